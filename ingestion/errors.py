@@ -1,0 +1,50 @@
+"""Errors of the ingestion package.
+
+IngestionError
+├── SettingsError          an environment variable is missing or malformed; set it and start again
+├── InputError             a file or an argument cannot be used; correct it
+├── KafkaUnavailable       the broker cannot be reached; a retry helps
+├── DatabaseUnavailable    PostgreSQL cannot be reached; a retry helps
+├── SchemaOutdated         the raw tables miss a migration; run `ingestion migrate`
+├── Fenced                 another loader took this partition over; nothing was written, stop or start anew
+└── MessagesLost           the topic no longer holds messages that were never loaded; needs a decision
+
+Every message says what happened, where, and what to do. The command line catches IngestionError once, prints the
+message and exits with the error's `exit_code`.
+"""
+
+
+class IngestionError(Exception):
+    """Root of the package's errors."""
+
+    exit_code = 2
+
+
+class SettingsError(IngestionError):
+    """An environment variable is missing or malformed. A retry does not help before it is set."""
+
+
+class InputError(IngestionError):
+    """A file or an argument cannot be used. A retry does not help before it is corrected."""
+
+
+class KafkaUnavailable(IngestionError):
+    """The broker cannot be reached or does not answer. A retry helps once it is back."""
+
+
+class DatabaseUnavailable(IngestionError):
+    """PostgreSQL cannot be reached. A retry helps once it is back."""
+
+
+class SchemaOutdated(IngestionError):
+    """The raw tables are absent or miss a migration. `ingestion migrate` helps."""
+
+
+class Fenced(IngestionError):
+    """A partition's stored offset moved under this loader: another process owns it now. Nothing was written."""
+
+
+class MessagesLost(IngestionError):
+    """Messages were deleted from the topic before they were loaded. The gap is recorded; going on is a decision."""
+
+    exit_code = 1

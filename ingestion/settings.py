@@ -1,0 +1,146 @@
+"""Addresses and secrets, from the environment alone. docs/architecture.md lists every variable."""
+
+import functools
+from typing import Any, Self
+
+import psycopg2
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ingestion.errors import DatabaseUnavailable, SettingsError
+
+ROLE_PASSWORDS = {
+    "taxi_owner": "TAXI_OWNER_PASSWORD",
+    "taxi_loader": "TAXI_LOADER_PASSWORD",
+    "dbt_dev": "DBT_ENV_SECRET_DEV_PASSWORD",
+    "dbt_prod": "DBT_ENV_SECRET_PROD_PASSWORD",
+    "angiogram": "DBT_ENV_SECRET_ANGIOGRAM_PASSWORD",
+    "marts_reader": "MARTS_READER_PASSWORD",
+    "airflow": "AIRFLOW_DB_PASSWORD",
+}
+"""Database roles and the variable that holds each one's password."""
+
+
+class _Settings(BaseSettings):
+    """Settings read from the environment; a missing or malformed variable is a SettingsError that names it."""
+
+    model_config = SettingsConfigDict(populate_by_name=True, extra="ignore", frozen=True)
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Read the settings from the environment.
+
+        Raises:
+            SettingsError: a variable is missing or malformed.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
+            raise SettingsError(
+                f"The environment is not set up: {problems}. "
+                'In the sandbox run eval "$(sandbox env)"; elsewhere set what docs/architecture.md lists.'
+            ) from None
+
+
+class DatabaseSettings(_Settings):
+    """Where PostgreSQL is. The password belongs to a role and is looked up by `connect`."""
+
+    host: str = Field(alias="PGHOST")
+    port: int = Field(alias="PGPORT", default=5432)
+    name: str = Field(alias="PGDATABASE", default="taxi")
+    sslmode: str = Field(alias="PGSSLMODE", default="prefer")
+    connect_timeout: int = Field(alias="PGCONNECT_TIMEOUT", default=10)
+
+
+class _Password(_Settings):
+    value: SecretStr
+
+
+class KafkaSettings(_Settings):
+    """Where Kafka is, and the topic of the rides."""
+
+    bootstrap_servers: str = Field(alias="KAFKA_BOOTSTRAP_SERVERS")
+    topic: str = Field(alias="KAFKA_TOPIC", default="taxi_rides")
+    partitions: int = Field(alias="KAFKA_PARTITIONS", default=4, ge=1)
+    security_protocol: str | None = Field(alias="KAFKA_SECURITY_PROTOCOL", default=None)
+    sasl_mechanism: str | None = Field(alias="KAFKA_SASL_MECHANISM", default=None)
+    sasl_username: str | None = Field(alias="KAFKA_SASL_USERNAME", default=None)
+    sasl_password: SecretStr | None = Field(alias="KAFKA_SASL_PASSWORD", default=None)
+    ssl_cafile: str | None = Field(alias="KAFKA_SSL_CAFILE", default=None)
+
+    def client_options(self) -> dict[str, Any]:
+        """Options that every kafka-python client takes: address and security."""
+        options = {
+            "bootstrap_servers": self.bootstrap_servers.split(","),
+            "security_protocol": self.security_protocol,
+            "sasl_mechanism": self.sasl_mechanism,
+            "sasl_plain_username": self.sasl_username,
+            "sasl_plain_password": self.sasl_password.get_secret_value() if self.sasl_password else None,
+            "ssl_cafile": self.ssl_cafile,
+        }
+        return {name: value for name, value in options.items() if value is not None}
+
+
+class DyeKeys(_Settings):
+    """The key that signs the dye, and the former one while they are exchanged."""
+
+    current: SecretStr = Field(alias="DYE_KEY", min_length=16)
+    previous: SecretStr | None = Field(alias="DYE_KEY_OLD", default=None)
+
+    def accepted(self) -> list[bytes]:
+        """Keys whose signatures hold, newest first."""
+        return [key.get_secret_value().encode() for key in (self.current, self.previous) if key]
+
+
+class FrontDoorSettings(_Settings):
+    """The API that takes rides, as its clients and as the API itself see it."""
+
+    url: str | None = Field(alias="RIDES_API_URL", default=None)
+    api_key: SecretStr = Field(alias="RIDES_API_KEY", min_length=8)
+
+
+@functools.cache
+def _password_settings(variable: str) -> type[_Password]:
+    return type("RolePassword", (_Password,), {"value": Field(alias=variable), "__annotations__": {"value": SecretStr}})
+
+
+def role_password(role: str) -> str:
+    """The password of a database role.
+
+    Raises:
+        SettingsError: its variable is not set.
+    """
+    return _password_settings(ROLE_PASSWORDS[role]).from_environment().value.get_secret_value()
+
+
+def connect(role: str, application_name: str, database: str | None = None) -> "psycopg2.extensions.connection":
+    """Open a connection to PostgreSQL as one of the roles. The caller closes it.
+
+    Args:
+        role: one of ROLE_PASSWORDS.
+        application_name: what pg_stat_activity shows.
+        database: another database than PGDATABASE.
+
+    Raises:
+        SettingsError: address or password is not set.
+        DatabaseUnavailable: PostgreSQL cannot be reached or refuses the role.
+    """
+    database_settings = DatabaseSettings.from_environment()
+    password = role_password(role)
+    try:
+        return psycopg2.connect(
+            host=database_settings.host,
+            port=database_settings.port,
+            dbname=database or database_settings.name,
+            sslmode=database_settings.sslmode,
+            connect_timeout=database_settings.connect_timeout,
+            user=role,
+            password=password,
+            application_name=application_name,
+        )
+    except psycopg2.OperationalError as error:
+        raise DatabaseUnavailable(
+            f"PostgreSQL at {database_settings.host}:{database_settings.port} did not let {role} in: "
+            f"{str(error).strip()}. Is it running (`sandbox status`), and are its roles made (`ingestion bootstrap`)?"
+        ) from error

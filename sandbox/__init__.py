@@ -1,0 +1,1 @@
+"""Real PostgreSQL, Apache Kafka and Airflow on a laptop, without containers."""
