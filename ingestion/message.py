@@ -69,9 +69,7 @@ def verified_stamp(
     """The stamp of a dye message whose signature holds under one of `keys`; None for every other message."""
     fields: Mapping[str, bytes | None] = dict(headers)
     try:
-        run_id, number, sent_at, signature = (
-            (fields.get(name) or b"").decode("ascii") for name in DYE_HEADERS
-        )
+        run_id, number, sent_at, signature = ((fields.get(name) or b"").decode("ascii") for name in DYE_HEADERS)
     except UnicodeDecodeError:
         return None
     if not (run_id and _RIDE_NUMBER.fullmatch(number) and _SENT_AT.fullmatch(sent_at)):

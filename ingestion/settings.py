@@ -1,6 +1,6 @@
 """Addresses and secrets, from the environment alone. docs/architecture.md lists every variable."""
 
-import functools
+import os
 from typing import Any, Self
 
 import psycopg2
@@ -36,7 +36,9 @@ class _Settings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
+            problems = "; ".join(
+                f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)
+            )
             raise SettingsError(
                 f"The environment is not set up: {problems}. "
                 'In the sandbox run eval "$(sandbox env)"; elsewhere set what docs/architecture.md lists.'
@@ -51,10 +53,6 @@ class DatabaseSettings(_Settings):
     name: str = Field(alias="PGDATABASE", default="taxi")
     sslmode: str = Field(alias="PGSSLMODE", default="prefer")
     connect_timeout: int = Field(alias="PGCONNECT_TIMEOUT", default=10)
-
-
-class _Password(_Settings):
-    value: SecretStr
 
 
 class KafkaSettings(_Settings):
@@ -100,18 +98,19 @@ class FrontDoorSettings(_Settings):
     api_key: SecretStr = Field(alias="RIDES_API_KEY", min_length=8)
 
 
-@functools.cache
-def _password_settings(variable: str) -> type[_Password]:
-    return type("RolePassword", (_Password,), {"value": Field(alias=variable), "__annotations__": {"value": SecretStr}})
-
-
 def role_password(role: str) -> str:
     """The password of a database role.
 
     Raises:
         SettingsError: its variable is not set.
     """
-    return _password_settings(ROLE_PASSWORDS[role]).from_environment().value.get_secret_value()
+    variable = ROLE_PASSWORDS[role]
+    if not (password := os.environ.get(variable)):
+        raise SettingsError(
+            f"{variable}, the password of the database role {role}, is not set. "
+            'In the sandbox run eval "$(sandbox env)".'
+        )
+    return password
 
 
 def connect(role: str, application_name: str, database: str | None = None) -> "psycopg2.extensions.connection":
