@@ -1,0 +1,61 @@
+# One verb for each thing a newcomer, a developer and CI do; `make` alone prints them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test up down docs lint format requirements clean
+
+help: ## print this help
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+$(INSTALLED): pyproject.toml requirements-dev.txt dbt_project/packages.yml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' \
+	  || { echo "Python 3.11 or 3.12 is needed; name one with: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "$$(grep '^uv==' requirements-dev.txt)"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	$(BIN)/python dbt_project/install_packages.py
+	@touch $@
+
+install: $(INSTALLED) ## set up the virtual environment and the dbt packages
+
+run: install ## from clone to verdict: live rides and dye through Kafka, PostgreSQL, dbt and Airflow
+	@scripts/walkthrough
+
+test: install ## run every test against a real PostgreSQL and a real Kafka
+	$(BIN)/pytest
+
+up: install ## start PostgreSQL, Kafka and Airflow with its web page
+	$(BIN)/sandbox up
+	$(BIN)/sandbox airflow up
+
+down: install ## stop them; the data stays
+	$(BIN)/sandbox airflow down
+	$(BIN)/sandbox down
+
+docs: install ## build the dbt docs as one static page, site/index.html
+	@scripts/docs
+
+lint: install ## check Python and SQL: ruff, mypy, sqlfluff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	@scripts/in-sandbox $(BIN)/sqlfluff lint dbt_project
+
+format: install ## rewrite Python in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+requirements: $(VENV)/bin/uv ## pin the dependencies of pyproject.toml anew
+	$(BIN)/uv pip compile --quiet --universal --custom-compile-command 'make requirements' pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --custom-compile-command 'make requirements' --all-extras \
+	  -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+clean: ## stop everything and delete what was made: data, environment, pages
+	@if [ -x $(BIN)/sandbox ]; then $(BIN)/sandbox airflow down; $(BIN)/sandbox down --delete; fi
+	rm -rf $(VENV) .sandbox site build *.egg-info .pytest_cache .mypy_cache .ruff_cache \
+	  dbt_project/target* dbt_project/dbt_packages dbt_project/logs
