@@ -1,0 +1,77 @@
+"""From what was found at each stage to where the pipeline is blocked. Pure: a graph and findings in, a health out."""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from graphlib import TopologicalSorter
+
+
+class Finding(StrEnum):
+    """What one stage's output looked like, taken by itself."""
+
+    RIGHT = "right"
+    """All that came out is as expected."""
+    WRONG = "wrong"
+    """What came out differs from what is expected."""
+    FAILED = "failed"
+    """Nothing came out: the stage ended with an error."""
+    SKIPPED = "skipped"
+    """Nothing came out: the stage was never started."""
+    UNKNOWN = "unknown"
+    """Something came out, but there is nothing to compare it with, or the comparison itself failed."""
+
+
+class Health(StrEnum):
+    """What a finding means once the stages above are known."""
+
+    HEALTHY = "healthy"
+    """The output is right."""
+    BLOCKED = "blocked"
+    """The output is wrong or absent although all that the stage reads is right."""
+    AFFECTED = "affected"
+    """The output is wrong or absent, and so is something that the stage reads."""
+    NOT_REACHED = "not_reached"
+    """The stage was never started."""
+    NOT_COMPARED = "not_compared"
+    """Nobody knows: there was nothing to compare with."""
+
+
+def in_order(reads: Mapping[str, Sequence[str]]) -> list[str]:
+    """The stages so that each comes after all that it reads; otherwise in the order given.
+
+    Raises:
+        graphlib.CycleError: a stage reads itself, directly or through others.
+    """
+    return list(TopologicalSorter(reads).static_order())
+
+
+def diagnose(reads: Mapping[str, Sequence[str]], findings: Mapping[str, Finding]) -> dict[str, Health]:
+    """Tell for each stage whether it is healthy, blocked, affected by something above, or not reached.
+
+    A stage is judged by what it reads directly: one that turns right input into wrong output is blocked even if the
+    input is only right because its parent absorbed a fault further up. A stage that could not be compared is no
+    proof either way, so those below it are judged by what it reads itself.
+
+    Args:
+        reads: for each stage the stages it reads.
+        findings: for each stage what its output looked like.
+    """
+    sound: dict[str, bool] = {}
+    health: dict[str, Health] = {}
+    for stage in in_order(reads):
+        finding = findings[stage]
+        input_sound = all(sound[parent] for parent in reads.get(stage, ()))
+        sound[stage] = finding is Finding.RIGHT or (finding is Finding.UNKNOWN and input_sound)
+        health[stage] = _health(finding, input_sound)
+    return health
+
+
+def _health(finding: Finding, input_sound: bool) -> Health:
+    match finding:
+        case Finding.RIGHT:
+            return Health.HEALTHY
+        case Finding.SKIPPED:
+            return Health.NOT_REACHED
+        case Finding.UNKNOWN:
+            return Health.NOT_COMPARED
+        case Finding.WRONG | Finding.FAILED:
+            return Health.BLOCKED if input_sound else Health.AFFECTED

@@ -1,0 +1,54 @@
+"""Errors of the angiogram package.
+
+AngiogramError
+├── NotReady               a service, a migration or a package the run needs is not there; set it up, then run again
+├── SeedError              an input seed cannot be read; correct it
+├── KeyMismatch            the loader does not accept the key that would sign the dye; bring the keys in line
+├── RunInHand              another run kept its lease longer than this one would wait; run again later
+├── LeaseLost              this run's lease ran out and another run took over; run again
+├── UnknownRun             no run has this id; `angiogram runs` lists them
+├── InjectFailed           the front door or the topic took no dye at all; a retry helps once it answers
+└── DbtFailed              dbt ended before it built anything: the project or its profile is broken
+
+Every message says what happened, where, and what to do. The command line catches AngiogramError (and ingestion's
+IngestionError) once, prints the message and exits with 2: the run could not be judged. What is wrong in the pipeline
+itself is no error but a verdict.
+"""
+
+
+class AngiogramError(Exception):
+    """Root of the package's errors: the run could not be judged."""
+
+    exit_code = 2
+
+
+class NotReady(AngiogramError):
+    """A service, a migration or a dbt package that a run needs is absent. A retry helps once it is there."""
+
+
+class SeedError(AngiogramError):
+    """An input seed is absent or malformed. A retry does not help before it is corrected."""
+
+
+class KeyMismatch(AngiogramError):
+    """The loader would not know this dye for dye and would pour it into the live tables. Nothing was sent."""
+
+
+class RunInHand(AngiogramError):
+    """Another run is in hand and outlasted the wait. A retry helps once it has ended."""
+
+
+class LeaseLost(AngiogramError):
+    """This run's lease ran out and it is no longer the one in hand. A new run helps."""
+
+
+class UnknownRun(AngiogramError):
+    """No run has this id."""
+
+
+class InjectFailed(AngiogramError):
+    """The front door is away, refuses the key, or fails. A retry helps once it answers."""
+
+
+class DbtFailed(AngiogramError):
+    """dbt could not read the project, the profile or the database, so nothing can be compared."""

@@ -1,0 +1,111 @@
+"""The records of the calculation: a message, and a row of each model. Fields are named as the model's columns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as the raw tables hold it: where and when it came, and its ten fields as text or null."""
+
+    message_id: str
+    message_at: datetime
+    partition: int
+    offset: int
+    fields: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class StagedRide:
+    """A row of stg_taxi__rides; `message` also says which of two versions is the newer."""
+
+    message: Message
+    message_id: str
+    ride_id: str | None
+    taxi_id: str | None
+    pax_id: str | None
+    pickup_zipcode: str | None
+    dropoff_zipcode: str | None
+    currency: str | None
+    car_model: str | None
+    start_time_text: str | None
+    end_time_text: str | None
+    fare_amount_text: str | None
+    tax_amount_text: str | None
+    fare_amount: Decimal | None
+    tax_amount: Decimal | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    message_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedRide(StagedRide):
+    """A row of int_rides__checked: the staged ride, its car model in the reference's spelling, and the judgement."""
+
+    car_model: str
+    pickup_state: str
+    rejection_reasons: str | None
+    usd_rate: Decimal | None
+    is_valid: bool
+    trip_date: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedRide:
+    """A row of fct_rides."""
+
+    ride_id: str
+    message_id: str
+    taxi_id: str
+    pax_id: str
+    pickup_zipcode: str | None
+    dropoff_zipcode: str | None
+    pickup_state: str
+    currency: str
+    car_model: str
+    fare_amount: Decimal
+    tax_amount: Decimal
+    revenue_amount: Decimal
+    usd_rate: Decimal
+    revenue_usd_amount: Decimal
+    trip_date: date
+    started_at: datetime
+    ended_at: datetime
+    message_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A row of dim_dates."""
+
+    date_day: date
+    year: int
+    quarter: int
+    month: int
+    day_of_month: int
+    iso_week: int
+    iso_weekday: int
+    is_weekend: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Zipcode:
+    """A row of dim_zipcodes."""
+
+    zipcode: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Revenue:
+    """A row of a revenue mart: its key, by column name, and the five measures."""
+
+    key: dict[str, str | date]
+    ride_count: int
+    fare_amount: Decimal
+    tax_amount: Decimal
+    revenue_amount: Decimal
+    revenue_usd_amount: Decimal

@@ -1,0 +1,51 @@
+"""Reference data: states of zip codes, exchange rates, car models."""
+
+import csv
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+from angiogram.expectation.rules import folded_car_model
+from ingestion.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The three reference seeds, ready to look things up in.
+
+    Attributes:
+        states: state of each zip code.
+        rates: per currency, the days from which a rate to USD holds, and the rate.
+        car_models: spelling of each car model, by its folded text.
+    """
+
+    states: dict[str, str]
+    rates: dict[str, list[tuple[date, Decimal]]]
+    car_models: dict[str, str]
+
+
+def read_reference(folder: Path) -> Reference:
+    """Read zipcodes.csv, exchange_rates.csv and car_models.csv.
+
+    Raises:
+        InputError: a file is absent.
+    """
+    rates: dict[str, list[tuple[date, Decimal]]] = {}
+    for row in _read_rows(folder / "exchange_rates.csv"):
+        rates.setdefault(row["currency"], []).append((date.fromisoformat(row["valid_from"]), Decimal(row["usd_rate"])))
+    return Reference(
+        states={row["zipcode"]: row["state"] for row in _read_rows(folder / "zipcodes.csv")},
+        rates=rates,
+        car_models={
+            folded_car_model(row["car_model"]): row["car_model"] for row in _read_rows(folder / "car_models.csv")
+        },
+    )
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as lines:
+            return list(csv.DictReader(lines))
+    except FileNotFoundError:
+        raise InputError(f"The reference seed {path} is absent; give the folder that holds it.") from None

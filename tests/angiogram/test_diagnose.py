@@ -1,0 +1,41 @@
+"""Which stage is blocked, told from a graph and what was found at each stage."""
+
+import pytest
+
+from angiogram.diagnose import Finding, Health, diagnose, in_order
+
+R, W, F, S, U = Finding.RIGHT, Finding.WRONG, Finding.FAILED, Finding.SKIPPED, Finding.UNKNOWN
+OK, BLOCKED, AFFECTED = Health.HEALTHY, Health.BLOCKED, Health.AFFECTED
+NOT_REACHED, NOT_COMPARED = Health.NOT_REACHED, Health.NOT_COMPARED
+
+CHAIN: dict[str, list[str]] = {"api": [], "topic": ["api"], "loader": ["topic"], "staging": ["loader"], "mart": ["staging"]}
+
+
+@pytest.mark.parametrize(
+    ("findings", "expected"),
+    [
+        pytest.param("RRRRR", [OK] * 5, id="all right: all healthy"),
+        pytest.param("WWWWW", [BLOCKED] + [AFFECTED] * 4, id="the first wrong stage is blocked, all below affected"),
+        pytest.param("RRRRW", [OK, OK, OK, OK, BLOCKED], id="the last stage alone is blocked"),
+        pytest.param("RWRRR", [OK, BLOCKED, OK, OK, OK], id="a fault absorbed below affects nobody"),
+        pytest.param("RWRRW", [OK, BLOCKED, OK, OK, BLOCKED], id="two faults that do not meet are two blockages"),
+        pytest.param("RRRFS", [OK, OK, OK, BLOCKED, NOT_REACHED], id="a failed stage is blocked, those below not reached"),
+        pytest.param("RRWFS", [OK, OK, BLOCKED, AFFECTED, NOT_REACHED], id="a failure on wrong input is affected"),
+        pytest.param("RRRUW", [OK, OK, OK, NOT_COMPARED, BLOCKED], id="an uncompared stage on right input excuses nobody"),
+        pytest.param("RRWUW", [OK, OK, BLOCKED, NOT_COMPARED, AFFECTED], id="an uncompared stage passes suspicion on"),
+    ],
+)
+def test_a_chain_is_judged_from_the_top(findings: str, expected: list[Health]) -> None:
+    found = {stage: {"R": R, "W": W, "F": F, "S": S, "U": U}[f] for stage, f in zip(CHAIN, findings, strict=True)}
+    assert list(diagnose(CHAIN, found).values()) == expected
+
+
+def test_a_stage_with_one_wrong_parent_of_two_is_affected() -> None:
+    reads = {"a": [], "b": [], "join": ["a", "b"]}
+    assert diagnose(reads, {"a": R, "b": W, "join": W}) == {"a": OK, "b": BLOCKED, "join": AFFECTED}
+
+
+def test_the_order_of_stages_does_not_depend_on_how_the_graph_is_written() -> None:
+    backwards = {"mart": ["fact"], "fact": ["staging"], "staging": []}
+    assert in_order(backwards) == ["staging", "fact", "mart"]
+    assert diagnose(backwards, {"mart": W, "fact": W, "staging": W})["staging"] is BLOCKED
