@@ -190,13 +190,17 @@ def _summed_up(rows: Iterable[Revenue]) -> list[Revenue]:
     for row in rows:
         key = tuple(str(value) for value in row.key.values())
         total = totals.get(key)
-        totals[key] = row if total is None else Revenue(
-            key=row.key,
-            ride_count=total.ride_count + row.ride_count,
-            fare_amount=total.fare_amount + row.fare_amount,
-            tax_amount=total.tax_amount + row.tax_amount,
-            revenue_amount=total.revenue_amount + row.revenue_amount,
-            revenue_usd_amount=total.revenue_usd_amount + row.revenue_usd_amount,
+        totals[key] = (
+            row
+            if total is None
+            else Revenue(
+                key=row.key,
+                ride_count=total.ride_count + row.ride_count,
+                fare_amount=total.fare_amount + row.fare_amount,
+                tax_amount=total.tax_amount + row.tax_amount,
+                revenue_amount=total.revenue_amount + row.revenue_amount,
+                revenue_usd_amount=total.revenue_usd_amount + row.revenue_usd_amount,
+            )
         )
     return [totals[key] for key in sorted(totals)]
 

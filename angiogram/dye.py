@@ -1,0 +1,146 @@
+"""The dye: the angiogram's own rides, from the input seeds to the bytes that are sent."""
+
+import base64
+import binascii
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from angiogram.expectation import Message
+from angiogram.expectation.rules import instant
+from ingestion.errors import InputError
+from ingestion.message import FIELDS
+
+SEEDS = Path(__file__).resolve().parents[1] / "seeds"
+DYE_RIDES = SEEDS / "angiogram" / "input" / "dye_rides.csv"
+DYE_MALFORMED = SEEDS / "angiogram" / "input" / "dye_malformed.csv"
+EMPTY = "<empty>"
+"""How the seeds write an empty string: dbt reads an empty field as null."""
+
+RAW_FIELDS = (*FIELDS, "unknown_fields")
+RIDE_COLUMNS = ("ride_number", "batch", "ride_name", "why", "sent_at", *RAW_FIELDS, "json_fields")
+MALFORMED_COLUMNS = ("ride_number", "name", "why", "value_base64", "reason")
+
+
+@dataclass(frozen=True, slots=True)
+class DyeRide:
+    """A ride of the dye.
+
+    Attributes:
+        ride_number: its number, in the order of sends; message_id of its rows.
+        batch: 1 builds the incremental models, 2 changes them.
+        ride_name: says why it is there.
+        why: the same in a sentence.
+        sent_at: when it counts as sent; message_at of its rows.
+        fields: the ten fields and unknown_fields, each as the loader must store it: text or null.
+        json_fields: fields whose text is put into the message as it stands; the others become JSON strings.
+    """
+
+    ride_number: int
+    batch: int
+    ride_name: str
+    why: str
+    sent_at: datetime
+    fields: Mapping[str, str | None]
+    json_fields: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class MalformedMessage:
+    """A message of the dye that can be no ride, and the reason that the loader must give for its dead letter."""
+
+    ride_number: int
+    name: str
+    why: str
+    value: bytes
+    reason: str
+
+
+def read_dye(path: Path = DYE_RIDES) -> list[DyeRide]:
+    """Read the rides of the dye, in the order of sends.
+
+    Raises:
+        InputError: the file is absent, or a row of it cannot be used.
+    """
+    return [_dye_ride(row, f"{path}, row {number}") for number, row in enumerate(_rows(path, RIDE_COLUMNS), 1)]
+
+
+def read_malformed(path: Path = DYE_MALFORMED) -> list[MalformedMessage]:
+    """Read the malformed messages of the dye.
+
+    Raises:
+        InputError: the file is absent, or a row of it cannot be used.
+    """
+    messages = []
+    for row in _rows(path, MALFORMED_COLUMNS):
+        try:
+            value = base64.b64decode(row["value_base64"], validate=True)
+            number = int(row["ride_number"])
+        except (ValueError, binascii.Error) as error:
+            raise InputError(f"{path}: {row['name']} cannot be used: {error}. Correct its row.") from error
+        messages.append(MalformedMessage(number, row["name"], row["why"], value, row["reason"]))
+    return messages
+
+
+def ride_message(ride: DyeRide) -> bytes:
+    """The JSON value of a ride, always the same bytes.
+
+    A field that is null is left out of rides with an odd number and null in those with an even one. Unknown fields
+    follow the ten.
+    """
+    members = []
+    for name in FIELDS:
+        text = ride.fields[name]
+        if text is None and ride.ride_number % 2:
+            continue
+        value = "null" if text is None else text if name in ride.json_fields else _json_string(text)
+        members.append(f"{_json_string(name)}:{value}")
+    if unknown_fields := ride.fields["unknown_fields"]:
+        members.append(unknown_fields.strip()[1:-1])
+    return f"{{{','.join(members)}}}".encode()
+
+
+def dye_messages(rides: Iterable[DyeRide]) -> list[Message]:
+    """The rides as the models see them when they read the input seeds: one partition, the ride number as offset."""
+    return [Message(str(ride.ride_number), ride.sent_at, 0, ride.ride_number, ride.fields) for ride in rides]
+
+
+def _json_string(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as lines:
+            reader = csv.DictReader(lines, strict=True)
+            rows = list(reader)
+    except FileNotFoundError:
+        raise InputError(f"The dye seed {path} is absent. Is this the project's own folder?") from None
+    if tuple(reader.fieldnames or ()) != columns:
+        raise InputError(f"The columns of {path} are {reader.fieldnames}; they must be {list(columns)}.")
+    return rows
+
+
+def _dye_ride(row: Mapping[str, str], place: str) -> DyeRide:
+    sent_at = instant(row["sent_at"])
+    json_fields = frozenset(row["json_fields"].split())
+    if sent_at is None or not row["ride_number"].isdecimal() or row["batch"] not in {"1", "2"}:
+        raise InputError(f"{place}: ride_number, batch or sent_at cannot be used. Correct the row.")
+    if not json_fields <= set(FIELDS):
+        raise InputError(f"{place}: json_fields names {json_fields - set(FIELDS)}, which no ride has. Correct the row.")
+    return DyeRide(
+        ride_number=int(row["ride_number"]),
+        batch=int(row["batch"]),
+        ride_name=row["ride_name"],
+        why=row["why"],
+        sent_at=sent_at,
+        fields={name: _text(row[name]) for name in RAW_FIELDS},
+        json_fields=json_fields,
+    )
+
+
+def _text(field: str) -> str | None:
+    return "" if field == EMPTY else field or None
