@@ -1,0 +1,47 @@
+"""The command `ingestion`. Data goes to stdout, talk to stderr; exit codes: 0 ok, 1 lost, 2 could not run."""
+
+import typer
+from rich.console import Console
+
+from ingestion import migrations, roles, topic
+from ingestion.errors import IngestionError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False, help=__doc__)
+talk = Console(stderr=True, highlight=False)
+
+# Commands of other modules are registered here.
+
+
+@app.command()
+def bootstrap() -> None:
+    """Make the database roles, the databases and the schemas that dbt writes (needs PG_ADMIN_USER)."""
+    roles.bootstrap()
+    talk.print("Roles, databases and schemas are there.")
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the raw schemas up to date; prints the migrations applied, one a line."""
+    applied = migrations.migrate()
+    for title in applied:
+        typer.echo(title)
+    if not applied:
+        talk.print("The raw schemas are up to date.")
+
+
+@app.command("topic")
+def make_topic() -> None:
+    """Make the topic of the rides if it is absent; prints its id."""
+    made = topic.ensure_topic()
+    talk.print("The topic is made." if made else "The topic is there.")
+    typer.echo(topic.topic_id())
+
+
+def main() -> None:
+    """Run the command line; an IngestionError becomes its message and its exit code."""
+    try:
+        app()
+    except IngestionError as error:
+        talk.print(f"[red]{type(error).__name__}[/red]: ", end="")
+        talk.print(str(error), markup=False)
+        raise SystemExit(error.exit_code) from error
