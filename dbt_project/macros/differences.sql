@@ -1,0 +1,177 @@
+{#-
+    The comparison of a table with what it should hold: one SQL text for the dbt test equals_expected and for the
+    `angiogram` command, which renders this file with plain Jinja. So no dbt function may be used here.
+
+    Rows are compared as jsonb: 12.50 equals 12.5, null is no empty string, and no list of columns is needed. Times are
+    compared and shown in UTC: the statement sets the transaction's time zone before it reads a row.
+-#}
+
+{%- macro text_literal(text) -%}
+    '{{ text | replace("'", "''") }}'
+{%- endmacro -%}
+
+{%- macro text_array(texts) -%}
+    array[{% for text in texts %}{{ text_literal(text) }}{{ ', ' if not loop.last }}{% endfor %}]::text[]
+{%- endmacro -%}
+
+{%- macro columns_of(relation, excluded) -%}
+    select
+        attribute.attname::text as column_name,
+        format_type(attribute.atttypid, attribute.atttypmod) as type_name
+    from pg_catalog.pg_attribute as attribute
+    where
+        attribute.attrelid = {{ text_literal(relation) }}::regclass
+        and attribute.attnum > 0
+        and not attribute.attisdropped
+        and attribute.attname::text <> all({{ text_array(excluded) }})
+{%- endmacro -%}
+
+{%- macro counted_rows(relation, excluded) -%}
+    select
+        counted.content,
+        count(*) as copies
+    from (
+        select to_jsonb(compared.*) - {{ text_array(excluded) }} - unshared_columns.column_names as content
+        from utc
+        cross join unshared_columns
+        cross join {{ relation }} as compared
+    ) as counted
+    group by counted.content
+{%- endmacro -%}
+
+{%- macro differences(actual, expected, key, excluded) -%}
+with utc as materialized (
+    select set_config('TimeZone', 'UTC', true) as time_zone
+),
+
+actual_columns as (
+    {{ columns_of(actual, excluded) }}
+),
+
+expected_columns as (
+    {{ columns_of(expected, excluded) }}
+),
+
+compared_columns as (
+    select
+        coalesce(actual_columns.column_name, expected_columns.column_name) as column_name,
+        actual_columns.type_name as actual_type,
+        expected_columns.type_name as expected_type
+    from actual_columns
+    full join expected_columns on actual_columns.column_name = expected_columns.column_name
+),
+
+unshared_columns as (
+    select coalesce(array_agg(column_name), array[]::text[]) as column_names
+    from compared_columns
+    where actual_type is null or expected_type is null
+),
+
+actual_rows as (
+    {{ counted_rows(actual, excluded) }}
+),
+
+expected_rows as (
+    {{ counted_rows(expected, excluded) }}
+),
+
+unequal_rows as materialized (
+    select
+        jsonb_build_object(
+            {%- for column in key %}
+            {{ text_literal(column) }}, coalesce(expected_rows.content, actual_rows.content) -> {{ text_literal(column) }}
+            {{- ',' if not loop.last }}
+            {%- endfor %}
+        ) as row_key,
+        expected_rows.content as expected_content,
+        actual_rows.content as actual_content,
+        coalesce(expected_rows.copies, 0) as expected_copies,
+        coalesce(actual_rows.copies, 0) as actual_copies
+    from expected_rows
+    full join actual_rows on expected_rows.content = actual_rows.content
+    where expected_rows.copies is distinct from actual_rows.copies
+),
+
+-- Rows found on one side alone; they count by copy, so that a doubled row is never paired.
+unmatched_rows as (
+    select
+        *,
+        sum(expected_copies) over (partition by row_key) = 1
+        and sum(actual_copies) over (partition by row_key) = 1 as is_paired
+    from unequal_rows
+    where expected_content is null or actual_content is null
+),
+
+pairs as (
+    select
+        missing_rows.row_key,
+        missing_rows.expected_content,
+        unexpected_rows.actual_content
+    from unmatched_rows as missing_rows
+    inner join unmatched_rows as unexpected_rows on missing_rows.row_key = unexpected_rows.row_key
+    where
+        missing_rows.is_paired
+        and unexpected_rows.is_paired
+        and missing_rows.actual_content is null
+        and unexpected_rows.expected_content is null
+),
+
+all_differences as (
+    select
+        case
+            when actual_type is null then 'missing'
+            when expected_type is null then 'unexpected'
+            else 'changed'
+        end as difference,
+        null::text as row_key,
+        column_name,
+        expected_type as expected,
+        actual_type as actual
+    from compared_columns
+    where expected_type is distinct from actual_type
+
+    union all
+
+    select
+        'multiplicity' as difference,
+        row_key::text as row_key,
+        null::text as column_name,
+        expected_copies::text as expected,
+        actual_copies::text as actual
+    from unequal_rows
+    where expected_content is not null and actual_content is not null
+
+    union all
+
+    select
+        'changed' as difference,
+        pairs.row_key::text as row_key,
+        cells.key as column_name,
+        cells.value::text as expected,
+        (pairs.actual_content -> cells.key)::text as actual
+    from pairs
+    cross join lateral jsonb_each(pairs.expected_content) as cells
+    where cells.value <> pairs.actual_content -> cells.key
+
+    union all
+
+    select
+        case when unmatched_rows.actual_content is null then 'missing' else 'unexpected' end as difference,
+        unmatched_rows.row_key::text as row_key,
+        null::text as column_name,
+        unmatched_rows.expected_content::text as expected,
+        unmatched_rows.actual_content::text as actual
+    from unmatched_rows
+    cross join lateral generate_series(1, unmatched_rows.expected_copies + unmatched_rows.actual_copies)
+    where not unmatched_rows.is_paired
+)
+
+select
+    difference,
+    row_key,
+    column_name,
+    expected,
+    actual
+from all_differences
+order by row_key nulls first, column_name, difference
+{%- endmacro -%}

@@ -1,0 +1,9 @@
+{% macro generate_schema_name(custom_schema_name, node) -%}
+    {%- if custom_schema_name is none -%}
+        {{ target.schema }}
+    {%- elif target.name == 'prod' -%}
+        {{ custom_schema_name | trim }}
+    {%- else -%}
+        {{ target.name }}_{{ custom_schema_name | trim }}
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,41 @@
+{% macro record_node_results(results) -%}
+    {%- if not execute or target.name != 'angiogram' or not results -%}
+        {{ return('') }}
+    {%- endif -%}
+    {#- Several dbt commands may end at once: the lock lets one of them make schema and table. -#}
+    select pg_advisory_xact_lock(hashtext('angiogram_results'));
+    create schema if not exists angiogram_results;
+    create table if not exists angiogram_results.node_results (
+        invocation_id text not null,
+        unique_id text not null,
+        name text not null,
+        resource_type text not null,
+        status text not null,
+        message text,
+        seconds numeric not null,
+        rows_affected bigint,
+        recorded_at timestamptz not null default now()
+    );
+    insert into angiogram_results.node_results
+    (invocation_id, unique_id, name, resource_type, status, message, seconds, rows_affected)
+    values
+    {%- for result in results %}
+    (
+        {%- set texts = [
+            invocation_id, result.node.unique_id, result.node.name, result.node.resource_type | string,
+            result.status | string,
+        ] -%}
+        {%- for text in texts -%}
+            {{ dbt.string_literal(dbt.escape_single_quotes(text)) }},
+        {%- endfor -%}
+        {%- if result.message is none -%}
+            null
+        {%- else -%}
+            {{ dbt.string_literal(dbt.escape_single_quotes(result.message | string)) }}
+        {%- endif -%},
+        {{- result.execution_time | round(3) }},
+        {%- set rows_affected = (result.adapter_response or {}).get('rows_affected') -%}
+        {{- 'null' if rows_affected is none else rows_affected | int -}}
+    ){{ ',' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
