@@ -1,0 +1,199 @@
+"""The dbt project under the dye: parsed once, built in this process, and what its manifest says of the models."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from angiogram.errors import DbtFailed, NotReady
+
+LOADER = "loader"
+"""The stage that every model without another parent among the models reads: it fills the sources."""
+
+EXPECTED_PREFIX = "expected__"
+"""An expected seed is named after its model."""
+
+_DEFAULT_PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
+_VARS = "{dye_source: topic}"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A model, or a seed that models read.
+
+    Attributes:
+        name: its name in dbt, and as a stage.
+        unique_id: dbt's id for it.
+        is_seed: whether it is reference data.
+        relation: its table, quoted.
+        reads: names of the models and seeds that it reads, and LOADER for sources.
+        expected_relation: the table of its expected seed, quoted; None if there is none.
+        key: the columns that tell its rows apart, from its test equals_expected.
+        excluded: the columns that differ from run to run.
+    """
+
+    name: str
+    unique_id: str
+    is_seed: bool
+    relation: str
+    reads: list[str]
+    expected_relation: str | None = None
+    key: list[str] = field(default_factory=list)
+    excluded: list[str] = field(default_factory=list)
+
+
+class Project:
+    """A dbt project under target angiogram with the dye taken from the topic.
+
+    Attributes:
+        directory: its folder.
+        log_directory: where dbt writes its log.
+    """
+
+    def __init__(self, directory: Path | None = None, verbose: bool = False) -> None:
+        """Look the folder up; nothing is parsed yet.
+
+        Args:
+            directory: the project's folder; DBT_PROJECT_DIR or the project's own by default.
+            verbose: show dbt's own words on stderr; otherwise they go to its log alone.
+
+        Raises:
+            NotReady: there is no dbt project, or its packages are not installed.
+        """
+        self.directory = (directory or Path(os.environ.get("DBT_PROJECT_DIR") or _DEFAULT_PROJECT)).resolve()
+        self.target_directory = Path(os.environ.get("DBT_TARGET_PATH") or self.directory / "target_angiogram")
+        self.log_directory = Path(os.environ.get("DBT_LOG_PATH") or self.directory / "logs")
+        self._verbose = verbose
+        if not (self.directory / "dbt_project.yml").is_file():
+            raise NotReady(f"{self.directory} holds no dbt_project.yml. Set DBT_PROJECT_DIR to a dbt project.")
+        if (self.directory / "packages.yml").is_file() and not any(self.directory.glob("dbt_packages/*")):
+            raise NotReady(
+                f"The dbt packages of {self.directory} are not installed. Run `make install`, "
+                "or `python dbt_project/install_packages.py`."
+            )
+
+    @cached_property
+    def _manifest(self) -> Any:
+        return self._invoke(["parse"], None).result
+
+    def parse(self) -> None:
+        """Read the whole project now; otherwise it is read when first needed.
+
+        Raises:
+            DbtFailed: it cannot be read.
+        """
+        _ = self._manifest
+
+    def build_first_batch(self) -> list[str]:
+        """Load all seeds, then build the incremental models and what they need. Tests wait for the whole.
+
+        Returns:
+            Names of the nodes that failed.
+
+        Raises:
+            DbtFailed: dbt ended before it built anything.
+        """
+        return self._build(
+            ["--select", "resource_type:seed", "+config.materialized:incremental"]
+            + ["--resource-type", "seed", "--resource-type", "model"]
+        )
+
+    def build_all(self) -> list[str]:
+        """Build and test everything on top of the seeds that are loaded already.
+
+        Returns:
+            Names of the nodes that failed.
+
+        Raises:
+            DbtFailed: dbt ended before it built anything.
+        """
+        return self._build(["--exclude", "resource_type:seed"])
+
+    def _build(self, arguments: list[str]) -> list[str]:
+        outcome = self._invoke(["build", *arguments], self._manifest)
+        return [result.node.name for result in outcome.result or () if result.status in ("error", "fail")]
+
+    def _invoke(self, command: list[str], manifest: Any) -> Any:
+        """Run one dbt command in this process."""
+        from dbt.cli.main import dbtRunner  # 2 s to import: not for `angiogram --help`
+
+        arguments = [
+            *("--no-use-colors", "--log-level", "info" if self._verbose else "none", "--log-level-file", "info"),
+            *("--no-version-check", "--no-write-json", "--no-send-anonymous-usage-stats"),
+            *("--log-path", str(self.log_directory)),
+            *command,
+            *("--target", "angiogram", "--vars", _VARS, "--target-path", str(self.target_directory)),
+            *("--project-dir", str(self.directory), "--profiles-dir", self._profiles_directory()),
+        ]
+        with _away_from_stdout():
+            outcome = dbtRunner(manifest=manifest).invoke(arguments)
+        if isinstance(outcome.exception, KeyboardInterrupt | SystemExit):
+            raise outcome.exception
+        if outcome.exception is not None or outcome.result is None:
+            raise DbtFailed(
+                f"dbt {command[0]} of {self.directory} ended before anything was built: "
+                f"{str(outcome.exception).strip()} (dbt's log: {self.log_directory / 'dbt.log'})"
+            ) from outcome.exception
+        return outcome
+
+    def _profiles_directory(self) -> str:
+        return os.environ.get("DBT_PROFILES_DIR") or str(self.directory)
+
+    @cached_property
+    def nodes(self) -> dict[str, Node]:
+        """The models by name, and the seeds that they read.
+
+        Raises:
+            DbtFailed: the project cannot be read.
+        """
+        manifest = self._manifest
+        seeds = {n.name: n for n in manifest.nodes.values() if n.resource_type == "seed"}
+        models = [n for n in manifest.nodes.values() if n.resource_type == "model" and n.relation_name]
+        keys = {
+            n.attached_node: list(n.test_metadata.kwargs.get("key", []))
+            for n in manifest.nodes.values()
+            if n.resource_type == "test" and n.test_metadata and n.test_metadata.name == "equals_expected"
+        }
+        excluded = self._run_dependent_columns()
+        found: dict[str, Node] = {}
+        for model in models:
+            expected = seeds.get(EXPECTED_PREFIX + model.name)
+            reads = []
+            for parent in model.depends_on.nodes:
+                kind = parent.split(".")[0]
+                if kind == "source":
+                    reads.append(LOADER)
+                    continue
+                reads.append(manifest.nodes[parent].name)
+                if kind == "seed":
+                    seed = manifest.nodes[parent]
+                    found[seed.name] = Node(seed.name, parent, True, seed.relation_name, [])
+            found[model.name] = Node(
+                name=model.name,
+                unique_id=model.unique_id,
+                is_seed=False,
+                relation=model.relation_name,
+                reads=reads,
+                expected_relation=expected.relation_name if expected else None,
+                key=keys.get(model.unique_id, []),
+                excluded=excluded,
+            )
+        return found
+
+    def _run_dependent_columns(self) -> list[str]:
+        """The one list of columns that no comparison looks at, from the project's variables."""
+        settings = yaml.safe_load((self.directory / "dbt_project.yml").read_text(encoding="utf-8"))
+        return list(settings.get("vars", {}).get("run_dependent_columns", []))
+
+
+@contextmanager
+def _away_from_stdout() -> Iterator[None]:
+    """stdout is for the report: whatever dbt prints goes to stderr."""
+    with redirect_stdout(sys.stderr):
+        yield

@@ -1,0 +1,250 @@
+"""The runs of the dye in angiogram.runs: at most one is in hand, for as long as it renews its lease.
+
+A run's row also carries its state from step to step (column report), so that each step may run in a process of its own.
+"""
+
+import os
+import secrets
+import select
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, LiteralString
+
+from psycopg2.extensions import connection
+from psycopg2.extras import Json, RealDictCursor
+
+from angiogram.errors import LeaseLost, RunInHand, UnknownRun
+from ingestion.settings import connect
+
+ROLE = "angiogram"
+
+_CHANNEL: LiteralString = "angiogram_runs"
+_LOOK_AGAIN = 5.0
+"""Seconds after which a waiting run looks again although nobody told it that the other one ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One row of angiogram.runs.
+
+    Attributes:
+        run_id: when it began and a random end, as `20261121T074500Z-ab12cd`.
+        in_hand: whether it is the one whose rides the models see.
+        batch: highest batch that the models may see; 0 before the first.
+        lease_until: until when it stays in hand without a sign of life.
+        owner: host and process that began it.
+        verdict: healthy, blocked or could_not_run; None while it is under way.
+        blockage: the blocked stages.
+        report: the state of its steps and, at the end, the whole report.
+    """
+
+    run_id: str
+    in_hand: bool
+    batch: int
+    lease_until: datetime | None
+    owner: str | None
+    started_at: datetime
+    finished_at: datetime | None
+    verdict: str | None
+    blockage: list[str] | None
+    report: dict[str, Any]
+
+    def step(self, name: str) -> dict[str, Any]:
+        """The result that a step left behind; empty if it has not run."""
+        result: dict[str, Any] = self.report.get("steps", {}).get(name, {})
+        return result
+
+
+_COLUMNS: LiteralString = (
+    "run_id, in_hand, batch, lease_until, owner, started_at, finished_at, verdict, blockage, "
+    "coalesce(report, '{}') as report"
+)
+
+
+@contextmanager
+def database(purpose: str) -> Iterator[connection]:
+    """A connection as role angiogram in autocommit, closed at the end.
+
+    Raises:
+        SettingsError, DatabaseUnavailable: see ingestion.settings.connect.
+    """
+    opened = connect(ROLE, f"angiogram {purpose}")
+    try:
+        opened.autocommit = True
+        yield opened
+    finally:
+        opened.close()
+
+
+def take(database: connection, lease: float, wait: float, say: Callable[[str], None]) -> str:
+    """Make a new run and take it in hand; while another one is in hand, wait for it and say so.
+
+    A run whose lease ran out is ended as could_not_run on the way.
+
+    Args:
+        database: in autocommit.
+        lease: seconds that this run stays in hand after each sign of life.
+        wait: seconds to wait for another run at most.
+        say: told what is waited for.
+
+    Raises:
+        RunInHand: the other run was still in hand after `wait` seconds.
+    """
+    now = datetime.now(UTC)
+    run_id = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    patience = wait
+    waited_for = None
+    with database.cursor() as query:
+        query.execute(f"listen {_CHANNEL}")
+    while (other := _try_to_take(database, run_id, lease, say)) is not None:
+        holder, owner, remaining = other
+        if patience <= 0:
+            raise RunInHand(
+                f"Run {holder} (started by {owner}) is still in hand after {wait:g} s of waiting. "
+                f"It ends by itself, or {remaining:.0f} s from now when its lease runs out; then run again."
+            )
+        if waited_for != holder:
+            say(f"Run {holder} (started by {owner}) is in hand. Waiting until it ends.")
+            waited_for = holder
+        pause = min(patience, remaining, _LOOK_AGAIN)
+        patience -= pause
+        _wait_for_an_end(database, pause)
+    with database.cursor() as query:
+        query.execute(f"unlisten {_CHANNEL}")
+    return run_id
+
+
+def _try_to_take(
+    database: connection, run_id: str, lease: float, say: Callable[[str], None]
+) -> tuple[str, str, float] | None:
+    """Take the lease, or tell whose it is: run id, owner and seconds left."""
+    owner = f"{socket.gethostname()}/{os.getpid()}"
+    with database.cursor() as query:
+        query.execute("begin")
+        try:
+            query.execute("select pg_advisory_xact_lock(hashtext('angiogram'), hashtext('runs'))")
+            query.execute(
+                "update angiogram.runs set in_hand = false, finished_at = clock_timestamp(),"
+                " verdict = 'could_not_run', blockage = '{}',"
+                " report = coalesce(report, '{}') || jsonb_build_object("
+                "'verdict', 'could_not_run', 'error', 'its lease ran out and another run took over')"
+                " where in_hand and lease_until <= clock_timestamp() returning run_id"
+            )
+            for (dead,) in query.fetchall():
+                say(f"The lease of run {dead} ran out. Taking over.")
+            query.execute(
+                "select run_id, owner, extract(epoch from lease_until - clock_timestamp())::float8"
+                " from angiogram.runs where in_hand"
+            )
+            if (other := query.fetchone()) is None:
+                query.execute(
+                    "insert into angiogram.runs (run_id, in_hand, owner, started_at, lease_until, report) values"
+                    " (%s, true, %s, clock_timestamp(), clock_timestamp() + make_interval(secs => %s), %s)",
+                    (run_id, owner, lease, Json({"lease": lease, "steps": {}})),
+                )
+        except BaseException:
+            query.execute("rollback")
+            raise
+        query.execute("commit")
+    return other
+
+
+def _wait_for_an_end(database: connection, seconds: float) -> None:
+    """Return when a run tells that it ended, at the latest after some seconds."""
+    select.select([database], [], [], max(seconds, 0.05))
+    database.poll()
+    database.notifies.clear()
+
+
+def renew(database: connection, run_id: str) -> None:
+    """Give a sign of life: the lease starts again.
+
+    Raises:
+        LeaseLost: the run is no longer in hand.
+    """
+    _update_in_hand(database, run_id, "", ())
+
+
+def save_step(database: connection, run_id: str, step: str, result: dict[str, Any]) -> None:
+    """Keep a step's result in the run's row, and renew the lease.
+
+    Raises:
+        LeaseLost: the run is no longer in hand.
+    """
+    _update_in_hand(
+        database,
+        run_id,
+        ", report = jsonb_set(report, array['steps', %s], %s)",
+        (step, Json(result)),
+    )
+
+
+def take_batch(database: connection, run_id: str, batch: int, batch_1_last_ride: int) -> None:
+    """Let the models see the rides of a batch and those before it.
+
+    Raises:
+        LeaseLost: the run is no longer in hand.
+    """
+    _update_in_hand(database, run_id, ", batch = %s, batch_1_last_ride = %s", (batch, batch_1_last_ride))
+
+
+def _update_in_hand(database: connection, run_id: str, assignments: LiteralString, values: tuple[Any, ...]) -> None:
+    with database.cursor() as query:
+        query.execute(
+            "update angiogram.runs set"
+            " lease_until = clock_timestamp() + make_interval(secs => (report ->> 'lease')::float8)"
+            f"{assignments} where run_id = %s and in_hand",
+            (*values, run_id),
+        )
+        if query.rowcount == 0:
+            raise LeaseLost(
+                f"Run {run_id} is no longer in hand: its lease ran out or it was finished. Start a new run."
+            )
+
+
+def finish(
+    database: connection, run_id: str, verdict: str, blockage: list[str], report: dict[str, Any], keep_in_hand: bool
+) -> None:
+    """Record the verdict once, and release the run unless its steps go on.
+
+    The first verdict stays: a late clean-up never overwrites it.
+    """
+    with database.cursor() as query:
+        query.execute(
+            "update angiogram.runs set verdict = %s, blockage = %s, report = coalesce(report, '{}') || %s,"
+            " finished_at = clock_timestamp() where run_id = %s and verdict is null",
+            (verdict, blockage, Json(report), run_id),
+        )
+    if not keep_in_hand:
+        release(database, run_id)
+
+
+def release(database: connection, run_id: str) -> None:
+    """Let the next run begin. Nothing happens if the run is no longer in hand."""
+    with database.cursor() as query:
+        query.execute("update angiogram.runs set in_hand = false where run_id = %s and in_hand", (run_id,))
+        query.execute("select pg_notify(%s, %s)", (_CHANNEL, run_id))
+
+
+def read(database: connection, run_id: str) -> Run:
+    """One run.
+
+    Raises:
+        UnknownRun: there is none with this id.
+    """
+    with database.cursor(cursor_factory=RealDictCursor) as query:
+        query.execute(f"select {_COLUMNS} from angiogram.runs where run_id = %s", (run_id,))
+        row = query.fetchone()
+    if row is None:
+        raise UnknownRun(f"No run has the id {run_id}. `angiogram runs` lists the last ones.")
+    return Run(**row)
+
+
+def last(database: connection, limit: int) -> list[Run]:
+    """The runs that started last, newest first."""
+    with database.cursor(cursor_factory=RealDictCursor) as query:
+        query.execute(f"select {_COLUMNS} from angiogram.runs order by started_at desc limit %s", (limit,))
+        return [Run(**row) for row in query.fetchall()]
