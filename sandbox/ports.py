@@ -1,0 +1,37 @@
+"""Free TCP ports on 127.0.0.1."""
+
+import secrets
+import socket
+
+HOST = "127.0.0.1"
+
+# Below the range that systems take clients' ports from: there, while a server restarts, its port could be given to any
+# outgoing connection, even to that of a client which tries to reach it.
+_RANGE = range(20_000, 32_000)
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on the port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
+def choose() -> int:
+    """A free port, drawn at random so that sandboxes side by side seldom want the same one."""
+    while not is_free(port := secrets.choice(_RANGE)):
+        pass
+    return port
+
+
+def answers(port: int) -> bool:
+    """Whether somebody accepts connections on the port."""
+    try:
+        with socket.create_connection((HOST, port), timeout=1):
+            return True
+    except OSError:
+        return False
