@@ -1,0 +1,83 @@
+"""Fixtures that all tests share: real servers, and a database and a topic of a test's own.
+
+| fixture | gives |
+|---|---|
+| sandbox | the running Sandbox (session); its environment is in os.environ from then on |
+| fresh_database | name of a new, migrated database; PGDATABASE points to it; dropped after the test |
+| fresh_topic | name of a new topic; KAFKA_TOPIC points to it; deleted after the test |
+| connect_as | function `connect_as(role, database=None)`: an autocommit connection to PGDATABASE, closed after the test |
+
+`role` is one of ingestion.settings.ROLE_PASSWORDS, or "postgres" for the superuser. Each of them asks for `sandbox` by
+itself. Tests that need no server ask for none of them. For a database or topic that lasts for a module see
+tests/services.py.
+
+The sandbox lives in a temporary folder and ends with the session. With TEST_SANDBOX_DIR set it lives in that folder and
+is left running, which saves its start the next time; end it with `SANDBOX_DIR=... sandbox down --delete`.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from psycopg2.extensions import connection
+
+from ingestion.settings import connect
+from sandbox.services import Sandbox
+from tests.services import connect_as_administrator, new_database, new_topic
+
+NOT_IN_TESTS = ("RIDES_API_URL", "DYE_KEY_OLD", "PGSERVICE", "PGOPTIONS")
+"""Variables of a developer's own that would lead a test away from the sandbox."""
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    """PostgreSQL and Kafka, up, with roles, tables and topic; their environment is in os.environ."""
+    kept = os.environ.get("TEST_SANDBOX_DIR")
+    folder = Path(kept) if kept else Path(tempfile.mkdtemp(prefix="sandbox-tests-"))
+    running = Sandbox(folder)
+    try:
+        running.up()
+        with pytest.MonkeyPatch.context() as patch:
+            for name in NOT_IN_TESTS:
+                patch.delenv(name, raising=False)
+            for name, value in running.environment().items():
+                patch.setenv(name, value)
+            yield running
+    finally:
+        if not kept:
+            running.down(delete=True)
+
+
+@pytest.fixture
+def fresh_database(sandbox: Sandbox) -> Iterator[str]:
+    """A new migrated database, to which PGDATABASE points."""
+    with new_database() as name:
+        yield name
+
+
+@pytest.fixture
+def fresh_topic(sandbox: Sandbox) -> Iterator[str]:
+    """A new topic, to which KAFKA_TOPIC points."""
+    with new_topic() as name:
+        yield name
+
+
+@pytest.fixture
+def connect_as(sandbox: Sandbox) -> Iterator[Callable[..., connection]]:
+    """Function that opens an autocommit connection as a role; all are closed after the test."""
+    opened: list[connection] = []
+
+    def open_as(role: str, database: str | None = None) -> connection:
+        if role == "postgres":
+            server = connect_as_administrator(database)
+        else:
+            server = connect(role, "tests", database)
+            server.autocommit = True
+        opened.append(server)
+        return server
+
+    yield open_as
+    for server in opened:
+        server.close()
