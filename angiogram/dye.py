@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from angiogram.errors import SeedError
 from angiogram.expectation import Message
 from angiogram.expectation.rules import instant
-from ingestion.errors import InputError
 from ingestion.message import FIELDS
 
 SEEDS = Path(__file__).resolve().parents[1] / "seeds"
@@ -50,12 +50,12 @@ class DyeRide:
 
 @dataclass(frozen=True, slots=True)
 class MalformedMessage:
-    """A message of the dye that can be no ride, and the reason that the loader must give for its dead letter."""
+    """A message of the dye that can be no ride (value None: a tombstone), and the reason its dead letter must give."""
 
     ride_number: int
     name: str
     why: str
-    value: bytes
+    value: bytes | None
     reason: str
 
 
@@ -63,7 +63,7 @@ def read_dye(path: Path = DYE_RIDES) -> list[DyeRide]:
     """Read the rides of the dye, in the order of sends.
 
     Raises:
-        InputError: the file is absent, or a row of it cannot be used.
+        SeedError: the file is absent, or a row of it cannot be used.
     """
     return [_dye_ride(row, f"{path}, row {number}") for number, row in enumerate(_rows(path, RIDE_COLUMNS), 1)]
 
@@ -72,15 +72,16 @@ def read_malformed(path: Path = DYE_MALFORMED) -> list[MalformedMessage]:
     """Read the malformed messages of the dye.
 
     Raises:
-        InputError: the file is absent, or a row of it cannot be used.
+        SeedError: the file is absent, or a row of it cannot be used.
     """
     messages = []
     for row in _rows(path, MALFORMED_COLUMNS):
         try:
-            value = base64.b64decode(row["value_base64"], validate=True)
+            encoded = _text(row["value_base64"])
+            value = None if encoded is None else base64.b64decode(encoded, validate=True)
             number = int(row["ride_number"])
         except (ValueError, binascii.Error) as error:
-            raise InputError(f"{path}: {row['name']} cannot be used: {error}. Correct its row.") from error
+            raise SeedError(f"{path}: {row['name']} cannot be used: {error}. Correct its row.") from error
         messages.append(MalformedMessage(number, row["name"], row["why"], value, row["reason"]))
     return messages
 
@@ -118,9 +119,12 @@ def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
             reader = csv.DictReader(lines, strict=True)
             rows = list(reader)
     except FileNotFoundError:
-        raise InputError(f"The dye seed {path} is absent. Is this the project's own folder?") from None
+        raise SeedError(f"The dye seed {path} is absent. Is this the project's own folder?") from None
     if tuple(reader.fieldnames or ()) != columns:
-        raise InputError(f"The columns of {path} are {reader.fieldnames}; they must be {list(columns)}.")
+        raise SeedError(f"The columns of {path} are {reader.fieldnames}; they must be {list(columns)}.")
+    for row in rows:
+        if None in row or None in row.values():  # how DictReader shows a field too many and one too few
+            raise SeedError(f"{path}: ride {row['ride_number']} has not {len(columns)} fields. Correct its row.")
     return rows
 
 
@@ -128,9 +132,9 @@ def _dye_ride(row: Mapping[str, str], place: str) -> DyeRide:
     sent_at = instant(row["sent_at"])
     json_fields = frozenset(row["json_fields"].split())
     if sent_at is None or not row["ride_number"].isdecimal() or row["batch"] not in {"1", "2"}:
-        raise InputError(f"{place}: ride_number, batch or sent_at cannot be used. Correct the row.")
+        raise SeedError(f"{place}: ride_number, batch or sent_at cannot be used. Correct the row.")
     if not json_fields <= set(FIELDS):
-        raise InputError(f"{place}: json_fields names {json_fields - set(FIELDS)}, which no ride has. Correct the row.")
+        raise SeedError(f"{place}: json_fields names {json_fields - set(FIELDS)}, which no ride has. Correct the row.")
     return DyeRide(
         ride_number=int(row["ride_number"]),
         batch=int(row["batch"]),

@@ -8,8 +8,8 @@ from pathlib import Path
 import yaml
 
 from angiogram.dye import SEEDS, dye_messages, read_dye
+from angiogram.errors import AngiogramError, SeedError
 from angiogram.expectation import differing_files, expected_tables, read_reference, write_expected
-from ingestion.errors import IngestionError, InputError
 
 DBT_PROJECT = SEEDS.parent / "dbt_project" / "dbt_project.yml"
 
@@ -18,12 +18,12 @@ def last_day(dbt_project: Path = DBT_PROJECT) -> date:
     """The variable last_day of the dbt project: where dim_dates ends.
 
     Raises:
-        InputError: the file is absent or does not set the variable.
+        SeedError: the file is absent or does not set the variable.
     """
     try:
         value = yaml.safe_load(dbt_project.read_text(encoding="utf-8"))["vars"]["last_day"]
     except (FileNotFoundError, KeyError) as error:
-        raise InputError(f"{dbt_project} does not set the variable last_day ({error!r}); it ends dim_dates.") from error
+        raise SeedError(f"{dbt_project} does not set the variable last_day ({error!r}); it ends dim_dates.") from error
     return date.fromisoformat(str(value))
 
 
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     check = parser.parse_args(arguments).check
     try:
         tables = expected_tables(dye_messages(read_dye()), read_reference(SEEDS / "reference"), last_day())
-    except IngestionError as error:
+    except AngiogramError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     if check:

@@ -6,8 +6,8 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+from angiogram.errors import SeedError
 from angiogram.expectation.rules import folded_car_model
-from ingestion.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ def read_reference(folder: Path) -> Reference:
     """Read zipcodes.csv, exchange_rates.csv and car_models.csv.
 
     Raises:
-        InputError: a file is absent.
+        SeedError: a file is absent.
     """
     rates: dict[str, list[tuple[date, Decimal]]] = {}
     for row in _read_rows(folder / "exchange_rates.csv"):
@@ -48,4 +48,4 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
         with path.open(encoding="utf-8", newline="") as lines:
             return list(csv.DictReader(lines))
     except FileNotFoundError:
-        raise InputError(f"The reference seed {path} is absent; give the folder that holds it.") from None
+        raise SeedError(f"The reference seed {path} is absent; give the folder that holds it.") from None

@@ -5,7 +5,7 @@ import re
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
-from ingestion.errors import InputError
+from angiogram.errors import SeedError
 
 WHITE_SPACE = " \t\n\r\v\f"
 """What is trimmed at both ends of a text. A no-break space is none of these."""
@@ -45,7 +45,7 @@ def instant(text: str | None) -> datetime | None:
     """The moment a trimmed time text means, in UTC; null if the text is none or unreadable.
 
     Raises:
-        InputError: the text is readable, but its moment in UTC lies outside the years 1 to 9999 that Python can count.
+        SeedError: the text is readable, but its moment in UTC lies outside the years 1 to 9999 that Python can count.
     """
     if text is None or (match := _INSTANT.fullmatch(text)) is None:
         return None
@@ -68,7 +68,7 @@ def instant(text: str | None) -> datetime | None:
     try:
         return local.astimezone(UTC)
     except OverflowError:
-        raise InputError(f"The time {text} lies outside the years 1 to 9999 in UTC; give the ride another.") from None
+        raise SeedError(f"The time {text} lies outside the years 1 to 9999 in UTC; give the ride another.") from None
 
 
 def amount(text: str | None) -> Decimal | None:

@@ -46,7 +46,7 @@ def expected_tables(messages: Iterable[Message], reference: Reference, last_day:
         last_day: last day of dim_dates.
 
     Raises:
-        InputError: a time lies outside the years that Python can count.
+        SeedError: a time lies outside the years that Python can count.
     """
     with models.exact_arithmetic():
         staged = [models.staged_ride(message) for message in messages]
