@@ -3,13 +3,16 @@
 import typer
 from rich.console import Console
 
-from ingestion import migrations, roles, topic
+from ingestion import dead_letters_cli, migrations, roles, topic
 from ingestion.errors import IngestionError
+from ingestion.loader.cli import load
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False, help=__doc__)
-talk = Console(stderr=True, highlight=False)
+talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
 # Commands of other modules are registered here.
+app.command()(load)
+app.add_typer(dead_letters_cli.app, name="dead-letters")
 
 
 @app.command()

@@ -7,6 +7,7 @@ IngestionError
 ├── DatabaseUnavailable    PostgreSQL cannot be reached; a retry helps
 ├── SchemaOutdated         the raw tables miss a migration; run `ingestion migrate`
 ├── Fenced                 another loader took this partition over; nothing was written, stop or start anew
+├── Interrupted            a signal ended the work before it was done; start it again
 └── MessagesLost           the topic no longer holds messages that were never loaded; needs a decision
 
 Every message says what happened, where, and what to do. The command line catches IngestionError once, prints the
@@ -42,6 +43,10 @@ class SchemaOutdated(IngestionError):
 
 class Fenced(IngestionError):
     """A partition's stored offset moved under this loader: another process owns it now. Nothing was written."""
+
+
+class Interrupted(IngestionError):
+    """A signal ended the work before it was done. What was committed stays; starting again goes on from there."""
 
 
 class MessagesLost(IngestionError):

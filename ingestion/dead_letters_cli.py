@@ -1,0 +1,51 @@
+"""The commands `ingestion dead-letters ...`."""
+
+import json
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from ingestion import dead_letters
+
+app = typer.Typer(no_args_is_help=True, help="Messages that were no storable JSON object.")
+
+Dye = Annotated[bool, typer.Option("--dye", help="Those of the dye instead of the live ones.")]
+
+
+@app.command("list")
+def list_letters(
+    dye: Dye = False,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    reason: Annotated[str | None, typer.Option(help="Only those with this reason.")] = None,
+) -> None:
+    """List the newest, one a line: partition, offset, time, reason, bytes."""
+    for letter in dead_letters.newest(limit, dye, reason):
+        size = "null" if letter.size is None else str(letter.size)
+        message_at = letter.message_at.isoformat() if letter.message_at else "-"
+        typer.echo("\t".join((str(letter.partition), str(letter.offset), message_at, letter.reason, size)))
+
+
+@app.command()
+def show(
+    partition: Annotated[int, typer.Argument(help="Its partition.")],
+    offset: Annotated[int, typer.Argument(help="Its offset.")],
+    topic_id: Annotated[UUID | None, typer.Option(help="Id of the topic, if several have one there.")] = None,
+    dye: Dye = False,
+) -> None:
+    """Print the bytes of one, exactly as they came."""
+    sys.stdout.buffer.write(dead_letters.at(partition, offset, topic_id, dye).value or b"")
+
+
+@app.command()
+def export(
+    to: Annotated[Path | None, typer.Option(help="A file to write instead of standard output.")] = None,
+    dye: Dye = False,
+) -> None:
+    """Write all as JSON, one a line, key and value in base64."""
+    with to.open("w", encoding="utf-8") if to else nullcontext(sys.stdout) as out:
+        for letter in dead_letters.every(dye):
+            out.write(json.dumps(letter.as_json()) + "\n")

@@ -1,0 +1,18 @@
+"""The loader: from the topic into the raw tables, each message exactly once.
+
+Rows, dead letters and offsets move in one transaction. The offsets' only truth is raw.loaded_offsets; a partition is
+read by the one session that holds its advisory lock.
+"""
+
+from ingestion.loader.report import LoadReport, PartitionLoad
+from ingestion.loader.run import follow, load_until_caught_up
+from ingestion.loader.store import follower_alive, follower_key_fingerprints
+
+__all__ = [
+    "LoadReport",
+    "PartitionLoad",
+    "follow",
+    "follower_alive",
+    "follower_key_fingerprints",
+    "load_until_caught_up",
+]

@@ -1,0 +1,115 @@
+"""A batch: what one transaction writes, gathered as lines of COPY."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+from ingestion.loader.rows import NULL, DeadLetter, binary, escaped, ride_columns
+from ingestion.message import FIELDS, DyeStamp, claims_to_be_dye, verified_stamp
+
+_PLACE = ("topic", "topic_id", "partition", "offset", "message_at")
+_STAMP = ("run_id", "ride_number", "sent_at")
+_RIDE = (*FIELDS, "unknown_fields", *_PLACE)
+_LETTER = ("value", "message_key", "reason", *_PLACE)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Record(Protocol):
+    """What the loader reads of a message on the topic."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table that the loader fills, and the columns it gives, in the order of the lines."""
+
+    schema: str
+    name: str
+    columns: tuple[str, ...]
+
+
+LIVE_RIDES = Table("raw", "taxi_rides", _RIDE)
+LIVE_LETTERS = Table("raw", "dead_letters", _LETTER)
+DYE_RIDES = Table("angiogram_raw", "taxi_rides", (*_RIDE, *_STAMP))
+DYE_LETTERS = Table("angiogram_raw", "dead_letters", (*_LETTER, *_STAMP))
+
+
+@dataclass(slots=True)
+class Batch:
+    """Lines for each table and the offsets they stand for.
+
+    Attributes:
+        topic: name of the topic.
+        topic_id: its id.
+        keys: dye keys whose signatures hold.
+        lines: per table, lines of COPY's text format, without line ends.
+        size: bytes of all lines.
+        moves: per partition, the offset that must be stored now and the one to store.
+        forged_dye: messages whose dye headers carry no valid signature.
+    """
+
+    topic: str
+    topic_id: UUID
+    keys: list[bytes]
+    lines: dict[Table, list[bytes]] = field(
+        default_factory=lambda: {LIVE_RIDES: [], LIVE_LETTERS: [], DYE_RIDES: [], DYE_LETTERS: []}
+    )
+    size: int = 0
+    moves: dict[int, tuple[int, int]] = field(default_factory=dict)
+    forged_dye: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Number of messages in the batch."""
+        return sum(map(len, self.lines.values()))
+
+    def add(self, partition: int, records: Sequence[Record]) -> None:
+        """Take messages of one partition, in the order of their offsets."""
+        place = f"\t{self.topic}\t{self.topic_id}\t{partition}\t".encode()
+        rides = self.lines[LIVE_RIDES]
+        size = 0
+        timestamp, message_at = None, NULL
+        for record in records:
+            if record.timestamp != timestamp:
+                timestamp, message_at = record.timestamp, _message_at(record.timestamp)
+            end = b"%b%d\t%b" % (place, record.offset, message_at)
+            stamp = self._stamp(record) if record.headers else None
+            try:
+                line = ride_columns(record.value) + end
+                lines = rides
+                if stamp:
+                    lines = self.lines[DYE_RIDES]
+            except DeadLetter as letter:
+                reason = letter.reason.encode()
+                line = b"\t".join((binary(record.value), binary(record.key), reason)) + end
+                lines = self.lines[DYE_LETTERS if stamp else LIVE_LETTERS]
+            if stamp:
+                line += _stamp_columns(stamp)
+            lines.append(line)
+            size += len(line)
+        self.size += size
+
+    def _stamp(self, record: Record) -> DyeStamp | None:
+        stamp = verified_stamp(record.headers, record.value, self.keys)
+        if stamp is None and claims_to_be_dye(record.headers):
+            self.forged_dye += 1
+        return stamp
+
+
+def _message_at(milliseconds: int) -> bytes:
+    try:
+        return (_EPOCH + timedelta(milliseconds=milliseconds)).isoformat().encode() if milliseconds >= 0 else NULL
+    except OverflowError:  # a producer may stamp any 64 bits where the topic does not stamp
+        return NULL
+
+
+def _stamp_columns(stamp: DyeStamp) -> bytes:
+    return b"\t%b\t%d\t%b" % (escaped(stamp.run_id.encode()), stamp.ride_number, stamp.sent_at.isoformat().encode())

@@ -1,0 +1,72 @@
+"""The command `ingestion load`."""
+
+import json
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from threading import Event
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ingestion.loader.report import LoadReport
+from ingestion.loader.run import follow, load_until_caught_up
+
+talk = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def load(
+    forever: Annotated[bool, typer.Option("--follow", help="Load on and on, a fair share beside others.")] = False,
+    until_caught_up: Annotated[
+        bool, typer.Option("--until-caught-up", help="Load what is there now, then end (the default).")
+    ] = False,
+    accept_loss: Annotated[
+        bool, typer.Option(help="Go on after messages that the topic no longer holds; the gap is recorded.")
+    ] = False,
+) -> None:
+    """Load the topic into the raw tables, each message exactly once; prints what was loaded as JSON.
+
+    A signal to end finishes the batch under way first.
+    """
+    if forever and until_caught_up:
+        raise typer.BadParameter("choose one of --follow and --until-caught-up")
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its outages are told in our words
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with _progress() as show:
+        report = (
+            follow(stop, accept_loss, committed=show.update)
+            if forever
+            else load_until_caught_up(accept_loss, stop, committed=show.update)
+        )
+    typer.echo(json.dumps(asdict(report), default=str))
+
+
+class _Progress:
+    """Tells on a terminal how far the load is; silent elsewhere."""
+
+    def __init__(self) -> None:
+        self.status = talk.status("Connecting") if talk.is_terminal else None
+
+    def update(self, report: LoadReport) -> None:
+        """Show what was committed so far."""
+        if self.status:
+            rate = report.messages / max(report.seconds, 0.001)
+            self.status.update(
+                f"{report.messages:,} messages loaded, {rate:,.0f}/s, {report.dead_letters:,} dead letters"
+            )
+
+
+@contextmanager
+def _progress() -> Iterator[_Progress]:
+    shown = _Progress()
+    if shown.status is None:
+        yield shown
+        return
+    with shown.status:
+        yield shown

@@ -1,0 +1,153 @@
+"""From a message's bytes to a line of COPY: pure functions, no database, no Kafka.
+
+A string field becomes its decoded text; a number, true, false, an object or a list becomes its literal text, digit for
+digit; null and a missing field become null; of a repeated key the last counts.
+"""
+
+import json
+import re
+from enum import StrEnum
+from typing import Any, NoReturn
+
+import msgspec
+
+from ingestion.message import FIELDS
+
+NULL = b"\\N"
+"""Null in COPY's text format."""
+
+
+class Reason(StrEnum):
+    """Why a message is a dead letter."""
+
+    TOMBSTONE = "tombstone"
+    EMPTY = "empty"
+    BYTE_ORDER_MARK = "byte_order_mark"
+    INVALID_UTF8 = "invalid_utf8"
+    NOT_JSON = "not_json"
+    NOT_AN_OBJECT = "not_an_object"
+    TOO_DEEP = "too_deep"
+    NUL_CHARACTER = "nul_character"
+    LONE_SURROGATE = "lone_surrogate"
+
+
+class DeadLetter(Exception):  # a signal inside the loader, never shown
+    """The message is no storable JSON object."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+_Ride = msgspec.defstruct(
+    "_Ride", [(name, msgspec.Raw, msgspec.Raw(b"null")) for name in FIELDS], forbid_unknown_fields=True
+)
+_decode_ride = msgspec.json.Decoder(_Ride).decode
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_text = msgspec.json.Decoder(str).decode
+_as_tuple = msgspec.structs.astuple
+
+_QUOTE = ord('"')
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+def ride_columns(value: bytes | None) -> bytes:
+    """The ten fields and unknown_fields as eleven tab-separated columns of COPY's text format.
+
+    Raises:
+        DeadLetter: the message is no storable JSON object.
+    """
+    if value and b"\\" not in value and _is_utf8(value):
+        try:
+            ride = _decode_ride(value)
+        except (msgspec.DecodeError, RecursionError):
+            return _any_columns(value)
+        # Without a backslash a JSON string cannot hold a control character: its bytes are COPY's bytes.
+        columns = [raw[1:-1] if raw[0] == _QUOTE else _literal(raw) for raw in map(bytes, _as_tuple(ride))]
+        columns.append(NULL)
+        return b"\t".join(columns)
+    return _any_columns(value)
+
+
+def escaped(text: bytes) -> bytes:
+    """Text as COPY's text format wants it."""
+    return text.replace(b"\\", b"\\\\").replace(b"\t", b"\\t").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+
+
+def binary(value: bytes | None) -> bytes:
+    """Bytes (or null) for a bytea column in COPY's text format."""
+    return NULL if value is None else b"\\\\x" + value.hex().encode()
+
+
+def _literal(raw: bytes) -> bytes:
+    if raw == b"null":
+        return NULL
+    # Only objects and lists can hold line breaks between their parts.
+    return escaped(raw) if raw[0] in b"{[" else raw
+
+
+def _any_columns(value: bytes | None) -> bytes:
+    """Like ride_columns, for every message: escapes, unknown fields, and those that become dead letters."""
+    if value is None:
+        raise DeadLetter(Reason.TOMBSTONE)
+    if not value:
+        raise DeadLetter(Reason.EMPTY)
+    if value.startswith(_BYTE_ORDER_MARK):
+        raise DeadLetter(Reason.BYTE_ORDER_MARK)
+    if not _is_utf8(value):
+        raise DeadLetter(Reason.INVALID_UTF8)
+    try:
+        fields = _decode_fields(value)
+    except RecursionError:
+        raise DeadLetter(Reason.TOO_DEEP) from None
+    except msgspec.DecodeError:
+        raise DeadLetter(_why_no_object(value)) from None
+    if _ESCAPED_NUL.search(value):
+        raise DeadLetter(Reason.NUL_CHARACTER)
+    columns = [_column(fields.pop(name, None)) for name in FIELDS]
+    columns.append(_unknown(fields) if fields else NULL)
+    return b"\t".join(columns)
+
+
+def _column(raw: msgspec.Raw | None) -> bytes:
+    literal = b"null" if raw is None else bytes(raw)
+    if literal[0] == _QUOTE:
+        return escaped(_decode_text(literal).encode())
+    return NULL if literal == b"null" else escaped(literal)
+
+
+def _unknown(fields: dict[str, msgspec.Raw]) -> bytes:
+    members = (msgspec.json.encode(name) + b":" + bytes(raw) for name, raw in fields.items())
+    return escaped(b"{" + b",".join(members) + b"}")
+
+
+def _is_utf8(value: bytes) -> bool:
+    if value.isascii():
+        return True
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _why_no_object(value: bytes) -> Reason:
+    """The reason of a message that the fast decoder refused; the standard library says which rule it breaks."""
+    try:
+        # Numbers stay text: a long one is no reason to stumble.
+        parsed: Any = json.loads(value, parse_constant=_refuse, parse_int=str, parse_float=str)
+        if not isinstance(parsed, dict):
+            return Reason.NOT_AN_OBJECT
+        json.dumps(parsed, ensure_ascii=False).encode()
+    except RecursionError:
+        return Reason.TOO_DEEP
+    except UnicodeEncodeError:
+        return Reason.LONE_SURROGATE
+    except ValueError:
+        return Reason.NOT_JSON
+    return Reason.NOT_JSON
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")

@@ -1,0 +1,166 @@
+"""Loading as others call it: once, up to the ends seen at the start, or on and on. Outages are waited out here."""
+
+import logging
+import time
+from collections.abc import Callable
+from threading import Event
+from uuid import UUID, uuid4
+
+import psycopg2
+from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
+
+from ingestion.errors import DatabaseUnavailable, InputError, Interrupted, KafkaUnavailable
+from ingestion.loader.batch import Batch
+from ingestion.loader.report import LoadReport, Tally
+from ingestion.loader.source import Source
+from ingestion.loader.store import Store, is_outage
+from ingestion.loader.work import Work
+from ingestion.message import key_fingerprint
+from ingestion.settings import DyeKeys, KafkaSettings
+from ingestion.topic import unavailable
+
+log = logging.getLogger("ingestion.loader")
+
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 15.0
+
+
+class _Loader:
+    """What outlives an outage: who the loader is, what it has written, and up to where it must load."""
+
+    def __init__(
+        self, mode: str, accept_loss: bool, stop: Event, committed: Callable[[LoadReport], None] | None
+    ) -> None:
+        self._kafka = KafkaSettings.from_environment()
+        self._keys = DyeKeys.from_environment().accepted()
+        self._mode = mode
+        self._accept_loss = accept_loss
+        self._stop = stop
+        self._tell = committed
+        self._loader_id = uuid4()
+        self._tally = Tally()
+        self._started = time.monotonic()
+        self._topic_id: UUID | None = None
+        self._ends: dict[int, int] = {}
+        self._pause = _FIRST_PAUSE_SECONDS
+
+    def run(self) -> LoadReport:
+        while True:
+            try:
+                return self._report(self._engage())
+            except (DatabaseUnavailable, KafkaUnavailable) as error:
+                self._wait_out(error, str(error))
+            except InputError as error:
+                if self._mode != "follow" or self._topic_id is None:
+                    raise
+                self._wait_out(error, f"The topic was deleted. {error}")
+            except psycopg2.Error as error:
+                if not is_outage(error):
+                    raise
+                self._wait_out(error, f"PostgreSQL failed: {str(error).strip() or type(error).__name__}.")
+            except (OffsetOutOfRangeError, LogTruncationError) as error:
+                # The next engagement compares the stored offsets with the topic and says what is gone.
+                self._wait_out(error, f"Kafka no longer holds what was next ({type(error).__name__}).")
+            except KafkaError as error:
+                if not error.retriable:
+                    raise unavailable(self._kafka, error) from error
+                self._wait_out(error, f"Kafka failed: {type(error).__name__}.")
+
+    def _engage(self) -> UUID:
+        source = Source.open(self._kafka)
+        try:
+            topic_id, partitions = source.topic()
+            if topic_id != self._topic_id:
+                self._topic_id = topic_id
+                self._ends = {p: end for p, (_, end) in source.bounds(partitions).items()}
+            fingerprints = [key_fingerprint(key) for key in self._keys]
+            store = Store.open(self._loader_id, self._mode, fingerprints, self._kafka.topic, topic_id)
+            try:
+                with Work(
+                    source,
+                    store,
+                    self._kafka.topic,
+                    topic_id,
+                    self._keys,
+                    self._accept_loss,
+                    self._stop,
+                    self._after_commit,
+                ) as work:
+                    if self._mode == "follow":
+                        work.follow()
+                    else:
+                        work.until(self._ends)
+            finally:
+                store.close()
+            return topic_id
+        finally:
+            source.close()
+
+    def _after_commit(self, batch: Batch) -> None:
+        self._pause = _FIRST_PAUSE_SECONDS
+        self._tally.add(batch)
+        if self._tell:
+            self._tell(self._report(batch.topic_id))
+
+    def _report(self, topic_id: UUID) -> LoadReport:
+        return self._tally.report(self._kafka.topic, topic_id, time.monotonic() - self._started)
+
+    def _wait_out(self, error: Exception, what: str) -> None:
+        """Pause, longer each time; an until-caught-up load that never began fails instead."""
+        if self._stop.is_set():
+            raise Interrupted(f"Told to stop during an outage: {what} What was committed stays.") from error
+        if self._mode != "follow" and self._topic_id is None:
+            raise error
+        log.warning("%s Going on in %.1f s.", what, self._pause)
+        self._stop.wait(self._pause)
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
+
+
+def load_until_caught_up(
+    accept_loss: bool = False, stop: Event | None = None, committed: Callable[[LoadReport], None] | None = None
+) -> LoadReport:
+    """Load what is on the topic now: up to the end of each partition as seen at the start, also under endless traffic.
+
+    Partitions that another loader has are waited for: afterwards they are loaded, whoever did it.
+
+    Args:
+        accept_loss: go on after messages that the topic no longer holds; the gap is recorded all the same.
+        stop: set it to end after the batch under way.
+        committed: called after each committed batch with what was written so far.
+
+    Returns:
+        What this loader wrote.
+
+    Raises:
+        SettingsError: an address, a password or the dye key is not set.
+        KafkaUnavailable, DatabaseUnavailable: not there at the start (later outages are waited out).
+        InputError: there is no such topic.
+        SchemaOutdated: a migration is missing.
+        MessagesLost: the topic no longer holds messages that were never loaded.
+        Fenced: something else moved the stored offsets.
+        Interrupted: `stop` was set before the ends were reached.
+    """
+    stop = stop or Event()
+    report = _Loader("until_caught_up", accept_loss, stop, committed).run()
+    if stop.is_set():
+        raise Interrupted(
+            "Told to stop before the ends of the topic were reached. What was committed stays; load again."
+        )
+    return report
+
+
+def follow(stop: Event, accept_loss: bool = False, committed: Callable[[LoadReport], None] | None = None) -> LoadReport:
+    """Load a fair share of the partitions until `stop` is set; start more processes to share the work.
+
+    Args:
+        stop: set it to end after the batch under way.
+        accept_loss: go on after messages that the topic no longer holds; the gap is recorded all the same.
+        committed: called after each committed batch with what was written so far.
+
+    Returns:
+        What this loader wrote.
+
+    Raises:
+        The errors of `load_until_caught_up`; outages are waited out from the start.
+    """
+    return _Loader("follow", accept_loss, stop, committed).run()
