@@ -1,5 +1,5 @@
--- Each message taken is exactly one of accepted, superseded, rejected; and every raw row up to the highest offset taken of
--- its topic id and partition was taken. Rows that the loader has added since the build lie beyond it.
+-- Each message taken is exactly one of accepted, superseded, rejected; and every raw row up to the highest offset taken
+-- of its topic id and partition was taken. Rows that the loader has added since the build lie beyond it.
 
 with raw_rides as (
 

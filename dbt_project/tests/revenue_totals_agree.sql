@@ -18,13 +18,13 @@ daily_totals as (
 
 totals as (
 
-    {% for model in ['revenue_by_car_model', 'revenue_by_state', 'revenue_by_date', 'revenue_by_currency'] -%}
-    select
-        '{{ model }}' as model_name,
-        coalesce(sum(ride_count), 0) as ride_count,
-        coalesce(sum(revenue_usd_amount), 0) as revenue_usd_amount
-    from {{ ref(model) }}
-    {{ 'union all' if not loop.last }}
+    {% for model in ['revenue_by_car_model', 'revenue_by_state', 'revenue_by_date', 'revenue_by_currency'] %}
+        select
+            '{{ model }}' as model_name,
+            coalesce(sum(ride_count), 0) as ride_count,
+            coalesce(sum(revenue_usd_amount), 0) as revenue_usd_amount
+        from {{ ref(model) }}
+        {% if not loop.last %}union all{% endif %}
     {% endfor %}
 
 )
