@@ -135,6 +135,8 @@ def _dye_ride(row: Mapping[str, str], place: str) -> DyeRide:
         raise SeedError(f"{place}: ride_number, batch or sent_at cannot be used. Correct the row.")
     if not json_fields <= set(FIELDS):
         raise SeedError(f"{place}: json_fields names {json_fields - set(FIELDS)}, which no ride has. Correct the row.")
+    if (unknown_fields := row["unknown_fields"]) and not _is_object(unknown_fields):
+        raise SeedError(f"{place}: unknown_fields is no JSON object: {unknown_fields}. Correct the row.")
     return DyeRide(
         ride_number=int(row["ride_number"]),
         batch=int(row["batch"]),
@@ -144,6 +146,13 @@ def _dye_ride(row: Mapping[str, str], place: str) -> DyeRide:
         fields={name: _text(row[name]) for name in RAW_FIELDS},
         json_fields=json_fields,
     )
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
 
 
 def _text(field: str) -> str | None:

@@ -1,0 +1,364 @@
+"""The expected seeds are what the rules make of the dye: facts worked out by hand, and sums that must hold."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+
+from angiogram.dye import SEEDS, dye_messages, read_dye
+from angiogram.errors import SeedError
+from angiogram.expectation import (
+    COLUMNS,
+    Message,
+    Row,
+    differing_files,
+    expected_tables,
+    read_reference,
+    rules,
+    seed_value,
+    write_expected,
+)
+from angiogram.expectation.__main__ import last_day, main
+from tests.angiogram.test_dye_seeds import PARTITIONS, RIDES, partition_of
+
+REFERENCE = read_reference(SEEDS / "reference")
+LAST_DAY = date(2027, 12, 31)
+TABLES = expected_tables(dye_messages(RIDES), REFERENCE, LAST_DAY)
+NAMES = {str(ride.ride_number): ride.ride_name for ride in RIDES}
+
+ALL_MISSING = "missing_taxi,missing_passenger,missing_start,missing_end,missing_fare,missing_tax,unknown_currency"
+ALL_UNREADABLE = "unreadable_start,unreadable_end,unreadable_fare,unreadable_tax"
+REASONS = {
+    "jeep-1970": "start_before_2024",
+    "jeep-without-passenger": "missing_passenger",
+    "jeep-negative-fare": "negative_fare,negative_tax",
+    "all-fields-null": ALL_MISSING,
+    "no-fields-at-all": ALL_MISSING,
+    "missing-taxi-empty": "missing_taxi",
+    "missing-passenger-blank": "missing_passenger",
+    "missing-start": "missing_start",
+    "yesterday": "unreadable_start",
+    "missing-end": "missing_end",
+    "bare-date": "unreadable_end",
+    "start-a-microsecond-before-2024": "start_before_2024",
+    "start-24-hours-and-a-microsecond-ahead": "start_in_future",
+    "end-a-microsecond-before-start": "end_before_start",
+    "end-before-start-by-zone": "end_before_start",
+    "missing-fare": "missing_fare",
+    "fare-infinity": "unreadable_fare",
+    "fare-just-below-zero": "negative_fare",
+    "missing-tax": "missing_tax",
+    "tax-with-a-dollar-sign": "unreadable_tax",
+    "tax-just-below-zero": "negative_tax",
+    "unknown-currency": "unknown_currency",
+    "missing-currency": "unknown_currency",
+    "franc-a-day-early": "no_exchange_rate",
+    "franc-a-day-early-by-zone": "no_exchange_rate",
+    "start-end-and-both-amounts-unreadable": ALL_UNREADABLE,
+    "days-that-no-calendar-has": ALL_UNREADABLE,
+    "seven-digits-and-small-letters": ALL_UNREADABLE,
+    "two-blanks-and-no-seconds": ALL_UNREADABLE,
+    "zones-out-of-shape": ALL_UNREADABLE,
+    "digits-of-another-script": ALL_UNREADABLE,
+    "no-break-spaces": "unknown_currency",
+    "wrong-types": "unreadable_start,unreadable_fare,unknown_currency",
+    "future-and-backwards": "start_in_future,end_before_start,missing_tax",
+    "rejected-then-corrected": "negative_fare",
+    "correction-with-negative-tax": "negative_tax",
+    "late-and-rejected": "missing_passenger",
+}
+RULES = (
+    "missing_taxi",
+    "missing_passenger",
+    "missing_start",
+    "unreadable_start",
+    "missing_end",
+    "unreadable_end",
+    "start_before_2024",
+    "start_in_future",
+    "end_before_start",
+    "missing_fare",
+    "unreadable_fare",
+    "negative_fare",
+    "missing_tax",
+    "unreadable_tax",
+    "negative_tax",
+    "unknown_currency",
+    "no_exchange_rate",
+)
+SUPERSEDED = {
+    "tie-first",
+    "corrected",
+    "corrected-zipcode",
+    "corrected-currency",
+    "older-but-late",
+    "repeated",
+    "sent-twice",
+}
+
+
+def accepted(name: str) -> Row:
+    """The row of fct_rides that a ride's message won."""
+    [row] = [row for row in TABLES["fct_rides"] if NAMES[str(row["message_id"])] == name]
+    return row
+
+
+def daily(**key: object) -> list[Row]:
+    return [row for row in TABLES["daily_revenue"] if all(row[column] == value for column, value in key.items())]
+
+
+def test_the_stored_seeds_are_what_the_calculation_gives() -> None:
+    """If this fails: `python -m angiogram.expectation`, and look at what changed before you commit it."""
+    assert differing_files(SEEDS / "angiogram" / "expected", TABLES) == []
+    assert last_day() == LAST_DAY
+    assert main(["--check"]) == 0
+
+
+def test_rejected_rides_and_their_reasons() -> None:
+    rejected = {NAMES[str(row["message_id"])]: row["rejection_reasons"] for row in TABLES["fct_rejected_rides"]}
+    assert rejected == REASONS
+
+
+@pytest.mark.parametrize("reason", RULES)
+def test_every_reason_occurs_alone(reason: str) -> None:
+    assert reason in REASONS.values()
+
+
+def test_reasons_keep_the_order_of_the_rules() -> None:
+    for reasons in REASONS.values():
+        assert reasons.split(",") == sorted(reasons.split(","), key=RULES.index)
+
+
+def test_every_message_is_accepted_superseded_or_rejected() -> None:
+    winners = {NAMES[str(row["message_id"])] for row in TABLES["fct_rides"]}
+    assert winners | SUPERSEDED | REASONS.keys() == set(NAMES.values())
+    assert len(winners) + len(SUPERSEDED) + len(REASONS) == len(RIDES)
+
+
+def test_the_two_good_jeeps_make_20_40() -> None:
+    [row] = [row for row in TABLES["revenue_by_car_model"] if row["car_model"] == "Jeep"]
+    assert row == {
+        "car_model": "Jeep",
+        "currency": "USD",
+        "ride_count": 2,
+        "fare_amount": Decimal("20.20"),
+        "tax_amount": Decimal("0.20"),
+        "revenue_amount": Decimal("20.40"),
+        "revenue_usd_amount": Decimal("20.40"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "day"),
+    [
+        ("second-before-midnight", date(2025, 5, 31)),
+        ("midnight", date(2025, 6, 1)),
+        ("midnight-by-zone-east", date(2025, 5, 31)),
+        ("midnight-by-zone-west", date(2025, 6, 1)),
+        ("signed-and-padded-amounts", date(2024, 2, 29)),
+        ("free-ride", date(2024, 8, 1)),
+        ("start-24-hours-ahead", date(2026, 6, 2)),
+    ],
+)
+def test_trip_dates_are_days_in_utc(name: str, day: date) -> None:
+    assert accepted(name)["trip_date"] == day
+
+
+@pytest.mark.parametrize(
+    ("name", "usd"),
+    [
+        ("rate-on-its-last-day", "30.5888"),  # 44 times 0.6952
+        ("rate-on-its-first-day", "32.2564"),  # 44 times 0.7331
+        ("yen", "7.975000"),  # 1250 times 0.006380
+        ("franc-on-its-first-day", "41.5932"),  # 33 times 1.2604
+        ("half-a-cent", "10.005"),
+        ("sixteen-digits-and-four-decimals", "11234567890123456.7890"),
+        ("a-tenth-and-two-tenths", "0.3"),
+        ("signed-and-padded-amounts", "7.5"),
+        ("free-ride", "0"),
+    ],
+)
+def test_dollars_of_a_ride_are_exact(name: str, usd: str) -> None:
+    assert accepted(name)["revenue_usd_amount"] == Decimal(usd)
+
+
+@pytest.mark.parametrize(
+    ("day", "usd"),
+    [
+        (date(2025, 2, 1), "10.01"),  # 10.005
+        (date(2025, 2, 2), "0.01"),  # 0.005
+        (date(2025, 2, 3), "0.01"),  # 0.003 + 0.003: rounded ride by ride it would be 0.00
+        (date(2026, 5, 1), "7.98"),  # 7.975
+    ],
+)
+def test_dollars_are_rounded_once_a_day_and_halves_up(day: date, usd: str) -> None:
+    assert [row["revenue_usd_amount"] for row in daily(trip_date=day)] == [Decimal(usd)]
+
+
+def test_totals_add_up_the_rounded_dollars() -> None:
+    """Arizona in USD: Ford 30.81, and the three Benz days 10.01 + 0.01 + 0.01; unrounded they would end in 0.016."""
+    [arizona] = [r for r in TABLES["revenue_by_state"] if (r["pickup_state"], r["currency"]) == ("Arizona", "USD")]
+    assert arizona["revenue_usd_amount"] == Decimal("40.84")
+    assert arizona["revenue_amount"] == Decimal("40.8260")
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "value"),
+    [
+        ("utah-toyota", "pickup_state", "Utah"),
+        ("unmapped-zipcode", "pickup_state", "UNKNOWN"),
+        ("unmapped-zipcode", "pickup_zipcode", "99999"),
+        ("four-digit-zipcode", "pickup_zipcode", None),
+        ("four-digit-zipcode", "dropoff_zipcode", None),
+        ("nine-digit-zipcode", "pickup_zipcode", None),
+        ("missing-zipcodes", "pickup_state", "UNKNOWN"),
+        ("numbers-for-texts", "pickup_state", "Utah"),
+        ("numbers-for-texts", "taxi_id", "16"),
+        ("numbers-for-texts", "pax_id", '{"id": 56}'),
+        ("numbers-for-texts", "car_model", "911"),
+        ("untidy-text", "car_model", "Toyota Camry"),
+        ("untidy-text", "currency", "EUR"),
+        ("untidy-text", "taxi_id", "T-17"),
+        ("car-model-with-inner-blanks", "car_model", "Tesla Model 3"),
+        ("car-model-of-no-reference", "car_model", "DeLorean  DMC-12"),
+        ("car-model-missing", "car_model", "UNKNOWN"),
+        ("text-that-loaders-trip-over", "pax_id", "\\N"),
+        ("other-scripts", "pax_id", "Zoë 🚕"),
+        ("end-equals-start", "ended_at", datetime(2025, 4, 15, 12, tzinfo=UTC)),
+        ("start-of-2024", "started_at", datetime(2024, 1, 1, tzinfo=UTC)),
+        ("tie-second", "fare_amount", Decimal("51.00")),
+        ("newest-before-older", "fare_amount", Decimal("64.00")),
+        ("correction-to-be-rejected", "fare_amount", Decimal("65.00")),
+        ("valid-correction", "fare_amount", Decimal("66.00")),
+        # printf T-01-P-01-2024-03-04T08:00:00.000000Z | md5sum
+        ("ordinary-benz", "ride_id", "b5bf80c93ae26093706ae16fad546e71"),
+    ],
+)
+def test_cells_of_accepted_rides(name: str, column: str, value: object) -> None:
+    assert accepted(name)[column] == value
+
+
+def test_corrections_move_rides_between_groups() -> None:
+    nevada = daily(trip_date=date(2026, 5, 10), pickup_state="Nevada")
+    assert {(row["car_model"], row["currency"]): row["revenue_amount"] for row in nevada} == {
+        ("Ford", "USD"): Decimal("68.20"),  # one of two rides went to Massachusetts
+        ("Nissan NV200", "USD"): Decimal("77.00"),  # was a Toyota Camry of 66.00
+        ("Tesla Model 3", "EUR"): Decimal("69.30"),  # was in CAD
+    }
+    [massachusetts] = daily(trip_date=date(2026, 5, 10), pickup_state="Massachusetts")
+    assert massachusetts["revenue_amount"] == Decimal("67.10")
+
+
+def test_a_day_that_ends_the_week_year() -> None:
+    assert TABLES["dim_dates"][0] == {
+        "date_day": date(2024, 1, 1),
+        "year": 2024,
+        "quarter": 1,
+        "month": 1,
+        "day_of_month": 1,
+        "iso_week": 1,
+        "iso_weekday": 1,
+        "is_weekend": False,
+    }
+    days = {row["date_day"]: row for row in TABLES["dim_dates"]}
+    assert len(days) == 366 + 3 * 365
+    assert (days[date(2025, 12, 29)]["iso_week"], days[date(2025, 12, 29)]["quarter"]) == (1, 4)
+    assert (days[date(2027, 1, 3)]["iso_week"], days[date(2027, 1, 3)]["is_weekend"]) == (53, True)
+
+
+def test_the_order_of_messages_changes_nothing() -> None:
+    backwards = expected_tables(reversed(dye_messages(RIDES)), REFERENCE, LAST_DAY)
+    for model, rows in TABLES.items():
+        assert sorted(map(repr, backwards[model])) == sorted(map(repr, rows)), model
+
+
+def test_places_on_the_topic_change_nothing() -> None:
+    """Spread over real partitions the dye gives the same rows as straight from the seed."""
+    spread = [
+        Message(
+            message_id=message.message_id,
+            message_at=message.message_at,
+            partition=ride.ride_number % PARTITIONS if (partition := partition_of(ride)) is None else partition,
+            offset=1000 + ride.ride_number,
+            fields=message.fields,
+        )
+        for ride, message in zip(RIDES, dye_messages(RIDES), strict=True)
+    ]
+    assert expected_tables(spread, REFERENCE, LAST_DAY) == TABLES
+
+
+def test_batch_2_changes_every_model_that_rides_reach() -> None:
+    before = expected_tables(dye_messages(ride for ride in RIDES if ride.batch == 1), REFERENCE, LAST_DAY)
+    assert {model for model in COLUMNS if before[model] == TABLES[model]} == {"dim_dates", "dim_zipcodes"}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        (True, "true"),
+        (False, "false"),
+        (7, "7"),
+        (Decimal("-0"), "0"),
+        (Decimal("12.50"), "12.50"),
+        (Decimal("1E+3"), "1000"),
+        (date(2024, 2, 29), "2024-02-29"),
+        (datetime(2024, 2, 29, 1, 2, 3, tzinfo=UTC), "2024-02-29T01:02:03Z"),
+        (datetime(2024, 2, 29, 1, 2, 3, 450000, tzinfo=UTC), "2024-02-29T01:02:03.450000Z"),
+    ],
+    ids=repr,
+)
+def test_values_as_seeds_write_them(value: str | None, text: str) -> None:
+    assert seed_value(value) == text
+
+
+def test_differing_seeds_are_named(tmp_path: Path) -> None:
+    write_expected(tmp_path, TABLES)
+    assert differing_files(tmp_path, TABLES) == []
+    changed, absent, of_no_model = (
+        tmp_path / f"expected__{model}.csv" for model in ("fct_rides", "dim_dates", "fct_lost")
+    )
+    changed.write_text(changed.read_text().replace("20.24", "20.25"))
+    absent.unlink()
+    of_no_model.write_text("message_id\n")
+    assert differing_files(tmp_path, TABLES) == sorted([changed, absent, of_no_model])
+
+
+def test_the_command_says_which_files_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copytree(SEEDS, tmp_path / "seeds")
+    monkeypatch.setattr("angiogram.expectation.__main__.SEEDS", tmp_path / "seeds")
+    stored = tmp_path / "seeds" / "angiogram" / "expected" / "expected__dim_zipcodes.csv"
+    original = stored.read_bytes()
+    stored.write_bytes(original.replace(b"Utah", b"Ohio"))
+    assert main(["--check"]) == 1
+    assert capsys.readouterr().out == f"{stored}\n"
+    assert main([]) == 0
+    assert stored.read_bytes() == original
+    (tmp_path / "seeds" / "reference" / "zipcodes.csv").unlink()
+    assert main(["--check"]) == 2
+    assert "zipcodes.csv is absent" in capsys.readouterr().err
+
+
+def test_a_project_without_a_last_day_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "dbt_project.yml").write_text("vars: {}\n")
+    with pytest.raises(SeedError, match="last_day"):
+        last_day(tmp_path / "dbt_project.yml")
+
+
+def test_read_dye_gives_the_rides_that_these_tests_use() -> None:
+    assert read_dye() == RIDES
+
+
+def test_carriage_returns_are_trimmed_too() -> None:
+    """No seed can show it: dbt reads a CR in a CSV file as the end of a line."""
+    assert rules.trimmed("\r T-01\r\n") == "T-01"
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:00:00-02:00"])
+def test_a_moment_that_python_cannot_count_is_an_error_not_a_wrong_row(text: str) -> None:
+    with pytest.raises(SeedError, match="outside the years"):
+        rules.instant(text)
