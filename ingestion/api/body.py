@@ -1,0 +1,107 @@
+"""From the body of a request to messages, whose bytes are exactly the client's."""
+
+import re
+from http import HTTPStatus
+
+import msgspec
+from fastapi import Request
+
+from ingestion.api.errors import Refused
+from ingestion.message import message_key
+from ingestion.producer import Message
+
+MAX_RIDE_BYTES = 1_000_000
+"""Largest ride that is taken, with its key."""
+
+MAX_BODY_BYTES = 10_000_000
+"""Largest body that is read."""
+
+_LIST = re.compile(rb"[ \t\r\n]*\[")
+
+
+class _Ride(msgspec.Struct):
+    # Raw keeps the text as it stands: a taxi_id of any type is accepted, and so is every other field.
+    taxi_id: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_RIDE = msgspec.json.Decoder(_Ride)
+_RIDES = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+async def read_body(request: Request) -> bytes:
+    """The body of a request.
+
+    Raises:
+        Refused: 413 as soon as it is known to be larger than MAX_BODY_BYTES; the rest is not read.
+    """
+    too_large = Refused(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"The body is larger than {MAX_BODY_BYTES} bytes. Send the rides in several lists.",
+    )
+    if int(request.headers.get("content-length", 0)) > MAX_BODY_BYTES:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise too_large
+    return bytes(body)
+
+
+def is_list(body: bytes) -> bool:
+    """Whether the body begins as a JSON array does."""
+    return _LIST.match(body) is not None
+
+
+def single(body: bytes) -> Message:
+    """The one ride of a body: the whole body is its value.
+
+    Raises:
+        Refused: 413 if it is larger than MAX_RIDE_BYTES, 422 if it is no JSON object.
+    """
+    _check_utf8(body)
+    return _message(body, None)
+
+
+def several(body: bytes) -> list[Message]:
+    """The rides of a list: the value of each is its slice of the body.
+
+    Raises:
+        Refused: 413 if one is larger than MAX_RIDE_BYTES, 422 if the list is malformed or one is no JSON object.
+    """
+    _check_utf8(body)
+    try:
+        slices = _RIDES.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"The body is not valid JSON: {error}.") from error
+    return [_message(bytes(ride), place) for place, ride in enumerate(slices)]
+
+
+def _check_utf8(body: bytes) -> None:
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise Refused(
+            HTTPStatus.UNPROCESSABLE_ENTITY, f"The body is not UTF-8 at byte {error.start}.", byte=error.start
+        ) from error
+
+
+def _message(value: bytes, place: int | None) -> Message:
+    name = "The body" if place is None else f"Ride {place} of the list"
+    try:
+        taxi_id = _RIDE.decode(value).taxi_id
+    except msgspec.ValidationError as error:
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} is no JSON object: {error}.", ride=place) from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} is not valid JSON: {error}.", ride=place) from error
+    key = _key(taxi_id)
+    if len(value) + len(key or b"") > MAX_RIDE_BYTES:
+        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{name} is larger than {MAX_RIDE_BYTES} bytes.", ride=place)
+    return Message(value, key)
+
+
+def _key(taxi_id: msgspec.Raw) -> bytes | None:
+    try:
+        return message_key(msgspec.json.decode(taxi_id))
+    except msgspec.ValidationError:
+        return None  # a number that no type of Python's holds: the models judge it, and it needs no key

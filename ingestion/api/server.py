@@ -1,0 +1,83 @@
+"""Running the front door: for good, or for the time of a with block."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import uvicorn
+
+from ingestion.api.app import create_app
+from ingestion.errors import InputError
+
+_SHUTDOWN_SECONDS = 15
+_START_SECONDS = 30.0
+
+
+class _Server(uvicorn.Server):
+    """A server that tells when it accepts connections."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.settled = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        finally:
+            self.settled.set()
+
+
+def serve(host: str, port: int) -> None:
+    """Serve the front door until a signal ends it; requests in hand are answered first.
+
+    Raises:
+        SettingsError: RIDES_API_KEY or Kafka's address is not set.
+        InputError: the address cannot be listened on.
+    """
+    app = create_app()
+    with closing(_listen(host, port)) as listening:
+        # No access log: uvicorn writes it to stdout, and a line a ride helps nobody.
+        config = uvicorn.Config(app, access_log=False, timeout_graceful_shutdown=_SHUTDOWN_SECONDS)
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+@contextmanager
+def serving(host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+    """Serve the front door on a thread while the block runs.
+
+    Args:
+        host: address to listen on.
+        port: 0 for any free one.
+
+    Yields:
+        Its URL, as soon as it accepts connections. Kafka may be away: then it answers 503.
+
+    Raises:
+        SettingsError: RIDES_API_KEY or Kafka's address is not set.
+        InputError: the address cannot be listened on.
+    """
+    app = create_app()
+    with closing(_listen(host, port)) as listening:
+        server = _Server(
+            uvicorn.Config(app, access_log=False, log_config=None, timeout_graceful_shutdown=_SHUTDOWN_SECONDS)
+        )
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="front-door", daemon=True)
+        thread.start()
+        try:
+            server.settled.wait(_START_SECONDS)
+            if not server.started:
+                raise InputError(f"The front door did not start at {host}:{port}. Its log says why.")
+            yield f"http://{host}:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), backlog=2048)
+    except OSError as error:
+        raise InputError(
+            f"The front door cannot listen on {host}:{port}: {error.strerror}. Give another --host or --port."
+        ) from error
