@@ -28,7 +28,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def up() -> None:
     """Start PostgreSQL and Kafka; make roles, tables and topic. Running it again is harmless."""
     sandbox = Sandbox()
-    sandbox.up()
+    try:
+        sandbox.up()
+    except KeyboardInterrupt:
+        print("sandbox: interrupted; what it had started is stopped again.", file=sys.stderr)
+        raise typer.Exit(130) from None
     for status in sandbox.status():
         print(f"{status.service} is up at {status.address}", file=sys.stderr)
     print('Now: eval "$(sandbox env)"', file=sys.stderr)
@@ -46,7 +50,7 @@ def down(delete: Annotated[bool, typer.Option(help="Delete all data and secrets 
 def status(as_json: AsJson = False) -> None:
     """Show what runs. Exit 0 if all is up, 1 if not."""
     statuses = Sandbox().status()
-    print(json.dumps([asdict(s) for s in statuses], default=str, indent=2) if as_json else _table(statuses))
+    print(json.dumps([_json(s) for s in statuses], indent=2) if as_json else _table(statuses))
     raise typer.Exit(0 if all(s.running for s in statuses) else 1)
 
 
@@ -60,6 +64,10 @@ def env(as_json: AsJson = False) -> None:
         print("\n".join(f"export {name}={shlex.quote(value)}" for name, value in environment.items()))
 
 
+def _json(s: ServiceStatus) -> dict[str, object]:
+    return asdict(s) | {"since": s.since.isoformat() if s.since else None}
+
+
 def _table(statuses: list[ServiceStatus]) -> str:
     rows = [("service", "running", "pid", "address", "since")]
     for s in statuses:
@@ -71,6 +79,8 @@ def _table(statuses: list[ServiceStatus]) -> str:
 
 def main() -> None:
     """Entry point: the one place where errors become messages and exit codes."""
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("sandbox").setLevel(logging.INFO)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its errors are raised, and told once, below
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a kill tidies up as Ctrl-C does
     try:

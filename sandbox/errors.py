@@ -2,7 +2,7 @@
 
 SandboxError
 ├── NoSandbox              the folder holds no sandbox; run `sandbox up` first
-├── NotASandbox            the folder holds other things; choose another one with SANDBOX_DIR
+├── FolderUnusable         the folder holds other things or cannot be written; choose another one with SANDBOX_DIR
 ├── StateUnreadable        the state file is damaged; `sandbox down --delete` and `sandbox up` begin anew
 ├── DiskFull               too little room on the disk; make room and start again
 ├── JarsUnavailable        Kafka's jars could not be fetched; a retry helps once the network or the mirror is back
@@ -26,8 +26,8 @@ class NoSandbox(SandboxError):
     """The folder holds no sandbox. `sandbox up` makes one."""
 
 
-class NotASandbox(SandboxError):
-    """The folder is not empty and no sandbox made it. A retry does not help before another folder is chosen."""
+class FolderUnusable(SandboxError):
+    """The folder holds other things, or cannot be written. A retry does not help before another one is chosen."""
 
 
 class StateUnreadable(SandboxError):

@@ -1,6 +1,7 @@
 """Kafka's jars: fetched once by jgo, kept in a cache of the user's, checked against kafka.lock.toml at every start."""
 
 import hashlib
+import logging
 import os
 import tempfile
 import tomllib
@@ -12,10 +13,13 @@ import requests
 from jgo.maven import MavenContext
 
 from sandbox.errors import JarsUnavailable, JarTampered
+from sandbox.state import check_room
 
 LOCK_FILE = Path(__file__).with_name("kafka.lock.toml")
 
 _CONNECTIONS = 8
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,16 @@ def kafka_jars() -> list[Path]:
     Raises:
         JarsUnavailable: one could not be fetched.
         JarTampered: one has another content than the locked one.
+        DiskFull: there is no room for them.
     """
     folder = cache_folder() / "jars"
     folder.mkdir(parents=True, exist_ok=True)
+    wanted = locked_jars()
+    if missing := [jar for jar in wanted if not (folder / jar.file_name).exists()]:
+        check_room(folder)
+        _log.info("Fetching %d of Kafka's jars into %s", len(missing), folder)
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
-        return list(pool.map(lambda jar: _have(jar, folder), locked_jars()))
+        return list(pool.map(lambda jar: _have(jar, folder), wanted))
 
 
 def _have(jar: LockedJar, folder: Path) -> Path:
@@ -92,5 +101,6 @@ def _check(jar: LockedJar, path: Path, advice: str) -> None:
         actual = hashlib.file_digest(file, "sha256").hexdigest()
     if actual != jar.sha256:
         raise JarTampered(
-            f"{path} is not the jar locked in {LOCK_FILE.name}: SHA-256 expected {jar.sha256}, actual {actual}. {advice}"
+            f"{path} is not the jar that {LOCK_FILE.name} locks: SHA-256 expected {jar.sha256}, actual {actual}. "
+            f"{advice}"
         )

