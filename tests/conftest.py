@@ -5,7 +5,7 @@
 | sandbox | the running Sandbox (session); its environment is in os.environ from then on |
 | fresh_database | name of a new, migrated database; PGDATABASE points to it; dropped after the test |
 | fresh_topic | name of a new topic; KAFKA_TOPIC points to it; deleted after the test |
-| connect_as | function `connect_as(role, database=None)`: an autocommit connection to PGDATABASE, closed after the test |
+| connect_as | function `connect_as(role, database=None)`: autocommit connection (PGDATABASE), closed after the test |
 
 `role` is one of ingestion.settings.ROLE_PASSWORDS, or "postgres" for the superuser. Each of them asks for `sandbox` by
 itself. Tests that need no server ask for none of them. For a database or topic that lasts for a module see
