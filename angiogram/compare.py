@@ -101,7 +101,7 @@ def compare(database: connection, model: Compared, project: Path) -> Comparison:
         if not exists:
             return Comparison(None, Differences())
         # dbt names its relations quoted already, and quotes within them doubled.
-        relation = sql.SQL(model.relation)  # type: ignore[arg-type]
+        relation = sql.SQL(model.relation)
         query.execute(sql.SQL("select count(*) from {}").format(relation))
         (rows,) = query.fetchone() or (0,)
         if model.expected_relation is None:
@@ -114,7 +114,8 @@ def compare(database: connection, model: Compared, project: Path) -> Comparison:
             )
         )
         try:
-            query.execute(f"with d as ({statement}) select d.*, count(*) over () from d limit {SHOWN}")
+            counted = sql.SQL("with d as ({}) select d.*, count(*) over () from d limit %s")
+            query.execute(counted.format(sql.SQL(statement)), (SHOWN,))
         except (psycopg2.ProgrammingError, psycopg2.DataError) as error:
             return Comparison(rows, Differences(), f"the comparison failed: {str(error).strip()}")
         found = query.fetchall()

@@ -100,8 +100,10 @@ class Project:
             DbtFailed: dbt ended before it built anything.
         """
         return self._build(
-            ["--select", "resource_type:seed", "+config.materialized:incremental"]
-            + ["--resource-type", "seed", "--resource-type", "model"]
+            [
+                *("--select", "resource_type:seed", "+config.materialized:incremental"),
+                *("--resource-type", "seed", "--resource-type", "model"),
+            ]
         )
 
     def build_all(self) -> list[str]:
@@ -155,10 +157,11 @@ class Project:
         manifest = self._manifest
         seeds = {n.name: n for n in manifest.nodes.values() if n.resource_type == "seed"}
         models = [n for n in manifest.nodes.values() if n.resource_type == "model" and n.relation_name]
+        tests = [n for n in manifest.nodes.values() if n.resource_type == "test"]
         keys = {
-            n.attached_node: list(n.test_metadata.kwargs.get("key", []))
-            for n in manifest.nodes.values()
-            if n.resource_type == "test" and n.test_metadata and n.test_metadata.name == "equals_expected"
+            test.attached_node: list(metadata.kwargs.get("key", []))
+            for test in tests
+            if (metadata := getattr(test, "test_metadata", None)) and metadata.name == "equals_expected"
         }
         excluded = self._run_dependent_columns()
         found: dict[str, Node] = {}

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 
+import psycopg2
 from psycopg2.extensions import connection
 from psycopg2.extras import Json, RealDictCursor
 
 from angiogram.errors import LeaseLost, RunInHand, UnknownRun
+from ingestion.errors import DatabaseUnavailable
 from ingestion.settings import connect
 
 ROLE = "angiogram"
@@ -58,9 +60,9 @@ class Run:
         return result
 
 
-_COLUMNS: LiteralString = (
-    "run_id, in_hand, batch, lease_until, owner, started_at, finished_at, verdict, blockage, "
-    "coalesce(report, '{}') as report"
+_SELECT: LiteralString = (
+    "select run_id, in_hand, batch, lease_until, owner, started_at, finished_at, verdict, blockage,"
+    " coalesce(report, '{}') as report from angiogram.runs"
 )
 
 
@@ -69,12 +71,17 @@ def database(purpose: str) -> Iterator[connection]:
     """A connection as role angiogram in autocommit, closed at the end.
 
     Raises:
-        SettingsError, DatabaseUnavailable: see ingestion.settings.connect.
+        SettingsError: address or password is not set.
+        DatabaseUnavailable: PostgreSQL cannot be reached, or was lost on the way.
     """
     opened = connect(ROLE, f"angiogram {purpose}")
     try:
         opened.autocommit = True
         yield opened
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        raise DatabaseUnavailable(
+            f"PostgreSQL was lost during {purpose}: {str(error).strip()}. Is it running (`sandbox status`)?"
+        ) from error
     finally:
         opened.close()
 
@@ -196,7 +203,8 @@ def _update_in_hand(database: connection, run_id: str, assignments: LiteralStrin
         query.execute(
             "update angiogram.runs set"
             " lease_until = clock_timestamp() + make_interval(secs => (report ->> 'lease')::float8)"
-            f"{assignments} where run_id = %s and in_hand",
+            + assignments
+            + " where run_id = %s and in_hand",
             (*values, run_id),
         )
         if query.rowcount == 0:
@@ -205,21 +213,14 @@ def _update_in_hand(database: connection, run_id: str, assignments: LiteralStrin
             )
 
 
-def finish(
-    database: connection, run_id: str, verdict: str, blockage: list[str], report: dict[str, Any], keep_in_hand: bool
-) -> None:
-    """Record the verdict once, and release the run unless its steps go on.
-
-    The first verdict stays: a late clean-up never overwrites it.
-    """
+def record(database: connection, run_id: str, verdict: str, blockage: list[str], report: dict[str, Any]) -> None:
+    """Record a run's verdict. The first one stays: a late clean-up never overwrites it."""
     with database.cursor() as query:
         query.execute(
             "update angiogram.runs set verdict = %s, blockage = %s, report = coalesce(report, '{}') || %s,"
             " finished_at = clock_timestamp() where run_id = %s and verdict is null",
             (verdict, blockage, Json(report), run_id),
         )
-    if not keep_in_hand:
-        release(database, run_id)
 
 
 def release(database: connection, run_id: str) -> None:
@@ -236,7 +237,7 @@ def read(database: connection, run_id: str) -> Run:
         UnknownRun: there is none with this id.
     """
     with database.cursor(cursor_factory=RealDictCursor) as query:
-        query.execute(f"select {_COLUMNS} from angiogram.runs where run_id = %s", (run_id,))
+        query.execute(_SELECT + " where run_id = %s", (run_id,))
         row = query.fetchone()
     if row is None:
         raise UnknownRun(f"No run has the id {run_id}. `angiogram runs` lists the last ones.")
@@ -246,5 +247,5 @@ def read(database: connection, run_id: str) -> Run:
 def last(database: connection, limit: int) -> list[Run]:
     """The runs that started last, newest first."""
     with database.cursor(cursor_factory=RealDictCursor) as query:
-        query.execute(f"select {_COLUMNS} from angiogram.runs order by started_at desc limit %s", (limit,))
+        query.execute(_SELECT + " order by started_at desc limit %s", (limit,))
         return [Run(**row) for row in query.fetchall()]

@@ -1,0 +1,134 @@
+"""The command `angiogram`: is the pipeline right this morning, and if not, where did it go wrong?
+
+Data goes to stdout, talk to stderr. Exit codes: 0 healthy, 1 blocked, 2 could not run, 130 interrupted.
+"""
+
+import json
+import logging
+import signal
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from angiogram import report, runs, steps
+from angiogram.errors import AngiogramError
+from angiogram.passage import Passage
+from angiogram.project import Project
+from angiogram.verdict import BLOCKED, COULD_NOT_RUN, HEALTHY
+from ingestion.errors import IngestionError
+
+EXIT_CODES = {HEALTHY: 0, BLOCKED: 1, COULD_NOT_RUN: 2}
+
+app = typer.Typer(
+    help="Send the dye through the live pipeline and compare what every stage makes of it with what it should make. "
+    'Addresses and secrets come from the environment: in the sandbox run eval "$(sandbox env)" first.',
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+talk = Console(stderr=True, highlight=False)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+@app.command()
+def run(
+    as_json: AsJson = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show dbt's own words on stderr.")] = False,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for another run that is in hand.")] = steps.WAIT,
+) -> None:
+    """Send the dye once from the front door to the marts, and print the verdict.
+
+    Sends some hundred signed rides through the API (RIDES_API_URL, or the same API opened here for that time), waits
+    for the loader that follows the topic (or loads here where none lives), lets dbt build target angiogram, and
+    compares every model with its expected seed. Live tables never hold a dye ride. Takes about 20 seconds.
+
+    Exit code: 0 healthy, 1 blocked, 2 could not run. DBT_PROJECT_DIR chooses another dbt project.
+    """
+    passage: Passage | None = None
+    try:
+        passage = Passage(Project(verbose=verbose), wait, _say)
+        outcome = passage.run()
+    except (AngiogramError, IngestionError) as error:
+        if as_json:
+            _print_json(_could_not_run(passage.run_id if passage else None, error))
+        raise
+    _print(outcome, as_json)
+    raise typer.Exit(EXIT_CODES[outcome["verdict"]])
+
+
+@app.command("runs")
+def list_runs(
+    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the last runs with their verdicts, newest first."""
+    with runs.database("runs") as database:
+        found = runs.last(database, limit)
+    if as_json:
+        _print_json([_summary(r) for r in found])
+    else:
+        report.console().print(report.runs_table(found))
+
+
+@app.command()
+def show(
+    run_id: Annotated[str, typer.Argument(help="As `angiogram runs` lists it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Print the report on a run again."""
+    with runs.database("show") as database:
+        found = runs.read(database, run_id)
+    if found.verdict is None:
+        state = "is in hand" if found.in_hand else "ended without a verdict"
+        talk.print(f"Run {run_id} {state}.", markup=False)
+    outcome = {name: part for name, part in found.report.items() if name not in ("steps", "lease")}
+    _print({"run_id": run_id} | outcome, as_json)
+
+
+def _summary(found: runs.Run) -> dict[str, Any]:
+    return {
+        "run_id": found.run_id,
+        "in_hand": found.in_hand,
+        "started_at": found.started_at.isoformat(),
+        "finished_at": found.finished_at.isoformat() if found.finished_at else None,
+        "verdict": found.verdict,
+        "blockage": found.blockage or [],
+    }
+
+
+def _could_not_run(run_id: str | None, error: Exception) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "verdict": COULD_NOT_RUN,
+        "error": f"{type(error).__name__}: {error}",
+        **{"blockage": [], "checkpoints": [], "stages": [], "differences": {}, "seconds": None},
+    }
+
+
+def _print(outcome: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        _print_json(outcome)
+    else:
+        report.console().print(report.render(outcome))
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _say(text: str) -> None:
+    talk.print(text, markup=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Run the command line; an error of the project's own becomes its message and exit code 2."""
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its errors are raised, and told once, below
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a kill releases the run as Ctrl-C does
+    try:
+        app()
+    except (AngiogramError, IngestionError) as error:
+        talk.print(f"[red]{type(error).__name__}[/red]: ", end="")
+        talk.print(str(error), markup=False, soft_wrap=True)
+        raise SystemExit(2) from error

@@ -1,0 +1,212 @@
+"""Sending the dye: rides through the front door, one signed ride a request; malformed messages to the topic directly.
+
+Batch 2 starts only when the whole of batch 1 is acknowledged. Malformed messages are steered to the partitions that no
+ride went to, so that every partition of the topic gets dye.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Literal, Self
+
+import httpx
+from psycopg2.extensions import connection
+
+from angiogram.dye import read_dye, read_malformed, ride_message
+from angiogram.errors import InjectFailed, KeyMismatch
+from ingestion.loader import follower_key_fingerprints
+from ingestion.message import DyeStamp, key_fingerprint
+from ingestion.producer import RideProducer
+from ingestion.settings import DyeKeys, FrontDoorSettings
+
+Way = Literal["api", "topic"]
+
+_ANSWER_WITHIN = 30.0
+"""Seconds that the front door has for one ride: it answers only when the broker has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dye:
+    """One message of the dye, ready to be sent.
+
+    Attributes:
+        ride_number: its number; the message_id of its rows.
+        name: says why it is there.
+        batch: 1 or 2; malformed messages come with batch 2.
+        sent_at: when it counts as sent.
+        value: its bytes; None for a tombstone.
+        row: what the loader must store: the columns of the ride, or reason of the dead letter.
+    """
+
+    ride_number: int
+    name: str
+    batch: int
+    sent_at: datetime
+    value: bytes | None
+    row: Mapping[str, str | None]
+
+    @property
+    def is_malformed(self) -> bool:
+        """Whether the loader must make a dead letter of it."""
+        return "reason" in self.row
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of sending one message.
+
+    Attributes:
+        ride_number: its number in this run.
+        name: of the dye it carries.
+        way: through the API or to the topic directly.
+        partition, offset: where the broker put it, as acknowledged; None if it was refused.
+        refusal: the answer of a front door that refused it; None otherwise.
+    """
+
+    ride_number: int
+    name: str
+    way: Way
+    partition: int | None = None
+    offset: int | None = None
+    refusal: str | None = None
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> Self:
+        """Back from JSON."""
+        return cls(**state)
+
+
+def read_whole_dye() -> list[Dye]:
+    """All messages of the dye in the order of sends: batch 1, batch 2, malformed ones.
+
+    Raises:
+        SeedError: an input seed cannot be used.
+    """
+    rides = sorted(read_dye(), key=lambda ride: (ride.batch, ride.ride_number))
+    last_sent = max(ride.sent_at for ride in rides)
+    return [
+        Dye(ride.ride_number, ride.ride_name, ride.batch, ride.sent_at, ride_message(ride), ride.fields)
+        for ride in rides
+    ] + [
+        Dye(message.ride_number, message.name, 2, last_sent, message.value, {"reason": message.reason})
+        for message in read_malformed()
+    ]
+
+
+def check_key(database: connection) -> None:
+    """Make sure that every loader at work, or else the last one, would know the dye by its signature.
+
+    Raises:
+        KeyMismatch: one would not, and pour the dye into the live tables.
+        SettingsError: DYE_KEY is not set.
+    """
+    fingerprint = key_fingerprint(DyeKeys.from_environment().accepted()[0])
+    accepted = follower_key_fingerprints(database)
+    if not accepted:
+        with database.cursor() as query:
+            query.execute("select key_fingerprints from raw.loaders order by started_at desc limit 1")
+            accepted = [fingerprints for (fingerprints,) in query.fetchall()]
+    for fingerprints in accepted:
+        if fingerprint not in fingerprints:
+            raise KeyMismatch(
+                f"DYE_KEY has the fingerprint {fingerprint}, but the loader accepts {', '.join(fingerprints)}: it "
+                "would load the dye as live rides. Nothing was sent. Give both the same DYE_KEY (the loader takes a "
+                "second one from DYE_KEY_OLD while they are exchanged) and start the loader again, "
+                "or once `ingestion load --until-caught-up`."
+            )
+
+
+@contextmanager
+def front_door() -> Iterator[tuple[httpx.Client, str]]:
+    """A client of the front door at RIDES_API_URL, or of the same API opened here for the time of the sends.
+
+    Yields:
+        The client and the door's address.
+
+    Raises:
+        SettingsError: RIDES_API_KEY is not set.
+    """
+    settings = FrontDoorSettings.from_environment()
+    headers = {"X-API-Key": settings.api_key.get_secret_value(), "Content-Type": "application/json"}
+    if settings.url is not None:
+        with httpx.Client(base_url=settings.url, headers=headers, timeout=_ANSWER_WITHIN) as client:
+            yield client, settings.url
+    else:
+        from ingestion.api import serving  # imports a web server, which a front door elsewhere spares
+
+        with serving() as url, httpx.Client(base_url=url, headers=headers, timeout=_ANSWER_WITHIN) as client:
+            yield client, url
+
+
+def send(
+    run_id: str, dye: list[Dye], client: httpx.Client, publisher: RideProducer, partitions: list[int], key: bytes
+) -> list[Sent]:
+    """Send the whole dye of a run and wait for each acknowledgement.
+
+    Args:
+        run_id: signed into every message.
+        dye: the messages, in the order of sends.
+        client: of the front door.
+        publisher: for what the front door would refuse.
+        partitions: of the topic; each gets at least one message.
+        key: signs the dye.
+
+    Raises:
+        InjectFailed: the front door is away, refuses the key or fails.
+        KafkaUnavailable: the broker did not take a malformed message.
+    """
+    sent = [_through_front_door(client, run_id, item, key) for item in dye if not item.is_malformed]
+    covered = {place.partition for place in sent}
+    for number, item, partition in _steered([d for d in dye if d.is_malformed], partitions, covered):
+        stamp = DyeStamp(run_id, number, item.sent_at)
+        headers = stamp.headers(key, item.value or b"")
+        taken_by, offset = publisher.publish(item.value, None, headers, partition)
+        sent.append(Sent(number, item.name, "topic", taken_by, offset))
+    return sent
+
+
+def _steered(malformed: list[Dye], partitions: list[int], covered: set[int | None]) -> Iterator[tuple[int, Dye, int]]:
+    """Malformed messages with number and partition: uncovered partitions first, then all in turn.
+
+    If more partitions are uncovered than there are messages, the first one is repeated under further numbers.
+    """
+    uncovered = [partition for partition in partitions if partition not in covered]
+    for place, item in enumerate(malformed):
+        partition = uncovered[place] if place < len(uncovered) else partitions[place % len(partitions)]
+        yield item.ride_number, item, partition
+    next_number = max(item.ride_number for item in malformed) + 1
+    for number, partition in enumerate(uncovered[len(malformed) :], next_number):
+        yield number, malformed[0], partition
+
+
+def _through_front_door(client: httpx.Client, run_id: str, item: Dye, key: bytes) -> Sent:
+    value = item.value or b""
+    stamp = DyeStamp(run_id, item.ride_number, item.sent_at)
+    headers = {name: header.decode("ascii") for name, header in stamp.headers(key, value)}
+    try:
+        answer = client.post("/rides", content=value, headers=headers)
+    except httpx.HTTPError as error:
+        raise InjectFailed(
+            f"The front door at {client.base_url} did not answer for ride {item.name}: {type(error).__name__}. "
+            "Is the API running, and is RIDES_API_URL right?"
+        ) from error
+    if answer.status_code == HTTPStatus.ACCEPTED:
+        place = answer.json()
+        return Sent(item.ride_number, item.name, "api", place["partition"], place["offset"])
+    if answer.status_code in _NOT_ABOUT_THE_RIDE or answer.is_server_error:
+        raise InjectFailed(
+            f"The front door at {client.base_url} answered {answer.status_code} for ride {item.name}: "
+            f"{answer.text.strip()[:200]}. Check RIDES_API_KEY, RIDES_API_URL and the API's own log."
+        )
+    return Sent(item.ride_number, item.name, "api", refusal=f"{answer.status_code} {answer.text.strip()[:200]}")
+
+
+_NOT_ABOUT_THE_RIDE = {
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    HTTPStatus.TOO_MANY_REQUESTS,
+}

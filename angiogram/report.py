@@ -1,0 +1,146 @@
+"""The report for people: stages, checkpoints, what differs and where it comes from, and the verdict in a line."""
+
+import json
+from collections.abc import Mapping
+from itertools import groupby
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from angiogram.runs import Run
+from angiogram.verdict import BLOCKED, HEALTHY
+
+_COLOURS = {
+    "healthy": "green",
+    "blocked": "bold red",
+    "affected": "yellow",
+    "not_reached": "dim",
+    "not_compared": "magenta",
+    "could_not_run": "magenta",
+}
+
+
+def console() -> Console:
+    """stdout, as wide as the terminal; 120 columns where there is none."""
+    out = Console(highlight=False)
+    return out if out.is_terminal else Console(highlight=False, width=120)
+
+
+def render(report: Mapping[str, Any]) -> RenderableType:
+    """The report on a run, as `angiogram run` and `angiogram show` print it."""
+    parts: list[RenderableType] = []
+    if stages := report.get("stages"):
+        parts += [_stages(stages), Text(), *map(_checkpoint, report["checkpoints"]), Text()]
+        for stage in stages:
+            if stage["verdict"] in ("blocked", "not_compared"):
+                parts += _blocked(stage, report["differences"].get(stage["stage"]))
+    return Group(*parts, verdict_line(report))
+
+
+def verdict_line(report: Mapping[str, Any]) -> Text:
+    """The verdict in one line."""
+    verdict = report.get("verdict") or "in hand"
+    line = Text(verdict.replace("_", " ").upper(), style=_COLOURS.get(verdict, ""))
+    if verdict == HEALTHY:
+        line.append(": every checkpoint holds and every model equals its expected seed", style="default not bold")
+    elif verdict == BLOCKED:
+        line.append(f" at {', '.join(report['blockage'])}", style="default not bold")
+    elif "error" in report:
+        line.append(f": {report['error']}", style="default not bold")
+    line.append(f"  (run {report['run_id']}", style="dim not bold")
+    if "seconds" in report:
+        line.append(f", {report['seconds']:.1f} s", style="dim not bold")
+    return line.append(")", style="dim not bold")
+
+
+def runs_table(found: list[Run]) -> Table:
+    """The last runs, one a row."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("run", "started", "verdict", "blockage", "seconds"):
+        table.add_column(name, justify="right" if name == "seconds" else "left")
+    for run in found:
+        verdict = run.verdict or ("in hand" if run.in_hand else "abandoned")
+        took = f"{(run.finished_at - run.started_at).total_seconds():.1f}" if run.finished_at else "-"
+        table.add_row(
+            run.run_id,
+            f"{run.started_at:%Y-%m-%d %H:%M:%S%z}",
+            Text(verdict.replace("_", " "), style=_COLOURS.get(verdict, "")),
+            ", ".join(run.blockage or []) or "-",
+            took,
+        )
+    return table
+
+
+def _stages(stages: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("stage", "rows in", "rows out", "verdict", "differences", "seconds"):
+        table.add_column(name, justify="left" if name in ("stage", "verdict") else "right")
+    for stage in stages:
+        verdict = stage["verdict"]
+        table.add_row(
+            stage["stage"],
+            _count(stage["rows_in"]),
+            _count(stage["rows_out"]),
+            Text(verdict.replace("_", " "), style=_COLOURS[verdict]),
+            str(stage["differences"] or "-"),
+            f"{stage['seconds']:.2f}",
+        )
+    return table
+
+
+def _count(rows: int | None) -> str:
+    return "-" if rows is None else str(rows)
+
+
+def _checkpoint(point: Mapping[str, Any]) -> Text:
+    counts = " + ".join(f"{_count(n)} {name.replace('_', ' ')}" for name, n in point["counts"].items())
+    mark, relation = ("✓", "=") if point["holds"] else ("✗", "≠")
+    style = "green" if point["holds"] else "bold red"
+    return Text(f"{mark} ", style=style).append(
+        f"{point['name']}: {point['expected']} {relation} {counts}", style="default not bold"
+    )
+
+
+def _blocked(stage: Mapping[str, Any], differences: Mapping[str, Any] | None) -> list[RenderableType]:
+    """One stage that is blocked: why, and the cells that differ with the rides that feed them."""
+    title = Text(f"{stage['stage']}: ", style=_COLOURS[stage["verdict"]])
+    lines: list[RenderableType] = [title]
+    if stage["reason"]:
+        title.append(stage["reason"].strip(), style="default not bold")
+    if differences:
+        shown, count = len(differences["first"]), differences["count"]
+        some = f"; the first {shown}:" if shown < count else ":"
+        title.append(f"{count} difference{'s' if count > 1 else ''}{some}", style="default not bold")
+        for _, cells in groupby(differences["first"], key=lambda found: (found["difference"], str(found["row_key"]))):
+            lines += _row(list(cells))
+    return [*lines, Text()]
+
+
+def _row(cells: list[dict[str, Any]]) -> list[RenderableType]:
+    first = cells[0]
+    key = ", ".join(f"{column} {visible(json.dumps(cell))}" for column, cell in (first["row_key"] or {}).items())
+    lines: list[RenderableType] = [
+        Text(f"  {first['difference']}  ", style="bold").append(key, style="default not bold")
+    ]
+    for cell in cells:
+        line = Text("      ")
+        if cell["column"]:
+            line.append(f"{cell['column']}: ")
+        line.append("expected ").append(visible(cell["expected"]), style="green")
+        line.append(" → actual ").append(visible(cell["actual"]), style="red")
+        lines.append(line)
+    if first["rides"]:
+        lines.append(Text(f"      fed by {', '.join(first['rides'])}", style="dim"))
+    return lines
+
+
+def visible(cell: str | None) -> str:
+    """A cell so that what prints alike is told apart: JSON text, with blanks at its ends and odd characters marked.
+
+    "" is an empty string, null a null, 5 a number and "5" a text.
+    """
+    if cell is None:
+        return "nothing"
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in cell)

@@ -1,0 +1,309 @@
+"""The steps of a run, in order: what `angiogram run` does in one process and Airflow in one task each.
+
+begin → inject → check_topic → load → check_loaded → build_batch 1 → build_batch 2 → verdict → finish
+
+Each takes and gives plain JSON values; what one step leaves to another is kept in the run's row in angiogram.runs. Each
+renews the run's lease at its start and end. `finish` comes last whatever happened.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from psycopg2 import sql
+from psycopg2.extensions import connection
+
+from angiogram import loaded, runs, topic
+from angiogram.compare import Differences
+from angiogram.inject import Dye, Sent, check_key, front_door, read_whole_dye, send
+from angiogram.project import LOADER, Project
+from angiogram.verdict import API, COULD_NOT_RUN, TOPIC, judge
+from ingestion.loader import follower_alive, load_until_caught_up
+from ingestion.loader.source import Source
+from ingestion.migrations import require_current
+from ingestion.producer import RideProducer
+from ingestion.settings import DyeKeys, KafkaSettings
+from ingestion.topic import topic_id
+
+LEASE = 900.0
+"""Seconds that a run stays in hand after each sign of life, if its steps are processes of their own."""
+
+WAIT = 1800.0
+"""Seconds that a run waits for another one at most."""
+
+LOAD_WITHIN = 120.0
+"""Seconds that the loader has to pass the dye."""
+
+_LOOK_EVERY = 0.05
+
+Batch = Literal[1, 2]
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+@dataclass(slots=True)
+class _Step:
+    """A step under way: the database, the run, and what the step leaves to others."""
+
+    database: connection
+    run: runs.Run
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def _step(run_id: str, name: str) -> Iterator[_Step]:
+    started = time.perf_counter()
+    with runs.database(name) as database:
+        runs.renew(database, run_id)
+        step = _Step(database, runs.read(database, run_id))
+        yield step
+        step.result["seconds"] = round(time.perf_counter() - started, 2)
+        runs.save_step(database, run_id, name, step.result)
+
+
+def begin(lease: float = LEASE, wait: float = WAIT, say: Callable[[str], None] = _say) -> str:
+    """See that all is there, take the lease, and drop what the last run left.
+
+    Args:
+        lease: seconds that the run stays in hand after each sign of life.
+        wait: seconds to wait for another run at most.
+        say: told what is waited for.
+
+    Returns:
+        The run id.
+
+    Raises:
+        SettingsError, DatabaseUnavailable, SchemaOutdated, KafkaUnavailable, InputError: something is not there.
+        RunInHand: another run outlasted the wait.
+    """
+    kafka = KafkaSettings.from_environment()
+    with closing(Source.open(kafka)) as source, runs.database("begin") as database:
+        _, partitions = source.topic()
+        require_current(database)
+        check_key(database)
+        run_id = runs.take(database, lease, wait, say)
+        started = time.perf_counter()
+        try:
+            _drop_schemas(database)
+            # What lies before these offsets is no business of this run's.
+            starts = {str(p): end for p, (_, end) in source.bounds(partitions).items()}
+            seconds = round(time.perf_counter() - started, 2)
+            runs.save_step(database, run_id, "begin", {"starts": starts, "seconds": seconds})
+        except BaseException:
+            runs.release(database, run_id)
+            raise
+    return run_id
+
+
+def _drop_schemas(database: connection) -> None:
+    """Drop all that dbt made in the last run, so that nothing of it can answer for today's.
+
+    Only what belongs to the role angiogram: the raw schemas and the runs are the owner's.
+    """
+    with database.cursor() as query:
+        query.execute(
+            "select nspname from pg_namespace where starts_with(nspname, 'angiogram_')"
+            " and nspowner = (select oid from pg_roles where rolname = current_user)"
+        )
+        if schemas := [sql.Identifier(name) for (name,) in query.fetchall()]:
+            query.execute(sql.SQL("drop schema {} cascade").format(sql.SQL(", ").join(schemas)))
+
+
+def inject(run_id: str) -> dict[str, Any]:
+    """Send the dye: rides through the front door, malformed messages to the topic.
+
+    Returns:
+        published, refused, seconds.
+
+    Raises:
+        KeyMismatch: a loader would not know the dye; nothing was sent.
+        InjectFailed, KafkaUnavailable: the front door or the broker is away.
+    """
+    with _step(run_id, "inject") as step:
+        check_key(step.database)
+        dye = read_whole_dye()
+        partitions = [int(partition) for partition in step.run.step("begin")["starts"]]
+        key = DyeKeys.from_environment().accepted()[0]
+        with front_door() as (client, _), RideProducer() as publisher:
+            sent = send(run_id, dye, client, publisher, partitions, key)
+        published = sum(place.refusal is None for place in sent)
+        step.result |= {"published": published, "refused": len(sent) - published, "sent": [asdict(s) for s in sent]}
+    return _without(step.result, "sent")
+
+
+def check_topic(run_id: str) -> dict[str, Any]:
+    """Read the dye back from the topic: published = in Kafka, each message once and byte for byte.
+
+    Returns:
+        in_kafka, differences of api and topic, seconds.
+
+    Raises:
+        KafkaUnavailable: the broker is away.
+    """
+    with _step(run_id, "check_topic") as step:
+        sent, dye = _sent(step.run), _dye_by_name()
+        starts = {int(partition): start for partition, start in step.run.step("begin")["starts"].items()}
+        keys = DyeKeys.from_environment().accepted()
+        found, first_held = topic.read_back(KafkaSettings.from_environment(), starts, run_id, keys)
+        api, on_topic = topic.judge_topic(sent, dye, found, first_held)
+        step.result |= {
+            "in_kafka": sum(message.ride_number is not None for message in found),
+            API: asdict(Differences.of(api)),
+            TOPIC: asdict(Differences.of(on_topic)),
+        }
+    return step.result
+
+
+def load(run_id: str) -> dict[str, Any]:
+    """Wait until the loader that follows the topic has passed the dye; where none lives, load here.
+
+    Returns:
+        by (follower or this run), behind (why the dye was not passed in time, or null), seconds.
+
+    Raises:
+        IngestionError: loading here failed.
+    """
+    with _step(run_id, "load") as step:
+        ends: dict[int, int] = {}
+        for place in _sent(step.run):
+            if place.partition is not None and place.offset is not None:
+                ends[place.partition] = max(ends.get(place.partition, 0), place.offset + 1)
+        loaded_topic = str(topic_id())
+        loaded_by = "follower"
+        deadline = time.monotonic() + LOAD_WITHIN
+        while behind := _behind(step.database, loaded_topic, ends):
+            if time.monotonic() > deadline:
+                break
+            if follower_alive(step.database):
+                time.sleep(_LOOK_EVERY)
+                continue
+            loaded_by = "this run"
+            _load_here(deadline)
+            behind = _behind(step.database, loaded_topic, ends)
+            break
+        step.result |= {"by": loaded_by, "behind": _told(behind) if behind else None}
+    return step.result
+
+
+def _load_here(deadline: float) -> None:
+    stop = threading.Event()
+    timer = threading.Timer(max(deadline - time.monotonic(), 1), stop.set)
+    timer.daemon = True
+    timer.start()
+    try:
+        load_until_caught_up(stop=stop)
+    finally:
+        timer.cancel()
+
+
+def _behind(database: connection, loaded_topic: str, ends: dict[int, int]) -> dict[int, int]:
+    """The partitions that are not loaded up to the dye's end, with the offsets reached."""
+    with database.cursor() as query:
+        query.execute('select "partition", next_offset from raw.loaded_offsets where topic_id = %s', (loaded_topic,))
+        reached = dict(query.fetchall())
+    return {p: reached.get(p, 0) for p, end in ends.items() if reached.get(p, 0) < end}
+
+
+def _told(behind: dict[int, int]) -> str:
+    places = ", ".join(f"partition {partition} at {offset}" for partition, offset in sorted(behind.items()))
+    return f"the loader did not pass the dye within {LOAD_WITHIN:g} s: {places}"
+
+
+def check_loaded(run_id: str) -> dict[str, Any]:
+    """Compare what was loaded with the input seeds: published = loaded + dead letters, field by field.
+
+    Returns:
+        loaded, dead_letters, differences of the loader, seconds.
+    """
+    with _step(run_id, "check_loaded") as step:
+        rides, letters = loaded.loaded_rows(step.database, run_id)
+        differences = loaded.judge_loaded(_sent(step.run), _dye_by_name(), rides, letters)
+        step.result |= {
+            "loaded": len(rides),
+            "dead_letters": len(letters),
+            LOADER: asdict(Differences.of(differences)),
+        }
+    return step.result
+
+
+def take_batch(run_id: str, batch: Batch) -> None:
+    """Let the models see the rides of a batch and those before it.
+
+    Raises:
+        LeaseLost: the run is no longer in hand.
+    """
+    last_of_batch_1 = max(d.ride_number for d in read_whole_dye() if d.batch == 1)
+    with runs.database("take batch") as database:
+        runs.take_batch(database, run_id, batch, last_of_batch_1)
+
+
+def build_batch(run_id: str, batch: Batch, project: Project | None = None) -> dict[str, Any]:
+    """Take a batch in hand and let dbt build: with batch 1 seeds and incremental models, with batch 2 everything.
+
+    Args:
+        run_id: the run in hand.
+        batch: 1 or 2.
+        project: an open one, whose manifest is used again; else the project of the environment.
+
+    Returns:
+        failed (nodes that failed), seconds.
+
+    Raises:
+        DbtFailed: dbt ended before it built anything.
+    """
+    with _step(run_id, f"build_batch_{batch}") as step:
+        take_batch(run_id, batch)
+        project = project or Project()
+        step.result["failed"] = project.build_first_batch() if batch == 1 else project.build_all()
+    return step.result
+
+
+def verdict(run_id: str, project: Project | None = None) -> dict[str, Any]:
+    """Compare every model with its expected seed, find the blockage, and record the verdict.
+
+    Args:
+        run_id: the run in hand.
+        project: an open one; else the project of the environment.
+
+    Returns:
+        The report, see angiogram.verdict.judge.
+    """
+    with _step(run_id, "verdict") as step:
+        with step.database.cursor() as query:
+            query.execute("select extract(epoch from clock_timestamp() - %s)::float8", (step.run.started_at,))
+            ((seconds,),) = query.fetchall()
+        report = judge(step.database, step.run, project or Project(), seconds)
+    with runs.database("verdict") as database:
+        runs.record(database, run_id, report["verdict"], report["blockage"], report)
+    return report
+
+
+def finish(run_id: str, error: str = "the run ended before its verdict") -> None:
+    """Release the run. One without a verdict could not run.
+
+    Args:
+        run_id: the run; one that is over already is left as it is.
+        error: why there is no verdict.
+    """
+    with runs.database("finish") as database:
+        report = {"run_id": run_id, "verdict": COULD_NOT_RUN, "blockage": [], "error": error}
+        runs.record(database, run_id, COULD_NOT_RUN, [], report)
+        runs.release(database, run_id)
+
+
+def _sent(run: runs.Run) -> list[Sent]:
+    return [Sent.of(state) for state in run.step("inject")["sent"]]
+
+
+def _dye_by_name() -> dict[str, Dye]:
+    return {dye.name: dye for dye in read_whole_dye()}
+
+
+def _without(result: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in result.items() if key != name}

@@ -1,0 +1,222 @@
+"""The verdict on a run, from its tables and what its steps left behind; it needs nothing from this process's past."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from psycopg2.extensions import connection
+
+from angiogram.checkpoints import Checkpoint, count_accounted
+from angiogram.compare import Comparison, Difference, Differences, compare
+from angiogram.diagnose import Finding, Health, diagnose, in_order
+from angiogram.project import LOADER, Node, Project
+from angiogram.runs import Run
+from angiogram.trace import Tracer
+
+API, TOPIC = "api", "topic"
+
+HEALTHY, BLOCKED, COULD_NOT_RUN = "healthy", "blocked", "could_not_run"
+"""The verdicts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What is known of one stage before the stages above it are looked at.
+
+    Attributes:
+        kind: way, reference or model.
+        reads: the stages it reads.
+        finding: what its output looked like.
+        differences: how it differs from what is expected.
+        rows: what came out of it; None if nothing did.
+        seconds: how long it took.
+        reason: in words, if it is not right.
+    """
+
+    kind: str
+    reads: list[str]
+    finding: Finding
+    differences: Differences
+    rows: int | None
+    seconds: float
+    reason: str | None = None
+
+
+def judge(database: connection, run: Run, project: Project, seconds: float) -> dict[str, Any]:
+    """Compare every model, find the blockage, and write it all down.
+
+    Args:
+        database: as role angiogram, in autocommit.
+        run: with the results of its steps.
+        project: whose models were built.
+        seconds: since the run began.
+
+    Returns:
+        The report: run_id, verdict, blockage, checkpoints, stages, differences, seconds, seconds_by_step and, if not
+        all could be judged, error.
+
+    Raises:
+        DbtFailed: the project cannot be read.
+    """
+    nodes = project.nodes
+    stages = _way_stages(run) | _node_stages(database, project)
+    names = {str(sent["ride_number"]): sent["name"] for sent in run.step("inject").get("sent", [])}
+    tracer = Tracer(database, nodes, names)
+    health = diagnose({n: s.reads for n, s in stages.items()}, {n: s.finding for n, s in stages.items()})
+    checkpoints = _checkpoints(database, run, nodes)
+    blockage = [name for name, state in health.items() if state is Health.BLOCKED]
+    blockage = blockage or [point.name for point in checkpoints if not point.holds and point.expected]
+    report: dict[str, Any] = {"run_id": run.run_id, "verdict": BLOCKED if blockage else HEALTHY, "blockage": blockage}
+    unjudged = [
+        f"{name}: {stages[name].reason or 'it was not reached'}"
+        for name, state in health.items()
+        if state in (Health.NOT_COMPARED, Health.NOT_REACHED)
+    ]
+    if unjudged and not blockage:
+        report |= {"verdict": COULD_NOT_RUN, "error": f"Could not compare {'; '.join(unjudged)}."}
+    steps = run.report.get("steps", {})
+    return report | {
+        "checkpoints": [asdict(point) | {"holds": point.holds} for point in checkpoints],
+        "stages": [_stage_row(name, stages, health[name], run) for name in in_order(_reads(stages))],
+        "differences": {
+            name: _difference_rows(name, stage.differences, tracer)
+            for name, stage in stages.items()
+            if stage.differences.count
+        },
+        "seconds": round(seconds, 2),
+        "seconds_by_step": {name: result["seconds"] for name, result in steps.items()},
+    }
+
+
+def _reads(stages: Mapping[str, Stage]) -> dict[str, list[str]]:
+    return {name: stage.reads for name, stage in stages.items()}
+
+
+def _way_stages(run: Run) -> dict[str, Stage]:
+    """The stages before dbt, from what the checks found."""
+    inject, topic = run.step("inject"), run.step("check_topic")
+    load, loaded = run.step("load"), run.step("check_loaded")
+    nothing = {"count": 0, "first": []}
+    api_found, topic_found = topic.get(API, nothing), topic.get(TOPIC, nothing)
+    loader_found = loaded.get(LOADER, nothing)
+    topic_right = not (api_found["count"] or topic_found["count"])
+    return {
+        API: _way_stage([], bool(topic), api_found, inject.get("published"), inject.get("seconds", 0.0)),
+        TOPIC: _way_stage(
+            [API], bool(topic), topic_found, topic.get("in_kafka"), topic.get("seconds", 0.0), right=topic_right
+        ),
+        LOADER: _way_stage(
+            [TOPIC],
+            bool(loaded),
+            loader_found,
+            loaded["loaded"] + loaded["dead_letters"] if loaded else None,
+            load.get("seconds", 0.0) + loaded.get("seconds", 0.0),
+            reason=load.get("behind"),
+        ),
+    }
+
+
+def _way_stage(
+    reads: list[str],
+    reached: bool,
+    found: Mapping[str, Any],
+    rows: int | None,
+    seconds: float,
+    right: bool = True,
+    reason: str | None = None,
+) -> Stage:
+    differences = Differences(found["count"], [Difference(**difference) for difference in found["first"]])
+    finding = Finding.RIGHT if right and not differences.count else Finding.WRONG
+    return Stage("way", reads, finding if reached else Finding.SKIPPED, differences, rows, seconds, reason)
+
+
+def _node_stages(database: connection, project: Project) -> dict[str, Stage]:
+    """Reference seeds and models, from dbt's own record and the comparison with the expected seeds."""
+    results = _node_results(database)
+    stages: dict[str, Stage] = {}
+    for name, node in project.nodes.items():
+        status, message, seconds = results.get(node.unique_id, (None, None, 0.0))
+        kind = "reference" if node.is_seed else "model"
+        if status == "error":
+            stages[name] = Stage(kind, node.reads, Finding.FAILED, Differences(), None, seconds, message)
+        elif status == "skipped" or (node.is_seed and status is None):
+            stages[name] = Stage(kind, node.reads, Finding.SKIPPED, Differences(), None, seconds)
+        elif node.is_seed:
+            stages[name] = Stage(kind, node.reads, Finding.RIGHT, Differences(), None, seconds)
+        else:
+            comparison = compare(database, node, project.directory)
+            stages[name] = Stage(
+                kind,
+                node.reads,
+                _finding(comparison),
+                comparison.differences,
+                comparison.rows,
+                seconds,
+                comparison.obstacle,
+            )
+    return stages
+
+
+def _finding(comparison: Comparison) -> Finding:
+    if comparison.rows is None:
+        return Finding.SKIPPED
+    if comparison.obstacle is not None:
+        return Finding.UNKNOWN
+    return Finding.WRONG if comparison.differences.count else Finding.RIGHT
+
+
+def _node_results(database: connection) -> dict[str, tuple[str, str | None, float]]:
+    """Of each node dbt's last status and message, and the seconds of all its builds in this run."""
+    with database.cursor() as query:
+        query.execute("select to_regclass('angiogram_results.node_results') is null")
+        if query.fetchall()[0][0]:
+            return {}
+        query.execute(
+            "select distinct on (unique_id) unique_id, status, message,"
+            " (sum(seconds) over (partition by unique_id))::float8"
+            " from angiogram_results.node_results order by unique_id, recorded_at desc"
+        )
+        return {unique_id: (status, message, seconds) for unique_id, status, message, seconds in query.fetchall()}
+
+
+def _checkpoints(database: connection, run: Run, nodes: Mapping[str, Node]) -> list[Checkpoint]:
+    published = run.step("inject").get("published", 0)
+    loaded = run.step("check_loaded")
+    relations = {name: node.relation for name, node in nodes.items()}
+    return [
+        Checkpoint("published = in Kafka", published, {"in_kafka": run.step("check_topic").get("in_kafka")}),
+        Checkpoint(
+            "published = loaded + dead letters",
+            published,
+            {"loaded": loaded.get("loaded"), "dead_letters": loaded.get("dead_letters")},
+        ),
+        Checkpoint(
+            "loaded = accepted + superseded + rejected", loaded.get("loaded", 0), count_accounted(database, relations)
+        ),
+    ]
+
+
+def _stage_row(name: str, stages: Mapping[str, Stage], health: Health, run: Run) -> dict[str, Any]:
+    stage = stages[name]
+    rows_in = [stages[parent].rows for parent in stage.reads if stages[parent].kind != "reference"]
+    if name == API:
+        rows_in = [len(run.step("inject").get("sent", []))]
+    elif LOADER in stage.reads:
+        rows_in = [run.step("check_loaded").get("loaded")]
+    return {
+        "stage": name,
+        "kind": stage.kind,
+        "verdict": health.value,
+        "rows_in": sum(rows or 0 for rows in rows_in) if rows_in else None,
+        "rows_out": stage.rows,
+        "differences": stage.differences.count,
+        "seconds": round(stage.seconds, 2),
+        "reason": stage.reason,
+    }
+
+
+def _difference_rows(name: str, differences: Differences, tracer: Tracer) -> dict[str, Any]:
+    return {
+        "count": differences.count,
+        "first": [asdict(found) | {"rides": tracer.rides(name, found.row_key)} for found in differences.first],
+    }
