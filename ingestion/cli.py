@@ -3,7 +3,7 @@
 import typer
 from rich.console import Console
 
-from ingestion import dead_letters_cli, migrations, roles, topic
+from ingestion import dead_letters_cli, front_door_cli, migrations, roles, topic
 from ingestion.errors import IngestionError
 from ingestion.loader.cli import load
 
@@ -11,6 +11,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
 # Commands of other modules are registered here.
+app.command()(front_door_cli.api)
+app.command()(front_door_cli.generate)
+app.command()(front_door_cli.replay)
 app.command()(load)
 app.add_typer(dead_letters_cli.app, name="dead-letters")
 
