@@ -173,5 +173,5 @@ select
     expected,
     actual
 from all_differences
-order by row_key nulls first, column_name, difference
+order by row_key nulls first, column_name, difference, expected, actual
 {%- endmacro -%}

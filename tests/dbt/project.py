@@ -1,0 +1,101 @@
+"""A copy of the dbt project that a test may break, and dbt run on it as a command."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
+
+NO_HUB = "http://127.0.0.1:1/"
+"""A package hub that never answers: nothing listens on port 1."""
+
+
+@dataclass(frozen=True)
+class DbtRun:
+    """How a dbt command ended."""
+
+    exit_code: int
+    output: str
+    statuses: Mapping[str, str]
+    """Status of each node by its name: success, pass, fail, warn, error, skipped."""
+
+    def failed(self) -> set[str]:
+        """Names of the tests that failed."""
+        return {name for name, status in self.statuses.items() if status == "fail"}
+
+
+@dataclass(frozen=True)
+class DbtProject:
+    """A dbt project in a folder of its own."""
+
+    folder: Path
+
+    def run(self, *arguments: str, **environment: str) -> DbtRun:
+        """Run dbt with the arguments; `environment` is put over the process's own."""
+        command = [
+            str(Path(sys.executable).with_name("dbt")),
+            "--no-use-colors",
+            *arguments,
+            "--project-dir",
+            str(self.folder),
+            "--profiles-dir",
+            str(self.folder),
+        ]
+        results = self.folder / "target" / "run_results.json"
+        results.unlink(missing_ok=True)
+        # The sandbox's environment points dbt at the checkout; the copy has its own folders.
+        surroundings = {name: value for name, value in os.environ.items() if name != "DBT_PROJECT_DIR"}
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env={**surroundings, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        statuses = {}
+        if results.exists():
+            for result in json.loads(results.read_text(encoding="utf-8"))["results"]:
+                kind, _, name, *_ = result["unique_id"].split(".")
+                if kind != "operation":
+                    statuses[name] = result["status"]
+        return DbtRun(done.returncode, done.stdout, statuses)
+
+    def manifest(self) -> dict[str, Any]:
+        """What dbt knew of the project in its last command."""
+        manifest: dict[str, Any] = json.loads((self.folder / "target" / "manifest.json").read_text(encoding="utf-8"))
+        return manifest
+
+    def replace(self, path: str, before: str, after: str) -> None:
+        """Change a file's text, which must hold `before`."""
+        file = self.folder / path
+        text = file.read_text(encoding="utf-8")
+        assert before in text, f"{path} no longer holds {before!r}: choose another way to break it"
+        file.write_text(text.replace(before, after), encoding="utf-8")
+
+
+def copy_of_project(folder: Path, hub: str = NO_HUB) -> DbtProject:
+    """The dbt project copied into `folder`, with its packages from `hub` or, if that does not answer, the stand-in."""
+    project = folder / "dbt_project"
+    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target*", "dbt_packages", "logs", ".user.yml"))
+    installed = install_packages(project, hub)
+    assert installed.returncode == 0, installed.stderr
+    return DbtProject(project)
+
+
+def install_packages(project: Path, hub: str) -> "subprocess.CompletedProcess[str]":
+    """Run the project's install_packages.py with another package hub."""
+    return subprocess.run(
+        [sys.executable, str(project / "install_packages.py")],
+        env={**os.environ, "DBT_PACKAGE_HUB_URL": hub},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
