@@ -159,7 +159,7 @@ def send(
     """
     sent = [_through_front_door(client, run_id, item, key) for item in dye if not item.is_malformed]
     covered = {place.partition for place in sent}
-    for number, item, partition in _steered([d for d in dye if d.is_malformed], partitions, covered):
+    for number, item, partition in steered([d for d in dye if d.is_malformed], partitions, covered):
         stamp = DyeStamp(run_id, number, item.sent_at)
         headers = stamp.headers(key, item.value or b"")
         taken_by, offset = publisher.publish(item.value, None, headers, partition)
@@ -167,7 +167,7 @@ def send(
     return sent
 
 
-def _steered(malformed: list[Dye], partitions: list[int], covered: set[int | None]) -> Iterator[tuple[int, Dye, int]]:
+def steered(malformed: list[Dye], partitions: list[int], covered: set[int | None]) -> Iterator[tuple[int, Dye, int]]:
     """Malformed messages with number and partition: uncovered partitions first, then all in turn.
 
     If more partitions are uncovered than there are messages, the first one is repeated under further numbers.

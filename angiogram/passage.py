@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from angiogram import runs, steps
-from angiogram.errors import AngiogramError, LeaseLost
+from angiogram.errors import LeaseLost
 from angiogram.project import Project
-from ingestion.errors import DatabaseUnavailable, IngestionError
+from ingestion.errors import DatabaseUnavailable
 
 LEASE = 30.0
 """Seconds that the run stays in hand if this process is killed; while it lives, it renews them all the time."""
@@ -44,16 +44,13 @@ class Passage:
             AngiogramError, IngestionError: the pipeline could not be judged; the run records why.
             KeyboardInterrupt: the run was interrupted, and is released.
         """
-        run_id = self.run_id = steps.begin(LEASE, self._wait, self._say)
-        self._say(f"Run {run_id}")
         try:
+            run_id = self.run_id = steps.begin(LEASE, self._wait, self._say)
+            self._say(f"Run {run_id}")
             with _kept_in_hand(run_id):
                 report = self._steps(run_id)
-        except (AngiogramError, IngestionError) as error:
-            self._release(f"{type(error).__name__}: {error}")
-            raise
         except BaseException as error:
-            self._release("interrupted" if isinstance(error, KeyboardInterrupt) else repr(error))
+            self._release("interrupted" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}")
             raise
         steps.finish(run_id)
         return report
@@ -74,8 +71,10 @@ class Passage:
         self._say(f"{step:<14} {result['seconds']:6.2f} s  {', '.join(told)}".rstrip())
 
     def _release(self, error: str) -> None:
+        if self.run_id is None:
+            return
         try:
-            steps.finish(str(self.run_id), error)
+            steps.finish(self.run_id, error)
         except DatabaseUnavailable:
             self._say(f"Run {self.run_id} could not be released; its lease runs out within {LEASE:g} s.")
 

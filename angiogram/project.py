@@ -68,7 +68,7 @@ class Project:
         """
         self.directory = (directory or Path(os.environ.get("DBT_PROJECT_DIR") or _DEFAULT_PROJECT)).resolve()
         self.target_directory = Path(os.environ.get("DBT_TARGET_PATH") or self.directory / "target_angiogram")
-        self.log_directory = Path(os.environ.get("DBT_LOG_PATH") or self.directory / "logs")
+        self.log_directory = Path(os.environ.get("DBT_LOG_PATH") or self.directory / "logs" / "angiogram")
         self._verbose = verbose
         if not (self.directory / "dbt_project.yml").is_file():
             raise NotReady(f"{self.directory} holds no dbt_project.yml. Set DBT_PROJECT_DIR to a dbt project.")

@@ -22,6 +22,7 @@ from angiogram.compare import Differences
 from angiogram.inject import Dye, Sent, check_key, front_door, read_whole_dye, send
 from angiogram.project import LOADER, Project
 from angiogram.verdict import API, COULD_NOT_RUN, TOPIC, judge
+from ingestion.errors import MessagesLost
 from ingestion.loader import follower_alive, load_until_caught_up
 from ingestion.loader.source import Source
 from ingestion.migrations import require_current
@@ -96,7 +97,7 @@ def begin(lease: float = LEASE, wait: float = WAIT, say: Callable[[str], None] =
             seconds = round(time.perf_counter() - started, 2)
             runs.save_step(database, run_id, "begin", {"starts": starts, "seconds": seconds})
         except BaseException:
-            runs.release(database, run_id)
+            finish(run_id, "it ended while it began")
             raise
     return run_id
 
@@ -175,7 +176,7 @@ def load(run_id: str) -> dict[str, Any]:
             if place.partition is not None and place.offset is not None:
                 ends[place.partition] = max(ends.get(place.partition, 0), place.offset + 1)
         loaded_topic = str(topic_id())
-        loaded_by = "follower"
+        loaded_by, lost = "follower", None
         deadline = time.monotonic() + LOAD_WITHIN
         while behind := _behind(step.database, loaded_topic, ends):
             if time.monotonic() > deadline:
@@ -184,22 +185,26 @@ def load(run_id: str) -> dict[str, Any]:
                 time.sleep(_LOOK_EVERY)
                 continue
             loaded_by = "this run"
-            _load_here(deadline)
+            lost = _load_here(deadline)
             behind = _behind(step.database, loaded_topic, ends)
             break
-        step.result |= {"by": loaded_by, "behind": _told(behind) if behind else None}
+        step.result |= {"by": loaded_by, "behind": lost or (_told(behind) if behind else None)}
     return step.result
 
 
-def _load_here(deadline: float) -> None:
+def _load_here(deadline: float) -> str | None:
+    """Load up to the topic's end; tells what the topic lost before it was loaded, which is a finding and no error."""
     stop = threading.Event()
     timer = threading.Timer(max(deadline - time.monotonic(), 1), stop.set)
     timer.daemon = True
     timer.start()
     try:
         load_until_caught_up(stop=stop)
+    except MessagesLost as error:
+        return str(error)
     finally:
         timer.cancel()
+    return None
 
 
 def _behind(database: connection, loaded_topic: str, ends: dict[int, int]) -> dict[int, int]:

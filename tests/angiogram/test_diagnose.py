@@ -8,7 +8,13 @@ R, W, F, S, U = Finding.RIGHT, Finding.WRONG, Finding.FAILED, Finding.SKIPPED, F
 OK, BLOCKED, AFFECTED = Health.HEALTHY, Health.BLOCKED, Health.AFFECTED
 NOT_REACHED, NOT_COMPARED = Health.NOT_REACHED, Health.NOT_COMPARED
 
-CHAIN: dict[str, list[str]] = {"api": [], "topic": ["api"], "loader": ["topic"], "staging": ["loader"], "mart": ["staging"]}
+CHAIN: dict[str, list[str]] = {
+    "api": [],
+    "topic": ["api"],
+    "loader": ["topic"],
+    "staging": ["loader"],
+    "mart": ["staging"],
+}
 
 
 @pytest.mark.parametrize(
@@ -19,9 +25,11 @@ CHAIN: dict[str, list[str]] = {"api": [], "topic": ["api"], "loader": ["topic"],
         pytest.param("RRRRW", [OK, OK, OK, OK, BLOCKED], id="the last stage alone is blocked"),
         pytest.param("RWRRR", [OK, BLOCKED, OK, OK, OK], id="a fault absorbed below affects nobody"),
         pytest.param("RWRRW", [OK, BLOCKED, OK, OK, BLOCKED], id="two faults that do not meet are two blockages"),
-        pytest.param("RRRFS", [OK, OK, OK, BLOCKED, NOT_REACHED], id="a failed stage is blocked, those below not reached"),
+        pytest.param(
+            "RRRFS", [OK, OK, OK, BLOCKED, NOT_REACHED], id="a failed stage is blocked, below it is not reached"
+        ),
         pytest.param("RRWFS", [OK, OK, BLOCKED, AFFECTED, NOT_REACHED], id="a failure on wrong input is affected"),
-        pytest.param("RRRUW", [OK, OK, OK, NOT_COMPARED, BLOCKED], id="an uncompared stage on right input excuses nobody"),
+        pytest.param("RRRUW", [OK, OK, OK, NOT_COMPARED, BLOCKED], id="an uncompared stage excuses nobody below it"),
         pytest.param("RRWUW", [OK, OK, BLOCKED, NOT_COMPARED, AFFECTED], id="an uncompared stage passes suspicion on"),
     ],
 )

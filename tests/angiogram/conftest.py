@@ -1,0 +1,86 @@
+"""What the tests of a run share: a pipeline of a module's own, and the command `angiogram` as a process."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.services import Sandbox
+from tests.services import new_database, new_topic
+
+PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
+ANGIOGRAM = [sys.executable, "-c", "from angiogram.cli import main; main()"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    def report(self) -> dict[str, Any]:
+        """Its JSON."""
+        report: dict[str, Any] = json.loads(self.stdout)
+        return report
+
+
+@pytest.fixture(scope="session")
+def dbt_target(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what dbt parses, apart from that of a developer's own runs."""
+    return tmp_path_factory.mktemp("dbt_target")
+
+
+@pytest.fixture(scope="module")
+def pipeline(sandbox: Sandbox, dbt_target: Path) -> Iterator[None]:
+    """A database and a topic of the module's own, empty, to which the environment points."""
+    with new_database(), new_topic(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DBT_TARGET_PATH", str(dbt_target))
+        patch.setenv("DBT_LOG_PATH", str(dbt_target))
+        patch.setenv("DBT_PROJECT_DIR", str(PROJECT))
+        patch.setenv("DBT_PROFILES_DIR", str(PROJECT))
+        yield
+
+
+@pytest.fixture
+def angiogram(pipeline: None) -> Callable[..., Outcome]:
+    """Function that runs `angiogram` with arguments, and variables set otherwise by keyword."""
+
+    def run(*arguments: str, **variables: str) -> Outcome:
+        done = subprocess.run(
+            [*ANGIOGRAM, *arguments], env={**os.environ, **variables}, capture_output=True, text=True, timeout=300
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def angiogram_verdict(pipeline: None) -> Callable[[str], dict[str, Any]]:
+    """Function that takes the step `verdict` of a run in a process of its own, as Airflow does."""
+
+    def verdict(run_id: str) -> dict[str, Any]:
+        step = "import json, sys; from angiogram import steps; print(json.dumps(steps.verdict(sys.argv[1])))"
+        done = subprocess.run(
+            [sys.executable, "-c", step, run_id], capture_output=True, text=True, timeout=300, check=True
+        )
+        report: dict[str, Any] = json.loads(done.stdout)
+        return report
+
+    return verdict
+
+
+@pytest.fixture
+def project_copy(tmp_path: Path) -> Path:
+    """A copy of the dbt project that a test may break."""
+    copy = tmp_path / "dbt_project"
+    shutil.copytree(PROJECT, copy, ignore=shutil.ignore_patterns("target*", "logs"))
+    return copy

@@ -1,0 +1,187 @@
+"""Whole passages of the dye through real Kafka, PostgreSQL and dbt, by the command `angiogram run`."""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import TopicPartition
+from psycopg2.extensions import connection
+
+from angiogram import runs, steps
+from angiogram.dye import read_dye, read_malformed
+from ingestion.settings import KafkaSettings
+from ingestion.topic import open_admin
+from tests.angiogram.conftest import ANGIOGRAM, Outcome
+
+Angiogram = Callable[..., Outcome]
+
+RIDES, MALFORMED = len(read_dye()), len(read_malformed())
+
+
+@pytest.fixture
+def run_in_hand(pipeline: None, fresh_topic: str) -> Iterator[str]:
+    """A run that has begun and sent its dye, to a topic of its own."""
+    run_id = steps.begin(lease=60)
+    try:
+        steps.inject(run_id)
+        yield run_id
+    finally:
+        steps.finish(run_id)
+
+
+def test_a_healthy_pipeline_is_found_healthy_twice_in_a_row_each_time_by_its_own_rides(
+    angiogram: Angiogram, connect_as: Callable[..., connection]
+) -> None:
+    first, second = angiogram("run", "--json"), angiogram("run", "--json")
+    for outcome in (first, second):
+        assert outcome.code == 0, outcome.stderr
+        report = outcome.report()
+        assert report["verdict"] == "healthy"
+        assert report["blockage"] == []
+        assert [point["counts"] for point in report["checkpoints"][:2]] == [
+            {"in_kafka": RIDES + MALFORMED},
+            {"loaded": RIDES, "dead_letters": MALFORMED},
+        ]
+        assert all(point["holds"] for point in report["checkpoints"])
+        assert {stage["verdict"] for stage in report["stages"]} == {"healthy"}
+        assert report["seconds"] > 0
+    run_ids = [first.report()["run_id"], second.report()["run_id"]]
+    query = connect_as("postgres", os.environ["PGDATABASE"]).cursor()
+    query.execute(
+        "select count(*) from angiogram_staging.stg_taxi__rides"
+        ' where (source_partition, source_offset) in (select "partition", "offset" from angiogram_raw.taxi_rides'
+        " where run_id = %s)",
+        (run_ids[1],),
+    )
+    assert query.fetchone() == (RIDES,), "the models hold the second run's rides alone"
+    query.execute("select (select count(*) from raw.taxi_rides) + (select count(*) from raw.dead_letters)")
+    assert query.fetchone() == (0,), "live tables hold no dye"
+    query.execute('select count(distinct "partition") from raw.loaded_offsets where next_offset > 0')
+    assert query.fetchone() == (int(os.environ["KAFKA_PARTITIONS"]),), "every partition got dye"
+
+
+def test_a_broken_model_is_named_with_its_cells_and_the_rides_they_come_from(
+    angiogram: Angiogram, project_copy: Path
+) -> None:
+    model = project_copy / "models" / "facts" / "fct_rides.sql"
+    sound = model.read_text(encoding="utf-8")
+    broken = sound.replace("fare_amount + tax_amount", "fare_amount")
+    assert broken != sound
+    model.write_text(broken, encoding="utf-8")
+
+    outcome = angiogram("run", "--json", DBT_PROJECT_DIR=str(project_copy), DBT_TARGET_PATH=str(project_copy / "t"))
+
+    assert outcome.code == 1, outcome.stderr
+    report = outcome.report()
+    assert (report["verdict"], report["blockage"]) == ("blocked", ["fct_rides"])
+    verdicts = {stage["stage"]: stage["verdict"] for stage in report["stages"]}
+    assert verdicts["int_rides__checked"] == "healthy"
+    assert verdicts["daily_revenue"] == "affected"
+    cells = report["differences"]["fct_rides"]
+    assert cells["count"] > 20, "tax counts in more rides than are shown"
+    assert len(cells["first"]) == 20
+    benz = [c for s in report["differences"].values() for c in s["first"] if c["rides"] == ["ordinary-benz"]]
+    assert ("changed", "revenue_amount", "27.50", "25.00") in [
+        (c["difference"], c["column"], c["expected"], c["actual"]) for c in benz
+    ]
+    jeep = [c for c in report["differences"]["revenue_by_car_model"]["first"] if c["row_key"]["car_model"] == "Jeep"]
+    assert {"jeep-good", "jeep-good-too"} <= set(jeep[0]["rides"]), "a row of a mart is traced to its rides"
+
+    shown = angiogram("show", report["run_id"])
+    assert shown.code == 0, shown.stderr
+    assert "BLOCKED at fct_rides" in shown.stdout
+    assert re.search(r"revenue_amount: expected [\d.]+ → actual [\d.]+", shown.stdout)
+    assert report["run_id"] in angiogram("runs").stdout
+
+
+def test_a_ride_that_the_loader_lost_blocks_the_loader_and_is_named(
+    run_in_hand: str, connect_as: Callable[..., connection], angiogram_verdict: Callable[[str], dict[str, Any]]
+) -> None:
+    steps.check_topic(run_in_hand)
+    steps.load(run_in_hand)
+    with connect_as("postgres", os.environ["PGDATABASE"]).cursor() as query:
+        query.execute("delete from angiogram_raw.taxi_rides where run_id = %s and ride_number = 8", (run_in_hand,))
+        query.execute(
+            "update angiogram_raw.taxi_rides set pax_id = taxi_id, taxi_id = pax_id"
+            " where run_id = %s and ride_number = 1",
+            (run_in_hand,),
+        )
+    steps.check_loaded(run_in_hand)
+    report = angiogram_verdict(run_in_hand)
+    assert (report["verdict"], report["blockage"]) == ("blocked", ["loader"])
+    found = {(d["difference"], d["column"], *d["rides"]) for d in report["differences"]["loader"]["first"]}
+    assert found == {
+        ("missing", None, "jeep-good"),
+        ("changed", "taxi_id", "ordinary-benz"),
+        ("changed", "pax_id", "ordinary-benz"),
+    }
+    assert not report["checkpoints"][1]["holds"]
+
+
+def test_messages_that_the_topic_lost_before_they_were_loaded_block_the_topic(
+    run_in_hand: str, angiogram_verdict: Callable[[str], dict[str, Any]]
+) -> None:
+    with runs.database("test") as database:
+        sent = runs.read(database, run_in_hand).step("inject")["sent"]
+    place = next(place for place in sent if place["name"] == "jeep-good")
+    kafka = KafkaSettings.from_environment()
+    with closing(open_admin(kafka)) as admin:
+        admin.delete_records({TopicPartition(kafka.topic, place["partition"]): place["offset"] + 1})
+
+    steps.check_topic(run_in_hand)
+    steps.load(run_in_hand)
+    steps.check_loaded(run_in_hand)
+    report = angiogram_verdict(run_in_hand)
+
+    assert report["blockage"] == ["topic"]
+    stages = {stage["stage"]: stage for stage in report["stages"]}
+    assert (stages["api"]["verdict"], stages["loader"]["verdict"]) == ("healthy", "affected")
+    assert "deleted from the topic" in stages["loader"]["reason"]
+    assert "jeep-good" in [ride for d in report["differences"]["topic"]["first"] for ride in d["rides"]]
+
+
+def test_a_key_that_the_loader_does_not_accept_ends_the_run_before_anything_is_sent(
+    angiogram: Angiogram, connect_as: Callable[..., connection]
+) -> None:
+    with connect_as("taxi_loader").cursor() as query:
+        query.execute(
+            "insert into raw.loaders (loader_id, host, pid, backend_pid, mode, key_fingerprints)"
+            " values (gen_random_uuid(), 'elsewhere', 1, 1, 'until_caught_up', %s) returning loader_id",
+            (["0123456789abcdef"],),
+        )
+        ((loader_id,),) = query.fetchall()
+    outcome = angiogram("run", "--json")
+    with connect_as("postgres", os.environ["PGDATABASE"]).cursor() as query:
+        query.execute("delete from raw.loaders where loader_id = %s", (loader_id,))
+    assert outcome.code == 2
+    assert outcome.report()["verdict"] == "could_not_run"
+    assert outcome.report()["blockage"] == []
+    assert "KeyMismatch" in outcome.report()["error"]
+    assert "0123456789abcdef" in outcome.stderr
+
+
+def test_a_database_that_is_away_could_not_run(angiogram: Angiogram) -> None:
+    outcome = angiogram("run", PGPORT="1")
+    assert outcome.code == 2
+    assert outcome.stdout == ""
+    assert "DatabaseUnavailable" in outcome.stderr
+
+
+def test_an_interrupted_run_is_released_and_exits_with_130(angiogram: Angiogram) -> None:
+    with subprocess.Popen([*ANGIOGRAM, "run"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        run_id = next(line.split()[1] for line in process.stderr if line.startswith("Run "))
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=120)
+    assert process.returncode == 130
+    with runs.database("test") as database:
+        run = runs.read(database, run_id)
+    assert not run.in_hand
+    assert run.verdict == "could_not_run"
+    assert run.report["error"] == "interrupted"

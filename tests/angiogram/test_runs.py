@@ -1,0 +1,112 @@
+"""At most one run is in hand; a second waits, a dead one is taken over."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from queue import Queue
+
+import pytest
+from psycopg2.extensions import connection
+
+from angiogram import runs
+from angiogram.errors import LeaseLost, RunInHand, UnknownRun
+
+
+@pytest.fixture
+def database(fresh_database: str, connect_as: Callable[..., connection]) -> connection:
+    return connect_as("angiogram")
+
+
+def nothing(text: str) -> None:
+    raise AssertionError(f"nothing was to be said, but: {text}")
+
+
+def test_a_new_run_is_in_hand_and_shows_no_ride_yet(database: connection) -> None:
+    run = runs.read(database, runs.take(database, 30, 0, nothing))
+    assert run.in_hand
+    assert run.batch == 0
+    assert run.verdict is None
+
+
+def test_a_second_run_waits_says_so_and_starts_when_the_first_ends(
+    database: connection, connect_as: Callable[..., connection]
+) -> None:
+    first = runs.take(database, 30, 0, nothing)
+    said: Queue[str] = Queue()
+    with ThreadPoolExecutor() as pool:
+        second = pool.submit(runs.take, connect_as("angiogram"), 30, 60, said.put)
+        assert first in said.get(timeout=30)
+        assert not second.done()
+        runs.release(database, first)
+        assert runs.read(database, second.result(timeout=30)).in_hand
+    assert not runs.read(database, first).in_hand
+
+
+def test_a_second_run_that_would_not_wait_longer_is_told_who_is_in_hand(database: connection) -> None:
+    first = runs.take(database, 30, 0, nothing)
+    with pytest.raises(RunInHand, match=first):
+        runs.take(database, 30, 0, nothing)
+
+
+def test_a_dead_run_is_taken_over_once_its_lease_ran_out_and_cannot_go_on(database: connection) -> None:
+    dead = runs.take(database, 0, 0, nothing)
+    said: list[str] = []
+    living = runs.take(database, 30, 60, said.append)
+    assert runs.read(database, living).in_hand
+    assert runs.read(database, dead).verdict == "could_not_run"
+    assert dead in said[0]
+    with pytest.raises(LeaseLost, match=dead):
+        runs.renew(database, dead)
+    with pytest.raises(LeaseLost):
+        runs.save_step(database, dead, "inject", {"published": 1})
+
+
+def test_a_sign_of_life_lengthens_the_lease(database: connection) -> None:
+    run_id = runs.take(database, 30, 0, nothing)
+    before = runs.read(database, run_id).lease_until
+    runs.renew(database, run_id)
+    after = runs.read(database, run_id).lease_until
+    assert before is not None
+    assert after is not None
+    assert after > before
+
+
+def test_what_a_step_leaves_is_read_by_the_next_and_survives_the_verdict(database: connection) -> None:
+    run_id = runs.take(database, 30, 0, nothing)
+    runs.save_step(database, run_id, "inject", {"published": 3})
+    runs.save_step(database, run_id, "load", {"by": "follower"})
+    runs.record(database, run_id, "blocked", ["loader"], {"verdict": "blocked"})
+    run = runs.read(database, run_id)
+    assert run.step("inject") == {"published": 3}
+    assert run.step("load") == {"by": "follower"}
+    assert run.step("verdict") == {}
+    assert (run.verdict, run.blockage) == ("blocked", ["loader"])
+    assert run.finished_at is not None
+
+
+def test_the_first_verdict_stays(database: connection) -> None:
+    run_id = runs.take(database, 30, 0, nothing)
+    runs.record(database, run_id, "healthy", [], {"verdict": "healthy"})
+    runs.record(database, run_id, "could_not_run", [], {"verdict": "could_not_run"})
+    assert runs.read(database, run_id).verdict == "healthy"
+
+
+def test_a_batch_is_seen_only_while_the_run_is_in_hand(database: connection) -> None:
+    run_id = runs.take(database, 30, 0, nothing)
+    runs.take_batch(database, run_id, 1, 80)
+    assert runs.read(database, run_id).batch == 1
+    runs.release(database, run_id)
+    with pytest.raises(LeaseLost):
+        runs.take_batch(database, run_id, 2, 80)
+
+
+def test_the_last_runs_come_newest_first(database: connection) -> None:
+    ids = []
+    for _ in range(3):
+        ids.append(runs.take(database, 30, 0, nothing))
+        runs.release(database, ids[-1])
+    assert [run.run_id for run in runs.last(database, 2)] == [ids[2], ids[1]]
+
+
+def test_an_unknown_run_is_an_error_that_names_it(database: connection) -> None:
+    with pytest.raises(UnknownRun, match="20000101T000000Z-000000"):
+        runs.read(database, "20000101T000000Z-000000")
