@@ -17,8 +17,8 @@ import psutil
 
 from sandbox.errors import ServerRefused
 
-START_SECONDS = 60.0
-"""Deadline for a server to be ready: many times what it takes on a busy laptop."""
+START_SECONDS = 120.0
+"""Deadline for a server to be ready: many times what it takes, even on a laptop at its limits."""
 
 STOP_SECONDS = 20.0
 """Grace between the polite signal and SIGKILL."""

@@ -42,7 +42,11 @@ class Sandbox:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Args: folder: where it lives; SANDBOX_DIR or `.sandbox` in the checkout if None."""
+        """Nothing is touched before a method is called.
+
+        Args:
+            folder: where it lives; None for SANDBOX_DIR or, without that, `.sandbox` in the checkout.
+        """
         path = folder.resolve() if folder else default_folder()
         self.folder = StateFolder(path)
         self._postgres = Postgres(path)
@@ -60,7 +64,12 @@ class Sandbox:
         """
         with self.folder.locked():
             self.folder.refuse_strangers()
-            state = self.folder.load() if self.folder.exists else State()
+            if self.folder.exists:
+                state = self.folder.load()
+            else:
+                state = State()
+                for service in self._services:
+                    service.kill()  # left by a sandbox whose folder was deleted by other means than `down`
             state.draw_missing_secrets()
             stopped = [service for service in self._services if service.process() is None]
             if stopped:

@@ -27,8 +27,8 @@ def folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="sandbox-own-") as parent:
         path = Path(parent) / "it's a sandbox"  # shells and property files must bear such names
         yield path
-        for server in Sandbox(path)._services:
-            server.kill()
+        Sandbox(path).kill_postgres()
+        Sandbox(path).kill_kafka()
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def shared_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="sandbox-shared-") as parent:
         path = Path(parent) / "sandbox"
         yield path
-        for server in Sandbox(path)._services:
-            server.kill()
+        Sandbox(path).kill_postgres()
+        Sandbox(path).kill_kafka()
 
 
 @pytest.fixture

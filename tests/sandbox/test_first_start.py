@@ -19,7 +19,7 @@ from sandbox.errors import DiskFull, FolderUnusable
 from sandbox.services import Sandbox
 from tests.sandbox.conftest import COMMAND, Run, environment_for
 
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 120
 
 
 def await_condition(holds: Callable[[], bool], command: "subprocess.Popen[str]") -> None:
@@ -66,6 +66,16 @@ def test_up_and_down_delete_leave_nothing_behind(run: Run, folder: Path) -> None
     assert run("down", "--delete").returncode == 0
     assert not folder.exists()
     assert run("status").returncode == 1
+
+
+def test_servers_whose_folder_was_deleted_under_them_are_replaced(folder: Path) -> None:
+    sandbox = Sandbox(folder)
+    sandbox.up()
+    before = {status.pid for status in sandbox.status()}
+    shutil.rmtree(folder)
+    sandbox.up()
+    assert all(status.running for status in sandbox.status())
+    assert before.isdisjoint({status.pid for status in sandbox.status()})
 
 
 def test_two_at_once_make_one_sandbox(folder: Path) -> None:

@@ -129,14 +129,14 @@ def test_a_stale_pid_file_does_not_keep_postgres_down(own: Sandbox, pid: int) ->
 
 def test_only_the_server_itself_is_taken_for_it(own: Sandbox) -> None:
     data = own.folder.path / "postgres" / "data"
-    own.down()
+    own.kill_postgres()
     with subprocess.Popen([sys.executable, "-c", "input()", "-D", str(data)], stdin=subprocess.PIPE) as stranger:
         assert pids(own)["postgres"] is None
         stranger.kill()
 
 
 def test_a_server_that_does_not_start_shows_its_log(own: Sandbox) -> None:
-    own.down()
+    own.kill_postgres()
     settings = own.folder.path / "postgres" / "data" / "postgresql.auto.conf"
     good = settings.read_text()
     settings.write_text("no_such_setting = on\n")
