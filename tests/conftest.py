@@ -16,6 +16,7 @@ is left running, which saves its start the next time; end it with `SANDBOX_DIR=.
 """
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,6 +38,7 @@ def sandbox() -> Iterator[Sandbox]:
     kept = os.environ.get("TEST_SANDBOX_DIR")
     folder = Path(kept) if kept else Path(tempfile.mkdtemp(prefix="sandbox-tests-"))
     running = Sandbox(folder)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # a time limit on the tests ends the servers too
     try:
         running.up()
         with pytest.MonkeyPatch.context() as patch:
@@ -48,6 +50,7 @@ def sandbox() -> Iterator[Sandbox]:
     finally:
         if not kept:
             running.down(delete=True)
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture
