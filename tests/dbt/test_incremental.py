@@ -131,7 +131,7 @@ def test_two_batches_of_the_dye_leave_the_same_state_as_both_at_once(module_proj
 
 
 def test_a_doubled_dye_message_is_seen(module_project: DbtProject, query: cursor) -> None:
-    """Loaded twice, at two offsets, it keeps its message_id: no model crashes or hides it, and multiplicity tells it."""
+    """Loaded twice, at two offsets, it keeps its message_id: no model crashes, and the comparison counts it twice."""
     query.execute("insert into angiogram.runs (run_id, in_hand, batch) values ('doubled', true, 2)")
     stamp = {"run_id": "doubled", "ride_number": 1, "sent_at": "2026-06-01T08:00:00Z"}
     add(query, stamp, stamp | {"offset": 1}, schema="angiogram_raw")

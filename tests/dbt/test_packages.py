@@ -1,4 +1,4 @@
-"""The stand-in for dbt_utils comes in only where the hub does not answer, and gives the same verdicts as the package."""
+"""The stand-in for dbt_utils comes in only where the hub does not answer, and judges as the package does."""
 
 import json
 import os
@@ -21,10 +21,10 @@ EQUALITY_CASES = {
     "changed": ("a integer, b text : (1, 'x')", "a integer, b text : (1, 'y')", "fail"),
     "missing": ("a integer, b text", "a integer, b text : (1, 'x')", "fail"),
     "null_or_empty": ("a integer, b text : (1, '')", "a integer, b text : (1, null)", "fail"),
-    "doubled": ("a integer, b text : (1, 'x'), (2, 'y'), (2, 'y')", "a integer, b text : (1, 'x'), (1, 'x'), (2, 'y')", "pass"),
+    "doubled": ("a integer : (1), (2), (2)", "a integer : (1), (1), (2)", "pass"),
     "more_columns": ("a integer, b text, c text", "a integer, b text", "error"),
     "excluded": ("a integer, b text, loaded_at text : (1, 'x', 'now')", "a integer, b text : (1, 'x')", "pass"),
-}  # fmt: skip
+}
 """Tables on either side and the verdict of dbt_utils.equality: of doubled rows it knows nothing."""
 
 
@@ -72,7 +72,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> str:
 
     project = tmp_path_factory.mktemp("probe") / "dbt_project"
     shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target*", "dbt_packages", "logs", "seeds"))
-    address: str = os.environ.get("DBT_PACKAGE_HUB_URL") or DEFAULT_REGISTRY_BASE_URL
+    address = os.environ.get("DBT_PACKAGE_HUB_URL") or DEFAULT_REGISTRY_BASE_URL
+    assert address is not None
     if "stand-in" in install_packages(project, address).stderr:
         pytest.skip("no dbt package hub answers here")
     return address
