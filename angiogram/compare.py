@@ -13,8 +13,8 @@ from psycopg2.extensions import connection
 
 from angiogram.errors import NotReady
 
-SHOWN = 20
-"""Differences of one stage that are kept and shown; the full count is always given."""
+KEPT = 200
+"""Differences of one stage that the report keeps; the full count is always given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class Differences:
 
     @classmethod
     def of(cls, found: list[Difference]) -> "Differences":
-        """Keep the first SHOWN of all differences."""
-        return cls(len(found), found[:SHOWN])
+        """Keep the first KEPT of all differences."""
+        return cls(len(found), found[:KEPT])
 
 
 class Compared(Protocol):
@@ -115,7 +115,7 @@ def compare(database: connection, model: Compared, project: Path) -> Comparison:
         )
         try:
             counted = sql.SQL("with d as ({}) select d.*, count(*) over () from d limit %s")
-            query.execute(counted.format(sql.SQL(statement)), (SHOWN,))
+            query.execute(counted.format(sql.SQL(statement)), (KEPT,))
         except (psycopg2.ProgrammingError, psycopg2.DataError) as error:
             return Comparison(rows, Differences(), f"the comparison failed: {str(error).strip()}")
         found = query.fetchall()

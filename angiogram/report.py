@@ -12,6 +12,9 @@ from rich.text import Text
 from angiogram.runs import Run
 from angiogram.verdict import BLOCKED, HEALTHY
 
+SHOWN = 20
+"""Differences of one stage that are printed; the full count is always given, and --json has more."""
+
 _COLOURS = {
     "healthy": "green",
     "blocked": "bold red",
@@ -110,10 +113,10 @@ def _blocked(stage: Mapping[str, Any], differences: Mapping[str, Any] | None) ->
     if stage["reason"]:
         title.append(stage["reason"].strip(), style="default not bold")
     if differences:
-        shown, count = len(differences["first"]), differences["count"]
-        some = f"; the first {shown}:" if shown < count else ":"
+        first, count = differences["first"][:SHOWN], differences["count"]
+        some = f"; the first {SHOWN}:" if len(first) < count else ":"
         title.append(f"{count} difference{'s' if count > 1 else ''}{some}", style="default not bold")
-        for _, cells in groupby(differences["first"], key=lambda found: (found["difference"], str(found["row_key"]))):
+        for _, cells in groupby(first, key=lambda found: (found["difference"], str(found["row_key"]))):
             lines += _row(list(cells))
     return [*lines, Text()]
 
