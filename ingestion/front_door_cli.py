@@ -10,6 +10,8 @@ import typer
 from ingestion import traffic
 from ingestion.replay import replay as replay_file
 
+_DEFAULT_START = datetime.combine(traffic.DEFAULT_START, time.min)
+
 
 def api(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -28,7 +30,7 @@ def generate(
     dirty: Annotated[float, typer.Option(help="Share of dirty messages, 0 to 1.")] = 0.1,
     start: Annotated[
         datetime, typer.Option(formats=["%Y-%m-%d"], help="UTC date on which the first ride starts.")
-    ] = datetime.combine(traffic.DEFAULT_START, time.min),
+    ] = _DEFAULT_START,
 ) -> None:
     """Send live traffic made from a seed to the topic; prints how many messages Kafka acknowledged."""
     typer.echo(traffic.generate(rides, seed, rate, dirty, start.date()))

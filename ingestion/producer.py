@@ -10,6 +10,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 
 from ingestion.errors import IngestionError, InputError, KafkaUnavailable
+from ingestion.kafka_client import open_client
 from ingestion.settings import KafkaSettings
 from ingestion.topic import MAX_MESSAGE_BYTES
 
@@ -209,7 +210,8 @@ class RideProducer:
         if kafka is None:
             milliseconds = int(self._deadline * 1000)
             try:
-                kafka = KafkaProducer(
+                kafka = open_client(
+                    KafkaProducer,
                     **self._settings.client_options(),
                     acks="all",
                     enable_idempotence=True,

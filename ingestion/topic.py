@@ -6,6 +6,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from ingestion.errors import InputError, KafkaUnavailable
+from ingestion.kafka_client import open_client
 from ingestion.settings import KafkaSettings
 
 MAX_MESSAGE_BYTES = 12_582_912
@@ -21,8 +22,12 @@ def open_admin(settings: KafkaSettings) -> KafkaAdminClient:
         KafkaUnavailable: the broker cannot be reached.
     """
     try:
-        return KafkaAdminClient(
-            **settings.client_options(), bootstrap_timeout_ms=_TIMEOUT_MS, request_timeout_ms=_TIMEOUT_MS
+        return open_client(
+            KafkaAdminClient,
+            **settings.client_options(),
+            bootstrap_timeout_ms=_TIMEOUT_MS,
+            request_timeout_ms=_TIMEOUT_MS,
+            reconnect_backoff_max_ms=1_000,  # kafka-python's 30 s would outlast the time given to it
         )
     except KafkaError as error:
         raise unavailable(settings, error) from error
