@@ -72,7 +72,7 @@ def verified_stamp(
         run_id, number, sent_at, signature = ((fields.get(name) or b"").decode("ascii") for name in DYE_HEADERS)
     except UnicodeDecodeError:
         return None
-    if not (run_id and _RIDE_NUMBER.fullmatch(number) and _SENT_AT.fullmatch(sent_at)):
+    if not (run_id and run_id.isprintable() and _RIDE_NUMBER.fullmatch(number) and _SENT_AT.fullmatch(sent_at)):
         return None
     try:
         stamp = DyeStamp(run_id, int(number), datetime.strptime(sent_at, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC))

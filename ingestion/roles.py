@@ -127,9 +127,7 @@ def _make_schemas(query: cursor, database: str) -> None:
     query.execute(sql.SQL("grant create on database {} to angiogram").format(sql.Identifier(database)))
     query.execute("grant usage on schema revenue to marts_reader")
     query.execute("grant select on all tables in schema revenue to marts_reader")
-    query.execute(
-        "alter default privileges for role dbt_prod in schema revenue grant select on tables to marts_reader"
-    )
+    query.execute("alter default privileges for role dbt_prod in schema revenue grant select on tables to marts_reader")
 
 
 def _make_schema(query: cursor, schema: str, owner: str) -> None:

@@ -27,7 +27,7 @@ class LoadReport:
 
     Attributes:
         topic: name of the topic.
-        topic_id: its id.
+        topic_id: its id; None if Kafka never answered.
         rides: live rides.
         dye_rides: rides of the dye.
         dead_letters: dead letters, live and dye.
@@ -37,7 +37,7 @@ class LoadReport:
     """
 
     topic: str
-    topic_id: UUID
+    topic_id: UUID | None
     rides: int
     dye_rides: int
     dead_letters: int
@@ -68,7 +68,7 @@ class Tally:
             first, _ = self._offsets.get(partition, (before, after))
             self._offsets[partition] = (first, after)
 
-    def report(self, topic: str, topic_id: UUID, seconds: float) -> LoadReport:
+    def report(self, topic: str, topic_id: UUID | None, seconds: float) -> LoadReport:
         """What was written so far."""
         partitions = tuple(PartitionLoad(p, *offsets) for p, offsets in sorted(self._offsets.items()))
         return LoadReport(

@@ -41,32 +41,42 @@ class _Loader:
         self._tally = Tally()
         self._started = time.monotonic()
         self._topic_id: UUID | None = None
+        self._begun = False  # both servers have answered once
         self._ends: dict[int, int] = {}
         self._pause = _FIRST_PAUSE_SECONDS
 
     def run(self) -> LoadReport:
-        while True:
-            try:
-                return self._report(self._engage())
-            except (DatabaseUnavailable, KafkaUnavailable) as error:
-                self._wait_out(error, str(error))
-            except InputError as error:
-                if self._mode != "follow" or self._topic_id is None:
-                    raise
-                self._wait_out(error, f"The topic was deleted. {error}")
-            except psycopg2.Error as error:
-                if not is_outage(error):
-                    raise
-                self._wait_out(error, f"PostgreSQL failed: {str(error).strip() or type(error).__name__}.")
-            except (OffsetOutOfRangeError, LogTruncationError) as error:
-                # The next engagement compares the stored offsets with the topic and says what is gone.
-                self._wait_out(error, f"Kafka no longer holds what was next ({type(error).__name__}).")
-            except KafkaError as error:
-                if not error.retriable:
-                    raise unavailable(self._kafka, error) from error
-                self._wait_out(error, f"Kafka failed: {type(error).__name__}.")
+        """Engage until the work is done or told to stop; wait out outages in between."""
+        done = False
+        while not done:
+            done = self._try_once()
+        return self._report()
 
-    def _engage(self) -> UUID:
+    def _try_once(self) -> bool:
+        try:
+            self._engage()
+        except (DatabaseUnavailable, KafkaUnavailable) as error:
+            self._wait_out(error, str(error))
+        except InputError as error:
+            if self._mode != "follow" or not self._begun:
+                raise
+            self._wait_out(error, f"The topic was deleted. {error}")
+        except psycopg2.Error as error:
+            if not is_outage(error):
+                raise
+            self._wait_out(error, f"PostgreSQL failed: {str(error).strip() or type(error).__name__}.")
+        except (OffsetOutOfRangeError, LogTruncationError) as error:
+            # The next engagement compares the stored offsets with the topic and says what is gone.
+            self._wait_out(error, f"Kafka no longer holds what was next ({type(error).__name__}).")
+        except KafkaError as error:
+            if not error.retriable:
+                raise unavailable(self._kafka, error) from error
+            self._wait_out(error, f"Kafka failed: {type(error).__name__}.")
+        else:
+            return True
+        return self._stop.is_set()
+
+    def _engage(self) -> None:
         source = Source.open(self._kafka)
         try:
             topic_id, partitions = source.topic()
@@ -75,6 +85,7 @@ class _Loader:
                 self._ends = {p: end for p, (_, end) in source.bounds(partitions).items()}
             fingerprints = [key_fingerprint(key) for key in self._keys]
             store = Store.open(self._loader_id, self._mode, fingerprints, self._kafka.topic, topic_id)
+            self._begun = True
             try:
                 with Work(
                     source,
@@ -92,7 +103,6 @@ class _Loader:
                         work.until(self._ends)
             finally:
                 store.close()
-            return topic_id
         finally:
             source.close()
 
@@ -100,20 +110,19 @@ class _Loader:
         self._pause = _FIRST_PAUSE_SECONDS
         self._tally.add(batch)
         if self._tell:
-            self._tell(self._report(batch.topic_id))
+            self._tell(self._report())
 
-    def _report(self, topic_id: UUID) -> LoadReport:
-        return self._tally.report(self._kafka.topic, topic_id, time.monotonic() - self._started)
+    def _report(self) -> LoadReport:
+        return self._tally.report(self._kafka.topic, self._topic_id, time.monotonic() - self._started)
 
     def _wait_out(self, error: Exception, what: str) -> None:
         """Pause, longer each time; an until-caught-up load that never began fails instead."""
-        if self._stop.is_set():
-            raise Interrupted(f"Told to stop during an outage: {what} What was committed stays.") from error
-        if self._mode != "follow" and self._topic_id is None:
+        if self._mode != "follow" and not self._begun:
             raise error
-        log.warning("%s Going on in %.1f s.", what, self._pause)
-        self._stop.wait(self._pause)
-        self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
+        if not self._stop.is_set():
+            log.warning("%s Going on in %.1f s.", what, self._pause)
+            self._stop.wait(self._pause)
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
 
 
 def load_until_caught_up(

@@ -7,6 +7,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from ingestion.kafka_client import open_client
 from ingestion.settings import KafkaSettings
 from ingestion.topic import describe, open_admin, unavailable
 
@@ -33,7 +34,8 @@ class Source:
         """
         admin = open_admin(settings)
         try:
-            consumer = KafkaConsumer(
+            consumer = open_client(
+                KafkaConsumer,
                 **settings.client_options(),
                 allow_auto_create_topics=False,
                 auto_offset_reset="none",
@@ -44,7 +46,7 @@ class Source:
                 max_partition_fetch_bytes=_FETCH_BYTES_PER_PARTITION,
                 max_poll_records=_POLL_RECORDS,
                 metrics_enabled=False,
-                reconnect_backoff_max_ms=2_000,
+                reconnect_backoff_max_ms=1_000,
             )
         except KafkaError as error:
             admin.close()

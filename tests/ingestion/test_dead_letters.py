@@ -1,0 +1,83 @@
+"""Dead letters can be listed, shown byte for byte, and taken out."""
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from ingestion import dead_letters
+from ingestion.cli import app
+from ingestion.errors import InputError
+from ingestion.loader import load_until_caught_up
+from ingestion.message import DyeStamp
+from sandbox.services import Sandbox
+from tests.ingestion.support import Message, publish
+from tests.services import new_database, new_topic
+
+KEY = b"key of the dye for tests"
+STAMP = DyeStamp("run-1", 9001, datetime(2026, 6, 1, 8, tzinfo=UTC))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def letters(sandbox: Sandbox) -> Iterator[None]:
+    """Three live dead letters and one of the dye."""
+    with pytest.MonkeyPatch.context() as patch, new_database(), new_topic():
+        patch.setenv("DYE_KEY", KEY.decode())
+        publish(
+            [
+                Message(b"\x00\xff not utf-8", key=b"k"),
+                Message(b"[]", partition=1),
+                Message(None, key=b"t", partition=2),
+                Message(b"not json", headers=STAMP.headers(KEY, b"not json")),
+            ]
+        )
+        assert load_until_caught_up().dead_letters == 4
+        yield
+
+
+def run(*arguments: str) -> bytes:
+    result = CliRunner().invoke(app, ["dead-letters", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout_bytes
+
+
+def test_list_names_place_reason_and_size() -> None:
+    lines = [line.split("\t") for line in run("list").decode().splitlines()]
+    assert sorted((line[0], line[1], line[3], line[4]) for line in lines) == [
+        ("0", "0", "invalid_utf8", "12"),
+        ("1", "0", "not_an_object", "2"),
+        ("2", "0", "tombstone", "null"),
+    ]
+
+
+def test_list_takes_a_reason_and_a_limit() -> None:
+    assert [letter.reason for letter in dead_letters.newest(10, reason="tombstone")] == ["tombstone"]
+    assert len(dead_letters.newest(1)) == 1
+
+
+def test_list_shows_the_dye_apart() -> None:
+    assert [(letter.reason, letter.ride_number) for letter in dead_letters.newest(10, dye=True)] == [("not_json", 9001)]
+
+
+def test_show_gives_the_bytes_as_they_came() -> None:
+    assert run("show", "0", "0") == b"\x00\xff not utf-8"
+
+
+def test_show_of_none_says_so() -> None:
+    with pytest.raises(InputError, match="partition 3, offset 9"):
+        dead_letters.at(3, 9)
+
+
+def test_export_keeps_every_byte(tmp_path: Path) -> None:
+    run("export", "--to", str(tmp_path / "letters"))
+    exported = [json.loads(line) for line in (tmp_path / "letters").read_text().splitlines()]
+    assert [(letter["reason"], letter["value_base64"]) for letter in exported] == [
+        ("invalid_utf8", base64.b64encode(b"\x00\xff not utf-8").decode()),
+        ("not_an_object", base64.b64encode(b"[]").decode()),
+        ("tombstone", None),
+    ]
+    assert json.loads(run("export", "--dye"))["run_id"] == "run-1"

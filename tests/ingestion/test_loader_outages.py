@@ -1,0 +1,215 @@
+"""Kills, outages, several loaders at once, a topic that changes: each message exactly once, nothing vanishes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+from kafka import TopicPartition
+from kafka.admin import NewPartitions
+from psycopg2.extensions import connection
+
+from ingestion.errors import MessagesLost
+from ingestion.loader import follower_alive, follower_key_fingerprints, load_until_caught_up
+from ingestion.message import key_fingerprint
+from ingestion.settings import KafkaSettings
+from ingestion.topic import ensure_topic, open_admin, topic_id
+from sandbox.services import Sandbox
+from tests.ingestion.support import Message, await_condition, count, publish, rows
+
+KEY = "key of the dye for tests"
+
+
+@pytest.fixture(autouse=True)
+def dye_key(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dye key of the tests' own, after the sandbox has set its environment."""
+    monkeypatch.setenv("DYE_KEY", KEY)
+
+
+@pytest.fixture
+def session(fresh_database: str, connect_as: Callable[..., connection]) -> connection:
+    """A superuser's session."""
+    return connect_as("postgres")
+
+
+@contextmanager
+def loader(*options: str) -> Iterator["subprocess.Popen[str]"]:
+    """`ingestion load` as a process of its own, ended with the block."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from ingestion.cli import main; main()", "load", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def each_message_once(session: connection) -> bool:
+    """Whether the rows are exactly the offsets below the stored ones."""
+    stored = dict(rows(session, "raw.loaded_offsets", "partition, next_offset", "partition"))
+    loaded = Counter(partition for (partition,) in rows(session, "raw.taxi_rides", "partition"))
+    return loaded == Counter(stored)
+
+
+def loader_sessions(session: connection) -> list[int]:
+    """Backends of loaders on this database."""
+    with session.cursor() as query:
+        query.execute("select pid from pg_stat_activity where usename = 'taxi_loader' and datname = current_database()")
+        return [pid for (pid,) in query.fetchall()]
+
+
+def test_killed_half_way_each_message_is_loaded_once(session: connection, fresh_topic: str) -> None:
+    messages = 80_000
+    publish(Message(partition=n % 4) for n in range(messages))
+    with loader() as process:
+        await_condition(lambda: count(session, "raw.taxi_rides") > 0, "the first batch was committed")
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    await_condition(lambda: not loader_sessions(session), "PostgreSQL noticed the kill")
+    half = count(session, "raw.taxi_rides")
+    assert 0 < half < messages
+    assert each_message_once(session)
+    assert load_until_caught_up().rides == messages - half
+    assert count(session, "raw.taxi_rides") == messages
+
+
+def test_a_session_cut_in_the_middle_is_waited_out(session: connection, fresh_topic: str) -> None:
+    messages = 80_000
+    publish(Message(partition=n % 4) for n in range(messages))
+    with loader() as process:
+        await_condition(lambda: count(session, "raw.taxi_rides") > 0, "the first batch was committed")
+        with session.cursor() as query:
+            for pid in loader_sessions(session):
+                query.execute("select pg_terminate_backend(%s)", (pid,))
+        _, talk = process.communicate(timeout=60)
+    assert process.returncode == 0, talk
+    assert "PostgreSQL failed" in talk
+    assert count(session, "raw.taxi_rides") == messages
+    assert count(session, "raw.dead_letters") == 0
+
+
+def test_followers_share_and_one_goes_on_alone_when_the_other_is_killed(session: connection, fresh_topic: str) -> None:
+    with loader("--follow") as first, loader("--follow") as second:
+        await_condition(lambda: len(follower_key_fingerprints(session)) == 2, "both were at work")
+        await_condition(lambda: sorted(owners(session).values()) == [2, 2], "each had two partitions")
+        os.kill(first.pid, signal.SIGKILL)
+        publish(Message(partition=n % 4) for n in range(400))
+        await_condition(lambda: count(session, "raw.taxi_rides") == 400, "the other had loaded all")
+        assert each_message_once(session)
+        assert follower_alive(session)
+        assert follower_key_fingerprints(session) == [[key_fingerprint(KEY.encode())]]
+        second.send_signal(signal.SIGTERM)
+        report, talk = second.communicate(timeout=30)
+        assert second.returncode == 0, talk
+        assert json.loads(report)["rides"] == 400
+    assert not follower_alive(session)
+
+
+def owners(session: connection) -> dict[int, int]:
+    """Per backend the number of partitions it holds."""
+    with session.cursor() as query:
+        query.execute(
+            "select pid, count(*) from pg_locks where locktype = 'advisory' and granted and mode = 'ExclusiveLock' "
+            "and database = (select oid from pg_database where datname = current_database()) group by pid"
+        )
+        return dict(query.fetchall())
+
+
+def test_two_loads_at_once_load_each_message_once(session: connection, fresh_topic: str) -> None:
+    publish(Message(partition=n % 4) for n in range(40_000))
+    with loader() as one, loader() as other:
+        reports = [json.loads(process.communicate(timeout=60)[0]) for process in (one, other)]
+    assert sum(report["rides"] for report in reports) == 40_000
+    assert count(session, "raw.taxi_rides") == 40_000
+    assert each_message_once(session)
+
+
+def test_a_load_beside_a_follower_ends_when_all_is_loaded(session: connection, fresh_topic: str) -> None:
+    """Whoever loads it: afterwards it is there."""
+    with loader("--follow"):
+        await_condition(lambda: sum(owners(session).values()) == 4, "the follower had all partitions")
+        publish(Message(partition=n % 4) for n in range(5_000))
+        report = load_until_caught_up()
+        assert report.rides == 0
+        assert count(session, "raw.taxi_rides") == 5_000
+
+
+def test_kafka_that_is_not_there_ends_the_command_with_2(fresh_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    with loader() as process:
+        out, talk = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, "")
+    assert "127.0.0.1:1" in talk
+    assert "Traceback" not in talk
+
+
+def test_a_follower_waits_for_kafka_and_leaves_when_told(fresh_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    with loader("--follow") as process:
+        assert process.stderr
+        assert "127.0.0.1:1 did not answer" in process.stderr.readline()
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        out, talk = process.communicate(timeout=60)
+    assert process.returncode == 0, talk
+    assert json.loads(out)["rides"] == 0
+
+
+def test_messages_deleted_before_they_were_loaded_are_noticed(session: connection, fresh_topic: str) -> None:
+    publish(Message(partition=0) for _ in range(10))
+    assert load_until_caught_up().rides == 10
+    publish(Message(partition=0) for _ in range(10))
+    with closing(open_admin(KafkaSettings.from_environment())) as admin:
+        admin.delete_records({TopicPartition(fresh_topic, 0): 15})
+    with pytest.raises(MessagesLost, match="Offsets 10 to 14"):
+        load_until_caught_up()
+    gap = [(0, 10, 15, "deleted_before_loaded")]
+    assert rows(session, "raw.gaps", "partition, from_offset, to_offset, reason", "partition") == gap
+    assert load_until_caught_up(accept_loss=True).rides == 5
+    assert load_until_caught_up().rides == 0
+    assert rows(session, "raw.gaps", "partition, from_offset, to_offset, reason", "partition") == gap
+
+
+def test_a_stored_offset_beyond_the_end_is_noticed(session: connection, fresh_topic: str) -> None:
+    publish([Message()])
+    load_until_caught_up()
+    with session.cursor() as query:
+        query.execute('update raw.loaded_offsets set next_offset = 50 where "partition" = 0')
+    with pytest.raises(MessagesLost, match="Offsets 1 to 49"):
+        load_until_caught_up()
+    assert rows(session, "raw.gaps", "from_offset, to_offset, reason", "partition") == [
+        (1, 50, "stored_offset_beyond_end")
+    ]
+    assert load_until_caught_up(accept_loss=True).rides == 0
+
+
+def test_a_topic_made_again_starts_at_its_beginning(session: connection, fresh_topic: str) -> None:
+    publish([Message()] * 3)
+    assert load_until_caught_up().rides == 3
+    former = topic_id()
+    with closing(open_admin(KafkaSettings.from_environment())) as admin:
+        admin.delete_topics([fresh_topic])
+        await_condition(lambda: fresh_topic not in admin.list_topics(), "the topic was gone")
+    ensure_topic()
+    publish([Message()] * 2)
+    assert load_until_caught_up().rides == 2
+    assert topic_id() != former
+    assert Counter(rows(session, "raw.taxi_rides", "topic_id")) == {(str(former),): 3, (str(topic_id()),): 2}
+
+
+def test_new_partitions_are_loaded_from_their_beginning(session: connection, fresh_topic: str) -> None:
+    load_until_caught_up()
+    with closing(open_admin(KafkaSettings.from_environment())) as admin:
+        admin.create_partitions({fresh_topic: NewPartitions(6)})
+    publish([Message(partition=5)] * 3)
+    assert load_until_caught_up().rides == 3
+    assert rows(session, "raw.taxi_rides", "partition, offset") == [(5, 0), (5, 1), (5, 2)]

@@ -1,0 +1,88 @@
+"""Migrations: in order, each once, each whole or not at all."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg2
+import pytest
+from psycopg2.extensions import connection
+
+from ingestion.errors import SchemaOutdated
+from ingestion.migrations import Migration, all_migrations, migrate, require_current
+from tests.ingestion.support import rows
+
+ADDED = Migration(9001, "add_a_table", "create table raw.added (a int);")
+
+
+def test_numbers_run_from_one_without_a_gap() -> None:
+    assert [migration.number for migration in all_migrations()] == list(range(1, len(all_migrations()) + 1))
+
+
+def test_migrating_again_applies_nothing(fresh_database: str) -> None:
+    assert migrate() == []
+
+
+def test_a_new_migration_is_applied_once(fresh_database: str, connect_as: Callable[..., connection]) -> None:
+    assert migrate(migrations=[*all_migrations(), ADDED]) == ["9001_add_a_table"]
+    assert migrate(migrations=[*all_migrations(), ADDED]) == []
+    assert rows(connect_as("taxi_owner"), "raw.added", order="a") == []
+
+
+def test_an_applied_migration_that_changed_is_refused(fresh_database: str) -> None:
+    first = all_migrations()[0]
+    changed = Migration(first.number, first.name, first.statements + "\n-- changed")
+    with pytest.raises(SchemaOutdated, match=first.title):
+        migrate(migrations=[changed, ADDED])
+    assert migrate(migrations=[*all_migrations(), ADDED]) == ["9001_add_a_table"]
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(
+    fresh_database: str, connect_as: Callable[..., connection]
+) -> None:
+    """What came before it stays; what comes after it waits."""
+    broken = Migration(9002, "broken", "create table raw.half (a int); select 1 / 0;")
+    with pytest.raises(psycopg2.errors.DivisionByZero):
+        migrate(migrations=[ADDED, broken, Migration(9003, "after", "create table raw.after (a int);")])
+    owner = connect_as("taxi_owner")
+    assert [number for (number,) in rows(owner, "raw.schema_migrations", "number", "number")][-1] == 9001
+    with pytest.raises(psycopg2.errors.UndefinedTable):
+        rows(owner, "raw.half", order="a")
+
+
+def test_two_at_a_time_wait_for_each_other(fresh_database: str) -> None:
+    slow = Migration(9001, "slow", "select pg_sleep(0.2); create table raw.slow (a int);")
+    with ThreadPoolExecutor() as pool:
+        runs = [pool.submit(migrate, None, [slow]) for _ in range(2)]
+    assert sorted(run.result() for run in runs) == [[], ["9001_slow"]]
+
+
+def test_a_missing_migration_is_named(fresh_database: str, connect_as: Callable[..., connection]) -> None:
+    with connect_as("postgres").cursor() as query:
+        query.execute("delete from raw.schema_migrations where number = 2")
+    with pytest.raises(SchemaOutdated, match="0002_angiogram"):
+        require_current(connect_as("taxi_loader"))
+
+
+def test_rides_in_hand_shows_the_run_up_to_its_batch(
+    fresh_database: str, connect_as: Callable[..., connection]
+) -> None:
+    """Other runs and later batches stay out of sight; a doubled message shows twice."""
+    with connect_as("postgres").cursor() as query:
+        query.execute(
+            'insert into angiogram_raw.taxi_rides (topic, topic_id, "partition", "offset", run_id, ride_number, '
+            "sent_at) select 't', gen_random_uuid(), 0, row_number() over (), run_id, ride_number, now() "
+            "from (values ('now', 1), ('now', 1), ('now', 2), ('now', 3), ('before', 1)) as rides (run_id, ride_number)"
+        )
+        query.execute("insert into angiogram.runs (run_id, batch_1_last_ride) values ('now', 2), ('before', 2)")
+        seen = []
+        for in_hand, batch in ((False, 2), (True, 0), (True, 1), (True, 2)):
+            query.execute("update angiogram.runs set in_hand = %s, batch = %s where run_id = 'now'", (in_hand, batch))
+            seen.append(rows(connect_as("angiogram"), "angiogram_raw.rides_in_hand", "ride_number", "ride_number"))
+    assert seen == [[], [], [(1,), (1,), (2,)], [(1,), (1,), (2,), (3,)]]
+
+
+def test_at_most_one_run_is_in_hand(fresh_database: str, connect_as: Callable[..., connection]) -> None:
+    with connect_as("angiogram").cursor() as query:
+        query.execute("insert into angiogram.runs (run_id, in_hand) values ('a', true)")
+        with pytest.raises(psycopg2.errors.UniqueViolation):
+            query.execute("insert into angiogram.runs (run_id, in_hand) values ('b', true)")
