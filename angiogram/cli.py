@@ -15,6 +15,7 @@ from angiogram import report, runs, steps
 from angiogram.errors import AngiogramError
 from angiogram.passage import Passage
 from angiogram.project import Project
+from angiogram.sensitivity.command import sensitivity
 from angiogram.verdict import BLOCKED, COULD_NOT_RUN, HEALTHY
 from ingestion.errors import IngestionError
 
@@ -27,6 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
+app.command()(sensitivity)
 talk = Console(stderr=True, highlight=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]

@@ -19,6 +19,7 @@ from psycopg2.extensions import connection
 
 from angiogram import loaded, runs, topic
 from angiogram.compare import Differences
+from angiogram.errors import InjectFailed
 from angiogram.inject import Dye, Sent, check_key, front_door, read_whole_dye, send
 from angiogram.project import LOADER, Project
 from angiogram.verdict import API, COULD_NOT_RUN, TOPIC, judge
@@ -124,10 +125,14 @@ def inject(run_id: str) -> dict[str, Any]:
 
     Raises:
         KeyMismatch: a loader would not know the dye; nothing was sent.
-        InjectFailed, KafkaUnavailable: the front door or the broker is away.
+        InjectFailed: the front door is away, or the run sent its dye before: a second dose needs a run of its own.
+        KafkaUnavailable: the broker is away.
     """
     with _step(run_id, "inject") as step:
+        if step.run.step("inject"):
+            raise InjectFailed(f"Run {run_id} has sent its dye before, all or in part. Start a new run.")
         check_key(step.database)
+        runs.save_step(step.database, run_id, "inject", {"sent": [], "seconds": 0.0})
         dye = read_whole_dye()
         partitions = [int(partition) for partition in step.run.step("begin")["starts"]]
         key = DyeKeys.from_environment().accepted()[0]

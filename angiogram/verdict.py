@@ -1,6 +1,6 @@
 """The verdict on a run, from its tables and what its steps left behind; it needs nothing from this process's past."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -64,28 +64,49 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
     tracer = Tracer(database, nodes, names)
     health = diagnose({n: s.reads for n, s in stages.items()}, {n: s.finding for n, s in stages.items()})
     checkpoints = _checkpoints(database, run, nodes)
+    report = conclude(health, {name: stage.reason for name, stage in stages.items()}, checkpoints)
+    steps = run.report.get("steps", {})
+    return (
+        {"run_id": run.run_id}
+        | report
+        | {
+            "checkpoints": [asdict(point) | {"holds": point.holds} for point in checkpoints],
+            "stages": [_stage_row(name, stages, health[name], run) for name in in_order(_reads(stages))],
+            "differences": {
+                name: _difference_rows(name, stage.differences, tracer)
+                for name, stage in stages.items()
+                if stage.differences.count
+            },
+            "seconds": round(seconds, 2),
+            "seconds_by_step": {name: result["seconds"] for name, result in steps.items()},
+        }
+    )
+
+
+def conclude(
+    health: Mapping[str, Health], reasons: Mapping[str, str | None], checkpoints: Sequence[Checkpoint]
+) -> dict[str, Any]:
+    """The verdict: blocked if a stage is, or else a checkpoint does not hold; healthy only if every stage is.
+
+    Args:
+        health: of each stage.
+        reasons: why a stage is not right, where known.
+        checkpoints: the counts that must agree.
+
+    Returns:
+        verdict, blockage and, if something could not be judged and nothing is known to be blocked, error.
+    """
     blockage = [name for name, state in health.items() if state is Health.BLOCKED]
-    blockage = blockage or [point.name for point in checkpoints if not point.holds and point.expected]
-    report: dict[str, Any] = {"run_id": run.run_id, "verdict": BLOCKED if blockage else HEALTHY, "blockage": blockage}
+    blockage = blockage or [point.name for point in checkpoints if not point.holds]
     unjudged = [
-        f"{name}: {stages[name].reason or 'it was not reached'}"
+        f"{name} ({reasons.get(name) or 'it was not reached'})"
         for name, state in health.items()
         if state in (Health.NOT_COMPARED, Health.NOT_REACHED)
     ]
-    if unjudged and not blockage:
-        report |= {"verdict": COULD_NOT_RUN, "error": f"Could not compare {'; '.join(unjudged)}."}
-    steps = run.report.get("steps", {})
-    return report | {
-        "checkpoints": [asdict(point) | {"holds": point.holds} for point in checkpoints],
-        "stages": [_stage_row(name, stages, health[name], run) for name in in_order(_reads(stages))],
-        "differences": {
-            name: _difference_rows(name, stage.differences, tracer)
-            for name, stage in stages.items()
-            if stage.differences.count
-        },
-        "seconds": round(seconds, 2),
-        "seconds_by_step": {name: result["seconds"] for name, result in steps.items()},
-    }
+    if unjudged and all(state is not Health.BLOCKED for state in health.values()):
+        error = f"Could not compare {', '.join(unjudged)}."
+        return {"verdict": COULD_NOT_RUN, "blockage": [], "error": error}
+    return {"verdict": BLOCKED if blockage else HEALTHY, "blockage": blockage}
 
 
 def _reads(stages: Mapping[str, Stage]) -> dict[str, list[str]]:

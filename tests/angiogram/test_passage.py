@@ -5,8 +5,10 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ from psycopg2.extensions import connection
 
 from angiogram import runs, steps
 from angiogram.dye import read_dye, read_malformed
+from angiogram.errors import InjectFailed
+from ingestion.loader import follow, follower_alive
 from ingestion.settings import KafkaSettings
 from ingestion.topic import open_admin
 from tests.angiogram.conftest import ANGIOGRAM, Outcome
@@ -99,6 +103,53 @@ def test_a_broken_model_is_named_with_its_cells_and_the_rides_they_come_from(
     assert "the first 20" in shown.stdout
     assert re.search(r"revenue_amount: expected [\d.]+ → actual [\d.]+", shown.stdout)
     assert report["run_id"] in angiogram("runs").stdout
+
+
+def test_a_model_that_fails_is_blocked_with_its_message_and_one_without_an_expected_seed_is_named(
+    angiogram: Angiogram, project_copy: Path
+) -> None:
+    mart = project_copy / "models" / "revenue" / "revenue_by_date.sql"
+    sound = mart.read_text(encoding="utf-8")
+    broken = sound.replace("sum(fare_amount)", "sum(fare_amount / 0)")
+    assert broken != sound
+    mart.write_text(broken, encoding="utf-8")
+    extra = project_copy / "models" / "dimensions" / "dim_extra.sql"
+    extra.write_text("select zipcode from {{ ref('dim_zipcodes') }}\n", encoding="utf-8")
+
+    outcome = angiogram("run", "--json", DBT_PROJECT_DIR=str(project_copy), DBT_TARGET_PATH=str(project_copy / "t"))
+
+    assert outcome.code == 1, outcome.stderr
+    report = outcome.report()
+    assert report["blockage"] == ["revenue_by_date"]
+    stages = {stage["stage"]: stage for stage in report["stages"]}
+    assert "division by zero" in stages["revenue_by_date"]["reason"]
+    assert stages["dim_extra"]["verdict"] == "not_compared"
+    assert stages["dim_extra"]["reason"] == "it has no expected seed"
+    assert {s["verdict"] for name, s in stages.items() if name not in ("revenue_by_date", "dim_extra")} == {"healthy"}
+
+
+def test_the_run_waits_for_a_loader_that_follows_instead_of_loading_itself(pipeline: None, fresh_topic: str) -> None:
+    stop = Event()
+    with ThreadPoolExecutor() as pool, runs.database("test") as database:
+        follower = pool.submit(follow, stop)
+        try:
+            while not follower_alive(database):
+                assert not follower.done(), follower.result()
+            run_id = steps.begin(lease=60)
+            steps.inject(run_id)
+            load = steps.load(run_id)
+            loaded = steps.check_loaded(run_id)
+            steps.finish(run_id)
+        finally:
+            stop.set()
+    assert (load["by"], load["behind"]) == ("follower", None)
+    assert (loaded["loaded"], loaded["dead_letters"]) == (RIDES, MALFORMED)
+    assert loaded["loader"]["count"] == 0
+
+
+def test_a_second_dose_in_the_same_run_is_refused(run_in_hand: str) -> None:
+    with pytest.raises(InjectFailed, match=run_in_hand):
+        steps.inject(run_in_hand)
 
 
 def test_a_ride_that_the_loader_lost_blocks_the_loader_and_is_named(
