@@ -1,0 +1,6 @@
+"""Sensitivity: how many possible mistakes in the models the dye would see.
+
+Every model's compiled SQL is changed in one place at a time (a mutant); the mutant and the models downstream of it are
+run on the dye, in temporary tables, in a transaction that is rolled back. A mutant is seen if a model's output then
+differs from its expected seed. Survivors are sorted into blind spots, equivalent and unknown.
+"""

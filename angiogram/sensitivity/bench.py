@@ -1,0 +1,195 @@
+"""The bench: a database session that holds the project's tables for each batch and runs mutants against them.
+
+All tables are temporary, so nothing is left behind even if the process is killed. "1:fct_rides" is the table after
+batch 1; a mutant's own tables are "new 1:fct_rides", made in a transaction that is rolled back.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import psycopg2
+from psycopg2 import errors, sql
+from psycopg2.extensions import connection, cursor
+
+from angiogram.errors import NotReady
+from angiogram.sensitivity.compiled import Compiled, Incremental, Model
+from angiogram.sensitivity.equality import Shape, differs, shape_of
+from angiogram.sensitivity.merge import merge_statements
+from angiogram.sensitivity.mutants import Mutant, Variant, original
+from angiogram.sensitivity.operators.kinds import Columns
+from angiogram.sensitivity.tables import Table, create
+from angiogram.sensitivity.trees import MARK
+
+TIMEOUT_MS = 10_000
+"""A mutant that takes longer is seen: so is a model that never ends."""
+
+_LOCAL_NAME = re.compile(f'"{MARK}([^"]+)"')
+
+
+class SchemaChanged(Exception):
+    """An increment has other columns than its table, where the model says that dbt must fail then."""
+
+
+class Stillborn(Exception):
+    """PostgreSQL refuses the statement itself, whatever the data: nobody could merge such a mistake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a mutant on the bench.
+
+    Attributes:
+        seen_by: the model whose check saw it; None if none did.
+        how: differs, fails, timeout, survived or stillborn.
+        surroundings: where, if only other than the usual surroundings show it.
+    """
+
+    seen_by: str | None
+    how: str
+    surroundings: str | None = None
+
+
+class Bench:
+    """A session with the project's tables in it. Not to be shared between threads."""
+
+    def __init__(
+        self, database: connection, project: Compiled, tables: Iterable[Table], time_zone: str | None = None
+    ) -> None:
+        """Load the tables and build every model on them, unmutated.
+
+        Args:
+            database: a connection of the bench's own; not in autocommit.
+            project: the project.
+            tables: everything that models read and no model makes.
+            time_zone: the session's; None for the role's own.
+
+        Raises:
+            NotReady: a model cannot be built.
+        """
+        self._database = database
+        self._query: cursor = database.cursor()
+        self.project = project
+        self._tables = {table.name: table for table in tables}
+        self.batches = max((len(table.batches) for table in self._tables.values()), default=1)
+        self.originals = {model.name: original(project, model) for model in project.models.values()}
+        self._shapes: dict[str, Shape] = {}
+        self._query.execute("set client_min_messages to error")
+        if time_zone:
+            self._query.execute("select set_config('TimeZone', %s, false)", (time_zone,))
+        for table in self._tables.values():
+            for batch in self._needed(table.name):
+                create(self._query, f"{batch}:{table.name}", table, table.after(batch))
+        for model in project.models.values():
+            try:
+                self._build(model, self.originals[model.name], "", frozenset())
+            except psycopg2.Error as error:
+                raise NotReady(f"{model.name} cannot be built on the dye: {str(error).strip()}") from error
+            if model.expected:
+                create(self._query, f"expected:{model.name}", model.expected, model.expected.after(self.batches))
+                self._shapes[model.name] = shape_of(self._query, f"expected:{model.name}", project.excluded)
+        self._query.execute("analyze")
+        database.commit()
+        self._query.execute(sql.SQL("set statement_timeout to {}").format(sql.Literal(TIMEOUT_MS)))
+        database.commit()
+
+    def unequal_models(self) -> list[str]:
+        """Models that differ from their expected seed although nothing is mutated."""
+        found = [name for name, shape in self._shapes.items() if differs(self._query, f"{self.batches}:{name}", shape)]
+        self._database.rollback()
+        return found
+
+    def describe(self, query: str) -> Columns:
+        """Names and types of the columns of a query, in which relations have their local names."""
+        located = sql.SQL(self._located(query, self.batches, frozenset()))
+        self._query.execute(sql.SQL("select * from ({}) as described limit 0").format(located))
+        columns = tuple((column.name, str(column.type_code)) for column in self._query.description or ())
+        self._database.rollback()
+        return columns
+
+    def run(self, mutant: Mutant) -> Outcome:
+        """Run a mutant and what is downstream of it, until a check sees it."""
+        try:
+            return self._run(mutant)
+        except Stillborn:
+            return Outcome(None, "stillborn")
+        finally:
+            self._database.rollback()
+
+    def _run(self, mutant: Mutant) -> Outcome:
+        changed: frozenset[str] = frozenset()
+        chain = self.project.downstream(mutant.node)
+        if mutant.table is not None:
+            changed = frozenset({mutant.node})
+            for batch in self._needed(mutant.node):
+                create(self._query, f"new {batch}:{mutant.node}", mutant.table, mutant.table.after(batch))
+        else:
+            chain = [self.project.models[mutant.node], *chain]
+        for model in chain:
+            is_mutated = model.name == mutant.node and mutant.variant is not None
+            if not is_mutated and not changed.intersection(model.reads):
+                continue
+            variant = mutant.variant if is_mutated and mutant.variant else self.originals[model.name]
+            try:
+                self._build(model, variant, "new ", changed)
+                if model.name in self._shapes and differs(
+                    self._query, f"new {self.batches}:{model.name}", self._shapes[model.name]
+                ):
+                    return Outcome(model.name, "differs")
+            except errors.QueryCanceled:
+                return Outcome(model.name, "timeout")
+            except (psycopg2.ProgrammingError, psycopg2.NotSupportedError) as error:
+                if is_mutated and not isinstance(error, errors.CardinalityViolation):
+                    raise Stillborn from error
+                return Outcome(model.name, "fails")
+            except (SchemaChanged, psycopg2.DataError, psycopg2.IntegrityError, psycopg2.InternalError):
+                return Outcome(model.name, "fails")
+            if self._changes_anything(model):
+                changed |= {model.name}
+        return Outcome(None, "survived")
+
+    def _changes_anything(self, model: Model) -> bool:
+        """Whether a rebuilt model differs from the unmutated one after any batch, run-dependent columns included."""
+        return any(
+            differs(self._query, f"new {batch}:{model.name}", shape_of(self._query, f"{batch}:{model.name}", ()))
+            for batch in self._needed(model.name)
+        )
+
+    def _build(self, model: Model, variant: Variant, prefix: str, changed: frozenset[str]) -> None:
+        """Build a model after each batch, as dbt's materialization does it."""
+        for batch in self._needed(model.name):
+            name = sql.Identifier(f"{prefix}{batch}:{model.name}")
+            if variant.later is None or batch == 1:
+                query = self._located(variant.sql, batch, changed)
+                self._query.execute(sql.SQL("create temporary table {} as ").format(name) + sql.SQL(query))
+                continue
+            before = sql.Identifier(f"{prefix}{batch - 1}:{model.name}")
+            self._query.execute(sql.SQL("create temporary table {} as table {}").format(name, before))
+            own = changed | {model.name} if prefix else changed
+            self._take_in(f"{prefix}{batch}:{model.name}", variant.later, self._located(variant.later.sql, batch, own))
+
+    def _take_in(self, target: str, later: Incremental, query: str) -> None:
+        """Put an increment into the table, as dbt's incremental strategies do it."""
+        self._query.execute("drop table if exists pg_temp.increment")
+        self._query.execute("create temporary table increment as " + query)
+        increment, table = shape_of(self._query, "increment", ()), shape_of(self._query, target, ())
+        names = [name for name, _ in table.columns]
+        if later.on_schema_change == "fail" and increment.columns != table.columns:
+            raise SchemaChanged
+        for statement in merge_statements(target, names, later):
+            self._query.execute(statement)
+
+    def _needed(self, node: str) -> range:
+        """The batches after which a node's table is needed: the last alone, unless an incremental model reads it."""
+        model = self.project.models.get(node)
+        readers = [*([model] if model else []), *self.project.downstream(node)]
+        return range(1 if any(reader.incremental for reader in readers) else self.batches, self.batches + 1)
+
+    def _located(self, query: str, batch: int, changed: frozenset[str]) -> str:
+        """The query with local names settled: tables after a batch, the mutant's own where it has any."""
+
+        def table(match: re.Match[str]) -> str:
+            name = match[1]
+            return f'"{"new " if name in changed else ""}{batch}:{name}"'
+
+        return _LOCAL_NAME.sub(table, query)

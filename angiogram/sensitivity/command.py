@@ -1,0 +1,52 @@
+"""The command `angiogram sensitivity`."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from angiogram.sensitivity.compiled import compile_project
+from angiogram.sensitivity.feed import surroundings
+from angiogram.sensitivity.runner import Runner
+from angiogram.sensitivity.score import SEEN, STILLBORN, UNKNOWN, Score, Verdict
+from angiogram.sensitivity.terminal import print_score
+
+_PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
+TARGET = "angiogram"
+
+
+def sensitivity(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    floor: Annotated[float, typer.Option(min=0, max=1, help="Exit 1 if the score is below this.")] = 0.0,
+    shown: Annotated[int, typer.Option(min=0, help="How many survivors to list.")] = 20,
+) -> None:
+    """Measure how many possible mistakes in the models the dye would see.
+
+    Changes the compiled SQL of every model, and the reference seeds, in one place at a time, runs each such mutant and
+    what is downstream of it on the dye, in temporary tables that are rolled back, and counts it as seen if a model then
+    differs from its expected seed. Kafka is not needed; live tables are not touched.
+
+    Exit code: 0 the score is at or above the floor, 1 below, 2 could not run. DBT_PROJECT_DIR chooses another dbt
+    project.
+    """
+    directory = Path(os.environ.get("DBT_PROJECT_DIR") or _PROJECT).resolve()
+    talk = Console(stderr=True, highlight=False)
+    talk.print(f"dbt compiles {directory}")
+    project = compile_project(directory, TARGET)
+    with Runner(project, directory, TARGET, surroundings(project, directory)) as runner:
+        talk.print("making mutants")
+        mutants = runner.mutants()
+        with Progress(console=talk, transient=True) as progress:
+            task = progress.add_task(f"{len(mutants)} mutants", total=len(mutants))
+            outcomes, seconds = runner.run(mutants, lambda: progress.advance(task))
+    states = {"survived": UNKNOWN, "stillborn": STILLBORN}
+    score = Score([Verdict(m, states.get(o.how, SEEN), o) for m, o in zip(mutants, outcomes, strict=True)], seconds)
+    if as_json:
+        print(json.dumps(score.as_json(), indent=2, ensure_ascii=False))
+    else:
+        print_score(Console(highlight=False), score, shown)
+    raise typer.Exit(0 if (score.total.score or 0.0) >= floor else 1)

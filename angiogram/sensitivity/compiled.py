@@ -1,0 +1,236 @@
+"""The project under the dye as SQL: every model compiled by dbt in both forms of is_incremental."""
+
+import os
+import sys
+import tempfile
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from angiogram.errors import DbtFailed, NotReady
+from angiogram.project import EXPECTED_PREFIX
+from angiogram.sensitivity.tables import Column, Table
+
+_IS_INCREMENTAL = "macro.dbt.is_incremental"
+_FORMS = ("false", "model.config.materialized == 'incremental'")
+_VARS = "{dye_source: topic}"
+INPUT_FOLDER = "input"
+"""Seeds in a folder of this name are the dye; seeds named expected__<model> what it must become; others reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incremental:
+    """How dbt puts later batches into a model's table.
+
+    Attributes:
+        sql: the model's SQL where is_incremental() holds.
+        strategy: append, delete+insert or merge.
+        unique_key: columns that tell rows apart; empty if there are none.
+        on_schema_change: what dbt does when the columns differ.
+    """
+
+    sql: str
+    strategy: str
+    unique_key: tuple[str, ...]
+    on_schema_change: str
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model of the project.
+
+    Attributes:
+        name: its name in dbt.
+        path: its file, below the project's folder.
+        sql: its SQL where is_incremental() does not hold.
+        incremental: how later batches come in; None for every other materialization.
+        reads: names of the models, seeds and sources that it reads.
+        expected: its expected seed; None if it has none.
+        key: the columns that tell its rows apart, from its test equals_expected.
+    """
+
+    name: str
+    path: str
+    sql: str
+    incremental: Incremental | None
+    reads: tuple[str, ...]
+    expected: Table | None
+    key: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A dbt project ready for mutation.
+
+    Attributes:
+        models: by name, each after all that it reads.
+        seeds: reference seeds that models read, by name.
+        dye: input seeds that models read, by name.
+        sources: relations that models read and dbt does not make, by name.
+        names: local name of each relation, by its schema and identifier.
+        excluded: columns that differ from run to run.
+        manifest: dbt's own, for the tests of the project.
+    """
+
+    models: dict[str, Model]
+    seeds: dict[str, Table]
+    dye: dict[str, Table]
+    sources: list[str]
+    names: dict[tuple[str, str], str]
+    excluded: tuple[str, ...]
+    manifest: Any = field(repr=False)
+
+    def downstream(self, name: str) -> list[Model]:
+        """The models that read `name`, directly or not, each after all that it reads."""
+        reached = {name}
+        found = []
+        for model in self.models.values():
+            if reached.intersection(model.reads) and model.name not in reached:
+                reached.add(model.name)
+                found.append(model)
+        return found
+
+
+def compile_project(directory: Path, target: str = "angiogram") -> Compiled:
+    """Parse a dbt project once and compile its models in both forms.
+
+    dbt asks the database whether a table exists before it answers is_incremental(); here the answer is given in its
+    place, so no table has to exist.
+
+    Args:
+        directory: the project's folder.
+        target: the dbt target.
+
+    Raises:
+        DbtFailed: dbt cannot read or compile the project.
+        NotReady: the project uses what sensitivity cannot run.
+    """
+    manifest = run_dbt(directory, ["parse"], target)
+    forms: list[dict[str, str]] = []
+    macro = manifest.macros[_IS_INCREMENTAL]
+    for answer in _FORMS:
+        macro.macro_sql = f"{{% macro is_incremental() %}}{{{{ return({answer}) }}}}{{% endmacro %}}"
+        results = run_dbt(directory, ["compile"], target, manifest)
+        forms.append({r.node.unique_id: r.node.compiled_code for r in results if hasattr(r.node, "compiled_code")})
+    return _compiled(directory, manifest, forms[0], forms[1])
+
+
+def run_dbt(directory: Path, command: list[str], target: str, manifest: Any = None) -> Any:
+    """Run one dbt command in this process; what it returns.
+
+    Raises:
+        DbtFailed: dbt ended with an error.
+    """
+    from dbt.cli.main import dbtRunner  # 2 s to import: not for `angiogram --help`
+
+    with tempfile.TemporaryDirectory(prefix="sensitivity-") as scratch, redirect_stdout(sys.stderr):
+        outcome = dbtRunner(manifest=manifest).invoke(
+            [
+                *("--no-use-colors", "--log-level", "none", "--no-version-check", "--no-write-json"),
+                *("--no-send-anonymous-usage-stats", "--no-partial-parse", "--log-path", scratch),
+                *command,
+                *("--target", target, "--vars", _VARS, "--target-path", scratch),
+                *("--project-dir", str(directory)),
+                *("--profiles-dir", os.environ.get("DBT_PROFILES_DIR") or str(directory)),
+            ]
+        )
+    if isinstance(outcome.exception, KeyboardInterrupt | SystemExit):
+        raise outcome.exception
+    if outcome.exception is not None or outcome.result is None:
+        raise DbtFailed(
+            f"dbt {command[0]} of {directory} failed: {str(outcome.exception).strip()}"
+        ) from outcome.exception
+    return outcome.result
+
+
+def _compiled(directory: Path, manifest: Any, first: dict[str, str], later: dict[str, str]) -> Compiled:
+    nodes = {node.unique_id: node for node in manifest.nodes.values()}
+    seeds = {node.name: node for node in nodes.values() if node.resource_type == "seed"}
+    keys = {
+        node.attached_node: tuple(node.test_metadata.kwargs.get("key", ()))
+        for node in nodes.values()
+        if getattr(node, "test_metadata", None) and node.test_metadata.name == "equals_expected"
+    }
+    models: dict[str, Model] = {}
+    pending = [node for node in nodes.values() if node.resource_type == "model"]
+    made = {node.unique_id for node in nodes.values() if node.resource_type != "model"} | set(manifest.sources)
+    while ready := [node for node in pending if made.issuperset(node.depends_on.nodes)]:
+        for node in sorted(ready, key=lambda node: str(node.name)):
+            if node.language != "sql" or node.config.materialized not in ("table", "view", "incremental"):
+                raise NotReady(
+                    f"{node.name} is a {node.language} model, materialized {node.config.materialized}; "
+                    "sensitivity runs SQL models that are tables, views or incremental."
+                )
+            expected = seeds.get(EXPECTED_PREFIX + node.name)
+            models[node.name] = Model(
+                name=node.name,
+                path=node.original_file_path,
+                sql=first[node.unique_id],
+                incremental=_incremental(node, later[node.unique_id]),
+                reads=tuple(_local_name(manifest, parent) for parent in node.depends_on.nodes),
+                expected=_seed_table(directory, expected) if expected else None,
+                key=keys.get(node.unique_id, ()),
+            )
+            made.add(node.unique_id)
+        pending = [node for node in pending if node.unique_id not in made]
+    read = {name for model in models.values() for name in model.reads}
+    tables = {
+        name: (INPUT_FOLDER in Path(seed.original_file_path).parts, _seed_table(directory, seed))
+        for name, seed in seeds.items()
+        if name in read
+    }
+    relations = [node for node in nodes.values() if node.resource_type in ("model", "seed")]
+    settings = yaml.safe_load((directory / "dbt_project.yml").read_text(encoding="utf-8"))
+    return Compiled(
+        models=models,
+        seeds={name: table for name, (is_dye, table) in tables.items() if not is_dye},
+        dye={name: table for name, (is_dye, table) in tables.items() if is_dye},
+        sources=sorted(read - models.keys() - seeds.keys()),
+        names={(node.schema, node.alias): node.name for node in relations}
+        | {(source.schema, source.identifier): _local_name(manifest, key) for key, source in manifest.sources.items()},
+        excluded=tuple(settings.get("vars", {}).get("run_dependent_columns", ())),
+        manifest=manifest,
+    )
+
+
+def _local_name(manifest: Any, unique_id: str) -> str:
+    if unique_id in manifest.sources:
+        source = manifest.sources[unique_id]
+        return f"{source.source_name}.{source.name}"
+    return str(manifest.nodes[unique_id].name)
+
+
+def _incremental(node: Any, later: str) -> Incremental | None:
+    if node.config.materialized != "incremental":
+        return None
+    key = node.config.unique_key or ()
+    unique_key = (key,) if isinstance(key, str) else tuple(key)
+    strategy = node.config.incremental_strategy or ("delete+insert" if unique_key else "append")
+    if strategy not in ("append", "delete+insert", "merge"):
+        raise NotReady(f"{node.name} has the incremental strategy {strategy}, which sensitivity cannot run.")
+    return Incremental(later, strategy, unique_key, node.config.on_schema_change or "ignore")
+
+
+def _seed_table(directory: Path, seed: Any) -> Table:
+    """Read a seed's file as dbt does: declared types as declared, the others guessed."""
+    from dbt.adapters.postgres.impl import PostgresAdapter
+    from dbt_common.clients import agate_helper
+
+    declared = seed.config.column_types
+    read = agate_helper.from_csv(
+        Path(seed.root_path or directory) / seed.original_file_path, list(declared), seed.config.delimiter
+    )
+    columns = tuple(
+        Column(name, str(declared.get(name) or PostgresAdapter.convert_agate_type(read, number)))
+        for number, name in enumerate(read.column_names)
+    )
+    rows = tuple(tuple(None if value is None else str(value) for value in row) for row in read.rows)
+    batch = next((number for number, column in enumerate(columns) if column.name == "batch"), None)
+    if batch is None or INPUT_FOLDER not in Path(seed.original_file_path).parts:
+        return Table(seed.name, columns, (rows,))
+    last = max((int(row[batch] or 1) for row in rows), default=1)
+    batches = tuple(tuple(row for row in rows if int(row[batch] or 1) <= number) for number in range(1, last + 1))
+    return Table(seed.name, columns, batches)

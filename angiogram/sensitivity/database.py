@@ -1,0 +1,53 @@
+"""The database that the project's dbt profile names: sensitivity works where dbt does."""
+
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection
+
+from angiogram.errors import DbtFailed, NotReady
+
+
+def open_sessions(directory: Path, target: str, number: int) -> list[connection]:
+    """Open sessions with the credentials of the project's profile; the caller closes them.
+
+    Call it after dbt has read the project: dbt keeps the place of the profiles from then on.
+
+    Raises:
+        DbtFailed: dbt cannot read the profile.
+        NotReady: it names no PostgreSQL, or one that cannot be reached.
+    """
+    credentials = _credentials(directory, target)
+    try:
+        return [
+            psycopg2.connect(
+                host=credentials.host,
+                port=credentials.port,
+                dbname=credentials.database,
+                user=credentials.user,
+                password=credentials.password,
+                sslmode=credentials.sslmode or "prefer",
+                connect_timeout=credentials.connect_timeout,
+                application_name="angiogram sensitivity",
+            )
+            for _ in range(number)
+        ]
+    except psycopg2.OperationalError as error:
+        raise NotReady(
+            f"PostgreSQL at {credentials.host}:{credentials.port} did not let {credentials.user} in: "
+            f"{str(error).strip()}"
+        ) from error
+
+
+def _credentials(directory: Path, target: str) -> Any:
+    from dbt.config.runtime import load_profile
+    from dbt_common.exceptions import DbtRuntimeError
+
+    try:
+        credentials = load_profile(str(directory), {}, None, target).credentials
+    except DbtRuntimeError as error:
+        raise DbtFailed(f"dbt cannot read the profile of {directory}: {error}") from error
+    if credentials.type != "postgres":
+        raise NotReady(f"Target {target} of {directory} is {credentials.type}; sensitivity needs PostgreSQL.")
+    return credentials

@@ -1,0 +1,86 @@
+"""Comparisons, and, or, not, and conditions forgotten."""
+
+from collections.abc import Iterator
+
+from sqlglot import exp
+
+from angiogram.sensitivity.operators.kinds import Scope, changed, without
+
+_OTHERS: dict[type[exp.Expr], tuple[type[exp.Binary], ...]] = {
+    exp.LT: (exp.LTE, exp.GTE, exp.GT),
+    exp.LTE: (exp.LT, exp.GT, exp.GTE),
+    exp.GT: (exp.GTE, exp.LTE, exp.LT),
+    exp.GTE: (exp.GT, exp.LT, exp.LTE),
+    exp.EQ: (exp.NEQ, exp.LTE, exp.GTE),
+    exp.NEQ: (exp.EQ, exp.LT, exp.GT),
+    exp.NullSafeEQ: (exp.EQ, exp.NullSafeNEQ),
+    exp.NullSafeNEQ: (exp.NEQ, exp.NullSafeEQ),
+}
+_PREDICATES = (exp.Exists, exp.In, exp.Between, exp.Like, exp.ILike, exp.RegexpLike, exp.RegexpILike)
+
+
+def comparison(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
+    """Another comparison: with or without the boundary, reversed, negated."""
+    for other in _OTHERS.get(type(node), ()):
+        yield other(this=node.this.copy(), expression=node.expression.copy())
+
+
+def logical(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
+    """And for or, or for and."""
+    if isinstance(node, exp.And):
+        yield exp.Paren(this=exp.Or(this=node.this.copy(), expression=node.expression.copy()))
+    elif isinstance(node, exp.Or):
+        yield exp.And(this=exp.Paren(this=node.this.copy()), expression=exp.Paren(this=node.expression.copy()))
+
+
+def negation(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
+    """A not forgotten, or one too many."""
+    if isinstance(node, exp.Not):
+        yield node.this.copy()
+    elif not isinstance(node.parent, exp.Not) and (isinstance(node, _PREDICATES) or _is_condition(node)):
+        yield exp.Not(this=exp.Paren(this=node.copy()))
+
+
+def condition(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
+    """A condition forgotten."""
+    if isinstance(node, exp.And | exp.Or) and not _in_join(node):
+        yield from _halves(node)
+    elif isinstance(node, exp.Where | exp.Having) and not isinstance(node.this, exp.And | exp.Or):
+        yield type(node)(this=exp.true())
+    elif isinstance(node, exp.Filter):
+        yield node.this.copy()
+
+
+def join_condition(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
+    """A condition of a join forgotten, or all of them."""
+    if isinstance(node, exp.And | exp.Or) and _in_join(node):
+        yield from _halves(node)
+    elif isinstance(node, exp.Join) and node.args.get("on") and not isinstance(node.args["on"], exp.And):
+        yield changed(node, on=exp.true())
+
+
+def in_list(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
+    """A member of a list forgotten."""
+    if isinstance(node, exp.In):
+        yield from without(node, "expressions")
+
+
+def _halves(node: exp.Expr) -> Iterator[exp.Expr]:
+    """One condition less: of `a and b and c` the tree is (a and b) and c, so a and b are dropped further down."""
+    yield node.this.copy()
+    if not isinstance(node.this, type(node)):
+        yield node.expression.copy()
+
+
+def _in_join(node: exp.Expr) -> bool:
+    around = node.find_ancestor(exp.Join, exp.Select)
+    return isinstance(around, exp.Join)
+
+
+def _is_condition(node: exp.Expr) -> bool:
+    """A boolean column that stands where a condition is asked for."""
+    if not isinstance(node, exp.Column):
+        return False
+    if isinstance(node.parent, exp.And | exp.Or | exp.Where | exp.Having):
+        return True
+    return isinstance(node.parent, exp.If) and node.parent.this is node

@@ -1,0 +1,40 @@
+"""Nulls and the branches of case."""
+
+from collections.abc import Iterator
+
+from sqlglot import exp
+
+from angiogram.sensitivity.operators.kinds import Scope, changed
+
+
+def null_handling(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
+    """A default or a null forgotten; is null for is not null."""
+    if isinstance(node, exp.Coalesce):
+        members = [node.this, *node.expressions]
+        for number in range(len(members)):
+            left = [member.copy() for i, member in enumerate(members) if i != number]
+            yield exp.Coalesce(this=left[0], expressions=left[1:]) if len(left) > 1 else exp.Paren(this=left[0])
+    elif isinstance(node, exp.Nullif):
+        yield node.this.copy()
+    elif isinstance(node, exp.Is):
+        if isinstance(node.parent, exp.Not):
+            return
+        yield changed(node, negate=not node.args.get("negate"))
+
+
+def case_branch(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
+    """A branch that is never taken, always taken, gives its neighbour's result; the else forgotten."""
+    if isinstance(node, exp.If) and isinstance(node.parent, exp.Case) and not node.parent.this:
+        yield changed(node, this=exp.false())
+        yield changed(node, this=exp.true())
+    elif isinstance(node, exp.Case):
+        branches = node.args["ifs"]
+        for number in range(len(branches) - 1):
+            copy = node.copy()
+            first, second = copy.args["ifs"][number : number + 2]
+            results = first.args["true"].copy(), second.args["true"].copy()
+            first.set("true", results[1])
+            second.set("true", results[0])
+            yield copy
+        if node.args.get("default"):
+            yield changed(node, default=None)

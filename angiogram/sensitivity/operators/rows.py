@@ -1,0 +1,75 @@
+"""Which rows come out, and in which order: joins, unions, distinct, groups, sorting."""
+
+from collections.abc import Iterator
+
+from sqlglot import exp
+
+from angiogram.sensitivity.operators.kinds import Scope, changed, without
+
+_SIDES = {"": ("LEFT", "RIGHT"), "LEFT": ("", "FULL"), "RIGHT": ("", "FULL"), "FULL": ("LEFT", "RIGHT")}
+
+
+def join_type(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
+    """An inner join for an outer one, and the other way round."""
+    if isinstance(node, exp.Join) and node.args.get("on") and node.kind in ("", "INNER", "OUTER"):
+        for side in _SIDES.get(node.side, ()):
+            yield changed(node, side=side or None, kind=None)
+
+
+def union(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
+    """Union for union all, the other way round, and one half forgotten."""
+    if isinstance(node, exp.Union):
+        yield changed(node, distinct=not node.args.get("distinct"))
+        if not node.args.get("with_"):
+            yield node.left.copy()
+            yield node.right.copy()
+
+
+def distinct(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
+    """Distinct forgotten, in a select or an aggregate."""
+    if isinstance(node, exp.Select) and node.args.get("distinct"):
+        yield changed(node, distinct=None)
+    elif isinstance(node, exp.AggFunc) and isinstance(node.this, exp.Distinct) and len(node.this.expressions) == 1:
+        yield changed(node, this=node.this.expressions[0].copy())
+    elif isinstance(node, exp.Sum | exp.Count | exp.Avg) and isinstance(node.this, exp.Column):
+        yield changed(node, this=exp.Distinct(expressions=[node.this.copy()]))
+
+
+def group_key(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
+    """A key forgotten in group by; where the column is shown it becomes its smallest value."""
+    if not isinstance(node, exp.Select) or not (group := node.args.get("group")):
+        return
+    for number, key in enumerate(group.expressions):
+        copy = node.copy()
+        left = [k.copy() for i, k in enumerate(group.expressions) if i != number]
+        copy.set("group", exp.Group(expressions=left) if left else None)
+        for position, shown in enumerate(copy.expressions):
+            if shown.unalias() == key or key == exp.Literal.number(position + 1):
+                smallest = exp.Min(this=shown.unalias().copy())
+                shown.replace(exp.alias_(smallest, shown.alias_or_name, quoted=True))
+        yield copy
+
+
+def sort_direction(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
+    """Ascending for descending: of two versions the older wins."""
+    if isinstance(node, exp.Ordered):
+        descending = not node.args.get("desc")
+        yield changed(node, desc=descending, nulls_first=descending)
+
+
+def sort_key(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
+    """A sort key forgotten."""
+    if isinstance(node, exp.Order):
+        yield from without(node, "expressions")
+
+
+def nulls_order(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
+    """Nulls at the other end."""
+    if isinstance(node, exp.Ordered):
+        yield changed(node, nulls_first=not node.args.get("nulls_first"))
+
+
+def limit(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
+    """A limit forgotten."""
+    if isinstance(node, exp.Select) and node.args.get("limit"):
+        yield changed(node, limit=None)

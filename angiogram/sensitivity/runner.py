@@ -1,0 +1,118 @@
+"""Many mutants at a time: every worker has sessions of its own."""
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from types import TracebackType
+from typing import Self
+
+from angiogram.errors import NotReady
+from angiogram.sensitivity.bench import Bench, Outcome
+from angiogram.sensitivity.compiled import Compiled
+from angiogram.sensitivity.database import open_sessions
+from angiogram.sensitivity.mutants import Mutant, model_mutants, seed_mutants
+from angiogram.sensitivity.tables import Table
+
+WORKERS = os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where the dye lies, and the session that reads it: the expected seeds hold in all of them.
+
+    Attributes:
+        name: how a verdict names them.
+        tables: everything that models read and no model makes.
+        time_zone: the session's time zone; None for the role's own.
+    """
+
+    name: str
+    tables: Sequence[Table]
+    time_zone: str | None = None
+
+
+class Runner:
+    """Workers that run mutants on the dye, in each of its surroundings."""
+
+    def __init__(self, project: Compiled, directory: Path, target: str, surroundings: Sequence[Surroundings]) -> None:
+        """Open every worker's sessions and build the unmutated project in them.
+
+        Raises:
+            NotReady: the unmutated project differs from its expected seeds, so nothing can be said of mutants.
+        """
+        self.project = project
+        self._stack = ExitStack()
+        self._own = threading.local()
+        with self._stack:
+            sessions = [
+                self._stack.enter_context(closing(session))
+                for session in open_sessions(directory, target, WORKERS * len(surroundings))
+            ]
+            self._pool = self._stack.enter_context(ThreadPoolExecutor(WORKERS))
+            self._benches = list(
+                self._pool.map(
+                    lambda session, around: (around.name, Bench(session, project, around.tables, around.time_zone)),
+                    sessions,
+                    [*surroundings] * WORKERS,
+                )
+            )
+            for name, bench in self._benches[: len(surroundings)]:
+                if unequal := bench.unequal_models():
+                    raise NotReady(
+                        f"Unmutated models differ from their expected seeds ({name}): {', '.join(unequal)}. "
+                        "Bring them in line first (`dbt build --target angiogram` shows the differences)."
+                    )
+            self._sets = [
+                self._benches[number : number + len(surroundings)]
+                for number in range(0, len(self._benches), len(surroundings))
+            ]
+            self._free = self._sets[:]
+            self._stack = self._stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def first_bench(self) -> Bench:
+        """A bench for single questions, while no mutants run."""
+        return self._benches[0][1]
+
+    def mutants(self) -> list[Mutant]:
+        """All mutants of the project's models and reference seeds."""
+        describe = self.first_bench.describe
+        found = [m for model in self.project.models.values() for m in model_mutants(self.project, model, describe)]
+        return found + [m for seed in self.project.seeds.values() for m in seed_mutants(seed)]
+
+    def run(self, mutants: Iterable[Mutant], noticed: Callable[[], None] = lambda: None) -> tuple[list[Outcome], float]:
+        """Run mutants; their outcomes in the same order, and the seconds it took.
+
+        Args:
+            mutants: what to run.
+            noticed: called after each.
+        """
+        begun = perf_counter()
+        outcomes = []
+        for outcome in self._pool.map(self._run_one, mutants):
+            outcomes.append(outcome)
+            noticed()
+        return outcomes, perf_counter() - begun
+
+    def _run_one(self, mutant: Mutant) -> Outcome:
+        if not hasattr(self._own, "benches"):
+            self._own.benches = self._free.pop()
+        outcome = Outcome(None, "survived")
+        for number, (name, bench) in enumerate(self._own.benches):
+            outcome = bench.run(mutant)
+            if outcome.how != "survived":
+                return Outcome(outcome.seen_by, outcome.how, name if number else None)
+        return outcome

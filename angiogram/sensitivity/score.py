@@ -1,0 +1,119 @@
+"""The score: seen ÷ (all - equivalent), per model and operator."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from angiogram.sensitivity.bench import Outcome
+from angiogram.sensitivity.mutants import Mutant
+
+SEEN, BLIND_SPOT, EQUIVALENT, UNKNOWN, STILLBORN = "seen", "blind_spot", "equivalent", "unknown", "stillborn"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is known of a mutant.
+
+    Attributes:
+        mutant: the mutant.
+        state: seen, blind_spot, equivalent, unknown or stillborn.
+        outcome: what became of it on the bench.
+        reason: why it is equivalent, or the rides that show a blind spot; None otherwise.
+    """
+
+    mutant: Mutant
+    state: str
+    outcome: Outcome
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of mutants; what PostgreSQL refuses to run is no mutant and counts apart."""
+
+    mutants: int = 0
+    seen: int = 0
+    equivalent: int = 0
+    blind_spots: int = 0
+    unknown: int = 0
+
+    @property
+    def score(self) -> float | None:
+        """seen ÷ (all - equivalent); None where nothing could be seen."""
+        worth_seeing = self.mutants - self.equivalent
+        return self.seen / worth_seeing if worth_seeing else None
+
+    def add(self, state: str) -> None:
+        """Count one mutant."""
+        self.mutants += 1
+        self.seen += state == SEEN
+        self.equivalent += state == EQUIVALENT
+        self.blind_spots += state == BLIND_SPOT
+        self.unknown += state == UNKNOWN
+
+    def as_json(self) -> dict[str, Any]:
+        """The counts and the score."""
+        return asdict(self) | {"score": self.score}
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Everything that one pass found out.
+
+    Attributes:
+        verdicts: one for each mutant.
+        seconds: how long the mutants took on the dye.
+    """
+
+    verdicts: list[Verdict]
+    seconds: float
+    total: Tally = field(init=False)
+    by_node: dict[str, Tally] = field(init=False)
+    by_operator: dict[str, Tally] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Count."""
+        counted = [v for v in self.verdicts if v.state != STILLBORN]
+        object.__setattr__(self, "total", _tally((None, v.state) for v in counted).get(None, Tally()))
+        object.__setattr__(self, "by_node", _tally((v.mutant.node, v.state) for v in counted))
+        object.__setattr__(self, "by_operator", _tally((v.mutant.operator, v.state) for v in counted))
+
+    @property
+    def mutants_per_second(self) -> float:
+        """How many mutants were run in a second, those that PostgreSQL refused included."""
+        return len(self.verdicts) / self.seconds if self.seconds else 0.0
+
+    def survivors(self) -> list[Verdict]:
+        """Mutants that no check saw and that are not known to be equivalent."""
+        return [v for v in self.verdicts if v.state in (BLIND_SPOT, UNKNOWN)]
+
+    def as_json(self) -> dict[str, Any]:
+        """The score in a typed shape: what `--json` prints."""
+        return self.total.as_json() | {
+            "stillborn": sum(v.state == STILLBORN for v in self.verdicts),
+            "seconds": round(self.seconds, 3),
+            "mutants_per_second": round(self.mutants_per_second, 1),
+            "by_model": {name: tally.as_json() for name, tally in self.by_node.items()},
+            "by_operator": {name: tally.as_json() for name, tally in sorted(self.by_operator.items())},
+            "survivors": [
+                {
+                    "id": v.mutant.id,
+                    "state": v.state,
+                    "model": v.mutant.node,
+                    "operator": v.mutant.operator,
+                    "place": v.mutant.place,
+                    "before": v.mutant.before,
+                    "after": v.mutant.after,
+                    "reason": v.reason,
+                }
+                for v in self.survivors()
+            ],
+        }
+
+
+def _tally(states: Iterable[tuple[str | None, str]]) -> dict[Any, Tally]:
+    tallies: dict[Any, Tally] = defaultdict(Tally)
+    for name, state in states:
+        tallies[name].add(state)
+    return dict(tallies)

@@ -1,0 +1,51 @@
+"""The score in the terminal."""
+
+from rich.console import Console
+from rich.table import Table
+
+from angiogram.sensitivity.score import Score, Tally, Verdict
+
+_LONGEST = 70
+"""Characters of SQL that are shown of a survivor; --json has it whole."""
+
+
+def print_score(console: Console, score: Score, shown: int) -> None:
+    """Print the score per model and operator, and the first survivors."""
+    for title, tallies in (("model or seed", score.by_node), ("operator", score.by_operator)):
+        console.print(_table(title, tallies, score.total))
+    survivors = score.survivors()
+    if survivors and shown:
+        console.print(_survivors(survivors[:shown]))
+        if len(survivors) > shown:
+            console.print(f"... and {len(survivors) - shown} more: --json has them all.")
+    console.print(
+        f"{score.total.seen} of {score.total.mutants - score.total.equivalent} mutants seen: {percent(score.total)}; "
+        f"{score.mutants_per_second:.0f} mutants per second"
+    )
+
+
+def percent(tally: Tally) -> str:
+    """The score in percent; cut off, so that 100 % is all of them."""
+    return "-" if tally.score is None else f"{int(tally.score * 1000) / 10:.1f} %"
+
+
+def _table(title: str, tallies: dict[str, Tally], total: Tally) -> Table:
+    table = Table(title, box=None, header_style="bold")
+    for header in ("mutants", "seen", "equivalent", "blind spots", "unknown", "score"):
+        table.add_column(header, justify="right")
+    for name, tally in [*tallies.items(), ("all", total)]:
+        counts = (tally.mutants, tally.seen, tally.equivalent, tally.blind_spots, tally.unknown)
+        table.add_row(name, *map(str, counts), percent(tally), style="bold" if name == "all" else None)
+    return table
+
+
+def _survivors(verdicts: list[Verdict]) -> Table:
+    table = Table("survivor", "state", "place", "before", "after", box=None, header_style="bold")
+    for v in verdicts:
+        table.add_row(v.mutant.id, v.state, v.mutant.place, _short(v.mutant.before), _short(v.mutant.after))
+    return table
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
