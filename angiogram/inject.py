@@ -123,7 +123,7 @@ def front_door() -> Iterator[tuple[httpx.Client, str]]:
     """A client of the front door at RIDES_API_URL, or of the same API opened here for the time of the sends.
 
     Yields:
-        The client and the door's address.
+        The client and which door it is, in words.
 
     Raises:
         SettingsError: RIDES_API_KEY is not set.
@@ -137,7 +137,7 @@ def front_door() -> Iterator[tuple[httpx.Client, str]]:
         from ingestion.api import serving  # imports a web server, which a front door elsewhere spares
 
         with serving() as url, httpx.Client(base_url=url, headers=headers, timeout=_ANSWER_WITHIN) as client:
-            yield client, url
+            yield client, f"{url}, opened by this run"
 
 
 def send(

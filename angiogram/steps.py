@@ -121,7 +121,7 @@ def inject(run_id: str) -> dict[str, Any]:
     """Send the dye: rides through the front door, malformed messages to the topic.
 
     Returns:
-        published, refused, seconds.
+        front_door (which one it was), published, refused, seconds.
 
     Raises:
         KeyMismatch: a loader would not know the dye; nothing was sent.
@@ -136,10 +136,15 @@ def inject(run_id: str) -> dict[str, Any]:
         dye = read_whole_dye()
         partitions = [int(partition) for partition in step.run.step("begin")["starts"]]
         key = DyeKeys.from_environment().accepted()[0]
-        with front_door() as (client, _), RideProducer() as publisher:
+        with front_door() as (client, door), RideProducer() as publisher:
             sent = send(run_id, dye, client, publisher, partitions, key)
         published = sum(place.refusal is None for place in sent)
-        step.result |= {"published": published, "refused": len(sent) - published, "sent": [asdict(s) for s in sent]}
+        step.result |= {
+            "front_door": door,
+            "published": published,
+            "refused": len(sent) - published,
+            "sent": [asdict(s) for s in sent],
+        }
     return _without(step.result, "sent")
 
 
