@@ -44,7 +44,7 @@ lint: install ## check Python and SQL: ruff, mypy, sqlfluff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	@scripts/in-sandbox $(BIN)/sqlfluff lint dbt_project
+	$(BIN)/sqlfluff lint dbt_project
 
 format: install ## rewrite Python in the project's style
 	$(BIN)/ruff check --fix .
