@@ -16,7 +16,7 @@
             ride_number::bigint as source_offset,
             sent_at as loaded_at
         from {{ ref('dye_rides') }}
-        where batch <= {{ var('dye_batches') | int }}
+        where batch <= {{ var('dye_batches', 2) | int }}
     )
     {%- elif target.name == 'angiogram' and var('dye_source') == 'topic' -%}
     (

@@ -125,9 +125,16 @@ def test_two_batches_of_the_dye_leave_the_same_state_as_both_at_once(module_proj
     build(module_project, "--target", "angiogram", *MODELS_ALONE, "--vars", '{"dye_batches": 1}')
     query.execute("select count(*), md5(string_agg(f::text, ',' order by ride_id)) from angiogram_facts.fct_rides as f")
     after_one = query.fetchone()
-    build(module_project, "--target", "angiogram")
+    build(module_project, "--target", "angiogram", "--vars", '{"dye_batches": 2}')
     query.execute("select count(*), md5(string_agg(f::text, ',' order by ride_id)) from angiogram_facts.fct_rides as f")
     assert query.fetchone() != after_one
+
+
+def test_dye_from_the_seeds_starts_afresh(module_project: DbtProject, query: cursor) -> None:
+    """Rows that an earlier run or a former seed left in the incremental models are gone with the next build."""
+    build(module_project, "--target", "angiogram", *MODELS_ALONE)
+    query.execute("update angiogram_staging.stg_taxi__rides set source_offset = 1000000, fare_amount = 1")
+    build(module_project, "--target", "angiogram")
 
 
 def test_a_doubled_dye_message_is_seen(module_project: DbtProject, query: cursor) -> None:
