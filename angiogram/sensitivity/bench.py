@@ -54,7 +54,12 @@ class Bench:
     """A session with the project's tables in it. Not to be shared between threads."""
 
     def __init__(
-        self, database: connection, project: Compiled, tables: Iterable[Table], time_zone: str | None = None
+        self,
+        database: connection,
+        project: Compiled,
+        tables: Iterable[Table],
+        time_zone: str | None = None,
+        against_expected: bool = True,
     ) -> None:
         """Load the tables and build every model on them, unmutated.
 
@@ -63,6 +68,7 @@ class Bench:
             project: the project.
             tables: everything that models read and no model makes.
             time_zone: the session's; None for the role's own.
+            against_expected: mutants are compared with the expected seeds; otherwise with the unmutated models.
 
         Raises:
             NotReady: a model cannot be built.
@@ -74,6 +80,7 @@ class Bench:
         self.batches = max((len(table.batches) for table in self._tables.values()), default=1)
         self.originals = {model.name: original(project, model) for model in project.models.values()}
         self._shapes: dict[str, Shape] = {}
+        self._query.execute("discard temporary")
         self._query.execute("set client_min_messages to error")
         if time_zone:
             self._query.execute("select set_config('TimeZone', %s, false)", (time_zone,))
@@ -86,8 +93,11 @@ class Bench:
             except psycopg2.Error as error:
                 raise NotReady(f"{model.name} cannot be built on the dye: {str(error).strip()}") from error
             if model.expected:
-                create(self._query, f"expected:{model.name}", model.expected, model.expected.after(self.batches))
-                self._shapes[model.name] = shape_of(self._query, f"expected:{model.name}", project.excluded)
+                expected = f"{self.batches}:{model.name}"
+                if against_expected:
+                    expected = f"expected:{model.name}"
+                    create(self._query, expected, model.expected, model.expected.after(self.batches))
+                self._shapes[model.name] = shape_of(self._query, expected, project.excluded)
         self._query.execute("analyze")
         database.commit()
         self._query.execute(sql.SQL("set statement_timeout to {}").format(sql.Literal(TIMEOUT_MS)))

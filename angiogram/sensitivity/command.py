@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -9,10 +10,13 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from angiogram.sensitivity.bench import Outcome
 from angiogram.sensitivity.compiled import compile_project
 from angiogram.sensitivity.feed import surroundings
+from angiogram.sensitivity.mutants import Mutant
 from angiogram.sensitivity.runner import Runner
-from angiogram.sensitivity.score import SEEN, STILLBORN, UNKNOWN, Score, Verdict
+from angiogram.sensitivity.score import BLIND_SPOT, EQUIVALENT, SEEN, STILLBORN, UNKNOWN, Score, Verdict
+from angiogram.sensitivity.survivors import EQUIVALENT_FILE, crowds, read_equivalent, told_apart
 from angiogram.sensitivity.terminal import print_score
 
 _PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
@@ -43,10 +47,28 @@ def sensitivity(
         with Progress(console=talk, transient=True) as progress:
             task = progress.add_task(f"{len(mutants)} mutants", total=len(mutants))
             outcomes, seconds = runner.run(mutants, lambda: progress.advance(task))
-    states = {"survived": UNKNOWN, "stillborn": STILLBORN}
-    score = Score([Verdict(m, states.get(o.how, SEEN), o) for m, o in zip(mutants, outcomes, strict=True)], seconds)
+    survivors = [m for m, o in zip(mutants, outcomes, strict=True) if o.how == "survived"]
+    talk.print(f"{len(survivors)} survivors meet 20,000 random inputs")
+    apart = told_apart(project, directory, TARGET, survivors, crowds(project, directory))
+    equivalent = read_equivalent(directory)
+    for stale in sorted(equivalent.keys() - {m.id for m in survivors}):
+        talk.print(f"{EQUIVALENT_FILE} lists {stale}, which is no survivor: drop it.")
+    score = Score([_verdict(m, o, apart.keys(), equivalent) for m, o in zip(mutants, outcomes, strict=True)], seconds)
     if as_json:
         print(json.dumps(score.as_json(), indent=2, ensure_ascii=False))
     else:
         print_score(Console(highlight=False), score, shown)
     raise typer.Exit(0 if (score.total.score or 0.0) >= floor else 1)
+
+
+def _verdict(mutant: Mutant, outcome: Outcome, apart: Collection[str], equivalent: Mapping[str, str]) -> Verdict:
+    """Sort one mutant. A listed one that random input tells from the original is a blind spot: the list is wrong."""
+    if outcome.how == "stillborn":
+        return Verdict(mutant, STILLBORN, outcome)
+    if outcome.how != "survived":
+        return Verdict(mutant, SEEN, outcome)
+    if mutant.id in apart:
+        return Verdict(mutant, BLIND_SPOT, outcome)
+    if mutant.id in equivalent:
+        return Verdict(mutant, EQUIVALENT, outcome, equivalent[mutant.id])
+    return Verdict(mutant, UNKNOWN, outcome)

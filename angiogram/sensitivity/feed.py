@@ -2,7 +2,9 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from kafka.partitioner.default import murmur2
@@ -19,7 +21,9 @@ PARTITIONS = 4
 OTHER_TIME_ZONE = "Asia/Kathmandu"
 """A session's time zone in which neither the day nor the hour begins when UTC's does."""
 
-TOPIC_ID = str(uuid.UUID(int=0x0D7E))
+TOPIC = uuid.UUID(int=0x0D7E)
+TOPIC_ID = str(TOPIC)
+BROKER_TIME = datetime(2026, 7, 1, 5, tzinfo=UTC)
 
 COLUMNS = (
     *(Column(name, "text") for name in RAW_FIELDS),
@@ -37,54 +41,60 @@ COLUMNS = (
 
 
 def rides_table(rides: Iterable[DyeRide]) -> Table:
-    """The rides on the topic's partitions, in the order of sends: by their key's hash, as Kafka's clients do."""
+    """The rides on the topic's partitions, in the order of sends: by their key's hash, as Kafka's clients do.
+
+    The broker takes them, and the loader stores them, at other times than those they count as sent at.
+    """
     offsets = [0] * PARTITIONS
     stored: list[tuple[int, Row]] = []
-    for ride in rides:
+    for number, ride in enumerate(rides):
         key = message_key(ride.fields["taxi_id"])
         partition = (murmur2(key) & 0x7FFFFFFF if key else ride.ride_number) % PARTITIONS
-        sent_at = ride.sent_at.isoformat()
-        stored.append(
-            (
-                ride.batch,
-                (
-                    *(ride.fields[name] for name in RAW_FIELDS),
-                    *("taxi_rides", TOPIC_ID, str(partition), str(offsets[partition])),
-                    *(sent_at, sent_at, "sensitivity", str(ride.ride_number), sent_at),
-                ),
-            )
-        )
+        taken_at = BROKER_TIME + timedelta(seconds=number)
+        place = ("taxi_rides", TOPIC_ID, str(partition), str(offsets[partition]))
+        times = (taken_at.isoformat(), (taken_at + timedelta(seconds=1)).isoformat())
+        stamp = ("sensitivity", str(ride.ride_number), ride.sent_at.isoformat())
+        stored.append((ride.batch, (*(ride.fields[name] for name in RAW_FIELDS), *place, *times, *stamp)))
         offsets[partition] += 1
-    last = max((batch for batch, _ in stored), default=1)
-    return Table(
-        RIDES_IN_HAND,
-        COLUMNS,
-        tuple(tuple(row for batch, row in stored if batch <= number) for number in range(1, last + 1)),
-    )
+    return _table(stored)
 
 
-def rides_on_other_topics(rides: Iterable[DyeRide]) -> Table:
-    """The rides as they lie where batch 2 comes from other topics: a file loaded in bulk, and the topic made again.
+def rides_elsewhere(rides: Iterable[DyeRide]) -> Table:
+    """The rides as they lie where batch 2 comes from other topics, and its last three rides one by one.
 
-    Each topic counts its offsets from 0, and their ids sort to either side of the first one's. Rides that were sent at
-    the same moment stay on one topic: only their offsets say which is the newer.
+    The topics are a file loaded in bulk and the topic made again: each counts its offsets from 0, and their ids sort to
+    either side of the first one's. Rides that were sent at the same moment stay on the first topic, on partitions of
+    rising number and falling offset: the later partition says which is the newer.
     """
     rides = list(rides)
-    first = rides_table(rides)
     moments = Counter(ride.sent_at for ride in rides)
-    moving = {str(ride.ride_number) for ride in rides if ride.batch > 1 and moments[ride.sent_at] == 1}
-    before, after = str(uuid.UUID(int=0x0D7D)), str(uuid.UUID(int=0x0D7F))
-    topic_id, partition, offset, number = (
-        [column.name for column in COLUMNS].index(name) for name in ("topic_id", "partition", "offset", "ride_number")
+    last = max((ride.ride_number for ride in rides), default=0)
+    topics = (str(uuid.UUID(int=TOPIC.int - 1)), str(uuid.UUID(int=TOPIC.int + 1)))
+    topic_id, partition, offset = (
+        [column.name for column in COLUMNS].index(name) for name in ("topic_id", "partition", "offset")
     )
-    moved: dict[str, Row] = {}
     offsets: Counter[tuple[str, str | None]] = Counter()
-    for position, row in enumerate(row for row in first.batches[-1] if row[number] in moving):
-        topic = before if position % 2 else after
+    stored: list[tuple[int, Row]] = []
+    for ride, row in zip(rides, rides_table([replace(ride, batch=1) for ride in rides]).after(1), strict=True):
+        if moments[ride.sent_at] > 1:
+            changes = {partition: str(PARTITIONS + len(stored)), offset: str(last - len(stored))}
+            stored.append((ride.batch, tuple(changes.get(at, value) for at, value in enumerate(row))))
+            continue
+        if ride.batch == 1:
+            stored.append((1, row))
+            continue
+        topic = topics[ride.ride_number % 2]
         changes = {topic_id: topic, offset: str(offsets[topic, row[partition]])}
         offsets[topic, row[partition]] += 1
-        moved[str(row[number])] = tuple(changes.get(at, value) for at, value in enumerate(row))
-    return first.with_rows(*([moved.get(str(row[number]), row) for row in batch] for batch in first.batches))
+        batch = ride.batch + max(0, ride.ride_number - last + 3)
+        stored.append((batch, tuple(changes.get(at, value) for at, value in enumerate(row))))
+    return _table(stored)
+
+
+def _table(stored: Sequence[tuple[int, Row]]) -> Table:
+    last = max((batch for batch, _ in stored), default=1)
+    batches = (tuple(row for batch, row in stored if batch <= number) for number in range(1, last + 1))
+    return Table(RIDES_IN_HAND, COLUMNS, tuple(batches))
 
 
 def surroundings(project: Compiled, directory: Path) -> list[Surroundings]:
@@ -99,8 +109,8 @@ def surroundings(project: Compiled, directory: Path) -> list[Surroundings]:
     if project.sources:
         rides = dye_rides(project, directory)
         usual.append(rides_table(rides))
-        other.append(rides_on_other_topics(rides))
-    return [Surroundings("usual", usual), Surroundings("other topics and time zone", other, OTHER_TIME_ZONE)]
+        other.append(rides_elsewhere(rides))
+    return [Surroundings("usual", usual), Surroundings("other topics, batches and time zone", other, OTHER_TIME_ZONE)]
 
 
 def dye_rides(project: Compiled, directory: Path) -> list[DyeRide]:

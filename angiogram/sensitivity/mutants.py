@@ -176,6 +176,8 @@ def _changes(tree: exp.Expr, scope: Scope) -> Iterator[_Change]:
     numbers: Counter[tuple[str, str, str, str]] = Counter()
     whole = generate(tree)
     for node in list(tree.walk()):
+        if _reads_source(node):
+            continue
         for operator, replacements in OPERATORS.items():
             for replacement in replacements(node, scope):
                 before, after = generate(node), generate(replacement)
@@ -186,6 +188,13 @@ def _changes(tree: exp.Expr, scope: Scope) -> Iterator[_Change]:
                 same = (operator, place, before, after)
                 yield _Change(*same, numbers[same], sql)
                 numbers[same] += 1
+
+
+def _reads_source(node: exp.Expr) -> bool:
+    """Whether the node stands in a select on the dye's own source: under other targets rides come in by another."""
+    select = node if isinstance(node, exp.Select) else node.parent_select
+    source = select.args.get("from_") if select else None
+    return bool(source and isinstance(source.this, exp.Table) and "." in source.this.name)
 
 
 def _generated_with(tree: exp.Expr, whole: str, node: exp.Expr, replacement: exp.Expr) -> str:

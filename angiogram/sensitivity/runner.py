@@ -29,11 +29,13 @@ class Surroundings:
         name: how a verdict names them.
         tables: everything that models read and no model makes.
         time_zone: the session's time zone; None for the role's own.
+        against_expected: False if these are other rides than the dye: mutants are compared with the unmutated models.
     """
 
     name: str
     tables: Sequence[Table]
     time_zone: str | None = None
+    against_expected: bool = True
 
 
 class Runner:
@@ -56,7 +58,10 @@ class Runner:
             self._pool = self._stack.enter_context(ThreadPoolExecutor(WORKERS))
             self._benches = list(
                 self._pool.map(
-                    lambda session, around: (around.name, Bench(session, project, around.tables, around.time_zone)),
+                    lambda session, around: (
+                        around.name,
+                        Bench(session, project, around.tables, around.time_zone, around.against_expected),
+                    ),
                     sessions,
                     [*surroundings] * WORKERS,
                 )

@@ -68,6 +68,13 @@ REASONS = {
     "rejected-then-corrected": "negative_fare",
     "correction-with-negative-tax": "negative_tax",
     "late-and-rejected": "missing_passenger",
+    "small-t-between-date-and-time": ALL_UNREADABLE,
+    "year-of-five-digits": ALL_UNREADABLE,
+    "point-without-fraction": "unreadable_start,unreadable_end",
+    "second-60-and-hour-24": "unreadable_start,unreadable_end",
+    "letter-before-fraction": "unreadable_start,unreadable_end",
+    "blank-before-zone": "unreadable_start,unreadable_end",
+    "blank-before-zone-of-end": "unreadable_end",
 }
 RULES = (
     "missing_taxi",

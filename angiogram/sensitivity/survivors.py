@@ -1,0 +1,120 @@
+"""Survivors sorted: does any random input tell them from the original, and is it known why not?"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from angiogram.errors import SeedError
+from angiogram.expectation import read_reference
+from angiogram.sensitivity.bench import Bench
+from angiogram.sensitivity.compiled import Compiled
+from angiogram.sensitivity.crowd import RIDES, SLICE, crowded_rides, crowded_rows
+from angiogram.sensitivity.database import open_sessions
+from angiogram.sensitivity.feed import OTHER_TIME_ZONE, rides_elsewhere, rides_table
+from angiogram.sensitivity.mutants import Mutant
+from angiogram.sensitivity.runner import Runner, Surroundings
+from angiogram.sensitivity.tables import Table
+
+EQUIVALENT_FILE = "equivalent_mutants.yml"
+"""File in the folder of the dbt project that lists the mutants known to be equivalent, with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Random input.
+
+    Attributes:
+        items: rides, or rows of input seeds.
+        lay: the tables that hold some of the items.
+        time_zone: of the session that reads them.
+    """
+
+    items: Sequence[Any]
+    lay: Callable[[Sequence[Any]], list[Table]]
+    time_zone: str | None
+
+    def surroundings(self) -> Surroundings:
+        """The crowd as something to run mutants on."""
+        return Surroundings("crowd", self.lay(self.items), self.time_zone, against_expected=False)
+
+
+def crowds(project: Compiled, directory: Path) -> list[Crowd]:
+    """20,000 random inputs in slices, every second one in unusual surroundings. Always the same ones."""
+    seeds = list(project.seeds.values())
+    slices = range(RIDES // SLICE)
+    if not project.sources:
+        return [
+            Crowd(*crowded_rows(project, SLICE, number), OTHER_TIME_ZONE if number % 2 else None) for number in slices
+        ]
+    reference = read_reference(directory.parent / "seeds" / "reference")
+    dye = list(project.dye.values())
+    return [
+        Crowd(
+            crowded_rides(SLICE, reference, number),
+            (lambda rides: [*seeds, *dye, rides_elsewhere(rides)])
+            if number % 2
+            else (lambda rides: [*seeds, *dye, rides_table(rides)]),
+            OTHER_TIME_ZONE if number % 2 else None,
+        )
+        for number in slices
+    ]
+
+
+def read_equivalent(directory: Path) -> dict[str, str]:
+    """The mutants that are known to be equivalent, and why.
+
+    Raises:
+        SeedError: the file is malformed.
+    """
+    path = directory / EQUIVALENT_FILE
+    if not path.is_file():
+        return {}
+    try:
+        groups = yaml.safe_load(path.read_text(encoding="utf-8")) or []
+        return {str(mutant): str(group["reason"]) for group in groups for mutant in group["mutants"]}
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise SeedError(f"{path} is no list of groups with a reason and mutants: {error!r}") from error
+
+
+def told_apart(
+    project: Compiled, directory: Path, target: str, survivors: Sequence[Mutant], crowds: Sequence[Crowd]
+) -> dict[str, Crowd]:
+    """Which survivors a crowd tells from the original, and the first crowd that does."""
+    found: dict[str, Crowd] = {}
+    left = list(survivors)
+    for crowd in crowds:
+        if not left:
+            break
+        with Runner(project, directory, target, [crowd.surroundings()]) as runner:
+            outcomes, _ = runner.run(left)
+        found |= {m.id: crowd for m, outcome in zip(left, outcomes, strict=True) if outcome.how != "survived"}
+        left = [mutant for mutant in left if mutant.id not in found]
+    return found
+
+
+def smallest(project: Compiled, directory: Path, target: str, mutant: Mutant, crowd: Crowd) -> list[Any]:
+    """Items of a crowd that still tell the mutant from the original and cannot lose one more (delta debugging)."""
+    (session,) = open_sessions(directory, target, 1)
+
+    def tells(items: Sequence[Any]) -> bool:
+        bench = Bench(session, project, crowd.lay(items), crowd.time_zone, against_expected=False)
+        return bench.run(mutant).how != "survived"
+
+    try:
+        items, parts = list(crowd.items), 2
+        while len(items) > 1:
+            size = -(-len(items) // parts)
+            rests = (items[:at] + items[at + size :] for at in range(0, len(items), size))
+            chunks = (items[at : at + size] for at in range(0, len(items), size)) if parts == 2 else iter(())
+            if fewer := next((some for some in (*chunks, *rests) if some and tells(some)), None):
+                items, parts = fewer, 2 if len(fewer) <= size else max(parts - 1, 2)
+            elif size == 1:
+                break
+            else:
+                parts = min(parts * 2, len(items))
+    finally:
+        session.close()
+    return items
