@@ -7,6 +7,8 @@ AngiogramError
 ├── RunInHand              another run kept its lease longer than this one would wait; run again later
 ├── LeaseLost              this run's lease ran out and another run took over; run again
 ├── UnknownRun             no run has this id; `angiogram runs` lists them
+├── NothingToAcknowledge   the run is not blocked
+├── PageNotWritten         the page's file cannot be written; name another one
 ├── InjectFailed           the front door or the topic took no dye at all; a retry helps once it answers
 └── DbtFailed              dbt ended before it built anything: the project or its profile is broken
 
@@ -44,6 +46,14 @@ class LeaseLost(AngiogramError):
 
 class UnknownRun(AngiogramError):
     """No run has this id."""
+
+
+class NothingToAcknowledge(AngiogramError):
+    """Only the blockage of a blocked run can be acknowledged. A retry does not help."""
+
+
+class PageNotWritten(AngiogramError):
+    """The file for a page cannot be written. A retry helps with another one."""
 
 
 class InjectFailed(AngiogramError):

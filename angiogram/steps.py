@@ -17,7 +17,7 @@ from typing import Any, Literal
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
-from angiogram import loaded, runs, topic
+from angiogram import alert, loaded, runs, topic, versions
 from angiogram.compare import Differences
 from angiogram.errors import InjectFailed
 from angiogram.inject import Dye, Sent, check_key, front_door, read_whole_dye, send
@@ -92,6 +92,7 @@ def begin(lease: float = LEASE, wait: float = WAIT, say: Callable[[str], None] =
         run_id = runs.take(database, lease, wait, say)
         started = time.perf_counter()
         try:
+            versions.record(database, run_id)
             _drop_schemas(database)
             # What lies before these offsets is no business of this run's.
             starts = {str(p): end for p, (_, end) in source.bounds(partitions).items()}
@@ -296,6 +297,7 @@ def verdict(run_id: str, project: Project | None = None) -> dict[str, Any]:
         report = judge(step.database, step.run, project or Project(), seconds)
     with runs.database("verdict") as database:
         runs.record(database, run_id, report["verdict"], report["blockage"], report)
+        alert.after_verdict(database, run_id)
     return report
 
 

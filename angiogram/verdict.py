@@ -227,6 +227,7 @@ def _stage_row(name: str, stages: Mapping[str, Stage], health: Health, run: Run)
     return {
         "stage": name,
         "kind": stage.kind,
+        "reads": stage.reads,
         "verdict": health.value,
         "rows_in": sum(rows or 0 for rows in rows_in) if rows_in else None,
         "rows_out": stage.rows,

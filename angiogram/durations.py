@@ -1,0 +1,55 @@
+"""Times as people type them: `26h`, `2026-06-01T08:00Z`."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_DURATION = re.compile(r"(?P<number>\d{1,6})(?P<unit>[smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def duration(text: str) -> timedelta:
+    """A length of time: a number and s, m, h or d, such as `26h`.
+
+    Raises:
+        ValueError: it is written otherwise.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no length of time: write a number and s, m, h or d, such as 26h.")
+    return timedelta(seconds=int(match["number"]) * _SECONDS[match["unit"]])
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """A point in time: ISO 8601 (without a zone it is UTC), or a length of time from now.
+
+    Args:
+        text: as typed.
+        now: with a zone.
+
+    Raises:
+        ValueError: it is written otherwise, or it is past.
+    """
+    if _DURATION.fullmatch(text.strip()):
+        found = now + duration(text)
+    else:
+        try:
+            found = datetime.fromisoformat(text.strip())
+        except ValueError:
+            raise ValueError(
+                f"{text!r} is no time: write it as 2026-06-01T08:00Z, or as a length of time from now such as 4h."
+            ) from None
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    if found <= now:
+        raise ValueError(f"{text} is past: name a time to come.")
+    return found
+
+
+def spoken(length: timedelta) -> str:
+    """A length of time in its two largest units, as `1 d 2 h`."""
+    seconds = max(int(length.total_seconds()), 0)
+    parts = []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        if number := seconds // size:
+            parts.append(f"{number} {unit}")
+        seconds %= size
+    return " ".join(parts[:2]) or "0 s"

@@ -1,0 +1,79 @@
+"""The verdict in a few words: for the top of a page, an alert, a pull request."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from angiogram.report import visible
+from angiogram.verdict import BLOCKED, HEALTHY
+
+RIDES_NAMED = 3
+"""Rides that are named in one sentence; the others are counted."""
+
+
+def title(report: Mapping[str, Any]) -> str:
+    """The verdict, as `Blocked at fct_rides`."""
+    verdict = report.get("verdict")
+    if verdict == HEALTHY:
+        return "Healthy"
+    if verdict == BLOCKED:
+        return f"Blocked at {', '.join(report.get('blockage') or ['an unknown stage'])}"
+    return "Could not run" if verdict else "In hand"
+
+
+def explanation(report: Mapping[str, Any]) -> str:
+    """What the verdict means, in a sentence."""
+    verdict = report.get("verdict")
+    if verdict == HEALTHY:
+        return "Every checkpoint holds and every model equals its expected seed."
+    if verdict == BLOCKED:
+        many = len(report.get("blockage") or []) > 1
+        return (
+            f"{'These stages are' if many else 'This stage is'} the first whose output is wrong "
+            "although all that it reads is right."
+        )
+    if verdict:
+        return str(report.get("error") or "The pipeline could not be judged.")
+    return "The run is under way: there is no verdict yet."
+
+
+def example(report: Mapping[str, Any]) -> str | None:
+    """One difference of a blocked stage in a sentence, with the rides that feed it; else why the stage is blocked.
+
+    A changed cell tells most, so one is taken if there is any.
+    """
+    stages = {stage["stage"]: stage for stage in report.get("stages", [])}
+    for name in report.get("blockage") or []:
+        first = report.get("differences", {}).get(name, {}).get("first", [])
+        if first:
+            best = next((found for found in first if found["difference"] == "changed"), first[0])
+            return f"{name}, {_sentence(best)}"
+        if reason := stages.get(name, {}).get("reason"):
+            return f"{name}: {' '.join(str(reason).split())}"
+    for point in report.get("checkpoints", []):
+        if not point["holds"]:
+            counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in point["counts"].items())
+            return f"Checkpoint {point['name']}: expected {point['expected']}, found {counts}"
+    return None
+
+
+def _sentence(found: Mapping[str, Any]) -> str:
+    rides = list(found.get("rides", []))
+    key = ", ".join(f"{column} {cell}" for column, cell in (found["row_key"] or {}).items())
+    fed = f"; fed by {_some(rides)}" if rides else ""
+    if found["column"] is None:
+        return f"{found['difference']}: {key or visible(found['actual'] or found['expected'])}{fed}"
+    return (
+        f"{key}: {found['column']} {visible(found['actual'])}, expected {visible(found['expected'])}{fed}"
+        if key
+        else f"{found['column']} {visible(found['actual'])}, expected {visible(found['expected'])}{fed}"
+    )
+
+
+def _some(rides: list[str]) -> str:
+    named = ", ".join(rides[:RIDES_NAMED])
+    return f"{named} and {len(rides) - RIDES_NAMED} more" if len(rides) > RIDES_NAMED else named
+
+
+def differences_in_all(report: Mapping[str, Any]) -> int:
+    """How many differences all stages have together."""
+    return sum(found["count"] for found in report.get("differences", {}).values())

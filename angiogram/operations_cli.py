@@ -1,0 +1,99 @@
+"""What operations need of the command `angiogram`: status, mute, acknowledge."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from angiogram import mutes, runs
+from angiogram.durations import duration, moment
+from angiogram.status import EXIT_CODES, metrics
+from angiogram.status import status as judge_status
+
+_talk = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def _parsed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A parser for an option: its ValueError becomes a usage error."""
+
+    def parser(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+
+    return parser
+
+
+_Until = Annotated[
+    datetime,
+    typer.Option(
+        parser=_parsed(lambda text: moment(text, datetime.now(UTC))),
+        metavar="TIME",
+        help="ISO 8601 (2026-06-01T08:00Z), or from now: 4h, 2d.",
+    ),
+]
+_Reason = Annotated[str, typer.Option(help="Why, for those who wonder about the silence.")]
+
+
+def status(
+    within: Annotated[
+        timedelta,
+        typer.Option(parser=_parsed(duration), metavar="TIME", help="How old the last verdict may be: 90m, 26h, 2d."),
+    ] = "26h",  # type: ignore[assignment]  # typer hands the default to the parser too
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")] = False,
+    as_metrics: Annotated[bool, typer.Option("--metrics", help="Print metrics in Prometheus' text format.")] = False,
+) -> None:
+    """Tell whether the last verdict is healthy, and recent: the dead man's switch for a monitor that calls it.
+
+    Exit code: 0 healthy, 1 blocked, 2 no verdict within the expected time (or the database is away).
+    """
+    if as_json and as_metrics:
+        raise typer.BadParameter("--json and --metrics exclude each other.")
+    with runs.database("status") as database:
+        found = judge_status(database, within)
+    if as_metrics:
+        typer.echo("\n".join(metrics(found)))
+    elif as_json:
+        typer.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False, default=_plain))
+    else:
+        typer.echo(found.sentence())
+        for silence in found.muted:
+            typer.echo(f"Muted: {silence}")
+    raise typer.Exit(EXIT_CODES[found.state])
+
+
+def mute(until: _Until, reason: _Reason) -> None:
+    """Hold all alerts back until a time; they are still recorded. What is wrong then is told after the next run."""
+    with runs.database("mute") as database:
+        mutes.mute(database, until, _worded(reason))
+    _talk.print(f"Alerts are muted until {until:%Y-%m-%d %H:%M %Z}.")
+
+
+def acknowledge(
+    run_id: Annotated[str, typer.Argument(help="A blocked run, as `angiogram runs` lists it.")],
+    until: _Until,
+    reason: _Reason,
+) -> None:
+    """Say that a run's blockage is known: no alert on it until a time, and one again if it is still there then."""
+    with runs.database("acknowledge") as database:
+        blockage = mutes.acknowledge(database, run_id, until, _worded(reason))
+    _talk.print(f"The blockage at {', '.join(blockage)} is acknowledged until {until:%Y-%m-%d %H:%M %Z}.", markup=False)
+
+
+def _worded(reason: str) -> str:
+    if not reason.strip():
+        raise typer.BadParameter("The reason is empty.", param_hint="--reason")
+    return reason.strip()
+
+
+def _plain(value: object) -> str | float:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    raise TypeError(f"{type(value).__name__} is not told as JSON")

@@ -1,0 +1,120 @@
+"""Is the last verdict healthy, and recent? The dead man's switch: silence is no good news.
+
+Verdicts that count are healthy and blocked; a run that could not run says nothing of the pipeline.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from psycopg2.extensions import connection
+
+from angiogram import mutes
+from angiogram.durations import spoken
+from angiogram.verdict import BLOCKED
+
+
+class State(StrEnum):
+    """What the last verdict and its age amount to."""
+
+    HEALTHY = "healthy"
+    BLOCKED = "blocked"
+    OVERDUE = "overdue"
+    """No verdict came within the expected time."""
+
+
+EXIT_CODES = {State.HEALTHY: 0, State.BLOCKED: 1, State.OVERDUE: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is known of the pipeline now.
+
+    Attributes:
+        state: see State.
+        run_id: the last run with a verdict that counts; None if there is none.
+        verdict: of that run.
+        blockage: of that run.
+        judged_at: when that run ended.
+        code_commit: of that run.
+        verified_at: when a run last found the pipeline healthy.
+        age: since judged_at.
+        within: how old a verdict may be.
+        muted: what is muted or acknowledged now, in words.
+    """
+
+    state: State
+    run_id: str | None
+    verdict: str | None
+    blockage: list[str]
+    judged_at: datetime | None
+    code_commit: str | None
+    verified_at: datetime | None
+    age: timedelta | None
+    within: timedelta
+    muted: list[str]
+
+    def sentence(self) -> str:
+        """The status in words."""
+        if self.age is None or self.judged_at is None:
+            return "No run has come to a verdict yet. Start one with `angiogram run`."
+        when = f"{self.judged_at:%Y-%m-%d %H:%M %Z}, {spoken(self.age)} ago (run {self.run_id})"
+        at = f" at {', '.join(self.blockage)}" if self.blockage else ""
+        if self.state is State.OVERDUE:
+            return (
+                f"No verdict within {spoken(self.within)}: the last one, {self.verdict}{at}, came {when}. "
+                "See whether what starts `angiogram run` is at work."
+            )
+        return f"{str(self.verdict).capitalize()}{at} by the verdict of {when}."
+
+
+def status(database: connection, within: timedelta) -> Status:
+    """Judge the last verdict and its age by the database's clock.
+
+    Args:
+        database: as role angiogram.
+        within: how old the last verdict may be.
+    """
+    with database.cursor() as query:
+        query.execute(
+            "select last_run_id, last_verdict, last_blockage, last_judged_at, last_code_commit, verified_at,"
+            " clock_timestamp() - last_judged_at from angiogram.last_verified"
+        )
+        found = query.fetchone() or (None,) * 7
+    run_id, verdict, blockage, judged_at, code_commit, verified_at, age = found
+    state = State.HEALTHY
+    if age is None or age > within:
+        state = State.OVERDUE
+    elif verdict == BLOCKED:
+        state = State.BLOCKED
+    muted = [
+        f"{'alerts on ' + ', '.join(m.blockage) if m.blockage else 'all alerts'}"
+        f" until {m.muted_until:%Y-%m-%d %H:%M %Z} by {m.made_by}: {m.reason}"
+        for m in mutes.in_force(database)
+    ]
+    return Status(state, run_id, verdict, blockage or [], judged_at, code_commit, verified_at, age, within, muted)
+
+
+def metrics(found: Status) -> Iterator[str]:
+    """The status in Prometheus' text format, one line each, for a textfile collector."""
+    yield from _metric("angiogram_status", "0 healthy, 1 blocked, 2 no verdict within the expected time.")
+    yield f"angiogram_status {EXIT_CODES[found.state]}"
+    yield from _metric("angiogram_muted", "Mutes and acknowledgements in force.")
+    yield f"angiogram_muted {len(found.muted)}"
+    if found.judged_at is not None:
+        yield from _metric("angiogram_last_verdict_timestamp_seconds", "When the last verdict came.")
+        yield f"angiogram_last_verdict_timestamp_seconds {found.judged_at.timestamp():.3f}"
+    if found.verified_at is not None:
+        yield from _metric("angiogram_last_verified_timestamp_seconds", "When the pipeline was last found healthy.")
+        yield f"angiogram_last_verified_timestamp_seconds {found.verified_at.timestamp():.3f}"
+    if found.blockage:
+        yield from _metric("angiogram_blocked_stage", "1 for each stage at which the last verdict found a blockage.")
+        for stage in found.blockage:
+            escaped = stage.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+            yield f'angiogram_blocked_stage{{stage="{escaped}"}} 1'
+
+
+def _metric(name: str, meaning: str) -> Iterator[str]:
+    yield f"# HELP {name} {meaning}"
+    yield f"# TYPE {name} gauge"
