@@ -7,6 +7,7 @@ IngestionError
 ├── DatabaseUnavailable    PostgreSQL cannot be reached; a retry helps
 ├── SchemaOutdated         the raw tables miss a migration; run `ingestion migrate`
 ├── Fenced                 another loader took this partition over; nothing was written, stop or start anew
+├── WorkersDied            all worker processes were ended from outside; find out why, start it again
 ├── Interrupted            a signal ended the work before it was done; start it again
 └── MessagesLost           the topic no longer holds messages that were never loaded; needs a decision
 
@@ -47,6 +48,10 @@ class Fenced(IngestionError):
 
 class Interrupted(IngestionError):
     """A signal ended the work before it was done. What was committed stays; starting again goes on from there."""
+
+
+class WorkersDied(IngestionError):
+    """All worker processes were ended from outside, as when memory is short. What was committed stays."""
 
 
 class MessagesLost(IngestionError):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from ingestion.loader.rows import NULL, DeadLetter, binary, escaped, ride_columns
+from ingestion.loader.rows import NULL, DeadLetter, binary, quoted, ride_columns
 from ingestion.message import FIELDS, DyeStamp, claims_to_be_dye, verified_stamp
 
 _PLACE = ("topic", "topic_id", "partition", "offset", "message_at")
@@ -50,7 +50,7 @@ class Batch:
         topic: name of the topic.
         topic_id: its id.
         keys: dye keys whose signatures hold.
-        lines: per table, lines of COPY's text format, without line ends.
+        lines: per table, lines of COPY's CSV format, without line ends.
         size: bytes of all lines.
         moves: per partition, the offset that must be stored now and the one to store.
         forged_dye: messages whose dye headers carry no valid signature.
@@ -73,14 +73,14 @@ class Batch:
 
     def add(self, partition: int, records: Sequence[Record]) -> None:
         """Take messages of one partition, in the order of their offsets."""
-        place = f"\t{self.topic}\t{self.topic_id}\t{partition}\t".encode()
+        place = f',"{self.topic}",{self.topic_id},{partition},'.encode()
         rides = self.lines[LIVE_RIDES]
         size = 0
         timestamp, message_at = None, NULL
         for record in records:
             if record.timestamp != timestamp:
                 timestamp, message_at = record.timestamp, _message_at(record.timestamp)
-            end = b"%b%d\t%b" % (place, record.offset, message_at)
+            end = b"%b%d,%b" % (place, record.offset, message_at)
             stamp = self._stamp(record) if record.headers else None
             try:
                 line = ride_columns(record.value) + end
@@ -88,8 +88,7 @@ class Batch:
                 if stamp:
                     lines = self.lines[DYE_RIDES]
             except DeadLetter as letter:
-                reason = letter.reason.encode()
-                line = b"\t".join((binary(record.value), binary(record.key), reason)) + end
+                line = b",".join((binary(record.value), binary(record.key), letter.reason.encode())) + end
                 lines = self.lines[DYE_LETTERS if stamp else LIVE_LETTERS]
             if stamp:
                 line += _stamp_columns(stamp)
@@ -112,4 +111,4 @@ def _message_at(milliseconds: int) -> bytes:
 
 
 def _stamp_columns(stamp: DyeStamp) -> bytes:
-    return b"\t%b\t%d\t%b" % (escaped(stamp.run_id.encode()), stamp.ride_number, stamp.sent_at.isoformat().encode())
+    return b",%b,%d,%b" % (quoted(stamp.run_id.encode()), stamp.ride_number, stamp.sent_at.isoformat().encode())

@@ -14,6 +14,9 @@ from rich.console import Console
 
 from ingestion.loader.report import LoadReport
 from ingestion.loader.run import follow, load_until_caught_up
+from ingestion.loader.source import Client
+from ingestion.loader.workers import cores, load_with_workers
+from ingestion.settings import KafkaSettings
 
 talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -26,6 +29,12 @@ def load(
     accept_loss: Annotated[
         bool, typer.Option(help="Go on after messages that the topic no longer holds; the gap is recorded.")
     ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes; by default one per core, at most one per partition.")
+    ] = None,
+    client: Annotated[
+        Client, typer.Option(help="What reads from Kafka; confluent is faster and needs the extra `fast`.")
+    ] = Client.KAFKA_PYTHON,
 ) -> None:
     """Load the topic into the raw tables, each message exactly once; prints what was loaded as JSON.
 
@@ -35,15 +44,19 @@ def load(
         raise typer.BadParameter("choose one of --follow and --until-caught-up")
     logging.basicConfig(format="%(asctime)s %(message)s")
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its outages are told in our words
-    stop = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    count = workers or min(cores(), KafkaSettings.from_environment().partitions)
     with _progress() as show:
-        report = (
-            follow(stop, accept_loss, committed=show.update)
-            if forever
-            else load_until_caught_up(accept_loss, stop, committed=show.update)
-        )
+        if count > 1:
+            report = load_with_workers(count, forever, accept_loss, client, show.update)
+        else:
+            stop = Event()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: stop.set())
+            report = (
+                follow(stop, accept_loss, show.update, client)
+                if forever
+                else load_until_caught_up(accept_loss, stop, show.update, client)
+            )
     typer.echo(json.dumps(asdict(report), default=str))
 
 

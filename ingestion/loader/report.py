@@ -1,5 +1,6 @@
 """What a load did, and how far it is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -49,6 +50,25 @@ class LoadReport:
     def messages(self) -> int:
         """All messages loaded."""
         return self.rides + self.dye_rides + self.dead_letters
+
+    @classmethod
+    def together(cls, reports: Sequence["LoadReport"], seconds: float) -> "LoadReport":
+        """What several loaders of one topic wrote together."""
+        known = next((report for report in reports if report.topic_id), reports[0])
+        offsets: dict[int, tuple[int, int]] = {}
+        for part in (part for report in reports for part in report.partitions):
+            first, following = offsets.get(part.partition, (part.first_offset, part.next_offset))
+            offsets[part.partition] = (min(first, part.first_offset), max(following, part.next_offset))
+        return cls(
+            known.topic,
+            known.topic_id,
+            sum(report.rides for report in reports),
+            sum(report.dye_rides for report in reports),
+            sum(report.dead_letters for report in reports),
+            sum(report.forged_dye for report in reports),
+            tuple(PartitionLoad(partition, *reached) for partition, reached in sorted(offsets.items())),
+            seconds,
+        )
 
 
 class Tally:

@@ -1,5 +1,8 @@
 """From a message's bytes to a line of COPY: pure functions, no database, no Kafka.
 
+COPY's CSV format, because a JSON string without escapes is a quoted CSV column as it stands, and any other JSON literal
+an unquoted one: a usual ride's columns go from the topic to PostgreSQL without being looked at one by one.
+
 A string field becomes its decoded text; a number, true, false, an object or a list becomes its literal text, digit for
 digit; null and a missing field become null; of a repeated key the last counts.
 """
@@ -13,8 +16,8 @@ import msgspec
 
 from ingestion.message import FIELDS
 
-NULL = b"\\N"
-"""Null in COPY's text format."""
+NULL = b"null"
+"""Null in a line of COPY: never quoted, so the text "null" is another thing."""
 
 
 class Reason(StrEnum):
@@ -53,38 +56,30 @@ _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def ride_columns(value: bytes | None) -> bytes:
-    """The ten fields and unknown_fields as eleven tab-separated columns of COPY's text format.
+    """The ten fields and unknown_fields as eleven columns of a line of COPY.
 
     Raises:
         DeadLetter: the message is no storable JSON object.
     """
-    if value and b"\\" not in value and _is_utf8(value):
+    if value:
         try:
-            ride = _decode_ride(value)
-        except (msgspec.DecodeError, RecursionError):
+            columns = b",".join(_as_tuple(_decode_ride(value)))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # one of them names an unknown field
             return _any_columns(value)
-        # Without a backslash a JSON string cannot hold a control character: its bytes are COPY's bytes.
-        columns = [raw[1:-1] if raw[0] == _QUOTE else _literal(raw) for raw in map(bytes, _as_tuple(ride))]
-        columns.append(NULL)
-        return b"\t".join(columns)
+        # Escapes, objects and lists (whose commas and quotes would mean something to CSV) take the thorough way.
+        if b"\\" not in columns and b"{" not in columns and b"[" not in columns and _is_utf8(columns):
+            return columns + b",null"
     return _any_columns(value)
 
 
-def escaped(text: bytes) -> bytes:
-    """Text as COPY's text format wants it."""
-    return text.replace(b"\\", b"\\\\").replace(b"\t", b"\\t").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+def quoted(text: bytes) -> bytes:
+    """Text as a column of a line of COPY."""
+    return b'"' + text.replace(b'"', b'""') + b'"'
 
 
 def binary(value: bytes | None) -> bytes:
-    """Bytes (or null) for a bytea column in COPY's text format."""
-    return NULL if value is None else b"\\\\x" + value.hex().encode()
-
-
-def _literal(raw: bytes) -> bytes:
-    if raw == b"null":
-        return NULL
-    # Only objects and lists can hold line breaks between their parts.
-    return escaped(raw) if raw[0] in b"{[" else raw
+    """Bytes (or null) for a bytea column of a line of COPY."""
+    return NULL if value is None else b"\\x" + value.hex().encode()
 
 
 def _any_columns(value: bytes | None) -> bytes:
@@ -107,19 +102,19 @@ def _any_columns(value: bytes | None) -> bytes:
         raise DeadLetter(Reason.NUL_CHARACTER)
     columns = [_column(fields.pop(name, None)) for name in FIELDS]
     columns.append(_unknown(fields) if fields else NULL)
-    return b"\t".join(columns)
+    return b",".join(columns)
 
 
 def _column(raw: msgspec.Raw | None) -> bytes:
-    literal = b"null" if raw is None else bytes(raw)
+    literal = NULL if raw is None else bytes(raw)
     if literal[0] == _QUOTE:
-        return escaped(_decode_text(literal).encode())
-    return NULL if literal == b"null" else escaped(literal)
+        return quoted(_decode_text(literal).encode())
+    return NULL if literal == NULL else quoted(literal)
 
 
 def _unknown(fields: dict[str, msgspec.Raw]) -> bytes:
     members = (msgspec.json.encode(name) + b":" + bytes(raw) for name, raw in fields.items())
-    return escaped(b"{" + b",".join(members) + b"}")
+    return quoted(b"{" + b",".join(members) + b"}")
 
 
 def _is_utf8(value: bytes) -> bool:

@@ -12,7 +12,7 @@ from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
 from ingestion.errors import DatabaseUnavailable, InputError, Interrupted, KafkaUnavailable
 from ingestion.loader.batch import Batch
 from ingestion.loader.report import LoadReport, Tally
-from ingestion.loader.source import Source
+from ingestion.loader.source import Client, open_source
 from ingestion.loader.store import Store, is_outage
 from ingestion.loader.work import Work
 from ingestion.message import key_fingerprint
@@ -29,11 +29,19 @@ class _Loader:
     """What outlives an outage: who the loader is, what it has written, and up to where it must load."""
 
     def __init__(
-        self, mode: str, accept_loss: bool, stop: Event, committed: Callable[[LoadReport], None] | None
+        self,
+        mode: str,
+        accept_loss: bool,
+        stop: Event,
+        committed: Callable[[LoadReport], None] | None,
+        client: Client,
+        workers: int = 1,
     ) -> None:
         self._kafka = KafkaSettings.from_environment()
         self._keys = DyeKeys.from_environment().accepted()
         self._mode = mode
+        self._client = client
+        self._workers = workers
         self._accept_loss = accept_loss
         self._stop = stop
         self._tell = committed
@@ -77,7 +85,7 @@ class _Loader:
         return self._stop.is_set()
 
     def _engage(self) -> None:
-        source = Source.open(self._kafka)
+        source = open_source(self._kafka, self._client)
         try:
             topic_id, partitions = source.topic()
             if topic_id != self._topic_id:
@@ -100,7 +108,7 @@ class _Loader:
                     if self._mode == "follow":
                         work.follow()
                     else:
-                        work.until(self._ends)
+                        work.until(self._ends, self._workers)
             finally:
                 store.close()
         finally:
@@ -126,7 +134,11 @@ class _Loader:
 
 
 def load_until_caught_up(
-    accept_loss: bool = False, stop: Event | None = None, committed: Callable[[LoadReport], None] | None = None
+    accept_loss: bool = False,
+    stop: Event | None = None,
+    committed: Callable[[LoadReport], None] | None = None,
+    client: Client = Client.KAFKA_PYTHON,
+    workers: int = 1,
 ) -> LoadReport:
     """Load what is on the topic now: up to the end of each partition as seen at the start, also under endless traffic.
 
@@ -136,6 +148,8 @@ def load_until_caught_up(
         accept_loss: go on after messages that the topic no longer holds; the gap is recorded all the same.
         stop: set it to end after the batch under way.
         committed: called after each committed batch with what was written so far.
+        client: what reads from Kafka.
+        workers: how many processes load together, this one included; see `ingestion.loader.workers`.
 
     Returns:
         What this loader wrote.
@@ -150,7 +164,7 @@ def load_until_caught_up(
         Interrupted: `stop` was set before the ends were reached.
     """
     stop = stop or Event()
-    report = _Loader("until_caught_up", accept_loss, stop, committed).run()
+    report = _Loader("until_caught_up", accept_loss, stop, committed, client, workers).run()
     if stop.is_set():
         raise Interrupted(
             "Told to stop before the ends of the topic were reached. What was committed stays; load again."
@@ -158,13 +172,19 @@ def load_until_caught_up(
     return report
 
 
-def follow(stop: Event, accept_loss: bool = False, committed: Callable[[LoadReport], None] | None = None) -> LoadReport:
+def follow(
+    stop: Event,
+    accept_loss: bool = False,
+    committed: Callable[[LoadReport], None] | None = None,
+    client: Client = Client.KAFKA_PYTHON,
+) -> LoadReport:
     """Load a fair share of the partitions until `stop` is set; start more processes to share the work.
 
     Args:
         stop: set it to end after the batch under way.
         accept_loss: go on after messages that the topic no longer holds; the gap is recorded all the same.
         committed: called after each committed batch with what was written so far.
+        client: what reads from Kafka.
 
     Returns:
         What this loader wrote.
@@ -172,4 +192,4 @@ def follow(stop: Event, accept_loss: bool = False, committed: Callable[[LoadRepo
     Raises:
         The errors of `load_until_caught_up`; outages are waited out from the start.
     """
-    return _Loader("follow", accept_loss, stop, committed).run()
+    return _Loader("follow", accept_loss, stop, committed, client).run()

@@ -1,5 +1,6 @@
 """The loader's side of Kafka: reading committed messages from given offsets of given partitions."""
 
+from enum import StrEnum
 from typing import Any, Self
 from uuid import UUID
 
@@ -7,6 +8,8 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from ingestion import kafka_records
+from ingestion.errors import SettingsError
 from ingestion.kafka_client import open_client
 from ingestion.settings import KafkaSettings
 from ingestion.topic import describe, open_admin, unavailable
@@ -14,6 +17,13 @@ from ingestion.topic import describe, open_admin, unavailable
 _TIMEOUT_MS = 10_000
 _POLL_RECORDS = 5_000
 _FETCH_BYTES_PER_PARTITION = 2 << 20  # a larger single message comes all the same
+
+
+class Client(StrEnum):
+    """What reads from Kafka."""
+
+    KAFKA_PYTHON = "kafka-python"
+    CONFLUENT = "confluent"
 
 
 class Source:
@@ -32,6 +42,7 @@ class Source:
         Raises:
             KafkaUnavailable: it cannot be reached.
         """
+        kafka_records.tolerate_header_names()
         admin = open_admin(settings)
         try:
             consumer = open_client(
@@ -108,3 +119,22 @@ class Source:
 
     def _place(self, partition: int) -> TopicPartition:
         return TopicPartition(self._settings.topic, partition)
+
+
+def open_source(settings: KafkaSettings, client: Client) -> Source:
+    """Connect to the broker with the client asked for.
+
+    Raises:
+        SettingsError: the faster client is not installed.
+        KafkaUnavailable: the broker cannot be reached.
+    """
+    if client is Client.KAFKA_PYTHON:
+        return Source.open(settings)
+    try:
+        from ingestion.loader.fast_source import FastSource  # an optional extra
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            "The client confluent-kafka is not installed. Install the extra `fast` (pip install -e '.[fast]'), "
+            "or leave out --client."
+        ) from error
+    return FastSource.open(settings)

@@ -166,7 +166,7 @@ class Store:
 
 
 def _copy(table: Table) -> sql.Composed:
-    return sql.SQL("copy {} ({}) from stdin").format(
+    return sql.SQL("copy {} ({}) from stdin (format csv, null 'null')").format(
         sql.Identifier(table.schema, table.name), sql.SQL(", ").join(map(sql.Identifier, table.columns))
     )
 

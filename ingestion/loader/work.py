@@ -77,13 +77,19 @@ class Work:
         if self._under_way and self._under_way[0].exception() is None:
             self._committed(self._under_way[1])
 
-    def until(self, ends: dict[int, int]) -> None:
-        """Load until every partition's stored offset has reached its end, whoever loads it."""
+    def until(self, ends: dict[int, int], workers: int) -> None:
+        """Load until every partition's stored offset has reached its end, whoever loads it.
+
+        Args:
+            ends: per partition the end to reach.
+            workers: how many loaders do this together; each takes its share, and what is left after it.
+        """
         waiting = set(ends)
+        share = math.ceil(len(ends) / workers)
         while waiting and not self._stop.is_set():
             self._finish()
             for partition in sorted(waiting - set(self._owned)):
-                if self._take(partition) and self._owned[partition] >= ends[partition]:
+                if len(self._owned) < share and self._take(partition) and self._owned[partition] >= ends[partition]:
                     self._release(partition)
             stored = self._store.next_offsets(waiting)
             waiting = {partition for partition in waiting if stored[partition] < ends[partition]}

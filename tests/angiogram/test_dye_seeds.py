@@ -22,6 +22,7 @@ from angiogram.errors import SeedError
 from angiogram.expectation.models import staged_ride
 from ingestion.loader.rows import DeadLetter, Reason, ride_columns
 from ingestion.message import FIELDS, message_key
+from tests.ingestion.support import copy_columns
 
 PARTITIONS = 4
 RIDES = read_dye()
@@ -37,14 +38,7 @@ def partition_of(ride: DyeRide) -> int | None:
 
 def stored_columns(value: bytes) -> list[str | None]:
     """What the loader's line of COPY means to PostgreSQL."""
-    signs = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r"}
-    columns: list[str | None] = []
-    for column in ride_columns(value).decode().split("\t"):
-        parts = iter(column)
-        columns.append(
-            None if column == "\\N" else "".join(signs[next(parts)] if sign == "\\" else sign for sign in parts)
-        )
-    return columns
+    return copy_columns(ride_columns(value))
 
 
 def test_numbers_are_consecutive_and_batches_follow_each_other() -> None:

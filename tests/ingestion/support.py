@@ -1,5 +1,6 @@
 """What the loader's tests share: publishing messages, and reading what was loaded."""
 
+import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -66,3 +67,9 @@ def await_condition(condition: Callable[[], bool], what: str, seconds: float = 6
     while not condition():
         assert time.monotonic() < end, f"waited {seconds} s in vain until {what}"
         time.sleep(0.05)
+
+
+def copy_columns(line: bytes) -> list[str | None]:
+    """The columns of a line of COPY as PostgreSQL understands it: CSV, in which an unquoted null is null."""
+    columns = re.findall(r'(?:^|,)(?:"((?:[^"]|"")*)"|([^",]*))', line.decode())
+    return [None if bare == "null" else bare or quoted.replace('""', '"') for quoted, bare in columns]

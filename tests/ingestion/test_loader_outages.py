@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 from kafka import TopicPartition
@@ -45,12 +45,19 @@ def loader(*options: str) -> Iterator["subprocess.Popen[str]"]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     try:
         yield process
     finally:
-        process.kill()
+        kill_all(process)
         process.communicate()
+
+
+def kill_all(process: "subprocess.Popen[str]") -> None:
+    """Kill a loader and its workers, as a machine that fails would."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def each_message_once(session: connection) -> bool:
@@ -67,12 +74,16 @@ def loader_sessions(session: connection) -> list[int]:
         return [pid for (pid,) in query.fetchall()]
 
 
-def test_killed_half_way_each_message_is_loaded_once(session: connection, fresh_topic: str) -> None:
-    messages = 80_000
+@pytest.mark.parametrize("options", [["--workers", "1"], ["--workers", "2"], ["--client", "confluent"]], ids=" ".join)
+def test_killed_half_way_each_message_is_loaded_once(
+    session: connection, fresh_topic: str, connect_as: Callable[..., connection], options: list[str]
+) -> None:
+    messages = 160_000
     publish(Message(partition=n % 4) for n in range(messages))
-    with loader() as process:
+    with loader(*options) as process, closing(connect_as("postgres")) as holder, holder.cursor() as query:
         await_condition(lambda: count(session, "raw.taxi_rides") > 0, "the first batch was committed")
-        os.kill(process.pid, signal.SIGKILL)
+        query.execute("begin; lock raw.taxi_rides in exclusive mode")  # the batch under way waits here
+        kill_all(process)
         process.wait()
     await_condition(lambda: not loader_sessions(session), "PostgreSQL noticed the kill")
     half = count(session, "raw.taxi_rides")
@@ -98,10 +109,10 @@ def test_a_session_cut_in_the_middle_is_waited_out(session: connection, fresh_to
 
 
 def test_followers_share_and_one_goes_on_alone_when_the_other_is_killed(session: connection, fresh_topic: str) -> None:
-    with loader("--follow") as first, loader("--follow") as second:
+    with loader("--follow", "--workers", "1") as first, loader("--follow", "--workers", "1") as second:
         await_condition(lambda: len(follower_key_fingerprints(session)) == 2, "both were at work")
         await_condition(lambda: sorted(owners(session).values()) == [2, 2], "each had two partitions")
-        os.kill(first.pid, signal.SIGKILL)
+        kill_all(first)
         publish(Message(partition=n % 4) for n in range(400))
         await_condition(lambda: count(session, "raw.taxi_rides") == 400, "the other had loaded all")
         assert each_message_once(session)

@@ -1,0 +1,150 @@
+"""The same source through confluent-kafka, whose consumer works outside of Python: `ingestion load --client confluent`.
+
+Needs the optional extra `fast`; imported only where it is asked for.
+"""
+
+from collections import defaultdict
+from typing import Any, NamedTuple, Self
+
+import confluent_kafka as confluent
+from kafka import IsolationLevel
+from kafka.admin import OffsetSpec
+from kafka.errors import KafkaError
+
+from ingestion.errors import KafkaUnavailable
+from ingestion.loader.source import Source
+from ingestion.settings import KafkaSettings
+from ingestion.topic import open_admin, unavailable
+
+_POLL_RECORDS = 5_000
+_TIMEOUT_MS = 10_000
+_QUEUED_KILOBYTES = 32 << 10  # what librdkafka may hold ready, for all partitions together
+
+
+class FastRecord(NamedTuple):
+    """A message as `Batch` wants it."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Any
+
+
+class FastSource(Source):
+    """A source that reads with confluent-kafka; what it knows of the topic it asks kafka-python's admin client."""
+
+    _consumer: confluent.Consumer
+
+    @classmethod
+    def open(cls, settings: KafkaSettings) -> Self:
+        """Connect to the broker.
+
+        Raises:
+            KafkaUnavailable: it cannot be reached.
+        """
+        admin = open_admin(settings)
+        consumer = confluent.Consumer(
+            {
+                **_librdkafka_options(settings),
+                "allow.auto.create.topics": False,
+                "auto.offset.reset": "error",
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "enable.partition.eof": True,
+                "error_cb": lambda _: None,  # what stops the reading comes with the messages; the rest heals by itself
+                "fetch.message.max.bytes": 2 << 20,
+                "fetch.queue.backoff.ms": 5,  # its default of 1 s, and not the processor, would set the pace
+                "fetch.wait.max.ms": 250,
+                "group.id": "unused",  # it must have one; partitions are assigned, nothing is committed
+                "isolation.level": "read_committed",
+                "log_level": 0,
+                "queued.max.messages.kbytes": _QUEUED_KILOBYTES // 4,
+                "reconnect.backoff.max.ms": 1_000,
+            }
+        )
+        return cls(settings, admin, consumer)
+
+    def __init__(self, settings: KafkaSettings, admin: Any, consumer: confluent.Consumer) -> None:
+        super().__init__(settings, admin, consumer)
+        self._positions: dict[int, int] = {}
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._consumer.close()
+        self._admin.close()
+
+    def bounds(self, partitions: list[int]) -> dict[int, tuple[int, int]]:
+        """As `Source.bounds`."""
+        wanted = [self._place(partition) for partition in partitions]
+        asked = {"isolation_level": IsolationLevel.READ_COMMITTED, "timeout_ms": _TIMEOUT_MS}
+        try:
+            first = self._admin.list_partition_offsets(dict.fromkeys(wanted, OffsetSpec.EARLIEST), **asked)
+            end = self._admin.list_partition_offsets(dict.fromkeys(wanted, OffsetSpec.LATEST), **asked)
+        except KafkaError as error:
+            raise unavailable(self._settings, error) from error
+        return {place.partition: (first[place].offset, end[place].offset) for place in wanted}
+
+    def read_from(self, partition: int, offset: int) -> None:
+        """As `Source.read_from`."""
+        if partition in self._positions:
+            self.stop_reading(partition)
+        self._consumer.incremental_assign([confluent.TopicPartition(self._settings.topic, partition, offset)])
+        self._positions[partition] = offset
+
+    def stop_reading(self, partition: int) -> None:
+        """As `Source.stop_reading`."""
+        self._consumer.incremental_unassign([confluent.TopicPartition(self._settings.topic, partition)])
+        del self._positions[partition]
+
+    def poll(self, milliseconds: int) -> dict[int, list[Any]]:
+        """As `Source.poll`.
+
+        Raises:
+            KafkaUnavailable: the broker failed, or no longer holds what is next.
+        """
+        messages = self._consumer.consume(_POLL_RECORDS, 0)
+        if not messages and milliseconds and (message := self._consumer.poll(milliseconds / 1000)):
+            messages = [message]
+        polled: dict[int, list[Any]] = defaultdict(list)
+        for message in messages:
+            partition, offset = message.partition(), message.offset()
+            if partition is None or offset is None:
+                raise self._failed(message.error(), partition)
+            if error := message.error():
+                self._note(error, partition, offset)
+            elif partition in self._positions:
+                polled[partition].append(
+                    FastRecord(offset, message.timestamp()[1], message.key(), message.value(), message.headers())
+                )
+                self._positions[partition] = offset + 1
+        return polled
+
+    def position(self, partition: int) -> int:
+        """As `Source.position`."""
+        return self._positions[partition]
+
+    def _note(self, error: confluent.KafkaError, partition: int, offset: int) -> None:
+        """The end of a partition moves its position past what is no message; all else ends the reading."""
+        if error.code() != confluent.KafkaError._PARTITION_EOF:
+            raise self._failed(error, partition)
+        if partition in self._positions:
+            self._positions[partition] = max(self._positions[partition], offset)
+
+    def _failed(self, error: confluent.KafkaError | None, partition: int | None) -> KafkaUnavailable:
+        return KafkaUnavailable(
+            f"Kafka at {self._settings.bootstrap_servers} failed ({error.name() if error else 'no reason given'}) in "
+            f"{self._settings.topic}, partition {partition}."
+        )
+
+
+def _librdkafka_options(settings: KafkaSettings) -> dict[str, Any]:
+    options = {
+        "bootstrap.servers": settings.bootstrap_servers,
+        "security.protocol": settings.security_protocol,
+        "sasl.mechanism": settings.sasl_mechanism,
+        "sasl.username": settings.sasl_username,
+        "sasl.password": settings.sasl_password.get_secret_value() if settings.sasl_password else None,
+        "ssl.ca.location": settings.ssl_cafile,
+    }
+    return {name: value for name, value in options.items() if value is not None}

@@ -1,0 +1,181 @@
+"""Several loaders as one command: worker processes that share the partitions, and their parent, which loads nothing.
+
+The parent forks its workers before anything is open, tells them to stop when it is told so, adds up their reports and
+notices when one dies. The work of one that was killed goes to the others at once, because its session's locks are
+free; each message is loaded once all the same, since every worker commits rows and offsets together.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
+
+from ingestion.errors import IngestionError, WorkersDied
+from ingestion.loader.report import LoadReport
+from ingestion.loader.run import follow, load_until_caught_up
+from ingestion.loader.source import Client
+from ingestion.settings import KafkaSettings
+
+log = logging.getLogger("ingestion.loader")
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_LOOK_AROUND_SECONDS = 1.0
+_fork = multiprocessing.get_context("fork")  # shares the pages of what is imported, and starts in milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A worker's last word: its report, or why it could not go on."""
+
+    report: LoadReport | None
+    error: IngestionError | None
+
+
+@dataclass(slots=True)
+class _Worker:
+    process: ForkProcess
+    words: Connection
+    report: LoadReport
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def load_with_workers(
+    workers: int,
+    forever: bool,
+    accept_loss: bool,
+    client: Client,
+    committed: Callable[[LoadReport], None],
+) -> LoadReport:
+    """Load with several processes, until caught up or forever. Must be called from the main thread, before others run.
+
+    Args:
+        workers: how many; each partition is with one of them at a time.
+        forever: follow the topic until a signal to end.
+        accept_loss: go on after messages that the topic no longer holds.
+        client: what reads from Kafka.
+        committed: called with what all have written so far.
+
+    Raises:
+        WorkersDied: all were ended from outside.
+        IngestionError: as `load_until_caught_up` and `follow`; the first worker that cannot go on ends all.
+    """
+    load = (
+        partial(follow, accept_loss=accept_loss, client=client)
+        if forever
+        else partial(load_until_caught_up, accept_loss, client=client, workers=workers)
+    )
+    return _Crew(workers, load, forever, committed).run()
+
+
+class _Crew:
+    def __init__(
+        self, size: int, load: Callable[..., LoadReport], forever: bool, committed: Callable[[LoadReport], None]
+    ) -> None:
+        self._size = size
+        self._load = load
+        self._forever = forever
+        self._committed = committed
+        self._nothing = LoadReport(KafkaSettings.from_environment().topic, None, 0, 0, 0, 0, (), 0.0)
+        self._started = time.monotonic()
+        self._at_work: list[_Worker] = []
+        self._reports: list[LoadReport] = []  # of those that ended
+        self._stopping = False
+        self._error: IngestionError | None = None
+
+    def run(self) -> LoadReport:
+        for number in _SIGNALS:
+            signal.signal(number, lambda *_: self._stop())
+        for _ in range(self._size):
+            self._start()
+        while self._at_work:
+            for words in wait([worker.words for worker in self._at_work]):
+                self._hear(next(worker for worker in self._at_work if worker.words is words))
+        report = self._report()
+        if self._error:
+            raise self._error
+        return report
+
+    def _start(self) -> None:
+        ours, theirs = _fork.Pipe(duplex=False)
+        process = _fork.Process(target=_work, args=(theirs, self._load))
+        process.start()
+        theirs.close()
+        self._at_work.append(_Worker(process, ours, self._nothing))
+        if self._stopping:
+            process.terminate()
+
+    def _stop(self) -> None:
+        self._stopping = True
+        for worker in self._at_work:
+            worker.process.terminate()
+
+    def _hear(self, worker: _Worker) -> None:
+        """Take a worker's word; the end of its pipe without a last word is its death."""
+        try:
+            word = worker.words.recv()
+        except EOFError:
+            self._leave(worker)
+            self._died(worker)
+            return
+        if isinstance(word, LoadReport):
+            worker.report = word
+            self._committed(self._report())
+            return
+        worker.report = word.report or worker.report
+        self._leave(worker)
+        if word.error and not self._error:
+            self._error = word.error
+            self._stop()
+
+    def _leave(self, worker: _Worker) -> None:
+        self._at_work.remove(worker)
+        self._reports.append(worker.report)
+        worker.words.close()
+        worker.process.join()
+
+    def _died(self, worker: _Worker) -> None:
+        code = worker.process.exitcode or 0
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        log.warning("Worker %d was ended %s; nothing of its batch was half written.", worker.process.pid, how)
+        if self._forever and not self._stopping:
+            time.sleep(_LOOK_AROUND_SECONDS)  # one that dies at once must not be started in a tight loop
+            self._start()
+        elif not self._at_work and not self._error:
+            self._error = WorkersDied(
+                "All workers were ended before the topic was loaded. What was committed stays; load again, "
+                "with fewer workers (--workers) if memory was short."
+            )
+
+    def _report(self) -> LoadReport:
+        reports = [*self._reports, *(worker.report for worker in self._at_work)]
+        return LoadReport.together(reports, time.monotonic() - self._started)
+
+
+def _work(words: Connection, load: Callable[..., LoadReport]) -> None:
+    """A worker's whole life."""
+    stop = threading.Event()
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: stop.set())
+    threading.Thread(target=_stop_without, args=(os.getppid(), stop), daemon=True).start()
+    try:
+        words.send(_Ended(load(stop=stop, committed=words.send), None))
+    except IngestionError as error:
+        words.send(_Ended(None, error))
+
+
+def _stop_without(parent: int, stop: threading.Event) -> None:
+    """Stop once the parent is gone: nobody else could tell this worker to."""
+    while not stop.wait(_LOOK_AROUND_SECONDS):
+        if os.getppid() != parent:
+            stop.set()
