@@ -42,6 +42,8 @@ def bootstrap(database: str | None = None) -> None:
             query.execute("select pg_advisory_lock(hashtext('ingestion'), hashtext('bootstrap'))")
             for role, password in passwords.items():
                 _make_role(query, role, password)
+            # Another zone than that of the live models: one that depends on its session's zone is seen by the dye.
+            query.execute("alter role angiogram set timezone to 'America/New_York'")
             _make_database(query, name, owner="taxi_owner", guests=tuple(r for r in ROLE_PASSWORDS if r != "airflow"))
             _make_database(query, AIRFLOW_DATABASE, owner="airflow", guests=())
             rides = _connect_as_administrator(name)

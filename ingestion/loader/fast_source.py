@@ -3,6 +3,7 @@
 Needs the optional extra `fast`; imported only where it is asked for.
 """
 
+import time
 from collections import defaultdict
 from typing import Any, NamedTuple, Self
 
@@ -68,9 +69,12 @@ class FastSource(Source):
     def __init__(self, settings: KafkaSettings, admin: Any, consumer: confluent.Consumer) -> None:
         super().__init__(settings, admin, consumer)
         self._positions: dict[int, int] = {}
+        self._tolerant: Source | None = None
 
     def close(self) -> None:
         """Leave the broker."""
+        if self._tolerant:
+            self._tolerant.close()
         self._consumer.close()
         self._admin.close()
 
@@ -115,7 +119,13 @@ class FastSource(Source):
                 self._note(error, partition, offset)
             elif partition in self._positions:
                 polled[partition].append(
-                    FastRecord(offset, message.timestamp()[1], message.key(), message.value(), message.headers())
+                    FastRecord(
+                        offset,
+                        message.timestamp()[1],
+                        message.key(),
+                        message.value(),
+                        self._headers(message, partition, offset),
+                    )
                 )
                 self._positions[partition] = offset + 1
         return polled
@@ -123,6 +133,19 @@ class FastSource(Source):
     def position(self, partition: int) -> int:
         """As `Source.position`."""
         return self._positions[partition]
+
+    def _headers(self, message: confluent.Message, partition: int, offset: int) -> Any:
+        try:
+            return message.headers()
+        except SystemError:  # confluent-kafka's way of failing where a header's name is no UTF-8; kafka-python reads it
+            self._tolerant = self._tolerant or Source.open(self._settings)
+            self._tolerant.read_from(partition, offset)
+            end = time.monotonic() + _TIMEOUT_MS / 1000
+            while time.monotonic() < end:
+                for record in self._tolerant.poll(_TIMEOUT_MS).get(partition, []):
+                    if record.offset == offset:
+                        return record.headers
+            raise self._failed(None, partition) from None
 
     def _note(self, error: confluent.KafkaError, partition: int, offset: int) -> None:
         """The end of a partition moves its position past what is no message; all else ends the reading."""

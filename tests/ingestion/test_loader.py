@@ -14,6 +14,7 @@ from ingestion.errors import DatabaseUnavailable, Fenced, Interrupted, SchemaOut
 from ingestion.loader import follower_alive, follower_key_fingerprints, load_until_caught_up
 from ingestion.loader.batch import Batch
 from ingestion.loader.rows import Reason
+from ingestion.loader.source import Client
 from ingestion.loader.store import Store
 from ingestion.message import FIELDS, DyeStamp, key_fingerprint
 from ingestion.settings import DyeKeys, KafkaSettings
@@ -161,6 +162,34 @@ def test_forged_dye_is_an_ordinary_ride_and_counted(session: connection, fresh_t
     assert (report.rides, report.dye_rides, report.forged_dye) == (4, 0, 3)
     assert count(session, "angiogram_raw.taxi_rides") == 0
     assert rows(session, "raw.loaders", "forged_dye", "started_at") == [(3,)]
+
+
+class RawName(str):
+    """A header's name that is sent as bytes that are no UTF-8, as Kafka allows."""
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        """The bytes as they are sent."""
+        return b"\xff-name"
+
+
+@pytest.mark.parametrize("client", Client)
+def test_a_header_name_that_is_no_utf8_does_not_stop_the_loader(
+    session: connection, fresh_topic: str, client: Client
+) -> None:
+    """Its neighbours and the message itself are loaded; dye beside such a header is still dye."""
+    odd = [(RawName("odd"), b"1")]
+    publish(
+        [
+            Message(),
+            Message(headers=odd),
+            Message(headers=odd + STAMP.headers(KEY, RIDE)),
+            Message(b"no ride", key=b"k", headers=[*odd, ("empty", b"")]),
+            Message(),
+        ]
+    )
+    report = load_until_caught_up(client=client)
+    assert (report.rides, report.dye_rides, report.dead_letters, report.forged_dye) == (3, 1, 1, 0)
+    assert rows(session, "raw.taxi_rides", "offset") == [(0,), (1,), (4,)]
 
 
 def test_the_keys_are_published_as_fingerprints(
