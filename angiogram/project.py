@@ -176,7 +176,17 @@ class Project:
                 reads.append(manifest.nodes[parent].name)
                 if kind == "seed":
                     seed = manifest.nodes[parent]
-                    found[seed.name] = Node(seed.name, parent, True, seed.relation_name, [])
+                    known = seeds.get(EXPECTED_PREFIX + seed.name)
+                    found[seed.name] = Node(
+                        name=seed.name,
+                        unique_id=parent,
+                        is_seed=True,
+                        relation=seed.relation_name,
+                        reads=[],
+                        expected_relation=known.relation_name if known else None,
+                        key=keys.get(parent, []),
+                        excluded=excluded,
+                    )
             found[model.name] = Node(
                 name=model.name,
                 unique_id=model.unique_id,

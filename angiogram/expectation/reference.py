@@ -8,6 +8,7 @@ from pathlib import Path
 
 from angiogram.errors import SeedError
 from angiogram.expectation.rules import folded_car_model
+from angiogram.expectation.values import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,18 @@ class Reference:
     states: dict[str, str]
     rates: dict[str, list[tuple[date, Decimal]]]
     car_models: dict[str, str]
+
+    def tables(self) -> dict[str, list[Row]]:
+        """The rows of the three seeds, each key once."""
+        return {
+            "zipcodes": [{"zipcode": zipcode, "state": state} for zipcode, state in self.states.items()],
+            "exchange_rates": [
+                {"currency": currency, "valid_from": valid_from, "usd_rate": rate}
+                for currency, rates in self.rates.items()
+                for valid_from, rate in rates
+            ],
+            "car_models": [{"car_model": car_model} for car_model in self.car_models.values()],
+        }
 
 
 def read_reference(folder: Path) -> Reference:

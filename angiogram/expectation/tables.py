@@ -1,15 +1,14 @@
-"""All eleven models at once, as rows of typed values, in the columns that do not depend on the run."""
+"""All models and the reference data at once, as rows of typed values, in columns that do not depend on the run."""
 
 from collections.abc import Iterable
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import date
 
 from angiogram.expectation import models
 from angiogram.expectation.records import Message
 from angiogram.expectation.reference import Reference
+from angiogram.expectation.values import Row, Value
 
-Value = str | int | bool | Decimal | datetime | date | None
-Row = dict[str, Value]
+__all__ = ["COLUMNS", "Row", "Value", "expected_tables"]
 
 _TEXTS = "start_time_text end_time_text fare_amount_text tax_amount_text"
 _MEASURES = "ride_count fare_amount tax_amount revenue_amount revenue_usd_amount"
@@ -32,13 +31,20 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "revenue_by_state": f"pickup_state currency {_MEASURES}",
         "revenue_by_date": f"trip_date currency {_MEASURES}",
         "revenue_by_currency": f"currency {_MEASURES}",
+        "zipcodes": "zipcode state",
+        "exchange_rates": "currency valid_from usd_rate",
+        "car_models": "car_model",
     }.items()
 }
-"""Columns of each model in their order, without the run-dependent ones."""
+"""Columns of each model in their order, without the run-dependent ones; and of the reference seeds, whose rows are what
+the models' rows were calculated from: reference data that changed since is told from a wrong model.
+"""
 
 
 def expected_tables(messages: Iterable[Message], reference: Reference, last_day: date) -> dict[str, list[Row]]:
     """The rows that each model must hold once all `messages` are taken, whatever the batches they came in.
+
+    The reference seeds are among the tables, as they were taken into account.
 
     Args:
         messages: the messages, in any order; message-grain models list them in this one.
@@ -66,7 +72,11 @@ def expected_tables(messages: Iterable[Message], reference: Reference, last_day:
             "revenue_by_date": models.revenue_by(("trip_date", "currency"), daily),
             "revenue_by_currency": models.revenue_by(("currency",), daily),
         }
-    return {model: [_row(record, columns) for record in records[model]] for model, columns in COLUMNS.items()}
+    tables = reference.tables()
+    return {
+        name: tables[name] if name in tables else [_row(record, columns) for record in records[name]]
+        for name, columns in COLUMNS.items()
+    }
 
 
 def _row(record: object, columns: tuple[str, ...]) -> Row:

@@ -298,7 +298,8 @@ def test_places_on_the_topic_change_nothing() -> None:
 
 def test_batch_2_changes_every_model_that_rides_reach() -> None:
     before = expected_tables(dye_messages(ride for ride in RIDES if ride.batch == 1), REFERENCE, LAST_DAY)
-    assert {model for model in COLUMNS if before[model] == TABLES[model]} == {"dim_dates", "dim_zipcodes"}
+    reference = {"zipcodes", "exchange_rates", "car_models"}
+    assert {model for model in COLUMNS if before[model] == TABLES[model]} == {"dim_dates", "dim_zipcodes"} | reference
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,9 @@ def own_nodes(manifest: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     return [node for node in nodes if node["resource_type"] == kind and node["package_name"] == "taxi_angiogram"]
 
 
+REFERENCE = ("zipcodes", "exchange_rates", "car_models")
+
+
 def columns_of(seed: dict[str, Any]) -> list[str]:
     with Path(PROJECT / seed["original_file_path"]).open(encoding="utf-8", newline="") as file:
         return next(csv.reader(file))
@@ -30,7 +33,8 @@ def columns_of(seed: dict[str, Any]) -> list[str]:
 def test_every_model_is_compared_with_its_expected_seed_by_both_tests(manifest: dict[str, Any]) -> None:
     models = {model["name"]: model for model in own_nodes(manifest, "model")}
     seeds = {seed["name"]: seed["unique_id"] for seed in own_nodes(manifest, "seed")}
-    assert {f"expected__{name}" for name in models} == {name for name in seeds if name.startswith("expected__")}
+    compared = {*models, *REFERENCE}
+    assert {f"expected__{name}" for name in compared} == {name for name in seeds if name.startswith("expected__")}
     tests = {test["name"]: test for test in own_nodes(manifest, "test")}
     for name, model in models.items():
         for kind in ("equality", "equals_expected"):
@@ -39,6 +43,8 @@ def test_every_model_is_compared_with_its_expected_seed_by_both_tests(manifest: 
             assert test["test_metadata"]["name"] == kind
             assert set(test["depends_on"]["nodes"]) == {model["unique_id"], seeds[f"expected__{name}"]}
             assert test["config"]["severity"] == "error"
+    for name in REFERENCE:
+        assert tests[f"equals_expected__{name}"]["attached_node"] == seeds[name]
 
 
 def test_an_expected_seed_has_the_columns_of_its_model_but_those_that_differ_from_run_to_run(
