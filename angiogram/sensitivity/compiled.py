@@ -109,13 +109,31 @@ def compile_project(directory: Path, target: str = "angiogram") -> Compiled:
         NotReady: the project uses what sensitivity cannot run.
     """
     manifest = run_dbt(directory, ["parse"], target)
+    return _compiled(directory, manifest, *compile_forms(directory, manifest, target))
+
+
+def compile_forms(directory: Path, manifest: Any, target: str = "angiogram") -> tuple[dict[str, str], dict[str, str]]:
+    """The SQL of each node by its id, where is_incremental() does not hold and where it does.
+
+    Args:
+        directory: the project's folder.
+        manifest: of the parsed project; left as it was.
+        target: the dbt target.
+
+    Raises:
+        DbtFailed: dbt cannot compile the project.
+    """
     forms: list[dict[str, str]] = []
     macro = manifest.macros[_IS_INCREMENTAL]
-    for answer in _FORMS:
-        macro.macro_sql = f"{{% macro is_incremental() %}}{{{{ return({answer}) }}}}{{% endmacro %}}"
-        results = run_dbt(directory, ["compile"], target, manifest)
-        forms.append({r.node.unique_id: r.node.compiled_code for r in results if hasattr(r.node, "compiled_code")})
-    return _compiled(directory, manifest, forms[0], forms[1])
+    as_it_was = macro.macro_sql
+    try:
+        for answer in _FORMS:
+            macro.macro_sql = f"{{% macro is_incremental() %}}{{{{ return({answer}) }}}}{{% endmacro %}}"
+            results = run_dbt(directory, ["compile"], target, manifest)
+            forms.append({r.node.unique_id: r.node.compiled_code for r in results if hasattr(r.node, "compiled_code")})
+    finally:
+        macro.macro_sql = as_it_was
+    return forms[0], forms[1]
 
 
 def run_dbt(directory: Path, command: list[str], target: str, manifest: Any = None) -> Any:
@@ -169,7 +187,7 @@ def _compiled(directory: Path, manifest: Any, first: dict[str, str], later: dict
                 name=node.name,
                 path=node.original_file_path,
                 sql=first[node.unique_id],
-                incremental=_incremental(node, later[node.unique_id]),
+                incremental=incremental_of(node, later[node.unique_id]),
                 reads=tuple(_local_name(manifest, parent) for parent in node.depends_on.nodes),
                 expected=_seed_table(directory, expected) if expected else None,
                 key=keys.get(node.unique_id, ()),
@@ -203,7 +221,12 @@ def _local_name(manifest: Any, unique_id: str) -> str:
     return str(manifest.nodes[unique_id].name)
 
 
-def _incremental(node: Any, later: str) -> Incremental | None:
+def incremental_of(node: Any, later: str) -> Incremental | None:
+    """How dbt puts later batches into a node's table; None if it makes it afresh.
+
+    Raises:
+        NotReady: by a strategy that cannot be run here.
+    """
     if node.config.materialized != "incremental":
         return None
     key = node.config.unique_key or ()
