@@ -19,6 +19,9 @@ RIDES = 20_000
 SLICE = 2_000
 """Rides that are run at once: a mutant that pairs every ride with every other still ends in time."""
 
+HANDFULS, HANDFUL = 6, 8
+"""Some mistakes show only where a batch brings one ride and nothing else."""
+
 FIRST_MOMENT = datetime(2026, 6, 1, 8, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _CORRUPTIONS = f"0123456789.,:;+-_/TZtzexaAé{WHITE_SPACE}\u00a0\x08"

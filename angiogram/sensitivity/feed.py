@@ -9,8 +9,9 @@ from pathlib import Path
 
 from kafka.partitioner.default import murmur2
 
-from angiogram.dye import RAW_FIELDS, DyeRide, read_dye
+from angiogram.dye import RAW_FIELDS, DyeRide, dye_messages, read_dye
 from angiogram.errors import NotReady
+from angiogram.expectation.models import staged_ride
 from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.runner import Surroundings
 from angiogram.sensitivity.tables import Column, Row, Table
@@ -60,33 +61,33 @@ def rides_table(rides: Iterable[DyeRide]) -> Table:
 
 
 def rides_elsewhere(rides: Iterable[DyeRide]) -> Table:
-    """The rides as they lie where batch 2 comes from other topics, and its last three rides one by one.
+    """The rides as they might lie as well: batch 2 comes from other topics, and its last three rides one by one.
 
     The topics are a file loaded in bulk and the topic made again: each counts its offsets from 0, and their ids sort to
-    either side of the first one's. Rides that were sent at the same moment stay on the first topic, on partitions of
-    rising number and falling offset: the later partition says which is the newer.
+    either side of the first one's. Batch 1 lies in one partition, backwards. Of versions of a ride sent at the same
+    moment, the later ones have partitions of their own and lower offsets: only the partition says which is newest.
     """
     rides = list(rides)
-    moments = Counter(ride.sent_at for ride in rides)
     last = max((ride.ride_number for ride in rides), default=0)
     topics = (str(uuid.UUID(int=TOPIC.int - 1)), str(uuid.UUID(int=TOPIC.int + 1)))
-    topic_id, partition, offset = (
-        [column.name for column in COLUMNS].index(name) for name in ("topic_id", "partition", "offset")
-    )
-    offsets: Counter[tuple[str, str | None]] = Counter()
+    places = [[column.name for column in COLUMNS].index(name) for name in ("topic_id", "partition", "offset")]
+    versions = [(staged_ride(message).ride_id, message.message_at) for message in dye_messages(rides)]
+    met: set[tuple[str | None, datetime]] = set()
+    offsets: Counter[str] = Counter()
     stored: list[tuple[int, Row]] = []
-    for ride, row in zip(rides, rides_table([replace(ride, batch=1) for ride in rides]).after(1), strict=True):
-        if moments[ride.sent_at] > 1:
-            changes = {partition: str(PARTITIONS + len(stored)), offset: str(last - len(stored))}
-            stored.append((ride.batch, tuple(changes.get(at, value) for at, value in enumerate(row))))
-            continue
-        if ride.batch == 1:
-            stored.append((1, row))
-            continue
-        topic = topics[ride.ride_number % 2]
-        changes = {topic_id: topic, offset: str(offsets[topic, row[partition]])}
-        offsets[topic, row[partition]] += 1
-        batch = ride.batch + max(0, ride.ride_number - last + 3)
+    for number, row in enumerate(rides_table([replace(ride, batch=1) for ride in rides]).after(1)):
+        ride, batch = rides[number], rides[number].batch
+        if versions[number][0] and versions[number] in met:
+            place = (TOPIC_ID, str(ride.ride_number), "0")
+        elif batch == 1:
+            place = (TOPIC_ID, "0", str(last - ride.ride_number + 1))
+        else:
+            topic = topics[ride.ride_number % 2]
+            place = (topic, "0", str(offsets[topic]))
+            offsets[topic] += 1
+            batch += max(0, ride.ride_number - last + 3)
+        met.add(versions[number])
+        changes = dict(zip(places, place, strict=True))
         stored.append((batch, tuple(changes.get(at, value) for at, value in enumerate(row))))
     return _table(stored)
 

@@ -11,7 +11,7 @@ from angiogram.errors import SeedError
 from angiogram.expectation import read_reference
 from angiogram.sensitivity.bench import Bench
 from angiogram.sensitivity.compiled import Compiled
-from angiogram.sensitivity.crowd import RIDES, SLICE, crowded_rides, crowded_rows
+from angiogram.sensitivity.crowd import HANDFUL, HANDFULS, RIDES, SLICE, crowded_rides, crowded_rows
 from angiogram.sensitivity.database import open_sessions
 from angiogram.sensitivity.feed import OTHER_TIME_ZONE, rides_elsewhere, rides_table
 from angiogram.sensitivity.mutants import Mutant
@@ -42,18 +42,19 @@ class Crowd:
 
 
 def crowds(project: Compiled, directory: Path) -> list[Crowd]:
-    """20,000 random inputs in slices, every second one in unusual surroundings. Always the same ones."""
+    """20,000 random inputs in slices, and some handfuls, always the same: every second one in unusual surroundings."""
     seeds = list(project.seeds.values())
-    slices = range(RIDES // SLICE)
+    slices = range(RIDES // SLICE + HANDFULS)
     if not project.sources:
         return [
-            Crowd(*crowded_rows(project, SLICE, number), OTHER_TIME_ZONE if number % 2 else None) for number in slices
+            Crowd(*crowded_rows(project, _size(number), number), OTHER_TIME_ZONE if number % 2 else None)
+            for number in slices
         ]
     reference = read_reference(directory.parent / "seeds" / "reference")
     dye = list(project.dye.values())
     return [
         Crowd(
-            crowded_rides(SLICE, reference, number),
+            crowded_rides(_size(number), reference, number),
             (lambda rides: [*seeds, *dye, rides_elsewhere(rides)])
             if number % 2
             else (lambda rides: [*seeds, *dye, rides_table(rides)]),
@@ -61,6 +62,10 @@ def crowds(project: Compiled, directory: Path) -> list[Crowd]:
         )
         for number in slices
     ]
+
+
+def _size(number: int) -> int:
+    return SLICE if number < RIDES // SLICE else HANDFUL
 
 
 def read_equivalent(directory: Path) -> dict[str, str]:
