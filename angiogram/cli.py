@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from angiogram import operations_cli, report, runs, steps
+from angiogram import operations_cli, pages_cli, report, runs, steps
 from angiogram.errors import AngiogramError
 from angiogram.passage import Passage
 from angiogram.project import Project
@@ -29,6 +29,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command()(sensitivity)
+app.command()(pages_cli.report)
+app.command()(pages_cli.history)
 app.command()(operations_cli.status)
 app.command()(operations_cli.mute)
 app.command()(operations_cli.acknowledge)

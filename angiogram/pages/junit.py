@@ -1,0 +1,72 @@
+"""A run as JUnit XML, which every CI shows: one test case per stage and per checkpoint."""
+
+import re
+from xml.etree import ElementTree  # only writes
+
+from angiogram.pages.cells import printable
+from angiogram.pages.markdown import lines_of
+from angiogram.pages.view import StageView
+from angiogram.pages.view import view as view_of
+from angiogram.runs import Run
+
+_NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+DIFFERENCES_LISTED = 20
+"""Rows of one stage that are listed; the full count is always given."""
+
+
+def junit(run: Run) -> str:
+    """The run as JUnit XML.
+
+    Blocked and affected stages are failures, those not reached are skipped, those not compared are errors. A run that
+    came to no verdict is one error.
+    """
+    view = view_of(run)
+    suite = ElementTree.Element("testsuite", name=f"angiogram {run.run_id}", timestamp=run.started_at.isoformat())
+    for stage in view.stages:
+        _stage(suite, stage)
+    for point in view.checkpoints:
+        case = _case(suite, "checkpoint", point["name"], 0.0)
+        if not point["holds"]:
+            counts = ", ".join(f"{name} {count}" for name, count in point["counts"].items())
+            _told(case, "failure", "blocked", f"expected {point['expected']}, found {counts}")
+    if view.verdict not in ("healthy", "blocked"):
+        _told(_case(suite, "run", "verdict", 0.0), "error", view.verdict, view.explanation)
+    cases = list(suite)
+    for kind, name in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
+        suite.set(name, str(sum(case.find(kind) is not None for case in cases)))
+    suite.set("tests", str(len(cases)))
+    suite.set("time", f"{view.seconds or 0:.3f}")
+    suites = ElementTree.Element("testsuites")
+    suites.append(suite)
+    ElementTree.indent(suites)
+    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _stage(suite: ElementTree.Element, stage: StageView) -> None:
+    case = _case(suite, stage.kind, stage.name, stage.seconds)
+    summary = stage.reason or f"{stage.differences} differences"
+    if stage.verdict in ("blocked", "affected"):
+        words = [f"{stage.verdict_name}: {stage.meaning}", summary]
+        words += [line for row in stage.rows[:DIFFERENCES_LISTED] for line in lines_of(row)]
+        _told(case, "failure", stage.verdict, summary, "\n".join(words))
+    elif stage.verdict == "not_reached":
+        _told(case, "skipped", stage.verdict, stage.meaning)
+    elif stage.verdict == "not_compared":
+        _told(case, "error", stage.verdict, summary)
+
+
+def _case(suite: ElementTree.Element, kind: str, name: str, seconds: float) -> ElementTree.Element:
+    return ElementTree.SubElement(
+        suite, "testcase", classname=f"angiogram.{kind}", name=_clean(name), time=f"{seconds:.3f}"
+    )
+
+
+def _told(case: ElementTree.Element, kind: str, verdict: str, summary: str, text: str | None = None) -> None:
+    attributes = {"message": _clean(summary)} | ({} if kind == "skipped" else {"type": verdict})
+    ElementTree.SubElement(case, kind, attributes).text = _clean(text) if text else None
+
+
+def _clean(text: str) -> str:
+    """Text without the characters that XML cannot hold."""
+    return _NOT_IN_XML.sub("�", printable(text))

@@ -1,0 +1,105 @@
+"""A run as Markdown, for the comment on a pull request: the verdict, one table of differences, the stages."""
+
+import re
+from collections.abc import Iterator
+
+from angiogram.pages.cells import printable
+from angiogram.pages.view import RowDifference, RunView, StageView
+from angiogram.pages.view import view as view_of
+from angiogram.runs import Run
+
+ROWS_LISTED = 10
+"""Rows of one stage that are listed; the full count is always given."""
+
+LENGTH = 400
+"""Characters of one cell that are listed."""
+
+_SIGNIFICANT = re.compile(r"[!#$&()*+:<=>@\[\\\]^_`{|}~]|^-|\.(?=[^\W\d])")  # the point: www.example would be a link
+_SIGNS = {"healthy": "✅", "blocked": "❌", "could_not_run": "⚠️", "in_hand": "⏳"}
+
+
+def markdown(run: Run) -> str:
+    """The run as Markdown. What comes from the pipeline is written so that none of it counts as Markdown or HTML."""
+    view = view_of(run)
+    return "\n".join(_lines(view)) + "\n"
+
+
+def _lines(view: RunView) -> Iterator[str]:
+    yield f"## {_SIGNS[view.verdict]} Angiogram: {_inert(view.title)}"
+    yield ""
+    if view.example:
+        yield _inert(view.example)
+        yield ""
+    yield _inert(view.explanation)
+    for stage in view.blocked:
+        yield from _stage(stage)
+    if view.stages:
+        yield from _overview(view)
+    took = f", {view.seconds:.1f} s" if view.seconds is not None else ""
+    commit = view.versions.get("code_commit")
+    yield ""
+    yield f"<sub>run {_inert(view.run.run_id)}{took}{', code ' + _inert(commit[:12]) if commit else ''}</sub>"
+
+
+def _stage(stage: StageView) -> Iterator[str]:
+    yield ""
+    yield f"### {_inert(stage.name)}"
+    yield ""
+    if stage.reason:
+        yield f"{_inert(stage.reason)}"
+        yield ""
+    if not stage.rows:
+        return
+    rows = stage.rows[:ROWS_LISTED]
+    listed = sum(len(row.cells) or 1 for row in rows)
+    yield f"{stage.differences} differences" + (f", the first {listed}:" if listed < stage.differences else ":")
+    yield ""
+    yield "| difference | row | column | expected | actual | fed by |"
+    yield "|---|---|---|---|---|---|"
+    for row in rows:
+        key = ", ".join(f"{column} {cell.plain}" for column, cell in row.key) or "the whole table"
+        fed = ", ".join(row.rides[:3]) + (f" and {len(row.rides) - 3} more" if len(row.rides) > 3 else "")
+        sides = [(found.column, found.expected.plain, found.actual.plain) for found in row.cells]
+        if not sides:
+            content = ", ".join(f"{column} {cell.plain}" for column, cell in row.content)
+            sides = [("", content, "nothing") if row.difference == "missing" else ("", "nothing", content)]
+        for side in sides:
+            yield f"| {' | '.join(_inert(text[:LENGTH]) for text in (row.difference, key, *side, fed))} |"
+
+
+def _overview(view: RunView) -> Iterator[str]:
+    yield ""
+    yield "<details><summary>All stages and checkpoints</summary>"
+    yield ""
+    yield "| stage | verdict | rows in | rows out | differences | seconds |"
+    yield "|---|---|---:|---:|---:|---:|"
+    for stage in view.stages:
+        rows_in, rows_out = ("-" if rows is None else str(rows) for rows in (stage.rows_in, stage.rows_out))
+        yield (
+            f"| {_inert(stage.name)} | {stage.sign} {stage.verdict_name} | {rows_in} | {rows_out}"
+            f" | {stage.differences or '-'} | {stage.seconds:.2f} |"
+        )
+    yield ""
+    for point in view.checkpoints:
+        counts = " + ".join(f"{number} {name.replace('_', ' ')}" for name, number in point["counts"].items())
+        relation = "=" if point["holds"] else "≠"
+        yield f"- {'✓' if point['holds'] else '✗'} {_inert(point['name'])}: {point['expected']} {relation} {counts}"
+    yield ""
+    yield "</details>"
+
+
+def lines_of(row: RowDifference) -> Iterator[str]:
+    """A row that differs as plain lines of text."""
+    key = ", ".join(f"{column} {cell.plain}" for column, cell in row.key)
+    yield f"{row.difference} {key}".rstrip()
+    for found in row.cells:
+        yield f"    {found.column}: expected {found.expected.plain}, actual {found.actual.plain}"
+    if row.content:
+        yield "    " + ", ".join(f"{column} {cell.plain}" for column, cell in row.content)
+    if row.rides:
+        yield f"    fed by {', '.join(row.rides)}"
+
+
+def _inert(text: str) -> str:
+    """Text on one line in which nothing is Markdown, HTML or a mention."""
+    return _SIGNIFICANT.sub(lambda found: f"&#{ord(found[0])};", " ".join(printable(text).split()))

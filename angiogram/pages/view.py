@@ -1,0 +1,188 @@
+"""What a page shows of a run, taken from its report: the templates only lay it out."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from angiogram import headline
+from angiogram.pages.cells import Cell, cell, pair, printable, row
+from angiogram.runs import Run
+
+SHOWN = 200
+"""Differences of one stage on a page; the full count is always given."""
+
+RIDES_SHOWN = 5
+"""Rides that a row names at once; the others are behind a click."""
+
+STEPS = ("begin", "inject", "check_topic", "load", "check_loaded", "build_batch_1", "build_batch_2", "verdict")
+"""The steps in order, as angiogram.steps has them."""
+
+VERDICT_WORDS = {
+    "healthy": ("✓", "healthy", "what comes out is as expected"),
+    "blocked": ("✗", "blocked", "its output is wrong although all that it reads is right: look here first"),
+    "affected": ("!", "affected", "wrong because something above it is"),
+    "not_reached": ("○", "not reached", "the dye did not get here"),
+    "not_compared": ("?", "not compared", "something came out, but it could not be compared"),
+}
+"""Of each verdict on a stage its sign, its name and what it means."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellDifference:
+    """A column of a row, both sides."""
+
+    column: str
+    expected: Cell
+    actual: Cell
+
+
+@dataclass(frozen=True, slots=True)
+class RowDifference:
+    """A row that differs.
+
+    Attributes:
+        difference: missing, unexpected, changed or multiplicity.
+        key: the row's key, by column.
+        cells: both sides, if the row is on both.
+        content: the row itself, if it is on one side.
+        rides: names of the dye rides that feed it.
+    """
+
+    difference: str
+    key: list[tuple[str, Cell]]
+    cells: list[CellDifference]
+    content: list[tuple[str, Cell]]
+    rides: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class StageView:
+    """A stage with its differences.
+
+    Attributes:
+        name: of the stage; for its place on the page too.
+        verdict: healthy, blocked, affected, not_reached or not_compared.
+        rows: the rows that differ, as many as are shown.
+        differences: how many there are in all.
+        shown: how many of them are shown.
+    """
+
+    name: str
+    kind: str
+    reads: list[str]
+    verdict: str
+    rows_in: int | None
+    rows_out: int | None
+    differences: int
+    seconds: float
+    reason: str | None
+    rows: list[RowDifference] = field(default_factory=list)
+    shown: int = 0
+
+    @property
+    def sign(self) -> str:
+        """A sign for the verdict, so that colour does not tell alone."""
+        return VERDICT_WORDS[self.verdict][0]
+
+    @property
+    def verdict_name(self) -> str:
+        """The verdict as it is written."""
+        return VERDICT_WORDS[self.verdict][1]
+
+    @property
+    def meaning(self) -> str:
+        """What the verdict means."""
+        return VERDICT_WORDS[self.verdict][2]
+
+    @property
+    def rides(self) -> list[str]:
+        """All rides that feed the rows shown, in order of their first row."""
+        return list(dict.fromkeys(ride for shown in self.rows for ride in shown.rides))
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run, ready to be laid out."""
+
+    run: Run
+    verdict: str
+    title: str
+    explanation: str
+    example: str | None
+    stages: list[StageView]
+    checkpoints: list[dict[str, Any]]
+    steps: list[tuple[str, float]]
+    versions: dict[str, str | None]
+    seconds: float | None
+
+    @property
+    def blocked(self) -> list[StageView]:
+        """The stages where the way is blocked."""
+        return [stage for stage in self.stages if stage.verdict == "blocked"]
+
+
+def view(run: Run) -> RunView:
+    """Take from a run's report what pages show; a run without a verdict has little of it."""
+    report: dict[str, Any] = {**run.report, "verdict": run.verdict, "blockage": run.blockage or []}
+    example = headline.example(report)
+    seconds = report.get("seconds")
+    if seconds is None and run.finished_at is not None:
+        seconds = (run.finished_at - run.started_at).total_seconds()
+    return RunView(
+        run=run,
+        verdict=run.verdict or "in_hand",
+        title=headline.title(report),
+        explanation=printable(headline.explanation(report)),
+        example=printable(example) if example else None,
+        stages=[stage_view(stage, report.get("differences", {})) for stage in report.get("stages", [])],
+        checkpoints=report.get("checkpoints", []),
+        steps=_in_order(report.get("seconds_by_step", {})),
+        versions=report.get("versions", {}),
+        seconds=seconds,
+    )
+
+
+def _in_order(seconds: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Steps as they come, which the database does not keep."""
+    names = sorted(seconds, key=lambda name: STEPS.index(name) if name in STEPS else len(STEPS))
+    return [(name.replace("_", " "), seconds[name]) for name in names]
+
+
+def stage_view(stage: Mapping[str, Any], differences: Mapping[str, Any]) -> StageView:
+    """One stage of a report with its differences."""
+    first = differences.get(stage["stage"], {}).get("first", [])[:SHOWN]
+    reason = stage.get("reason")
+    return StageView(
+        name=stage["stage"],
+        kind=stage["kind"],
+        reads=stage.get("reads", []),
+        verdict=stage["verdict"],
+        rows_in=stage["rows_in"],
+        rows_out=stage["rows_out"],
+        differences=stage["differences"],
+        seconds=stage["seconds"],
+        reason=printable(str(reason).strip()) if reason else None,
+        rows=[_row(list(cells)) for _, cells in groupby(first, key=lambda d: (d["difference"], str(d["row_key"])))],
+        shown=len(first),
+    )
+
+
+def _row(found: list[Mapping[str, Any]]) -> RowDifference:
+    first = found[0]
+    key = [(column, cell(_json(value))) for column, value in (first["row_key"] or {}).items()]
+    whole_row = first["difference"] in ("missing", "unexpected") and first["column"] is None
+    return RowDifference(
+        difference=first["difference"],
+        key=key,
+        cells=[]
+        if whole_row
+        else [CellDifference(d["column"] or "rows", *pair(d["expected"], d["actual"])) for d in found],
+        content=row(first["expected"] or first["actual"]) if whole_row else [],
+        rides=first.get("rides", []),
+    )
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

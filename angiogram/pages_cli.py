@@ -1,0 +1,125 @@
+"""What the command `angiogram` makes of runs for people and for CI: report, history."""
+
+import json
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from angiogram import runs
+from angiogram.dye import read_dye, read_malformed
+from angiogram.errors import PageNotWritten, UnknownRun
+from angiogram.pages.history import history as history_page
+from angiogram.pages.junit import junit
+from angiogram.pages.markdown import markdown
+from angiogram.pages.page import Docs, page
+
+DOCS_URL = "ANGIOGRAM_DOCS_URL"
+"""Variable with the address of the dbt docs; without it a page links to site/dye.html beside it, if it is there."""
+
+_DOCS_PAGE = "site/dye.html"
+_PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
+
+
+class Format(StrEnum):
+    """What a report may be written as."""
+
+    HTML = "html"
+    MARKDOWN = "markdown"
+    JUNIT = "junit"
+    JSON = "json"
+
+
+_Output = Annotated[Path | None, typer.Option(help="File to write; stdout by default.", dir_okay=False)]
+
+
+def report(
+    run_id: Annotated[str | None, typer.Argument(help="As `angiogram runs` lists it.")] = None,
+    last: Annotated[bool, typer.Option("--last", help="The run that started last; so without RUN_ID.")] = False,
+    written_as: Annotated[
+        Format, typer.Option("--format", help="html: one page without network; junit: for CI; markdown: for a PR.")
+    ] = Format.HTML,
+    output: _Output = None,
+) -> None:
+    """Write the report on a run as a page for people, or for a CI or a pull request.
+
+    Exit code: 0 written, whatever the verdict; 2 could not.
+    """
+    if run_id and last:
+        raise typer.BadParameter("RUN_ID and --last exclude each other.")
+    with runs.database("report") as database:
+        run = runs.read(database, run_id) if run_id else _last(runs.last(database, 1))
+    match written_as:
+        case Format.HTML:
+            text = run_page(run, output.parent if output else Path())
+        case Format.MARKDOWN:
+            text = markdown(run)
+        case Format.JUNIT:
+            text = junit(run)
+        case Format.JSON:
+            text = json.dumps(as_json(run), indent=2, ensure_ascii=False) + "\n"
+    _write(text, output)
+
+
+def history(
+    limit: Annotated[int, typer.Option(min=1, help="How many runs.")] = 100,
+    output: _Output = None,
+) -> None:
+    """Write a page on the last runs: verdicts, seconds and rows over time.
+
+    It links to the pages of runs that lie beside it as RUN_ID.html.
+    """
+    with runs.database("history") as database:
+        found = runs.last(database, limit)
+    folder = output.parent if output else Path()
+    _write(history_page(found, [run.run_id for run in found if (folder / f"{run.run_id}.html").is_file()]), output)
+
+
+def run_page(run: runs.Run, folder: Path) -> str:
+    """A run's page.
+
+    Args:
+        run: with its report.
+        folder: where the page will lie, for its link to the dbt docs.
+    """
+    return page(run, whys(), _docs(folder))
+
+
+def whys() -> dict[str, str]:
+    """Of each dye ride why it is there, by its name."""
+    return {ride.ride_name: ride.why for ride in read_dye()} | {m.name: m.why for m in read_malformed()}
+
+
+def as_json(run: runs.Run) -> dict[str, Any]:
+    """The report as `angiogram run --json` gives it, and what the run was made with."""
+    parts = {name: part for name, part in run.report.items() if name not in ("steps", "lease")}
+    return {"run_id": run.run_id, "verdict": run.verdict, "blockage": run.blockage or []} | parts
+
+
+def _docs(folder: Path) -> Docs | None:
+    address = os.environ.get(DOCS_URL) or (_DOCS_PAGE if (folder / _DOCS_PAGE).is_file() else None)
+    if address is None:
+        return None
+    directory = Path(os.environ.get("DBT_PROJECT_DIR") or _PROJECT)
+    settings = yaml.safe_load((directory / "dbt_project.yml").read_text(encoding="utf-8"))
+    return Docs(address, settings["name"])
+
+
+def _last(found: list[runs.Run]) -> runs.Run:
+    if not found:
+        raise UnknownRun("There is no run yet. Start one with `angiogram run`.")
+    return found[0]
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise PageNotWritten(f"{output} cannot be written: {error.strerror}. Name another file.") from error
