@@ -1,6 +1,6 @@
 """From what was found at each stage to where the pipeline is blocked. Pure: a graph and findings in, a health out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 
 
@@ -49,16 +49,26 @@ def in_order(reads: Mapping[str, Sequence[str]]) -> list[str]:
     return list(placed)
 
 
-def diagnose(reads: Mapping[str, Sequence[str]], findings: Mapping[str, Finding]) -> dict[str, Health]:
+OnRightInput = Callable[[str, frozenset[str]], Finding | None]
+"""What a stage makes of right input: given its name and the stages whose output is right as it is. None: unknown."""
+
+
+def diagnose(
+    reads: Mapping[str, Sequence[str]],
+    findings: Mapping[str, Finding],
+    on_right_input: OnRightInput = lambda stage, sound: None,
+) -> dict[str, Health]:
     """Tell for each stage whether it is healthy, blocked, affected by something above, or not reached.
 
     A stage is judged by what it reads directly: one that turns right input into wrong output is blocked even if the
     input is only right because its parent absorbed a fault further up. A stage that could not be compared is no
-    proof either way, so those below it are judged by what it reads itself.
+    proof either way, so those below it are judged by what it reads itself. A stage that reads something wrong is
+    blocked as well if it turns right input into wrong output.
 
     Args:
         reads: for each stage the stages it reads.
         findings: for each stage what its output looked like.
+        on_right_input: asked about the stages that read something wrong.
     """
     sound: dict[str, bool] = {}
     health: dict[str, Health] = {}
@@ -67,6 +77,10 @@ def diagnose(reads: Mapping[str, Sequence[str]], findings: Mapping[str, Finding]
         input_sound = all(sound[parent] for parent in reads.get(stage, ()))
         sound[stage] = finding is Finding.RIGHT or (finding is Finding.UNKNOWN and input_sound)
         health[stage] = _health(finding, input_sound)
+        if not input_sound and finding is not Finding.UNKNOWN:
+            alone = on_right_input(stage, frozenset(name for name, is_sound in sound.items() if is_sound))
+            if alone in (Finding.WRONG, Finding.FAILED):
+                health[stage] = Health.BLOCKED
     return health
 
 

@@ -79,7 +79,8 @@ class Project:
             )
 
     @cached_property
-    def _manifest(self) -> Any:
+    def manifest(self) -> Any:
+        """dbt's own record of the project, parsed when first asked for."""
         return self._invoke(["parse"], None).result
 
     def parse(self) -> None:
@@ -88,7 +89,7 @@ class Project:
         Raises:
             DbtFailed: it cannot be read.
         """
-        _ = self._manifest
+        _ = self.manifest
 
     def build_first_batch(self) -> list[str]:
         """Load all seeds, then build the incremental models and what they need. Tests wait for the whole.
@@ -118,7 +119,7 @@ class Project:
         return self._build(["--exclude", "resource_type:seed"])
 
     def _build(self, arguments: list[str]) -> list[str]:
-        outcome = self._invoke(["build", *arguments], self._manifest)
+        outcome = self._invoke(["build", *arguments], self.manifest)
         return [result.node.name for result in outcome.result or () if result.status in ("error", "fail")]
 
     def _invoke(self, command: list[str], manifest: Any) -> Any:
@@ -154,7 +155,7 @@ class Project:
         Raises:
             DbtFailed: the project cannot be read.
         """
-        manifest = self._manifest
+        manifest = self.manifest
         seeds = {n.name: n for n in manifest.nodes.values() if n.resource_type == "seed"}
         models = [n for n in manifest.nodes.values() if n.resource_type == "model" and n.relation_name]
         tests = [n for n in manifest.nodes.values() if n.resource_type == "test"]

@@ -1,45 +1,24 @@
 """The verdict on a run, from its tables and what its steps left behind; it needs nothing from this process's past."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from psycopg2.extensions import connection
 
+from angiogram.blame import Blame
 from angiogram.checkpoints import Checkpoint, count_accounted
-from angiogram.compare import Comparison, Difference, Differences, compare
-from angiogram.diagnose import Finding, Health, diagnose, in_order
+from angiogram.compare import Difference, Differences, compare
+from angiogram.diagnose import Finding, Health, in_order
 from angiogram.project import LOADER, Node, Project
 from angiogram.runs import Run
+from angiogram.stage import Stage, finding_of
 from angiogram.trace import Tracer
 
 API, TOPIC = "api", "topic"
 
 HEALTHY, BLOCKED, COULD_NOT_RUN = "healthy", "blocked", "could_not_run"
 """The verdicts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """What is known of one stage before the stages above it are looked at.
-
-    Attributes:
-        kind: way, reference or model.
-        reads: the stages it reads.
-        finding: what its output looked like.
-        differences: how it differs from what is expected.
-        rows: what came out of it; None if nothing did.
-        seconds: how long it took.
-        reason: in words, if it is not right.
-    """
-
-    kind: str
-    reads: list[str]
-    finding: Finding
-    differences: Differences
-    rows: int | None
-    seconds: float
-    reason: str | None = None
 
 
 def judge(database: connection, run: Run, project: Project, seconds: float) -> dict[str, Any]:
@@ -59,10 +38,9 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
         DbtFailed: the project cannot be read.
     """
     nodes = project.nodes
-    stages = _way_stages(run) | _node_stages(database, project)
+    stages, health = Blame(database, project, run).judge(_way_stages(run) | _node_stages(database, project))
     names = {str(sent["ride_number"]): sent["name"] for sent in run.step("inject").get("sent", [])}
     tracer = Tracer(database, nodes, names)
-    health = diagnose({n: s.reads for n, s in stages.items()}, {n: s.finding for n, s in stages.items()})
     checkpoints = _checkpoints(database, run, nodes)
     report = conclude(health, {name: stage.reason for name, stage in stages.items()}, checkpoints)
     steps = run.report.get("steps", {})
@@ -162,28 +140,20 @@ def _node_stages(database: connection, project: Project) -> dict[str, Stage]:
             stages[name] = Stage(kind, node.reads, Finding.FAILED, Differences(), None, seconds, message)
         elif status == "skipped" or (node.is_seed and status is None):
             stages[name] = Stage(kind, node.reads, Finding.SKIPPED, Differences(), None, seconds)
-        elif node.is_seed:
+        elif node.is_seed and not node.key:
             stages[name] = Stage(kind, node.reads, Finding.RIGHT, Differences(), None, seconds)
         else:
             comparison = compare(database, node, project.directory)
             stages[name] = Stage(
                 kind,
                 node.reads,
-                _finding(comparison),
+                finding_of(comparison),
                 comparison.differences,
                 comparison.rows,
                 seconds,
                 comparison.obstacle,
             )
     return stages
-
-
-def _finding(comparison: Comparison) -> Finding:
-    if comparison.rows is None:
-        return Finding.SKIPPED
-    if comparison.obstacle is not None:
-        return Finding.UNKNOWN
-    return Finding.WRONG if comparison.differences.count else Finding.RIGHT
 
 
 def _node_results(database: connection) -> dict[str, tuple[str, str | None, float]]:

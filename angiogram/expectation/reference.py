@@ -38,20 +38,25 @@ class Reference:
         }
 
 
-def read_reference(folder: Path) -> Reference:
+def read_reference(folder: Path, prefix: str = "") -> Reference:
     """Read zipcodes.csv, exchange_rates.csv and car_models.csv.
+
+    Args:
+        folder: that holds them.
+        prefix: before each file's name.
 
     Raises:
         SeedError: a file is absent.
     """
     rates: dict[str, list[tuple[date, Decimal]]] = {}
-    for row in _read_rows(folder / "exchange_rates.csv"):
+    for row in _read_rows(folder / f"{prefix}exchange_rates.csv"):
         rates.setdefault(row["currency"], []).append((date.fromisoformat(row["valid_from"]), Decimal(row["usd_rate"])))
     return Reference(
-        states={row["zipcode"]: row["state"] for row in _read_rows(folder / "zipcodes.csv")},
+        states={row["zipcode"]: row["state"] for row in _read_rows(folder / f"{prefix}zipcodes.csv")},
         rates=rates,
         car_models={
-            folded_car_model(row["car_model"]): row["car_model"] for row in _read_rows(folder / "car_models.csv")
+            folded_car_model(row["car_model"]): row["car_model"]
+            for row in _read_rows(folder / f"{prefix}car_models.csv")
         },
     )
 

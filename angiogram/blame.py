@@ -1,0 +1,107 @@
+"""From what was found at each stage to who is to blame: the expected data, what lies before dbt, or a model itself.
+
+Nothing here runs while all is right.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from psycopg2.extensions import connection
+
+from angiogram.compare import Differences
+from angiogram.diagnose import Finding, Health, diagnose
+from angiogram.inject import Sent
+from angiogram.isolate import Isolation
+from angiogram.project import EXPECTED_PREFIX, LOADER, Project
+from angiogram.runs import Run
+from angiogram.stage import Stage, finding_of
+from angiogram.stale import Calculation, has_only_new_columns
+
+BEFORE_DBT = (
+    "the models turn the dye's input seeds into what is expected, but not what was loaded: the rides in hand are not "
+    "those that the loader was seen to store"
+)
+
+
+class Blame:
+    """Judges the stages of one run."""
+
+    def __init__(self, database: connection, project: Project, run: Run) -> None:
+        """Nothing is compiled or calculated yet.
+
+        Args:
+            database: as role angiogram, in autocommit.
+            project: whose models were built.
+            run: with the results of its steps.
+        """
+        self._database = database
+        self._project = project
+        self._sent = [Sent.of(state) for state in run.step("inject").get("sent", [])]
+        self._isolation: Isolation | None = None
+        self._alone: dict[str, Finding | None] = {}
+
+    def judge(self, stages: Mapping[str, Stage]) -> tuple[dict[str, Stage], dict[str, Health]]:
+        """Find what is blocked.
+
+        Args:
+            stages: as found, each by itself.
+
+        Returns:
+            The stages with those that only a second look shows: stale expected seeds, and a way that let through what
+            its checks did not see; and the health of each.
+
+        Raises:
+            DbtFailed: dbt cannot compile the project.
+            SeedError: the dye cannot be read.
+        """
+        stages = self._with_stale_expected(stages)
+        stages = self._with_way_blamed(stages)
+        reads = {name: stage.reads for name, stage in stages.items()}
+        return stages, diagnose(reads, {name: s.finding for name, s in stages.items()}, self._on_right_input)
+
+    def _with_stale_expected(self, stages: Mapping[str, Stage]) -> dict[str, Stage]:
+        calculation = Calculation(self._database, self._project)
+        judged: dict[str, Stage] = {}
+        for name, stage in stages.items():
+            node = self._project.nodes.get(name)
+            if stage.kind != "model" or stage.finding is not Finding.WRONG or node is None:
+                judged[name] = stage
+                continue
+            if has_only_new_columns(stage.differences):
+                reason = f"{name} has columns that it does not know; all others are equal"
+                judged[name] = replace(stage, finding=Finding.RIGHT, differences=Differences())
+            elif calculated := calculation.compare(node):
+                reason = "it is not what the independent calculation makes of the dye"
+                judged[name] = replace(stage, finding=finding_of(calculated), differences=calculated.differences)
+            else:
+                judged[name] = stage
+                continue
+            reason += ". Write it anew (python -m angiogram.expectation)"
+            expected = EXPECTED_PREFIX + name
+            judged[expected] = Stage("expected", [], Finding.WRONG, stage.differences, None, 0.0, reason)
+        return judged
+
+    def _with_way_blamed(self, stages: Mapping[str, Stage]) -> dict[str, Stage]:
+        """Blame what lies before dbt if the models are right on the input seeds and wrong on what was loaded."""
+        readers = [name for name, stage in stages.items() if LOADER in stage.reads and stage.finding is Finding.WRONG]
+        is_before_dbt = (
+            bool(readers)
+            and stages[LOADER].finding is Finding.RIGHT
+            and all(self._on_right_input(name, frozenset()) is Finding.RIGHT for name in readers)
+        )
+        judged = dict(stages)
+        if is_before_dbt:
+            judged[LOADER] = replace(stages[LOADER], finding=Finding.WRONG, reason=BEFORE_DBT)
+        return judged
+
+    def _on_right_input(self, name: str, sound: frozenset[str]) -> Finding | None:
+        if name not in self._project.nodes or self._project.nodes[name].is_seed:
+            return None
+        if name not in self._alone:
+            self._isolation = self._isolation or Isolation(self._database, self._project, self._sent)
+            comparison = self._isolation.judge(name, sound)
+            if comparison is None or has_only_new_columns(comparison.differences):
+                self._alone[name] = None
+            else:
+                self._alone[name] = finding_of(comparison)
+        return self._alone[name]

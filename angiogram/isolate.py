@@ -1,0 +1,239 @@
+"""Each model on right input: its own SQL with every parent replaced by what that parent should hold.
+
+That tells a wrong model from wrong input even below another fault. Nothing stays behind: all tables are temporary and
+made in a transaction that is rolled back.
+
+What a parent should hold is its expected seed; of the rides in hand it is the dye itself, at the places that the front
+door acknowledged. The run-dependent columns, which no expected seed has, are put in by message_id from these places.
+Incremental models take the rides in two batches, as in the run; one that reads rows which no single message accounts
+for takes them at once.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import connection, cursor
+from psycopg2.extras import execute_values
+
+from angiogram.compare import Comparison, Differences, compare
+from angiogram.dye import RAW_FIELDS, read_dye
+from angiogram.inject import Sent
+from angiogram.project import LOADER, Node, Project
+from angiogram.sensitivity.compiled import Incremental, compile_forms, incremental_of
+from angiogram.sensitivity.merge import INCREMENT, merge_statements
+from angiogram.trace import MESSAGE_ID
+
+BATCHES = 2
+_RIDES_IN_HAND = "rides_in_hand"
+_MADE = "isolated"
+_PLACED_COLUMNS = ("source_topic_id", "source_partition", "source_offset", "loaded_at")
+_TOPIC_ID = str(UUID(int=0))
+_UNPLACED = 1_000_000_000_000
+"""Offsets of rides that the front door refused: beyond all others."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Parent:
+    """A relation that a model reads.
+
+    Attributes:
+        relation: as the compiled SQL names it.
+        identifier: its last name, under which a temporary table takes its place.
+        holds: the table with what it should hold, quoted; None for the rides in hand.
+    """
+
+    relation: str
+    identifier: str
+    holds: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Recipe:
+    """How a model makes its table: its SQL on a first batch, and how a later one comes in."""
+
+    node: Node
+    first: str
+    later: Incremental | None
+
+
+class Isolation:
+    """Runs models of a project on right input."""
+
+    def __init__(self, database: connection, project: Project, sent: Iterable[Sent]) -> None:
+        """Compile all models.
+
+        Args:
+            database: as role angiogram, in autocommit; the expected seeds are loaded.
+            project: whose models were built.
+            sent: where the dye was put.
+
+        Raises:
+            DbtFailed: dbt cannot compile the project.
+            NotReady: a model is incremental by a strategy that cannot be run here.
+        """
+        self._database = database
+        self._project = project
+        self._sent = {place.ride_number: place for place in sent}
+        self._recipes: dict[str, _Recipe] = {}
+        first, later = compile_forms(project.directory, project.manifest)
+        for name, node in project.nodes.items():
+            if not node.is_seed and (text := first.get(node.unique_id)):
+                strategy = incremental_of(project.manifest.nodes[node.unique_id], later[node.unique_id])
+                self._recipes[name] = _Recipe(node, text, strategy)
+
+    def judge(self, name: str, trusted: Iterable[str] = ()) -> Comparison | None:
+        """Run one model on right input and compare it with its expected seed.
+
+        Args:
+            name: of the model.
+            trusted: stages whose own output is right, so that it is read as it is.
+
+        Returns:
+            The comparison, with an obstacle if the model fails; None if right input for it cannot be had.
+        """
+        recipe = self._recipes.get(name)
+        parents = self._parents(recipe.node, frozenset(trusted)) if recipe else None
+        if recipe is None or parents is None or recipe.node.expected_relation is None:
+            return None
+        with self._database.cursor() as query, _undone(query):
+            self._lay_out_rides(query)
+            try:
+                self._make(query, recipe, parents)
+            except (psycopg2.ProgrammingError, psycopg2.DataError, psycopg2.IntegrityError) as error:
+                return Comparison(None, Differences(), str(error).strip())
+            made = replace(recipe.node, relation=f'"pg_temp"."{_MADE}"')
+            return compare(self._database, made, self._project.directory)
+
+    def _parents(self, node: Node, trusted: frozenset[str]) -> list[_Parent] | None:
+        """What a model reads; None if nobody knows what one of them should hold."""
+        manifest = self._project.manifest
+        parents = []
+        for unique_id in manifest.nodes[node.unique_id].depends_on.nodes:
+            if unique_id in manifest.sources:
+                source = manifest.sources[unique_id]
+                if source.identifier != _RIDES_IN_HAND:
+                    return None
+                parents.append(_Parent(source.relation_name, source.identifier, None))
+                continue
+            parent = self._project.nodes[manifest.nodes[unique_id].name]
+            holds = parent.relation if parent.name in trusted else parent.expected_relation
+            if holds is None:
+                return None
+            parents.append(_Parent(parent.relation, manifest.nodes[unique_id].alias, holds))
+        return parents
+
+    def _make(self, query: cursor, recipe: _Recipe, parents: Sequence[_Parent]) -> None:
+        in_batches = recipe.later is not None and all(
+            parent.holds is None or _has_message_id(query, parent.holds) or self._is_reference(parent)
+            for parent in parents
+        )
+        self._lay_out(query, recipe.node, parents, 1 if in_batches else BATCHES)
+        made = sql.Identifier("pg_temp", _MADE)
+        query.execute(
+            sql.SQL("create temporary table {} as ").format(sql.Identifier(_MADE))
+            + sql.SQL(_located(query, recipe.first, parents))
+        )
+        if recipe.later is None or not in_batches:
+            return
+        for parent in parents:
+            query.execute(sql.SQL("drop table {}").format(sql.Identifier("pg_temp", parent.identifier)))
+        self._lay_out(query, recipe.node, parents, BATCHES)
+        itself = _Parent(recipe.node.relation, _MADE, None)
+        query.execute(
+            sql.SQL("create temporary table {} as ").format(sql.Identifier(INCREMENT.strings[-1]))
+            + sql.SQL(_located(query, recipe.later.sql, [*parents, itself]))
+        )
+        query.execute(sql.SQL("select * from {} limit 0").format(made))
+        columns = [column.name for column in query.description or ()]
+        for statement in merge_statements(_MADE, columns, recipe.later):
+            query.execute(statement)
+
+    def _is_reference(self, parent: _Parent) -> bool:
+        """Whether a relation is made of reference data alone, so that all batches see the same of it."""
+        nodes = self._project.nodes
+        above = [node for node in nodes.values() if node.relation == parent.relation]
+        while above:
+            node = above.pop()
+            if LOADER in node.reads:
+                return False
+            above += [nodes[name] for name in node.reads]
+        return True
+
+    def _lay_out_rides(self, query: cursor) -> None:
+        """The whole dye as it should be loaded, with its batches."""
+        rides = sorted(read_dye(), key=lambda ride: (ride.batch, ride.ride_number))
+        rows = []
+        for order, ride in enumerate(rides):
+            place = self._sent.get(ride.ride_number)
+            at = (place.partition, place.offset) if place and place.offset is not None else (0, _UNPLACED + order)
+            fields = [ride.fields[name] for name in RAW_FIELDS]
+            rows.append((*fields, ride.ride_number, ride.batch, ride.sent_at, *at, _TOPIC_ID))
+        query.execute(
+            sql.SQL(
+                "create temporary table dye ({}, ride_number int, batch int, sent_at timestamptz,"
+                ' "partition" int, "offset" bigint, topic_id uuid)'
+            ).format(sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(name)) for name in RAW_FIELDS))
+        )
+        execute_values(query, "insert into pg_temp.dye values %s", rows)
+
+    def _lay_out(self, query: cursor, node: Node, parents: Sequence[_Parent], batch: int) -> None:
+        """Make each parent's temporary table as it should be after a batch."""
+        for parent in parents:
+            create = sql.SQL("create temporary table {} as ").format(sql.Identifier(parent.identifier))
+            if parent.holds is None:
+                query.execute(
+                    create
+                    + sql.SQL(
+                        "select dye.*, 'dye'::text as topic, sent_at as message_at, now() as loaded_at,"
+                        " null::text as run_id from pg_temp.dye where batch <= %s"
+                    ),
+                    (batch,),
+                )
+            elif _has_message_id(query, parent.holds):
+                present = _columns(query, parent.holds)
+                absent = [name for name in node.excluded if name in _PLACED_COLUMNS and name not in present]
+                chosen = sql.SQL("").join(sql.SQL(", placed.{}").format(sql.Identifier(name)) for name in absent)
+                query.execute(
+                    create
+                    + sql.SQL(
+                        "select held.*{} from {} as held left join (select ride_number::text as message_id, batch,"
+                        ' topic_id as source_topic_id, "partition" as source_partition, "offset" as source_offset,'
+                        " now() as loaded_at from pg_temp.dye) as placed on held.message_id = placed.message_id"
+                        " where coalesce(placed.batch, 1) <= %s"
+                    ).format(chosen, sql.SQL(parent.holds)),
+                    (batch,),
+                )
+            else:
+                query.execute(create + sql.SQL("select * from {}").format(sql.SQL(parent.holds)))
+
+
+@contextmanager
+def _undone(query: cursor) -> Iterator[None]:
+    query.execute("begin")
+    try:
+        yield
+    finally:
+        query.execute("rollback")
+
+
+def _located(query: cursor, text: str, parents: Sequence[_Parent]) -> str:
+    """Compiled SQL with each relation replaced by the temporary table that takes its place."""
+    for parent in parents:
+        text = text.replace(parent.relation, sql.Identifier("pg_temp", parent.identifier).as_string(query))
+    return text
+
+
+def _columns(query: cursor, relation: str) -> set[str]:
+    query.execute(
+        "select attname::text from pg_attribute where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped",
+        (relation,),
+    )
+    return {name for (name,) in query.fetchall()}
+
+
+def _has_message_id(query: cursor, relation: str) -> bool:
+    return MESSAGE_ID in _columns(query, relation)
