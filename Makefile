@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test up down docs lint format requirements clean
+.PHONY: help install run test up down docs bench torture lint format requirements clean
 
 help: ## print this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -40,6 +40,12 @@ down: install ## stop them; the data stays
 docs: install ## build the dbt docs as one static page, site/index.html
 	@scripts/docs
 
+bench: install ## measure the loader beside its parts and its peers: docs/benchmarks.md (an hour)
+	$(BIN)/python -m benchmarks.loader
+
+torture: install ## kill, cut and restart everything under the loader's hands: docs/torture.md
+	$(BIN)/python -m benchmarks.torture
+
 lint: install ## check Python and SQL: ruff, mypy, sqlfluff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -57,5 +63,5 @@ requirements: $(VENV)/bin/uv ## pin the dependencies of pyproject.toml anew
 
 clean: ## stop everything and delete what was made: data, environment, pages
 	@if [ -x $(BIN)/sandbox ]; then $(BIN)/sandbox airflow down; $(BIN)/sandbox down --delete; fi
-	rm -rf $(VENV) .sandbox site build *.egg-info .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf $(VENV) .sandbox .bench site build *.egg-info .pytest_cache .mypy_cache .ruff_cache \
 	  dbt_project/target* dbt_project/dbt_packages dbt_project/logs

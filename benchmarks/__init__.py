@@ -1,0 +1,1 @@
+"""Measurements on real servers: `make bench`, `make torture`."""

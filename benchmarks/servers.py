@@ -1,0 +1,98 @@
+"""A sandbox of the benchmarks' own, in .bench/, and what they ask of its servers."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psutil
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import connection
+
+from sandbox.services import Sandbox
+
+HOME = Path(__file__).parents[1] / ".bench"
+"""Everything the benchmarks make: servers, environments of the peers, their logs. `make clean` deletes it."""
+
+_NOT_OURS = ("RIDES_API_URL", "DYE_KEY_OLD", "PGSERVICE", "PGOPTIONS", "KAFKA_TOPIC")
+
+
+@contextmanager
+def servers(name: str) -> Iterator[Sandbox]:
+    """PostgreSQL and Kafka, fresh and running, their environment in os.environ; deleted afterwards."""
+    HOME.mkdir(exist_ok=True)
+    sandbox = Sandbox(HOME / name)
+    before = dict(os.environ)
+    for variable in _NOT_OURS:
+        os.environ.pop(variable, None)
+    try:
+        if sandbox.folder.exists:
+            sandbox.down(delete=True)
+        sandbox.up()
+        os.environ.update(sandbox.environment())
+        yield sandbox
+    finally:
+        if sandbox.folder.exists:
+            sandbox.down(delete=True)
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def administrator() -> connection:
+    """A superuser's autocommit session. The caller closes it."""
+    session = psycopg2.connect(
+        host=os.environ["PGHOST"],
+        port=os.environ["PGPORT"],
+        dbname=os.environ["PGDATABASE"],
+        user=os.environ["PG_ADMIN_USER"],
+        password=os.environ["PG_ADMIN_PASSWORD"],
+        application_name="benchmarks",
+    )
+    session.autocommit = True
+    return session
+
+
+def make_ten_columns() -> None:
+    """A table of the ten fields alone, bench.rides, for those who write no more; empty, with rights for taxi_loader."""
+    statements = """
+        drop schema if exists bench cascade;
+        create schema bench authorization taxi_loader;
+        create table bench.rides (
+            taxi_id text, pax_id text, start_time text, end_time text, pickup_zipcode text, dropoff_zipcode text,
+            tax_amount text, fare_amount text, currency text, car_model text
+        );
+        alter table bench.rides owner to taxi_loader;
+    """
+    with closing(administrator()) as session, session.cursor() as query:
+        query.execute(statements)
+
+
+def empty_raw() -> None:
+    """Forget everything that was loaded, so that the next loader begins at the first offset."""
+    with closing(administrator()) as session, session.cursor() as query:
+        query.execute("truncate raw.taxi_rides, raw.dead_letters, raw.loaded_offsets, raw.loaders, raw.gaps")
+        query.execute("checkpoint")
+
+
+def rows_in(session: connection, table: str) -> int:
+    """Number of rows of `schema.table`."""
+    with session.cursor() as query:
+        query.execute(sql.SQL("select count(*) from {}").format(sql.Identifier(*table.split("."))))
+        return int(query.fetchall()[0][0])
+
+
+def server_cpu_seconds(sandbox: Sandbox) -> dict[str, float]:
+    """Processor seconds that each server has used so far, ended backends included."""
+    used = {}
+    for status in sandbox.status():
+        total = 0.0
+        if status.pid:
+            main = psutil.Process(status.pid)
+            for process in (main, *main.children(recursive=True)):
+                times = process.cpu_times()
+                total += times.user + times.system
+            ended = main.cpu_times()
+            total += ended.children_user + ended.children_system
+        used[status.service] = total
+    return used

@@ -1,0 +1,146 @@
+"""From passages to the numbers that are written, and the targets that they are held to."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+from benchmarks import contenders as named
+from benchmarks.measure import Contender, Passage
+
+
+@dataclass(frozen=True)
+class Result:
+    """All passages of one contender.
+
+    Attributes:
+        name: its name.
+        settings: what it was told.
+        rates: rows per second of each passage, start-up included.
+        rates_without_start_up: from the first row on.
+        start_up_seconds: median time to the first row.
+        rss_mb: highest memory of its processes together (proportional set size), MB.
+        cpu_seconds: median processor seconds of its processes.
+        server_cpu_seconds: median processor seconds of each server.
+        rows: rows of each passage.
+    """
+
+    name: str
+    settings: str
+    rates: tuple[float, ...]
+    rates_without_start_up: tuple[float, ...]
+    start_up_seconds: float
+    rss_mb: float
+    cpu_seconds: float
+    server_cpu_seconds: dict[str, float]
+    rows: int
+
+    @property
+    def median(self) -> float:
+        """Median rows per second."""
+        return median(self.rates)
+
+    @property
+    def median_without_start_up(self) -> float:
+        """Median rows per second from the first row on."""
+        return median(self.rates_without_start_up)
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as JSON values."""
+        values = asdict(self)
+        del values["rates"], values["rates_without_start_up"]
+        return {
+            **values,
+            "rows_per_second": _spread(self.rates),
+            "rows_per_second_without_start_up": _spread(self.rates_without_start_up),
+        }
+
+
+def result(contender: Contender, passages: list[Passage]) -> Result:
+    """Sum up a contender's passages."""
+    servers = passages[0].server_cpu_seconds
+    return Result(
+        contender.name,
+        contender.settings,
+        tuple(p.rate for p in passages),
+        tuple(p.rate_without_start_up for p in passages),
+        median(p.start_up_seconds for p in passages),
+        max(p.memory_mb for p in passages),
+        median(p.cpu_seconds for p in passages),
+        {server: median(p.server_cpu_seconds[server] for p in passages) for server in servers},
+        contender.rows,
+    )
+
+
+@dataclass(frozen=True)
+class Target:
+    """A target, what was measured, and whether it is met."""
+
+    what: str
+    wanted: str
+    measured: str
+    met: bool
+
+
+def targets(results: Mapping[str, Result], cores: int) -> list[Target]:
+    """The targets whose contenders took part."""
+    found: list[Target] = []
+
+    def at_least(what: str, wanted: float, one: str, other: str, of: Callable[[Result], float] = _median) -> None:
+        if one in results and other in results:
+            ratio = of(results[one]) / of(results[other])
+            found.append(Target(what, f"≥ {wanted:g}", f"{ratio:.2f}", ratio >= wanted))
+
+    at_least("our loader ÷ kafka-python's consumer alone", 0.95, named.DEFAULT, named.CONSUMER)
+    at_least("one worker ÷ kafka-python's consumer alone", 0.6, named.ONE_WORKER, named.CONSUMER)
+    if share := _share_of_possible(results, cores):
+        found.append(Target("share of what its parts' CPU seconds allow", "≥ 0.85", f"{share:.2f}", share >= 0.85))
+    best = max((r for r in results.values() if r.name.startswith("Debezium")), key=_median, default=None)
+    if best:
+        at_least(f"our loader ÷ {best.name}", 1.8, named.DEFAULT, best.name)
+        at_least("the same without start-up", 1.25, named.DEFAULT, best.name, lambda r: r.median_without_start_up)
+        at_least(f"faster client ÷ {best.name}", 2.5, named.FASTER, best.name)
+    best = max((r for r in results.values() if r.name.startswith("dlt")), key=_median, default=None)
+    if best:
+        at_least(f"our loader ÷ {best.name}", 2.5, named.DEFAULT, best.name)
+    for name in results:
+        if name.startswith("Quix") or name in (named.EXECUTEMANY, named.EXECUTE_VALUES):
+            at_least(f"our loader ÷ {name}", 5, named.DEFAULT, name)
+    at_least("faster client ÷ our loader", 1.4, named.FASTER, named.DEFAULT)
+    at_least("faster client ÷ COPY alone, ten columns", 0.42, named.FASTER, named.COPY_TEN)
+    at_least("1 % poison ÷ clean", 0.7, named.POISON, named.DEFAULT)
+    for name, limit in ((named.DEFAULT, 300), (named.LONG, 300), (named.FASTER, 400), (named.LONG_FASTER, 400)):
+        if name in results:
+            used = results[name].rss_mb
+            found.append(Target(f"memory of {name}, MB", f"≤ {limit}", f"{used:.0f}", used <= limit))
+    if named.LONG in results and named.DEFAULT in results:
+        times = 4 * results[named.DEFAULT].median / results[named.LONG].median
+        found.append(Target("time for four times the rides", "≤ 4.2", f"{times:.2f}", times <= 4.2))
+    return found
+
+
+def possible_rate(results: Mapping[str, Result], cores: int) -> float | None:
+    """Rows per second if the processor seconds of all parts filled all cores."""
+    wanted = (named.CONSUMER, named.PARSE, named.COPY_RAW)
+    if not all(name in results for name in wanted):
+        return None
+    reading, parsing, copying = (results[name] for name in wanted)
+    seconds = (
+        (reading.cpu_seconds + reading.server_cpu_seconds["kafka"]) / reading.rows
+        + parsing.cpu_seconds / parsing.rows
+        + (copying.server_cpu_seconds["postgres"]) / copying.rows
+    )
+    return cores / seconds
+
+
+def _share_of_possible(results: Mapping[str, Result], cores: int) -> float | None:
+    possible = possible_rate(results, cores)
+    return results[named.DEFAULT].median / possible if possible and named.DEFAULT in results else None
+
+
+def _median(one: Result) -> float:
+    return one.median
+
+
+def _spread(rates: tuple[float, ...]) -> dict[str, int]:
+    return {"min": round(min(rates)), "median": round(median(rates)), "max": round(max(rates))}
