@@ -5,7 +5,7 @@ batch 1; a mutant's own tables are "new 1:fct_rides", made in a transaction that
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import psycopg2
@@ -33,6 +33,35 @@ class SchemaChanged(Exception):
 
 class Stillborn(Exception):
     """PostgreSQL refuses the statement itself, whatever the data: nobody could merge such a mistake."""
+
+
+class CannotBuild(Exception):
+    """A model fails on the data once the mutant, or what it made, is put in.
+
+    Attributes:
+        model: the model.
+        how: fails or timeout.
+    """
+
+    def __init__(self, model: str, how: str) -> None:
+        super().__init__(f"{model} {how}")
+        self.model = model
+        self.how = how
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check of another kind than ours.
+
+    Attributes:
+        kind: what it is counted under.
+        query: finds rows if the check fails; relations have their local names.
+        reads: names of the models that it reads.
+    """
+
+    kind: str
+    query: str
+    reads: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +149,61 @@ class Bench:
     def run(self, mutant: Mutant) -> Outcome:
         """Run a mutant and what is downstream of it, until a check sees it."""
         try:
-            return self._run(mutant)
+            for model in self._rebuilt(mutant):
+                shape = self._shapes.get(model)
+                if shape and differs(self._query, f"new {self.batches}:{model}", shape):
+                    return Outcome(model, "differs")
+            return Outcome(None, "survived")
         except Stillborn:
             return Outcome(None, "stillborn")
+        except CannotBuild as failure:
+            return Outcome(failure.model, failure.how)
         finally:
             self._database.rollback()
 
-    def _run(self, mutant: Mutant) -> Outcome:
+    def failing(self, mutant: Mutant, checks: Iterable[Check]) -> set[str]:
+        """Run a mutant and everything downstream of it; the kinds of checks that fail then.
+
+        A model that cannot be built fails all of them. Checks on what the mutant does not reach are left out.
+        """
+        checks = list(checks)
+        try:
+            changed = frozenset(self._rebuilt(mutant)) | ({mutant.node} if mutant.table else set())
+            failed: set[str] = set()
+            for check in checks:
+                if check.kind not in failed and changed.intersection(check.reads):
+                    failed |= {check.kind} if self._finds_rows(check.query, changed) else set()
+            return failed
+        except CannotBuild:
+            return {check.kind for check in checks}
+        finally:
+            self._database.rollback()
+
+    def failing_unmutated(self, checks: Iterable[Check]) -> set[str]:
+        """The kinds of checks that fail although nothing is mutated."""
+        found = {check.kind for check in checks if self._finds_rows(check.query, frozenset())}
+        self._database.rollback()
+        return found
+
+    def _finds_rows(self, query: str, changed: frozenset[str]) -> bool:
+        self._query.execute("savepoint before_check")
+        try:
+            located = sql.SQL(self._located(query, self.batches, changed))
+            self._query.execute(sql.SQL("select exists (select from ({}) as found)").format(located))
+            return bool(self._query.fetchall()[0][0])
+        except (psycopg2.ProgrammingError, psycopg2.DataError):  # a check that cannot be run is red, too
+            self._query.execute("rollback to savepoint before_check")
+            return True
+
+    def _rebuilt(self, mutant: Mutant) -> Iterator[str]:
+        """Build the mutant and what is downstream of it; yields each model that was built anew.
+
+        What a mutant leaves as it was is not passed on.
+
+        Raises:
+            Stillborn: PostgreSQL refuses the mutant's statement.
+            CannotBuild: a model fails on the data.
+        """
         changed: frozenset[str] = frozenset()
         chain = self.project.downstream(mutant.node)
         if mutant.table is not None:
@@ -142,21 +219,17 @@ class Bench:
             variant = mutant.variant if is_mutated and mutant.variant else self.originals[model.name]
             try:
                 self._build(model, variant, "new ", changed)
-                if model.name in self._shapes and differs(
-                    self._query, f"new {self.batches}:{model.name}", self._shapes[model.name]
-                ):
-                    return Outcome(model.name, "differs")
-            except errors.QueryCanceled:
-                return Outcome(model.name, "timeout")
+            except errors.QueryCanceled as error:
+                raise CannotBuild(model.name, "timeout") from error
             except (psycopg2.ProgrammingError, psycopg2.NotSupportedError) as error:
                 if is_mutated and not isinstance(error, errors.CardinalityViolation):
                     raise Stillborn from error
-                return Outcome(model.name, "fails")
-            except (SchemaChanged, psycopg2.DataError, psycopg2.IntegrityError, psycopg2.InternalError):
-                return Outcome(model.name, "fails")
+                raise CannotBuild(model.name, "fails") from error
+            except (SchemaChanged, psycopg2.DataError, psycopg2.IntegrityError, psycopg2.InternalError) as error:
+                raise CannotBuild(model.name, "fails") from error
+            yield model.name
             if self._changes_anything(model):
                 changed |= {model.name}
-        return Outcome(None, "survived")
 
     def _changes_anything(self, model: Model) -> bool:
         """Whether a rebuilt model differs from the unmutated one after any batch, run-dependent columns included."""

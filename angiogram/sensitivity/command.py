@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,21 +13,26 @@ from rich.progress import Progress
 
 from angiogram.sensitivity.bench import Outcome
 from angiogram.sensitivity.compiled import compile_project
+from angiogram.sensitivity.crowd import RIDES
 from angiogram.sensitivity.feed import surroundings
 from angiogram.sensitivity.mutants import Mutant
 from angiogram.sensitivity.runner import Runner
 from angiogram.sensitivity.score import BLIND_SPOT, EQUIVALENT, SEEN, STILLBORN, UNKNOWN, Score, Verdict
+from angiogram.sensitivity.side_by_side import as_markdown, side_by_side
 from angiogram.sensitivity.survivors import EQUIVALENT_FILE, crowds, read_equivalent, told_apart
 from angiogram.sensitivity.terminal import print_score
 
 _PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
-TARGET = "angiogram"
+TARGET, UNIT_TEST_TARGET = "angiogram", "dev"
 
 
 def sensitivity(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     floor: Annotated[float, typer.Option(min=0, max=1, help="Exit 1 if the score is below this.")] = 0.0,
     shown: Annotated[int, typer.Option(min=0, help="How many survivors to list.")] = 20,
+    compare_checks: Annotated[
+        bool, typer.Option("--compare-checks", help="Print what other checks see of the same mutants, as Markdown.")
+    ] = False,
 ) -> None:
     """Measure how many possible mistakes in the models the dye would see.
 
@@ -41,24 +47,39 @@ def sensitivity(
     talk = Console(stderr=True, highlight=False)
     talk.print(f"dbt compiles {directory}")
     project = compile_project(directory, TARGET)
-    with Runner(project, directory, TARGET, surroundings(project, directory)) as runner:
+    around = surroundings(project, directory)
+    with Runner(project, directory, TARGET, around) as runner:
         talk.print("making mutants")
         mutants = runner.mutants()
-        with Progress(console=talk, transient=True) as progress:
-            task = progress.add_task(f"{len(mutants)} mutants", total=len(mutants))
-            outcomes, seconds = runner.run(mutants, lambda: progress.advance(task))
-    survivors = [m for m, o in zip(mutants, outcomes, strict=True) if o.how == "survived"]
-    talk.print(f"{len(survivors)} survivors meet 20,000 random inputs")
-    apart = told_apart(project, directory, TARGET, survivors, crowds(project, directory))
-    equivalent = read_equivalent(directory)
-    for stale in sorted(equivalent.keys() - {m.id for m in survivors}):
-        talk.print(f"{EQUIVALENT_FILE} lists {stale}, which is no survivor: drop it.")
-    score = Score([_verdict(m, o, apart.keys(), equivalent) for m, o in zip(mutants, outcomes, strict=True)], seconds)
+        with _progress(talk, "mutants", len(mutants)) as advance:
+            outcomes, seconds = runner.run(mutants, advance)
+        survivors = [m for m, o in zip(mutants, outcomes, strict=True) if o.how == "survived"]
+        talk.print(f"{len(survivors)} survivors meet {RIDES:,} random inputs")
+        apart = told_apart(project, directory, TARGET, survivors, crowds(project, directory))
+        equivalent = read_equivalent(directory)
+        for stale in sorted(equivalent.keys() - {m.id for m in survivors}):
+            talk.print(f"{EQUIVALENT_FILE} lists {stale}, which is no survivor: drop it.")
+        score = Score(
+            [_verdict(m, o, apart.keys(), equivalent) for m, o in zip(mutants, outcomes, strict=True)], seconds
+        )
+        if compare_checks:
+            with _progress(talk, "mutants before other checks", score.total.mutants) as advance:
+                rivals = side_by_side(runner, directory, TARGET, UNIT_TEST_TARGET, around[0].tables, score, advance)
+            print(as_markdown(rivals))
+            raise typer.Exit(0)
     if as_json:
         print(json.dumps(score.as_json(), indent=2, ensure_ascii=False))
     else:
         print_score(Console(highlight=False), score, shown)
     raise typer.Exit(0 if (score.total.score or 0.0) >= floor else 1)
+
+
+@contextmanager
+def _progress(talk: Console, what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar on stderr, moved on by each call."""
+    with Progress(console=talk, transient=True) as progress:
+        task = progress.add_task(f"{total} {what}", total=total)
+        yield lambda: progress.advance(task)
 
 
 def _verdict(mutant: Mutant, outcome: Outcome, apart: Collection[str], equivalent: Mapping[str, str]) -> Verdict:

@@ -72,6 +72,7 @@ class Compiled:
         sources: relations that models read and dbt does not make, by name.
         names: local name of each relation, by its schema and identifier.
         excluded: columns that differ from run to run.
+        tests: compiled SQL of the project's tests, by dbt's id.
         manifest: dbt's own, for the tests of the project.
     """
 
@@ -81,6 +82,7 @@ class Compiled:
     sources: list[str]
     names: dict[tuple[str, str], str]
     excluded: tuple[str, ...]
+    tests: dict[str, str] = field(repr=False)
     manifest: Any = field(repr=False)
 
     def downstream(self, name: str) -> list[Model]:
@@ -210,6 +212,7 @@ def _compiled(directory: Path, manifest: Any, first: dict[str, str], later: dict
         names={(node.schema, node.alias): node.name for node in relations}
         | {(source.schema, source.identifier): _local_name(manifest, key) for key, source in manifest.sources.items()},
         excluded=tuple(settings.get("vars", {}).get("run_dependent_columns", ())),
+        tests={key: sql for key, sql in later.items() if key.startswith("test.") and sql},
         manifest=manifest,
     )
 

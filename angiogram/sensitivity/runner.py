@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from angiogram.errors import NotReady
-from angiogram.sensitivity.bench import Bench, Outcome
+from angiogram.sensitivity.bench import Bench, Check, Outcome
 from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.database import open_sessions
 from angiogram.sensitivity.mutants import Mutant, model_mutants, seed_mutants
@@ -112,11 +112,36 @@ class Runner:
             noticed()
         return outcomes, perf_counter() - begun
 
-    def _run_one(self, mutant: Mutant) -> Outcome:
+    def seen_by_others(
+        self, mutants: Sequence[Mutant], checks: Sequence[Check], noticed: Callable[[], None] = lambda: None
+    ) -> dict[str, set[str]]:
+        """What other kinds of checks see of the mutants, in the usual surroundings: ids of mutants by kind.
+
+        Args:
+            mutants: none of them stillborn.
+            checks: the checks.
+            noticed: called after each mutant.
+        """
+        found: dict[str, set[str]] = {check.kind: set() for check in checks}
+
+        def failing(mutant: Mutant) -> set[str]:
+            return self._own_benches()[0][1].failing(mutant, checks)
+
+        for mutant, kinds in zip(mutants, self._pool.map(failing, mutants), strict=True):
+            for kind in kinds:
+                found[kind].add(mutant.id)
+            noticed()
+        return found
+
+    def _own_benches(self) -> list[tuple[str, Bench]]:
         if not hasattr(self._own, "benches"):
             self._own.benches = self._free.pop()
+        benches: list[tuple[str, Bench]] = self._own.benches
+        return benches
+
+    def _run_one(self, mutant: Mutant) -> Outcome:
         outcome = Outcome(None, "survived")
-        for number, (name, bench) in enumerate(self._own.benches):
+        for number, (name, bench) in enumerate(self._own_benches()):
             outcome = bench.run(mutant)
             if outcome.how != "survived":
                 return Outcome(outcome.seen_by, outcome.how, name if number else None)
