@@ -4,6 +4,7 @@ import typer
 from rich.console import Console
 
 from ingestion import dead_letters_cli, front_door_cli, migrations, roles, topic
+from ingestion.bulk.cli import bulk_load_command
 from ingestion.errors import IngestionError
 from ingestion.loader.cli import load
 
@@ -15,6 +16,7 @@ app.command()(front_door_cli.api)
 app.command()(front_door_cli.generate)
 app.command()(front_door_cli.replay)
 app.command()(load)
+app.command("bulk-load")(bulk_load_command)
 app.add_typer(dead_letters_cli.app, name="dead-letters")
 
 

@@ -1,0 +1,107 @@
+"""The command `ingestion bulk-load`."""
+
+import json
+import logging
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from ingestion.bulk.run import BulkReport, Progress, bulk_load
+
+talk = Console(stderr=True, highlight=False, soft_wrap=True)
+
+_LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
+
+
+def bulk_load_command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of .parquet, .csv, .ndjson and .jsonl files.")],
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes (default: one per core).")] = None,
+    replace_day: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            help="Take only the files whose path names this day, and take away what was loaded of that day before.",
+        ),
+    ] = None,
+) -> None:
+    """Load files of rides into the raw tables, each content once; prints what was loaded as JSON.
+
+    A bad file leaves nothing and is listed at the end; the rest is loaded, and the exit code is 1.
+    """
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with _shown() as shown:
+        report = bulk_load(folder, workers, replace_day.date() if replace_day else None, stop, shown.update)
+    _tell(report)
+    typer.echo(json.dumps({**asdict(report), "rides_per_second": _rate(report)}, default=str))
+    if report.bad_files:
+        raise typer.Exit(1)
+
+
+def _rate(report: BulkReport) -> int:
+    return round(report.rides / max(report.seconds, 0.001))
+
+
+def _tell(report: BulkReport) -> None:
+    if report.replaced:
+        gone = report.replaced
+        talk.print(f"Taken away: {gone.files:,} files, {gone.rides:,} rides, {gone.dead_letters:,} dead letters.")
+        if gone.files:
+            talk.print("The dbt models still hold them: build with `dbt build --full-refresh`.")
+    talk.print(
+        f"{report.loaded:,} files loaded with {report.rides:,} rides and {report.dead_letters:,} dead letters in "
+        f"{report.seconds:.1f} s; {report.already_loaded:,} were loaded before."
+    )
+    for name, reason in sorted(report.bad_files.items()):
+        talk.print(f"Bad file {name}: {reason}", markup=False)
+    if report.bad_files:
+        talk.print(f"{len(report.bad_files):,} bad files of {report.found:,}; nothing of them was loaded.")
+
+
+class _Shown:
+    """Progress as a bar on a terminal, as plain lines elsewhere."""
+
+    def __init__(self, bar: Bar | None) -> None:
+        self._bar = bar
+        self._task: TaskID | None = None
+        self._started = self._told = time.monotonic()
+
+    def update(self, progress: Progress) -> None:
+        """Show how far it is."""
+        now = time.monotonic()
+        rate = progress.rows / max(now - self._started, 0.001)
+        words = f"{progress.files_done:,} of {progress.files:,} files, {progress.rows:,} rows, {rate:,.0f}/s"
+        if self._bar:
+            if self._task is None:
+                self._task = self._bar.add_task("", total=progress.size)
+            self._bar.update(self._task, completed=progress.size_done, description=words, refresh=True)
+        elif now - self._told >= _LINE_SECONDS or progress.files_done == progress.files:
+            self._told = now
+            share = progress.size_done / max(progress.size, 1)
+            left = (now - self._started) * (1 - share) / max(share, 1e-9)
+            typer.echo(f"{datetime.now(UTC):%H:%M:%S} {words}, {left:,.0f} s left", err=True)
+
+
+@contextmanager
+def _shown() -> Iterator[_Shown]:
+    if not talk.is_terminal:
+        yield _Shown(None)
+        return
+    # No thread of its own: the workers are forked from this process.
+    with Bar(
+        TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=talk, auto_refresh=False
+    ) as bar:
+        yield _Shown(bar)

@@ -1,0 +1,118 @@
+"""The files of a folder: which are rides, what day their path names, and which are loaded together."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+
+from ingestion.errors import InputError
+
+SMALL_BYTES = 1 << 20
+"""Files up to this size share a transaction; a larger one has its own and is streamed."""
+
+_GROUP_BYTES = 2 << 20  # about 30,000 rides: enough to make the commit cheap, little enough to hold in memory
+_GROUP_FILES = 64
+
+_DAY = re.compile(r"(?<!\d)(\d{4})([-_/]?)(\d{2})\2(\d{2})(?!\d)")
+
+
+class BadFile(Exception):  # a signal inside the bulk load: told as the file's reason, at the end
+    """The file cannot be loaded; nothing of it was."""
+
+
+class Format(StrEnum):
+    """How a file holds its rides."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+    NDJSON = "ndjson"
+
+
+_ENDINGS = {".parquet": Format.PARQUET, ".csv": Format.CSV, ".ndjson": Format.NDJSON, ".jsonl": Format.NDJSON}
+
+
+@dataclass(frozen=True, slots=True)
+class RidesFile:
+    """One file of rides.
+
+    Attributes:
+        path: where it is.
+        name: its path below the folder, as text.
+        format: how it holds its rides.
+        size: bytes.
+        day: the day that its name names; None if none.
+    """
+
+    path: Path
+    name: str
+    format: Format
+    size: int
+    day: date | None
+
+
+def rides_files(folder: Path) -> list[RidesFile]:
+    """The files of rides in a folder and the folders below it, by name; hidden files and other endings are left out.
+
+    Raises:
+        InputError: there is no such folder, it cannot be read, or it holds no such file.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder. Name a folder with {', '.join(_ENDINGS)} files.")
+    found = sorted(_walk(folder), key=lambda file: file.name)
+    if not found:
+        raise InputError(f"{folder} holds no file that ends in {', '.join(_ENDINGS)}.")
+    return found
+
+
+def day_named(name: str) -> date | None:
+    """The first calendar day that a path names: 2026-01-31, 2026_01_31, 2026/01/31 or 20260131."""
+    for match in _DAY.finditer(name):
+        try:
+            return date(int(match[1]), int(match[3]), int(match[4]))
+        except ValueError:
+            continue
+    return None
+
+
+def groups(files: Iterable[RidesFile]) -> Iterator[list[RidesFile]]:
+    """What is loaded together: each large file alone and first, so that none is left over at the end; small ones by
+    name."""
+    small: list[RidesFile] = []
+    large: list[RidesFile] = []
+    for file in files:
+        (small if file.size <= SMALL_BYTES else large).append(file)
+    for file in sorted(large, key=lambda file: -file.size):
+        yield [file]
+    group: list[RidesFile] = []
+    size = 0
+    for file in small:
+        if group and (size + file.size > _GROUP_BYTES or len(group) == _GROUP_FILES):
+            yield group
+            group, size = [], 0
+        group.append(file)
+        size += file.size
+    if group:
+        yield group
+
+
+def _walk(folder: Path) -> Iterator[RidesFile]:
+    for place, folders, names in os.walk(folder, onerror=_refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for file_name in names:
+            path = Path(place, file_name)
+            kind = _ENDINGS.get(path.suffix.lower())
+            if kind is None or file_name.startswith("."):
+                continue
+            name = os.fsencode(path.relative_to(folder)).decode("utf-8", "replace")
+            try:
+                size = path.stat().st_size
+            except OSError:  # a dangling link: reading it will say what is wrong
+                size = 0
+            yield RidesFile(path, name, kind, size, day_named(name))
+
+
+def _refuse(error: OSError) -> None:
+    raise InputError(f"A folder cannot be read: {error}.") from error
