@@ -21,6 +21,7 @@ from psycopg2.extensions import connection
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_attempt, wait_exponential
 
 from angiogram import headline, mutes, runs
+from angiogram.durations import utc
 from angiogram.verdict import BLOCKED, HEALTHY
 
 URLS = "ANGIOGRAM_ALERT_URLS"
@@ -76,7 +77,7 @@ def after_verdict(database: connection, run_id: str, pause: float = FIRST_PAUSE)
     alert = _alert(database, run, pause)
     _record(database, run, alert)
     if alert.detail and alert.state != "nobody":
-        print(f"The alert on run {run_id} is {alert.state}: {alert.detail}", file=sys.stderr, flush=True)
+        print(f"The alert on run {run_id}: {alert.detail}", file=sys.stderr, flush=True)
     return alert
 
 
@@ -106,8 +107,7 @@ def _alert(database: connection, run: runs.Run, pause: float) -> Alert:
     for quiet in mutes.in_force(database):
         if quiet.covers(run.blockage or []):
             state = "muted" if quiet.run_id is None else "acknowledged"
-            until = f"{quiet.muted_until:%Y-%m-%d %H:%M %Z}"
-            return Alert(state, words, f"{state} until {until} by {quiet.made_by}: {quiet.reason}")
+            return Alert(state, words, f"{state} until {utc(quiet.muted_until)} by {quiet.made_by}: {quiet.reason}")
     urls = os.environ.get(URLS, "").split()
     if not urls:
         return Alert("nobody", words, f"{URLS} names no address")

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from angiogram import operations_cli, pages_cli, report, runs, steps
 from angiogram.errors import AngiogramError
+from angiogram.faults.command import faults
 from angiogram.passage import Passage
 from angiogram.project import Project
 from angiogram.sensitivity.command import sensitivity
@@ -29,11 +30,13 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command()(sensitivity)
+app.command()(faults)
 app.command()(pages_cli.report)
 app.command()(pages_cli.history)
 app.command()(operations_cli.status)
 app.command()(operations_cli.mute)
 app.command()(operations_cli.acknowledge)
+app.command()(operations_cli.doctor)
 talk = Console(stderr=True, highlight=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]

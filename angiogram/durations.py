@@ -53,3 +53,8 @@ def spoken(length: timedelta) -> str:
             parts.append(f"{number} {unit}")
         seconds %= size
     return " ".join(parts[:2]) or "0 s"
+
+
+def utc(at: datetime) -> str:
+    """A point in time to the minute in UTC, whatever the database's session calls home."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

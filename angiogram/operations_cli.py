@@ -1,4 +1,4 @@
-"""What operations need of the command `angiogram`: status, mute, acknowledge."""
+"""What operations need of the command `angiogram`: status, mute, acknowledge, doctor."""
 
 import json
 from collections.abc import Callable
@@ -10,10 +10,12 @@ import typer
 from rich.console import Console
 
 from angiogram import mutes, runs
-from angiogram.durations import duration, moment
+from angiogram.doctor import Line, Mark, examine
+from angiogram.durations import duration, moment, utc
 from angiogram.status import EXIT_CODES, metrics
 from angiogram.status import status as judge_status
 
+_MARKS = {Mark.OK: "✓", Mark.NOTE: "•", Mark.PROBLEM: "✗"}
 _talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -71,7 +73,7 @@ def mute(until: _Until, reason: _Reason) -> None:
     """Hold all alerts back until a time; they are still recorded. What is wrong then is told after the next run."""
     with runs.database("mute") as database:
         mutes.mute(database, until, _worded(reason))
-    _talk.print(f"Alerts are muted until {until:%Y-%m-%d %H:%M %Z}.")
+    _talk.print(f"Alerts are muted until {utc(until)}.")
 
 
 def acknowledge(
@@ -82,7 +84,22 @@ def acknowledge(
     """Say that a run's blockage is known: no alert on it until a time, and one again if it is still there then."""
     with runs.database("acknowledge") as database:
         blockage = mutes.acknowledge(database, run_id, until, _worded(reason))
-    _talk.print(f"The blockage at {', '.join(blockage)} is acknowledged until {until:%Y-%m-%d %H:%M %Z}.", markup=False)
+    _talk.print(f"The blockage at {', '.join(blockage)} is acknowledged until {utc(until)}.", markup=False)
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False) -> None:
+    """Look whether all is there that a run needs: versions, services, roles, keys, packages, migrations, topic, seeds.
+
+    Changes nothing. Exit code: 0 nothing stands in the way, 1 something does.
+    """
+    lines: list[Line] = []
+    for line in examine():
+        lines.append(line)
+        if not as_json:
+            typer.echo(f"{_MARKS[line.mark]} {line.topic}: {line.text}")
+    if as_json:
+        typer.echo(json.dumps([asdict(line) for line in lines], indent=2, ensure_ascii=False))
+    raise typer.Exit(int(any(line.mark is Mark.PROBLEM for line in lines)))
 
 
 def _worded(reason: str) -> str:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from psycopg2.extensions import connection
 
 from angiogram import mutes
-from angiogram.durations import spoken
+from angiogram.durations import spoken, utc
 from angiogram.verdict import BLOCKED
 
 
@@ -59,7 +59,7 @@ class Status:
         """The status in words."""
         if self.age is None or self.judged_at is None:
             return "No run has come to a verdict yet. Start one with `angiogram run`."
-        when = f"{self.judged_at:%Y-%m-%d %H:%M %Z}, {spoken(self.age)} ago (run {self.run_id})"
+        when = f"{utc(self.judged_at)}, {spoken(self.age)} ago (run {self.run_id})"
         at = f" at {', '.join(self.blockage)}" if self.blockage else ""
         if self.state is State.OVERDUE:
             return (
@@ -90,7 +90,7 @@ def status(database: connection, within: timedelta) -> Status:
         state = State.BLOCKED
     muted = [
         f"{'alerts on ' + ', '.join(m.blockage) if m.blockage else 'all alerts'}"
-        f" until {m.muted_until:%Y-%m-%d %H:%M %Z} by {m.made_by}: {m.reason}"
+        f" until {utc(m.muted_until)} by {m.made_by}: {m.reason}"
         for m in mutes.in_force(database)
     ]
     return Status(state, run_id, verdict, blockage or [], judged_at, code_commit, verified_at, age, within, muted)

@@ -12,6 +12,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from angiogram.durations import utc
+
 
 @cache
 def _environment() -> jinja2.Environment:
@@ -23,6 +25,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["count"] = _count
+    environment.filters["utc"] = utc
     return environment
 
 

@@ -1,0 +1,270 @@
+"""Is all there that a run needs? One line for each thing looked at: right, worth knowing, or what to do."""
+
+import os
+import platform
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import metadata as metadata_of
+from pathlib import Path
+
+import httpx
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import KafkaError
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from psycopg2.extensions import connection
+
+from angiogram import alert, runs
+from angiogram.dye import read_dye, read_malformed
+from angiogram.errors import AngiogramError
+from angiogram.inject import check_key
+from angiogram.project import EXPECTED_PREFIX, Project
+from ingestion.errors import DatabaseUnavailable, IngestionError
+from ingestion.migrations import all_migrations, require_current
+from ingestion.roles import AIRFLOW_DATABASE
+from ingestion.settings import ROLE_PASSWORDS, FrontDoorSettings, KafkaSettings, connect
+from ingestion.topic import MAX_MESSAGE_BYTES, describe, open_admin, unavailable
+
+DISTRIBUTION = "data-angiogram"
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Mark(StrEnum):
+    """What came of looking at one thing."""
+
+    OK = "ok"
+    NOTE = "note"
+    """Not wrong, but worth knowing."""
+    PROBLEM = "problem"
+    """A run would fail, or its verdict could not be trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that was looked at.
+
+    Attributes:
+        topic: what it belongs to.
+        mark: how it is.
+        text: what was found and, of a problem, what to do.
+    """
+
+    topic: str
+    mark: Mark
+    text: str
+
+
+Check = Callable[[], Iterator[tuple[Mark, str]]]
+
+RIGHTS = (
+    ("angiogram", "angiogram.runs", "insert", True),
+    ("angiogram", "angiogram.alerts", "insert", True),
+    ("angiogram", "angiogram_raw.rides_in_hand", "select", True),
+    ("angiogram", "raw.loaded_offsets", "select", True),
+    ("angiogram", "raw.loaders", "select", True),
+    ("angiogram", "raw.taxi_rides", "insert", False),
+    ("angiogram", "angiogram_raw.taxi_rides", "insert", False),
+    ("taxi_loader", "raw.taxi_rides", "insert", True),
+    ("taxi_loader", "raw.taxi_rides", "select", False),
+    ("taxi_loader", "raw.taxi_rides", "delete", False),
+    ("taxi_loader", "angiogram_raw.taxi_rides", "insert", True),
+    ("dbt_prod", "raw.taxi_rides", "select", True),
+    ("dbt_prod", "raw.taxi_rides", "insert", False),
+    ("dbt_prod", "angiogram_raw.taxi_rides", "select", False),
+    ("marts_reader", "angiogram.last_verified", "select", True),
+    ("marts_reader", "angiogram.runs", "insert", False),
+)
+"""Role, table, right, and whether the role must have it: what keeps the dye and the live rides apart."""
+
+
+def examine() -> Iterator[Line]:
+    """Look at everything, one thing after the other; what is away is a line and no error."""
+    checks: dict[str, Check] = {
+        "Python": _python,
+        "packages": _packages,
+        "PostgreSQL": _postgres,
+        "Kafka": _kafka,
+        "front door": _front_door,
+        "dbt": _dbt,
+        "dye": _dye,
+        "alerts": _alerts,
+    }
+    for topic, check in checks.items():
+        try:
+            for mark, text in check():
+                yield Line(topic, mark, text)
+        except (AngiogramError, IngestionError) as error:
+            yield Line(topic, Mark.PROBLEM, str(error))
+
+
+def _python() -> Iterator[tuple[Mark, str]]:
+    wanted, found = metadata_of(DISTRIBUTION)["Requires-Python"], platform.python_version()
+    if SpecifierSet(wanted).contains(found):
+        yield Mark.OK, f"{found}, as {wanted} asks"
+    else:
+        yield Mark.PROBLEM, f"{found}, but {wanted} is needed. Make the environment anew: make PYTHON=... install"
+
+
+def _packages() -> Iterator[tuple[Mark, str]]:
+    wrong: list[str] = []
+    wanted = [Requirement(text) for text in requires(DISTRIBUTION) or []]
+    needed = [one for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
+    for one in needed:
+        try:
+            found = version(one.name)
+        except PackageNotFoundError:
+            wrong.append(f"{one.name} is not installed")
+            continue
+        if not one.specifier.contains(found, prereleases=True):
+            wrong.append(f"{one.name} {found} is not {one.specifier}")
+    pins = ROOT / "requirements.txt"
+    if not wrong and pins.is_file():
+        wrong = list(_unlike_pins(pins.read_text(encoding="utf-8")))
+    if wrong:
+        some = "; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else "")
+        yield Mark.PROBLEM, f"{some}. Run `make install`."
+    else:
+        yield Mark.OK, f"{len(needed)} packages and what they need are installed as asked"
+
+
+def _unlike_pins(text: str) -> Iterator[str]:
+    """The packages whose version is not the pinned one."""
+    for line in re.findall(r"^[A-Za-z0-9].*$", text, re.MULTILINE):
+        pin = Requirement(line.partition(" #")[0].strip())
+        if pin.marker is not None and not pin.marker.evaluate():
+            continue
+        try:
+            found = version(pin.name)
+        except PackageNotFoundError:
+            yield f"{pin.name} is not installed"
+            continue
+        if not pin.specifier.contains(found, prereleases=True):
+            yield f"{pin.name} {found} is not {pin.specifier}, as requirements.txt pins it"
+
+
+def _postgres() -> Iterator[tuple[Mark, str]]:
+    with runs.database("doctor") as database:
+        yield Mark.OK, f"version {database.get_parameter_status('server_version')} lets angiogram in"
+        require_current(database)
+        yield Mark.OK, f"all {len(all_migrations())} migrations are applied"
+        yield from _rights(database)
+        check_key(database)
+        yield Mark.OK, "the last loader, and every one at work, knows the dye by DYE_KEY"
+    for role, variable in ROLE_PASSWORDS.items():
+        if role == runs.ROLE:
+            continue
+        if not os.environ.get(variable):
+            yield Mark.NOTE, f"{variable} is not set here, so whether {role} is let in was not tried"
+            continue
+        try:
+            connect(role, "angiogram doctor", AIRFLOW_DATABASE if role == "airflow" else None).close()
+        except DatabaseUnavailable as error:
+            yield Mark.PROBLEM, str(error)
+        else:
+            yield Mark.OK, f"{role} is let in"
+
+
+def _rights(database: connection) -> Iterator[tuple[Mark, str]]:
+    wrong = []
+    with database.cursor() as query:
+        for role, table, right, must in RIGHTS:
+            query.execute("select has_table_privilege(%s, %s, %s)", (role, table, right))
+            ((has,),) = query.fetchall()
+            if has != must:
+                wrong.append(f"{role} {'lacks' if must else 'must not have'} {right} on {table}")
+        query.execute("select has_database_privilege(current_database(), 'create')")
+        if query.fetchall() != [(True,)]:
+            wrong.append("angiogram lacks create on the database")
+        query.execute("select rolname from pg_roles where rolname = any(%s) and rolsuper", (list(ROLE_PASSWORDS),))
+        wrong += [f"{role} must not be a superuser" for (role,) in query.fetchall()]
+    if wrong:
+        yield Mark.PROBLEM, f"{'; '.join(wrong)}. Run `ingestion bootstrap` and take back what was granted by hand."
+    else:
+        yield Mark.OK, f"roles have the rights they need and none of those they must not have ({len(RIGHTS)} looked at)"
+
+
+def _kafka() -> Iterator[tuple[Mark, str]]:
+    settings = KafkaSettings.from_environment()
+    with closing(open_admin(settings)) as admin:
+        _, partitions = describe(admin, settings)
+        yield Mark.OK, f"the topic {settings.topic} is there, with {len(partitions)} partitions"
+        if len(partitions) != settings.partitions:
+            yield Mark.NOTE, f"KAFKA_PARTITIONS is {settings.partitions}: it counts only when a topic is made"
+        resource = ConfigResource(ConfigResourceType.TOPIC, settings.topic)
+        try:
+            answer = admin.describe_configs([resource], config_filter="all")["topic"][settings.topic]
+        except KafkaError as error:
+            raise unavailable(settings, error) from error
+    stamp, largest = answer["message.timestamp.type"]["value"], int(answer["max.message.bytes"]["value"])
+    if stamp == "LogAppendTime":
+        yield Mark.OK, "the topic stamps the time of arrival (LogAppendTime)"
+    else:
+        yield (
+            Mark.PROBLEM,
+            f"the topic has message.timestamp.type {stamp}: old dye would be deleted early, dye from the "
+            "future refused. Set LogAppendTime with `kafka-configs --alter`.",
+        )
+    if largest < MAX_MESSAGE_BYTES:
+        yield (
+            Mark.PROBLEM,
+            f"the topic takes messages of at most {largest} bytes: set its max.message.bytes to {MAX_MESSAGE_BYTES}.",
+        )
+
+
+def _front_door() -> Iterator[tuple[Mark, str]]:
+    settings = FrontDoorSettings.from_environment()
+    if settings.url is None:
+        yield Mark.OK, "RIDES_API_URL is not set: each run opens the API itself"
+        return
+    try:
+        answer = httpx.get(f"{settings.url.rstrip('/')}/health", timeout=10)
+    except httpx.HTTPError as error:
+        yield Mark.PROBLEM, f"{settings.url} does not answer: {type(error).__name__}. Start it with `ingestion api`."
+        return
+    if answer.is_success:
+        yield Mark.OK, f"{settings.url} answers"
+    else:
+        yield Mark.PROBLEM, f"{settings.url} answers with {answer.status_code}. See the API's own log."
+
+
+def _dbt() -> Iterator[tuple[Mark, str]]:
+    directory = Project().directory  # tells if the packages are absent
+    installed = directory / "dbt_packages" / "dbt_utils" / ".installed"
+    if not installed.is_file():
+        yield Mark.OK, "the packages were installed by `dbt deps`"
+    elif installed.read_text(encoding="utf-8").startswith("stand-in"):
+        yield (
+            Mark.NOTE,
+            "dbt_utils is the project's stand-in, for the hub did not answer. "
+            "With the hub in reach run `python dbt_project/install_packages.py`.",
+        )
+    else:
+        yield Mark.OK, "dbt_utils is the hub's"
+    seeds = {seed.stem for seed in (directory / "seeds").rglob(f"{EXPECTED_PREFIX}*.csv")}
+    models = {model.stem for model in (directory / "models").rglob("*.sql")}
+    if bare := sorted(model for model in models if EXPECTED_PREFIX + model not in seeds):
+        yield (
+            Mark.PROBLEM,
+            f"no expected seed for {', '.join(bare)}: nothing would be compared there. "
+            "CONTRIBUTING.md tells how to add one.",
+        )
+    else:
+        yield Mark.OK, f"each of the {len(models)} models has its expected seed"
+
+
+def _dye() -> Iterator[tuple[Mark, str]]:
+    rides, malformed = read_dye(), read_malformed()
+    yield Mark.OK, f"{len(rides)} rides and {len(malformed)} malformed messages in the input seeds"
+
+
+def _alerts() -> Iterator[tuple[Mark, str]]:
+    if count := len(os.environ.get(alert.URLS, "").split()):
+        yield Mark.OK, f"{count} address{'es' if count > 1 else ''} in {alert.URLS}"
+    else:
+        yield Mark.NOTE, f"{alert.URLS} is not set: nobody is told of a blockage"
+    if not os.environ.get(alert.REPORT_URL):
+        yield Mark.NOTE, f"{alert.REPORT_URL} is not set: alerts do not link to a page"

@@ -1,0 +1,122 @@
+"""The doctor finds nothing wrong with a sound pipeline, and names each thing that is, with what to do."""
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from kafka.admin import ConfigResource, ConfigResourceType
+from psycopg2.extensions import connection
+
+from angiogram.doctor import Line, Mark, examine
+from ingestion.settings import KafkaSettings
+from ingestion.topic import open_admin
+from tests.angiogram.conftest import Outcome
+
+
+def problems() -> list[Line]:
+    """What the doctor finds wrong."""
+    return [line for line in examine() if line.mark is Mark.PROBLEM]
+
+
+def test_a_sound_pipeline_has_no_problem_and_exits_with_0(angiogram: Callable[..., Outcome]) -> None:
+    outcome = angiogram("doctor")
+    assert outcome.code == 0, outcome.stdout
+    assert "✓ Kafka: the topic stamps the time of arrival (LogAppendTime)" in outcome.stdout
+    assert "✗" not in outcome.stdout
+
+
+def test_a_problem_exits_with_1_and_all_else_is_looked_at_too(angiogram: Callable[..., Outcome]) -> None:
+    outcome = angiogram("doctor", "--json", KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
+    lines = json.loads(outcome.stdout)
+    assert outcome.code == 1
+    assert [line["topic"] for line in lines if line["mark"] == "problem"] == ["Kafka"]
+    assert {"PostgreSQL", "dbt", "dye"} <= {line["topic"] for line in lines}
+
+
+def test_a_topic_that_keeps_the_senders_time_is_a_problem(pipeline: None, fresh_topic: str) -> None:
+    settings = KafkaSettings.from_environment()
+    resource = ConfigResource(
+        ConfigResourceType.TOPIC, fresh_topic, {"message.timestamp.type": "CreateTime", "max.message.bytes": "1000"}
+    )
+    with closing(open_admin(settings)) as admin:
+        admin.alter_configs([resource])
+    found = [line.text for line in problems()]
+    assert len(found) == 2
+    assert "CreateTime" in found[0]
+    assert "1000 bytes" in found[1]
+
+
+@pytest.mark.parametrize(
+    ("statement", "word"),
+    [
+        ("grant select on raw.taxi_rides to taxi_loader", "taxi_loader must not have select on raw.taxi_rides"),
+        ("revoke insert on angiogram.alerts from angiogram", "angiogram lacks insert on angiogram.alerts"),
+        ("delete from raw.schema_migrations where number = 3", "0003_alerts"),
+    ],
+    ids=["too much", "too little", "migration"],
+)
+def test_wrong_rights_and_missing_migrations_are_problems(
+    pipeline: None, fresh_database: str, connect_as: Callable[..., connection], statement: str, word: str
+) -> None:
+    with connect_as("taxi_owner").cursor() as query:
+        query.execute(statement)
+    (found,) = problems()
+    assert found.topic == "PostgreSQL"
+    assert word in found.text
+
+
+def test_a_loader_with_another_key_is_a_problem(
+    pipeline: None, fresh_database: str, connect_as: Callable[..., connection]
+) -> None:
+    with connect_as("taxi_loader").cursor() as query:
+        query.execute(
+            "insert into raw.loaders (loader_id, host, pid, backend_pid, mode, key_fingerprints)"
+            " values (gen_random_uuid(), 'elsewhere', 1, 1, 'until_caught_up', %s)",
+            (["0123456789abcdef"],),
+        )
+    (found,) = problems()
+    assert "0123456789abcdef" in found.text
+    assert os.environ["DYE_KEY"] not in found.text
+
+
+def test_a_wrong_password_is_a_problem_of_that_role_alone(pipeline: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MARTS_READER_PASSWORD", "not-the-one")
+    (found,) = problems()
+    assert "marts_reader" in found.text
+    assert "not-the-one" not in found.text
+
+
+def test_a_front_door_that_does_not_answer_is_a_problem(pipeline: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RIDES_API_URL", "http://127.0.0.1:1")
+    (found,) = problems()
+    assert (found.topic, "ingestion api" in found.text) == ("front door", True)
+
+
+def test_a_model_without_its_expected_seed_is_a_problem(
+    pipeline: None, project_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project_copy / "models" / "facts" / "fct_new.sql").write_text("select 1 as one", encoding="utf-8")
+    monkeypatch.setenv("DBT_PROJECT_DIR", str(project_copy))
+    (found,) = problems()
+    assert "fct_new" in found.text
+
+
+@pytest.mark.parametrize(("from_where", "mark"), [("stand-in 1", Mark.NOTE), ("hub 1", Mark.OK)])
+def test_it_tells_where_the_dbt_packages_come_from(
+    pipeline: None, project_copy: Path, monkeypatch: pytest.MonkeyPatch, from_where: str, mark: Mark
+) -> None:
+    (project_copy / "dbt_packages" / "dbt_utils" / ".installed").write_text(from_where, encoding="utf-8")
+    monkeypatch.setenv("DBT_PROJECT_DIR", str(project_copy))
+    (found,) = [line for line in examine() if line.topic == "dbt" and "dbt_utils" in line.text]
+    assert found.mark is mark
+    assert ("stand-in" in found.text) == (mark is Mark.NOTE)
+
+
+def test_packages_that_are_not_installed_are_a_problem(pipeline: None, angiogram: Callable[..., Outcome]) -> None:
+    project = os.environ["DBT_PROJECT_DIR"]
+    outcome = angiogram("doctor", DBT_PROJECT_DIR=str(Path(project) / "models"))
+    assert outcome.code == 1
+    assert "DBT_PROJECT_DIR" in outcome.stdout
