@@ -10,6 +10,8 @@ AngiogramError
 ├── NothingToAcknowledge   the run is not blocked
 ├── PageNotWritten         the page's file cannot be written; name another one
 ├── InjectFailed           the front door or the topic took no dye at all; a retry helps once it answers
+├── UnknownFault           the catalogue has no fault of this name; `angiogram faults --list` lists them
+├── FaultNotPlanted        a fault of the catalogue finds nothing to change; correct the fault
 └── DbtFailed              dbt ended before it built anything: the project or its profile is broken
 
 Every message says what happened, where, and what to do. The command line catches AngiogramError (and ingestion's
@@ -58,6 +60,14 @@ class PageNotWritten(AngiogramError):
 
 class InjectFailed(AngiogramError):
     """The front door is away, refuses the key, or fails. A retry helps once it answers."""
+
+
+class UnknownFault(AngiogramError):
+    """The catalogue has no fault of this name."""
+
+
+class FaultNotPlanted(AngiogramError):
+    """A fault of the catalogue found nothing to change, so nothing was tested. A retry does not help."""
 
 
 class DbtFailed(AngiogramError):

@@ -47,7 +47,7 @@ class Passage:
         try:
             run_id = self.run_id = steps.begin(LEASE, self._wait, self._say)
             self._say(f"Run {run_id}")
-            with _kept_in_hand(run_id):
+            with kept_in_hand(run_id):
                 report = self._steps(run_id)
         except BaseException as error:
             self._release("interrupted" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}")
@@ -80,7 +80,7 @@ class Passage:
 
 
 @contextmanager
-def _kept_in_hand(run_id: str) -> Iterator[None]:
+def kept_in_hand(run_id: str) -> Iterator[None]:
     """Renew the lease from a thread of its own, so that a long step is not taken for a dead run."""
     stop = threading.Event()
     thread = threading.Thread(target=_renew_until, args=(run_id, stop), name="lease", daemon=True)

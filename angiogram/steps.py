@@ -118,8 +118,12 @@ def _drop_schemas(database: connection) -> None:
             query.execute(sql.SQL("drop schema {} cascade").format(sql.SQL(", ").join(schemas)))
 
 
-def inject(run_id: str) -> dict[str, Any]:
+def inject(run_id: str, dye: list[Dye] | None = None) -> dict[str, Any]:
     """Send the dye: rides through the front door, malformed messages to the topic.
+
+    Args:
+        run_id: the run in hand.
+        dye: in another order than the usual one.
 
     Returns:
         front_door (which one it was), published, refused, seconds.
@@ -134,7 +138,7 @@ def inject(run_id: str) -> dict[str, Any]:
             raise InjectFailed(f"Run {run_id} has sent its dye before, all or in part. Start a new run.")
         check_key(step.database)
         runs.save_step(step.database, run_id, "inject", {"sent": [], "seconds": 0.0})
-        dye = read_whole_dye()
+        dye = dye or read_whole_dye()
         partitions = [int(partition) for partition in step.run.step("begin")["starts"]]
         key = DyeKeys.from_environment().accepted()[0]
         with front_door() as (client, door), RideProducer() as publisher:

@@ -36,7 +36,7 @@ def bootstrap(database: str | None = None) -> None:
     """
     name = database or DatabaseSettings.from_environment().name
     passwords = {role: role_password(role) for role in ROLE_PASSWORDS}
-    server = _connect_as_administrator("postgres")
+    server = connect_as_administrator("postgres")
     try:
         with server.cursor() as query:
             query.execute("select pg_advisory_lock(hashtext('ingestion'), hashtext('bootstrap'))")
@@ -46,7 +46,7 @@ def bootstrap(database: str | None = None) -> None:
             query.execute("alter role angiogram set timezone to 'America/New_York'")
             _make_database(query, name, owner="taxi_owner", guests=tuple(r for r in ROLE_PASSWORDS if r != "airflow"))
             _make_database(query, AIRFLOW_DATABASE, owner="airflow", guests=())
-            rides = _connect_as_administrator(name)
+            rides = connect_as_administrator(name)
             try:
                 with rides.cursor() as rides_query:
                     _make_schemas(rides_query, name)
@@ -56,7 +56,16 @@ def bootstrap(database: str | None = None) -> None:
         server.close()
 
 
-def _connect_as_administrator(database: str) -> connection:
+def connect_as_administrator(database: str) -> connection:
+    """Open a connection as superuser, in autocommit. The caller closes it.
+
+    Args:
+        database: which one.
+
+    Raises:
+        SettingsError: the administrator or the address is not set.
+        DatabaseUnavailable: PostgreSQL cannot be reached or refuses the administrator.
+    """
     settings = DatabaseSettings.from_environment()
     for variable in ("PG_ADMIN_USER", "PG_ADMIN_PASSWORD"):
         if not os.environ.get(variable):

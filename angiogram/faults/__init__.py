@@ -1,0 +1,6 @@
+"""Named faults, each played against real parts: the test of what the dye is for.
+
+A fault is planted in a temporary copy of the dbt project and its seeds, in the messages on their way through a door
+before the front door, on the topic, or in what the loader stored; never by code in production models. All of it
+happens in a database and on a topic of the command's own.
+"""

@@ -1,0 +1,117 @@
+"""What a right pipeline absorbs, and what is no fault at all: the verdict must be healthy."""
+
+from angiogram.dye import dye_messages, read_dye
+from angiogram.expectation import expected_tables, read_reference, write_expected
+from angiogram.expectation.__main__ import last_day
+from angiogram.faults.fault import Fault, Ground, number_of
+from angiogram.inject import Dye, read_whole_dye
+from ingestion.loader import load_until_caught_up
+from ingestion.message import SIGNATURE_HEADER, DyeStamp
+from ingestion.producer import RideProducer
+from ingestion.settings import DyeKeys
+from ingestion.traffic import generate
+
+_TRAFFIC = 300
+
+
+def _reordered(dye: list[Dye]) -> list[Dye]:
+    """Each batch backwards by time; rides of one moment keep their order, which says which is newer."""
+    rides = [item for item in dye if not item.is_malformed]
+    batches = [[item for item in rides if item.batch == number] for number in (1, 2)]
+    backwards = [sorted(batch, key=lambda item: item.sent_at, reverse=True) for batch in batches]
+    return [*backwards[0], *backwards[1], *(item for item in dye if item.is_malformed)]
+
+
+def _late(dye: list[Dye]) -> list[Dye]:
+    """Some ordinary rides arrive last of their batch."""
+    late = {number_of("ordinary-benz"), number_of("jeep-good"), number_of("late-ride-of-an-old-day")}
+    ordered: list[Dye] = []
+    for number in (1, 2):
+        batch = [item for item in dye if item.batch == number and not item.is_malformed]
+        ordered += sorted(batch, key=lambda item: item.ride_number in late)
+    return [*ordered, *(item for item in dye if item.is_malformed)]
+
+
+def _plant_order(ground: Ground) -> None:
+    ground.order = _reordered
+
+
+def _plant_late(ground: Ground) -> None:
+    ground.order = _late
+
+
+def _publish_dye(run_id: str, forged: bool) -> None:
+    item = read_whole_dye()[0]
+    value = (item.value or b"").replace(b"T-01", b"T-0X")
+    key = DyeKeys.from_environment().accepted()[0]
+    headers = dict(DyeStamp(run_id, item.ride_number, item.sent_at).headers(key, value))
+    if forged:
+        headers[SIGNATURE_HEADER] = b"f" * 64
+    with RideProducer() as producer:
+        producer.publish(value, None, list(headers.items()))
+
+
+def _plant_forged(ground: Ground) -> None:
+    ground.before("check_topic", lambda run_id: _publish_dye(run_id, forged=True))
+
+
+def _plant_replayed(ground: Ground) -> None:
+    ground.before("check_topic", lambda _: _publish_dye("20200101T000000Z-000000", forged=False))
+
+
+def _plant_traffic(ground: Ground) -> None:
+    def send(dirty: float) -> None:
+        generate(_TRAFFIC, seed=7, dirty=dirty)
+
+    ground.before("inject", lambda _: send(0.0))
+    ground.before("check_topic", lambda _: send(0.3))
+    ground.before("load", lambda _: send(0.0))
+
+
+def _plant_second_load(ground: Ground) -> None:
+    for _ in range(2):
+        ground.before("load", lambda _: _load())
+    ground.before("build_1", lambda _: _load())
+
+
+def _load() -> None:
+    load_until_caught_up()
+
+
+def _plant_garbage(ground: Ground) -> None:
+    def publish(_: str) -> None:
+        with RideProducer() as producer:
+            for value in (None, b"", b"\xff\xfe", b"[]", b'{"taxi_id":"\\u0000"}', b"{" * 50):
+                producer.publish(value)
+
+    ground.before("check_topic", publish)
+
+
+def _plant_reference_change(ground: Ground) -> None:
+    ground.edit("seeds/reference/zipcodes.csv", ("10004,Utah", "10004,Idaho"))
+    ground.edit("seeds/reference/exchange_rates.csv", ("CAD,2025-01-01,0.6952", "CAD,2025-01-01,0.6953"))
+    seeds = ground.project / "seeds"
+    tables = expected_tables(
+        dye_messages(read_dye(seeds / "angiogram" / "input" / "dye_rides.csv")),
+        read_reference(seeds / "reference"),
+        last_day(ground.project / "dbt_project.yml"),
+    )
+    write_expected(seeds / "angiogram" / "expected", tables)
+
+
+def _plant_rewriting(ground: Ground) -> None:
+    ground.edit("models/facts/fct_rides.sql", ("where newness = 1", "where not newness > 1"))
+    ground.edit("models/revenue/revenue_by_state.sql", ("group by pickup_state, currency", "group by 2, 1"))
+
+
+FAULTS = [
+    Fault("messages-reordered", "Each batch of rides arrives backwards.", (), _plant_order),
+    Fault("messages-late", "Rides arrive after others that were sent later.", (), _plant_late),
+    Fault("load-repeated", "The loader runs three times.", (), _plant_second_load),
+    Fault("forged-dye-header", "A live ride carries dye headers of this run with a false signature.", (), _plant_forged),
+    Fault("dye-of-an-earlier-run-replayed", "A genuine dye message of an earlier run comes again.", (), _plant_replayed),
+    Fault("live-traffic", "Live rides, clean and dirty, come before, among and after the dye.", (), _plant_traffic),
+    Fault("live-garbage", "Live messages that are no rides come among the dye.", (), _plant_garbage),
+    Fault("reference-data-changed-with-its-seeds", "Zip codes and rates change, expected seeds with them.", (), _plant_reference_change),
+    Fault("models-rewritten-alike", "Models are written differently and mean the same.", (), _plant_rewriting),
+]  # fmt: skip

@@ -1,0 +1,136 @@
+"""What a fault is, and the ground on which it is planted."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, LiteralString
+
+from psycopg2.extensions import cursor
+
+from angiogram import runs
+from angiogram.dye import read_dye
+from angiogram.errors import FaultNotPlanted
+from angiogram.faults.door import Parcel
+from angiogram.inject import Dye, Sent
+from ingestion.settings import connect
+
+Step = Literal["inject", "check_topic", "load", "check_loaded", "build_1", "build_2"]
+STEPS: tuple[Step, ...] = ("inject", "check_topic", "load", "check_loaded", "build_1", "build_2")
+
+Tamper = Callable[[Parcel], list[Parcel]]
+
+
+@dataclass
+class Ground:
+    """Where a fault is planted: a copy of the dbt project, and the moments of a run.
+
+    Attributes:
+        project: the copy's folder; its seeds lie in it.
+        tamper: what a door before the front door makes of each ride; None for no such door.
+        order: in which order the dye is sent; None for the usual one.
+    """
+
+    project: Path
+    tamper: Tamper | None = None
+    order: Callable[[list[Dye]], list[Dye]] | None = None
+    _before: dict[Step, list[Callable[[str], None]]] = field(default_factory=lambda: defaultdict(list))
+    _undo: list[Callable[[], None]] = field(default_factory=list)
+
+    def edit(self, path: str, *changes: tuple[str, str]) -> None:
+        """Replace texts in a file of the copy.
+
+        Args:
+            path: below the project's folder.
+            changes: old and new text; the old one must be there.
+
+        Raises:
+            FaultNotPlanted: an old text is not there.
+        """
+        file = self.project / path
+        text = file.read_text(encoding="utf-8")
+        for old, new in changes:
+            if old not in text:
+                raise FaultNotPlanted(
+                    f"{path} does not hold {old!r} (any more): correct the fault in angiogram/faults."
+                )
+            text = text.replace(old, new)
+        file.write_text(text, encoding="utf-8", newline="")
+
+    def before(self, step: Step, act: Callable[[str], None]) -> None:
+        """Do something before a step; it is given the run id."""
+        self._before[step].append(act)
+
+    def undo(self, act: Callable[[], None]) -> None:
+        """Do something when the run is over, whatever happened."""
+        self._undo.append(act)
+
+    def reach(self, step: Step, run_id: str) -> None:
+        """Do what was to be done before a step."""
+        for act in self._before[step]:
+            act(run_id)
+
+    def clean_up(self) -> None:
+        """Do what was to be done at the end, last first."""
+        while self._undo:
+            self._undo.pop()()
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A named fault.
+
+    Attributes:
+        name: tells it from all others.
+        description: what goes wrong, in a sentence.
+        planted: the stages that must be named, and no others; none if a right pipeline absorbs it.
+        plant: puts it on the ground.
+    """
+
+    name: str
+    description: str
+    planted: tuple[str, ...]
+    plant: Callable[[Ground], None]
+
+
+def as_owner(act: Callable[[cursor], Any]) -> Any:
+    """Do something in the raw schemas as their owner, in one transaction."""
+    with closing(connect("taxi_owner", "angiogram faults")) as database, database, database.cursor() as query:
+        return act(query)
+
+
+def change_loaded(statement: LiteralString) -> Callable[[str], None]:
+    """A change of what the loader stored of a run, by one statement with its run id as %(run_id)s.
+
+    Raises:
+        FaultNotPlanted: it changed no row.
+    """
+
+    def act(run_id: str) -> None:
+        def execute(query: cursor) -> None:
+            query.execute(statement, {"run_id": run_id})
+            if query.rowcount < 1:
+                raise FaultNotPlanted(f"No row was changed by: {statement}")
+
+        as_owner(execute)
+
+    return act
+
+
+def places(run_id: str) -> list[Sent]:
+    """Where the dye of a run was put."""
+    with runs.database("faults") as database:
+        return [Sent.of(state) for state in runs.read(database, run_id).step("inject")["sent"]]
+
+
+def number_of(ride_name: str) -> int:
+    """The number of a dye ride.
+
+    Raises:
+        FaultNotPlanted: no ride has this name.
+    """
+    for ride in read_dye():
+        if ride.ride_name == ride_name:
+            return ride.ride_number
+    raise FaultNotPlanted(f"The dye has no ride {ride_name}: correct the fault in angiogram/faults.")

@@ -1,0 +1,141 @@
+"""Playing faults: one real run each, from the front door to the verdict."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from angiogram import steps
+from angiogram.faults.door import tampering_door
+from angiogram.faults.fault import Fault, Ground
+from angiogram.faults.place import ProjectCopy, own_place, variables
+from angiogram.inject import read_whole_dye
+from angiogram.passage import LEASE, kept_in_hand
+from angiogram.project import Project
+from angiogram.verdict import BLOCKED, HEALTHY
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What became of a fault.
+
+    Attributes:
+        fault: which one.
+        verdict: of the run.
+        named: the blockage that it named.
+        seconds: that the run took, the planting included.
+    """
+
+    fault: Fault
+    verdict: str
+    named: tuple[str, ...]
+    seconds: float
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether exactly the planted stages were named; none, and healthy, if a right pipeline absorbs the fault."""
+        expected = BLOCKED if self.fault.planted else HEALTHY
+        return self.verdict == expected and set(self.named) == set(self.fault.planted)
+
+    def as_json(self) -> dict[str, Any]:
+        """As `angiogram faults --json` prints it; no stage is null."""
+        return {
+            "name": self.fault.name,
+            "planted_stage": ", ".join(self.fault.planted) or None,
+            "named_stage": ", ".join(self.named) or None,
+            "detected": self.verdict == BLOCKED,
+            "expected_verdict": BLOCKED if self.fault.planted else HEALTHY,
+            "verdict": self.verdict,
+            "as_expected": self.as_expected,
+            "seconds": round(self.seconds, 2),
+        }
+
+
+class Player:
+    """Plays faults one after the other. To be had from `player`."""
+
+    def __init__(self, copy: ProjectCopy, front_door: str) -> None:
+        """Nothing happens yet.
+
+        Args:
+            copy: of the dbt project.
+            front_door: URL of the real front door.
+        """
+        self._copy = copy
+        self._front_door = front_door
+
+    def play(self, fault: Fault) -> Played:
+        """Plant a fault, send the dye through, and see what the verdict says.
+
+        Raises:
+            FaultNotPlanted: it found nothing to change.
+            AngiogramError, IngestionError: the run could not be judged.
+        """
+        started = time.perf_counter()
+        ground = Ground(self._copy.renew())
+        fault.plant(ground)
+        project = Project(ground.project)
+        run_id = steps.begin(LEASE, say=_quiet)
+        try:
+            with kept_in_hand(run_id):
+                report = self._passage(run_id, ground, project)
+        finally:
+            ground.clean_up()
+            steps.finish(run_id)
+        return Played(fault, report["verdict"], tuple(report["blockage"]), time.perf_counter() - started)
+
+    def _passage(self, run_id: str, ground: Ground, project: Project) -> dict[str, Any]:
+        ground.reach("inject", run_id)
+        with ExitStack() as doors:
+            door = self._front_door
+            if ground.tamper is not None:
+                door = doors.enter_context(tampering_door(door, ground.tamper))
+            doors.enter_context(variables(RIDES_API_URL=door))
+            steps.inject(run_id, ground.order(read_whole_dye()) if ground.order else None)
+        ground.reach("check_topic", run_id)
+        steps.check_topic(run_id)
+        ground.reach("load", run_id)
+        steps.load(run_id)
+        ground.reach("check_loaded", run_id)
+        steps.check_loaded(run_id)
+        ground.reach("build_1", run_id)
+        steps.build_batch(run_id, 1, project)
+        ground.reach("build_2", run_id)
+        steps.build_batch(run_id, 2, project)
+        return steps.verdict(run_id, project)
+
+
+@contextmanager
+def player(original: Path) -> Iterator[Player]:
+    """A player with a database, a topic and a front door of its own; all gone at the end.
+
+    Args:
+        original: the dbt project.
+
+    Raises:
+        SettingsError, DatabaseUnavailable, KafkaUnavailable: a server is away, or its address is not set.
+    """
+    from ingestion.api import serving  # imports a web server
+
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder, own_place(), serving() as front_door:
+        copy = ProjectCopy(original, Path(folder))
+        with variables(
+            DBT_PROFILES_DIR=str(copy.directory), DBT_TARGET_PATH=str(copy.target), DBT_LOG_PATH=str(copy.logs)
+        ):
+            yield Player(copy, front_door)
+
+
+def play_all(played_by: Player, faults: Sequence[Fault], tell: Callable[[Played], None]) -> list[Played]:
+    """Play faults one after the other, and tell of each as it ends."""
+    results = []
+    for fault in faults:
+        results.append(played_by.play(fault))
+        tell(results[-1])
+    return results
+
+
+def _quiet(_: str) -> None:
+    """Nobody waits for the runs of a database of its own."""

@@ -1,0 +1,185 @@
+"""Faults before dbt: at the front door, on the topic, in the loader."""
+
+import json
+from collections.abc import Callable
+from contextlib import closing
+from typing import LiteralString
+
+from kafka import TopicPartition
+from psycopg2.extensions import cursor
+
+from angiogram.dye import read_malformed
+from angiogram.errors import FaultNotPlanted
+from angiogram.faults.door import Parcel
+from angiogram.faults.fault import Fault, Ground, Step, Tamper, as_owner, change_loaded, number_of, places
+from angiogram.inject import read_whole_dye
+from angiogram.project import LOADER
+from angiogram.verdict import API, TOPIC
+from ingestion.message import DYE_HEADERS, SIGNATURE_HEADER, DyeStamp
+from ingestion.producer import RideProducer
+from ingestion.settings import DyeKeys, KafkaSettings
+from ingestion.topic import open_admin, topic_id
+
+
+def _at_door(name: str, description: str, tamper: Tamper) -> Fault:
+    def plant(ground: Ground) -> None:
+        ground.tamper = tamper
+
+    return Fault(name, description, (API,), plant)
+
+
+def _in_body(old: bytes, new: bytes) -> Tamper:
+    return lambda parcel: [parcel.with_body(parcel.body.replace(old, new))]
+
+
+def _only(ride_name: str, change: Callable[[Parcel], list[Parcel]]) -> Tamper:
+    return lambda parcel: change(parcel) if parcel.number == number_of(ride_name) else [parcel]
+
+
+def _with_field(ride_name: str, name: str, change: Callable[[str], object]) -> Tamper:
+    """Change one field of one ride."""
+
+    def tamper(parcel: Parcel) -> list[Parcel]:
+        ride = json.loads(parcel.body)
+        ride[name] = change(ride[name])
+        return [parcel.with_body(json.dumps(ride, ensure_ascii=False, separators=(",", ":")).encode())]
+
+    return _only(ride_name, tamper)
+
+
+def _without_headers(parcel: Parcel) -> list[Parcel]:
+    return [Parcel(parcel.body, {n: v for n, v in parcel.headers.items() if n not in DYE_HEADERS})]
+
+
+def _with_forged_signature(parcel: Parcel) -> list[Parcel]:
+    return [Parcel(parcel.body, parcel.headers | {SIGNATURE_HEADER: "0" * 64})]
+
+
+def _cents(text: str) -> str:
+    return str(int(float(text) * 100))
+
+
+AT_THE_DOOR = [
+    _at_door("api-acknowledges-without-publishing", "The API says 202 and publishes nothing.", _only("jeep-good", lambda _: [])),
+    _at_door("api-publishes-twice", "The API publishes a ride twice.", _only("jeep-good", lambda parcel: [parcel, parcel])),
+    _at_door("message-cut-off", "A ride arrives without its last bytes.", _only("jeep-good", lambda p: [p.with_body(p.body[:-9])])),
+    _at_door("header-lost", "A ride arrives without its dye headers.", _only("jeep-good", _without_headers)),
+    _at_door("header-forged-on-the-way", "A ride arrives with a signature that does not hold.", _only("jeep-good", _with_forged_signature)),
+    _at_door("field-renamed", "fare_amount is called fare.", _in_body(b'"fare_amount":', b'"fare":')),
+    _at_door("field-retyped", "The zip code becomes a number and loses its zero.", _with_field("start-24-hours-ahead", "pickup_zipcode", int)),
+    _at_door("unit-changed-to-cents", "Fares come in cents.", _with_field("ordinary-benz", "fare_amount", _cents)),
+    _at_door("decimal-comma", "Fares come with a decimal comma.", _with_field("ordinary-benz", "fare_amount", lambda t: t.replace(".", ","))),
+    _at_door("time-zone-shifted", "A start time comes in another zone.", _with_field("ordinary-benz", "start_time", lambda t: t.replace("Z", "-05:00"))),
+]  # fmt: skip
+
+
+def _delete_from_topic(run_id: str) -> None:
+    place = next(place for place in places(run_id) if place.name == "jeep-good")
+    kafka = KafkaSettings.from_environment()
+    with closing(open_admin(kafka)) as admin:
+        admin.delete_records({TopicPartition(kafka.topic, place.partition): (place.offset or 0) + 1})
+
+
+def _double_on_topic(run_id: str) -> None:
+    malformed = read_malformed()[0]
+    item = next(dye for dye in read_whole_dye() if dye.ride_number == malformed.ride_number)
+    _publish_signed(run_id, item.ride_number, item.value)
+
+
+def _publish_unknown(run_id: str) -> None:
+    _publish_signed(run_id, 777_777, b'{"taxi_id":"T-99"}')
+
+
+def _publish_signed(run_id: str, number: int, value: bytes | None) -> None:
+    key = DyeKeys.from_environment().accepted()[0]
+    sent_at = read_whole_dye()[0].sent_at
+    with RideProducer() as producer:
+        producer.publish(value, None, DyeStamp(run_id, number, sent_at).headers(key, value or b""))
+
+
+def _on_topic(name: str, description: str, act: Callable[[str], None]) -> Fault:
+    return Fault(name, description, (TOPIC,), lambda ground: ground.before("check_topic", act))
+
+
+ON_THE_TOPIC = [
+    _on_topic("message-lost", "The topic deletes messages before they are loaded.", _delete_from_topic),
+    _on_topic("message-doubled", "A message lies on the topic twice.", _double_on_topic),
+    _on_topic("message-from-nowhere", "The topic holds a signed message that this run never sent.", _publish_unknown),
+]
+
+
+def _skip_partition(run_id: str) -> None:
+    """Let the loader believe that it has loaded a partition to its end."""
+    sent = [place for place in places(run_id) if place.partition is not None]
+    partition = sent[0].partition
+    end = max((place.offset or 0) + 1 for place in sent if place.partition == partition)
+
+    def act(query: cursor) -> None:
+        query.execute(
+            'insert into raw.loaded_offsets (topic_id, topic, "partition", next_offset) values (%s, %s, %s, %s)'
+            ' on conflict (topic_id, "partition") do update set next_offset = excluded.next_offset',
+            (str(topic_id()), KafkaSettings.from_environment().topic, partition, end),
+        )
+
+    as_owner(act)
+
+
+def _in_loader(name: str, description: str, statement: LiteralString, before: Step = "check_loaded") -> Fault:
+    return Fault(name, description, (LOADER,), lambda ground: ground.before(before, change_loaded(statement)))
+
+
+def _plant_yesterday(ground: Ground) -> None:
+    """Show the models an earlier run's rides beside those of the run in hand."""
+    view = "angiogram_raw.rides_in_hand"
+    condition = "runs.run_id = rides.run_id"
+
+    def act(run_id: str) -> None:
+        def replace_view(query: cursor) -> None:
+            query.execute("select pg_get_viewdef(%s::regclass)", (view,))
+            ((text,),) = query.fetchall()
+            if condition not in text:
+                raise FaultNotPlanted(f"The view {view} does not join by {condition}.")
+            query.execute(
+                "create temporary table yesterday on commit drop as"
+                " select * from angiogram_raw.taxi_rides where run_id = %s",
+                (run_id,),
+            )
+            query.execute("update yesterday set run_id = 'yesterday', topic_id = gen_random_uuid()")
+            query.execute("insert into angiogram_raw.taxi_rides select * from yesterday on conflict do nothing")
+            query.execute(f"create or replace view {view} as " + text.replace(condition, "rides.run_id is not null"))
+            ground.undo(lambda: as_owner(lambda again: again.execute(f"create or replace view {view} as {text}")))
+
+        as_owner(replace_view)
+
+    ground.before("build_1", act)
+
+
+IN_THE_LOADER = [
+    Fault("loader-skips-a-partition", "A whole partition is not loaded.", (LOADER,), lambda g: g.before("load", _skip_partition)),
+    _in_loader("loader-loads-twice", "Each ride is stored twice.",
+        'insert into angiogram_raw.taxi_rides select taxi_id, pax_id, start_time, end_time, pickup_zipcode, dropoff_zipcode,'
+        ' tax_amount, fare_amount, currency, car_model, unknown_fields, topic, topic_id, "partition", "offset" + 1000000000,'
+        " message_at, loaded_at, run_id, ride_number, sent_at from angiogram_raw.taxi_rides where run_id = %(run_id)s"),
+    _in_loader("loader-loses-a-ride", "One ride is not stored.",
+        "delete from angiogram_raw.taxi_rides where run_id = %(run_id)s and ride_number = 8"),
+    _in_loader("loader-truncates-text", "Car models are cut to four letters.",
+        "update angiogram_raw.taxi_rides set car_model = left(car_model, 4) where run_id = %(run_id)s and length(car_model) > 4"),
+    _in_loader("loader-swaps-columns", "Pickup and dropoff zip codes change places.",
+        "update angiogram_raw.taxi_rides set pickup_zipcode = dropoff_zipcode, dropoff_zipcode = pickup_zipcode where run_id = %(run_id)s"),
+    _in_loader("loader-reads-numbers-as-floats", "Long amounts lose their last digits.",
+        "update angiogram_raw.taxi_rides set fare_amount = (fare_amount::float8)::text"
+        " where run_id = %(run_id)s and fare_amount ~ '^[0-9]{15,16}[.][0-9]{4}$'"),
+    _in_loader("loader-takes-empty-for-null", "Empty text is stored as null.",
+        "update angiogram_raw.taxi_rides set tax_amount = null where run_id = %(run_id)s and tax_amount = ''"),
+    _in_loader("loader-drops-unknown-fields", "Fields outside the contract are not stored.",
+        "update angiogram_raw.taxi_rides set unknown_fields = null where run_id = %(run_id)s and unknown_fields is not null"),
+    _in_loader("loader-drops-dead-letters", "What is no ride vanishes without a trace.",
+        "delete from angiogram_raw.dead_letters where run_id = %(run_id)s"),
+    _in_loader("loader-shifts-time", "The time of sending is an hour late.",
+        "update angiogram_raw.taxi_rides set sent_at = sent_at + interval '1 hour' where run_id = %(run_id)s"),
+    _in_loader("rows-changed-after-the-check", "A stored fare changes between the loader's check and dbt.",
+        "update angiogram_raw.taxi_rides set fare_amount = '99.99' where run_id = %(run_id)s and ride_number = 1", "build_1"),
+    Fault("yesterdays-dye-answers", "The models see rides of another run id.", (LOADER,), _plant_yesterday),
+]  # fmt: skip
+
+FAULTS = [*AT_THE_DOOR, *ON_THE_TOPIC, *IN_THE_LOADER]
