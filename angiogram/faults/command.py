@@ -38,7 +38,7 @@ def faults(
 
     def tell(played: Played) -> None:
         mark = "[green]✓[/green]" if played.as_expected else "[bold red]✗[/bold red]"
-        named = ", ".join(played.named) or played.verdict
+        named = played.error or ", ".join(played.named) or played.verdict
         talk.print(f"{mark} {played.fault.name}: {escape(named)}  ({played.seconds:.1f} s)", soft_wrap=True)
 
     with player(Path(os.environ.get("DBT_PROJECT_DIR") or _PROJECT).resolve()) as ready:

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from angiogram import steps
+from angiogram.errors import AngiogramError
 from angiogram.faults.door import tampering_door
 from angiogram.faults.fault import Fault, Ground
 from angiogram.faults.place import ProjectCopy, own_place, variables
 from angiogram.inject import read_whole_dye
 from angiogram.passage import LEASE, kept_in_hand
 from angiogram.project import Project
-from angiogram.verdict import BLOCKED, HEALTHY
+from angiogram.verdict import BLOCKED, COULD_NOT_RUN, HEALTHY
+from ingestion.errors import IngestionError
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,14 @@ class Played:
         verdict: of the run.
         named: the blockage that it named.
         seconds: that the run took, the planting included.
+        error: why it could not be played; None if it was.
     """
 
     fault: Fault
     verdict: str
     named: tuple[str, ...]
     seconds: float
+    error: str | None = None
 
     @property
     def as_expected(self) -> bool:
@@ -51,6 +55,7 @@ class Played:
             "verdict": self.verdict,
             "as_expected": self.as_expected,
             "seconds": round(self.seconds, 2),
+            "error": self.error,
         }
 
 
@@ -70,22 +75,28 @@ class Player:
     def play(self, fault: Fault) -> Played:
         """Plant a fault, send the dye through, and see what the verdict says.
 
-        Raises:
-            FaultNotPlanted: it found nothing to change.
-            AngiogramError, IngestionError: the run could not be judged.
+        A fault that finds nothing to change, or a run that cannot be judged, is told as could_not_run: the other
+        faults are played all the same.
         """
         started = time.perf_counter()
+        try:
+            report = self._report(fault)
+        except (AngiogramError, IngestionError) as error:
+            told = f"{type(error).__name__}: {error}"
+            return Played(fault, COULD_NOT_RUN, (), time.perf_counter() - started, told)
+        return Played(fault, report["verdict"], tuple(report["blockage"]), time.perf_counter() - started)
+
+    def _report(self, fault: Fault) -> dict[str, Any]:
         ground = Ground(self._copy.renew())
         fault.plant(ground)
         project = Project(ground.project)
         run_id = steps.begin(LEASE, say=_quiet)
         try:
             with kept_in_hand(run_id):
-                report = self._passage(run_id, ground, project)
+                return self._passage(run_id, ground, project)
         finally:
             ground.clean_up()
             steps.finish(run_id)
-        return Played(fault, report["verdict"], tuple(report["blockage"]), time.perf_counter() - started)
 
     def _passage(self, run_id: str, ground: Ground, project: Project) -> dict[str, Any]:
         ground.reach("inject", run_id)
