@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from ingestion.errors import IngestionError
+from sandbox import airflow_cli
 from sandbox.errors import SandboxError
 from sandbox.services import Sandbox, ServiceStatus
 
@@ -20,6 +21,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(airflow_cli.app, name="airflow")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

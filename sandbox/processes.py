@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,7 +64,13 @@ def run(command: list[str]) -> None:
         )
 
 
-def start(name: str, command: list[str], log: Path, ready: Callable[[], bool]) -> None:
+def start(
+    name: str,
+    command: list[str],
+    log: Path,
+    ready: Callable[[], bool],
+    environment: Mapping[str, str] = _ENVIRONMENT,
+) -> None:
     """Start a server and wait until it is ready. It is killed if it is not ready in time, or at Ctrl-C before it is.
 
     Args:
@@ -72,6 +78,7 @@ def start(name: str, command: list[str], log: Path, ready: Callable[[], bool]) -
         command: its program, as a path, and arguments.
         log: takes its output; that of the start before is kept beside it, with the suffix `.before`.
         ready: whether it answers its clients, asked again and again.
+        environment: its environment; nothing of the caller's if not given.
 
     Raises:
         ServerRefused: it ended, or was not ready in time.
@@ -81,7 +88,7 @@ def start(name: str, command: list[str], log: Path, ready: Callable[[], bool]) -
     pid = os.posix_spawn(
         command[0],
         command,
-        _ENVIRONMENT,
+        environment,
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),

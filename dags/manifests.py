@@ -1,0 +1,54 @@
+"""Manifests of the dbt project, from which Cosmos draws the models: `python dags/manifests.py` writes them.
+
+One for each target that a DAG builds, since the targets differ in their seeds and tests. A manifest that is newer than
+all that it was made from is left alone.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+PROJECT = Path(os.environ.get("DBT_PROJECT_DIR") or Path(__file__).resolve().parents[1] / "dbt_project")
+TARGETS = ("prod", "angiogram")
+_SOURCES = ("models", "macros", "tests", "seeds", "dbt_packages", "dbt_project.yml", "profiles.yml", "packages.yml")
+
+
+def manifest(target: str) -> Path:
+    """Where the manifest of a dbt target lies."""
+    return PROJECT / "target_manifests" / target / "manifest.json"
+
+
+def is_current(target: str) -> bool:
+    """Whether the manifest is there and newer than every file of the project that it was made from."""
+    path = manifest(target)
+    if not path.exists():
+        return False
+    made = path.stat().st_mtime
+    # os.walk, since seeds is a symlink, which Path.rglob does not follow.
+    folders = [
+        place
+        for name in _SOURCES
+        for folder, _, files in os.walk(PROJECT / name, followlinks=True)
+        for place in (folder, *(os.path.join(folder, file) for file in files))
+    ]
+    files = [str(PROJECT / name) for name in _SOURCES if (PROJECT / name).is_file()]
+    return all(os.stat(place).st_mtime <= made for place in (*folders, *files))
+
+
+def write(target: str) -> int:
+    """Run `dbt parse` for a target, which needs no database; its exit code."""
+    dbt = Path(sys.executable).with_name("dbt")
+    command = [str(dbt), "--quiet", "parse", "--target", target, "--target-path", str(manifest(target).parent)]
+    places = ["--project-dir", str(PROJECT), "--profiles-dir", os.environ.get("DBT_PROFILES_DIR", str(PROJECT))]
+    return subprocess.run([*command, *places], stdout=sys.stderr, check=False).returncode  # noqa: S603
+
+
+def main() -> int:
+    """Write the manifests that are not current; 0 if all are there, 2 if one could not be made."""
+    codes = [write(target) for target in TARGETS if not is_current(target)]
+    return 2 if any(codes) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""Airflow on this machine: scheduler, DAG processor and API server, on the sandbox's PostgreSQL."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+import psutil
+
+from sandbox import ports, processes
+from sandbox.errors import AirflowRefused
+from sandbox.services import Sandbox
+from sandbox.state import PROJECT, State
+
+USER = "admin"
+"""Who logs in to Airflow's web page."""
+
+_PORT = "airflow"
+
+
+class Airflow:
+    """The Airflow of one sandbox. Its data are in the database `airflow` and in the folder `airflow` of the sandbox."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self.home = sandbox.folder.path / "airflow"
+
+    @property
+    def url(self) -> str:
+        """The address of the web page and of the API.
+
+        Raises:
+            NoSandbox: it was never started.
+        """
+        return _url(self._sandbox.folder.load())
+
+    @property
+    def password(self) -> str:
+        """The password of USER."""
+        return self._secrets()["password"]
+
+    def process(self) -> psutil.Process | None:
+        """The running servers' common process, if any."""
+        return processes.find(Path(sys.executable).name, ["-m", "sandbox.airflow_servers", str(self.home)])
+
+    def up(self) -> None:
+        """Start PostgreSQL, Kafka and Airflow, as far as they do not run, and wait until Airflow is healthy.
+
+        Raises:
+            SandboxError: something could not be started.
+        """
+        self._sandbox.up()
+        with self._sandbox.folder.locked():
+            if self.process() and self.is_healthy():
+                return
+            self.stop()
+            state = self._sandbox.folder.load()
+            if not (kept := state.ports.get(_PORT)) or not ports.is_free(kept):
+                state.ports[_PORT] = ports.choose()
+                self._sandbox.folder.save(state)
+            environment = self._environment(state)
+            self._prepare(environment)
+            command = [sys.executable, "-m", "sandbox.airflow_servers", str(self.home)]
+            processes.start("Airflow", command, self.home / "servers.log", self.is_healthy, environment)
+
+    def stop(self) -> None:
+        """Stop Airflow, if it runs; its tasks are stopped with it."""
+        if servers := self.process():
+            processes.stop(servers, signal.SIGTERM)
+
+    def is_healthy(self) -> bool:
+        """Whether its database, scheduler and DAG processor are well, in the words of its own API."""
+        try:
+            answer = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=5)
+        except httpx.TransportError:
+            return False
+        if answer.status_code != httpx.codes.OK:
+            return False
+        health = answer.json()
+        return all(health[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "dag_processor"))
+
+    def _prepare(self, environment: Mapping[str, str]) -> None:
+        """Bring the database up to date and write the manifests that the DAGs are drawn from, both at once."""
+        airflow = Path(sys.executable).with_name("airflow")
+        commands = (
+            [str(airflow), "db", "migrate"],
+            [sys.executable, str(PROJECT / "dags" / "manifests.py")],
+        )
+        running = [
+            # Our own programs, in the environment made for them.
+            subprocess.Popen(  # noqa: S603
+                command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+            for command in commands
+        ]
+        for command, program in zip(commands, running, strict=True):
+            output, _ = program.communicate()
+            if program.returncode:
+                raise AirflowRefused(
+                    f"`{' '.join(command)}` failed with code {program.returncode}. The end of what it said:\n"
+                    f"{output[-2000:]}"
+                )
+
+    def _secrets(self) -> dict[str, str]:
+        """Airflow's own secrets, drawn at the first start, readable by their owner alone."""
+        file = self.home / "secrets.json"
+        if not file.exists():
+            self.home.mkdir(mode=0o700, exist_ok=True)
+            drawn = {
+                "password": secrets.token_urlsafe(12),
+                "jwt": secrets.token_urlsafe(48),
+                "fernet": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            }
+            draft = file.with_suffix(".new")
+            draft.touch(mode=0o600)
+            draft.write_text(json.dumps(drawn))
+            draft.replace(file)
+        kept: dict[str, str] = json.loads(file.read_text())
+        return kept
+
+    def _environment(self, state: State) -> dict[str, str]:
+        own = self._secrets()
+        passwords = self.home / "passwords.json"
+        passwords.touch(mode=0o600)
+        passwords.write_text(json.dumps({USER: own["password"]}))
+        server = f"airflow:{state.secrets['AIRFLOW_DB_PASSWORD']}@{ports.HOST}:{state.ports['postgres']}/airflow"
+        settings = {
+            "core": {
+                "executor": "LocalExecutor",
+                "parallelism": "8",
+                "dags_folder": str(PROJECT / "dags"),
+                "load_examples": "False",
+                "dags_are_paused_at_creation": "False",
+                "execution_api_server_url": f"{_url(state)}/execution/",
+                "fernet_key": own["fernet"],
+                "simple_auth_manager_users": f"{USER}:admin",
+                "simple_auth_manager_passwords_file": str(passwords),
+            },
+            "database": {
+                "sql_alchemy_conn": f"postgresql+psycopg2://{server}",
+                "sql_alchemy_conn_async": f"postgresql+asyncpg://{server}",
+            },
+            "api": {
+                "host": ports.HOST,
+                "port": str(state.ports[_PORT]),
+                "base_url": _url(state),
+                "secret_key": own["jwt"],
+                "workers": "1",
+            },
+            "api_auth": {"jwt_secret": own["jwt"]},
+            # On a laptop a DAG runs when it is asked to, not because the laptop was opened.
+            "scheduler": {"use_job_schedule": "False", "scheduler_heartbeat_sec": "1"},
+            "dag_processor": {"refresh_interval": "10", "min_file_process_interval": "10", "parsing_processes": "1"},
+            "logging": {"base_log_folder": str(self.home / "logs")},
+            "cosmos": {"enable_telemetry": "False", "cache_dir": str(self.home / "cosmos")},
+        }
+        return {
+            **os.environ,
+            **self._sandbox.environment(),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "AIRFLOW_HOME": str(self.home),
+            **{
+                f"AIRFLOW__{section.upper()}__{name.upper()}": value
+                for section, values in settings.items()
+                for name, value in values.items()
+            },
+        }
+
+
+def _url(state: State) -> str:
+    return f"http://{ports.HOST}:{state.ports[_PORT]}"
