@@ -108,10 +108,19 @@ FAULTS = [
     Fault("messages-reordered", "Each batch of rides arrives backwards.", (), _plant_order),
     Fault("messages-late", "Rides arrive after others that were sent later.", (), _plant_late),
     Fault("load-repeated", "The loader runs three times.", (), _plant_second_load),
-    Fault("forged-dye-header", "A live ride carries dye headers of this run with a false signature.", (), _plant_forged),
-    Fault("dye-of-an-earlier-run-replayed", "A genuine dye message of an earlier run comes again.", (), _plant_replayed),
+    Fault(
+        "forged-dye-header", "A live ride carries dye headers of this run with a false signature.", (), _plant_forged
+    ),
+    Fault(
+        "dye-of-an-earlier-run-replayed", "A genuine dye message of an earlier run comes again.", (), _plant_replayed
+    ),
     Fault("live-traffic", "Live rides, clean and dirty, come before, among and after the dye.", (), _plant_traffic),
     Fault("live-garbage", "Live messages that are no rides come among the dye.", (), _plant_garbage),
-    Fault("reference-data-changed-with-its-seeds", "Zip codes and rates change, expected seeds with them.", (), _plant_reference_change),
+    Fault(
+        "reference-data-changed-with-its-seeds",
+        "Zip codes and rates change, expected seeds with them.",
+        (),
+        _plant_reference_change,
+    ),
     Fault("models-rewritten-alike", "Models are written differently and mean the same.", (), _plant_rewriting),
-]  # fmt: skip
+]

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from angiogram.errors import UnknownFault
-from angiogram.faults import absorbed, models, way
+from angiogram.faults import absorbed, marts, models, seeds, way
 from angiogram.faults.fault import Fault
 
-FAULTS: tuple[Fault, ...] = (*way.FAULTS, *models.FAULTS, *absorbed.FAULTS)
+FAULTS: tuple[Fault, ...] = (*way.FAULTS, *models.FAULTS, *marts.FAULTS, *seeds.FAULTS, *absorbed.FAULTS)
 
 
 def chosen(names: Sequence[str]) -> list[Fault]:

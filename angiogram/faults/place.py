@@ -59,7 +59,7 @@ def own_place() -> Iterator[None]:
 
 
 class ProjectCopy:
-    """A copy of a dbt project with its seeds, made anew for each fault in one place, so that dbt parses only changes."""
+    """A copy of a dbt project with its seeds, made anew for each fault in one place: dbt parses only changes."""
 
     def __init__(self, original: Path, folder: Path) -> None:
         """Nothing is copied yet.

@@ -60,17 +60,43 @@ def _cents(text: str) -> str:
 
 
 AT_THE_DOOR = [
-    _at_door("api-acknowledges-without-publishing", "The API says 202 and publishes nothing.", _only("jeep-good", lambda _: [])),
-    _at_door("api-publishes-twice", "The API publishes a ride twice.", _only("jeep-good", lambda parcel: [parcel, parcel])),
-    _at_door("message-cut-off", "A ride arrives without its last bytes.", _only("jeep-good", lambda p: [p.with_body(p.body[:-9])])),
+    _at_door(
+        "api-acknowledges-without-publishing",
+        "The API says 202 and publishes nothing.",
+        _only("jeep-good", lambda _: []),
+    ),
+    _at_door(
+        "api-publishes-twice", "The API publishes a ride twice.", _only("jeep-good", lambda parcel: [parcel, parcel])
+    ),
+    _at_door(
+        "message-cut-off",
+        "A ride arrives without its last bytes.",
+        _only("jeep-good", lambda p: [p.with_body(p.body[:-9])]),
+    ),
     _at_door("header-lost", "A ride arrives without its dye headers.", _only("jeep-good", _without_headers)),
-    _at_door("header-forged-on-the-way", "A ride arrives with a signature that does not hold.", _only("jeep-good", _with_forged_signature)),
+    _at_door(
+        "header-forged-on-the-way",
+        "A ride arrives with a signature that does not hold.",
+        _only("jeep-good", _with_forged_signature),
+    ),
     _at_door("field-renamed", "fare_amount is called fare.", _in_body(b'"fare_amount":', b'"fare":')),
-    _at_door("field-retyped", "The zip code becomes a number and loses its zero.", _with_field("start-24-hours-ahead", "pickup_zipcode", int)),
+    _at_door(
+        "field-retyped",
+        "The zip code becomes a number and loses its zero.",
+        _with_field("start-24-hours-ahead", "pickup_zipcode", int),
+    ),
     _at_door("unit-changed-to-cents", "Fares come in cents.", _with_field("ordinary-benz", "fare_amount", _cents)),
-    _at_door("decimal-comma", "Fares come with a decimal comma.", _with_field("ordinary-benz", "fare_amount", lambda t: t.replace(".", ","))),
-    _at_door("time-zone-shifted", "A start time comes in another zone.", _with_field("ordinary-benz", "start_time", lambda t: t.replace("Z", "-05:00"))),
-]  # fmt: skip
+    _at_door(
+        "decimal-comma",
+        "Fares come with a decimal comma.",
+        _with_field("ordinary-benz", "fare_amount", lambda t: t.replace(".", ",")),
+    ),
+    _at_door(
+        "time-zone-shifted",
+        "A start time comes in another zone.",
+        _with_field("ordinary-benz", "start_time", lambda t: t.replace("Z", "-05:00")),
+    ),
+]
 
 
 def _delete_from_topic(run_id: str) -> None:
@@ -155,31 +181,71 @@ def _plant_yesterday(ground: Ground) -> None:
 
 
 IN_THE_LOADER = [
-    Fault("loader-skips-a-partition", "A whole partition is not loaded.", (LOADER,), lambda g: g.before("load", _skip_partition)),
-    _in_loader("loader-loads-twice", "Each ride is stored twice.",
-        'insert into angiogram_raw.taxi_rides select taxi_id, pax_id, start_time, end_time, pickup_zipcode, dropoff_zipcode,'
-        ' tax_amount, fare_amount, currency, car_model, unknown_fields, topic, topic_id, "partition", "offset" + 1000000000,'
-        " message_at, loaded_at, run_id, ride_number, sent_at from angiogram_raw.taxi_rides where run_id = %(run_id)s"),
-    _in_loader("loader-loses-a-ride", "One ride is not stored.",
-        "delete from angiogram_raw.taxi_rides where run_id = %(run_id)s and ride_number = 8"),
-    _in_loader("loader-truncates-text", "Car models are cut to four letters.",
-        "update angiogram_raw.taxi_rides set car_model = left(car_model, 4) where run_id = %(run_id)s and length(car_model) > 4"),
-    _in_loader("loader-swaps-columns", "Pickup and dropoff zip codes change places.",
-        "update angiogram_raw.taxi_rides set pickup_zipcode = dropoff_zipcode, dropoff_zipcode = pickup_zipcode where run_id = %(run_id)s"),
-    _in_loader("loader-reads-numbers-as-floats", "Long amounts lose their last digits.",
+    Fault(
+        "loader-skips-a-partition",
+        "A whole partition is not loaded.",
+        (LOADER,),
+        lambda g: g.before("load", _skip_partition),
+    ),
+    _in_loader(
+        "loader-loads-twice",
+        "Each ride is stored twice.",
+        "insert into angiogram_raw.taxi_rides select taxi_id, pax_id, start_time, end_time, pickup_zipcode,"
+        " dropoff_zipcode, tax_amount, fare_amount, currency, car_model, unknown_fields, topic, topic_id,"
+        ' "partition", "offset" + 1000000000,'
+        " message_at, loaded_at, run_id, ride_number, sent_at from angiogram_raw.taxi_rides where run_id = %(run_id)s",
+    ),
+    _in_loader(
+        "loader-loses-a-ride",
+        "One ride is not stored.",
+        "delete from angiogram_raw.taxi_rides where run_id = %(run_id)s and ride_number = 8",
+    ),
+    _in_loader(
+        "loader-truncates-text",
+        "Car models are cut to four letters.",
+        "update angiogram_raw.taxi_rides set car_model = left(car_model, 4)"
+        " where run_id = %(run_id)s and length(car_model) > 4",
+    ),
+    _in_loader(
+        "loader-swaps-columns",
+        "Pickup and dropoff zip codes change places.",
+        "update angiogram_raw.taxi_rides set pickup_zipcode = dropoff_zipcode, dropoff_zipcode = pickup_zipcode"
+        " where run_id = %(run_id)s",
+    ),
+    _in_loader(
+        "loader-reads-numbers-as-floats",
+        "Long amounts lose their last digits.",
         "update angiogram_raw.taxi_rides set fare_amount = (fare_amount::float8)::text"
-        " where run_id = %(run_id)s and fare_amount ~ '^[0-9]{15,16}[.][0-9]{4}$'"),
-    _in_loader("loader-takes-empty-for-null", "Empty text is stored as null.",
-        "update angiogram_raw.taxi_rides set tax_amount = null where run_id = %(run_id)s and tax_amount = ''"),
-    _in_loader("loader-drops-unknown-fields", "Fields outside the contract are not stored.",
-        "update angiogram_raw.taxi_rides set unknown_fields = null where run_id = %(run_id)s and unknown_fields is not null"),
-    _in_loader("loader-drops-dead-letters", "What is no ride vanishes without a trace.",
-        "delete from angiogram_raw.dead_letters where run_id = %(run_id)s"),
-    _in_loader("loader-shifts-time", "The time of sending is an hour late.",
-        "update angiogram_raw.taxi_rides set sent_at = sent_at + interval '1 hour' where run_id = %(run_id)s"),
-    _in_loader("rows-changed-after-the-check", "A stored fare changes between the loader's check and dbt.",
-        "update angiogram_raw.taxi_rides set fare_amount = '99.99' where run_id = %(run_id)s and ride_number = 1", "build_1"),
+        " where run_id = %(run_id)s and fare_amount ~ '^[0-9]{15,16}[.][0-9]{4}$'",
+    ),
+    _in_loader(
+        "loader-takes-empty-for-null",
+        "Empty text is stored as null.",
+        "update angiogram_raw.taxi_rides set tax_amount = null where run_id = %(run_id)s and tax_amount = ''",
+    ),
+    _in_loader(
+        "loader-drops-unknown-fields",
+        "Fields outside the contract are not stored.",
+        "update angiogram_raw.taxi_rides set unknown_fields = null"
+        " where run_id = %(run_id)s and unknown_fields is not null",
+    ),
+    _in_loader(
+        "loader-drops-dead-letters",
+        "What is no ride vanishes without a trace.",
+        "delete from angiogram_raw.dead_letters where run_id = %(run_id)s",
+    ),
+    _in_loader(
+        "loader-shifts-time",
+        "The time of sending is an hour late.",
+        "update angiogram_raw.taxi_rides set sent_at = sent_at + interval '1 hour' where run_id = %(run_id)s",
+    ),
+    _in_loader(
+        "rows-changed-after-the-check",
+        "A stored fare changes between the loader's check and dbt.",
+        "update angiogram_raw.taxi_rides set fare_amount = '99.99' where run_id = %(run_id)s and ride_number = 1",
+        "build_1",
+    ),
     Fault("yesterdays-dye-answers", "The models see rides of another run id.", (LOADER,), _plant_yesterday),
-]  # fmt: skip
+]
 
 FAULTS = [*AT_THE_DOOR, *ON_THE_TOPIC, *IN_THE_LOADER]
