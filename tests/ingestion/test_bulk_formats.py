@@ -1,0 +1,152 @@
+"""Files of rides against a real database: what each format's values become."""
+
+import csv
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from psycopg2.extensions import connection
+
+from ingestion.bulk import bulk_load
+from ingestion.bulk.files import day_named
+from ingestion.message import FIELDS
+from sandbox.services import Sandbox
+from tests.ingestion.bulk_support import loaded, parquet
+from tests.services import connect_as_administrator, new_database
+
+
+@pytest.fixture(scope="module")
+def database(sandbox: Sandbox) -> Iterator[str]:
+    """A database that the module's tests share; each starts with empty tables."""
+    with new_database() as name:
+        yield name
+
+
+@pytest.fixture
+def session(database: str) -> Iterator[connection]:
+    """A superuser's session, and empty raw tables."""
+    with closing(connect_as_administrator(database)) as opened:
+        with opened.cursor() as query:
+            query.execute("truncate raw.taxi_rides, raw.dead_letters, raw.loaded_files")
+        yield opened
+
+
+def test_every_format_fills_the_same_columns(session: connection, tmp_path: Path) -> None:
+    ride = dict.fromkeys(FIELDS, "x") | {"fare_amount": "12.50", "unheard_of": "yes"}
+    parquet(tmp_path / "a.parquet", **{name: [value] for name, value in ride.items()})
+    with (tmp_path / "b.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([ride.keys(), ride.values()])
+    (tmp_path / "c.ndjson").write_text(json.dumps(ride, separators=(",", ":")) + "\n")
+    before = datetime.now(UTC)
+    report = bulk_load(tmp_path)
+    assert (report.found, report.loaded, report.rides, report.dead_letters, report.bad_files) == (3, 3, 3, 0, {})
+    rows = loaded(session, f'{", ".join(FIELDS)}, unknown_fields, topic, "partition", "offset"')
+    fields = tuple(ride[name] for name in FIELDS)
+    assert rows == [
+        (*fields, '{"unheard_of":"yes"}', f"file:{name}", 0, 0) for name in ("a.parquet", "b.csv", "c.ndjson")
+    ]
+    assert all(before <= at <= datetime.now(UTC) for (at,) in loaded(session, "message_at"))
+
+
+def test_bad_lines_of_ndjson_are_dead_letters_beside_their_neighbours(session: connection, tmp_path: Path) -> None:
+    (tmp_path / "a.ndjson").write_bytes(
+        b'{"taxi_id": "t1"}\n\nnot json\n[1]\n{"taxi_id": "\\u0000"}\n{"fare_amount": 1e2}'
+    )
+    report = bulk_load(tmp_path)
+    assert (report.rides, report.dead_letters) == (2, 4)
+    assert loaded(session, 'taxi_id, fare_amount, "offset"') == [("t1", None, 0), (None, "1e2", 5)]
+    letters = [
+        (bytes(value), reason, offset)
+        for value, reason, offset in loaded(session, 'value, reason, "offset"', "dead_letters")
+    ]
+    assert letters == [
+        (b"", "empty", 1),
+        (b"not json", "not_json", 2),
+        (b"[1]", "not_an_object", 3),
+        (b'{"taxi_id": "\\u0000"}', "nul_character", 4),
+    ]
+
+
+def test_text_of_csv_arrives_as_it_stands(session: connection, tmp_path: Path) -> None:
+    """Nothing between two commas is null, "" is an empty text, as in COPY."""
+    texts = [" 12.50 ", "1e2", "null", "\\N", 'say "hi"', "a,b", "two\nlines", "é€😀", "\\", "\t"]
+    with (tmp_path / "a.csv").open("w", newline="") as file:
+        writer = csv.writer(file, quoting=csv.QUOTE_ALL)
+        file.write("\ufefftaxi_id,fare_amount\n")
+        writer.writerows(("t", text) for text in texts)
+        file.write('t,\nt,""\n')
+    bulk_load(tmp_path)
+    assert [text for (text,) in loaded(session, "fare_amount")] == [*texts, None, ""]
+
+
+def test_what_postgresql_cannot_store_is_a_dead_letter(session: connection, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"taxi_id,pax_id\nt0,p0\nt1,\xff\nt2,p\x00\nt3,p3\n")
+    parquet(tmp_path / "b.parquet", taxi_id=["t0", "a\x00b", "t2"])
+    report = bulk_load(tmp_path)
+    assert (report.rides, report.dead_letters) == (4, 3)
+    assert loaded(session, 'taxi_id, "offset"') == [("t0", 0), ("t3", 3), ("t0", 0), ("t2", 2)]
+    letters = [(bytes(value), reason) for value, reason in loaded(session, "value, reason", "dead_letters")]
+    assert letters == [
+        (b'{"taxi_id":"t1","pax_id":"\xff"}', "invalid_utf8"),
+        (b'{"taxi_id":"t2","pax_id":"p\\u0000"}', "nul_character"),
+        (b'{"taxi_id":"a\\u0000b"}', "nul_character"),
+    ]
+
+
+NOON = datetime(2026, 1, 2, 12, 30, 15, 250000)  # noqa: DTZ001  # a column without a zone
+
+TYPED = {
+    "decimal": (pa.array([Decimal("12.50")], pa.decimal128(12, 2)), "12.50"),
+    "long-decimal": (pa.array([Decimal("12345678901234567.89")], pa.decimal128(30, 2)), "12345678901234567.89"),
+    "double": (pa.array([0.1]), "0.1"),
+    "double-17-digits": (pa.array([0.1 + 0.2]), "0.30000000000000004"),
+    "integer": (pa.array([9007199254740993]), "9007199254740993"),
+    "boolean": (pa.array([True]), "true"),
+    "date": (pa.array([date(2026, 1, 2)]), "2026-01-02"),
+    "time-without-zone": (pa.array([NOON], pa.timestamp("us")), "2026-01-02T12:30:15.250000"),
+    "milliseconds": (pa.array([1767357015000], pa.timestamp("ms")), "2026-01-02T12:30:15.000"),
+    "time-in-utc": (pa.array([NOON], pa.timestamp("ms", "UTC")), "2026-01-02T12:30:15.250Z"),
+    "time-elsewhere": (pa.array([NOON], pa.timestamp("us", "America/New_York")), "2026-01-02T12:30:15.250000Z"),
+    "empty-nanoseconds": (pa.array([1767357015000001000], pa.timestamp("ns")), "2026-01-02T12:30:15.000001"),
+    "nanoseconds": (pa.array([1767357015000000001], pa.timestamp("ns")), "2026-01-02T12:30:15.000000001"),
+    "dictionary": (pa.array(["Jeep"]).dictionary_encode(), "Jeep"),
+    "large-text": (pa.array(["x"], pa.large_string()), "x"),
+    "bytes": (pa.array([b"x"]), "x"),
+    "list": (pa.array([['a"b', "c"]]), '["a\\"b","c"]'),
+    "null": (pa.nulls(1), None),
+}
+
+
+@pytest.mark.parametrize(("column", "text"), TYPED.values(), ids=TYPED.keys())
+def test_typed_columns_keep_their_digits(session: connection, tmp_path: Path, column: pa.Array, text: str) -> None:
+    parquet(tmp_path / "a.parquet", taxi_id=["t1"], fare_amount=column)
+    assert bulk_load(tmp_path).bad_files == {}
+    assert loaded(session, "taxi_id, fare_amount") == [("t1", text)]
+
+
+def test_a_file_of_many_batches_loads_whole_and_in_order(session: connection, tmp_path: Path) -> None:
+    parquet(tmp_path / "a.parquet", 100_000)
+    assert bulk_load(tmp_path).rides == 100_000
+    with session.cursor() as query:
+        query.execute("select count(*) from raw.taxi_rides where taxi_id = 't' || \"offset\" and fare_amount = '12.50'")
+        assert query.fetchall() == [(100_000,)]
+
+
+DAYS = {
+    "2026-01-31/rides.parquet": date(2026, 1, 31),
+    "2026/01/31/rides.parquet": date(2026, 1, 31),
+    "rides_20260131_0815.parquet": date(2026, 1, 31),
+    "2026-13-01/2026_01_31.csv": date(2026, 1, 31),
+    "120260131.csv": None,
+    "rides.csv": None,
+}
+
+
+@pytest.mark.parametrize(("name", "day"), DAYS.items(), ids=DAYS.keys())
+def test_the_day_is_the_first_that_the_path_names(name: str, day: date | None) -> None:
+    assert day_named(name) == day
