@@ -56,12 +56,13 @@ class Project:
         log_directory: where dbt writes its log.
     """
 
-    def __init__(self, directory: Path | None = None, verbose: bool = False) -> None:
+    def __init__(self, directory: Path | None = None, verbose: bool = False, tests: bool = True) -> None:
         """Look the folder up; nothing is parsed yet.
 
         Args:
             directory: the project's folder; DBT_PROJECT_DIR or the project's own by default.
             verbose: show dbt's own words on stderr; otherwise they go to its log alone.
+            tests: run dbt's tests too. The verdict needs none: it compares the tables itself.
 
         Raises:
             NotReady: there is no dbt project, or its packages are not installed.
@@ -70,6 +71,7 @@ class Project:
         self.target_directory = Path(os.environ.get("DBT_TARGET_PATH") or self.directory / "target_angiogram")
         self.log_directory = Path(os.environ.get("DBT_LOG_PATH") or self.directory / "logs" / "angiogram")
         self._verbose = verbose
+        self._tests = tests
         if not (self.directory / "dbt_project.yml").is_file():
             raise NotReady(f"{self.directory} holds no dbt_project.yml. Set DBT_PROJECT_DIR to a dbt project.")
         if (self.directory / "packages.yml").is_file() and not any(self.directory.glob("dbt_packages/*")):
@@ -116,7 +118,7 @@ class Project:
         Raises:
             DbtFailed: dbt ended before it built anything.
         """
-        return self._build(["--exclude", "resource_type:seed"])
+        return self._build(["--exclude", "resource_type:seed", *(() if self._tests else ("resource_type:test",))])
 
     def _build(self, arguments: list[str]) -> list[str]:
         outcome = self._invoke(["build", *arguments], self.manifest)

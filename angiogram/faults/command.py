@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from angiogram.faults.catalogue import chosen
+from angiogram.faults.catalogue import FAULTS, chosen
 from angiogram.faults.document import DOCUMENT, write_document
 from angiogram.faults.play import Played, play_all, player
 
@@ -39,12 +39,12 @@ def faults(
     def tell(played: Played) -> None:
         mark = "[green]✓[/green]" if played.as_expected else "[bold red]✗[/bold red]"
         named = played.error or ", ".join(played.named) or played.verdict
+        if write_docs:
+            write_document([played], FAULTS)
         talk.print(f"{mark} {played.fault.name}: {escape(named)}  ({played.seconds:.1f} s)", soft_wrap=True)
 
     with player(Path(os.environ.get("DBT_PROJECT_DIR") or _PROJECT).resolve()) as ready:
         results = play_all(ready, catalogue, tell)
-    if write_docs:
-        write_document(results)
     wrong = [played.fault.name for played in results if not played.as_expected]
     if as_json:
         typer.echo(json.dumps([played.as_json() for played in results], indent=2))

@@ -1,44 +1,46 @@
-"""The fault table in the docs."""
+"""The fault table in the docs: one row per fault, each as it was played last."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from angiogram.faults.fault import Fault
 from angiogram.faults.play import Played
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
 BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
+_HEAD = (
+    "| fault | what goes wrong | planted at | verdict | named | as expected | seconds |",
+    "|---|---|---|---|---|---|---:|",
+)
 
 
-def write_document(results: Sequence[Played]) -> None:
-    """Put the table of what was played between the marks of docs/faults.md."""
-    put_between(DOCUMENT, BEGIN, END, _table(results))
+def write_document(results: Sequence[Played], catalogue: Sequence[Fault]) -> None:
+    """Put what was played into the table between the marks of docs/faults.md; rows of other faults stay.
+
+    Args:
+        results: what was played now.
+        catalogue: all faults, in the order of the rows; a row of none of them is dropped.
+    """
+    before, rest = DOCUMENT.read_text(encoding="utf-8").split(BEGIN)
+    old, after = rest.split(END)
+    rows = {name: row for row in old.splitlines() if row.startswith("| ") for name in [row.split(" | ")[0][2:]]}
+    rows |= {played.fault.name: _row(played) for played in results}
+    kept = [rows[fault.name] for fault in catalogue if fault.name in rows]
+    right = sum(row.split(" | ")[5] == "yes" for row in kept)
+    told = f"{len(kept)} faults played, {right} verdicts as expected."
+    table = "\n".join((told, "", *_HEAD, *kept))
+    DOCUMENT.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
 
 
-def put_between(path: Path, begin: str, end: str, text: str) -> None:
-    """Replace what stands between two marks of a file."""
-    before, rest = path.read_text(encoding="utf-8").split(begin)
-    _, after = rest.split(end)
-    path.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
-
-
-def _table(results: Sequence[Played]) -> str:
-    right = sum(played.as_expected for played in results)
-    lines = [
-        f"{len(results)} faults played, {right} verdicts as expected.",
-        "",
-        "| fault | what goes wrong | planted at | verdict | named | as expected | seconds |",
-        "|---|---|---|---|---|---|---:|",
-    ]
-    for played in results:
-        fault = played.fault
-        cells = (
-            fault.name,
-            fault.description,
-            ", ".join(fault.planted) or "nowhere: absorbed",
-            played.verdict.replace("_", " "),
-            ", ".join(played.named) or "-",
-            "yes" if played.as_expected else "**no**",
-            f"{played.seconds:.1f}",
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+def _row(played: Played) -> str:
+    fault = played.fault
+    cells = (
+        fault.name,
+        fault.description,
+        ", ".join(fault.planted) or "nowhere: absorbed",
+        played.verdict.replace("_", " "),
+        ", ".join(played.named) or "-",
+        "yes" if played.as_expected else "**no**",
+        f"{played.seconds:.1f}",
+    )
+    return f"| {' | '.join(cells)} |"

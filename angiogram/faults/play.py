@@ -89,7 +89,7 @@ class Player:
     def _report(self, fault: Fault) -> dict[str, Any]:
         ground = Ground(self._copy.renew())
         fault.plant(ground)
-        project = Project(ground.project)
+        project = Project(ground.project, tests=False)
         run_id = steps.begin(LEASE, say=_quiet)
         try:
             with kept_in_hand(run_id):

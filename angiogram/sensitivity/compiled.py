@@ -131,7 +131,7 @@ def compile_forms(directory: Path, manifest: Any, target: str = "angiogram") -> 
     try:
         for answer in _FORMS:
             macro.macro_sql = f"{{% macro is_incremental() %}}{{{{ return({answer}) }}}}{{% endmacro %}}"
-            results = run_dbt(directory, ["compile"], target, manifest)
+            results = run_dbt(directory, ["compile", "--select", "resource_type:model"], target, manifest)
             forms.append({r.node.unique_id: r.node.compiled_code for r in results if hasattr(r.node, "compiled_code")})
     finally:
         macro.macro_sql = as_it_was

@@ -1,0 +1,98 @@
+"""No false alarm: healthy runs one after the other under live traffic; `python benchmarks/healthy_runs.py --runs 50`.
+
+Live rides, clean and dirty, flow all the time and a loader follows the topic, in a database and on a topic of the
+benchmark's own. Exit code 1 if one verdict is not healthy. With --write-docs the result goes into docs/faults.md.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from itertools import count
+from pathlib import Path
+
+from angiogram.faults.document import DOCUMENT
+from angiogram.faults.place import own_place, variables
+from angiogram.passage import Passage
+from angiogram.project import Project
+from ingestion.api import serving
+from ingestion.loader import follow
+from ingestion.settings import connect
+from ingestion.traffic import generate
+
+BEGIN, END = "<!-- healthy runs: begin -->", "<!-- healthy runs: end -->"
+PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
+BURST = 50
+DIRTY = 0.2
+
+
+@contextmanager
+def live_traffic(rate: float) -> Iterator[None]:
+    """Live rides at `rate` a second, and a loader that follows, on threads."""
+    stop = threading.Event()
+
+    def send() -> None:
+        for seed in count():
+            if stop.is_set():
+                return
+            generate(BURST, seed=seed, rate=rate, dirty=DIRTY)
+
+    threads = [threading.Thread(target=send, name="traffic"), threading.Thread(target=follow, args=(stop,))]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def main() -> int:
+    """Run the dye as often as asked for, and tell how often it was found healthy."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=50)
+    parser.add_argument("--rate", type=float, default=50.0, help="live rides per second")
+    parser.add_argument("--write-docs", action="store_true")
+    options = parser.parse_args()
+    verdicts: Counter[str] = Counter()
+    seconds: list[float] = []
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="healthy-") as folder, own_place(), serving() as front_door:
+        with (
+            variables(RIDES_API_URL=front_door, DBT_TARGET_PATH=folder, DBT_LOG_PATH=folder),
+            live_traffic(options.rate),
+        ):
+            project = Project(PROJECT)
+            project.parse()
+            for number in range(1, options.runs + 1):
+                report = Passage(project, wait=60, say=lambda _: None).run()
+                verdicts[report["verdict"]] += 1
+                seconds.append(report["seconds"])
+                blockage = ", ".join(report["blockage"])
+                print(
+                    f"{number:>3} {report['verdict']} {blockage} {report['seconds']:.1f} s", file=sys.stderr, flush=True
+                )
+        with closing(connect("taxi_owner", "healthy runs")) as database, database.cursor() as query:
+            query.execute("select (select count(*) from raw.taxi_rides), (select count(*) from raw.dead_letters)")
+            rides, letters = query.fetchone() or (0, 0)
+    told = (
+        f"{options.runs} runs under live traffic ({rides:,} live rides and {letters:,} dead letters loaded meanwhile, "
+        f"{DIRTY:.0%} of the messages dirty) in {(time.monotonic() - started) / 60:.0f} minutes: "
+        + ", ".join(f"{number} {verdict}" for verdict, number in verdicts.items())
+        + f". Seconds per run: median {statistics.median(seconds):.1f}, longest {max(seconds):.1f}."
+    )
+    print(told)
+    if options.write_docs:
+        before, rest = DOCUMENT.read_text(encoding="utf-8").split(BEGIN)
+        DOCUMENT.write_text(f"{before}{BEGIN}\n{told}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    return 0 if verdicts["healthy"] == options.runs else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
