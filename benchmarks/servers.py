@@ -56,7 +56,7 @@ def administrator() -> connection:
 def make_ten_columns() -> None:
     """A table of the ten fields alone, bench.rides, for those who write no more; empty, with rights for taxi_loader."""
     statements = """
-        drop schema if exists bench cascade;
+        drop schema if exists bench, bench_dlt, bench_dlt_staging cascade;
         create schema bench authorization taxi_loader;
         create table bench.rides (
             taxi_id text, pax_id text, start_time text, end_time text, pickup_zipcode text, dropoff_zipcode text,

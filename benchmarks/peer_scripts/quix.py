@@ -1,0 +1,37 @@
+"""Quix Streams' PostgreSQL sink on KAFKA_TOPIC; runs in an environment of its own. Argument: default or tuned."""
+
+import os
+import sys
+
+from quixstreams import Application
+from quixstreams.sinks.community.postgresql import PostgreSQLSink
+
+tuned = sys.argv[1] == "tuned"
+more_for_application = (
+    {
+        "commit_every": 20_000,
+        "consumer_extra_config": {"fetch.queue.backoff.ms": 5},
+        "max_partition_buffer_size": 50_000,
+    }
+    if tuned
+    else {}
+)
+application = Application(
+    broker_address=os.environ["KAFKA_BOOTSTRAP_SERVERS"],
+    consumer_group=f"quix-{os.getpid()}-{os.urandom(4).hex()}",
+    auto_offset_reset="earliest",
+    **more_for_application,
+)
+sink = PostgreSQLSink(
+    host=os.environ["PGHOST"],
+    port=int(os.environ["PGPORT"]),
+    dbname=os.environ["PGDATABASE"],
+    user=os.environ["PG_ADMIN_USER"],  # it makes its schema, even where it is there
+    password=os.environ["PG_ADMIN_PASSWORD"],
+    schema_name="bench",
+    table_name="rides",
+    **({"include_metadata": False} if tuned else {}),
+)
+rides = application.topic(os.environ["KAFKA_TOPIC"], value_deserializer="json")
+application.dataframe(rides).sink(sink)
+application.run()
