@@ -47,3 +47,26 @@ def test_the_order_of_stages_does_not_depend_on_how_the_graph_is_written() -> No
     backwards = {"mart": ["fact"], "fact": ["staging"], "staging": []}
     assert in_order(backwards) == ["staging", "fact", "mart"]
     assert diagnose(backwards, {"mart": W, "fact": W, "staging": W})["staging"] is BLOCKED
+
+
+def test_below_a_wrong_stage_one_that_spoils_right_input_is_blocked_as_well() -> None:
+    asked: dict[str, frozenset[str]] = {}
+
+    def on_right_input(stage: str, sound: frozenset[str]) -> Finding:
+        asked[stage] = sound
+        return W if stage == "mart" else R
+
+    reads = {"reference": [], "staging": [], "facts": ["staging", "reference"], "mart": ["facts"]}
+    health = diagnose(reads, {"reference": R, "staging": W, "facts": W, "mart": W}, on_right_input)
+    assert health == {"reference": OK, "staging": BLOCKED, "facts": AFFECTED, "mart": BLOCKED}
+    assert asked == {"facts": frozenset({"reference"}), "mart": frozenset({"reference"})}, "only what reads wrong input"
+
+
+def test_a_stage_that_was_never_started_is_blocked_if_it_spoils_right_input() -> None:
+    health = diagnose({"facts": [], "mart": ["facts"]}, {"facts": F, "mart": S}, lambda stage, sound: W)
+    assert health == {"facts": BLOCKED, "mart": BLOCKED}
+
+
+def test_a_stage_of_which_nobody_knows_what_it_makes_of_right_input_is_affected() -> None:
+    health = diagnose({"facts": [], "mart": ["facts"]}, {"facts": W, "mart": W}, lambda stage, sound: None)
+    assert health == {"facts": BLOCKED, "mart": AFFECTED}
