@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -11,14 +11,13 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from angiogram.sensitivity.bench import Outcome
 from angiogram.sensitivity.compiled import compile_project
 from angiogram.sensitivity.crowd import RIDES
 from angiogram.sensitivity.feed import surroundings
-from angiogram.sensitivity.mutants import Mutant
 from angiogram.sensitivity.runner import Runner
-from angiogram.sensitivity.score import BLIND_SPOT, EQUIVALENT, SEEN, STILLBORN, UNKNOWN, Score, Verdict
+from angiogram.sensitivity.score import BLIND_SPOT, Score, verdict
 from angiogram.sensitivity.side_by_side import as_markdown, side_by_side
+from angiogram.sensitivity.suggest import add_to_dye, witnesses
 from angiogram.sensitivity.survivors import EQUIVALENT_FILE, crowds, read_equivalent, told_apart
 from angiogram.sensitivity.terminal import print_score
 
@@ -29,7 +28,10 @@ TARGET, UNIT_TEST_TARGET = "angiogram", "dev"
 def sensitivity(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     floor: Annotated[float, typer.Option(min=0, max=1, help="Exit 1 if the score is below this.")] = 0.0,
-    shown: Annotated[int, typer.Option(min=0, help="How many survivors to list.")] = 20,
+    shown: Annotated[int, typer.Option(min=0, help="How many survivors to list, with the rides they spoil.")] = 10,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Write those rides as new dye rides, and the expected seeds anew.")
+    ] = False,
     compare_checks: Annotated[
         bool, typer.Option("--compare-checks", help="Print what other checks see of the same mutants, as Markdown.")
     ] = False,
@@ -59,18 +61,23 @@ def sensitivity(
         equivalent = read_equivalent(directory)
         for stale in sorted(equivalent.keys() - {m.id for m in survivors}):
             talk.print(f"{EQUIVALENT_FILE} lists {stale}, which is no survivor: drop it.")
-        score = Score(
-            [_verdict(m, o, apart.keys(), equivalent) for m, o in zip(mutants, outcomes, strict=True)], seconds
-        )
+        verdicts = [verdict(m, o, apart.keys(), equivalent) for m, o in zip(mutants, outcomes, strict=True)]
         if compare_checks:
+            score = Score(verdicts, seconds, {})
             with _progress(talk, "mutants before other checks", score.total.mutants) as advance:
                 rivals = side_by_side(runner, directory, TARGET, UNIT_TEST_TARGET, around[0].tables, score, advance)
             print(as_markdown(rivals))
             raise typer.Exit(0)
+    blind = [v.mutant for v in verdicts if v.state == BLIND_SPOT][:shown]
+    found = witnesses(project, directory, TARGET, blind, apart)
+    score = Score(verdicts, seconds, {witness.mutant.id: witness.words() for witness in found})
     if as_json:
         print(json.dumps(score.as_json(), indent=2, ensure_ascii=False))
     else:
         print_score(Console(highlight=False), score, shown)
+    if suggest:
+        for name in add_to_dye(project, directory, found):
+            talk.print(f"new dye ride: {name}")
     raise typer.Exit(0 if (score.total.score or 0.0) >= floor else 1)
 
 
@@ -80,16 +87,3 @@ def _progress(talk: Console, what: str, total: int) -> Iterator[Callable[[], Non
     with Progress(console=talk, transient=True) as progress:
         task = progress.add_task(f"{total} {what}", total=total)
         yield lambda: progress.advance(task)
-
-
-def _verdict(mutant: Mutant, outcome: Outcome, apart: Collection[str], equivalent: Mapping[str, str]) -> Verdict:
-    """Sort one mutant. A listed one that random input tells from the original is a blind spot: the list is wrong."""
-    if outcome.how == "stillborn":
-        return Verdict(mutant, STILLBORN, outcome)
-    if outcome.how != "survived":
-        return Verdict(mutant, SEEN, outcome)
-    if mutant.id in apart:
-        return Verdict(mutant, BLIND_SPOT, outcome)
-    if mutant.id in equivalent:
-        return Verdict(mutant, EQUIVALENT, outcome, equivalent[mutant.id])
-    return Verdict(mutant, UNKNOWN, outcome)

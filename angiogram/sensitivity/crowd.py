@@ -4,16 +4,13 @@ Most fields of a ride are good, so that one odd field decides what becomes of it
 versions of earlier ones.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 from angiogram.dye import RAW_FIELDS, DyeRide
 from angiogram.expectation.reference import Reference
 from angiogram.expectation.rules import FIRST_START, LONGEST_LEAD, WHITE_SPACE
-from angiogram.sensitivity.compiled import Compiled
-from angiogram.sensitivity.tables import Row, Table
 
 RIDES = 20_000
 SLICE = 2_000
@@ -245,72 +242,3 @@ class _Values:
 
 def _written(moment: datetime, separator: str, zone: str) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(separator) + zone
-
-
-def crowded_rows(
-    project: Compiled, number: int, seed: int
-) -> tuple[list[tuple[str, Row]], Callable[[Sequence[tuple[str, Row]]], list[Table]]]:
-    """Random rows for the input seeds of any project: the dye's, with values swapped among them and shifted a little.
-
-    The first column of a seed is its id: it stays unique while the dye's own values last, so that joins find partners.
-
-    Args:
-        project: its input seeds are the pattern.
-        number: rows of each input seed.
-        seed: another seed gives other rows.
-
-    Returns:
-        The rows with the names of their seeds, and how tables are made of some of them.
-    """
-    random = Random(seed)  # noqa: S311
-    items: list[tuple[str, Row]] = []
-    for table in project.dye.values():
-        rows = table.batches[-1]
-        for position in range(number // max(len(project.dye), 1)):
-            row = list(random.choice(rows))
-            for column in random.sample(range(1, len(row)), random.choice((0, 1, 1, 2, min(5, len(row) - 1)))):
-                value = random.choice(rows)[column]
-                row[column] = (
-                    value if random.random() < 0.6 else shifted(random, value, table.columns[column].type_name)
-                )
-            row[0] = rows[position][0] if position < len(rows) else f"{position + 1}"
-            items.append((table.name, tuple(row)))
-
-    def lay(some: Sequence[tuple[str, Row]]) -> list[Table]:
-        return [
-            *project.seeds.values(),
-            *(_batched(table, [row for name, row in some if name == table.name]) for table in project.dye.values()),
-        ]
-
-    return items, lay
-
-
-def shifted(random: Random, value: str | None, type_name: str) -> str | None:
-    """A value near another: one more or less, a day or a microsecond off, other letters, padded, empty, null."""
-    if value is None or random.random() < 0.1:
-        return None
-    kind = type_name.split("(")[0]
-    if kind in ("integer", "bigint", "numeric", "double precision", "float8"):
-        return str(
-            Decimal(value) + random.choice((1, -1, 0) if kind in ("integer", "bigint") else (Decimal("0.01"), -1))
-        )
-    if kind == "date":
-        return (date.fromisoformat(value) + timedelta(days=random.choice((1, -1, 31)))).isoformat()
-    if kind.startswith("timestamp"):
-        return (
-            datetime.fromisoformat(value) + random.choice((_MICROSECOND, -_MICROSECOND, timedelta(hours=7)))
-        ).isoformat()
-    if kind == "boolean":
-        return "false" if value.lower() in ("true", "t") else "true"
-    return random.choice((value.upper(), value.lower(), f" {value}", f"{value} ", f"{value}x", value[:-1], ""))
-
-
-def _batched(table: Table, rows: list[Row]) -> Table:
-    """The rows as batches, by the seed's own column batch."""
-    names = [column.name for column in table.columns]
-    if "batch" not in names:
-        return table.with_rows(rows)
-    at = names.index("batch")
-    return table.with_rows(
-        *([row for row in rows if int(row[at] or 1) <= number] for number in range(1, len(table.batches) + 1))
-    )

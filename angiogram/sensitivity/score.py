@@ -1,7 +1,7 @@
 """The score: seen ÷ (all - equivalent), per model and operator."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -19,13 +19,32 @@ class Verdict:
         mutant: the mutant.
         state: seen, blind_spot, equivalent, unknown or stillborn.
         outcome: what became of it on the bench.
-        reason: why it is equivalent, or the rides that show a blind spot; None otherwise.
+        reason: why it is equivalent; None otherwise.
     """
 
     mutant: Mutant
     state: str
     outcome: Outcome
     reason: str | None = None
+
+
+def verdict(mutant: Mutant, outcome: Outcome, apart: Collection[str], equivalent: Mapping[str, str]) -> Verdict:
+    """Sort one mutant. A listed one that random input tells from the original is a blind spot: the list is wrong.
+
+    Args:
+        mutant, outcome: what became of which mutant.
+        apart: ids of survivors that random input tells from the original.
+        equivalent: reasons by id of survivors that are known to be equivalent.
+    """
+    if outcome.how == "stillborn":
+        return Verdict(mutant, STILLBORN, outcome)
+    if outcome.how != "survived":
+        return Verdict(mutant, SEEN, outcome)
+    if mutant.id in apart:
+        return Verdict(mutant, BLIND_SPOT, outcome)
+    if mutant.id in equivalent:
+        return Verdict(mutant, EQUIVALENT, outcome, equivalent[mutant.id])
+    return Verdict(mutant, UNKNOWN, outcome)
 
 
 @dataclass(slots=True)
@@ -64,10 +83,12 @@ class Score:
     Attributes:
         verdicts: one for each mutant.
         seconds: how long the mutants took on the dye.
+        spoiled: the smallest input that shows a blind spot, in words, by the mutant's id.
     """
 
     verdicts: list[Verdict]
     seconds: float
+    spoiled: Mapping[str, str]
     total: Tally = field(init=False)
     by_node: dict[str, Tally] = field(init=False)
     by_operator: dict[str, Tally] = field(init=False)
@@ -105,7 +126,7 @@ class Score:
                     "place": v.mutant.place,
                     "before": v.mutant.before,
                     "after": v.mutant.after,
-                    "reason": v.reason,
+                    "spoils": self.spoiled.get(v.mutant.id),
                 }
                 for v in self.survivors()
             ],

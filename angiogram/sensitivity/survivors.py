@@ -11,7 +11,8 @@ from angiogram.errors import SeedError
 from angiogram.expectation import read_reference
 from angiogram.sensitivity.bench import Bench
 from angiogram.sensitivity.compiled import Compiled
-from angiogram.sensitivity.crowd import HANDFUL, HANDFULS, RIDES, SLICE, crowded_rides, crowded_rows
+from angiogram.sensitivity.crowd import HANDFUL, HANDFULS, RIDES, SLICE, crowded_rides
+from angiogram.sensitivity.crowd_rows import crowded_rows
 from angiogram.sensitivity.database import open_sessions
 from angiogram.sensitivity.feed import OTHER_TIME_ZONE, rides_elsewhere, rides_table
 from angiogram.sensitivity.mutants import Mutant

@@ -16,6 +16,9 @@ def print_score(console: Console, score: Score, shown: int) -> None:
     survivors = score.survivors()
     if survivors and shown:
         console.print(_survivors(survivors[:shown]))
+        for v in survivors[:shown]:
+            if v.mutant.id in score.spoiled:
+                console.print(f"{v.mutant.id} spoils, unseen: {_visible(score.spoiled[v.mutant.id])}")
         if len(survivors) > shown:
             console.print(f"... and {len(survivors) - shown} more: --json has them all.")
     console.print(
@@ -42,10 +45,15 @@ def _table(title: str, tallies: dict[str, Tally], total: Tally) -> Table:
 def _survivors(verdicts: list[Verdict]) -> Table:
     table = Table("survivor", "state", "place", "before", "after", box=None, header_style="bold")
     for v in verdicts:
-        table.add_row(v.mutant.id, v.state, v.mutant.place, _short(v.mutant.before), _short(v.mutant.after))
+        table.add_row(v.mutant.id, v.state, v.mutant.place, *map(_short, (v.mutant.before, v.mutant.after)))
     return table
+
+
+def _visible(text: str) -> str:
+    """Brackets would be markup."""
+    return text.replace("[", "\\[")
 
 
 def _short(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
+    return _visible(line if len(line) <= _LONGEST else f"{line[:_LONGEST]}...")

@@ -1,0 +1,102 @@
+"""Random rows for the input seeds of any dbt project, made from its own dye: always the same ones for the same seed."""
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from random import Random
+
+from angiogram.sensitivity.compiled import Compiled
+from angiogram.sensitivity.tables import Row, Table
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def crowded_rows(
+    project: Compiled, number: int, seed: int
+) -> tuple[list[tuple[str, Row]], Callable[[Sequence[tuple[str, Row]]], list[Table]]]:
+    """Random rows for the input seeds of any project: the dye's, with values swapped among them and shifted a little.
+
+    The first column of a seed is its id: it stays unique while the dye's own values last, so that joins find partners.
+
+    Args:
+        project: its input seeds are the pattern.
+        number: rows of each input seed.
+        seed: another seed gives other rows.
+
+    Returns:
+        The rows with the names of their seeds, and how tables are made of some of them.
+    """
+    random = Random(seed)  # noqa: S311
+    items: list[tuple[str, Row]] = []
+    each = max(number // max(len(project.dye), 1), 1)
+    for table in project.dye.values():
+        rows = table.batches[-1]
+        parents = _parents(table, project)
+        open_columns = [n for n, column in enumerate(table.columns) if n and column.name != "batch"]
+        for position in range(each):
+            row = list(random.choice(rows))
+            for column in random.sample(open_columns, min(random.choice((0, 1, 1, 2, 4)), len(open_columns))):
+                value = random.choice(rows)[column]
+                if random.random() < 0.4:
+                    value = shifted(random, value, table.columns[column].type_name)
+                row[column] = value
+            for column, parent in parents.items():
+                row[column] = _id(parent.batches[-1], random.randrange(each))
+            row[0] = _id(rows, position)
+            items.append((table.name, tuple(row)))
+
+    def lay(some: Sequence[tuple[str, Row]]) -> list[Table]:
+        return [
+            *project.seeds.values(),
+            *(_batched(table, [row for name, row in some if name == table.name]) for table in project.dye.values()),
+        ]
+
+    return items, lay
+
+
+def _id(rows: Sequence[Row], position: int) -> str | None:
+    """The id of a row at a position: the dye's own while they last, then the position."""
+    return rows[position][0] if position < len(rows) else str(position + 1)
+
+
+def _parents(table: Table, project: Compiled) -> dict[int, Table]:
+    """Columns named as an id that hold another input seed's ids, and that seed."""
+    found = {}
+    for number, column in enumerate(table.columns):
+        values = {row[number] for row in table.batches[-1]} - {None}
+        if number and column.name.endswith("id"):
+            for other in project.dye.values():
+                if other is not table and values <= {row[0] for row in other.batches[-1]}:
+                    found[number] = other
+    return found
+
+
+def shifted(random: Random, value: str | None, type_name: str) -> str | None:
+    """A value near another: one more or less, a day or a microsecond off, other letters, padded, empty, null."""
+    if value is None or random.random() < 0.1:
+        return None
+    kind = type_name.split("(")[0]
+    if kind in ("integer", "bigint", "numeric", "double precision", "float8"):
+        return str(
+            Decimal(value) + random.choice((1, -1, 0) if kind in ("integer", "bigint") else (Decimal("0.01"), -1))
+        )
+    if kind == "date":
+        return (date.fromisoformat(value) + timedelta(days=random.choice((1, -1, 31)))).isoformat()
+    if kind.startswith("timestamp"):
+        return (
+            datetime.fromisoformat(value) + random.choice((_MICROSECOND, -_MICROSECOND, timedelta(hours=7)))
+        ).isoformat()
+    if kind == "boolean":
+        return "false" if value.lower() in ("true", "t") else "true"
+    return random.choice((value.upper(), value.lower(), f" {value}", f"{value} ", f"{value}x", value[:-1], ""))
+
+
+def _batched(table: Table, rows: list[Row]) -> Table:
+    """The rows as batches, by the seed's own column batch."""
+    names = [column.name for column in table.columns]
+    if "batch" not in names:
+        return table.with_rows(rows)
+    at = names.index("batch")
+    return table.with_rows(
+        *([row for row in rows if int(row[at] or 1) <= number] for number in range(1, len(table.batches) + 1))
+    )
