@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from psycopg2.extensions import connection
+from typer.testing import CliRunner
 
 from angiogram import versions
+from angiogram.cli import app
 from angiogram.durations import duration, moment, spoken
 from tests.angiogram.conftest import Outcome
 from tests.angiogram.recorded import record, report
@@ -115,17 +117,24 @@ def test_mute_and_acknowledge_take_a_reason_and_an_end(angiogram: Angiogram, dat
         ("mute", "--until", "4h", "--reason", " "),
         ("mute", "--until", "2020-01-01", "--reason", "why"),
         ("mute", "--until", "soon", "--reason", "why"),
-        ("acknowledge", "nobody", "--until", "4h", "--reason", "why"),
+        ("acknowledge", "run-1", "--until", "4h"),
         ("status", "--within", "a while"),
         ("status", "--json", "--metrics"),
     ],
     ids=" ".join,
 )
-def test_misuse_is_2_and_mutes_nothing(angiogram: Angiogram, database: connection, arguments: tuple[str, ...]) -> None:
-    assert angiogram(*arguments).code == 2
+def test_misuse_is_2_and_mutes_nothing(database: connection, arguments: tuple[str, ...]) -> None:
+    outcome = CliRunner().invoke(app, arguments)
+    assert outcome.exit_code == 2
+    assert "Error" in outcome.output
     with database.cursor() as query:
         query.execute("select count(*) from angiogram.mutes")
         assert query.fetchone() == (0,)
+
+
+def test_a_run_that_nobody_knows_cannot_be_acknowledged(angiogram: Angiogram, database: connection) -> None:
+    outcome = angiogram("acknowledge", "nobody", "--until", "4h", "--reason", "why")
+    assert (outcome.code, "UnknownRun" in outcome.stderr) == (2, True)
 
 
 def test_dashboards_read_the_last_verified_time_with_its_commit_and_nothing_can_be_written(
