@@ -16,6 +16,7 @@ from angiogram.errors import AngiogramError
 from angiogram.faults.command import faults
 from angiogram.passage import Passage
 from angiogram.project import Project
+from angiogram.prune import prune as delete_old_runs
 from angiogram.sensitivity.command import sensitivity
 from angiogram.verdict import BLOCKED, COULD_NOT_RUN, HEALTHY
 from ingestion.errors import IngestionError
@@ -80,6 +81,15 @@ def list_runs(
         _print_json([_summary(r) for r in found])
     else:
         report.console().print(report.runs_table(found))
+
+
+@app.command()
+def prune(
+    older_than: Annotated[int, typer.Option(min=1, help="Days that runs are kept after their end.")] = 90,
+) -> None:
+    """Delete old runs and their dye; the newest verdict and the newest healthy one stay. Needs TAXI_OWNER_PASSWORD."""
+    pruned = delete_old_runs(older_than)
+    talk.print(f"{pruned.runs} runs and {pruned.messages} messages of the dye deleted.")
 
 
 @app.command()

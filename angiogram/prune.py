@@ -1,0 +1,53 @@
+"""Old runs and their dye cleaned up. The newest verdict, and the newest healthy one, stay however old they are."""
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import LiteralString
+
+import psycopg2
+
+from ingestion.errors import DatabaseUnavailable
+from ingestion.settings import connect
+
+_OLD_RUNS: LiteralString = (
+    "delete from angiogram.runs where not in_hand and coalesce(finished_at, started_at)"
+    " < clock_timestamp() - make_interval(days => %(days)s) and not exists (select from angiogram.last_verified"
+    " where runs.run_id in (verified_run_id, last_run_id))"
+)
+_OLD_DYE: tuple[LiteralString, ...] = (
+    "delete from angiogram_raw.taxi_rides where loaded_at < clock_timestamp() - make_interval(days => %(days)s)"
+    " and run_id not in (select run_id from angiogram.runs where in_hand)",
+    "delete from angiogram_raw.dead_letters where loaded_at < clock_timestamp() - make_interval(days => %(days)s)"
+    " and run_id not in (select run_id from angiogram.runs where in_hand)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """Rows deleted: runs, and messages of the dye (rides and dead letters)."""
+
+    runs: int
+    messages: int
+
+
+def prune(days: int) -> Pruned:
+    """Delete the runs that ended, and the dye that was loaded, more than `days` days ago; what is in hand stays.
+
+    Raises:
+        SettingsError: the owner's password is not set: only taxi_owner may delete.
+        DatabaseUnavailable: PostgreSQL cannot be reached, or was lost on the way.
+    """
+    values = {"days": days}
+    with closing(connect("taxi_owner", "angiogram prune")) as database:
+        try:
+            with database, database.cursor() as query:
+                messages = 0
+                for statement in _OLD_DYE:
+                    query.execute(statement, values)
+                    messages += query.rowcount
+                query.execute(_OLD_RUNS, values)
+                return Pruned(query.rowcount, messages)
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+            raise DatabaseUnavailable(
+                f"PostgreSQL was lost while old runs were deleted: {str(error).strip()}. Nothing was deleted."
+            ) from error
