@@ -87,6 +87,7 @@ def angiogram() -> None:
         target="angiogram",
         select=["resource_type:model"],  # with all their tests; the seeds are loaded before
         dbt_vars={"dye_source": "topic"},
+        trigger_rule="all_done",  # one that differs must not hide how the others fared
     )
     judged = verdict(dye_run)
     inject(dye_run) >> load(dye_run) >> first_batch(dye_run) >> models >> judged

@@ -36,21 +36,22 @@ def dbt_models(
 ) -> TaskGroup:
     """A group of tasks: one builds and tests what is selected, one for each model watches it.
 
-    A model's task succeeds if the model was built and all its tests passed; below one that failed nothing is watched,
-    whatever was built. None of the tasks is tried again: another try of one model would run dbt for it alone, beside the
-    build.
+    A model's task succeeds if the model was built and all its tests passed. None of the tasks is tried again: another
+    try of one model would run dbt for it alone, beside the build.
 
     Args:
         group_id: the group's id.
         target: dbt target.
         select: what dbt builds, in dbt's selector syntax; all if empty.
         dbt_vars: variables of the dbt project.
+        trigger_rule: when a model's task starts, given those of the models that it reads.
     """
 
     def watch(*, node: DbtNode, task_group: TaskGroup, task_args: dict[str, Any], **_: Any) -> WatchedModel:
         return WatchedModel(
             task_id=node.name,
             task_group=task_group,
+            trigger_rule=trigger_rule,
             extra_context={"dbt_node_config": node.context_dict},
             **task_args,
         )
