@@ -32,8 +32,8 @@ _RIDES_IN_HAND = "rides_in_hand"
 _MADE = "isolated"
 _PLACED_COLUMNS = ("source_topic_id", "source_partition", "source_offset", "loaded_at")
 _TOPIC_ID = str(UUID(int=0))
-_UNPLACED = 1_000_000_000_000
-"""Offsets of rides that the front door refused: beyond all others."""
+_UNPLACED = 1_000_000
+"""A partition for the rides that the front door refused: a high offset on another one would hide what comes later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ class Isolation:
         rows = []
         for order, ride in enumerate(rides):
             place = self._sent.get(ride.ride_number)
-            at = (place.partition, place.offset) if place and place.offset is not None else (0, _UNPLACED + order)
+            at = (place.partition, place.offset) if place and place.offset is not None else (_UNPLACED, order)
             fields = [ride.fields[name] for name in RAW_FIELDS]
             rows.append((*fields, ride.ride_number, ride.batch, ride.sent_at, *at, _TOPIC_ID))
         query.execute(

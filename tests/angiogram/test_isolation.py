@@ -1,0 +1,131 @@
+"""Dye and live rides do not touch each other, and no run harms the next one."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from psycopg2.extensions import connection
+
+from angiogram import runs
+from angiogram.inject import read_whole_dye
+from ingestion.loader import load_until_caught_up
+from ingestion.message import SIGNATURE_HEADER, DyeStamp
+from ingestion.producer import RideProducer
+from ingestion.settings import DyeKeys
+from ingestion.traffic import generate
+from tests.angiogram.conftest import ANGIOGRAM, Outcome
+from tests.services import new_database, new_topic
+
+RIDES = 400
+STEPS = ("inject", "check topic", "load", "check loaded", "build batch 1", "build batch 2")
+"""Steps as `angiogram run` tells of them when they end."""
+
+_LIVE = (
+    "select count(*), md5(string_agg(business::text, '' order by business::text)) from (select taxi_id, pax_id,"
+    " start_time, end_time, pickup_zipcode, dropoff_zipcode, tax_amount, fare_amount, currency, car_model,"
+    " unknown_fields from raw.taxi_rides) as business"
+)
+
+
+def _live(connect_as: Callable[..., connection]) -> tuple[int, str]:
+    """Count and checksum of the live rides over their business columns."""
+    query = connect_as("postgres", os.environ["PGDATABASE"]).cursor()
+    query.execute(_LIVE)
+    count, checksum = query.fetchone() or (0, "")
+    return count, checksum
+
+
+def _send(part: int) -> None:
+    generate(RIDES, seed=part, dirty=0.3)
+
+
+@pytest.fixture
+def without_dye(pipeline: None, connect_as: Callable[..., connection]) -> Iterator[tuple[int, str]]:
+    """Live rides of a pipeline that never met any dye."""
+    with new_database(), new_topic():
+        for part in (1, 2):
+            _send(part)
+        load_until_caught_up()
+        yield _live(connect_as)
+
+
+def test_live_rides_are_the_same_with_and_without_dye_between_them(
+    without_dye: tuple[int, str], connect_as: Callable[..., connection], angiogram: Callable[..., Outcome]
+) -> None:
+    with new_database(), new_topic():
+        _send(1)
+        assert angiogram("run").code == 0
+        _send(2)
+        load_until_caught_up()
+        assert _live(connect_as) == without_dye
+        query = connect_as("postgres", os.environ["PGDATABASE"]).cursor()
+        query.execute("select count(*) from raw.taxi_rides as live join angiogram_raw.taxi_rides as dye"
+                      ' using (topic_id, "partition", "offset")')  # fmt: skip
+        assert query.fetchone() == (0,)
+
+
+def test_a_forged_dye_header_hides_no_ride_and_a_replayed_one_harms_no_run(
+    pipeline: None, fresh_database: str, fresh_topic: str, connect_as: Callable[..., connection]
+) -> None:
+    item, key = read_whole_dye()[0], DyeKeys.from_environment().accepted()[0]
+    value = item.value or b""
+    genuine = DyeStamp("an-earlier-run", item.ride_number, item.sent_at).headers(key, value)
+    forged = [(name, b"0" * 64 if name == SIGNATURE_HEADER else cell) for name, cell in genuine]
+    with RideProducer() as producer:
+        producer.publish(value, None, forged)
+        producer.publish(value, None, genuine)
+    load_until_caught_up()
+    query = connect_as("postgres", fresh_database).cursor()
+    query.execute(
+        "select (select count(*) from raw.taxi_rides), (select max(forged_dye) from raw.loaders),"
+        " (select array_agg(run_id) from angiogram_raw.taxi_rides), (select count(*) from angiogram_raw.rides_in_hand)"
+    )
+    assert query.fetchone() == (1, 1, ["an-earlier-run"], 0)
+
+
+def test_of_two_runs_at_once_the_second_waits_and_both_end_right(pipeline: None, dbt_target: Path) -> None:
+    with new_database(), new_topic():
+        both = [_start(DBT_TARGET_PATH=str(dbt_target / str(number))) for number in (1, 2)]
+        told = [process.communicate(timeout=500)[1] for process in both]
+        assert [process.returncode for process in both] == [0, 0], told
+        assert sum("is in hand. Waiting until it ends." in text for text in told) == 1
+        with runs.database("test") as database:
+            assert [run.verdict for run in runs.last(database, 5)] == ["healthy", "healthy"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_run_killed_after_any_step_leaves_nothing_that_harms_the_next(
+    step: str, pipeline: None, angiogram: Callable[..., Outcome]
+) -> None:
+    with new_database(), new_topic():
+        process = _start()
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith(step):
+                break
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        with runs.database("test") as database:
+            (dead,) = runs.last(database, 5)
+            assert dead.in_hand, "it had no time to release itself"
+            with database.cursor() as query:  # what half a minute of waiting would do
+                query.execute(
+                    "update angiogram.runs set lease_until = clock_timestamp() where run_id = %s", (dead.run_id,)
+                )
+        outcome = angiogram("run")
+        assert outcome.code == 0, outcome.stderr
+        with runs.database("test") as database:
+            assert runs.read(database, dead.run_id).verdict == "could_not_run"
+
+
+def _start(**variables: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*ANGIOGRAM, "run"],
+        env={**os.environ, **variables},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
