@@ -32,6 +32,7 @@ class DeadLetter:
         message_key: the key.
         run_id: run of a dye message.
         ride_number: number of a dye message.
+        replayed: it was published again.
     """
 
     topic: str
@@ -45,6 +46,7 @@ class DeadLetter:
     message_key: bytes | None
     run_id: str | None
     ride_number: int | None
+    replayed: bool
 
     def as_json(self) -> dict[str, str | int | None]:
         """The letter as JSON values, its bytes in base64."""
@@ -125,9 +127,10 @@ def _select(
 ) -> Iterator[DeadLetter]:
     query_text = sql.SQL(
         'select topic, topic_id, "partition", "offset", reason, message_at, octet_length(value), '
-        "{value}, message_key, {stamp} from {table} {tail}"
+        "{value}, message_key, {stamp}, {replayed} from {table} {tail}"
     ).format(
         value=sql.SQL("value" if with_value else "null::bytea"),
+        replayed=sql.SQL("false" if dye else "replayed_at is not null"),
         stamp=sql.SQL("run_id, ride_number" if dye else "null::text, null::int"),
         table=sql.Identifier("angiogram_raw" if dye else "raw", "dead_letters"),
         tail=tail,
@@ -135,7 +138,20 @@ def _select(
     with session, session.cursor("dead_letters") as query:  # a cursor on the server: nothing but a few rows here
         query.itersize = _FETCH if not with_value else 5
         query.execute(query_text, values)
-        for topic, topic_id, partition, offset, reason, message_at, size, value, key, run_id, ride_number in query:
+        for (
+            topic,
+            topic_id,
+            partition,
+            offset,
+            reason,
+            message_at,
+            size,
+            value,
+            key,
+            run_id,
+            ride_number,
+            replayed,
+        ) in query:
             yield DeadLetter(
                 topic,
                 UUID(topic_id),
@@ -148,6 +164,7 @@ def _select(
                 _bytes(key),
                 run_id,
                 ride_number,
+                replayed,
             )
 
 

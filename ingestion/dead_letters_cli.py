@@ -3,13 +3,15 @@
 import json
 import sys
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from ingestion import dead_letters
+from ingestion import dead_letters, dead_letters_replay
+from ingestion.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, help="Messages that were no storable JSON object.")
 
@@ -49,3 +51,25 @@ def export(
     with to.open("w", encoding="utf-8") if to else nullcontext(sys.stdout) as out:
         for letter in dead_letters.every(dye):
             out.write(json.dumps(letter.as_json()) + "\n")
+
+
+@app.command()
+def replay(
+    partition: Annotated[int | None, typer.Option(help="With --offset: the one to correct.")] = None,
+    offset: Annotated[int | None, typer.Option(help="With --partition: the one to correct.")] = None,
+    corrected: Annotated[Path | None, typer.Option(help="A file that holds the corrected message.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only those with this reason.")] = None,
+) -> None:
+    """Publish those again that the loader would take today, or a corrected one in the place of one; prints counts."""
+    one = (partition, offset, corrected)
+    if one == (None, None, None):
+        typer.echo(json.dumps(asdict(dead_letters_replay.replay(reason))))
+        return
+    if partition is None or offset is None or corrected is None or reason:
+        raise typer.BadParameter("give --partition, --offset and --corrected together, without --reason")
+    try:
+        value = corrected.read_bytes()
+    except OSError as error:
+        raise InputError(f"{corrected} cannot be read: {error.strerror}.") from error
+    dead_letters_replay.replay_corrected(partition, offset, value)
+    typer.echo(json.dumps({"published": 1, "still_dead": 0}))

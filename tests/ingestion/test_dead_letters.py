@@ -2,11 +2,12 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from psycopg2.extensions import connection
 from typer.testing import CliRunner
 
 from ingestion import dead_letters
@@ -81,3 +82,40 @@ def test_export_keeps_every_byte(tmp_path: Path) -> None:
         ("tombstone", None),
     ]
     assert json.loads(run("export", "--dye"))["run_id"] == "run-1"
+
+
+def test_replay_leaves_what_would_be_a_dead_letter_again() -> None:
+    assert json.loads(run("replay")) == {"published": 0, "still_dead": 3}
+
+
+def test_replay_publishes_what_is_a_ride_today_once(
+    fresh_database: str, fresh_topic: str, connect_as: Callable[..., connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when an earlier loader was stricter."""
+    monkeypatch.setenv("DYE_KEY", KEY.decode())
+    publish([Message(b"no ride", key=b"t1")])
+    load_until_caught_up()
+    with connect_as("postgres").cursor() as query:
+        query.execute("update raw.dead_letters set value = %s", (b'{"taxi_id": "t1"}',))
+    assert json.loads(run("replay", "--reason", "empty")) == {"published": 0, "still_dead": 0}
+    assert json.loads(run("replay")) == {"published": 1, "still_dead": 0}
+    assert json.loads(run("replay")) == {"published": 0, "still_dead": 0}
+    assert load_until_caught_up().rides == 1
+
+
+def test_a_corrected_message_takes_the_place_of_a_dead_letter(
+    fresh_database: str, fresh_topic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DYE_KEY", KEY.decode())
+    publish([Message(b'{"taxi_id": "t1"', key=b"t1")])
+    load_until_caught_up()
+    file = tmp_path / "corrected"
+    one = ("replay", "--partition", "0", "--offset", "0", "--corrected", str(file))
+    file.write_bytes(b"still no ride")
+    with pytest.raises(InputError, match="dead letter again"):
+        run(*one)
+    file.write_bytes(b'{"taxi_id": "t1"}')
+    assert json.loads(run(*one))["published"] == 1
+    with pytest.raises(InputError, match="already"):
+        run(*one)
+    assert load_until_caught_up().rides == 1

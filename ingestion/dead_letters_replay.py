@@ -1,0 +1,85 @@
+"""Publishing dead letters again: those that today's loader would take, or one that somebody corrected.
+
+A message published again has a new place on the topic, so that incremental models see it. It is marked once Kafka has
+it: a crash in between publishes it once more, never not at all.
+"""
+
+from contextlib import closing
+from dataclasses import dataclass
+
+from ingestion.dead_letters import DeadLetter, at, every
+from ingestion.errors import InputError
+from ingestion.loader.rows import DeadLetter as NoRide
+from ingestion.loader.rows import ride_columns
+from ingestion.producer import RideProducer
+from ingestion.settings import connect
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a replay did.
+
+    Attributes:
+        published: letters that are rides today and were published again.
+        still_dead: letters that would be dead letters again; left as they are.
+    """
+
+    published: int
+    still_dead: int
+
+
+def replay(reason: str | None = None) -> Replay:
+    """Publish the live dead letters again that were none under the rules of today's loader.
+
+    Args:
+        reason: only those with this reason.
+
+    Raises:
+        SettingsError, DatabaseUnavailable: as `ingestion.settings.connect`.
+        KafkaUnavailable: Kafka did not take one; those before it are published and marked.
+    """
+    published = still_dead = 0
+    with RideProducer() as producer:
+        for letter in every():
+            if letter.replayed or (reason and letter.reason != reason):
+                continue
+            if _is_ride(letter.value):
+                _publish(producer, letter, letter.value)
+                published += 1
+            else:
+                still_dead += 1
+    return Replay(published, still_dead)
+
+
+def replay_corrected(partition: int, offset: int, value: bytes) -> None:
+    """Publish a corrected message in the place of a live dead letter.
+
+    Raises:
+        InputError: there is no such dead letter, it was replayed already, or the new message would be one again.
+        SettingsError, DatabaseUnavailable, KafkaUnavailable: as `replay`.
+    """
+    letter = at(partition, offset)
+    if letter.replayed:
+        raise InputError(f"The dead letter at partition {partition}, offset {offset} was published again already.")
+    if not _is_ride(value):
+        raise InputError("The corrected message would be a dead letter again: it is no storable JSON object.")
+    with RideProducer() as producer:
+        _publish(producer, letter, value)
+
+
+def _is_ride(value: bytes | None) -> bool:
+    try:
+        ride_columns(value)
+    except NoRide:
+        return False
+    return True
+
+
+def _publish(producer: RideProducer, letter: DeadLetter, value: bytes | None) -> None:
+    producer.publish(value, letter.message_key)
+    with closing(connect("taxi_owner", "ingestion dead-letters replay")) as session, session, session.cursor() as query:
+        query.execute(
+            "update raw.dead_letters set replayed_at = now() "
+            'where topic_id = %s and "partition" = %s and "offset" = %s',
+            (str(letter.topic_id), letter.partition, letter.offset),
+        )

@@ -1,0 +1,68 @@
+"""The command `ingestion retention`: deleting raw rows by age.
+
+The offsets stay, so nothing deleted is loaded again. Models that are built anew see only what is left.
+"""
+
+import json
+from contextlib import closing
+from typing import Annotated
+
+import typer
+from psycopg2 import sql
+from psycopg2.extensions import connection
+
+from ingestion.settings import connect
+
+TABLES = (
+    "raw.taxi_rides",
+    "raw.dead_letters",
+    "angiogram_raw.taxi_rides",
+    "angiogram_raw.dead_letters",
+)
+
+_AT_A_TIME = 50_000  # rows of one transaction, so that no lock and no transaction lasts long
+
+
+def delete_older_than(days: int) -> dict[str, int]:
+    """Delete rows loaded longer ago than so many days, and the entries of loaders that ended before then.
+
+    Args:
+        days: age in days.
+
+    Returns:
+        Rows deleted, by table.
+
+    Raises:
+        SettingsError, DatabaseUnavailable: as `ingestion.settings.connect`.
+    """
+    with closing(connect("taxi_owner", "ingestion retention")) as session:
+        deleted = {table: _delete(session, table, days) for table in TABLES}
+        with session, session.cursor() as query:
+            query.execute(
+                "delete from raw.loaders where started_at < now() - make_interval(days => %s) "
+                "and backend_pid not in (select pid from pg_stat_activity where usename = 'taxi_loader')",
+                (days,),
+            )
+            deleted["raw.loaders"] = query.rowcount
+    return deleted
+
+
+def _delete(session: connection, table: str, days: int) -> int:
+    statement = sql.SQL(
+        "delete from {table} where ctid = any(array(select ctid from {table} "
+        "where loaded_at < now() - make_interval(days => %s) limit %s))"
+    ).format(table=sql.Identifier(*table.split(".")))
+    deleted = 0
+    while True:
+        with session, session.cursor() as query:
+            query.execute(statement, (days, _AT_A_TIME))
+            deleted += query.rowcount
+            if query.rowcount < _AT_A_TIME:
+                return deleted
+
+
+def retention(
+    older_than: Annotated[int, typer.Option(min=1, help="Age in days from which on rows are deleted.")],
+) -> None:
+    """Delete raw and dye rows, dead letters and ended loaders by age; prints the rows deleted as JSON."""
+    typer.echo(json.dumps(delete_older_than(older_than)))
