@@ -94,17 +94,17 @@ def prune(
 
 @app.command()
 def show(
-    run_id: Annotated[str, typer.Argument(help="As `angiogram runs` lists it.")],
+    run_id: Annotated[str | None, typer.Argument(help="As `angiogram runs` lists it; without it the last.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the report on a run again."""
     with runs.database("show") as database:
-        found = runs.read(database, run_id)
+        found = runs.read_or_last(database, run_id)
     if found.verdict is None:
         state = "is in hand" if found.in_hand else "ended without a verdict"
-        talk.print(f"Run {run_id} {state}.", markup=False)
+        talk.print(f"Run {found.run_id} {state}.", markup=False)
     outcome = {name: part for name, part in found.report.items() if name not in ("steps", "lease")}
-    _print({"run_id": run_id} | outcome, as_json)
+    _print({"run_id": found.run_id} | outcome, as_json)
 
 
 def _summary(found: runs.Run) -> dict[str, Any]:

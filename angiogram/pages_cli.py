@@ -12,7 +12,7 @@ import yaml
 
 from angiogram import runs
 from angiogram.dye import read_dye, read_malformed
-from angiogram.errors import PageNotWritten, UnknownRun
+from angiogram.errors import PageNotWritten
 from angiogram.pages.history import history as history_page
 from angiogram.pages.junit import junit
 from angiogram.pages.markdown import markdown
@@ -38,8 +38,7 @@ _Output = Annotated[Path | None, typer.Option(help="File to write; stdout by def
 
 
 def report(
-    run_id: Annotated[str | None, typer.Argument(help="As `angiogram runs` lists it.")] = None,
-    last: Annotated[bool, typer.Option("--last", help="The run that started last; so without RUN_ID.")] = False,
+    run_id: Annotated[str | None, typer.Argument(help="As `angiogram runs` lists it; without it the last.")] = None,
     written_as: Annotated[
         Format, typer.Option("--format", help="html: one page without network; junit: for CI; markdown: for a PR.")
     ] = Format.HTML,
@@ -49,10 +48,8 @@ def report(
 
     Exit code: 0 written, whatever the verdict; 2 could not.
     """
-    if run_id and last:
-        raise typer.BadParameter("RUN_ID and --last exclude each other.")
     with runs.database("report") as database:
-        run = runs.read(database, run_id) if run_id else _last(runs.last(database, 1))
+        run = runs.read_or_last(database, run_id)
     match written_as:
         case Format.HTML:
             text = run_page(run, output.parent if output else Path())
@@ -107,12 +104,6 @@ def _docs(folder: Path) -> Docs | None:
     directory = Path(os.environ.get("DBT_PROJECT_DIR") or _PROJECT)
     settings = yaml.safe_load((directory / "dbt_project.yml").read_text(encoding="utf-8"))
     return Docs(address, settings["name"])
-
-
-def _last(found: list[runs.Run]) -> runs.Run:
-    if not found:
-        raise UnknownRun("There is no run yet. Start one with `angiogram run`.")
-    return found[0]
 
 
 def _write(text: str, output: Path | None) -> None:

@@ -244,6 +244,19 @@ def read(database: connection, run_id: str) -> Run:
     return Run(**row)
 
 
+def read_or_last(database: connection, run_id: str | None) -> Run:
+    """One run, or the one that started last if no id is given.
+
+    Raises:
+        UnknownRun: there is none with this id, or none at all.
+    """
+    if run_id:
+        return read(database, run_id)
+    if not (found := last(database, 1)):
+        raise UnknownRun("There is no run yet. Start one with `angiogram run`.")
+    return found[0]
+
+
 def last(database: connection, limit: int) -> list[Run]:
     """The runs that started last, newest first."""
     with database.cursor(cursor_factory=RealDictCursor) as query:

@@ -5,7 +5,7 @@ expected seed. **The task `verdict` fails if the run is blocked or could not be 
 rows and the cells.** A red task among the models shows where an output differs; all of them are built and compared all
 the same. Nothing here touches the live tables.
 
-By hand: `angiogram run` does the same without Airflow, `angiogram show --last` prints the last verdict again.
+By hand: `angiogram run` does the same without Airflow, `angiogram show` prints the last verdict again.
 """
 
 from datetime import timedelta

@@ -117,7 +117,7 @@ def test_the_commands_write_a_run_in_every_format_and_the_history(
     assert "dye.html" not in (tmp_path / "run-formats.html").read_text(encoding="utf-8")
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "dye.html").touch()
-    angiogram("report", "--last", "--output", str(tmp_path / "run-formats.html"))
+    angiogram("report", "--output", str(tmp_path / "run-formats.html"))
     assert "site/dye.html#!/model/model.taxi_angiogram.fct_rides" in (tmp_path / "run-formats.html").read_text(
         encoding="utf-8"
     )
