@@ -7,6 +7,7 @@ from ingestion import dead_letters_cli, front_door_cli, migrations, roles, topic
 from ingestion.bulk.cli import bulk_load_command
 from ingestion.errors import IngestionError
 from ingestion.loader.cli import load
+from ingestion.retention import retention
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False, help=__doc__)
 talk = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -17,6 +18,7 @@ app.command()(front_door_cli.generate)
 app.command()(front_door_cli.replay)
 app.command()(load)
 app.command("bulk-load")(bulk_load_command)
+app.command()(retention)
 app.add_typer(dead_letters_cli.app, name="dead-letters")
 
 
