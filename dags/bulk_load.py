@@ -1,0 +1,87 @@
+"""Files of rides into the raw tables, when asked: Parquet, CSV and NDJSON.
+
+Trigger it with the folder, as the workers see it. **The task `no_bad_files` fails if there is one, and names it;
+the rest is loaded.** Triggered again, it loads only what is not loaded yet. `count_before` and `count_after` keep the
+rows of the raw tables that came from files (XCom).
+
+By hand: `ingestion bulk-load DIR` does the same without Airflow.
+"""
+
+import json
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pendulum
+from airflow.sdk import Param, dag, task
+
+
+@dag(
+    dag_id="bulk_load",
+    schedule=None,
+    start_date=pendulum.datetime(2026, 1, 1, tz="America/New_York"),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=4),
+    default_args={
+        "owner": "data-platform",
+        "retries": 1,
+        "retry_delay": timedelta(seconds=30),
+        "execution_timeout": timedelta(hours=3),
+    },
+    params={
+        "folder": Param(type="string", minLength=1, description="Folder of the files."),
+        "replace_day": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            description="Take only the files whose path names this day, in place of those loaded of it before.",
+        ),
+    },
+    tags=["taxi", "live"],
+    doc_md=__doc__,
+)
+def bulk_load() -> None:
+    @task(doc_md="Rows that came from files, before.")
+    def count_before() -> dict[str, int]:
+        from ingestion.bulk import row_counts
+
+        return row_counts()
+
+    @task(doc_md="Load the files; gives the command's report.")
+    def load(params: dict[str, Any]) -> dict[str, Any]:
+        # A process of its own: the command forks its workers, for which a task's process has too many threads.
+        command = [str(Path(sys.executable).with_name("ingestion")), "bulk-load", params["folder"]]
+        if params["replace_day"]:
+            command += ["--replace-day", params["replace_day"]]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603  # no shell reads it
+        if done.returncode not in (0, 1):  # 1: bad files, which the last task tells
+            done.check_returncode()
+        report: dict[str, Any] = json.loads(done.stdout)
+        return report
+
+    @task(doc_md="Rows that came from files, after, and how many more they are.")
+    def count_after(before: dict[str, int]) -> dict[str, dict[str, int]]:
+        from ingestion.bulk import row_counts
+
+        after = row_counts()
+        more = {name: after[name] - before[name] for name in after}
+        print(f"Rows of files before {before}, after {after}: {more} more.")
+        return {"before": before, "after": after, "more": more}
+
+    @task(retries=0, doc_md="Fails if a file was bad, and names it.")
+    def no_bad_files(report: dict[str, Any]) -> None:
+        from airflow.sdk.exceptions import AirflowFailException
+
+        if bad := report["bad_files"]:
+            listed = "\n".join(f"{name}: {reason}" for name, reason in sorted(bad.items()))
+            raise AirflowFailException(f"{len(bad)} bad files of {report['found']}; the rest is loaded.\n{listed}")
+
+    before = count_before()
+    report = load()  # type: ignore[call-arg]  # Airflow gives params
+    before >> report >> count_after(before) >> no_bad_files(report)
+
+
+bulk_load()
