@@ -2,12 +2,15 @@
 
 import secrets
 import socket
+import time
 
 HOST = "127.0.0.1"
 
 # Below the range that systems take clients' ports from: there, while a server restarts, its port could be given to any
 # outgoing connection, even to that of a client which tries to reach it.
 _RANGE = range(20_000, 32_000)
+_LET_GO_SECONDS = 5.0
+_POLL_SECONDS = 0.05
 
 
 def is_free(port: int) -> bool:
@@ -19,6 +22,16 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def await_free(port: int) -> bool:
+    """Whether a server could listen on the port, given a moment: threads of a killed one let go of it a little late."""
+    deadline = time.monotonic() + _LET_GO_SECONDS
+    while not is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
 
 
 def choose() -> int:

@@ -180,7 +180,7 @@ class Sandbox:
 
     def _choose_ports(self, service: Server, state: State) -> None:
         for purpose in service.purposes:
-            if not (kept := state.ports.get(purpose)) or not ports.is_free(kept):
+            if not (kept := state.ports.get(purpose)) or not ports.await_free(kept):
                 state.ports[purpose] = ports.choose()
 
     def _start(self, service: Server, state: State) -> None:
