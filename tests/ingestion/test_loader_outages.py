@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager, suppress
 import pytest
 from kafka import TopicPartition
 from kafka.admin import NewPartitions
+from psycopg2 import sql
 from psycopg2.extensions import connection
 
 from ingestion.errors import MessagesLost
@@ -224,3 +225,45 @@ def test_new_partitions_are_loaded_from_their_beginning(session: connection, fre
     publish([Message(partition=5)] * 3)
     assert load_until_caught_up().rides == 3
     assert rows(session, "raw.taxi_rides", "partition, offset") == [(5, 0), (5, 1), (5, 2)]
+
+
+OUTAGES = {
+    "disk-full": (
+        """
+        create function raw.fail() returns trigger language plpgsql as
+        $$begin raise exception 'could not extend file' using errcode = '53100'; end$$;
+        create trigger failing before insert on raw.taxi_rides execute function raw.fail();
+        """,
+        "drop trigger failing on raw.taxi_rides",
+    ),
+    "lock-time-out": (
+        "begin; alter role taxi_loader in database {} set lock_timeout = '100ms'; commit; "
+        "begin; lock raw.taxi_rides in exclusive mode",
+        "commit",
+    ),
+    "read-only": (
+        "alter role taxi_loader in database {} set default_transaction_read_only = on",
+        "alter role taxi_loader in database {} reset default_transaction_read_only",
+    ),
+}
+"""Statements that begin an outage of the database, and those that end it."""
+
+
+@pytest.mark.parametrize(("begin", "end"), OUTAGES.values(), ids=OUTAGES.keys())
+def test_an_outage_is_waited_out_and_is_no_poison(
+    session: connection, fresh_topic: str, fresh_database: str, begin: str, end: str
+) -> None:
+    """No message becomes a dead letter for what is wrong with the server, and every one is loaded afterwards."""
+    publish(Message(partition=n % 4) for n in range(400))
+    with session.cursor() as query, loader("--follow", "--workers", "1") as process:
+        database = sql.Identifier(fresh_database)
+        query.execute(sql.SQL(begin).format(database) if "{}" in begin else begin)
+        assert process.stderr
+        assert "PostgreSQL failed" in process.stderr.readline()
+        query.execute(sql.SQL(end).format(database) if "{}" in end else end)
+        await_condition(lambda: count(session, "raw.taxi_rides") == 400, "all was loaded")
+        process.send_signal(signal.SIGTERM)
+        _, talk = process.communicate(timeout=60)
+    assert process.returncode == 0, talk
+    assert count(session, "raw.dead_letters") == 0
+    assert each_message_once(session)
