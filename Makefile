@@ -42,6 +42,7 @@ docs: install ## build the dbt docs as one static page, site/index.html
 
 bench: install ## measure the loader beside its parts and its peers: docs/benchmarks.md (an hour)
 	$(BIN)/python -m benchmarks.loader
+	$(BIN)/python -m benchmarks.bulk_load
 
 torture: install ## kill, cut and restart everything under the loader's hands: docs/torture.md
 	$(BIN)/python -m benchmarks.torture
