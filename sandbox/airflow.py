@@ -8,6 +8,7 @@ import subprocess
 import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
@@ -87,11 +88,11 @@ class Airflow:
 
     def _prepare(self, environment: Mapping[str, str]) -> None:
         """Bring the database up to date and write the manifests that the DAGs are drawn from, both at once."""
-        airflow = Path(sys.executable).with_name("airflow")
-        commands = (
-            [str(airflow), "db", "migrate"],
-            [sys.executable, str(PROJECT / "dags" / "manifests.py")],
-        )
+        commands = [[sys.executable, str(PROJECT / "dags" / "manifests.py")]]
+        migrated = self.home / "migrated"  # to which version; asking Airflow itself takes as long as migrating
+        installed = version("apache-airflow")
+        if not migrated.exists() or migrated.read_text() != installed:
+            commands.append([str(Path(sys.executable).with_name("airflow")), "db", "migrate"])
         running = [
             # Our own programs, in the environment made for them.
             subprocess.Popen(  # noqa: S603
@@ -106,6 +107,7 @@ class Airflow:
                     f"`{' '.join(command)}` failed with code {program.returncode}. The end of what it said:\n"
                     f"{output[-2000:]}"
                 )
+        migrated.write_text(installed)
 
     def _secrets(self) -> dict[str, str]:
         """Airflow's own secrets, drawn at the first start, readable by their owner alone."""
