@@ -54,6 +54,7 @@ class Batch:
         size: bytes of all lines.
         moves: per partition, the offset that must be stored now and the one to store.
         forged_dye: messages whose dye headers carry no valid signature.
+        seconds: how long its transaction took; 0 until it is committed.
     """
 
     topic: str
@@ -65,6 +66,7 @@ class Batch:
     size: int = 0
     moves: dict[int, tuple[int, int]] = field(default_factory=dict)
     forged_dye: int = 0
+    seconds: float = 0.0
 
     @property
     def rows(self) -> int:

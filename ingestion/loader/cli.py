@@ -12,6 +12,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ingestion.loader.logs import LogFormat, set_up_logs
+from ingestion.loader.metrics import serving
 from ingestion.loader.report import LoadReport
 from ingestion.loader.run import follow, load_until_caught_up
 from ingestion.loader.source import Client
@@ -35,6 +37,10 @@ def load(
     client: Annotated[
         Client, typer.Option(help="What reads from Kafka; confluent is faster and needs the extra `fast`.")
     ] = Client.KAFKA_PYTHON,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="With --follow: serve Prometheus metrics at this port.")
+    ] = None,
+    log_format: Annotated[LogFormat, typer.Option(help="How to talk on standard error.")] = LogFormat.TEXT,
 ) -> None:
     """Load the topic into the raw tables, each message exactly once; prints what was loaded as JSON.
 
@@ -42,20 +48,27 @@ def load(
     """
     if forever and until_caught_up:
         raise typer.BadParameter("choose one of --follow and --until-caught-up")
-    logging.basicConfig(format="%(asctime)s %(message)s")
+    if metrics_port and not forever:
+        raise typer.BadParameter("--metrics-port goes with --follow")
+    set_up_logs(log_format)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its outages are told in our words
     count = workers or min(cores(), KafkaSettings.from_environment().partitions)
-    with _progress() as show:
+    with _progress() as show, serving(metrics_port) as metrics:
+
+        def committed(report: LoadReport) -> None:
+            show.update(report)
+            metrics.update(report)
+
         if count > 1:
-            report = load_with_workers(count, forever, accept_loss, client, show.update)
+            report = load_with_workers(count, forever, accept_loss, client, committed)
         else:
             stop = Event()
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: stop.set())
             report = (
-                follow(stop, accept_loss, show.update, client)
+                follow(stop, accept_loss, committed, client)
                 if forever
-                else load_until_caught_up(accept_loss, stop, show.update, client)
+                else load_until_caught_up(accept_loss, stop, committed, client)
             )
     typer.echo(json.dumps(asdict(report), default=str))
 

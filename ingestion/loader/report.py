@@ -35,6 +35,9 @@ class LoadReport:
         forged_dye: messages with dye headers whose signature does not hold; loaded as live.
         partitions: the offsets taken by this loader, by partition.
         seconds: how long it took.
+        bytes: bytes of all rows, as COPY takes them.
+        batches: transactions.
+        batch_seconds: seconds that these took.
     """
 
     topic: str
@@ -45,6 +48,9 @@ class LoadReport:
     forged_dye: int
     partitions: tuple[PartitionLoad, ...]
     seconds: float
+    bytes: int = 0
+    batches: int = 0
+    batch_seconds: float = 0.0
 
     @property
     def messages(self) -> int:
@@ -68,6 +74,9 @@ class LoadReport:
             sum(report.forged_dye for report in reports),
             tuple(PartitionLoad(partition, *reached) for partition, reached in sorted(offsets.items())),
             seconds,
+            sum(report.bytes for report in reports),
+            sum(report.batches for report in reports),
+            sum(report.batch_seconds for report in reports),
         )
 
 
@@ -75,7 +84,8 @@ class Tally:
     """Adds up the batches that were committed."""
 
     def __init__(self) -> None:
-        self.rides = self.dye_rides = self.dead_letters = self.forged_dye = 0
+        self.rides = self.dye_rides = self.dead_letters = self.forged_dye = self.bytes = self.batches = 0
+        self.batch_seconds = 0.0
         self._offsets: dict[int, tuple[int, int]] = {}
 
     def add(self, batch: Batch) -> None:
@@ -84,6 +94,9 @@ class Tally:
         self.dye_rides += len(batch.lines[DYE_RIDES])
         self.dead_letters += len(batch.lines[LIVE_LETTERS]) + len(batch.lines[DYE_LETTERS])
         self.forged_dye += batch.forged_dye
+        self.bytes += batch.size
+        self.batches += 1
+        self.batch_seconds += batch.seconds
         for partition, (before, after) in batch.moves.items():
             first, _ = self._offsets.get(partition, (before, after))
             self._offsets[partition] = (first, after)
@@ -92,5 +105,15 @@ class Tally:
         """What was written so far."""
         partitions = tuple(PartitionLoad(p, *offsets) for p, offsets in sorted(self._offsets.items()))
         return LoadReport(
-            topic, topic_id, self.rides, self.dye_rides, self.dead_letters, self.forged_dye, partitions, seconds
+            topic,
+            topic_id,
+            self.rides,
+            self.dye_rides,
+            self.dead_letters,
+            self.forged_dye,
+            partitions,
+            seconds,
+            self.bytes,
+            self.batches,
+            self.batch_seconds,
         )

@@ -184,8 +184,13 @@ class Work:
         self._checked_topic()
         batch.moves = moves
         self._owned.update((partition, after) for partition, (_, after) in moves.items())
-        self._under_way = (self._writer.submit(self._store.commit, batch), batch)
+        self._under_way = (self._writer.submit(self._write, batch), batch)
         self._last_progress = time.monotonic()
+
+    def _write(self, batch: Batch) -> None:
+        began = time.monotonic()
+        self._store.commit(batch)
+        batch.seconds = time.monotonic() - began
 
     def _read(self) -> Batch:
         batch = Batch(self._topic, self._topic_id, self._keys)

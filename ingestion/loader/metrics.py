@@ -1,0 +1,93 @@
+"""Prometheus metrics of a loader that follows, all workers together: `ingestion load --follow --metrics-port PORT`."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from kafka import IsolationLevel, TopicPartition
+from kafka.admin import OffsetSpec
+from kafka.errors import KafkaError
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client.registry import Collector
+
+from ingestion.errors import InputError, KafkaUnavailable
+from ingestion.loader.report import LoadReport
+from ingestion.settings import KafkaSettings
+from ingestion.topic import open_admin
+
+_TIMEOUT_MS = 5_000
+
+
+class LoaderMetrics(Collector):
+    """Counts what was committed; asks Kafka for the ends of the partitions when it is asked itself."""
+
+    def __init__(self) -> None:
+        self._report: LoadReport | None = None
+
+    def update(self, report: LoadReport) -> None:
+        """Remember what was written so far."""
+        self._report = report
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics now. Lag is left out while Kafka does not answer: no number is better than a wrong one."""
+        report = self._report
+        rows = CounterMetricFamily("ingestion_loaded_rows", "Rows committed.", labels=["table"])
+        for table, count in (
+            ("rides", report.rides if report else 0),
+            ("dye_rides", report.dye_rides if report else 0),
+            ("dead_letters", report.dead_letters if report else 0),
+        ):
+            rows.add_metric([table], count)
+        yield rows
+        forged, size = (report.forged_dye, report.bytes) if report else (0, 0)
+        yield CounterMetricFamily("ingestion_forged_dye", "Messages whose dye headers are forged.", value=forged)
+        yield CounterMetricFamily("ingestion_loaded_bytes", "Bytes committed, as COPY takes them.", value=size)
+        yield SummaryMetricFamily(
+            "ingestion_batch_seconds",
+            "Seconds of the transactions.",
+            count_value=report.batches if report else 0,
+            sum_value=report.batch_seconds if report else 0.0,
+        )
+        if report and report.partitions:
+            yield from _lag(report)
+
+
+def _lag(report: LoadReport) -> Iterator[Metric]:
+    settings = KafkaSettings.from_environment()
+    places = {TopicPartition(report.topic, part.partition): part.next_offset for part in report.partitions}
+    try:
+        with closing(open_admin(settings)) as admin:
+            ends = admin.list_partition_offsets(
+                dict.fromkeys(places, OffsetSpec.LATEST), IsolationLevel.READ_COMMITTED, _TIMEOUT_MS
+            )
+    except (KafkaError, KafkaUnavailable):
+        return
+    lag = GaugeMetricFamily("ingestion_lag_messages", "Messages not yet loaded.", labels=["topic", "partition"])
+    for place, reached in places.items():
+        lag.add_metric([report.topic, str(place.partition)], max(0, ends[place].offset - reached))
+    yield lag
+
+
+@contextmanager
+def serving(port: int | None) -> Iterator[LoaderMetrics]:
+    """Serve metrics over HTTP while the block runs; without a port they are only kept.
+
+    Raises:
+        InputError: the port cannot be had.
+    """
+    metrics = LoaderMetrics()
+    if port is None:
+        yield metrics
+        return
+    registry = CollectorRegistry()
+    registry.register(metrics)
+    try:
+        server, thread = start_http_server(port, registry=registry)
+    except OSError as error:
+        raise InputError(f"Metrics cannot be served at port {port}: {error.strerror}. Choose another one.") from error
+    try:
+        yield metrics
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
