@@ -1,0 +1,153 @@
+"""Mutants are run as dbt would run them, and leave nothing behind."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg2
+import pytest
+from psycopg2.extensions import connection
+
+from angiogram.errors import NotReady
+from angiogram.sensitivity.bench import Bench
+from angiogram.sensitivity.compiled import Compiled, compile_project
+from angiogram.sensitivity.feed import surroundings
+from angiogram.sensitivity.mutants import Mutant, model_mutants, other_value, seed_mutants
+from angiogram.sensitivity.runner import Runner
+from angiogram.sensitivity.survivors import read_equivalent
+from tests.angiogram.sensitivity.conftest import TAXI
+
+A_SEED_CANNOT_HOLD_A_CARRIAGE_RETURN = "int_rides__checked-9676d058"
+"""The one blind spot: dbt reads a carriage return in a seed as a line feed, so no dye ride can have it in a text."""
+
+
+@pytest.fixture
+def bench(session: connection, compiled: Compiled, coffee_shop: Path) -> Bench:
+    """The second project on a bench."""
+    return Bench(session, compiled, surroundings(compiled, coffee_shop)[0].tables)
+
+
+def mutants_of(bench: Bench, model: str) -> list[Mutant]:
+    return list(model_mutants(bench.project, bench.project.models[model], bench.describe))
+
+
+def test_unmutated_models_equal_their_expected_seeds(bench: Bench) -> None:
+    assert bench.unequal_models() == []
+
+
+def test_both_branches_of_an_incremental_model_are_compiled(compiled: Compiled) -> None:
+    tickets = compiled.models["tickets"]
+    assert tickets.incremental is not None
+    assert "max(changed_at)" not in tickets.sql
+    assert "max(changed_at)" in tickets.incremental.sql
+    assert tickets.incremental.unique_key == ("ticket_id",)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "key", "how"),
+    [("merge", ("ticket_id",), "survived"), ("delete+insert", ("ticket_id",), "survived"), ("append", (), "differs")],
+)
+def test_the_merge_decides_what_the_table_holds(bench: Bench, strategy: str, key: tuple[str, ...], how: str) -> None:
+    """A changed ticket replaces its row by key; appended, it is there twice."""
+    unchanged = bench.originals["tickets"]
+    assert unchanged.later is not None
+    variant = replace(unchanged, later=replace(unchanged.later, strategy=strategy, unique_key=key))
+    assert bench.run(Mutant("m", "tickets", "incremental", "config", "", "", variant)).how == how
+
+
+def test_a_mutant_of_the_incremental_branch_alone_is_run_there_alone(bench: Bench) -> None:
+    [mutant] = [m for m in mutants_of(bench, "tickets") if m.before == "MAX(changed_at)"]
+    assert mutant.variant is not None
+    assert mutant.variant.sql == bench.originals["tickets"].sql
+    assert bench.run(mutant).how == "differs"
+
+
+def test_a_mutant_of_the_shared_part_is_made_in_both_branches(bench: Bench) -> None:
+    mutant = next(m for m in mutants_of(bench, "tickets") if m.before == "menu.kind = 'drink'")
+    unchanged = bench.originals["tickets"]
+    assert mutant.variant is not None
+    assert mutant.variant.later is not None
+    assert unchanged.later is not None
+    assert mutant.variant.sql != unchanged.sql
+    assert mutant.variant.later.sql != unchanged.later.sql
+
+
+def test_ids_are_stable_and_of_one_mutant_each(bench: Bench) -> None:
+    first, second = mutants_of(bench, "guests"), mutants_of(bench, "guests")
+    assert [m.id for m in first] == [m.id for m in second]
+    assert len({m.id for m in first}) == len(first)
+
+
+def test_sql_that_postgresql_refuses_is_no_mutant(bench: Bench) -> None:
+    unchanged = bench.originals["guests"]
+    broken = replace(unchanged, sql=unchanged.sql.replace("COUNT(*)", "COUNT(nowhere)"))
+    assert bench.run(Mutant("m", "guests", "column", "visits", "", "", broken)).how == "stillborn"
+
+
+def test_a_failure_on_the_data_is_seen(bench: Bench) -> None:
+    unchanged = bench.originals["guests"]
+    failing = replace(unchanged, sql=unchanged.sql.replace("/ 100.0", "/ (100.0 - 100)"))
+    assert failing.sql != unchanged.sql
+    assert bench.run(Mutant("m", "guests", "literal", "visits", "", "", failing)).how == "fails"
+
+
+def test_a_mistake_is_seen_downstream_where_its_own_model_has_no_expected_seed(bench: Bench) -> None:
+    del bench._shapes["base_lines"]
+    mutant = next(m for m in mutants_of(bench, "base_lines") if m.operator == "condition")
+    assert bench.run(mutant).seen_by == "tickets"
+
+
+def test_a_dropped_reference_row_is_seen(bench: Bench) -> None:
+    dropped = [m for m in seed_mutants(bench.project.seeds["menu"]) if m.operator == "seed_row"]
+    assert [bench.run(m).seen_by for m in dropped] == ["tickets"] * 3
+
+
+@pytest.mark.parametrize(
+    ("value", "type_name", "other"),
+    [
+        ("1.0740", "numeric", "1.0741"),
+        ("7", "integer", "8"),
+        ("2024-01-31", "date", "2024-02-01"),
+        ("Utah", "text", "uTAH"),
+    ],
+)
+def test_a_reference_value_is_changed_a_little(value: str, type_name: str, other: str) -> None:
+    assert other_value(value, type_name) == other
+
+
+def test_nothing_is_left_behind(bench: Bench, session: connection) -> None:
+    before = bench.originals
+    for mutant in mutants_of(bench, "takings_by_month"):
+        bench.run(mutant)
+    assert bench.originals == before
+    assert bench.unequal_models() == []
+    with session.cursor() as query:
+        query.execute("select count(*) from pg_class where relpersistence <> 't' and relname like '%takings_by_month%'")
+        assert query.fetchall() == [(0,)]
+
+
+def test_a_project_that_differs_unmutated_cannot_be_measured(coffee_shop: Path) -> None:
+    seed = coffee_shop / "seeds" / "expected" / "expected__takings_by_month.csv"
+    seed.write_text(seed.read_text().replace("8.35", "8.36"))
+    project = compile_project(coffee_shop)
+    with pytest.raises(NotReady, match="takings_by_month"):
+        Runner(project, coffee_shop, "angiogram", surroundings(project, coffee_shop))
+
+
+def test_the_dye_sees_every_mistake_in_the_taxi_models_but_the_known(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`make sensitivity` also tries the equivalent ones on 20,000 random rides; here they are only looked up."""
+    monkeypatch.setenv("DBT_PROFILES_DIR", str(TAXI))
+    project = compile_project(TAXI)
+    with Runner(project, TAXI, "angiogram", surroundings(project, TAXI)) as runner:
+        mutants = runner.mutants()
+        outcomes, _ = runner.run(mutants)
+    survivors = {m.id for m, outcome in zip(mutants, outcomes, strict=True) if outcome.how == "survived"}
+    assert len(mutants) > 1000
+    assert survivors == read_equivalent(TAXI).keys() | {A_SEED_CANNOT_HOLD_A_CARRIAGE_RETURN}
+
+
+def test_a_session_that_ends_leaves_no_table(bench: Bench, session: connection) -> None:
+    session.close()
+    with pytest.raises(psycopg2.InterfaceError):
+        bench.unequal_models()

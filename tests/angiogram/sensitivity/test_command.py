@@ -1,0 +1,57 @@
+"""`angiogram sensitivity`: the score of another project, by the command."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer import Typer
+from typer.testing import CliRunner, Result
+
+from angiogram.errors import NotReady
+from angiogram.sensitivity.command import sensitivity
+
+app = Typer()
+app.command()(sensitivity)
+
+
+@pytest.fixture
+def run(coffee_shop: Path) -> Callable[..., Result]:
+    """Function that runs the command on the second project."""
+    return lambda *arguments: CliRunner().invoke(app, arguments)
+
+
+def test_another_project_is_measured(run: Callable[..., Result]) -> None:
+    result = run("--json", "--floor", "1.0")
+    score = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert (score["score"], score["unknown"], score["blind_spots"]) == (1.0, 0, 0)
+    assert (
+        score["mutants"] == score["seen"] + score["equivalent"] == sum(m["mutants"] for m in score["by_model"].values())
+    )
+    assert score["by_operator"]["incremental"]["seen"] == 2
+    assert score["mutants_per_second"] > 0
+
+
+def test_a_dye_without_its_boundary_falls_below_the_floor_and_the_rows_are_shown(
+    run: Callable[..., Result], coffee_shop: Path
+) -> None:
+    """Without the line of no cups, nothing tells cups > 0 from cups >= 0."""
+    lines = coffee_shop / "seeds" / "input" / "raw_lines.csv"
+    lines.write_text(lines.read_text().replace("13,9,MUF,0\n", ""))
+    result = run("--json", "--floor", "1.0", "--shown", "1")
+    score = json.loads(result.stdout)
+    assert result.exit_code == 1
+    [survivor] = [s for s in score["survivors"] if s["after"] == "cups >= 0"]
+    assert survivor["state"] == "blind_spot"
+    assert "raw_lines" in score["survivors"][0]["spoils"]
+
+
+def test_dye_of_a_project_without_an_independent_calculation_is_added_by_hand(
+    run: Callable[..., Result], coffee_shop: Path
+) -> None:
+    lines = coffee_shop / "seeds" / "input" / "raw_lines.csv"
+    lines.write_text(lines.read_text().replace("13,9,MUF,0\n", ""))
+    result = run("--suggest", "--shown", "1")
+    assert isinstance(result.exception, NotReady)
+    assert "by hand" in str(result.exception)

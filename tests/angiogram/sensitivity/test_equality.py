@@ -1,0 +1,53 @@
+"""The fast verdict is the verdict of differences.sql."""
+
+from pathlib import Path
+
+import pytest
+from psycopg2.extensions import connection
+
+from angiogram.compare import _template
+from angiogram.sensitivity.equality import differs, shape_of
+from tests.angiogram.sensitivity.conftest import TAXI
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual"),
+    [
+        pytest.param("select 1 as a, 'x'::text as b", "select 1 as a, 'x'::text as b", id="equal"),
+        pytest.param("select 1 as a, 'x'::text as b", "select 'x'::text as b, 1 as a", id="order of columns"),
+        pytest.param("select 12.5 as a", "select 12.50 as a", id="trailing zero"),
+        pytest.param("select null::text as a", "select null::text as a", id="nulls"),
+        pytest.param("select null::text as a", "select ''::text as a", id="null and empty"),
+        pytest.param("select 1 as a", "select 1::bigint as a", id="type"),
+        pytest.param("select 1 as a", "select 1 as a, 2 as b", id="column too many"),
+        pytest.param("select 1 as a, 2 as b", "select 1 as a", id="column too few"),
+        pytest.param(
+            "select 1 as a union all select 1 union all select 2", "select 1 as a union all select 2", id="copy"
+        ),
+        pytest.param(
+            "select 1 as a union all select 1 union all select 2",
+            "select 1 as a union all select 2 union all select 2",
+            id="other copies",
+        ),
+        pytest.param("select 1 as a", "select 1 as a where false", id="row missing"),
+        pytest.param("select 1 as a where false", "select 1 as a where false", id="empty"),
+        pytest.param("select 1 as a, 1 as loaded_at", "select 1 as a, 2 as loaded_at", id="excluded"),
+        pytest.param("""select '{"a": 1}'::json as a""", """select '{"a":1}'::json as a""", id="json"),
+        pytest.param("select 'a '::char(2) as a", "select 'a'::char(2) as a", id="padded"),
+    ],
+)
+def test_it_agrees_with_the_text_that_the_dbt_test_and_the_verdict_use(
+    session: connection, expected: str, actual: str
+) -> None:
+    excluded = ["loaded_at"]
+    with session.cursor() as query:
+        query.execute(f"create temporary table expected as {expected}")
+        query.execute(f"create temporary table actual as {actual}")
+        fast = differs(query, "actual", shape_of(query, "expected", excluded))
+        statement = _template(Path(TAXI)).module.differences(  # type: ignore[attr-defined]
+            "pg_temp.actual", "pg_temp.expected", ["a"], excluded
+        )
+        query.execute(str(statement))
+        found = query.fetchall()
+    session.rollback()
+    assert fast == bool(found)
