@@ -1,6 +1,7 @@
 """A sandbox of the benchmarks' own, in .bench/, and what they ask of its servers."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ def servers(name: str) -> Iterator[Sandbox]:
     HOME.mkdir(exist_ok=True)
     sandbox = Sandbox(HOME / name)
     before = dict(os.environ)
+    handler = signal.signal(signal.SIGTERM, signal.default_int_handler)  # who ends the command ends the servers too
     for variable in _NOT_OURS:
         os.environ.pop(variable, None)
     try:
@@ -37,6 +39,7 @@ def servers(name: str) -> Iterator[Sandbox]:
             sandbox.down(delete=True)
         os.environ.clear()
         os.environ.update(before)
+        signal.signal(signal.SIGTERM, handler)
 
 
 def administrator() -> connection:
