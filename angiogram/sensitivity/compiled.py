@@ -131,7 +131,12 @@ def compile_forms(directory: Path, manifest: Any, target: str = "angiogram") -> 
     try:
         for answer in _FORMS:
             macro.macro_sql = f"{{% macro is_incremental() %}}{{{{ return({answer}) }}}}{{% endmacro %}}"
-            results = run_dbt(directory, ["compile", "--select", "resource_type:model"], target, manifest)
+            results = run_dbt(
+                directory,
+                ["compile", "--select", "resource_type:model", "--indirect-selection", "empty"],
+                target,
+                manifest,
+            )
             forms.append({r.node.unique_id: r.node.compiled_code for r in results if hasattr(r.node, "compiled_code")})
     finally:
         macro.macro_sql = as_it_was
@@ -146,7 +151,10 @@ def run_dbt(directory: Path, command: list[str], target: str, manifest: Any = No
     """
     from dbt.cli.main import dbtRunner  # 2 s to import: not for `angiogram --help`
 
-    with tempfile.TemporaryDirectory(prefix="sensitivity-") as scratch, redirect_stdout(sys.stderr):
+    with (
+        tempfile.TemporaryDirectory(prefix="sensitivity-", ignore_cleanup_errors=True) as scratch,
+        redirect_stdout(sys.stderr),
+    ):
         outcome = dbtRunner(manifest=manifest).invoke(
             [
                 *("--no-use-colors", "--log-level", "none", "--no-version-check", "--no-write-json"),
