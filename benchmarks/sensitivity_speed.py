@@ -55,7 +55,7 @@ def built_with_dbt(mutant: Mutant, variant: Variant, path: str) -> bool:
         model.write_text(as_model(model.read_text(), variant).replace(own, "{{ this }}"))
         select = ["--select", "+config.materialized:incremental", "--exclude", "resource_type:seed", "test_type:data"]
         failed = dbt(copy, "build", *select, "--full-refresh", "--vars", "{dye_batches: 1}")
-        return bool(failed or dbt(copy, "build"))
+        return bool(failed or dbt(copy, "build", "--vars", "{dye_batches: 2}"))
 
 
 def main() -> int:
