@@ -57,7 +57,11 @@ class Blame:
         stages = self._with_stale_expected(stages)
         stages = self._with_way_blamed(stages)
         reads = {name: stage.reads for name, stage in stages.items()}
-        return stages, diagnose(reads, {name: s.finding for name, s in stages.items()}, self._on_right_input)
+        findings = {name: stage.finding for name, stage in stages.items()}
+        # Where dbt was never run there are no expected seeds in the database to run a model on.
+        if all(stage.finding is Finding.SKIPPED for stage in stages.values() if stage.kind == "model"):
+            return stages, diagnose(reads, findings)
+        return stages, diagnose(reads, findings, self._on_right_input)
 
     def _with_stale_expected(self, stages: Mapping[str, Stage]) -> dict[str, Stage]:
         calculation = Calculation(self._database, self._project)

@@ -21,6 +21,7 @@ from tests.sandbox.conftest import COMMAND, environment_for
 NOT_SET = {
     *("RIDES_API_URL", "DYE_KEY_OLD"),
     *("KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD", "KAFKA_SSL_CAFILE"),
+    *("ANGIOGRAM_ALERT_URLS", "ANGIOGRAM_REPORT_URL", "ANGIOGRAM_DOCS_URL", "GIT_COMMIT"),
 }
 """Documented variables that a sandbox has no use for."""
 
