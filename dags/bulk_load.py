@@ -46,7 +46,7 @@ from airflow.sdk import Param, dag, task
 def bulk_load() -> None:
     @task(doc_md="Rows that came from files, before.")
     def count_before() -> dict[str, int]:
-        from ingestion.bulk import row_counts
+        from ingestion.bulk.counts import row_counts
 
         return row_counts()
 
@@ -64,7 +64,7 @@ def bulk_load() -> None:
 
     @task(doc_md="Rows that came from files, after, and how many more they are.")
     def count_after(before: dict[str, int]) -> dict[str, dict[str, int]]:
-        from ingestion.bulk import row_counts
+        from ingestion.bulk.counts import row_counts
 
         after = row_counts()
         more = {name: after[name] - before[name] for name in after}

@@ -12,7 +12,8 @@ itself. Tests that need no server ask for none of them. For a database or topic 
 tests/services.py.
 
 The sandbox lives in a temporary folder and ends with the session. With TEST_SANDBOX_DIR set it lives in that folder and
-is left running, which saves its start the next time; end it with `SANDBOX_DIR=... sandbox down --delete`.
+is left running, which saves its start the next time; end it with `SANDBOX_DIR=... sandbox down --delete`. Of several
+pytest workers (`make test` starts one per core) each has a sandbox of its own.
 """
 
 import os
@@ -32,11 +33,18 @@ NOT_IN_TESTS = ("RIDES_API_URL", "DYE_KEY_OLD", "PGSERVICE", "PGOPTIONS")
 """Variables of a developer's own that would lead a test away from the sandbox."""
 
 
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the commands under test: what a shell starts in the background ignores it, with its children."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
     """PostgreSQL and Kafka, up, with roles, tables and topic; their environment is in os.environ."""
     kept = os.environ.get("TEST_SANDBOX_DIR")
-    folder = Path(kept) if kept else Path(tempfile.mkdtemp(prefix="sandbox-tests-"))
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    folder = Path(kept, worker) if kept else Path(tempfile.mkdtemp(prefix="sandbox-tests-"))
     running = Sandbox(folder)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # a time limit on the tests ends the servers too
     try:

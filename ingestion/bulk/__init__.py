@@ -12,10 +12,6 @@ load. What was loaded once is known by its content and never loaded again, under
 | store | the transaction that a group of files is |
 | work | what a worker process does |
 | run | the workers, from outside: `bulk_load` |
+| counts | rows in the raw tables before and after |
 | cli | the command |
 """
-
-from ingestion.bulk.counts import row_counts
-from ingestion.bulk.run import BulkReport, bulk_load
-
-__all__ = ["BulkReport", "bulk_load", "row_counts"]

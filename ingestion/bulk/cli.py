@@ -10,14 +10,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from ingestion.bulk.run import BulkReport, Progress, bulk_load
+if TYPE_CHECKING:
+    from ingestion.bulk.run import BulkReport, Progress
 
 talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -39,6 +40,8 @@ def bulk_load_command(
 
     A bad file leaves nothing and is listed at the end; the rest is loaded, and the exit code is 1.
     """
+    from ingestion.bulk.run import bulk_load  # and Arrow with it: no other command has to wait for that
+
     logging.basicConfig(format="%(asctime)s %(message)s")
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -51,11 +54,11 @@ def bulk_load_command(
         raise typer.Exit(1)
 
 
-def _rate(report: BulkReport) -> int:
+def _rate(report: "BulkReport") -> int:
     return round(report.rides / max(report.seconds, 0.001))
 
 
-def _tell(report: BulkReport) -> None:
+def _tell(report: "BulkReport") -> None:
     if report.replaced:
         gone = report.replaced
         talk.print(f"Taken away: {gone.files:,} files, {gone.rides:,} rides, {gone.dead_letters:,} dead letters.")
@@ -79,7 +82,7 @@ class _Shown:
         self._task: TaskID | None = None
         self._started = self._told = time.monotonic()
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: "Progress") -> None:
         """Show how far it is."""
         now = time.monotonic()
         rate = progress.rows / max(now - self._started, 0.001)

@@ -32,7 +32,7 @@ def load(
         bool, typer.Option(help="Go on after messages that the topic no longer holds; the gap is recorded.")
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes; by default one per core, at most one per partition.")
+        int | None, typer.Option(min=1, help="Worker processes; by default one per core, at most KAFKA_PARTITIONS.")
     ] = None,
     client: Annotated[
         Client, typer.Option(help="What reads from Kafka; confluent is faster and needs the extra `fast`.")

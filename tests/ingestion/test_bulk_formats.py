@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 from psycopg2.extensions import connection
 
-from ingestion.bulk import bulk_load
 from ingestion.bulk.files import day_named
+from ingestion.bulk.run import bulk_load
 from ingestion.message import FIELDS
 from sandbox.services import Sandbox
 from tests.ingestion.bulk_support import loaded, parquet

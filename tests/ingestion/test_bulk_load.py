@@ -14,7 +14,8 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection
 
-from ingestion.bulk import bulk_load, row_counts
+from ingestion.bulk.counts import row_counts
+from ingestion.bulk.run import bulk_load
 from ingestion.errors import DatabaseUnavailable, InputError, Interrupted
 from ingestion.settings import connect
 from sandbox.services import Sandbox
