@@ -73,17 +73,19 @@ def history(
     with runs.database("history") as database:
         found = runs.last(database, limit)
     folder = output.parent if output else Path()
-    _write(history_page(found, [run.run_id for run in found if (folder / f"{run.run_id}.html").is_file()]), output)
+    files = {run.run_id: f"{run.run_id}.html" for run in found}
+    _write(history_page(found, {i: file for i, file in files.items() if (folder / file).is_file()}), output)
 
 
-def run_page(run: runs.Run, folder: Path) -> str:
+def run_page(run: runs.Run, folder: Path | None, history: str | None = None) -> str:
     """A run's page.
 
     Args:
         run: with its report.
-        folder: where the page will lie, for its link to the dbt docs.
+        folder: where the page will lie, for its link to the dbt docs; None if it is no file.
+        history: address of the page on all runs, if there is one.
     """
-    return page(run, whys(), _docs(folder))
+    return page(run, whys(), _docs(folder), history)
 
 
 def whys() -> dict[str, str]:
@@ -97,8 +99,8 @@ def as_json(run: runs.Run) -> dict[str, Any]:
     return {"run_id": run.run_id, "verdict": run.verdict, "blockage": run.blockage or []} | parts
 
 
-def _docs(folder: Path) -> Docs | None:
-    address = os.environ.get(DOCS_URL) or (_DOCS_PAGE if (folder / _DOCS_PAGE).is_file() else None)
+def _docs(folder: Path | None) -> Docs | None:
+    address = os.environ.get(DOCS_URL) or (_DOCS_PAGE if folder and (folder / _DOCS_PAGE).is_file() else None)
     if address is None:
         return None
     directory = Path(os.environ.get("DBT_PROJECT_DIR") or _PROJECT)

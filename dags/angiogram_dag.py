@@ -1,9 +1,14 @@
 """The dye test: each weekday at 07:30 in New York, before the morning meeting.
 
 The dye goes through the front door, the topic, the loader and the dbt models, and every model is compared with its
-expected seed. **The task `verdict` fails if the run is blocked or could not be judged; its log names the stage, the
-rows and the cells.** A red task among the models shows where an output differs; all of them are built and compared all
-the same. Nothing here touches the live tables.
+expected seed. A red task among the models shows where an output differs, with the cells in its log; all of them are
+built and compared all the same. The task `verdict` follows one of two branches:
+
+- **healthy**: `verified` updates the asset `taxi_verified`. A DAG with `schedule=[Asset("taxi_verified")]` starts then.
+- **blocked**: `stop` fails, and the DAG run with it, and names the stage and one cell.
+
+A team hangs its own tasks into these two groups. `verdict` and `stop` have a button to the report. Where nothing could
+be judged, `verdict` itself fails. `finish` releases the run in any case. Nothing here touches the live tables.
 
 By hand: `angiogram run` does the same without Airflow, `angiogram show` prints the last verdict again.
 """
@@ -11,27 +16,24 @@ By hand: `angiogram run` does the same without Airflow, `angiogram show` prints 
 from datetime import timedelta
 from typing import Any
 
-import pendulum
-from airflow.sdk import dag, task
+from airflow.sdk import Asset, dag, task, task_group
 
+import habits
 from dbt_models import dbt_models
+from report_link import ReportLink
+
+VERIFIED = Asset("taxi_verified")
 
 
 @dag(
     dag_id="angiogram",
     schedule="30 7 * * 1-5",
-    start_date=pendulum.datetime(2026, 1, 1, tz="America/New_York"),
-    catchup=False,
-    max_active_runs=1,
     dagrun_timeout=timedelta(hours=1),
-    default_args={
-        "owner": "data-platform",
-        "retries": 1,
-        "retry_delay": timedelta(seconds=10),
-        "execution_timeout": timedelta(minutes=35),  # another run is waited for 30 minutes at most
-    },
+    # Another run is waited for 30 minutes at most.
+    default_args=habits.tasks(retries=1, pause=timedelta(seconds=10), within=timedelta(minutes=35)),
     tags=["taxi", "dye"],
     doc_md=__doc__,
+    **habits.DAG,
 )
 def angiogram() -> None:
     @task(doc_md="All services answer, no other run is in hand, nothing is left of the last one. Gives the run id.")
@@ -61,8 +63,8 @@ def angiogram() -> None:
         steps.take_batch(dye_run, 2)
         return built
 
-    @task(trigger_rule="all_done", doc_md="Healthy, or which stage is blocked. Fails unless healthy.")
-    def verdict(dye_run: str) -> dict[str, Any]:
+    @task.branch(trigger_rule="all_done", doc_md="Compare, judge, and follow the branch healthy or blocked.")
+    def verdict(dye_run: str) -> str:
         from airflow.sdk.exceptions import AirflowFailException
 
         from angiogram import steps
@@ -70,10 +72,32 @@ def angiogram() -> None:
 
         report = steps.verdict(dye_run)
         console().print(render(report))
-        if report["verdict"] != "healthy":
-            told = report.get("error") or ", ".join(report["blockage"])
-            raise AirflowFailException(f"{report['verdict']}: {told}")
-        return report
+        if report["verdict"] not in ("healthy", "blocked"):
+            raise AirflowFailException(f"{report['verdict']}: {report.get('error')}")
+        return str(report["verdict"])
+
+    @task_group
+    def healthy(dye_run: str) -> None:
+        @task(outlets=[VERIFIED], doc_md="Tell Airflow that the pipeline is verified; what waits for it starts.")
+        def verified(dye_run: str, outlet_events: Any) -> None:
+            outlet_events[VERIFIED].extra = {"dye_run": dye_run}
+
+        verified(dye_run)  # type: ignore[call-arg]  # Airflow gives outlet_events
+
+    @task_group
+    def blocked(dye_run: str) -> None:
+        @task(retries=0, doc_md="Fail the DAG run; the log names the blockage, one cell and its rides.")
+        def stop(dye_run: str) -> None:
+            from airflow.sdk.exceptions import AirflowFailException
+
+            from angiogram import runs
+            from angiogram.headline import example, title
+
+            with runs.database("stop") as database:
+                report = runs.read(database, dye_run).report
+            raise AirflowFailException(f"{title(report)}. {example(report) or ''}")
+
+        _with_report(stop(dye_run))
 
     @task(doc_md="Release the run, whatever happened.")
     def finish(dye_run: str) -> None:
@@ -89,9 +113,16 @@ def angiogram() -> None:
         dbt_vars={"dye_source": "topic"},
         trigger_rule="all_done",  # one that differs must not hide how the others fared
     )
-    judged = verdict(dye_run)
+    judged = _with_report(verdict(dye_run))
     inject(dye_run) >> load(dye_run) >> first_batch(dye_run) >> models >> judged
-    judged >> finish(dye_run).as_teardown()  # its own outcome does not count
+    released = finish(dye_run).as_teardown()  # its own outcome does not count
+    judged >> [healthy(dye_run), blocked(dye_run)] >> released
+
+
+def _with_report(of: Any) -> Any:
+    """The task with a button to the report; `@task` itself takes none."""
+    of.operator.operator_extra_links = (ReportLink(),)
+    return of
 
 
 angiogram()

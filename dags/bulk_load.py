@@ -14,23 +14,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pendulum
 from airflow.sdk import Param, dag, task
+
+import habits
 
 
 @dag(
     dag_id="bulk_load",
     schedule=None,
-    start_date=pendulum.datetime(2026, 1, 1, tz="America/New_York"),
-    catchup=False,
-    max_active_runs=1,
     dagrun_timeout=timedelta(hours=4),
-    default_args={
-        "owner": "data-platform",
-        "retries": 1,
-        "retry_delay": timedelta(seconds=30),
-        "execution_timeout": timedelta(hours=3),
-    },
+    default_args=habits.tasks(retries=1, pause=timedelta(seconds=30), within=timedelta(hours=3)),
     params={
         "folder": Param(type="string", minLength=1, description="Folder of the files."),
         "replace_day": Param(
@@ -42,6 +35,7 @@ from airflow.sdk import Param, dag, task
     },
     tags=["taxi", "live"],
     doc_md=__doc__,
+    **habits.DAG,
 )
 def bulk_load() -> None:
     @task(doc_md="Rows that came from files, before.")

@@ -2,27 +2,20 @@
 
 from datetime import timedelta
 
-import pendulum
 from airflow.sdk import dag, task
 
+import habits
 from dbt_models import dbt_models
 
 
 @dag(
     dag_id="taxi_pipeline",
     schedule="0 * * * *",
-    start_date=pendulum.datetime(2026, 1, 1, tz="America/New_York"),
-    catchup=False,
-    max_active_runs=1,
     dagrun_timeout=timedelta(minutes=55),
-    default_args={
-        "owner": "data-platform",
-        "retries": 2,
-        "retry_delay": timedelta(seconds=30),
-        "execution_timeout": timedelta(minutes=40),
-    },
+    default_args=habits.tasks(retries=2, pause=timedelta(seconds=30), within=timedelta(minutes=40)),
     tags=["taxi", "live"],
     doc_md=__doc__,
+    **habits.DAG,
 )
 def taxi_pipeline() -> None:
     @task(doc_md="Load up to the end of the topic as it is now; what a loader with --follow takes is waited for.")

@@ -137,6 +137,7 @@ class Airflow:
                 "executor": "LocalExecutor",
                 "parallelism": "8",
                 "dags_folder": str(PROJECT / "dags"),
+                "plugins_folder": str(PROJECT / "plugins"),
                 "load_examples": "False",
                 "dags_are_paused_at_creation": "False",
                 "execution_api_server_url": f"{_url(state)}/execution/",
@@ -167,6 +168,7 @@ class Airflow:
             **self._sandbox.environment(),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "AIRFLOW_HOME": str(self.home),
+            "ANGIOGRAM_REPORT_URL": f"{_url(state)}/plugin/angiogram/angiogram/runs",
             **{
                 f"AIRFLOW__{section.upper()}__{name.upper()}": value
                 for section, values in settings.items()

@@ -45,7 +45,7 @@ NEEDED = {
     "api": {"RIDES_API_KEY"},
     "loader": {"TAXI_LOADER_PASSWORD", "DYE_KEY", "DYE_KEY_OLD"},
     "airflow-init": {"AIRFLOW_DB_PASSWORD"},
-    "airflow-api": {*AIRFLOW_SERVERS, "AIRFLOW_ADMIN_PASSWORD"},
+    "airflow-api": {*AIRFLOW_SERVERS, "AIRFLOW_ADMIN_PASSWORD", "DBT_ENV_SECRET_ANGIOGRAM_PASSWORD"},
     "airflow-scheduler": {
         *AIRFLOW_SERVERS,
         "TAXI_LOADER_PASSWORD",

@@ -1,6 +1,6 @@
 """The page on all runs: verdicts and seconds over time, and how many rows each stage gave."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from angiogram import headline
@@ -43,12 +43,12 @@ class Rows:
     points: str
 
 
-def history(runs: Sequence[Run], pages: Collection[str] = ()) -> str:
+def history(runs: Sequence[Run], pages: Mapping[str, str] | None = None) -> str:
     """The page on these runs.
 
     Args:
         runs: newest first, as angiogram.runs.last gives them.
-        pages: ids of the runs whose page lies beside this one as RUN_ID.html.
+        pages: addresses of the runs' pages by run id, as far as there are any.
     """
     oldest_first = list(reversed(runs))
     judged = [run for run in oldest_first if run.verdict]
@@ -64,7 +64,7 @@ def history(runs: Sequence[Run], pages: Collection[str] = ()) -> str:
         pillars=pillars,
         longest=max((pillar.seconds for pillar in pillars), default=0.0),
         rows=_rows(judged),
-        pages=set(pages),
+        pages=pages or {},
         signs={"healthy": "✓", "blocked": VERDICT_WORDS["blocked"][0], "could_not_run": "?", "in_hand": "…"},
         size={"width": WIDTH, "height": HEIGHT, "foot": FOOT, "left": LEFT},
     )

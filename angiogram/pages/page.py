@@ -31,13 +31,14 @@ class Docs:
         return f"{self.address}#!/seed/seed.{self.project}.{name}"
 
 
-def page(run: Run, whys: Mapping[str, str], docs: Docs | None = None) -> str:
+def page(run: Run, whys: Mapping[str, str], docs: Docs | None = None, history: str | None = None) -> str:
     """The page on a run.
 
     Args:
         run: with its report.
         whys: of each dye ride why it is there, by its name.
         docs: where the dbt docs are, if anywhere.
+        history: address of the page on all runs, if there is one.
     """
     view: RunView = view_of(run)
     return fill(
@@ -48,6 +49,7 @@ def page(run: Run, whys: Mapping[str, str], docs: Docs | None = None) -> str:
         words=VERDICT_WORDS,
         whys=whys,
         docs=docs,
+        history=history,
         rides_shown=RIDES_SHOWN,
         longest=max([seconds for _, seconds in view.steps] + [stage.seconds for stage in view.stages], default=0) or 1,
     )

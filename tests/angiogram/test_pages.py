@@ -218,7 +218,7 @@ def test_the_picture_goes_from_left_to_right_without_overlap() -> None:
 def test_the_history_shows_each_run_the_last_healthy_one_and_links_the_pages_that_are_there() -> None:
     newest = run_of(report("run-2", ["fct_rides"], {"fct_rides": [JEEP]}), started_at=STARTED + timedelta(days=1))
     failed = run_of({"run_id": "run-1", "verdict": "could_not_run", "blockage": [], "error": "Kafka was away"})
-    elements = Elements(history([newest, failed, run_of(report("run-0", []))], pages=["run-2"]))
+    elements = Elements(history([newest, failed, run_of(report("run-0", []))], {"run-2": "run-2.html"}))
     assert "Blocked at fct_rides" in elements.text
     assert "Last found healthy 2026-06-01 07:00" in elements.text
     assert "Kafka was away" in elements.text
