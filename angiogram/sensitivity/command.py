@@ -13,7 +13,8 @@ from rich.progress import Progress
 
 from angiogram.sensitivity.compiled import compile_project
 from angiogram.sensitivity.crowd import RIDES
-from angiogram.sensitivity.feed import surroundings
+from angiogram.sensitivity.feed import RIDES_IN_HAND, surroundings
+from angiogram.sensitivity.routing import measure_routing
 from angiogram.sensitivity.runner import Runner
 from angiogram.sensitivity.score import BLIND_SPOT, Score, verdict
 from angiogram.sensitivity.side_by_side import as_markdown, side_by_side
@@ -38,9 +39,10 @@ def sensitivity(
 ) -> None:
     """Measure how many possible mistakes in the models the dye would see.
 
-    Changes the compiled SQL of every model, and the reference seeds, in one place at a time, runs each such mutant and
-    what is downstream of it on the dye, in temporary tables that are rolled back, and counts it as seen if a model then
-    differs from its expected seed. Kafka is not needed; live tables are not touched.
+    Changes the compiled SQL of every model, the reference seeds and the loader's routing in one place at a time, runs
+    each such mutant and what is downstream of it on the dye, in temporary tables that are rolled back, and counts it
+    as seen if a model then differs from its expected seed, or a loaded row from its input seed. Kafka is not needed;
+    live tables are not touched.
 
     Exit code: 0 the score is at or above the floor, 1 below, 2 could not run. DBT_PROJECT_DIR chooses another dbt
     project.
@@ -59,8 +61,6 @@ def sensitivity(
         talk.print(f"{len(survivors)} survivors meet {RIDES:,} random inputs")
         apart = told_apart(project, directory, TARGET, survivors, crowds(project, directory))
         equivalent = read_equivalent(directory)
-        for stale in sorted(equivalent.keys() - {m.id for m in survivors}):
-            talk.print(f"{EQUIVALENT_FILE} lists {stale}, which is no survivor: drop it.")
         verdicts = [verdict(m, o, apart.keys(), equivalent) for m, o in zip(mutants, outcomes, strict=True)]
         if compare_checks:
             score = Score(verdicts, seconds, {})
@@ -70,7 +70,16 @@ def sensitivity(
             raise typer.Exit(0)
     blind = [v.mutant for v in verdicts if v.state == BLIND_SPOT][:shown]
     found = witnesses(project, directory, TARGET, blind, apart)
-    score = Score(verdicts, seconds, {witness.mutant.id: witness.words() for witness in found})
+    spoiled = {witness.mutant.id: witness.words() for witness in found}
+    if RIDES_IN_HAND in project.sources:
+        talk.print("making mutants of the loader's routing")
+        routed = measure_routing(directory, TARGET, equivalent)
+        verdicts += routed.verdicts
+        seconds += routed.seconds
+        spoiled |= routed.spoiled
+    for stale in sorted(equivalent.keys() - {v.mutant.id for v in verdicts if v.outcome.how == "survived"}):
+        talk.print(f"{EQUIVALENT_FILE} lists {stale}, which is no survivor: drop it.")
+    score = Score(verdicts, seconds, spoiled)
     if as_json:
         print(json.dumps(score.as_json(), indent=2, ensure_ascii=False))
     else:

@@ -144,7 +144,8 @@ def test_the_dye_sees_every_mistake_in_the_taxi_models_but_the_known(
         outcomes, _ = runner.run(mutants)
     survivors = {m.id for m, outcome in zip(mutants, outcomes, strict=True) if outcome.how == "survived"}
     assert len(mutants) > 1000
-    assert survivors == read_equivalent(TAXI).keys() | {A_SEED_CANNOT_HOLD_A_CARRIAGE_RETURN}
+    listed = {name for name in read_equivalent(TAXI) if not name.startswith("loader-")}
+    assert survivors == listed | {A_SEED_CANNOT_HOLD_A_CARRIAGE_RETURN}
 
 
 def test_a_session_that_ends_leaves_no_table(bench: Bench, session: connection) -> None:

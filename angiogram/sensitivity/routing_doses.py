@@ -1,0 +1,165 @@
+"""What the loader's mutants are given: the dye as a run sends it, and its bytes in other surroundings.
+
+The other surroundings hold what a loader meets beside the dye of a run: live messages, forged ones, dye signed with the
+key that is being exchanged. What must become of each is known: it is the same as of the dye, in another table.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from angiogram.inject import Dye, Sent
+from ingestion.loader.batch import Batch
+from ingestion.message import (
+    FIELDS,
+    RIDE_NUMBER_HEADER,
+    RUN_ID_HEADER,
+    SENT_AT_HEADER,
+    DyeStamp,
+    message_key,
+)
+
+OTHER_HEADERS = "live, forged, and signed with the old key"
+"""What the second surroundings are called."""
+
+KEYS = [b"the new dye key of sensitivity", b"the old dye key of sensitivity"]
+FORGED = b"no dye key"
+RUN = "sensitivity"
+TOPIC, TOPIC_ID, PARTITIONS = "taxi_rides", UUID(int=0x0D7E), 4
+FIRST_MOMENT = datetime(2026, 7, 1, 5, tzinfo=UTC)
+NO_MOMENTS = (-1, 1 << 62)
+"""Stamps of a message that are no moment: the broker lets a producer write any 64 bits."""
+
+_DEEP = b"[" * 100_000
+_MORE = {
+    "utf-16": ('{"taxi_id":"T-90"}'.encode("utf-16-le"), "not_json"),
+    "deep-list": (_DEEP, "too_deep"),
+    "deep-in-a-field": (b'{"taxi_id":' + _DEEP, "too_deep"),
+}
+"""Dead letters that the dye has none of: two are too large for a seed."""
+
+_LIST = '["P-1","P-2"]'
+_ODD_HEADERS = {
+    RUN_ID_HEADER: ("", "two\nlines"),
+    RIDE_NUMBER_HEADER: ("+7",),
+    SENT_AT_HEADER: ("2026-6-01T08:00:00.000000Z",),
+}
+"""Headers that are no dye's although the signature holds for what Python would read in them."""
+
+
+@dataclass(slots=True)
+class Message:
+    """A message as the loader reads it from the topic."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Dose:
+    """Messages that go through the loader together, and what must become of them.
+
+    Attributes:
+        messages: with the partition that each lies in.
+        dye: what lies where and must be stored as dye, under which ride number.
+        live: the same of what must be stored as live messages.
+        contents: what each is, by its name.
+        forged: how many claim to be dye and are not.
+    """
+
+    messages: Sequence[tuple[int, Message]]
+    dye: Sequence[Sent]
+    live: Sequence[Sent]
+    contents: dict[str, Dye]
+    forged: int
+
+    def batch(self, made: type[Batch]) -> Batch:
+        """What a loader makes of the messages."""
+        batch = made(TOPIC, TOPIC_ID, KEYS)
+        for partition in range(PARTITIONS):
+            batch.add(partition, [message for place, message in self.messages if place == partition])
+        return batch
+
+
+class _Laid:
+    """A dose in the making: each message at the next free place."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[int, Message]] = []
+        self.dye: list[Sent] = []
+        self.live: list[Sent] = []
+        self.contents: dict[str, Dye] = {}
+        self.forged = 0
+
+    def lay(self, content: Dye, headers: Sequence[tuple[str, bytes]], is_dye: bool, forged: bool = False) -> None:
+        number = len(self.messages)
+        partition, offset = number % PARTITIONS, number // PARTITIONS
+        usual = int((FIRST_MOMENT + timedelta(seconds=number // 8)).timestamp() * 1000)
+        stamped = dict(enumerate((usual, 0, *NO_MOMENTS))).get(number, usual)
+        key = message_key(content.row.get("taxi_id"))
+        self.messages.append((partition, Message(offset, stamped, key, content.value, headers)))
+        name = f"{number}"
+        ride_number = content.ride_number if is_dye else 100_000 + number
+        (self.dye if is_dye else self.live).append(Sent(ride_number, name, "topic", partition, offset))
+        self.contents[name] = content
+        self.forged += forged
+
+    def dose(self) -> Dose:
+        return Dose(self.messages, self.dye, self.live, self.contents, self.forged)
+
+
+def as_sent(dye: Sequence[Dye]) -> Dose:
+    """The dye as a run sends it."""
+    laid = _Laid()
+    for content in dye:
+        laid.lay(content, _signed(content, KEYS[0]), is_dye=True)
+    return laid.dose()
+
+
+def otherwise(dye: Sequence[Dye]) -> Dose:
+    """Each message signed with the old key, forged, live, and live with an escape in it; then what the dye has not."""
+    laid = _Laid()
+    for number, content in enumerate(dye):
+        laid.lay(content, _signed(content, KEYS[1]), is_dye=True)
+        laid.lay(content, _signed(content, FORGED), is_dye=False, forged=True)
+        laid.lay(content, [], is_dye=False)
+        laid.lay(_escaped(content), [("trace", b"1")] if number % 2 else [], is_dye=False)
+    last = dye[-1]
+    for value, reason in _MORE.values():
+        laid.lay(replace(last, value=value, row={"reason": reason}), [], is_dye=False)
+    fields: dict[str, str | None] = dict.fromkeys((*FIELDS, "unknown_fields"))
+    listed = replace(last, value=f'{{"pax_id":{_LIST}}}'.encode(), row=fields | {"pax_id": _LIST})
+    laid.lay(listed, [], is_dye=False)
+    for header, texts in _ODD_HEADERS.items():
+        for text in texts:
+            stamp = DyeStamp(text if header == RUN_ID_HEADER else RUN, 7, datetime(2026, 6, 1, 8, tzinfo=UTC))
+            signed = [
+                (name, text.encode() if name == header else v) for name, v in stamp.headers(KEYS[0], _value(listed))
+            ]
+            laid.lay(listed, signed, is_dye=False, forged=True)
+    return laid.dose()
+
+
+def moment(milliseconds: int) -> datetime | None:
+    """When a message with this stamp counts as sent."""
+    return None if milliseconds in NO_MOMENTS else datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _signed(content: Dye, key: bytes) -> list[tuple[str, bytes]]:
+    return DyeStamp(RUN, content.ride_number, content.sent_at).headers(key, _value(content))
+
+
+def _value(content: Dye) -> bytes:
+    return content.value or b""
+
+
+def _escaped(content: Dye) -> Dye:
+    """The same message, the first letter of its first field written as an escape."""
+    value = content.value
+    if value is None or content.is_malformed or not value.startswith(b'{"'):
+        return content
+    return replace(content, value=b'{"\\u%04x' % value[2] + value[3:])
