@@ -108,7 +108,7 @@ def way_in(encrypted_kafka: int, authority: Authority, monkeypatch: pytest.Monke
     }.items():
         monkeypatch.setenv(name, value)
     ensure_topic()
-    yield monkeypatch
+    return monkeypatch
 
 
 @pytest.mark.parametrize("client", Client)
