@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test up down docs bench torture lint format requirements clean
+.PHONY: help install run test up down sensitivity docs bench torture lint format requirements clean
 
 help: ## print this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -36,6 +36,9 @@ up: install ## start PostgreSQL, Kafka and Airflow with its web page
 down: install ## stop them; the data stays
 	$(BIN)/sandbox airflow down
 	$(BIN)/sandbox down
+
+sensitivity: install ## measure which possible mistakes the dye would see; fails below the floor
+	@scripts/sensitivity
 
 docs: install ## build the dbt docs as one static page, site/index.html
 	@scripts/docs

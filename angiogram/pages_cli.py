@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,11 +11,11 @@ import yaml
 
 from angiogram import runs
 from angiogram.dye import read_dye, read_malformed
-from angiogram.errors import PageNotWritten
 from angiogram.pages.history import history as history_page
 from angiogram.pages.junit import junit
 from angiogram.pages.markdown import markdown
 from angiogram.pages.page import Docs, page
+from angiogram.pages.write import write
 
 DOCS_URL = "ANGIOGRAM_DOCS_URL"
 """Variable with the address of the dbt docs; without it a page links to site/dye.html beside it, if it is there."""
@@ -59,7 +58,7 @@ def report(
             text = junit(run)
         case Format.JSON:
             text = json.dumps(as_json(run), indent=2, ensure_ascii=False) + "\n"
-    _write(text, output)
+    write(text, output)
 
 
 def history(
@@ -74,7 +73,7 @@ def history(
         found = runs.last(database, limit)
     folder = output.parent if output else Path()
     files = {run.run_id: f"{run.run_id}.html" for run in found}
-    _write(history_page(found, {i: file for i, file in files.items() if (folder / file).is_file()}), output)
+    write(history_page(found, {i: file for i, file in files.items() if (folder / file).is_file()}), output)
 
 
 def run_page(run: runs.Run, folder: Path | None, history: str | None = None) -> str:
@@ -106,13 +105,3 @@ def _docs(folder: Path | None) -> Docs | None:
     directory = Path(os.environ.get("DBT_PROJECT_DIR") or _PROJECT)
     settings = yaml.safe_load((directory / "dbt_project.yml").read_text(encoding="utf-8"))
     return Docs(address, settings["name"])
-
-
-def _write(text: str, output: Path | None) -> None:
-    if output is None:
-        sys.stdout.write(text)
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise PageNotWritten(f"{output} cannot be written: {error.strerror}. Name another file.") from error

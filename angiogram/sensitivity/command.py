@@ -11,10 +11,14 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from angiogram.sensitivity.compiled import compile_project
+from angiogram.pages.sensitivity import badge as badge_of
+from angiogram.pages.sensitivity import sensitivity_page
+from angiogram.pages.write import write
+from angiogram.sensitivity.compiled import Compiled, compile_project
 from angiogram.sensitivity.crowd import RIDES
 from angiogram.sensitivity.feed import RIDES_IN_HAND, surroundings
 from angiogram.sensitivity.routing import measure_routing
+from angiogram.sensitivity.routing_mutants import LOADER
 from angiogram.sensitivity.runner import Runner
 from angiogram.sensitivity.score import BLIND_SPOT, Score, verdict
 from angiogram.sensitivity.side_by_side import as_markdown, side_by_side
@@ -33,6 +37,8 @@ def sensitivity(
     suggest: Annotated[
         bool, typer.Option("--suggest", help="Write those rides as new dye rides, and the expected seeds anew.")
     ] = False,
+    page: Annotated[Path | None, typer.Option(help="Write a page with the score to this file.", dir_okay=False)] = None,
+    badge: Annotated[Path | None, typer.Option(help="Write a badge (SVG) to this file.", dir_okay=False)] = None,
     compare_checks: Annotated[
         bool, typer.Option("--compare-checks", help="Print what other checks see of the same mutants, as Markdown.")
     ] = False,
@@ -84,10 +90,23 @@ def sensitivity(
         print(json.dumps(score.as_json(), indent=2, ensure_ascii=False))
     else:
         print_score(Console(highlight=False), score, shown)
+    if page:
+        write(sensitivity_page(score, lineage_of(project), project.manifest.metadata.project_name), page)
+    if badge:
+        write(badge_of(score.total), badge)
     if suggest:
         for name in add_to_dye(project, directory, found):
             talk.print(f"new dye ride: {name}")
     raise typer.Exit(0 if (score.total.score or 0.0) >= floor else 1)
+
+
+def lineage_of(project: Compiled) -> dict[str, list[str]]:
+    """For each model, reference seed and the loader what it reads, each after what it reads."""
+    found: dict[str, list[str]] = {LOADER: []} if RIDES_IN_HAND in project.sources else {}
+    found |= {name: [] for name in project.seeds}
+    for model in project.models.values():
+        found[model.name] = [LOADER if name == RIDES_IN_HAND else name for name in model.reads]
+    return found
 
 
 @contextmanager

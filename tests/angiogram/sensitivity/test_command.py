@@ -21,8 +21,9 @@ def run(coffee_shop: Path) -> Callable[..., Result]:
     return lambda *arguments: CliRunner().invoke(app, arguments)
 
 
-def test_another_project_is_measured(run: Callable[..., Result]) -> None:
-    result = run("--json", "--floor", "1.0")
+def test_another_project_is_measured(run: Callable[..., Result], coffee_shop: Path) -> None:
+    page, badge = coffee_shop / "page.html", coffee_shop / "badge.svg"
+    result = run("--json", "--floor", "1.0", "--page", str(page), "--badge", str(badge))
     score = json.loads(result.stdout)
     assert result.exit_code == 0
     assert (score["score"], score["unknown"], score["blind_spots"]) == (1.0, 0, 0)
@@ -31,6 +32,8 @@ def test_another_project_is_measured(run: Callable[..., Result]) -> None:
     )
     assert score["by_operator"]["incremental"]["seen"] == 2
     assert score["mutants_per_second"] > 0
+    assert all(f'id="model={name}"' in page.read_text() for name in score["by_model"])
+    assert "100.0 %" in badge.read_text()
 
 
 def test_a_dye_without_its_boundary_falls_below_the_floor_and_the_rows_are_shown(
