@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from angiogram import operations_cli, pages_cli, report, runs, steps
+from angiogram.accept_cli import accept
 from angiogram.errors import AngiogramError
 from angiogram.faults.command import faults
 from angiogram.passage import Passage
@@ -38,6 +39,7 @@ app.command()(operations_cli.status)
 app.command()(operations_cli.mute)
 app.command()(operations_cli.acknowledge)
 app.command()(operations_cli.doctor)
+app.command()(accept)
 talk = Console(stderr=True, highlight=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]

@@ -10,6 +10,7 @@ AngiogramError
 ├── NothingToAcknowledge   the run is not blocked
 ├── PageNotWritten         the page's file cannot be written; name another one
 ├── InjectFailed           the front door or the topic took no dye at all; a retry helps once it answers
+├── UnknownModel           the project has no such model with an expected seed; the message lists those that it has
 ├── UnknownFault           the catalogue has no fault of this name; `angiogram faults --list` lists them
 ├── FaultNotPlanted        a fault of the catalogue finds nothing to change; correct the fault
 └── DbtFailed              dbt ended before it built anything: the project or its profile is broken
@@ -48,6 +49,10 @@ class LeaseLost(AngiogramError):
 
 class UnknownRun(AngiogramError):
     """No run has this id."""
+
+
+class UnknownModel(AngiogramError):
+    """The dbt project has no model of this name, or the model has no expected seed."""
 
 
 class NothingToAcknowledge(AngiogramError):

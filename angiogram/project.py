@@ -7,7 +7,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -20,7 +20,6 @@ EXPECTED_PREFIX = "expected__"
 """An expected seed is named after its model."""
 
 _DEFAULT_PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
-_VARS = "{dye_source: topic}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +48,27 @@ class Node:
 
 
 class Project:
-    """A dbt project under target angiogram with the dye taken from the topic.
+    """A dbt project under target angiogram.
 
     Attributes:
         directory: its folder.
         log_directory: where dbt writes its log.
     """
 
-    def __init__(self, directory: Path | None = None, verbose: bool = False, tests: bool = True) -> None:
+    def __init__(
+        self,
+        directory: Path | None = None,
+        verbose: bool = False,
+        tests: bool = True,
+        dye_source: Literal["topic", "seeds"] = "topic",
+    ) -> None:
         """Look the folder up; nothing is parsed yet.
 
         Args:
             directory: the project's folder; DBT_PROJECT_DIR or the project's own by default.
             verbose: show dbt's own words on stderr; otherwise they go to its log alone.
             tests: run dbt's tests too. The verdict needs none: it compares the tables itself.
+            dye_source: where the models read the dye: of the run in hand, or straight from the input seeds.
 
         Raises:
             NotReady: there is no dbt project, or its packages are not installed.
@@ -70,6 +76,9 @@ class Project:
         self.directory = (directory or Path(os.environ.get("DBT_PROJECT_DIR") or _DEFAULT_PROJECT)).resolve()
         self.target_directory = Path(os.environ.get("DBT_TARGET_PATH") or self.directory / "target_angiogram")
         self.log_directory = Path(os.environ.get("DBT_LOG_PATH") or self.directory / "logs" / "angiogram")
+        if dye_source == "seeds":
+            self.target_directory /= "from_seeds"  # what dbt parsed with one variable is of no use with another
+        self._vars = f"{{dye_source: {dye_source}}}"
         self._verbose = verbose
         self._tests = tests
         if not (self.directory / "dbt_project.yml").is_file():
@@ -120,6 +129,22 @@ class Project:
         """
         return self._build(["--exclude", "resource_type:seed", *(() if self._tests else ("resource_type:test",))])
 
+    def build_from_seeds(self) -> list[str]:
+        """Load all seeds and build all models anew, without tests.
+
+        Returns:
+            Names of the nodes that failed.
+
+        Raises:
+            DbtFailed: dbt ended before it built anything.
+        """
+        return self._build(["--full-refresh", "--resource-type", "seed", "--resource-type", "model"])
+
+    def expected_seed(self, model: str) -> Path:
+        """The file of a model's expected seed, which must be there."""
+        seeds = (n for n in self.manifest.nodes.values() if n.resource_type == "seed")
+        return self.directory / str(next(n.original_file_path for n in seeds if n.name == EXPECTED_PREFIX + model))
+
     def _build(self, arguments: list[str]) -> list[str]:
         outcome = self._invoke(["build", *arguments], self.manifest)
         return [result.node.name for result in outcome.result or () if result.status in ("error", "fail")]
@@ -133,7 +158,7 @@ class Project:
             *("--no-version-check", "--no-write-json", "--no-send-anonymous-usage-stats"),
             *("--log-path", str(self.log_directory)),
             *command,
-            *("--target", "angiogram", "--vars", _VARS, "--target-path", str(self.target_directory)),
+            *("--target", "angiogram", "--vars", self._vars, "--target-path", str(self.target_directory)),
             *("--project-dir", str(self.directory), "--profiles-dir", self._profiles_directory()),
         ]
         with _away_from_stdout():

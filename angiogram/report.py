@@ -116,9 +116,14 @@ def _blocked(stage: Mapping[str, Any], differences: Mapping[str, Any] | None) ->
         first, count = differences["first"][:SHOWN], differences["count"]
         some = f"; the first {SHOWN}:" if len(first) < count else ":"
         title.append(f"{count} difference{'s' if count > 1 else ''}{some}", style="default not bold")
-        for _, cells in groupby(first, key=lambda found: (found["difference"], str(found["row_key"]))):
-            lines += _row(list(cells))
+        lines += cells(first)
     return [*lines, Text()]
+
+
+def cells(found: list[dict[str, Any]]) -> list[RenderableType]:
+    """Differences row by row, with the rides that feed them."""
+    rows = groupby(found, key=lambda one: (one["difference"], str(one["row_key"])))
+    return [line for _, of_row in rows for line in _row(list(of_row))]
 
 
 def _row(cells: list[dict[str, Any]]) -> list[RenderableType]:

@@ -52,31 +52,7 @@ class Calculation:
             return None
         if self._folder / "expected" / f"{EXPECTED_PREFIX}{node.name}.csv" not in self._stale_files:
             return None
-        rows = self._tables[node.name]
-        with self._database.cursor() as query:
-            query.execute("begin")
-            try:
-                query.execute(
-                    sql.SQL("create temporary table {} (like {})").format(
-                        sql.Identifier(_CALCULATED),
-                        sql.SQL(node.expected_relation or ""),  # dbt names its relations quoted already
-                    )
-                )
-                names = COLUMNS[node.name]
-                execute_values(
-                    query,
-                    sql.SQL("insert into pg_temp.{} ({}) values %s").format(
-                        sql.Identifier(_CALCULATED), sql.SQL(", ").join(map(sql.Identifier, names))
-                    ),
-                    [[row[name] for name in names] for row in rows],
-                )
-                return compare(
-                    self._database,
-                    replace(node, expected_relation=f'"pg_temp"."{_CALCULATED}"'),
-                    self._project.directory,
-                )
-            finally:
-                query.execute("rollback")
+        return compare_with_rows(self._database, node, self._tables[node.name], self._project.directory)
 
     @property
     def _folder(self) -> Path:
@@ -93,6 +69,44 @@ class Calculation:
     @cached_property
     def _stale_files(self) -> Sequence[Path]:
         return differing_files(self._folder / "expected", self._tables)
+
+
+def compare_with_rows(database: connection, node: Node, rows: Sequence[Row], project: Path) -> Comparison:
+    """Compare a model with rows of the calculation.
+
+    Args:
+        database: as role angiogram, in autocommit; model and expected seed are built.
+        node: the model. The rows take the types of its expected seed, in columns that this has not those of the model.
+        rows: what the calculation makes of it.
+        project: the folder of the dbt project.
+    """
+    names = COLUMNS[node.name]
+    with database.cursor() as query:
+        query.execute("begin")
+        try:
+            query.execute(
+                "select attname::text, format_type(atttypid, atttypmod) from pg_attribute"
+                " where attrelid = any (array[to_regclass(%s), to_regclass(%s)]) and attnum > 0 and not attisdropped"
+                " order by attrelid = to_regclass(%s)",
+                (node.relation, node.expected_relation, node.expected_relation),
+            )
+            types = dict(query.fetchall())
+            columns = (sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(types.get(n, "text"))) for n in names)
+            query.execute(
+                sql.SQL("create temporary table {} ({})").format(
+                    sql.Identifier(_CALCULATED), sql.SQL(", ").join(columns)
+                )
+            )
+            execute_values(
+                query,
+                sql.SQL("insert into pg_temp.{} ({}) values %s").format(
+                    sql.Identifier(_CALCULATED), sql.SQL(", ").join(map(sql.Identifier, names))
+                ),
+                [[row[name] for name in names] for row in rows],
+            )
+            return compare(database, replace(node, expected_relation=f'"pg_temp"."{_CALCULATED}"'), project)
+        finally:
+            query.execute("rollback")
 
 
 def has_only_new_columns(differences: Differences) -> bool:

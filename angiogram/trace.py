@@ -7,11 +7,13 @@ Both sides count, what was made and what was expected, so that a missing row has
 import json
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
+from angiogram.compare import Differences
 from angiogram.project import Node
 
 MESSAGE_ID = "message_id"
@@ -51,6 +53,13 @@ class Tracer:
             if usable:
                 return self._named(self._message_ids(usable, row_key))
         return []
+
+    def told(self, stage: str, differences: Differences) -> dict[str, Any]:
+        """The differences of a stage as a report keeps them: count and the first ones, each with its rides."""
+        return {
+            "count": differences.count,
+            "first": [asdict(found) | {"rides": self.rides(stage, found.row_key)} for found in differences.first],
+        }
 
     def _named(self, message_ids: Sequence[str]) -> list[str]:
         return [self._names.get(i, f"message {i}") for i in sorted(message_ids, key=lambda i: (len(i), i))]

@@ -51,9 +51,7 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
             "checkpoints": [asdict(point) | {"holds": point.holds} for point in checkpoints],
             "stages": [_stage_row(name, stages, health[name], run) for name in in_order(_reads(stages))],
             "differences": {
-                name: _difference_rows(name, stage.differences, tracer)
-                for name, stage in stages.items()
-                if stage.differences.count
+                name: tracer.told(name, stage.differences) for name, stage in stages.items() if stage.differences.count
             },
             "seconds": round(seconds, 2),
             "seconds_by_step": {name: result["seconds"] for name, result in steps.items()},
@@ -204,11 +202,4 @@ def _stage_row(name: str, stages: Mapping[str, Stage], health: Health, run: Run)
         "differences": stage.differences.count,
         "seconds": round(stage.seconds, 2),
         "reason": stage.reason,
-    }
-
-
-def _difference_rows(name: str, differences: Differences, tracer: Tracer) -> dict[str, Any]:
-    return {
-        "count": differences.count,
-        "first": [asdict(found) | {"rides": tracer.rides(name, found.row_key)} for found in differences.first],
     }

@@ -166,6 +166,8 @@ class Airflow:
         return {
             **os.environ,
             **self._sandbox.environment(),
+            # Another dbt project may be put under the dye, as with `angiogram run`.
+            **{name: os.environ[name] for name in ("DBT_PROJECT_DIR", "DBT_PROFILES_DIR") if name in os.environ},
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "AIRFLOW_HOME": str(self.home),
             "ANGIOGRAM_REPORT_URL": f"{_url(state)}/plugin/angiogram/angiogram/runs",

@@ -1,6 +1,6 @@
 """Expected seeds: typed rows to the CSV that dbt loads, and back to the question whether the stored ones still hold."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -33,8 +33,13 @@ def seed_value(value: Value) -> str:
 def seed_text(model: str, rows: list[Row]) -> str:
     """The expected seed of a model."""
     columns = COLUMNS[model]
-    lines = [columns, *([_quoted(seed_value(row[column])) for column in columns] for row in rows)]
-    return "".join(",".join(line) + "\n" for line in lines)
+    lines = [columns, *([seed_value(row[column]) for column in columns] for row in rows)]
+    return "".join(csv_line(line) for line in lines)
+
+
+def csv_line(fields: Iterable[str]) -> str:
+    """A line of a seed."""
+    return ",".join(map(_quoted, fields)) + "\n"
 
 
 def _quoted(field: str) -> str:

@@ -1,17 +1,22 @@
 """From topic to verdict through a running Airflow: the live DAG and the dye's, with Airflow's own record of them."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from psycopg2.extensions import connection
 
 from ingestion.replay import replay
+from sandbox.airflow import USER, Airflow
 from sandbox.services import Sandbox
+from tests.browser import CHROMIUM, browser
 
+PROJECT = Path(__file__).parents[2] / "dbt_project"
 SANDBOX = Path(sys.executable).with_name("sandbox")
 
 
@@ -63,3 +68,58 @@ def test_airflow_runs_the_live_models_and_the_dye(
         assert taken == judged
         assert taken is not None
         assert taken >= 6433
+
+
+@pytest.fixture
+def broken_models(environment: dict[str, str], tmp_path: Path) -> Path:
+    """A copy of the dbt project in which tax is left out of the revenue, for Airflow to build."""
+    copy = tmp_path / "dbt_project"
+    shutil.copytree(PROJECT, copy, ignore=shutil.ignore_patterns("target*", "logs"))
+    model = copy / "models" / "facts" / "fct_rides.sql"
+    model.write_text(model.read_text().replace("fare_amount + tax_amount", "fare_amount"))
+    environment |= {"DBT_PROJECT_DIR": str(copy), "DBT_PROFILES_DIR": str(copy)}
+    return copy
+
+
+def test_a_blocked_run_fails_shows_its_cells_and_leads_to_its_report(
+    environment: dict[str, str], broken_models: Path, sandbox: Sandbox, connect_as: Callable[..., connection]
+) -> None:
+    """The failed model's log has the cells; the branch `blocked` fails the DAG run, the clean-up still comes; the page
+    is for those who are logged in.
+    """
+    run = subprocess.run(
+        [SANDBOX, "airflow", "run", "angiogram"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 1, run.stderr + run.stdout
+    log_of_model = run.stderr.split("The end of the log of models.fct_rides:")[1].split("The end of the log of")[0]
+    assert "column revenue_amount | expected" in log_of_model
+    assert "Blocked at fct_rides. fct_rides, ride_id" in run.stderr.split("The end of the log of blocked.stop:")[1]
+
+    with connect_as("postgres", "airflow").cursor() as query:
+        query.execute("select run_id from dag_run where dag_id = 'angiogram' order by id desc limit 1")
+        ((dag_run,),) = query.fetchall()
+        query.execute("select task_id, state from task_instance where run_id = %s", (dag_run,))
+        states = dict(query.fetchall())
+    assert (states["verdict"], states["blocked.stop"]) == ("success", "failed")
+    assert (states["healthy.verified"], states["finish"]) == ("skipped", "success")
+    with connect_as("angiogram").cursor() as query:
+        query.execute("select run_id, in_hand from angiogram.runs order by started_at desc limit 1")
+        ((dye_run, in_hand),) = query.fetchall()
+    assert not in_hand
+
+    airflow = Airflow(sandbox)
+    page = f"{airflow.url}/angiogram/runs/{dye_run}"
+    assert httpx.get(page).status_code == httpx.codes.UNAUTHORIZED
+    login = {"username": USER, "password": airflow.password}
+    token = httpx.post(f"{airflow.url}/auth/token", json=login).raise_for_status().json()["access_token"]
+    shown = httpx.get(page, headers={"Authorization": f"Bearer {token}"}).raise_for_status()
+    assert "Blocked at fct_rides" in shown.text
+
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine to look at Airflow's own pages with")
+    with browser() as seen:
+        seen.log_in(airflow.url, "_token", token)
+        seen.open(f"{airflow.url}/dags/angiogram/runs/{dag_run}/tasks/verdict")
+        assert seen.await_text(f'a[href$="/plugin/angiogram/angiogram/runs/{dye_run}"]') == "Report"
+        seen.open(f"{airflow.url}/plugin/angiogram")
+        assert "Blocked at fct_rides" in seen.await_text("section.verdict h1")

@@ -1,0 +1,163 @@
+"""When a model is meant to change: its new output becomes the expected seed, if the independent calculation agrees.
+
+The dye is taken straight from the input seeds, so that a fault on the way to dbt is never accepted as a model's output.
+A project whose models the calculation does not know has nobody to vouch for them but the one who says yes.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from psycopg2.extensions import connection
+
+from angiogram import runs
+from angiogram.compare import compare
+from angiogram.dye import dye_messages, read_dye
+from angiogram.errors import DbtFailed, RunInHand, UnknownModel
+from angiogram.expectation import Row, expected_tables, read_reference
+from angiogram.expectation.__main__ import last_day
+from angiogram.expectation.seeds import seed_text
+from angiogram.output import Output
+from angiogram.project import Node, Project
+from angiogram.stale import compare_with_rows
+from angiogram.trace import Tracer
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A model whose output is not what its expected seed says.
+
+    Attributes:
+        model: its name.
+        seed: the file of its expected seed.
+        differences: between the seed and the output, with the rides that feed them, as in a run's report.
+        objection: the same between the independent calculation and the output, if they disagree.
+        obstacle: why the output cannot become a seed whatever anybody says; None if it can.
+        calculated: whether the independent calculation knows the model.
+        text: the new seed; None if it is not to be written.
+        new_columns: columns that the seed did not have.
+    """
+
+    model: str
+    seed: Path
+    differences: dict[str, Any]
+    objection: dict[str, Any] | None
+    obstacle: str | None
+    calculated: bool
+    text: str | None
+    new_columns: list[str]
+
+    @property
+    def acceptable(self) -> bool:
+        """Whether a yes is enough."""
+        return self.text is not None
+
+
+def propose(project: Project, models: Sequence[str], say: Callable[[str], None]) -> list[Proposal]:
+    """Build all models from the input seeds and tell which ones differ from their expected seeds.
+
+    Args:
+        project: with the dye taken from the input seeds.
+        models: names of those that are asked about; all if empty.
+        say: told what is being done.
+
+    Raises:
+        UnknownModel: the project has no such model, or it has no expected seed.
+        RunInHand: a run needs the tables, or began to while they were built.
+        DbtFailed: something could not be built.
+        SeedError: the dye or the reference data cannot be read.
+    """
+    nodes = project.nodes
+    chosen = _chosen(nodes, models)
+    with runs.database("accept") as database:
+        _require_no_run(database)
+        last = runs.last(database, 1)
+        say("Building the models from the input seeds")
+        if failed := project.build_from_seeds():
+            raise DbtFailed(
+                f"dbt could not build {', '.join(failed)}; its log is {project.log_directory / 'dbt.log'}. "
+                "Correct it, then accept."
+            )
+        rides = project.directory / "seeds" / "angiogram" / "input" / "dye_rides.csv"
+        names = {str(ride.ride_number): ride.ride_name for ride in read_dye(rides)} if rides.is_file() else {}
+        tables = _calculated(project) if names else {}
+        tracer = Tracer(database, nodes, names)
+        found = [
+            proposal
+            for node in chosen
+            if (proposal := _proposal(database, project, node, tables.get(node.name), tracer))
+        ]
+        _require_no_run(database)
+        if runs.last(database, 1) != last:
+            raise RunInHand("A run began meanwhile and took the tables over. Nothing is changed; accept again.")
+    return found
+
+
+def write(proposals: Sequence[Proposal]) -> list[Path]:
+    """Write the new seeds; the files written."""
+    written = []
+    for proposal in proposals:
+        if proposal.text is not None:
+            proposal.seed.write_text(proposal.text, encoding="utf-8", newline="")
+            written.append(proposal.seed)
+    return written
+
+
+def _chosen(nodes: Mapping[str, Node], models: Sequence[str]) -> list[Node]:
+    known = [node for node in nodes.values() if node.expected_relation]
+    if unknown := set(models) - {node.name for node in known}:
+        raise UnknownModel(
+            f"There is no model {', '.join(sorted(unknown))} with an expected seed. "
+            f"Those with one are {', '.join(sorted(node.name for node in known))}."
+        )
+    return [node for node in known if not models or node.name in models]
+
+
+def _require_no_run(database: connection) -> None:
+    with database.cursor() as query:
+        query.execute("select run_id from angiogram.runs where in_hand and lease_until > clock_timestamp()")
+        if held := query.fetchone():
+            raise RunInHand(
+                f"Run {held[0]} is in hand and needs the tables. Nothing is changed; accept when it has ended."
+            )
+
+
+def _calculated(project: Project) -> dict[str, list[Row]]:
+    seeds = project.directory / "seeds"
+    return expected_tables(
+        dye_messages(read_dye(seeds / "angiogram" / "input" / "dye_rides.csv")),
+        read_reference(seeds / "reference"),
+        last_day(project.directory / "dbt_project.yml"),
+    )
+
+
+def _proposal(
+    database: connection, project: Project, node: Node, calculated: list[Row] | None, tracer: Tracer
+) -> Proposal | None:
+    """What would be written for a model; None if its seed holds."""
+    found = compare(database, node, project.directory)
+    if not found.differences.count and not found.obstacle:
+        return None
+    objection, obstacle, text = None, found.obstacle, None
+    output = Output.of(database, node)
+    seed = project.expected_seed(node.name)
+    stored = seed.read_text(encoding="utf-8")
+    if calculated is not None:
+        against = compare_with_rows(database, node, calculated, project.directory)
+        obstacle = obstacle or against.obstacle
+        objection = tracer.told(node.name, against.differences) if against.differences.count else None
+        if not objection and not obstacle:
+            text = seed_text(node.name, calculated)
+    elif not obstacle and not (obstacle := output.unwritable()):
+        text = output.as_seed(stored)
+    return Proposal(
+        model=node.name,
+        seed=seed,
+        differences=tracer.told(node.name, found.differences),
+        objection=objection,
+        obstacle=obstacle,
+        calculated=calculated is not None,
+        text=text,
+        new_columns=output.columns_beyond(stored),
+    )

@@ -1,0 +1,88 @@
+"""The command `angiogram accept`."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from angiogram.accept import Proposal, propose, write
+from angiogram.project import Project
+from angiogram.report import SHOWN, cells, console
+
+_talk = Console(stderr=True, highlight=False, soft_wrap=True)
+
+_NOT_CALCULATED = (
+    "No independent calculation knows {models}: nobody but you vouches that this output is right. "
+    "Work out by hand what the cells above should be before you say yes."
+)
+_DISAGREES = (
+    "The independent calculation disagrees with {models}: nothing is written. If the model is right, change the "
+    "calculation first, in angiogram/expectation (rules.py for a rule, models.py and tables.py for columns), without "
+    "looking at the SQL; if the calculation is right, change the model. Then accept again."
+)
+
+
+def accept(
+    models: Annotated[list[str] | None, typer.Argument(metavar="MODEL...", help="All by default.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Take a model that was meant to change at its word: its new output becomes the expected seed.
+
+    Builds the models from the input seeds, shows how they differ from their expected seeds and which rides are
+    concerned, asks, and writes the seeds. Nothing is written if one of the models is not what the independent
+    calculation makes of the dye. Takes the tables of target angiogram, so not while a run is in hand.
+
+    Exit code: 0 written, or nothing differs; 1 refused or answered with no, the files are as they were; 2 could not.
+    """
+    proposals = propose(Project(tests=False, dye_source="seeds"), models or [], _say)
+    for proposal in proposals:
+        _show(proposal)
+    if not proposals:
+        _say("Nothing to accept: every output equals its expected seed.")
+        return
+    if not all(proposal.acceptable for proposal in proposals):
+        if disagreeing := [proposal.model for proposal in proposals if proposal.objection]:
+            _say(_DISAGREES.format(models=", ".join(disagreeing)))
+        raise typer.Exit(1)
+    if unknown := [proposal.model for proposal in proposals if not proposal.calculated]:
+        _say(_NOT_CALCULATED.format(models=", ".join(unknown)))
+    if not yes and not typer.confirm(f"Write {_count(len(proposals), 'expected seed')}?", err=True):
+        _say("Nothing is written.")
+        raise typer.Exit(1)
+    for file in write(proposals):
+        typer.echo(file)
+    for proposal in proposals:
+        if proposal.new_columns:
+            _say(
+                f"{proposal.model} has new columns: {', '.join(proposal.new_columns)}. Give them their types under "
+                f"{proposal.seed.stem} in dbt_project.yml, or dbt guesses them."
+            )
+
+
+def _show(proposal: Proposal) -> None:
+    out = console()
+    count, first = proposal.differences["count"], proposal.differences["first"][:SHOWN]
+    some = f"; the first {SHOWN}" if len(first) < count else ""
+    out.print(
+        Text(f"{proposal.model}: ", style="bold").append(f"{_count(count, 'difference')}{some}", style="not bold")
+    )
+    for line in cells(first):
+        out.print(line)
+    if rides := sorted({ride for found in proposal.differences["first"] for ride in found["rides"]}):
+        out.print(Text(f"  dye rides concerned: {', '.join(rides)}"))
+    if proposal.objection:
+        out.print(Text("  the independent calculation expects something else:", style="bold red"))
+        for line in cells(proposal.objection["first"][:SHOWN]):
+            out.print(line)
+    if proposal.obstacle:
+        out.print(Text(f"  cannot become a seed: {proposal.obstacle}", style="bold red"))
+    out.print()
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' if number != 1 else ''}"
+
+
+def _say(text: str) -> None:
+    _talk.print(text, markup=False)

@@ -1,0 +1,155 @@
+"""A headless Chromium that a test drives over a pipe (the DevTools protocol): log in by cookie, look, take a picture.
+
+    python -m tests.browser ADDRESS SELECTOR FILE [NAME=COOKIE]
+
+takes a picture of a page as soon as it, or a frame in it, holds what the CSS selector names.
+"""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+"""The program; None where there is none."""
+
+_WITHIN = 60.0
+"""Seconds that a page may take to show what is looked for."""
+
+_LOOK_EVERY = 0.2
+
+# Frames of the same server are looked into as well.
+_FIND = """(selector => {
+    const pages = [document, ...[...document.querySelectorAll("iframe")].map(frame => frame.contentDocument)];
+    const found = pages.map(page => page && page.querySelector(selector)).find(Boolean);
+    return found ? found.innerText : null;
+})(%s)"""
+
+
+class Browser:
+    """One page of a browser."""
+
+    def __init__(self, read: int, write: int) -> None:
+        """Attach to the first page.
+
+        Args:
+            read, write: the pipe's ends.
+        """
+        self._answers = os.fdopen(read, "rb")
+        self._write = write
+        self._kept = b""
+        self._number = 0
+        self._session: str | None = None
+        page = next(t for t in self._call("Target.getTargets")["targetInfos"] if t["type"] == "page")
+        attached = self._call("Target.attachToTarget", targetId=page["targetId"], flatten=True)
+        self._session = attached["sessionId"]
+
+    def log_in(self, address: str, cookie: str, value: str) -> None:
+        """Set a cookie for an address."""
+        self._call("Network.setCookie", url=address, name=cookie, value=value)
+
+    def open(self, address: str) -> None:
+        """Go to an address."""
+        self._call("Page.navigate", url=address)
+
+    def await_text(self, selector: str) -> str:
+        """The text of the first element that a CSS selector names, in the page or a frame of it, once it is there.
+
+        Raises:
+            TimeoutError: it does not come.
+        """
+        deadline = time.monotonic() + _WITHIN
+        while True:
+            expression = _FIND % json.dumps(selector)
+            found = self._call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+            if found is not None:
+                return str(found)
+            if time.monotonic() > deadline:
+                shown = self._call("Runtime.evaluate", expression="document.body.innerText", returnByValue=True)
+                raise TimeoutError(f"No {selector} within {_WITHIN:g} s, but: {shown['result'].get('value')}")
+            time.sleep(_LOOK_EVERY)
+
+    def picture(self, file: Path) -> None:
+        """Write what is seen as PNG."""
+        file.write_bytes(base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"]))
+
+    def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        self._number += 1
+        message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        os.write(self._write, json.dumps(message).encode() + b"\0")
+        while (answer := self._next()).get("id") != self._number:
+            pass  # events
+        if "error" in answer:
+            raise RuntimeError(f"{method}: {answer['error']['message']}")
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def _next(self) -> dict[str, Any]:
+        while b"\0" not in self._kept:
+            more = self._answers.read1()
+            if not more:
+                raise EOFError("The browser has ended.")
+            self._kept += more
+        text, self._kept = self._kept.split(b"\0", 1)
+        message: dict[str, Any] = json.loads(text)
+        return message
+
+    def close(self) -> None:
+        """Let go of the pipe."""
+        self._answers.close()
+
+
+@contextmanager
+def browser(width: int = 1440, height: int = 900) -> Iterator[Browser]:
+    """A browser with a profile of its own, ended at the end."""
+    to_read, browser_write = os.pipe()
+    browser_read, to_write = os.pipe()
+    # Chromium reads its commands from file 3 and answers on file 4.
+    redirected = f'exec "$@" 3<&{browser_read} 4>&{browser_write}'
+    with tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True) as profile:
+        options = [
+            *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
+            *("--disable-component-update", "--disable-sync", "--hide-scrollbars", "--remote-debugging-pipe"),
+            *(f"--user-data-dir={profile}", f"--window-size={width},{height}", "about:blank"),
+        ]
+        program = subprocess.Popen(
+            ["bash", "-c", redirected, "bash", str(CHROMIUM), *options],
+            pass_fds=(browser_read, browser_write),
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(browser_read)
+        os.close(browser_write)
+        page = None
+        try:
+            page = Browser(to_read, to_write)
+            yield page
+        finally:
+            program.terminate()
+            program.wait()
+            os.close(to_write)
+            if page:
+                page.close()
+
+
+def main(address: str, selector: str, file: str, cookie: str | None = None) -> None:
+    """Take a picture of a page."""
+    with browser() as page:
+        if cookie:
+            page.log_in(address, *cookie.split("=", 1))
+        page.open(address)
+        page.await_text(selector)
+        page.picture(Path(file))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
