@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import Context, TaskGroup, TaskInstanceState
+from airflow.sdk.exceptions import AirflowException
 from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
 from cosmos.constants import DbtResourceType, ExecutionMode, LoadMode, SeedRenderingBehavior, TestBehavior
 from cosmos.dbt.graph import DbtNode
@@ -23,8 +24,25 @@ class WatchedModel(DbtTestWatcherOperator):
     """Watches one model and its tests in the build; fails if the build never began.
 
     Cosmos 1.15 knows of a build that failed or was skipped, but waits for ever for one that did not begin because of a
-    task before it.
+    task before it. And it tells that a test failed, but not how: the cells that differ are in the build's log, behind
+    those of all other models.
     """
+
+    def execute(self, context: Context, **kwargs: Any) -> None:
+        """Wait for the model and its tests; if they failed, show the cells that differ from the expected seed."""
+        try:
+            super().execute(context, **kwargs)
+        except AirflowException:
+            if self.profile_config.target_name == "angiogram":
+                self._show_differences()
+            raise
+
+    def _show_differences(self) -> None:
+        from angiogram.failures import failures
+        from angiogram.report import console
+
+        if found := failures(manifest("angiogram"), self.model_unique_id):
+            console().print(found)
 
     def _get_producer_task_status(self, context: Context) -> str | None:
         state = super()._get_producer_task_status(context)

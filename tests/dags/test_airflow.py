@@ -92,7 +92,7 @@ def test_a_blocked_run_fails_shows_its_cells_and_leads_to_its_report(
     )
     assert run.returncode == 1, run.stderr + run.stdout
     log_of_model = run.stderr.split("The end of the log of models.fct_rides:")[1].split("The end of the log of")[0]
-    assert "column revenue_amount | expected" in log_of_model
+    assert "revenue_amount: expected" in log_of_model
     assert "Blocked at fct_rides. fct_rides, ride_id" in run.stderr.split("The end of the log of blocked.stop:")[1]
 
     with connect_as("postgres", "airflow").cursor() as query:
@@ -119,7 +119,7 @@ def test_a_blocked_run_fails_shows_its_cells_and_leads_to_its_report(
         pytest.skip("no Chromium on this machine to look at Airflow's own pages with")
     with browser() as seen:
         seen.log_in(airflow.url, "_token", token)
-        seen.open(f"{airflow.url}/dags/angiogram/runs/{dag_run}/tasks/verdict")
+        seen.open(f"{airflow.url}/dags/angiogram/runs/{dag_run}/tasks/verdict/details")
         assert seen.await_text(f'a[href$="/plugin/angiogram/angiogram/runs/{dye_run}"]') == "Report"
         seen.open(f"{airflow.url}/plugin/angiogram")
         assert "Blocked at fct_rides" in seen.await_text("section.verdict h1")
