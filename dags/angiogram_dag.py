@@ -7,8 +7,9 @@ built and compared all the same. The task `verdict` follows one of two branches:
 - **healthy**: `verified` updates the asset `taxi_verified`. A DAG with `schedule=[Asset("taxi_verified")]` starts then.
 - **blocked**: `stop` fails, and the DAG run with it, and names the stage and one cell.
 
-A team hangs its own tasks into these two groups. `verdict` and `stop` have a button to the report. Where nothing could
-be judged, `verdict` itself fails. `finish` releases the run in any case. Nothing here touches the live tables.
+A team hangs its own tasks into these two groups. `verdict` and `stop` have a button to the report, under Details.
+Where nothing could be judged, `verdict` itself fails. `finish` releases the run in any case. Nothing here touches the
+live tables.
 
 By hand: `angiogram run` does the same without Airflow, `angiogram show` prints the last verdict again.
 """

@@ -1,16 +1,10 @@
-"""A headless Chromium that a test drives over a pipe (the DevTools protocol): log in by cookie, look, take a picture.
-
-    python -m tests.browser ADDRESS SELECTOR FILE [NAME=COOKIE]
-
-takes a picture of a page as soon as it, or a frame in it, holds what the CSS selector names.
-"""
+"""A headless Chromium driven over a pipe (the DevTools protocol): log in by cookie, look, take a picture."""
 
 import base64
 import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -139,17 +133,3 @@ def browser(width: int = 1440, height: int = 900) -> Iterator[Browser]:
             os.close(to_write)
             if page:
                 page.close()
-
-
-def main(address: str, selector: str, file: str, cookie: str | None = None) -> None:
-    """Take a picture of a page."""
-    with browser() as page:
-        if cookie:
-            page.log_in(address, *cookie.split("=", 1))
-        page.open(address)
-        page.await_text(selector)
-        page.picture(Path(file))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
