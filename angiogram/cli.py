@@ -6,7 +6,9 @@ Data goes to stdout, talk to stderr. Exit codes: 0 healthy, 1 blocked, 2 could n
 import json
 import logging
 import signal
-from typing import Annotated, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -15,6 +17,9 @@ from angiogram import operations_cli, pages_cli, report, runs, steps
 from angiogram.accept_cli import accept
 from angiogram.errors import AngiogramError
 from angiogram.faults.command import faults
+from angiogram.from_seeds import run_from_seeds
+from angiogram.pages import page as pages
+from angiogram.pages.write import write
 from angiogram.passage import Passage
 from angiogram.project import Project
 from angiogram.prune import prune as delete_old_runs
@@ -50,6 +55,10 @@ def run(
     as_json: AsJson = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show dbt's own words on stderr.")] = False,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for another run that is in hand.")] = steps.WAIT,
+    from_seeds: Annotated[
+        bool, typer.Option("--from-seeds", help="Models alone, on the input seeds: no Kafka, nothing is recorded.")
+    ] = False,
+    page: Annotated[Path | None, typer.Option(help="Write the report as a page to this file.", dir_okay=False)] = None,
 ) -> None:
     """Send the dye once from the front door to the marts, and print the verdict.
 
@@ -59,6 +68,9 @@ def run(
 
     Exit code: 0 healthy, 1 blocked, 2 could not run. DBT_PROJECT_DIR chooses another dbt project.
     """
+    if from_seeds:
+        found = run_from_seeds(Project(verbose=verbose, dye_source="seeds"))
+        _end(found.report, as_json, lambda: pages.page(found, {}), page)
     passage: Passage | None = None
     try:
         passage = Passage(Project(verbose=verbose), wait, _say)
@@ -67,7 +79,20 @@ def run(
         if as_json:
             _print_json(_could_not_run(passage.run_id if passage else None, error))
         raise
+    run_id = outcome["run_id"]
+    _end(outcome, as_json, lambda: _page_of(run_id, page), page)
+
+
+def _page_of(run_id: str, output: Path | None) -> str:
+    with runs.database("page") as database:
+        return pages_cli.run_page(runs.read(database, run_id), output.parent if output else None)
+
+
+def _end(outcome: dict[str, Any], as_json: bool, text: Callable[[], str], page: Path | None) -> NoReturn:
+    """Print the report, write its page if there is to be one, and exit as the verdict says."""
     _print(outcome, as_json)
+    if page:
+        write(text(), page)
     raise typer.Exit(EXIT_CODES[outcome["verdict"]])
 
 

@@ -19,6 +19,9 @@ LOADER = "loader"
 EXPECTED_PREFIX = "expected__"
 """An expected seed is named after its model."""
 
+TARGET = "angiogram"
+"""The dbt target under which a project reads the dye."""
+
 _DEFAULT_PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 
 
@@ -140,6 +143,14 @@ class Project:
         """
         return self._build(["--full-refresh", "--resource-type", "seed", "--resource-type", "model"])
 
+    def invoke(self, command: list[str]) -> list[Any]:
+        """Run one dbt command in this process; dbt's result of each node.
+
+        Raises:
+            DbtFailed: dbt ended before it built anything.
+        """
+        return list(self._invoke(command, self.manifest).result.results)
+
     def expected_seed(self, model: str) -> Path:
         """The file of a model's expected seed, which must be there."""
         seeds = (n for n in self.manifest.nodes.values() if n.resource_type == "seed")
@@ -158,7 +169,7 @@ class Project:
             *("--no-version-check", "--no-write-json", "--no-send-anonymous-usage-stats"),
             *("--log-path", str(self.log_directory)),
             *command,
-            *("--target", "angiogram", "--vars", self._vars, "--target-path", str(self.target_directory)),
+            *("--target", TARGET, "--vars", self._vars, "--target-path", str(self.target_directory)),
             *("--project-dir", str(self.directory), "--profiles-dir", self._profiles_directory()),
         ]
         with _away_from_stdout():

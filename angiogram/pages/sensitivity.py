@@ -61,7 +61,7 @@ def sensitivity_page(score: Score, reads: Mapping[str, Sequence[str]], project: 
         reads: for each model, seed and the loader what it reads, each after what it reads.
         project: name of the project.
     """
-    shown = {name: reads[name] for name in reads if name in score.by_node}
+    shown = {name: _nearest(name, reads, score.by_node) for name in reads if name in score.by_node}
     survivors = [Shown(v, difference(v.mutant.before, v.mutant.after), _spoils(score, v)) for v in score.survivors()]
     equivalent = sorted(
         (v for v in score.verdicts if v.state == EQUIVALENT), key=lambda v: (v.reason or "", v.mutant.id)
@@ -81,6 +81,14 @@ def sensitivity_page(score: Score, reads: Mapping[str, Sequence[str]], project: 
             for reason, found in groupby(equivalent, key=lambda v: v.reason)
         },
     )
+
+
+def _nearest(name: str, reads: Mapping[str, Sequence[str]], shown: Mapping[str, Tally]) -> list[str]:
+    """What a model reads, past models that have no mutants and no box."""
+    found: list[str] = []
+    for above in reads[name]:
+        found += [above] if above in shown else _nearest(above, reads, shown) if above in reads else []
+    return list(dict.fromkeys(found))
 
 
 def shade(tally: Tally) -> int:

@@ -66,10 +66,11 @@ def add_to_dye(project: Compiled, directory: Path, found: Iterable[Witness]) -> 
         raise NotReady(f"{directory} has no independent calculation: add the rows shown to its input seeds by hand.")
     rides = read_dye(path)
     latest = max(ride.sent_at for ride in rides)
+    highest = max(ride.ride_number for ride in rides)
     added: list[DyeRide] = []
     for witness in found:
         for item in witness.items:
-            number = len(rides) + len(added) + 1
+            number = highest + len(added) + 1
             added.append(
                 replace(
                     item,

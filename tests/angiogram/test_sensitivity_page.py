@@ -12,7 +12,7 @@ from angiogram.sensitivity.mutants import Mutant
 from angiogram.sensitivity.score import BLIND_SPOT, EQUIVALENT, SEEN, Score, Tally, Verdict
 from tests.angiogram.test_pages import CHROMIUM, HOSTILE, QUIET, Elements, in_browser
 
-READS = {"loader": [], "rides": ["loader"], "revenue": ["rides"]}
+READS = {"loader": [], "rides": ["loader"], "bare": ["rides"], "revenue": ["bare"]}
 
 
 def score(before: str = "fare >= 0", after: str = "fare > 0", spoils: str = "fare '0'") -> Score:
@@ -43,6 +43,12 @@ def test_models_are_shaded_by_score_and_lead_to_their_survivors() -> None:
     assert boxes["#model=rides"]["aria-label"] == "rides: 90.0 %, 9 of 10 seen"
     sections = {d["id"]: "open" in d for d in elements.named("details") if d.get("id")}
     assert sections == {"model=loader": False, "model=rides": True, "model=revenue": False}
+
+
+def test_a_model_without_mutants_has_no_box_but_the_line_goes_on() -> None:
+    elements = Elements(sensitivity_page(score(), READS, "taxi"))
+    assert "bare" not in elements.text
+    assert len(elements.named("path")) == 2
 
 
 def test_a_survivor_is_shown_with_its_sql_and_what_it_spoils_and_an_equivalent_with_its_reason() -> None:

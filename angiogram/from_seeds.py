@@ -1,0 +1,159 @@
+"""A run fed from the input seeds: any dbt project's models on its dye, without Kafka, an API or a loader.
+
+The seeds come in batch by batch, so that incremental models are built and then changed; every model is compared with
+its expected seed after the last. What is blocked here is blocked in dbt.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from psycopg2 import sql
+from psycopg2.extensions import connection
+
+from angiogram.compare import Comparison, Differences, compare
+from angiogram.diagnose import Finding, diagnose, in_order
+from angiogram.project import LOADER, TARGET, Node, Project
+from angiogram.runs import Run
+from angiogram.sensitivity.database import open_sessions
+from angiogram.stage import Stage, finding_of
+from angiogram.trace import Tracer
+from angiogram.verdict import conclude
+
+BATCH = "batch"
+"""The column of an input seed that says when a row arrives; without one, all come at once."""
+
+
+def run_from_seeds(project: Project) -> Run:
+    """Build the project on its input seeds and judge it.
+
+    Args:
+        project: opened with its dye taken from the seeds.
+
+    Returns:
+        The run with its report, as angiogram.verdict.judge makes it; it is kept nowhere.
+
+    Raises:
+        DbtFailed: dbt ended before it built anything.
+        NotReady: the profile names no PostgreSQL that lets its user in, or the project lacks the macro `differences`.
+    """
+    started_at, begun = datetime.now(UTC), time.perf_counter()
+    results = {result.node.unique_id: result for result in project.invoke(["seed", "--full-refresh"])}
+    (database,) = open_sessions(project.directory, TARGET, 1)
+    with closing(database):
+        database.autocommit = True
+        for number, _ in enumerate(_batches(database, project)):
+            command = ["run"] if number else ["run", "--full-refresh"]
+            results |= {result.node.unique_id: result for result in project.invoke(command)}
+        stages = {name: _stage(database, project, node, results) for name, node in project.nodes.items()}
+        health = diagnose(
+            {name: stage.reads for name, stage in stages.items()},
+            {name: stage.finding for name, stage in stages.items()},
+        )
+        tracer = Tracer(database, project.nodes, {})
+        differences = {
+            name: {
+                "count": stage.differences.count,
+                "first": [
+                    asdict(found) | {"rides": tracer.rides(name, found.row_key)} for found in stage.differences.first
+                ],
+            }
+            for name, stage in stages.items()
+            if stage.differences.count
+        }
+    verdict = conclude(health, {name: stage.reason for name, stage in stages.items()}, [])
+    run_id = f"seeds-{started_at:%Y%m%dT%H%M%SZ}"
+    report: dict[str, Any] = {
+        "run_id": run_id,
+        **verdict,
+        "checkpoints": [],
+        "stages": [
+            _row(name, stages, health[name].value) for name in in_order({n: stage.reads for n, stage in stages.items()})
+        ],
+        "differences": differences,
+        "seconds": round(time.perf_counter() - begun, 2),
+        "seconds_by_step": {},
+    }
+    return Run(
+        run_id=run_id,
+        in_hand=False,
+        batch=0,
+        lease_until=None,
+        owner=None,
+        started_at=started_at,
+        finished_at=datetime.now(UTC),
+        verdict=verdict["verdict"],
+        blockage=verdict["blockage"],
+        report=report,
+    )
+
+
+def _batches(database: connection, project: Project) -> Iterator[None]:
+    """Let the input seeds hold batch 1, then those up to 2, and so on."""
+    seeds = [node for node in project.nodes.values() if node.is_seed and BATCH in _columns(database, node.relation)]
+    last = 1
+    with database.cursor() as query:
+        for number, node in enumerate(seeds):
+            # dbt names its relations quoted already.
+            relation, kept = sql.SQL(node.relation), sql.Identifier("pg_temp", f"kept {number}")
+            query.execute(
+                sql.SQL("create temporary table {} as table {}").format(sql.Identifier(f"kept {number}"), relation)
+            )
+            query.execute(sql.SQL("select coalesce(max({}), 1) from {}").format(sql.Identifier(BATCH), kept))
+            ((highest,),) = query.fetchall()
+            last = max(last, highest)
+        for batch in range(1, last + 1):
+            for number, node in enumerate(seeds):
+                relation, kept = sql.SQL(node.relation), sql.Identifier("pg_temp", f"kept {number}")
+                query.execute(sql.SQL("delete from {}").format(relation))
+                query.execute(
+                    sql.SQL("insert into {} select * from {} where coalesce({}, 1) <= %s").format(
+                        relation, kept, sql.Identifier(BATCH)
+                    ),
+                    (batch,),
+                )
+            yield
+
+
+def _columns(database: connection, relation: str) -> set[str]:
+    with database.cursor() as query:
+        query.execute(
+            "select attname::text from pg_attribute"
+            " where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped",
+            (relation,),
+        )
+        return {name for (name,) in query.fetchall()}
+
+
+def _stage(database: connection, project: Project, node: Node, results: dict[str, Any]) -> Stage:
+    result = results.get(node.unique_id)
+    kind = "reference" if node.is_seed else "model"
+    seconds = result.execution_time if result else 0.0
+    reads = [name for name in node.reads if name != LOADER]
+    if result is None or result.status == "skipped":
+        return Stage(kind, reads, Finding.SKIPPED, Differences(), None, seconds)
+    if result.status == "error":
+        return Stage(kind, reads, Finding.FAILED, Differences(), None, seconds, result.message)
+    if node.is_seed:
+        return Stage(kind, reads, Finding.RIGHT, Differences(), None, seconds)
+    found: Comparison = compare(database, node, project.directory)
+    return Stage(kind, reads, finding_of(found), found.differences, found.rows, seconds, found.obstacle)
+
+
+def _row(name: str, stages: dict[str, Stage], verdict: str) -> dict[str, Any]:
+    stage = stages[name]
+    read = [stages[above].rows for above in stage.reads if stages[above].kind != "reference"]
+    return {
+        "stage": name,
+        "kind": stage.kind,
+        "reads": stage.reads,
+        "verdict": verdict,
+        "rows_in": sum(rows or 0 for rows in read) if read else None,
+        "rows_out": stage.rows,
+        "differences": stage.differences.count,
+        "seconds": round(stage.seconds, 2),
+        "reason": stage.reason,
+    }

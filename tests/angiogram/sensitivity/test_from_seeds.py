@@ -1,0 +1,76 @@
+"""`angiogram run --from-seeds`: another dbt project's models on its input seeds, batch by batch, without Kafka."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.angiogram.conftest import ANGIOGRAM, Outcome
+
+NOT_NEEDED = ("KAFKA_BOOTSTRAP_SERVERS", "RIDES_API_KEY", "DYE_KEY")
+
+
+@pytest.fixture
+def run(coffee_shop: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+    """Function that runs the command on the second project, without Kafka's and the API's variables."""
+    for name in NOT_NEEDED:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("DBT_TARGET_PATH", str(coffee_shop / "target"))
+    monkeypatch.setenv("DBT_LOG_PATH", str(coffee_shop / "logs"))
+
+    def from_seeds(*arguments: str) -> Outcome:
+        command = [*ANGIOGRAM, "run", "--from-seeds", *arguments]
+        done = subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=300)
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return from_seeds
+
+
+def test_another_project_is_healthy_on_its_own_dye(run: Callable[..., Outcome], coffee_shop: Path) -> None:
+    """Its incremental model is built on batch 1 and changed by batch 2; its own dbt tests then agree."""
+    page = coffee_shop / "run.html"
+    result = run("--json", "--page", str(page))
+    report = result.report()
+    assert (result.code, report["verdict"], report["blockage"]) == (0, "healthy", [])
+    models = {stage["stage"] for stage in report["stages"] if stage["kind"] == "model"}
+    assert models == {"base_guests", "base_tickets", "base_lines", "tickets", "guests", "takings_by_month"}
+    assert all(f'id="stage={name}"' in page.read_text() for name in models)
+    subprocess.run([sys.executable, "-m", "dbt.cli.main", "--quiet", "test"], cwd=coffee_shop, check=True)
+    outcomes = json.loads((coffee_shop / "target" / "run_results.json").read_text())["results"]
+    assert {outcome["status"] for outcome in outcomes} == {"pass"}
+    assert sum("equals_expected" in outcome["unique_id"] for outcome in outcomes) == len(models)
+
+
+@pytest.mark.parametrize(
+    ("file", "right", "wrong", "blockage", "key"),
+    [
+        pytest.param("core/guests.sql", "/ 100.0", "/ 10.0", ["guests"], "guest_id", id="a rule"),
+        pytest.param("core/tickets.sql", "'merge'", "'append'", ["tickets"], "ticket_id", id="how batch 2 comes in"),
+    ],
+)
+def test_the_blocked_model_is_named_with_the_rows_that_differ(
+    run: Callable[..., Outcome], coffee_shop: Path, file: str, right: str, wrong: str, blockage: list[str], key: str
+) -> None:
+    model = coffee_shop / "models" / file
+    assert right in model.read_text()
+    model.write_text(model.read_text().replace(right, wrong))
+    result = run("--json")
+    report = result.report()
+    assert (result.code, report["blockage"]) == (1, blockage)
+    first = report["differences"][blockage[0]]["first"]
+    assert {*first[0]["row_key"]} == {key}
+
+
+def test_a_model_that_fails_is_blocked_and_those_below_are_not_reached(
+    run: Callable[..., Outcome], coffee_shop: Path
+) -> None:
+    model = coffee_shop / "models" / "core" / "tickets.sql"
+    model.write_text("select 1 / 0 as ticket_id")
+    report = run("--json").report()
+    health = {stage["stage"]: stage["verdict"] for stage in report["stages"]}
+    assert report["blockage"] == ["tickets"]
+    assert (health["base_tickets"], health["guests"]) == ("healthy", "not_reached")

@@ -1,0 +1,1 @@
+../../../../../dbt_project/tests/generic/equals_expected.sql
