@@ -23,6 +23,11 @@ def comparison(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
     """Another comparison: with or without the boundary, reversed, negated."""
     for other in _OTHERS.get(type(node), ()):
         yield other(this=node.this.copy(), expression=node.expression.copy())
+    if isinstance(node, exp.Between):
+        for low, high in ((exp.GT, exp.LTE), (exp.GTE, exp.LT)):
+            lower = low(this=node.this.copy(), expression=node.args["low"].copy())
+            upper = high(this=node.this.copy(), expression=node.args["high"].copy())
+            yield exp.Paren(this=exp.And(this=lower, expression=upper))
 
 
 def logical(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:

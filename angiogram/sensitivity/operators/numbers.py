@@ -13,6 +13,7 @@ _OTHERS: dict[type[exp.Expr], tuple[type[exp.Binary], ...]] = {
     exp.Div: (exp.Mul, exp.Sub),
     exp.Mod: (exp.Div, exp.Mul),
 }
+_OPPOSITES: dict[type[exp.Expr], type[exp.Func]] = {exp.Greatest: exp.Least, exp.Least: exp.Greatest}
 _TYPES = {
     "DECIMAL": ("DOUBLE PRECISION", "INT"),
     "NUMERIC": ("DOUBLE PRECISION", "INT"),
@@ -28,9 +29,11 @@ _TYPES = {
 
 
 def arithmetic(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """Another operation."""
+    """Another operation; least for greatest."""
     for other in _OTHERS.get(type(node), ()):
         yield exp.Paren(this=other(this=node.this.copy(), expression=node.expression.copy()))
+    if opposite := _OPPOSITES.get(type(node)):
+        yield opposite(this=node.this.copy(), expressions=[member.copy() for member in node.expressions])
 
 
 def operand(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:

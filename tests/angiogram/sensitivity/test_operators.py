@@ -32,6 +32,9 @@ def mutated(operator: str, sql: str) -> set[str]:
     [
         ("comparison", "select a < b", "select a <= b"),
         ("comparison", "select a = b", "select a <> b"),
+        ("comparison", "select a between 1 and 2", "select (a > 1 and a <= 2)"),
+        ("comparison", "select a between 1 and 2", "select (a >= 1 and a < 2)"),
+        ("arithmetic", "select greatest(a, b)", "select least(a, b)"),
         ("logical", "select 1 where a and b", "select 1 where (a or b)"),
         ("logical", "select 1 where a or b", "select 1 where (a) and (b)"),
         ("negation", "select 1 where not a in (1)", "select 1 where a in (1)"),
