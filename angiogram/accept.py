@@ -11,13 +11,13 @@ from typing import Any
 
 from psycopg2.extensions import connection
 
-from angiogram import runs
 from angiogram.compare import compare
 from angiogram.dye import dye_messages, read_dye
 from angiogram.errors import DbtFailed, RunInHand, UnknownModel
 from angiogram.expectation import Row, expected_tables, read_reference
 from angiogram.expectation.__main__ import last_day
 from angiogram.expectation.seeds import seed_text
+from angiogram.from_seeds import build, opened
 from angiogram.output import Output
 from angiogram.project import Node, Project
 from angiogram.stale import compare_with_rows
@@ -66,15 +66,16 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None])
         UnknownModel: the project has no such model, or it has no expected seed.
         RunInHand: a run needs the tables, or began to while they were built.
         DbtFailed: something could not be built.
+        NotReady: the profile names no PostgreSQL that lets its user in, or the project lacks the macro `differences`.
         SeedError: the dye or the reference data cannot be read.
     """
     nodes = project.nodes
     chosen = _chosen(nodes, models)
-    with runs.database("accept") as database:
-        _require_no_run(database)
-        last = runs.last(database, 1)
+    with opened(project) as database:
+        last = _require_no_run(database)
         say("Building the models from the input seeds")
-        if failed := project.build_from_seeds():
+        results = build(database, project).values()
+        if failed := [result.node.name for result in results if result.status in ("error", "skipped")]:
             raise DbtFailed(
                 f"dbt could not build {', '.join(failed)}; its log is {project.log_directory / 'dbt.log'}. "
                 "Correct it, then accept."
@@ -88,8 +89,7 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None])
             for node in chosen
             if (proposal := _proposal(database, project, node, tables.get(node.name), tracer))
         ]
-        _require_no_run(database)
-        if runs.last(database, 1) != last:
+        if _require_no_run(database) != last:
             raise RunInHand("A run began meanwhile and took the tables over. Nothing is changed; accept again.")
     return found
 
@@ -114,13 +114,20 @@ def _chosen(nodes: Mapping[str, Node], models: Sequence[str]) -> list[Node]:
     return [node for node in known if not models or node.name in models]
 
 
-def _require_no_run(database: connection) -> None:
+def _require_no_run(database: connection) -> str | None:
+    """The last run's id; None where there is none, and no table of runs either: the models alone are under test."""
     with database.cursor() as query:
+        query.execute("select to_regclass('angiogram.runs') is not null")
+        if query.fetchone() != (True,):
+            return None
         query.execute("select run_id from angiogram.runs where in_hand and lease_until > clock_timestamp()")
         if held := query.fetchone():
             raise RunInHand(
                 f"Run {held[0]} is in hand and needs the tables. Nothing is changed; accept when it has ended."
             )
+        query.execute("select max(run_id) from angiogram.runs")
+        last: tuple[str | None] = query.fetchone() or (None,)
+        return last[0]
 
 
 def _calculated(project: Project) -> dict[str, list[Row]]:

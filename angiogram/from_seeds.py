@@ -6,7 +6,7 @@ its expected seed after the last. What is blocked here is blocked in dbt.
 
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -41,13 +41,8 @@ def run_from_seeds(project: Project) -> Run:
         NotReady: the profile names no PostgreSQL that lets its user in, or the project lacks the macro `differences`.
     """
     started_at, begun = datetime.now(UTC), time.perf_counter()
-    results = {result.node.unique_id: result for result in project.invoke(["seed", "--full-refresh"])}
-    (database,) = open_sessions(project.directory, TARGET, 1)
-    with closing(database):
-        database.autocommit = True
-        for number, _ in enumerate(_batches(database, project)):
-            command = ["run"] if number else ["run", "--full-refresh"]
-            results |= {result.node.unique_id: result for result in project.invoke(command)}
+    with opened(project) as database:
+        results = build(database, project)
         stages = {name: _stage(database, project, node, results) for name, node in project.nodes.items()}
         health = diagnose(
             {name: stage.reads for name, stage in stages.items()},
@@ -89,6 +84,32 @@ def run_from_seeds(project: Project) -> Run:
         blockage=verdict["blockage"],
         report=report,
     )
+
+
+@contextmanager
+def opened(project: Project) -> Iterator[connection]:
+    """A session as the project's own profile opens it, in autocommit, closed at the end.
+
+    Raises:
+        NotReady: the profile names no PostgreSQL that lets its user in.
+    """
+    (database,) = open_sessions(project.directory, TARGET, 1)
+    with closing(database):
+        database.autocommit = True
+        yield database
+
+
+def build(database: connection, project: Project) -> dict[str, Any]:
+    """Load all seeds and build all models anew, batch by batch; dbt's last result of each node by its id.
+
+    Raises:
+        DbtFailed: dbt ended before it built anything.
+    """
+    results = {result.node.unique_id: result for result in project.invoke(["seed", "--full-refresh"])}
+    for number, _ in enumerate(_batches(database, project)):
+        command = ["run"] if number else ["run", "--full-refresh"]
+        results |= {result.node.unique_id: result for result in project.invoke(command)}
+    return results
 
 
 def _batches(database: connection, project: Project) -> Iterator[None]:

@@ -132,17 +132,6 @@ class Project:
         """
         return self._build(["--exclude", "resource_type:seed", *(() if self._tests else ("resource_type:test",))])
 
-    def build_from_seeds(self) -> list[str]:
-        """Load all seeds and build all models anew, without tests.
-
-        Returns:
-            Names of the nodes that failed.
-
-        Raises:
-            DbtFailed: dbt ended before it built anything.
-        """
-        return self._build(["--full-refresh", "--resource-type", "seed", "--resource-type", "model"])
-
     def invoke(self, command: list[str]) -> list[Any]:
         """Run one dbt command in this process; dbt's result of each node.
 
