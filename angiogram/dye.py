@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from angiogram.errors import SeedError
-from angiogram.expectation import Message
+from angiogram.expectation import CARRIAGE_RETURN, Message
 from angiogram.expectation.rules import instant
 from ingestion.message import FIELDS
 
@@ -156,4 +156,4 @@ def _is_object(text: str) -> bool:
 
 
 def _text(field: str) -> str | None:
-    return "" if field == EMPTY else field or None
+    return "" if field == EMPTY else field.replace(CARRIAGE_RETURN, "\r") or None

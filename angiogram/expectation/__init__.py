@@ -11,10 +11,11 @@
 
 from angiogram.expectation.records import Message
 from angiogram.expectation.reference import Reference, read_reference
-from angiogram.expectation.seeds import differing_files, seed_value, write_expected
+from angiogram.expectation.seeds import CARRIAGE_RETURN, differing_files, seed_value, write_expected
 from angiogram.expectation.tables import COLUMNS, Row, Value, expected_tables
 
 __all__ = [
+    "CARRIAGE_RETURN",
     "COLUMNS",
     "Message",
     "Reference",

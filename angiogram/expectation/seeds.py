@@ -7,6 +7,9 @@ from pathlib import Path
 
 from angiogram.expectation.tables import COLUMNS, Row, Value
 
+CARRIAGE_RETURN = "<CR>"
+"""How the seeds write a carriage return: dbt reads a real one as a line feed."""
+
 
 def seed_name(model: str) -> str:
     """File name of a model's expected seed."""
@@ -27,7 +30,7 @@ def seed_value(value: Value) -> str:
         case date():
             return value.isoformat()
         case _:
-            return str(value)
+            return str(value).replace("\r", CARRIAGE_RETURN)
 
 
 def seed_text(model: str, rows: list[Row]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from angiogram.errors import DbtFailed, NotReady
+from angiogram.expectation import CARRIAGE_RETURN
 from angiogram.project import EXPECTED_PREFIX
 from angiogram.sensitivity.tables import Column, Table
 
@@ -249,7 +250,7 @@ def incremental_of(node: Any, later: str) -> Incremental | None:
 
 
 def _seed_table(directory: Path, seed: Any) -> Table:
-    """Read a seed's file as dbt does: declared types as declared, the others guessed."""
+    """Read a seed's file as dbt does: declared types as declared, the others guessed; <CR> is a carriage return."""
     from dbt.adapters.postgres.impl import PostgresAdapter
     from dbt_common.clients import agate_helper
 
@@ -261,7 +262,10 @@ def _seed_table(directory: Path, seed: Any) -> Table:
         Column(name, str(declared.get(name) or PostgresAdapter.convert_agate_type(read, number)))
         for number, name in enumerate(read.column_names)
     )
-    rows = tuple(tuple(None if value is None else str(value) for value in row) for row in read.rows)
+    rows = tuple(
+        tuple(None if value is None else str(value).replace(CARRIAGE_RETURN, "\r") for value in row)
+        for row in read.rows
+    )
     batch = next((number for number, column in enumerate(columns) if column.name == "batch"), None)
     if batch is None or INPUT_FOLDER not in Path(seed.original_file_path).parts:
         return Table(seed.name, columns, (rows,))

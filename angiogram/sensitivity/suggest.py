@@ -9,7 +9,7 @@ from typing import Any
 
 from angiogram.dye import EMPTY, RAW_FIELDS, RIDE_COLUMNS, DyeRide, dye_messages, read_dye
 from angiogram.errors import NotReady
-from angiogram.expectation import expected_tables, read_reference, write_expected
+from angiogram.expectation import CARRIAGE_RETURN, expected_tables, read_reference, write_expected
 from angiogram.expectation.__main__ import last_day
 from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.mutants import Mutant
@@ -91,7 +91,10 @@ def add_to_dye(project: Compiled, directory: Path, found: Iterable[Witness]) -> 
 
 
 def _row(ride: DyeRide) -> dict[str, str]:
-    texts = {name: EMPTY if value == "" else value or "" for name, value in ride.fields.items()}
+    texts = {
+        name: EMPTY if value == "" else (value or "").replace("\r", CARRIAGE_RETURN)
+        for name, value in ride.fields.items()
+    }
     return {
         "ride_number": str(ride.ride_number),
         "batch": str(ride.batch),

@@ -7,7 +7,7 @@
     (
         select
             {% for field in fields -%}
-            case when {{ field }} = '<empty>' then '' else {{ field }} end as {{ field }},
+            case when {{ field }} = '<empty>' then '' else replace({{ field }}, '<CR>', e'\r') end as {{ field }},
             {% endfor -%}
             ride_number::text as message_id,
             sent_at as message_at,

@@ -291,6 +291,7 @@ def test_batch_2_changes_every_model_that_rides_reach() -> None:
     ("value", "text"),
     [
         (None, ""),
+        ("nissan\rnv 200", "nissan<CR>nv 200"),
         (True, "true"),
         (False, "false"),
         (7, "7"),
@@ -344,11 +345,6 @@ def test_a_project_without_a_last_day_is_an_error(tmp_path: Path) -> None:
 
 def test_read_dye_gives_the_rides_that_these_tests_use() -> None:
     assert read_dye() == RIDES
-
-
-def test_carriage_returns_are_trimmed_too() -> None:
-    """No seed can show it: dbt reads a CR in a CSV file as the end of a line."""
-    assert rules.trimmed("\r T-01\r\n") == "T-01"
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:00:00-02:00"])

@@ -33,6 +33,7 @@ CHANGED_CONSTANTS: dict[str, tuple[str, Any]] = {
     "trim-no-blank": ("WHITE_SPACE", "\t\n\r\v\f"),
     "trim-no-tab": ("WHITE_SPACE", " \n\r\v\f"),
     "trim-no-line-feed": ("WHITE_SPACE", " \t\r\v\f"),
+    "trim-no-carriage-return": ("WHITE_SPACE", " \t\n\v\f"),
     "trim-no-vertical-tab": ("WHITE_SPACE", " \t\n\r\f"),
     "trim-no-form-feed": ("WHITE_SPACE", " \t\n\r\v"),
     "trim-no-break-space": ("WHITE_SPACE", rules.WHITE_SPACE + "\u00a0"),
