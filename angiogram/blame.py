@@ -8,10 +8,11 @@ from dataclasses import replace
 
 from psycopg2.extensions import connection
 
-from angiogram.compare import Differences
 from angiogram.diagnose import Finding, Health, diagnose
+from angiogram.differences import Differences
 from angiogram.inject import Sent
 from angiogram.isolate import Isolation
+from angiogram.kept import Kept
 from angiogram.project import EXPECTED_PREFIX, LOADER, Project
 from angiogram.runs import Run
 from angiogram.stage import Stage, finding_of
@@ -37,6 +38,7 @@ class Blame:
         self._database = database
         self._project = project
         self._sent = [Sent.of(state) for state in run.step("inject").get("sent", [])]
+        self._kept = Kept(database, run.run_id)
         self._isolation: Isolation | None = None
         self._alone: dict[str, Finding | None] = {}
 
@@ -72,9 +74,10 @@ class Blame:
                 judged[name] = stage
                 continue
             if has_only_new_columns(stage.differences):
+                self._kept.rename(name, EXPECTED_PREFIX + name)
                 reason = f"{name} has columns that it does not know; all others are equal"
                 judged[name] = replace(stage, finding=Finding.RIGHT, differences=Differences())
-            elif calculated := calculation.compare(node):
+            elif calculated := calculation.compare(node, self._kept):
                 reason = "it is not what the independent calculation makes of the dye"
                 judged[name] = replace(stage, finding=finding_of(calculated), differences=calculated.differences)
             else:

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
-ACCEPTED, REJECTED, CHECKED = "fct_rides", "fct_rejected_rides", "int_rides__checked"
-"""The models whose rows account for every message: the facts, and the judgement that tells superseded from lost."""
+ACCEPTED, REJECTED, CHECKED = "accepted", "rejected", "checked"
+"""What a model may account for (meta.accounts_for in the dbt project): the facts, and the judgement of every message,
+which tells superseded from lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +31,17 @@ class Checkpoint:
         """Whether the counts add up to what is expected."""
         return None not in self.counts.values() and sum(n or 0 for n in self.counts.values()) == self.expected
 
+    def report(self) -> dict[str, Any]:
+        """As a report has it."""
+        return {"name": self.name, "expected": self.expected, "counts": dict(self.counts), "holds": self.holds}
+
 
 def count_accounted(database: connection, relations: Mapping[str, str]) -> dict[str, int | None]:
     """How many messages the models account for: accepted, superseded by a newer version, rejected.
 
     Args:
-        database: as role angiogram.
-        relations: quoted table by model.
+        database: as a role that reads the models.
+        relations: quoted table by what it accounts for.
 
     Returns:
         The three counts; None where a table is absent.
@@ -43,11 +49,9 @@ def count_accounted(database: connection, relations: Mapping[str, str]) -> dict[
     unknown: dict[str, int | None] = {"accepted": None, "superseded": None, "rejected": None}
     if not {ACCEPTED, REJECTED, CHECKED} <= relations.keys():
         return unknown
-    # dbt names its relations quoted already.
-    tables = {name: sql.SQL(relations[name]) for name in (ACCEPTED, REJECTED, CHECKED)}
     with database.cursor() as query:
-        for name in tables:
-            query.execute("select to_regclass(%s) is null", (relations[name],))
+        for relation in relations.values():
+            query.execute("select to_regclass(%s) is null", (relation,))
             if query.fetchall()[0][0]:
                 return unknown
         query.execute(
@@ -56,7 +60,8 @@ def count_accounted(database: connection, relations: Mapping[str, str]) -> dict[
                 " and exists (select from {accepted} as a where a.ride_id = c.ride_id)"
                 " and not exists (select from {accepted} as a where a.message_id = c.message_id)),"
                 " (select count(*) from {rejected})"
-            ).format(accepted=tables[ACCEPTED], checked=tables[CHECKED], rejected=tables[REJECTED])
+                # dbt names its relations quoted already.
+            ).format(**{accounted: sql.SQL(relation) for accounted, relation in relations.items()})
         )
         accepted, superseded, rejected = query.fetchall()[0]
     return {"accepted": accepted, "superseded": superseded, "rejected": rejected}

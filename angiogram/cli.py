@@ -13,11 +13,12 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from angiogram import operations_cli, pages_cli, report, runs, steps
+from angiogram import live_cli, operations_cli, pages_cli, report, runs, steps
 from angiogram.accept_cli import accept
 from angiogram.errors import AngiogramError
 from angiogram.faults.command import faults
 from angiogram.from_seeds import run_from_seeds
+from angiogram.kept import read_all
 from angiogram.pages import page as pages
 from angiogram.pages.write import write
 from angiogram.passage import Passage
@@ -45,6 +46,8 @@ app.command()(operations_cli.mute)
 app.command()(operations_cli.acknowledge)
 app.command()(operations_cli.doctor)
 app.command()(accept)
+app.command()(live_cli.live)
+app.add_typer(live_cli.hold)
 talk = Console(stderr=True, highlight=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
@@ -132,6 +135,18 @@ def show(
         talk.print(f"Run {found.run_id} {state}.", markup=False)
     outcome = {name: part for name, part in found.report.items() if name not in ("steps", "lease")}
     _print({"run_id": found.run_id} | outcome, as_json)
+
+
+@app.command()
+def differences(
+    run_id: Annotated[str | None, typer.Argument(help="As `angiogram runs` lists it; without it the last.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Of this stage alone.")] = None,
+) -> None:
+    """Print every difference that a run found, one JSON object a line; a report shows the first ones of each stage."""
+    with runs.database("differences") as database:
+        found = runs.read_or_last(database, run_id)
+        for difference in read_all(database, found.run_id, stage):
+            typer.echo(json.dumps(difference, ensure_ascii=False))
 
 
 def _summary(found: runs.Run) -> dict[str, Any]:

@@ -1,52 +1,19 @@
 """Differences between what a model made and its expected seed, by the same SQL text as the dbt test equals_expected."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import jinja2
 import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
+from angiogram.differences import KEPT, Difference, Differences
 from angiogram.errors import NotReady
-
-KEPT = 200
-"""Differences of one stage that the report keeps; the full count is always given."""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One difference between an output and what is expected of it.
-
-    Attributes:
-        difference: missing, unexpected, changed or multiplicity.
-        row_key: the key of the row, by column; None where whole columns differ.
-        column: the column that changed; None where whole rows differ.
-        expected, actual: JSON text of the cell or row (of multiplicity the counts, of columns their types); None if
-            there is none on that side.
-    """
-
-    difference: str
-    row_key: dict[str, Any] | None
-    column: str | None
-    expected: str | None
-    actual: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Differences:
-    """The differences of one stage: the first ones, and how many there are in all."""
-
-    count: int = 0
-    first: list[Difference] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, found: list[Difference]) -> "Differences":
-        """Keep the first KEPT of all differences."""
-        return cls(len(found), found[:KEPT])
+from angiogram.kept import Kept
 
 
 class Compared(Protocol):
@@ -84,13 +51,17 @@ class Comparison:
     obstacle: str | None = None
 
 
-def compare(database: connection, model: Compared, project: Path) -> Comparison:
+def compare(
+    database: connection, model: Compared, project: Path, kept: Kept | None = None, stage: str = ""
+) -> Comparison:
     """Compare a model's table with its expected seed.
 
     Args:
         database: in autocommit, as a role that reads both.
         model: which tables, by which key.
         project: the folder of the dbt project, which holds the comparison's SQL text.
+        kept: where all differences are kept; None: nowhere.
+        stage: under which name they are kept.
 
     Raises:
         NotReady: the project has no macro `differences`.
@@ -114,8 +85,7 @@ def compare(database: connection, model: Compared, project: Path) -> Comparison:
             )
         )
         try:
-            counted = sql.SQL("with d as ({}) select d.*, count(*) over () from d limit %s")
-            query.execute(counted.format(sql.SQL(statement)), (KEPT,))
+            query.execute(_counted(sql.SQL(statement), kept, stage), (KEPT,))
         except (psycopg2.ProgrammingError, psycopg2.DataError) as error:
             return Comparison(rows, Differences(), f"the comparison failed: {str(error).strip()}")
         found = query.fetchall()
@@ -124,6 +94,15 @@ def compare(database: connection, model: Compared, project: Path) -> Comparison:
         for kind, key, column, expected, actual, _ in found
     ]
     return Comparison(rows, Differences(found[0][-1] if found else 0, first))
+
+
+def _counted(statement: sql.Composable, kept: Kept | None, stage: str) -> sql.Composable:
+    """The first differences and how many there are in all; the server keeps them all on the way."""
+    counted = sql.SQL("select d.*, count(*) over () from d limit %s")
+    if kept is None:
+        return sql.SQL("with d as ({}) {}").format(statement, counted)
+    kept.forget(stage)
+    return sql.SQL("with d as ({}), kept as ({}) {}").format(statement, kept.inserting(stage), counted)
 
 
 @cache

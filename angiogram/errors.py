@@ -4,6 +4,7 @@ AngiogramError
 ├── NotReady               a service, a migration or a package the run needs is not there; set it up, then run again
 ├── SeedError              an input seed cannot be read; correct it
 ├── KeyMismatch            the loader does not accept the key that would sign the dye; bring the keys in line
+├── NeverBegan             the step before the first ended without a run; see its log, and start a new run
 ├── RunInHand              another run kept its lease longer than this one would wait; run again later
 ├── LeaseLost              this run's lease ran out and another run took over; run again
 ├── UnknownRun             no run has this id; `angiogram runs` lists them
@@ -37,6 +38,10 @@ class SeedError(AngiogramError):
 
 class KeyMismatch(AngiogramError):
     """The loader would not know this dye for dye and would pour it into the live tables. Nothing was sent."""
+
+
+class NeverBegan(AngiogramError):
+    """There is no run to judge: `begin` ended without one. A new run helps once what ended it is mended."""
 
 
 class RunInHand(AngiogramError):

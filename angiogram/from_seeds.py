@@ -7,15 +7,15 @@ its expected seed after the last. What is blocked here is blocked in dbt.
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
-from angiogram.compare import Comparison, Differences, compare
+from angiogram.compare import Comparison, compare
 from angiogram.diagnose import Finding, diagnose, in_order
+from angiogram.differences import Differences
 from angiogram.project import LOADER, TARGET, Node, Project
 from angiogram.runs import Run
 from angiogram.sensitivity.database import open_sessions
@@ -50,14 +50,7 @@ def run_from_seeds(project: Project) -> Run:
         )
         tracer = Tracer(database, project.nodes, {})
         differences = {
-            name: {
-                "count": stage.differences.count,
-                "first": [
-                    asdict(found) | {"rides": tracer.rides(name, found.row_key)} for found in stage.differences.first
-                ],
-            }
-            for name, stage in stages.items()
-            if stage.differences.count
+            name: tracer.told(name, stage.differences) for name, stage in stages.items() if stage.differences.count
         }
     verdict = conclude(health, {name: stage.reason for name, stage in stages.items()}, [])
     run_id = f"seeds-{started_at:%Y%m%dT%H%M%SZ}"

@@ -19,7 +19,8 @@ from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 from psycopg2.extras import execute_values
 
-from angiogram.compare import Comparison, Differences, compare
+from angiogram.compare import Comparison, compare
+from angiogram.differences import Differences
 from angiogram.dye import RAW_FIELDS, read_dye
 from angiogram.inject import Sent
 from angiogram.project import LOADER, Node, Project

@@ -11,7 +11,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection
 from psycopg2.extras import RealDictCursor
 
-from angiogram.compare import Difference
+from angiogram.differences import Difference
 from angiogram.inject import Dye, Sent
 from ingestion.message import FIELDS
 

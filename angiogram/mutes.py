@@ -75,11 +75,12 @@ def _insert(database: connection, run_id: str | None, blockage: list[str] | None
     with database.cursor() as query:
         query.execute(
             "insert into angiogram.mutes (run_id, blockage, reason, made_by, muted_until) values (%s, %s, %s, %s, %s)",
-            (run_id, blockage, reason, _who(), until),
+            (run_id, blockage, reason, who(), until),
         )
 
 
-def _who() -> str:
+def who() -> str:
+    """Who is at the keyboard, as far as the system knows."""
     # Without a name for its number, as in a container, the number has to do.
     return getpass.getuser() if any(map(os.environ.get, ("LOGNAME", "USER", "LNAME", "USERNAME"))) else str(os.getuid())
 

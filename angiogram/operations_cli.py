@@ -19,7 +19,7 @@ _MARKS = {Mark.OK: "✓", Mark.NOTE: "•", Mark.PROBLEM: "✗"}
 _talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def _parsed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+def parsed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     """A parser for an option: its ValueError becomes a usage error."""
 
     def parser(text: str) -> Any:
@@ -34,18 +34,18 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 _Until = Annotated[
     datetime,
     typer.Option(
-        parser=_parsed(lambda text: moment(text, datetime.now(UTC))),
+        parser=parsed(lambda text: moment(text, datetime.now(UTC))),
         metavar="TIME",
         help="ISO 8601 (2026-06-01T08:00Z), or from now: 4h, 2d.",
     ),
 ]
-_Reason = Annotated[str, typer.Option(help="Why, for those who wonder about the silence.")]
+Reason = Annotated[str, typer.Option(help="Why, for those who wonder about the silence.")]
 
 
 def status(
     within: Annotated[
         timedelta,
-        typer.Option(parser=_parsed(duration), metavar="TIME", help="How old the last verdict may be: 90m, 26h, 2d."),
+        typer.Option(parser=parsed(duration), metavar="TIME", help="How old the last verdict may be: 90m, 26h, 2d."),
     ] = "26h",  # type: ignore[assignment]  # typer hands the default to the parser too
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")] = False,
     as_metrics: Annotated[bool, typer.Option("--metrics", help="Print metrics in Prometheus' text format.")] = False,
@@ -61,7 +61,7 @@ def status(
     if as_metrics:
         typer.echo("\n".join(metrics(found)))
     elif as_json:
-        typer.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False, default=_plain))
+        typer.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False, default=plain))
     else:
         typer.echo(found.sentence())
         for silence in found.muted:
@@ -69,21 +69,21 @@ def status(
     raise typer.Exit(EXIT_CODES[found.state])
 
 
-def mute(until: _Until, reason: _Reason) -> None:
+def mute(until: _Until, reason: Reason) -> None:
     """Hold all alerts back until a time; they are still recorded. What is wrong then is told after the next run."""
     with runs.database("mute") as database:
-        mutes.mute(database, until, _worded(reason))
+        mutes.mute(database, until, worded(reason))
     _talk.print(f"Alerts are muted until {utc(until)}.")
 
 
 def acknowledge(
     run_id: Annotated[str, typer.Argument(help="A blocked run, as `angiogram runs` lists it.")],
     until: _Until,
-    reason: _Reason,
+    reason: Reason,
 ) -> None:
     """Say that a run's blockage is known: no alert on it until a time, and one again if it is still there then."""
     with runs.database("acknowledge") as database:
-        blockage = mutes.acknowledge(database, run_id, until, _worded(reason))
+        blockage = mutes.acknowledge(database, run_id, until, worded(reason))
     _talk.print(f"The blockage at {', '.join(blockage)} is acknowledged until {utc(until)}.", markup=False)
 
 
@@ -102,13 +102,15 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON inst
     raise typer.Exit(int(any(line.mark is Mark.PROBLEM for line in lines)))
 
 
-def _worded(reason: str) -> str:
+def worded(reason: str) -> str:
+    """A reason without blanks around it; an empty one is a usage error."""
     if not reason.strip():
         raise typer.BadParameter("The reason is empty.", param_hint="--reason")
     return reason.strip()
 
 
-def _plain(value: object) -> str | float:
+def plain(value: object) -> str | float:
+    """Times as JSON has them: ISO 8601, and seconds."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, timedelta):

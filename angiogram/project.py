@@ -38,6 +38,7 @@ class Node:
         expected_relation: the table of its expected seed, quoted; None if there is none.
         key: the columns that tell its rows apart, from its test equals_expected.
         excluded: the columns that differ from run to run.
+        accounts_for: accepted, rejected or checked: which of the messages its rows account for (meta.accounts_for).
     """
 
     name: str
@@ -48,6 +49,7 @@ class Node:
     expected_relation: str | None = None
     key: list[str] = field(default_factory=list)
     excluded: list[str] = field(default_factory=list)
+    accounts_for: str | None = None
 
 
 class Project:
@@ -224,13 +226,29 @@ class Project:
                 expected_relation=expected.relation_name if expected else None,
                 key=keys.get(model.unique_id, []),
                 excluded=excluded,
+                accounts_for=model.config.meta.get("accounts_for"),
             )
         return found
 
+    def max_seconds(self, stage: str) -> float | None:
+        """How long a stage may take before the verdict warns of it; None: as long as it likes.
+
+        Args:
+            stage: api, topic, loader, or the name of a model or seed.
+        """
+        limits: dict[str, float] = self._variables.get("max_seconds", {})
+        return limits.get(stage, limits.get("default"))
+
     def _run_dependent_columns(self) -> list[str]:
-        """The one list of columns that no comparison looks at, from the project's variables."""
+        """The one list of columns that no comparison looks at."""
+        return list(self._variables.get("run_dependent_columns", []))
+
+    @cached_property
+    def _variables(self) -> dict[str, Any]:
+        """The project's variables as they stand in it."""
         settings = yaml.safe_load((self.directory / "dbt_project.yml").read_text(encoding="utf-8"))
-        return list(settings.get("vars", {}).get("run_dependent_columns", []))
+        variables: dict[str, Any] = settings.get("vars", {})
+        return variables
 
 
 @contextmanager

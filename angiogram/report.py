@@ -35,11 +35,17 @@ def render(report: Mapping[str, Any]) -> RenderableType:
     """The report on a run, as `angiogram run` and `angiogram show` print it."""
     parts: list[RenderableType] = []
     if stages := report.get("stages"):
-        parts += [_stages(stages), Text(), *map(_checkpoint, report["checkpoints"]), Text()]
+        parts += [_stages(stages), Text(), *map(checkpoint_line, report["checkpoints"]), Text()]
         for stage in stages:
             if stage["verdict"] in ("blocked", "not_compared"):
-                parts += _blocked(stage, report["differences"].get(stage["stage"]))
+                parts += _blocked(stage, report["differences"].get(stage["stage"]), report["run_id"])
+    parts += [Text("! ", style="yellow").append(warning, style="default") for warning in report.get("warnings", [])]
     return Group(*parts, verdict_line(report))
+
+
+def all_differences(run_id: str, stage: str) -> str:
+    """The command that prints all differences of a stage; a report shows the first ones."""
+    return f"angiogram differences {run_id} --stage {stage}"
 
 
 def verdict_line(report: Mapping[str, Any]) -> Text:
@@ -97,7 +103,8 @@ def _count(rows: int | None) -> str:
     return "-" if rows is None else str(rows)
 
 
-def _checkpoint(point: Mapping[str, Any]) -> Text:
+def checkpoint_line(point: Mapping[str, Any]) -> Text:
+    """One checkpoint, and whether it holds."""
     counts = " + ".join(f"{_count(n)} {name.replace('_', ' ')}" for name, n in point["counts"].items())
     mark, relation = ("✓", "=") if point["holds"] else ("✗", "≠")
     style = "green" if point["holds"] else "bold red"
@@ -106,7 +113,7 @@ def _checkpoint(point: Mapping[str, Any]) -> Text:
     )
 
 
-def _blocked(stage: Mapping[str, Any], differences: Mapping[str, Any] | None) -> list[RenderableType]:
+def _blocked(stage: Mapping[str, Any], differences: Mapping[str, Any] | None, run_id: str) -> list[RenderableType]:
     """One stage that is blocked: why, and the cells that differ with the rides that feed them."""
     title = Text(f"{stage['stage']}: ", style=_COLOURS[stage["verdict"]])
     lines: list[RenderableType] = [title]
@@ -117,6 +124,8 @@ def _blocked(stage: Mapping[str, Any], differences: Mapping[str, Any] | None) ->
         some = f"; the first {SHOWN}:" if len(first) < count else ":"
         title.append(f"{count} difference{'s' if count > 1 else ''}{some}", style="default not bold")
         lines += cells(first)
+        if len(first) < count:
+            lines.append(Text(f"  all {count}: {all_differences(run_id, stage['stage'])}", style="dim"))
     return [*lines, Text()]
 
 

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from angiogram.compare import Comparison, Differences
+from angiogram.compare import Comparison
 from angiogram.diagnose import Finding
+from angiogram.differences import Differences
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,12 @@ from psycopg2 import sql
 from psycopg2.extensions import connection
 from psycopg2.extras import execute_values
 
-from angiogram.compare import Comparison, Differences, compare
+from angiogram.compare import Comparison, compare
+from angiogram.differences import Differences
 from angiogram.dye import dye_messages, read_dye
 from angiogram.expectation import COLUMNS, Row, differing_files, expected_tables, read_reference
 from angiogram.expectation.__main__ import last_day
+from angiogram.kept import Kept
 from angiogram.project import EXPECTED_PREFIX, Node, Project
 
 _CALCULATED = "calculated"
@@ -38,8 +40,13 @@ class Calculation:
         self._database = database
         self._project = project
 
-    def compare(self, node: Node) -> Comparison | None:
+    def compare(self, node: Node, kept: Kept) -> Comparison | None:
         """Compare a model with the calculation.
+
+        Args:
+            node: the model.
+            kept: where its differences to the expected seed become those of the seed, if that is stale, and make
+                place for those to the calculation.
 
         Returns:
             The comparison if the model's stored seed is not what the calculation makes; None if it is, or if the
@@ -52,7 +59,8 @@ class Calculation:
             return None
         if self._folder / "expected" / f"{EXPECTED_PREFIX}{node.name}.csv" not in self._stale_files:
             return None
-        return compare_with_rows(self._database, node, self._tables[node.name], self._project.directory)
+        kept.rename(node.name, EXPECTED_PREFIX + node.name)
+        return compare_with_rows(self._database, node, self._tables[node.name], self._project.directory, kept)
 
     @property
     def _folder(self) -> Path:
@@ -71,7 +79,9 @@ class Calculation:
         return differing_files(self._folder / "expected", self._tables)
 
 
-def compare_with_rows(database: connection, node: Node, rows: Sequence[Row], project: Path) -> Comparison:
+def compare_with_rows(
+    database: connection, node: Node, rows: Sequence[Row], project: Path, kept: Kept | None = None
+) -> Comparison:
     """Compare a model with rows of the calculation.
 
     Args:
@@ -79,6 +89,7 @@ def compare_with_rows(database: connection, node: Node, rows: Sequence[Row], pro
         node: the model. The rows take the types of its expected seed, in columns that this has not those of the model.
         rows: what the calculation makes of it.
         project: the folder of the dbt project.
+        kept: where all differences are kept, under the model's name; None: nowhere.
     """
     names = COLUMNS[node.name]
     with database.cursor() as query:
@@ -93,7 +104,7 @@ def compare_with_rows(database: connection, node: Node, rows: Sequence[Row], pro
             types = dict(query.fetchall())
             columns = (sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(types.get(n, "text"))) for n in names)
             query.execute(
-                sql.SQL("create temporary table {} ({})").format(
+                sql.SQL("create temporary table {} ({}) on commit drop").format(
                     sql.Identifier(_CALCULATED), sql.SQL(", ").join(columns)
                 )
             )
@@ -104,9 +115,13 @@ def compare_with_rows(database: connection, node: Node, rows: Sequence[Row], pro
                 ),
                 [[row[name] for name in names] for row in rows],
             )
-            return compare(database, replace(node, expected_relation=f'"pg_temp"."{_CALCULATED}"'), project)
-        finally:
+            calculated = replace(node, expected_relation=f'"pg_temp"."{_CALCULATED}"')
+            comparison = compare(database, calculated, project, kept, node.name)
+        except BaseException:
             query.execute("rollback")
+            raise
+        query.execute("commit")
+    return comparison
 
 
 def has_only_new_columns(differences: Differences) -> bool:

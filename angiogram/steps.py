@@ -18,9 +18,10 @@ from psycopg2 import sql
 from psycopg2.extensions import connection
 
 from angiogram import alert, loaded, runs, topic, versions
-from angiogram.compare import Differences
-from angiogram.errors import InjectFailed
+from angiogram.differences import Differences
+from angiogram.errors import InjectFailed, NeverBegan
 from angiogram.inject import Dye, Sent, check_key, front_door, read_whole_dye, send
+from angiogram.kept import Kept
 from angiogram.project import LOADER, Project
 from angiogram.verdict import API, COULD_NOT_RUN, TOPIC, judge
 from ingestion.errors import MessagesLost
@@ -98,9 +99,25 @@ def begin(lease: float = LEASE, wait: float = WAIT, say: Callable[[str], None] =
             starts = {str(p): end for p, (_, end) in source.bounds(partitions).items()}
             seconds = round(time.perf_counter() - started, 2)
             runs.save_step(database, run_id, "begin", {"starts": starts, "seconds": seconds})
-        except BaseException:
-            finish(run_id, "it ended while it began")
+        except BaseException as error:
+            finish(run_id, f"it ended while it began: {type(error).__name__}: {error}")
             raise
+    return run_id
+
+
+def require_begun(run_id: str | None, why: str | None) -> str:
+    """See that there is a run to judge, where `begin` is a process of its own that may have failed.
+
+    Args:
+        run_id: what `begin` gave; None if it gave nothing.
+        why: what ended it, if that is known.
+
+    Raises:
+        NeverBegan: it gave nothing.
+    """
+    if run_id is None:
+        told = why or "the log of the step `begin` says why"
+        raise NeverBegan(f"The run never began, so nothing was sent and nothing is judged: {told}")
     return run_id
 
 
@@ -168,6 +185,9 @@ def check_topic(run_id: str) -> dict[str, Any]:
         keys = DyeKeys.from_environment().accepted()
         found, first_held = topic.read_back(KafkaSettings.from_environment(), starts, run_id, keys)
         api, on_topic = topic.judge_topic(sent, dye, found, first_held)
+        kept = Kept(step.database, run_id)
+        kept.put(API, api)
+        kept.put(TOPIC, on_topic)
         step.result |= {
             "in_kafka": sum(message.ride_number is not None for message in found),
             API: asdict(Differences.of(api)),
@@ -244,6 +264,7 @@ def check_loaded(run_id: str) -> dict[str, Any]:
     with _step(run_id, "check_loaded") as step:
         rides, letters = loaded.loaded_rows(step.database, run_id)
         differences = loaded.judge_loaded(_sent(step.run), _dye_by_name(), rides, letters)
+        Kept(step.database, run_id).put(LOADER, differences)
         step.result |= {
             "loaded": len(rides),
             "dead_letters": len(letters),
@@ -305,13 +326,15 @@ def verdict(run_id: str, project: Project | None = None) -> dict[str, Any]:
     return report
 
 
-def finish(run_id: str, error: str = "the run ended before its verdict") -> None:
+def finish(run_id: str | None, error: str = "the run ended before its verdict") -> None:
     """Release the run. One without a verdict could not run.
 
     Args:
-        run_id: the run; one that is over already is left as it is.
+        run_id: the run; one that is over already is left as it is; None: it never began, and there is none.
         error: why there is no verdict.
     """
+    if run_id is None:
+        return
     with runs.database("finish") as database:
         report = {"run_id": run_id, "verdict": COULD_NOT_RUN, "blockage": [], "error": error}
         runs.record(database, run_id, COULD_NOT_RUN, [], report)

@@ -10,7 +10,7 @@ from typing import Any
 
 from kafka.errors import KafkaError
 
-from angiogram.compare import Difference
+from angiogram.differences import Difference
 from angiogram.inject import Dye, Sent
 from ingestion.errors import KafkaUnavailable
 from ingestion.loader.source import Source

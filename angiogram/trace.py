@@ -4,7 +4,6 @@ A row is traced through the nearest table that has its key columns and message_i
 Both sides count, what was made and what was expected, so that a missing row has its rides too.
 """
 
-import json
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -12,16 +11,40 @@ from typing import Any
 
 from psycopg2 import sql
 from psycopg2.extensions import connection
+from psycopg2.extras import Json
 
-from angiogram.compare import Differences
+from angiogram.differences import Differences
+from angiogram.kept import Kept
 from angiogram.project import Node
 
 MESSAGE_ID = "message_id"
 """The column that holds a dye ride's number, in every model with one row per message or per ride."""
 
+_RIDES = sql.SQL(
+    "with names as (select * from unnest(%s::text[], %s::text[]) as named (message_id, name)),"
+    " wanted as (select %s::jsonb as row_key), fed as ({fed})"
+    " select array_agg(coalesce(names.name, 'message ' || fed.message_id)"
+    " order by length(fed.message_id), fed.message_id)"
+    " from wanted join fed using (row_key) left join names using (message_id)"
+)
+
+_NAME_RIDES = sql.SQL(
+    "with names as (select * from unnest(%s::text[], %s::text[]) as named (message_id, name)),"
+    " wanted as (select distinct run_id, stage, row_key from angiogram.differences"
+    " where run_id = %s and stage = %s and row_key is not null),"
+    " fed as ({fed}),"
+    " named as (select wanted.run_id, wanted.stage, wanted.row_key, array_agg("
+    "coalesce(names.name, 'message ' || fed.message_id) order by length(fed.message_id), fed.message_id) as rides"
+    " from wanted join fed using (row_key) left join names using (message_id)"
+    " group by wanted.run_id, wanted.stage, wanted.row_key)"
+    " update angiogram.differences as found set rides = named.rides from named"
+    " where found.run_id = named.run_id and found.stage = named.stage and found.row_key = named.row_key"
+)
+"""All rows of a stage at once: what is asked for row by row takes minutes where a model's rows multiply."""
+
 
 class Tracer:
-    """Finds the dye rides of rows by their keys."""
+    """Names the dye rides that feed the rows that differ."""
 
     def __init__(self, database: connection, nodes: Mapping[str, Node], names: Mapping[str, str]) -> None:
         """Look up which columns the tables have.
@@ -37,32 +60,56 @@ class Tracer:
         relations = [n.relation for n in nodes.values()] + [n.expected_relation or "" for n in nodes.values()]
         self._columns = _columns(database, [relation for relation in relations if relation])
 
-    def rides(self, stage: str, row_key: Mapping[str, Any] | None) -> list[str]:
-        """Names of the dye rides that feed a row; empty if none do, or if the difference is no row's.
-
-        Args:
-            stage: name of the model.
-            row_key: the row's key, as in Difference.
-        """
-        if not row_key:
-            return []
-        if MESSAGE_ID in row_key:
-            return self._named([str(row_key[MESSAGE_ID])])
-        for relations in self._nearest(stage):
-            usable = [r for r in relations if {MESSAGE_ID, *row_key} <= self._columns.get(r, set())]
-            if usable:
-                return self._named(self._message_ids(usable, row_key))
-        return []
+    def name_rides(self, kept: Kept, stage: str) -> None:
+        """Write the names of the dye rides to all differences kept of a stage whose rows they feed."""
+        with self._database.cursor() as query:
+            query.execute(
+                "select distinct array(select jsonb_object_keys(row_key) order by 1) from angiogram.differences"
+                " where run_id = %s and stage = %s and row_key is not null",
+                (kept.run_id, stage),
+            )
+            for (key,) in query.fetchall():
+                if (fed := self._fed(stage, key)) is not None:
+                    query.execute(
+                        _NAME_RIDES.format(fed=fed),
+                        (list(self._names), list(self._names.values()), kept.run_id, stage),
+                    )
 
     def told(self, stage: str, differences: Differences) -> dict[str, Any]:
-        """The differences of a stage as a report keeps them: count and the first ones, each with its rides."""
+        """The differences of a stage as a report has them: count and the first ones, each with its rides."""
         return {
             "count": differences.count,
-            "first": [asdict(found) | {"rides": self.rides(stage, found.row_key)} for found in differences.first],
+            "first": [asdict(found) | {"rides": self._rides(stage, found.row_key)} for found in differences.first],
         }
 
-    def _named(self, message_ids: Sequence[str]) -> list[str]:
-        return [self._names.get(i, f"message {i}") for i in sorted(message_ids, key=lambda i: (len(i), i))]
+    def _rides(self, stage: str, row_key: Mapping[str, Any] | None) -> list[str]:
+        """Names of the dye rides that feed a row; empty if none do, or if the difference is no row's."""
+        fed = self._fed(stage, sorted(row_key)) if row_key else None
+        if fed is None:
+            return []
+        with self._database.cursor() as query:
+            query.execute(_RIDES.format(fed=fed), (list(self._names), list(self._names.values()), Json(row_key)))
+            ((rides,),) = query.fetchall()
+        return list(rides or [])
+
+    def _fed(self, stage: str, key: Sequence[str]) -> sql.Composable | None:
+        """A query for pairs of row_key and message_id; None if no table tells."""
+        if MESSAGE_ID in key:
+            return sql.SQL("select row_key, row_key ->> {} as message_id from wanted").format(sql.Literal(MESSAGE_ID))
+        for relations in self._nearest(stage):
+            usable = [r for r in relations if {MESSAGE_ID, *key} <= self._columns.get(r, set())]
+            if usable:
+                row_key = sql.SQL(", ").join(
+                    sql.SQL("{}, {}").format(sql.Literal(column), sql.Identifier(column)) for column in key
+                )
+                return sql.SQL(" union ").join(
+                    # dbt names its relations quoted already.
+                    sql.SQL("select jsonb_build_object({}) as row_key, {}::text as message_id from {}").format(
+                        row_key, sql.Identifier(MESSAGE_ID), sql.SQL(relation)
+                    )
+                    for relation in usable
+                )
+        return None
 
     def _nearest(self, stage: str) -> list[list[str]]:
         """Tables of the model and of those above it, with their expected ones, nearest first."""
@@ -76,25 +123,6 @@ class Tracer:
             seen.update(above)
             queue.extend(above)
         return tables
-
-    def _message_ids(self, relations: Sequence[str], row_key: Mapping[str, Any]) -> list[str]:
-        condition = sql.SQL(" and ").join(
-            sql.SQL("coalesce(to_jsonb({}), 'null'::jsonb) = %s::jsonb").format(sql.Identifier(column))
-            for column in row_key
-        )
-        statement = sql.SQL(" union ").join(
-            # dbt names its relations quoted already.
-            sql.SQL("select {}::text from {} where {}").format(
-                sql.Identifier(MESSAGE_ID),
-                sql.SQL(relation),
-                condition,
-            )
-            for relation in relations
-        )
-        cells = [json.dumps(cell) for cell in row_key.values()]
-        with self._database.cursor() as query:
-            query.execute(statement, cells * len(relations))
-            return [message_id for (message_id,) in query.fetchall()]
 
 
 def _columns(database: connection, relations: Sequence[str]) -> dict[str, set[str]]:

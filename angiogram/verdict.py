@@ -1,15 +1,18 @@
 """The verdict on a run, from its tables and what its steps left behind; it needs nothing from this process's past."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from psycopg2.extensions import connection
 
+from angiogram import production
 from angiogram.blame import Blame
 from angiogram.checkpoints import Checkpoint, count_accounted
-from angiogram.compare import Difference, Differences, compare
+from angiogram.compare import compare
 from angiogram.diagnose import Finding, Health, in_order
+from angiogram.differences import Difference, Differences
+from angiogram.kept import Kept
+from angiogram.limits import is_too_slow, too_slow
 from angiogram.project import LOADER, Node, Project
 from angiogram.runs import Run
 from angiogram.stage import Stage, finding_of
@@ -31,28 +34,35 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
         seconds: since the run began.
 
     Returns:
-        The report: run_id, verdict, blockage, checkpoints, stages, differences, seconds, seconds_by_step and, if not
-        all could be judged, error.
+        The report: run_id, verdict, blockage, checkpoints, stages, differences, warnings (which make no verdict),
+        production (see angiogram.production), seconds, seconds_by_step and, if not all could be judged, error.
 
     Raises:
         DbtFailed: the project cannot be read.
     """
     nodes = project.nodes
-    stages, health = Blame(database, project, run).judge(_way_stages(run) | _node_stages(database, project))
+    kept = Kept(database, run.run_id)
+    stages, health = Blame(database, project, run).judge(_way_stages(run) | _node_stages(database, project, kept))
     names = {str(sent["ride_number"]): sent["name"] for sent in run.step("inject").get("sent", [])}
     tracer = Tracer(database, nodes, names)
     checkpoints = _checkpoints(database, run, nodes)
     report = conclude(health, {name: stage.reason for name, stage in stages.items()}, checkpoints)
+    rows = [_stage_row(name, stages, health[name], run, project) for name in in_order(_reads(stages))]
+    tested = production.compare(database, nodes)
     steps = run.report.get("steps", {})
     return (
         {"run_id": run.run_id}
         | report
         | {
-            "checkpoints": [asdict(point) | {"holds": point.holds} for point in checkpoints],
-            "stages": [_stage_row(name, stages, health[name], run) for name in in_order(_reads(stages))],
+            "checkpoints": [point.report() for point in checkpoints],
+            "stages": rows,
             "differences": {
-                name: tracer.told(name, stage.differences) for name, stage in stages.items() if stage.differences.count
+                name: _difference_rows(name, stage.differences, tracer, kept)
+                for name, stage in stages.items()
+                if stage.differences.count
             },
+            "warnings": [*map(too_slow, filter(is_too_slow, rows)), *tested.warnings()],
+            "production": tested.report(),
             "seconds": round(seconds, 2),
             "seconds_by_step": {name: result["seconds"] for name, result in steps.items()},
         }
@@ -127,7 +137,7 @@ def _way_stage(
     return Stage("way", reads, finding if reached else Finding.SKIPPED, differences, rows, seconds, reason)
 
 
-def _node_stages(database: connection, project: Project) -> dict[str, Stage]:
+def _node_stages(database: connection, project: Project, kept: Kept) -> dict[str, Stage]:
     """Reference seeds and models, from dbt's own record and the comparison with the expected seeds."""
     results = _node_results(database)
     stages: dict[str, Stage] = {}
@@ -141,7 +151,7 @@ def _node_stages(database: connection, project: Project) -> dict[str, Stage]:
         elif node.is_seed and not node.key:
             stages[name] = Stage(kind, node.reads, Finding.RIGHT, Differences(), None, seconds)
         else:
-            comparison = compare(database, node, project.directory)
+            comparison = compare(database, node, project.directory, kept, name)
             stages[name] = Stage(
                 kind,
                 node.reads,
@@ -171,7 +181,7 @@ def _node_results(database: connection) -> dict[str, tuple[str, str | None, floa
 def _checkpoints(database: connection, run: Run, nodes: Mapping[str, Node]) -> list[Checkpoint]:
     published = run.step("inject").get("published", 0)
     loaded = run.step("check_loaded")
-    relations = {name: node.relation for name, node in nodes.items()}
+    accounts = {node.accounts_for: node.relation for node in nodes.values() if node.accounts_for}
     return [
         Checkpoint("published = in Kafka", published, {"in_kafka": run.step("check_topic").get("in_kafka")}),
         Checkpoint(
@@ -180,12 +190,12 @@ def _checkpoints(database: connection, run: Run, nodes: Mapping[str, Node]) -> l
             {"loaded": loaded.get("loaded"), "dead_letters": loaded.get("dead_letters")},
         ),
         Checkpoint(
-            "loaded = accepted + superseded + rejected", loaded.get("loaded", 0), count_accounted(database, relations)
+            "loaded = accepted + superseded + rejected", loaded.get("loaded", 0), count_accounted(database, accounts)
         ),
     ]
 
 
-def _stage_row(name: str, stages: Mapping[str, Stage], health: Health, run: Run) -> dict[str, Any]:
+def _stage_row(name: str, stages: Mapping[str, Stage], health: Health, run: Run, project: Project) -> dict[str, Any]:
     stage = stages[name]
     rows_in = [stages[parent].rows for parent in stage.reads if stages[parent].kind != "reference"]
     if name == API:
@@ -201,5 +211,11 @@ def _stage_row(name: str, stages: Mapping[str, Stage], health: Health, run: Run)
         "rows_out": stage.rows,
         "differences": stage.differences.count,
         "seconds": round(stage.seconds, 2),
+        "max_seconds": project.max_seconds(name),
         "reason": stage.reason,
     }
+
+
+def _difference_rows(name: str, differences: Differences, tracer: Tracer, kept: Kept) -> dict[str, Any]:
+    tracer.name_rides(kept, name)
+    return {"count": differences.count, "first": kept.first(name)}

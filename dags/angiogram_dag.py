@@ -38,10 +38,16 @@ VERIFIED = Asset("taxi_verified")
 )
 def angiogram() -> None:
     @task(doc_md="All services answer, no other run is in hand, nothing is left of the last one. Gives the run id.")
-    def begin() -> str:
+    def begin(ti: Any) -> str:
         from angiogram import steps
+        from angiogram.errors import AngiogramError
+        from ingestion.errors import IngestionError
 
-        return steps.begin()
+        try:
+            return steps.begin()
+        except (AngiogramError, IngestionError) as error:
+            ti.xcom_push(key="why", value=f"{type(error).__name__}: {error}")  # for the verdict, which fails next
+            raise
 
     # Sent twice, the dye would be counted twice: a run whose dye was not sent whole is over, a new one is free.
     @task(retries=0, doc_md="Send the dye. Checkpoint: published = in Kafka.")
@@ -65,13 +71,19 @@ def angiogram() -> None:
         return built
 
     @task.branch(trigger_rule="all_done", doc_md="Compare, judge, and follow the branch healthy or blocked.")
-    def verdict(dye_run: str) -> str:
+    def verdict(dye_run: str | None, ti: Any) -> str:
         from airflow.sdk.exceptions import AirflowFailException
 
         from angiogram import steps
+        from angiogram.errors import NeverBegan
         from angiogram.report import console, render
 
-        report = steps.verdict(dye_run)
+        why = ti.xcom_pull(task_ids="begin", key="why")
+        try:
+            begun = steps.require_begun(dye_run, why)
+        except NeverBegan as error:  # another try of this task would not begin it either
+            raise AirflowFailException(f"could_not_run: {error}") from error
+        report = steps.verdict(begun)
         console().print(render(report))
         if report["verdict"] not in ("healthy", "blocked"):
             raise AirflowFailException(f"{report['verdict']}: {report.get('error')}")
@@ -101,12 +113,12 @@ def angiogram() -> None:
         _with_report(stop(dye_run))
 
     @task(doc_md="Release the run, whatever happened.")
-    def finish(dye_run: str) -> None:
+    def finish(dye_run: str | None) -> None:
         from angiogram import steps
 
         steps.finish(dye_run)
 
-    dye_run = begin()  # not run_id: that name is Airflow's own in a task
+    dye_run = begin()  # type: ignore[call-arg]  # Airflow gives ti; not run_id: that name is Airflow's own in a task
     models = dbt_models(
         "models",
         target="angiogram",
@@ -114,7 +126,7 @@ def angiogram() -> None:
         dbt_vars={"dye_source": "topic"},
         trigger_rule="all_done",  # one that differs must not hide how the others fared
     )
-    judged = _with_report(verdict(dye_run))
+    judged = _with_report(verdict(dye_run))  # type: ignore[call-arg]  # Airflow gives ti
     inject(dye_run) >> load(dye_run) >> first_batch(dye_run) >> models >> judged
     released = finish(dye_run).as_teardown()  # its own outcome does not count
     judged >> [healthy(dye_run), blocked(dye_run)] >> released

@@ -1,6 +1,14 @@
-"""The live pipeline: each hour, load what lies on the topic and build the models from it."""
+"""The live pipeline: each hour, load what lies on the topic, build the models from it, and see that nothing was lost.
+
+While the hold is on (`angiogram hold on`) and the last verdict is blocked, the published marts stay as they are: their
+tasks succeed, and the log of the build says why they were held. `checkpoints` fails if an offset of the topic is
+neither a ride nor a dead letter, or a message is neither accepted, superseded nor rejected.
+
+By hand: `ingestion load`, `dbt build --target prod`, `angiogram live`.
+"""
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import dag, task
 
@@ -25,7 +33,22 @@ def taxi_pipeline() -> None:
         report = load_until_caught_up()
         return {"rides": report.rides, "dye_rides": report.dye_rides, "dead_letters": report.dead_letters}
 
-    load() >> dbt_models("models", target="prod", select=[], dbt_vars={})
+    @task(doc_md="End offsets = loaded offsets = rides + dead letters + dye + gaps; accepted + superseded + rejected.")
+    def checkpoints() -> dict[str, Any]:
+        from airflow.sdk.exceptions import AirflowFailException
+
+        from angiogram.live import check_live
+        from angiogram.report import checkpoint_line, console
+
+        found = check_live(timedelta(days=1))
+        for point in found.checkpoints:
+            console().print(checkpoint_line(point.report()))
+        if not found.holds:
+            lost = [point.name for point in found.checkpoints if not point.holds]
+            raise AirflowFailException("; ".join([f"does not hold: {', '.join(lost)}", *found.partitions]))
+        return found.report()
+
+    load() >> dbt_models("models", target="prod", select=[], dbt_vars={}) >> checkpoints()
 
 
 taxi_pipeline()

@@ -31,6 +31,9 @@ def _lines(view: RunView) -> Iterator[str]:
         yield _inert(view.example)
         yield ""
     yield _inert(view.explanation)
+    for warning in view.warnings:
+        yield ""
+        yield f"⚠️ {_inert(warning)}"
     for stage in view.blocked:
         yield from _stage(stage)
     if view.stages:
@@ -52,7 +55,9 @@ def _stage(stage: StageView) -> Iterator[str]:
         return
     rows = stage.rows[:ROWS_LISTED]
     listed = sum(len(row.cells) or 1 for row in rows)
-    yield f"{stage.differences} differences" + (f", the first {listed}:" if listed < stage.differences else ":")
+    yield f"{stage.differences} differences" + (
+        f", the first {listed} (all: {_inert(stage.all_differences)}):" if listed < stage.differences else ":"
+    )
     yield ""
     yield "| difference | row | column | expected | actual | fed by |"
     yield "|---|---|---|---|---|---|"

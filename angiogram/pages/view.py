@@ -8,6 +8,7 @@ from typing import Any
 
 from angiogram import headline
 from angiogram.pages.cells import Cell, cell, pair, printable, row
+from angiogram.report import all_differences
 from angiogram.runs import Run
 
 SHOWN = 200
@@ -67,6 +68,7 @@ class StageView:
         rows: the rows that differ, as many as are shown.
         differences: how many there are in all.
         shown: how many of them are shown.
+        all_differences: the command that prints them all.
     """
 
     name: str
@@ -77,9 +79,11 @@ class StageView:
     rows_out: int | None
     differences: int
     seconds: float
+    max_seconds: float | None
     reason: str | None
     rows: list[RowDifference] = field(default_factory=list)
     shown: int = 0
+    all_differences: str = ""
 
     @property
     def sign(self) -> str:
@@ -112,6 +116,7 @@ class RunView:
     explanation: str
     example: str | None
     stages: list[StageView]
+    warnings: list[str]
     checkpoints: list[dict[str, Any]]
     steps: list[tuple[str, float]]
     versions: dict[str, str | None]
@@ -136,7 +141,8 @@ def view(run: Run) -> RunView:
         title=headline.title(report),
         explanation=printable(headline.explanation(report)),
         example=printable(example) if example else None,
-        stages=[stage_view(stage, report.get("differences", {})) for stage in report.get("stages", [])],
+        stages=[stage_view(stage, report.get("differences", {}), run.run_id) for stage in report.get("stages", [])],
+        warnings=[printable(warning) for warning in report.get("warnings", [])],
         checkpoints=report.get("checkpoints", []),
         steps=_in_order(report.get("seconds_by_step", {})),
         versions=report.get("versions", {}),
@@ -150,8 +156,8 @@ def _in_order(seconds: Mapping[str, float]) -> list[tuple[str, float]]:
     return [(name.replace("_", " "), seconds[name]) for name in names]
 
 
-def stage_view(stage: Mapping[str, Any], differences: Mapping[str, Any]) -> StageView:
-    """One stage of a report with its differences."""
+def stage_view(stage: Mapping[str, Any], differences: Mapping[str, Any], run_id: str) -> StageView:
+    """One stage of a run's report with its differences."""
     first = differences.get(stage["stage"], {}).get("first", [])[:SHOWN]
     reason = stage.get("reason")
     return StageView(
@@ -163,9 +169,11 @@ def stage_view(stage: Mapping[str, Any], differences: Mapping[str, Any]) -> Stag
         rows_out=stage["rows_out"],
         differences=stage["differences"],
         seconds=stage["seconds"],
+        max_seconds=stage.get("max_seconds"),
         reason=printable(str(reason).strip()) if reason else None,
         rows=[_row(list(cells)) for _, cells in groupby(first, key=lambda d: (d["difference"], str(d["row_key"])))],
         shown=len(first),
+        all_differences=all_differences(run_id, stage["stage"]),
     )
 
 

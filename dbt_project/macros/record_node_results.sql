@@ -14,10 +14,12 @@
         message text,
         seconds numeric not null,
         rows_affected bigint,
+        fingerprint text,
         recorded_at timestamptz not null default now()
     );
+    {%- set with_fingerprint = nodes_with_fingerprint(results) | map(attribute='node.unique_id') | list %}
     insert into angiogram_results.node_results
-    (invocation_id, unique_id, name, resource_type, status, message, seconds, rows_affected)
+    (invocation_id, unique_id, name, resource_type, status, message, seconds, rows_affected, fingerprint)
     values
     {%- for result in results %}
     (
@@ -35,7 +37,8 @@
         {%- endif -%},
         {{- result.execution_time | round(3) }},
         {%- set rows_affected = (result.adapter_response or {}).get('rows_affected') -%}
-        {{- 'null' if rows_affected is none else rows_affected | int -}}
+        {{- 'null' if rows_affected is none else rows_affected | int -}},
+        {{- fingerprint(result.node) if result.node.unique_id in with_fingerprint else 'null' -}}
     ){{ ',' if not loop.last }}
     {%- endfor %}
 {%- endmacro %}

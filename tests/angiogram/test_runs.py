@@ -7,8 +7,8 @@ from queue import Queue
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram import runs
-from angiogram.errors import LeaseLost, RunInHand, UnknownRun
+from angiogram import runs, steps
+from angiogram.errors import LeaseLost, NeverBegan, RunInHand, UnknownRun
 
 
 @pytest.fixture
@@ -110,3 +110,14 @@ def test_the_last_runs_come_newest_first(database: connection) -> None:
 def test_an_unknown_run_is_an_error_that_names_it(database: connection) -> None:
     with pytest.raises(UnknownRun, match="20000101T000000Z-000000"):
         runs.read(database, "20000101T000000Z-000000")
+
+
+def test_a_run_that_never_began_is_told_with_its_reason_and_leaves_nothing_to_release(database: connection) -> None:
+    """In Airflow `verdict` and `finish` come even if `begin` failed, and then have no run id."""
+    with pytest.raises(NeverBegan, match=r"never began.*KafkaUnavailable: Kafka did not answer"):
+        steps.require_begun(None, "KafkaUnavailable: Kafka did not answer")
+    with pytest.raises(NeverBegan, match="log of the step `begin`"):
+        steps.require_begun(None, None)
+    assert steps.require_begun("run-1", None) == "run-1"
+    steps.finish(None)
+    assert runs.last(database, 1) == []

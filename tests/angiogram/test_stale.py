@@ -2,7 +2,7 @@
 
 import pytest
 
-from angiogram.compare import Difference, Differences
+from angiogram.differences import Difference, Differences
 from angiogram.stale import has_only_new_columns
 
 NEW = Difference("unexpected", None, "tip_amount", None, "numeric")

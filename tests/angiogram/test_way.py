@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from angiogram.compare import Difference
+from angiogram.differences import Difference
 from angiogram.inject import Dye, Sent, steered
 from angiogram.loaded import judge_loaded
 from angiogram.topic import Found, judge_topic

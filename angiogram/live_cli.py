@@ -1,0 +1,82 @@
+"""What the command `angiogram` says of the live pipeline: its checkpoints, and the hold on its marts."""
+
+import json
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from angiogram import hold as holds
+from angiogram import report, runs
+from angiogram.durations import duration, utc
+from angiogram.live import check_live
+from angiogram.operations_cli import Reason, parsed, plain, worded
+
+hold = typer.Typer(
+    name="hold",
+    help="Keep the published marts as they are while the last verdict is blocked. Off until turned on.",
+    no_args_is_help=True,
+)
+_talk = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def live(
+    since: Annotated[
+        timedelta,
+        typer.Option(parser=parsed(duration), metavar="TIME", help="How far back messages are counted: 90m, 26h, 2d."),
+    ] = "1d",  # type: ignore[assignment]  # typer hands the default to the parser too
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
+) -> None:
+    """Check that nothing was lost of the live rides: end offsets = loaded offsets = rides + dead letters + dye + gaps.
+
+    Also what the live models account for, so not while they are built. Exit code: 0 all holds, 1 something was lost or
+    is not loaded, 2 could not look.
+    """
+    found = check_live(since)
+    if as_json:
+        typer.echo(json.dumps(found.report(), indent=2, ensure_ascii=False))
+    else:
+        for point in found.checkpoints:
+            report.console().print(report.checkpoint_line(point.report()))
+        for partition in found.partitions:
+            report.console().print(Text(f"  {partition}"))
+    raise typer.Exit(int(not found.holds))
+
+
+@hold.command("on")
+def hold_on(reason: Reason) -> None:
+    """From now on a blocked verdict holds the marts: target prod leaves those that are published as they are."""
+    _turn(True, reason)
+
+
+@hold.command("off")
+def hold_off(reason: Reason) -> None:
+    """From now on the marts are built whatever the verdict."""
+    _turn(False, reason)
+
+
+@hold.command("status")
+def hold_status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")] = False) -> None:
+    """Tell how the switch stands. Exit code: 0 the marts are not held, 1 they are, 2 could not look."""
+    with runs.database("hold") as database:
+        found = holds.state(database)
+    if as_json:
+        typer.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False, default=plain))
+    elif found.made_at is None:
+        typer.echo("The hold is off; nobody has turned it on yet.")
+    else:
+        typer.echo(
+            f"The hold is {'on' if found.is_on else 'off'} since {utc(found.made_at)}, "
+            f"by {found.made_by}: {found.reason}"
+        )
+        typer.echo(f"The marts are held: {found.held_because}." if found.held_because else "The marts are not held.")
+    raise typer.Exit(int(found.held_because is not None))
+
+
+def _turn(is_on: bool, reason: str) -> None:
+    with runs.database("hold") as database:
+        holds.turn(database, is_on, worded(reason))
+    _talk.print(f"The hold is {'on' if is_on else 'off'}.")

@@ -1,0 +1,24 @@
+{% macro fingerprint(node) -%}
+    {%- if node.resource_type | string == 'seed' -%}
+    (
+        select md5(coalesce(string_agg(to_jsonb(content.*)::text, e'\n' order by to_jsonb(content.*)::text collate "C"), ''))
+        from {{ node.relation_name }} as content
+    )
+    {%- else -%}
+        {%- set names = namespace(code=node.compiled_code) -%}
+        {%- for parent in node.depends_on.nodes -%}
+            {%- set relation = (graph.nodes.get(parent) or graph.sources.get(parent)).relation_name -%}
+            {%- if relation -%} {#- an ephemeral model has none -#}
+                {%- set names.code = names.code | replace(relation, parent) -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {%- set code = names.code | replace(node.relation_name, 'this') -%}
+        {#- What raw_rides() reads differs between the targets, and is all that may. -#}
+        {%- set code = modules.re.sub('\\([^()]*\\) as raw_rides', 'raw_rides', code) -%}
+        {%- set settings = [
+            node.config.materialized, node.config.incremental_strategy, node.config.unique_key,
+            node.config.on_schema_change, node.config.contract.enforced,
+        ] -%}
+        {{- dbt.string_literal(local_md5(modules.re.sub('\\s+', ' ', code) ~ tojson(settings))) -}}
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,155 @@
+"""What a verdict leaves for later: every difference, what production runs, and the stages that were slow."""
+
+import html
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from psycopg2.extensions import connection
+
+from angiogram.differences import KEPT, Difference
+from angiogram.dye import read_dye
+from angiogram.kept import Kept, read_all
+from angiogram.limits import is_too_slow, too_slow
+from angiogram.report import SHOWN
+from tests.angiogram.conftest import Outcome
+from tests.angiogram.recorded import record, report
+from tests.dbt.project import DbtProject
+
+Angiogram = Callable[..., Outcome]
+
+
+def broken(project: Path, model: str, before: str, after: str) -> dict[str, str]:
+    """Break a model of a project copy; the variables that lead `angiogram` to it."""
+    DbtProject(project).replace(f"models/{model}", before, after)
+    return {"DBT_PROJECT_DIR": str(project), "DBT_TARGET_PATH": str(project / "t")}
+
+
+def test_every_difference_is_kept_with_its_rides_though_the_report_shows_the_first(
+    angiogram: Angiogram, project_copy: Path, connect_as: Callable[..., connection]
+) -> None:
+    """dim_dates has one row a day, so a wrong column makes more differences than any report shows."""
+    variables = broken(project_copy, "dimensions/dim_dates.sql", "in (6, 7) as is_weekend", "in (5, 6) as is_weekend")
+    DbtProject(project_copy).replace("models/facts/fct_rides.sql", "fare_amount + tax_amount", "fare_amount")
+    outcome = angiogram("run", "--json", **variables)
+    assert outcome.code == 1, outcome.stderr
+    found = outcome.report()
+    assert {"dim_dates", "fct_rides"} <= set(found["blockage"])
+    days = found["differences"]["dim_dates"]
+    assert days["count"] > len(days["first"]) == KEPT
+
+    with connect_as("marts_reader").cursor() as query:
+        query.execute(
+            "select stage, count(*), max(number) from angiogram.differences where run_id = %s group by stage",
+            (found["run_id"],),
+        )
+        kept = {stage: (count, highest) for stage, count, highest in query.fetchall()}
+    assert kept == {stage: (differs["count"],) * 2 for stage, differs in found["differences"].items()}
+
+    printed = angiogram("differences", found["run_id"], "--stage", "dim_dates").stdout.splitlines()
+    assert len(printed) == days["count"]
+    assert [{"stage": "dim_dates"} | first for first in days["first"]] == [json.loads(p) for p in printed[:KEPT]]
+    everything = [json.loads(line) for line in angiogram("differences").stdout.splitlines()]
+    assert len(everything) == sum(differs["count"] for differs in found["differences"].values())
+    names = {ride.ride_name for ride in read_dye()}
+    facts = [difference for difference in everything if difference["stage"] == "fct_rides"]
+    assert facts
+    assert all(difference["rides"] and set(difference["rides"]) <= names for difference in facts)
+
+    command = f"angiogram differences {found['run_id']} --stage dim_dates"
+    shown = angiogram("show").stdout
+    assert f"the first {SHOWN}:" in shown
+    assert f"all {days['count']}: {command}" in shown
+    for form in ("html", "markdown"):
+        assert command in html.unescape(angiogram("report", "--format", form).stdout), form
+
+
+@pytest.fixture
+def kept(pipeline: None, connect_as: Callable[..., connection]) -> Iterator[Kept]:
+    """The differences of a recorded run."""
+    database = connect_as("angiogram")
+    yield Kept(database, record(database, report("run-kept", [])))
+    with connect_as("taxi_owner").cursor() as query:
+        query.execute("delete from angiogram.runs where run_id = 'run-kept'")
+
+
+def test_a_step_that_is_tried_again_keeps_its_differences_once(kept: Kept) -> None:
+    kept.put("loader", [Difference("missing", {"message_id": "8"}, None, "{}", None)] * 3)
+    kept.put("loader", [Difference("multiplicity", {"message_id": "9"}, None, "1", "2")])
+    kept.put("api", [])
+    assert [(d["stage"], d["row_key"]) for d in read_all(kept.database, kept.run_id, None)] == [
+        ("loader", {"message_id": "9"})
+    ]
+
+
+def test_a_run_that_is_deleted_takes_its_differences_along(kept: Kept, connect_as: Callable[..., connection]) -> None:
+    kept.put("loader", [Difference("missing", {"message_id": "8"}, None, "{}", None)])
+    with connect_as("taxi_owner").cursor() as query:
+        query.execute("delete from angiogram.runs where run_id = %s", (kept.run_id,))
+    assert list(read_all(kept.database, kept.run_id, None)) == []
+
+
+def build_live(project: DbtProject) -> None:
+    """Build the live models as a project has them."""
+    target = str(project.folder / "target")
+    built = project.run("build", "--target", "prod", "--exclude-resource-type", "test", DBT_TARGET_PATH=target)
+    assert built.exit_code == 0, built.output
+
+
+def test_the_verdict_says_whether_the_dye_tested_what_production_runs(
+    angiogram: Angiogram, project_copy: Path, connect_as: Callable[..., connection]
+) -> None:
+    """First nothing is known of production; then it is the same, built once and built again; then it is not."""
+    with connect_as("dbt_prod").cursor() as query:
+        query.execute("delete from angiogram.live_nodes")
+    unknown = angiogram("run", "--json").report()
+    assert unknown["production"]["live"] is None
+    assert unknown["warnings"] == []
+    assert all(stage["max_seconds"] > stage["seconds"] for stage in unknown["stages"]), "every stage has its limit"
+
+    live = DbtProject(project_copy)
+    for _ in ("models built for the first time", "incremental models built again"):
+        build_live(live)
+        same = angiogram("run", "--json").report()
+        assert same["warnings"] == []
+        assert same["production"]["live"] == same["production"]["dye"]
+
+    live.replace("models/facts/fct_rides.sql", "fare_amount + tax_amount", "fare_amount")
+    live.replace("seeds/reference/zipcodes.csv", "10001,", "10001,New ")
+    build_live(live)
+    other = angiogram("run", "--json")
+    assert other.code == 0, "what production runs is no blockage of what the dye tested"
+    found = other.report()
+    assert found["production"]["differing"] == {"model": ["fct_rides"], "seed": ["zipcodes"]}
+    assert found["production"]["live"]["model"] != found["production"]["dye"]["model"]
+    assert found["production"]["live"]["seed"] != found["production"]["dye"]["seed"]
+    sentence = "The dye did not test what runs in production: model fct_rides differs."
+    assert sentence in found["warnings"]
+    assert sentence in " ".join(angiogram("show").stdout.split())
+    for form in ("html", "markdown"):
+        assert sentence in angiogram("report", "--format", form).stdout.replace("&#95;", "_").replace("&#58;", ":"), (
+            form
+        )
+
+
+def test_a_stage_over_its_limit_is_told_and_no_blockage(angiogram: Angiogram, project_copy: Path) -> None:
+    DbtProject(project_copy).replace("dbt_project.yml", "max_seconds: {default: 30", "max_seconds: {default: 0")
+    outcome = angiogram("run", "--json", DBT_PROJECT_DIR=str(project_copy), DBT_TARGET_PATH=str(project_copy / "t"))
+    assert outcome.code == 0, outcome.stderr
+    found = outcome.report()
+    slow = [stage for stage in found["stages"] if stage["seconds"] > 0 and stage["max_seconds"] == 0]
+    assert {stage["kind"] for stage in slow} == {"model", "reference"}
+    assert [warning for warning in found["warnings"] if "its limit is" in warning] == [too_slow(s) for s in slow]
+    page = angiogram("report", "--format", "html").stdout
+    assert all(too_slow(stage) in page for stage in slow)
+    assert "over its limit of 0 s" in page
+
+
+@pytest.mark.parametrize(
+    ("seconds", "limit", "slow"), [(2.0, 1.0, True), (1.0, 1.0, False), (9.0, None, False)], ids=str
+)
+def test_a_stage_is_slow_beyond_its_limit_alone(seconds: float, limit: float | None, slow: bool) -> None:
+    stage: dict[str, Any] = {"stage": "api", "seconds": seconds, "max_seconds": limit}
+    assert is_too_slow(stage) is slow
