@@ -5,7 +5,9 @@
         {%- set published = load_cached_relation(this) -%}
         {%- if reason and published is not none -%}
             {%- do log(this.identifier ~ ' stays as it is: ' ~ reason, info=true) -%}
-            {{ noop_statement('main', held_message()) }}
+            {%- call noop_statement('main', held_message()) -%}
+                {{ sql }}
+            {%- endcall -%}
             {{ return({'relations': [published]}) }}
         {%- endif -%}
     {%- endif -%}
