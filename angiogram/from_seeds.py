@@ -86,6 +86,7 @@ def opened(project: Project) -> Iterator[connection]:
     Raises:
         NotReady: the profile names no PostgreSQL that lets its user in.
     """
+    project.parse()  # dbt finds its profile only once it has run
     (database,) = open_sessions(project.directory, TARGET, 1)
     with closing(database):
         database.autocommit = True
