@@ -7,7 +7,7 @@ project's unit tests on their own fixtures, with the mutant in the model's place
 from sqlglot import exp
 
 from angiogram.sensitivity.bench import Check
-from angiogram.sensitivity.compiled import Compiled
+from angiogram.sensitivity.compiled import GENERIC_TESTS, Compiled
 from angiogram.sensitivity.trees import MARK, generate, parse
 
 EQUALITY, UNIT, GENERIC, DEMO = (
@@ -16,9 +16,6 @@ EQUALITY, UNIT, GENERIC, DEMO = (
     "generic tests alone",
     "the original demo's four assertions",
 )
-_GENERIC_TESTS = {"not_null", "unique", "accepted_values", "relationships", "unique_combination_of_columns"}
-"""The four that come with dbt, and the one for unique over several columns."""
-
 _DEMO = {
     "revenue_by_state": 'select 1 from "@revenue_by_state" where pickup_state is null',
     "revenue_by_car_model": (
@@ -54,7 +51,7 @@ def _generic(project: Compiled) -> list[Check]:
     checks = []
     for node in project.manifest.nodes.values():
         test = getattr(node, "test_metadata", None)
-        if test and test.name in _GENERIC_TESTS and node.unique_id in project.tests:
+        if test and test.name in GENERIC_TESTS and node.unique_id in project.tests:
             query = generate(parse(project.tests[node.unique_id], project.names, node.name))
             reads = frozenset(unique_id.split(".")[-1] for unique_id in node.depends_on.nodes)
             checks.append(Check(GENERIC, query, reads))

@@ -15,6 +15,12 @@ from angiogram.expectation import CARRIAGE_RETURN
 from angiogram.project import EXPECTED_PREFIX
 from angiogram.sensitivity.tables import Column, Table
 
+GENERIC_TESTS = frozenset({"not_null", "unique", "accepted_values", "relationships", "unique_combination_of_columns"})
+"""The four that come with dbt, and the one for unique over several columns."""
+
+# Not every test: some ask the database for columns while they are compiled, and their tables need not be there.
+_COMPILED = ("resource_type:model", *(f"test_name:{name}" for name in sorted(GENERIC_TESTS)))
+
 _IS_INCREMENTAL = "macro.dbt.is_incremental"
 _FORMS = ("false", "model.config.materialized == 'incremental'")
 _VARS = "{dye_source: topic}"
@@ -134,7 +140,7 @@ def compile_forms(directory: Path, manifest: Any, target: str = "angiogram") -> 
             macro.macro_sql = f"{{% macro is_incremental() %}}{{{{ return({answer}) }}}}{{% endmacro %}}"
             results = run_dbt(
                 directory,
-                ["compile", "--select", "resource_type:model", "--indirect-selection", "empty"],
+                ["compile", "--select", *_COMPILED, "--indirect-selection", "empty"],
                 target,
                 manifest,
             )

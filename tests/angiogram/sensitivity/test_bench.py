@@ -9,7 +9,8 @@ from psycopg2.extensions import connection
 
 from angiogram.errors import NotReady
 from angiogram.sensitivity.bench import Bench
-from angiogram.sensitivity.compiled import Compiled, compile_project
+from angiogram.sensitivity.checks import EQUALITY, GENERIC, other_checks
+from angiogram.sensitivity.compiled import GENERIC_TESTS, Compiled, compile_project
 from angiogram.sensitivity.feed import surroundings
 from angiogram.sensitivity.mutants import Mutant, model_mutants, other_value, seed_mutants
 from angiogram.sensitivity.runner import Runner
@@ -37,6 +38,13 @@ def test_both_branches_of_an_incremental_model_are_compiled(compiled: Compiled) 
     assert "max(changed_at)" not in tickets.sql
     assert "max(changed_at)" in tickets.incremental.sql
     assert tickets.incremental.unique_key == ("ticket_id",)
+
+
+def test_every_equality_and_every_generic_test_of_the_project_is_among_the_other_checks(compiled: Compiled) -> None:
+    checks = [check.kind for check in other_checks(compiled)]
+    tests = [getattr(node, "test_metadata", None) for node in compiled.manifest.nodes.values()]
+    assert checks.count(EQUALITY) == len(compiled.models)
+    assert checks.count(GENERIC) == sum(test is not None and test.name in GENERIC_TESTS for test in tests) > 0
 
 
 @pytest.mark.parametrize(
