@@ -64,6 +64,7 @@ def run_from_seeds(project: Project) -> Run:
         "differences": differences,
         "seconds": round(time.perf_counter() - begun, 2),
         "seconds_by_step": {},
+        "kept": False,
     }
     return Run(
         run_id=run_id,

@@ -38,14 +38,16 @@ def render(report: Mapping[str, Any]) -> RenderableType:
         parts += [_stages(stages), Text(), *map(checkpoint_line, report["checkpoints"]), Text()]
         for stage in stages:
             if stage["verdict"] in ("blocked", "not_compared"):
-                parts += _blocked(stage, report["differences"].get(stage["stage"]), report["run_id"])
+                parts += _blocked(
+                    stage, report["differences"].get(stage["stage"]), all_differences(report, stage["stage"])
+                )
     parts += [Text("! ", style="yellow").append(warning, style="default") for warning in report.get("warnings", [])]
     return Group(*parts, verdict_line(report))
 
 
-def all_differences(run_id: str, stage: str) -> str:
-    """The command that prints all differences of a stage; a report shows the first ones."""
-    return f"angiogram differences {run_id} --stage {stage}"
+def all_differences(report: Mapping[str, Any], stage: str) -> str | None:
+    """The command that prints all differences of a stage; None for a run fed from seeds, which is kept nowhere."""
+    return f"angiogram differences {report['run_id']} --stage {stage}" if report.get("kept", True) else None
 
 
 def verdict_line(report: Mapping[str, Any]) -> Text:
@@ -113,7 +115,9 @@ def checkpoint_line(point: Mapping[str, Any]) -> Text:
     )
 
 
-def _blocked(stage: Mapping[str, Any], differences: Mapping[str, Any] | None, run_id: str) -> list[RenderableType]:
+def _blocked(
+    stage: Mapping[str, Any], differences: Mapping[str, Any] | None, command: str | None
+) -> list[RenderableType]:
     """One stage that is blocked: why, and the cells that differ with the rides that feed them."""
     title = Text(f"{stage['stage']}: ", style=_COLOURS[stage["verdict"]])
     lines: list[RenderableType] = [title]
@@ -124,8 +128,8 @@ def _blocked(stage: Mapping[str, Any], differences: Mapping[str, Any] | None, ru
         some = f"; the first {SHOWN}:" if len(first) < count else ":"
         title.append(f"{count} difference{'s' if count > 1 else ''}{some}", style="default not bold")
         lines += cells(first)
-        if len(first) < count:
-            lines.append(Text(f"  all {count}: {all_differences(run_id, stage['stage'])}", style="dim"))
+        if command and len(first) < count:
+            lines.append(Text(f"  all {count}: {command}", style="dim"))
     return [*lines, Text()]
 
 

@@ -13,7 +13,7 @@ from sandbox.airflow import USER, Airflow
 from sandbox.errors import AirflowRefused
 
 _POLL_SECONDS = 0.5
-_KNOWN_SECONDS = 120.0
+_KNOWN_SECONDS = 300.0
 """Deadline for the DAG processor to have read a DAG's file after a start."""
 
 _ENDED = ("success", "failed")

@@ -17,7 +17,7 @@ import psutil
 
 from sandbox.errors import ServerRefused
 
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 """Deadline for a server to be ready: many times what it takes, even on a laptop at its limits."""
 
 STOP_SECONDS = 20.0

@@ -55,9 +55,8 @@ def _stage(stage: StageView) -> Iterator[str]:
         return
     rows = stage.rows[:ROWS_LISTED]
     listed = sum(len(row.cells) or 1 for row in rows)
-    yield f"{stage.differences} differences" + (
-        f", the first {listed} (all: {_inert(stage.all_differences)}):" if listed < stage.differences else ":"
-    )
+    rest = f" (all: {_inert(stage.all_differences)})" if stage.all_differences else ""
+    yield f"{stage.differences} differences" + (f", the first {listed}{rest}:" if listed < stage.differences else ":")
     yield ""
     yield "| difference | row | column | expected | actual | fed by |"
     yield "|---|---|---|---|---|---|"

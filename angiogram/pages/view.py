@@ -68,7 +68,7 @@ class StageView:
         rows: the rows that differ, as many as are shown.
         differences: how many there are in all.
         shown: how many of them are shown.
-        all_differences: the command that prints them all.
+        all_differences: the command that prints them all; None if the run is kept nowhere.
     """
 
     name: str
@@ -83,7 +83,7 @@ class StageView:
     reason: str | None
     rows: list[RowDifference] = field(default_factory=list)
     shown: int = 0
-    all_differences: str = ""
+    all_differences: str | None = None
 
     @property
     def sign(self) -> str:
@@ -130,7 +130,12 @@ class RunView:
 
 def view(run: Run) -> RunView:
     """Take from a run's report what pages show; a run without a verdict has little of it."""
-    report: dict[str, Any] = {**run.report, "verdict": run.verdict, "blockage": run.blockage or []}
+    report: dict[str, Any] = {
+        "run_id": run.run_id,
+        **run.report,
+        "verdict": run.verdict,
+        "blockage": run.blockage or [],
+    }
     example = headline.example(report)
     seconds = report.get("seconds")
     if seconds is None and run.finished_at is not None:
@@ -141,7 +146,7 @@ def view(run: Run) -> RunView:
         title=headline.title(report),
         explanation=printable(headline.explanation(report)),
         example=printable(example) if example else None,
-        stages=[stage_view(stage, report.get("differences", {}), run.run_id) for stage in report.get("stages", [])],
+        stages=[stage_view(stage, report) for stage in report.get("stages", [])],
         warnings=[printable(warning) for warning in report.get("warnings", [])],
         checkpoints=report.get("checkpoints", []),
         steps=_in_order(report.get("seconds_by_step", {})),
@@ -156,9 +161,9 @@ def _in_order(seconds: Mapping[str, float]) -> list[tuple[str, float]]:
     return [(name.replace("_", " "), seconds[name]) for name in names]
 
 
-def stage_view(stage: Mapping[str, Any], differences: Mapping[str, Any], run_id: str) -> StageView:
+def stage_view(stage: Mapping[str, Any], report: Mapping[str, Any]) -> StageView:
     """One stage of a run's report with its differences."""
-    first = differences.get(stage["stage"], {}).get("first", [])[:SHOWN]
+    first = report.get("differences", {}).get(stage["stage"], {}).get("first", [])[:SHOWN]
     reason = stage.get("reason")
     return StageView(
         name=stage["stage"],
@@ -173,7 +178,7 @@ def stage_view(stage: Mapping[str, Any], differences: Mapping[str, Any], run_id:
         reason=printable(str(reason).strip()) if reason else None,
         rows=[_row(list(cells)) for _, cells in groupby(first, key=lambda d: (d["difference"], str(d["row_key"])))],
         shown=len(first),
-        all_differences=all_differences(run_id, stage["stage"]),
+        all_differences=all_differences(report, stage["stage"]),
     )
 
 

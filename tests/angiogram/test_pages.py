@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -106,6 +107,14 @@ def test_thousands_of_differences_are_cut_with_the_full_count() -> None:
     assert "The first 200 of 5,000 differences." in text
     assert "r00199" in text
     assert "r00200" not in text
+    assert "All of them: <code>angiogram differences" in text
+
+
+def test_a_run_that_is_kept_nowhere_names_no_command_that_would_look_for_it() -> None:
+    run = blocked(*(changed({"ride_id": f"r{i:05}"}, "fare_amount", "1", "2") for i in range(5_000)))
+    text = page(replace(run, report={**run.report, "kept": False}), {})
+    assert "The first 200 of 5,000 differences." in text
+    assert "angiogram differences" not in text
 
 
 @pytest.mark.parametrize(
