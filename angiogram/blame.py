@@ -41,6 +41,7 @@ class Blame:
         self._kept = Kept(database, run.run_id)
         self._isolation: Isolation | None = None
         self._alone: dict[str, Finding | None] = {}
+        self._failed: frozenset[str] = frozenset()
 
     def judge(self, stages: Mapping[str, Stage]) -> tuple[dict[str, Stage], dict[str, Health]]:
         """Find what is blocked.
@@ -56,6 +57,7 @@ class Blame:
             DbtFailed: dbt cannot compile the project.
             SeedError: the dye cannot be read.
         """
+        self._failed = frozenset(name for name, stage in stages.items() if stage.finding is Finding.FAILED)
         stages = self._with_stale_expected(stages)
         stages = self._with_way_blamed(stages)
         reads = {name: stage.reads for name, stage in stages.items()}
@@ -107,8 +109,11 @@ class Blame:
         if name not in self._alone:
             self._isolation = self._isolation or Isolation(self._database, self._project, self._sent)
             comparison = self._isolation.judge(name, sound)
-            if comparison is None or has_only_new_columns(comparison.differences):
+            if comparison is None:
                 self._alone[name] = None
+            elif has_only_new_columns(comparison.differences):
+                # Its rows are right: if dbt did not build it, then because its contract forbids the columns.
+                self._alone[name] = Finding.FAILED if name in self._failed else None
             else:
                 self._alone[name] = finding_of(comparison)
         return self._alone[name]

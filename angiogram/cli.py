@@ -113,6 +113,18 @@ def list_runs(
         report.console().print(report.runs_table(found))
 
 
+@app.command("release")
+def release_run(run_id: Annotated[str, typer.Argument(help="A run in hand that nobody works on any more.")]) -> None:
+    """Let a run go whose process was killed, so that the next one need not wait until its lease runs out."""
+    with runs.database("release") as database:
+        found = runs.read(database, run_id)
+    if not found.in_hand:
+        talk.print(f"Run {run_id} is not in hand: nothing to release.", markup=False)
+        return
+    steps.finish(run_id, "it was released by hand before its verdict")
+    talk.print(f"Run {run_id} is released.", markup=False)
+
+
 @app.command()
 def prune(
     older_than: Annotated[int, typer.Option(min=1, help="Days that runs are kept after their end.")] = 90,

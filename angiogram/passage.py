@@ -56,6 +56,7 @@ class Passage:
         return report
 
     def _steps(self, run_id: str) -> dict[str, Any]:
+        self._project.parse()  # models that cannot be read end the run before any dye is sent
         self._tell("inject", steps.inject(run_id))
         self._tell("check topic", steps.check_topic(run_id))
         self._tell("load", steps.load(run_id))

@@ -111,7 +111,8 @@ def take(database: connection, lease: float, wait: float, say: Callable[[str], N
         if patience <= 0:
             raise RunInHand(
                 f"Run {holder} (started by {owner}) is still in hand after {wait:g} s of waiting. "
-                f"It ends by itself, or {remaining:.0f} s from now when its lease runs out; then run again."
+                f"It ends by itself, or {remaining:.0f} s from now when its lease runs out; then run again. "
+                f"If nobody works on it any more: `angiogram release {holder}`."
             )
         if waited_for != holder:
             say(f"Run {holder} (started by {owner}) is in hand. Waiting until it ends.")

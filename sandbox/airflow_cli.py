@@ -54,12 +54,17 @@ def _run(runs: DagRuns, dag_id: str) -> bool:
     told: dict[str, str | None] = {}
     tasks: list[TaskRun] = []
     state = ""
-    for seen in runs.follow(dag_id, run_id):
-        state, tasks = seen
-        for task in tasks:
-            if task.state != told.get(task.name) and task.state not in (None, "scheduled", "queued"):
-                print(f"  {time.monotonic() - begun:6.1f} s  {task.name}: {task.state}", file=sys.stderr)
-                told[task.name] = task.state
+    try:
+        for seen in runs.follow(dag_id, run_id):
+            state, tasks = seen
+            for task in tasks:
+                if task.state != told.get(task.name) and task.state not in (None, "scheduled", "queued"):
+                    print(f"  {time.monotonic() - begun:6.1f} s  {task.name}: {task.state}", file=sys.stderr)
+                    told[task.name] = task.state
+    except KeyboardInterrupt:
+        print(f"Ending DAG {dag_id}: its clean-up is waited for", file=sys.stderr)
+        runs.end(dag_id, run_id)
+        raise
     for task in tasks:
         if task.state == "failed":
             print(f"\nThe end of the log of {task.name}:", file=sys.stderr)

@@ -16,6 +16,9 @@ _POLL_SECONDS = 0.5
 _KNOWN_SECONDS = 300.0
 """Deadline for the DAG processor to have read a DAG's file after a start."""
 
+_CLEAN_UP_SECONDS = 60.0
+"""Deadline for the clean-up of a run that is ended before its time."""
+
 _ENDED = ("success", "failed")
 
 
@@ -79,6 +82,20 @@ class DagRuns:
             if run["state"] in _ENDED:
                 return
             time.sleep(_POLL_SECONDS)
+
+    def end(self, dag_id: str, run_id: str) -> None:
+        """End a run as failed and wait for its clean-up, which Airflow still does; not longer than _CLEAN_UP_SECONDS.
+
+        Without that the run would wait for Airflow's next start, and the next run for it.
+
+        Raises:
+            AirflowRefused: there is no such run.
+        """
+        _require(self._client.patch(f"/dags/{dag_id}/dagRuns/{run_id}", json={"state": "failed"}), f"end {run_id}")
+        deadline = time.monotonic() + _CLEAN_UP_SECONDS
+        for _ in self.follow(dag_id, run_id):
+            if time.monotonic() > deadline:
+                return
 
     def log(self, dag_id: str, run_id: str, task: TaskRun) -> list[str]:
         """What a task itself said in its last try, line by line: not the talk of the libraries that it uses."""

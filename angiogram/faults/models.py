@@ -78,6 +78,16 @@ IN_STAGING = [
         edit("macros/readable_amount.sql", ("::numeric end", "::numeric(24, 1) end")),
         edit(RIDES_FILE, ("fare_amount + tax_amount as", "fare_amount as")),
     ),
+    fault(
+        "contract-broken-below-a-fault",
+        "Staging rounds amounts, and a mart has a column beyond its contract.",
+        (STAGING, "revenue_by_currency"),
+        edit("macros/readable_amount.sql", ("::numeric end", "::numeric(24, 1) end")),
+        edit(
+            "models/revenue/revenue_by_currency.sql",
+            ("as revenue_usd_amount\n", "as revenue_usd_amount,\n        max(fare_amount) as biggest_fare\n"),
+        ),
+    ),
 ]
 
 IN_CHECKED = [

@@ -237,3 +237,27 @@ def test_an_interrupted_run_is_released_and_exits_with_130(angiogram: Angiogram)
     assert not run.in_hand
     assert run.verdict == "could_not_run"
     assert run.report["error"] == "interrupted"
+
+
+def test_a_run_that_was_killed_is_released_by_hand_and_the_next_one_begins_at_once(
+    angiogram: Angiogram, run_in_hand: str
+) -> None:
+    assert angiogram("run", "--wait", "0").code == 2
+    released = angiogram("release", run_in_hand)
+    assert released.code == 0, released.stderr
+    assert "nothing to release" in angiogram("release", run_in_hand).stderr
+    with runs.database("tests") as database:
+        run = runs.read(database, run_in_hand)
+        assert (run.in_hand, run.verdict) == (False, "could_not_run")
+        runs.release(database, runs.take(database, 30, 0, print))
+
+
+def test_models_that_cannot_be_read_end_the_run_before_any_dye_is_sent(
+    angiogram: Angiogram, project_copy: Path
+) -> None:
+    (project_copy / "models" / "revenue" / "revenue_by_date.sql").unlink()
+    outcome = angiogram("run", "--json", DBT_PROJECT_DIR=str(project_copy), DBT_TARGET_PATH=str(project_copy / "t"))
+    assert outcome.code == 2
+    assert "revenue_by_date" in outcome.stderr
+    with runs.database("tests") as database:
+        assert not runs.read(database, outcome.report()["run_id"]).step("inject")

@@ -43,7 +43,7 @@ def test_a_second_run_waits_says_so_and_starts_when_the_first_ends(
 
 def test_a_second_run_that_would_not_wait_longer_is_told_who_is_in_hand(database: connection) -> None:
     first = runs.take(database, 30, 0, nothing)
-    with pytest.raises(RunInHand, match=first):
+    with pytest.raises(RunInHand, match=f"angiogram release {first}"):
         runs.take(database, 30, 0, nothing)
 
 
