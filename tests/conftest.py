@@ -32,11 +32,30 @@ from tests.services import connect_as_administrator, new_database, new_topic
 NOT_IN_TESTS = ("RIDES_API_URL", "DYE_KEY_OLD", "PGSERVICE", "PGOPTIONS")
 """Variables of a developer's own that would lead a test away from the sandbox."""
 
+LONG = (
+    *(
+        "test_airflow",
+        "test_isolation",
+        "test_hold",
+        "test_passage",
+        "test_faults",
+        "test_survivors",
+        "test_incremental",
+    ),
+    *("test_dye_build", "test_command", "test_bench", "test_from_seeds", "test_accept", "test_loader_outages"),
+)
+"""Files of tests that take minutes, the longest first."""
+
 
 def pytest_configure() -> None:
     """Let Ctrl-C reach the commands under test: what a shell starts in the background ignores it, with its children."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take minutes come first, so that at the end no worker is left alone with one of them."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,7 @@ def test_airflow_runs_the_live_models_and_the_dye(
     assert run.returncode == 0, run.stderr + run.stdout
 
     with connect_as("postgres", "airflow").cursor() as airflow:
-        airflow.execute("select distinct dag_id, state from dag_run order by dag_id")
+        airflow.execute("select distinct on (dag_id) dag_id, state from dag_run order by dag_id, id desc")
         assert airflow.fetchall() == [("angiogram", "success"), ("taxi_pipeline", "success")]
     with connect_as("postgres").cursor() as query:
         query.execute("select verdict from angiogram.runs order by started_at desc limit 1")

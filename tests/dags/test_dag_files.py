@@ -76,7 +76,7 @@ def test_the_verdict_comes_whatever_a_model_does_and_the_run_is_always_released(
     tasks = read["dags"]["angiogram"]["tasks"]
     assert tasks["verdict"]["trigger_rule"] == "all_done"
     assert set(tasks["verdict"]["upstream"]) >= {f"models.{model}" for model in MODELS if "revenue_by" in model}
-    assert tasks["healthy.verified"]["upstream"] == tasks["blocked.stop"]["upstream"] == ["verdict"]
+    assert tasks["healthy.verified"]["upstream"] == tasks["blocked.stop"]["upstream"] == ["begin", "verdict"]
     assert tasks["finish"]["teardown"]
     assert tasks["finish"]["upstream"] == ["begin", "blocked.stop", "healthy.verified"]
     assert all(tasks[f"models.{model}"]["trigger_rule"] == "all_done" for model in MODELS)
