@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.services import Sandbox
-from tests.ingestion.bulk_support import parquet
+from tests.ingestion.bulk.support import parquet
 from tests.ingestion.support import count
 from tests.services import connect_as_administrator
 

@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -19,27 +19,10 @@ from ingestion.bulk.run import bulk_load
 from ingestion.errors import DatabaseUnavailable, InputError, Interrupted
 from ingestion.settings import connect
 from sandbox.services import Sandbox
-from tests.ingestion.bulk_support import loaded, parquet
+from tests.ingestion.bulk.support import loaded, parquet
 from tests.ingestion.support import await_condition, count
-from tests.services import connect_as_administrator, new_database
 
 COMMAND = str(Path(sys.executable).with_name("ingestion"))
-
-
-@pytest.fixture(scope="module")
-def database(sandbox: Sandbox) -> Iterator[str]:
-    """A database that the module's tests share; each starts with empty tables."""
-    with new_database() as name:
-        yield name
-
-
-@pytest.fixture
-def session(database: str) -> Iterator[connection]:
-    """A superuser's session, and empty raw tables."""
-    with closing(connect_as_administrator(database)) as opened:
-        with opened.cursor() as query:
-            query.execute("truncate raw.taxi_rides, raw.dead_letters, raw.loaded_files")
-        yield opened
 
 
 def test_a_second_run_loads_nothing_also_under_another_name(session: connection, tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 import csv
 import json
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -15,25 +13,7 @@ from psycopg2.extensions import connection
 from ingestion.bulk.files import day_named
 from ingestion.bulk.run import bulk_load
 from ingestion.message import FIELDS
-from sandbox.services import Sandbox
-from tests.ingestion.bulk_support import loaded, parquet
-from tests.services import connect_as_administrator, new_database
-
-
-@pytest.fixture(scope="module")
-def database(sandbox: Sandbox) -> Iterator[str]:
-    """A database that the module's tests share; each starts with empty tables."""
-    with new_database() as name:
-        yield name
-
-
-@pytest.fixture
-def session(database: str) -> Iterator[connection]:
-    """A superuser's session, and empty raw tables."""
-    with closing(connect_as_administrator(database)) as opened:
-        with opened.cursor() as query:
-            query.execute("truncate raw.taxi_rides, raw.dead_letters, raw.loaded_files")
-        yield opened
+from tests.ingestion.bulk.support import loaded, parquet
 
 
 def test_every_format_fills_the_same_columns(session: connection, tmp_path: Path) -> None:
