@@ -62,8 +62,8 @@ class Sandbox:
             SandboxError: a server could not be started; see sandbox.errors.
             IngestionError: a server runs, but roles, tables or topic could not be made.
         """
+        self.folder.refuse_strangers()  # before the lock, which is a file in the folder
         with self.folder.locked():
-            self.folder.refuse_strangers()
             if self.folder.exists:
                 state = self.folder.load()
             else:

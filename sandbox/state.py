@@ -88,8 +88,10 @@ class StateFolder:
         Raises:
             FolderUnusable: it holds something, and no sandbox made it.
         """
+        if self.exists or not self.path.is_dir():
+            return
         strangers = sorted({path.name for path in self.path.iterdir()} - {self._lock.name, self._draft.name})
-        if strangers and not self.exists:
+        if strangers:
             raise FolderUnusable(
                 f"{self.path} is no sandbox, but holds {', '.join(strangers[:3])}. "
                 "Choose an empty folder with SANDBOX_DIR."

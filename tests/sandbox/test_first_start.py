@@ -118,6 +118,7 @@ def test_a_folder_of_other_things_is_refused_and_left_alone(run: Run, folder: Pa
     assert (folder / "thesis.txt").read_text() == "years of work"
     with pytest.raises(FolderUnusable, match=r"thesis\.txt"):
         Sandbox(folder).up()
+    assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(run: Run, folder: Path) -> None:
