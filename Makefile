@@ -27,7 +27,7 @@ run: install ## from clone to verdict: live rides and dye through Kafka, Postgre
 	@scripts/walkthrough
 
 test: install ## run every test against a real PostgreSQL and a real Kafka
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 up: install ## start PostgreSQL, Kafka and Airflow with its web page
 	$(BIN)/sandbox up

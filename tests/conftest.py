@@ -13,7 +13,7 @@ tests/services.py.
 
 The sandbox lives in a temporary folder and ends with the session. With TEST_SANDBOX_DIR set it lives in that folder and
 is left running, which saves its start the next time; end it with `SANDBOX_DIR=... sandbox down --delete`. Of several
-pytest workers (`make test` starts one per core) each has a sandbox of its own.
+pytest workers (`make test` starts three, for tests also wait) each has a sandbox of its own.
 """
 
 import os

@@ -96,29 +96,32 @@ def test_of_two_runs_at_once_the_second_waits_and_both_end_right(pipeline: None,
             assert [run.verdict for run in runs.last(database, 5)] == ["healthy", "healthy"]
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_a_run_killed_after_any_step_leaves_nothing_that_harms_the_next(
-    step: str, pipeline: None, angiogram: Callable[..., Outcome]
+def test_runs_killed_after_each_step_leave_nothing_that_harms_the_next(
+    pipeline: None, angiogram: Callable[..., Outcome]
 ) -> None:
+    """One run after the other is killed, each a step later; the last one meets what all of them left, and is healthy."""
     with new_database(), new_topic():
-        process = _start()
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line.startswith(step):
-                break
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        with runs.database("test") as database:
-            (dead,) = runs.last(database, 5)
-            assert dead.in_hand, "it had no time to release itself"
-            with database.cursor() as query:  # what half a minute of waiting would do
-                query.execute(
-                    "update angiogram.runs set lease_until = clock_timestamp() where run_id = %s", (dead.run_id,)
-                )
+        dead = [_killed_after(step) for step in STEPS]
         outcome = angiogram("run")
         assert outcome.code == 0, outcome.stderr
         with runs.database("test") as database:
-            assert runs.read(database, dead.run_id).verdict == "could_not_run"
+            assert {runs.read(database, run_id).verdict for run_id in dead} == {"could_not_run"}
+
+
+def _killed_after(step: str) -> str:
+    """Start a run and kill it as soon as it tells that the step ended; its id."""
+    process = _start()
+    assert process.stderr is not None
+    reached = any(line.startswith(step) for line in process.stderr)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert reached, step
+    with runs.database("test") as database:
+        dead = runs.last(database, 1)[0]
+        assert dead.in_hand, "it had no time to release itself"
+        with database.cursor() as query:  # what half a minute of waiting would do
+            query.execute("update angiogram.runs set lease_until = clock_timestamp() where run_id = %s", (dead.run_id,))
+    return dead.run_id
 
 
 def _start(**variables: str) -> subprocess.Popen[str]:

@@ -20,12 +20,35 @@ PROJECT = Path(__file__).parents[2] / "dbt_project"
 SANDBOX = Path(sys.executable).with_name("sandbox")
 
 
-@pytest.fixture
-def environment(sandbox: Sandbox) -> Iterator[dict[str, str]]:
-    """Environment of the command `sandbox` for the tests' sandbox; its Airflow is stopped in the end."""
-    variables = {**os.environ, "SANDBOX_DIR": str(sandbox.folder.path)}
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the dbt project for Airflow to build, whose models a test may break."""
+    copy = tmp_path_factory.mktemp("airflow") / "dbt_project"
+    shutil.copytree(PROJECT, copy, ignore=shutil.ignore_patterns("target*", "logs"))
+    return copy
+
+
+@pytest.fixture(scope="module")
+def environment(sandbox: Sandbox, models: Path) -> Iterator[dict[str, str]]:
+    """Environment of the command `sandbox` for the tests' sandbox; its Airflow, started once, is stopped in the end."""
+    variables = {
+        **os.environ,
+        "SANDBOX_DIR": str(sandbox.folder.path),
+        "DBT_PROJECT_DIR": str(models),
+        "DBT_PROFILES_DIR": str(models),
+    }
     yield variables
     subprocess.run([SANDBOX, "airflow", "down"], check=True, env=variables)
+
+
+@pytest.fixture
+def tax_left_out(models: Path) -> Iterator[None]:
+    """Models that leave the tax out of the revenue."""
+    model = models / "models" / "facts" / "fct_rides.sql"
+    sound = model.read_text()
+    model.write_text(sound.replace("fare_amount + tax_amount", "fare_amount"))
+    yield
+    model.write_text(sound)
 
 
 def test_airflow_runs_the_live_models_and_the_dye(
@@ -70,19 +93,8 @@ def test_airflow_runs_the_live_models_and_the_dye(
         assert taken >= 6433
 
 
-@pytest.fixture
-def broken_models(environment: dict[str, str], tmp_path: Path) -> Path:
-    """A copy of the dbt project in which tax is left out of the revenue, for Airflow to build."""
-    copy = tmp_path / "dbt_project"
-    shutil.copytree(PROJECT, copy, ignore=shutil.ignore_patterns("target*", "logs"))
-    model = copy / "models" / "facts" / "fct_rides.sql"
-    model.write_text(model.read_text().replace("fare_amount + tax_amount", "fare_amount"))
-    environment |= {"DBT_PROJECT_DIR": str(copy), "DBT_PROFILES_DIR": str(copy)}
-    return copy
-
-
 def test_a_blocked_run_fails_shows_its_cells_and_leads_to_its_report(
-    environment: dict[str, str], broken_models: Path, sandbox: Sandbox, connect_as: Callable[..., connection]
+    environment: dict[str, str], tax_left_out: None, sandbox: Sandbox, connect_as: Callable[..., connection]
 ) -> None:
     """The failed model's log has the cells; the branch `blocked` fails the DAG run, the clean-up still comes; the page
     is for those who are logged in.
