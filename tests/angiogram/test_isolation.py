@@ -99,7 +99,7 @@ def test_of_two_runs_at_once_the_second_waits_and_both_end_right(pipeline: None,
 def test_runs_killed_after_each_step_leave_nothing_that_harms_the_next(
     pipeline: None, angiogram: Callable[..., Outcome]
 ) -> None:
-    """One run after the other is killed, each a step later; the last one meets what all of them left, and is healthy."""
+    """One run after the other is killed, each a step later; the last one meets what all left and is healthy."""
     with new_database(), new_topic():
         dead = [_killed_after(step) for step in STEPS]
         outcome = angiogram("run")

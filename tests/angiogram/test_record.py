@@ -101,7 +101,7 @@ def build_live(project: DbtProject) -> None:
 def test_the_verdict_says_whether_the_dye_tested_what_production_runs(
     angiogram: Angiogram, project_copy: Path, connect_as: Callable[..., connection]
 ) -> None:
-    """First nothing is known of production; then it is the same, though built by its incremental half; then it is not."""
+    """First nothing is known of production; then it is the same, its incremental half included; then not."""
     with connect_as("dbt_prod").cursor() as query:
         query.execute("delete from angiogram.live_nodes")
     unknown = angiogram("run", "--json").report()
