@@ -3,6 +3,7 @@
 import os
 import sys
 
+import psycopg2
 from quixstreams import Application
 from quixstreams.sinks.community.postgresql import PostgreSQLSink
 
@@ -22,12 +23,18 @@ application = Application(
     auto_offset_reset="earliest",
     **more_for_application,
 )
+server = {
+    "host": os.environ["PGHOST"],
+    "port": int(os.environ["PGPORT"]),
+    "dbname": os.environ["PGDATABASE"],
+    "user": os.environ["PG_ADMIN_USER"],  # it makes its schema, even where it is there
+    "password": os.environ["PG_ADMIN_PASSWORD"],
+}
+if not tuned:  # its column for the message's time comes only with a table that it makes itself
+    with psycopg2.connect(**server) as connection, connection.cursor() as cursor:
+        cursor.execute('alter table bench.rides add column if not exists "timestamp" timestamp')
 sink = PostgreSQLSink(
-    host=os.environ["PGHOST"],
-    port=int(os.environ["PGPORT"]),
-    dbname=os.environ["PGDATABASE"],
-    user=os.environ["PG_ADMIN_USER"],  # it makes its schema, even where it is there
-    password=os.environ["PG_ADMIN_PASSWORD"],
+    **server,
     schema_name="bench",
     table_name="rides",
     **({"include_metadata": False} if tuned else {}),
