@@ -16,7 +16,8 @@ $(INSTALLED): pyproject.toml requirements-dev.txt dbt_project/packages.yml
 	  || { echo "Python 3.11 or 3.12 is needed; name one with: make PYTHON=/path/to/python3.11" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$$(grep '^uv==' requirements-dev.txt)"
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt
+	@# Compiled once, here, and not by every process where PYTHONDONTWRITEBYTECODE is set, as in many containers.
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements-dev.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	$(BIN)/python dbt_project/install_packages.py
 	@touch $@

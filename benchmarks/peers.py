@@ -88,7 +88,7 @@ def _environment(name: str, *packages: str) -> Path:
     uv = str(Path(sys.executable).with_name("uv"))
     for command in (
         [uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(HOME / name)],
-        [uv, "pip", "install", "--quiet", "--python", str(python), *packages],
+        [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *packages],
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)  # noqa: S603
         if done.returncode:
