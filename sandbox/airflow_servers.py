@@ -10,18 +10,20 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-_SERVERS = (("scheduler",), ("dag-processor",), ("api-server",))
+_SERVERS = {
+    "scheduler": [sys.executable, "-m", "sandbox.airflow_scheduler"],
+    "dag-processor": [str(Path(sys.executable).with_name("airflow")), "dag-processor"],
+    "api-server": [str(Path(sys.executable).with_name("airflow")), "api-server"],
+}
 
 
 def main(folder: Path) -> int:
     """Run scheduler, DAG processor and API server, each with a log of its own in the folder; 1 if one ended."""
-    airflow = Path(sys.executable).with_name("airflow")
     servers = []
-    for arguments in _SERVERS:
-        with (folder / f"{arguments[0]}.log").open("w") as log:
+    for name, command in _SERVERS.items():
+        with (folder / f"{name}.log").open("w") as log:
             # Airflow's own commands.
-            server = subprocess.Popen([str(airflow), *arguments], stdout=log, stderr=subprocess.STDOUT)  # noqa: S603
-            servers.append(server)
+            servers.append(subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT))  # noqa: S603
 
     def stop(signal_number: int, frame: FrameType | None) -> None:
         for server in servers:

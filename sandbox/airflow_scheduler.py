@@ -1,0 +1,17 @@
+"""Airflow's scheduler with the heavy imports of the tasks done beforehand: `python -m sandbox.airflow_scheduler`.
+
+The local executor's tasks are forks of the scheduler: what it has imported, none of them imports again.
+"""
+
+import importlib
+import runpy
+import sys
+
+# In this order: Cosmos cannot be imported before Airflow.
+_OF_THE_TASKS = ("airflow.sdk.execution_time.task_runner", "cosmos.operators.watcher", "dbt.cli.main")
+
+if __name__ == "__main__":
+    for module in _OF_THE_TASKS:
+        importlib.import_module(module)
+    sys.argv = ["airflow", "scheduler"]
+    runpy.run_module("airflow", run_name="__main__")
