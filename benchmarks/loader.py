@@ -51,12 +51,16 @@ def main(
                     continue
                 passages[one.name].append(done)
                 say(f"round {number}: {one.name}: {done.rate:,.0f} rows/s, {done.memory_mb:,.0f} MB")
-    results = [result(one, passages[one.name]) for one in everybody if passages[one.name]]
-    if write:
-        (ROOT / "benchmarks" / "results.json").write_text(json.dumps([r.as_json() for r in results], indent=1) + "\n")
-        (ROOT / "docs" / "benchmarks.md").write_text(page(results, failures, count, rounds))
+            results = [result(one, passages[one.name]) for one in everybody if passages[one.name]]
+            if write:  # after each round: an hour's work must not hang on its last minute
+                _write(results, failures, count, number)
     typer.echo(_table(results))
     raise SystemExit(1 if any(name.startswith(OURS) for name in failures) else 0)
+
+
+def _write(results: list[Result], failures: dict[str, str], count: int, rounds: int) -> None:
+    (ROOT / "benchmarks" / "results.json").write_text(json.dumps([r.as_json() for r in results], indent=1) + "\n")
+    (ROOT / "docs" / "benchmarks.md").write_text(page(results, failures, count, rounds))
 
 
 def say(what: str) -> None:

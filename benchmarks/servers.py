@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -93,8 +93,9 @@ def server_cpu_seconds(sandbox: Sandbox) -> dict[str, float]:
         if status.pid:
             main = psutil.Process(status.pid)
             for process in (main, *main.children(recursive=True)):
-                times = process.cpu_times()
-                total += times.user + times.system
+                with suppress(psutil.NoSuchProcess):  # a backend that ends meanwhile is counted among the ended
+                    times = process.cpu_times()
+                    total += times.user + times.system
             ended = main.cpu_times()
             total += ended.children_user + ended.children_system
         used[status.service] = total

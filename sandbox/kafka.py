@@ -49,7 +49,8 @@ class Kafka(Server):
         self.clear_draft("java", [mark])
         properties = self._write_properties(self.draft, state)
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        arguments = ("format", "--cluster-id", cluster_id, "--config", str(properties))
+        # In one argument: an id may begin with "-".
+        arguments = ("format", f"--cluster-id={cluster_id}", "--config", str(properties))
         processes.run([*self._java(class_path, mark), "kafka.tools.StorageTool", *arguments])
         self.draft.rename(self.data)
 

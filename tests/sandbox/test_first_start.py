@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -66,6 +67,13 @@ def test_up_and_down_delete_leave_nothing_behind(run: Run, folder: Path) -> None
     assert run("down", "--delete").returncode == 0
     assert not folder.exists()
     assert run("status").returncode == 1
+
+
+def test_a_cluster_id_that_begins_like_an_option_is_no_obstacle(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.kafka.uuid.uuid4", lambda: UUID(int=0xF8 << 120))
+    sandbox = Sandbox(folder)
+    sandbox.up()
+    assert all(status.running for status in sandbox.status())
 
 
 def test_servers_whose_folder_was_deleted_under_them_are_replaced(folder: Path) -> None:
