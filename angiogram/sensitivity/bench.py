@@ -6,6 +6,7 @@ batch 1; a mutant's own tables are "new 1:fct_rides", made in a transaction that
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg2
@@ -27,12 +28,16 @@ TIMEOUT_MS = 10_000
 _LOCAL_NAME = re.compile(f'"{MARK}([^"]+)"')
 
 
+class Unbuilt(NotReady):
+    """The unmutated project fails on what it is given. A retry helps with other input."""
+
+
 class SchemaChanged(Exception):
     """An increment has other columns than its table, where the model says that dbt must fail then."""
 
 
 class Stillborn(Exception):
-    """PostgreSQL refuses the statement itself, whatever the data: nobody could merge such a mistake."""
+    """PostgreSQL refuses the statement, or a seed's row, whatever the data: nobody could merge such a mistake."""
 
 
 class CannotBuild(Exception):
@@ -100,12 +105,14 @@ class Bench:
             against_expected: mutants are compared with the expected seeds; otherwise with the unmutated models.
 
         Raises:
-            NotReady: a model cannot be built.
+            Unbuilt: a table cannot be laid down, or a model not be built on them.
+            NotReady: the connection ended.
         """
         self._database = database
         self._query: cursor = database.cursor()
         self.project = project
         self._tables = {table.name: table for table in tables}
+        self._given = "the dye" if against_expected else "random input"
         self.batches = max((len(table.batches) for table in self._tables.values()), default=1)
         self.originals = {model.name: original(project, model) for model in project.models.values()}
         self._shapes: dict[str, Shape] = {}
@@ -114,23 +121,35 @@ class Bench:
         if time_zone:
             self._query.execute("select set_config('TimeZone', %s, false)", (time_zone,))
         for table in self._tables.values():
-            for batch in self._needed(table.name):
-                create(self._query, f"{batch}:{table.name}", table, table.after(batch))
+            with self._making(table.name):
+                for batch in self._needed(table.name):
+                    create(self._query, f"{batch}:{table.name}", table, table.after(batch))
         for model in project.models.values():
-            try:
+            with self._making(model.name):
                 self._build(model, self.originals[model.name], "", frozenset())
-            except psycopg2.Error as error:
-                raise NotReady(f"{model.name} cannot be built on the dye: {str(error).strip()}") from error
             if model.expected:
                 expected = f"{self.batches}:{model.name}"
                 if against_expected:
                     expected = f"expected:{model.name}"
-                    create(self._query, expected, model.expected, model.expected.after(self.batches))
+                    with self._making(f"the expected seed of {model.name}"):
+                        create(self._query, expected, model.expected, model.expected.after(self.batches))
                 self._shapes[model.name] = shape_of(self._query, expected, project.excluded)
         self._query.execute("analyze")
         database.commit()
         self._query.execute(sql.SQL("set statement_timeout to {}").format(sql.Literal(TIMEOUT_MS)))
         database.commit()
+
+    @contextmanager
+    def _making(self, name: str) -> Iterator[None]:
+        """Name what the unmutated project fails on; the session stays of use."""
+        try:
+            yield
+        except (psycopg2.Error, SchemaChanged) as error:
+            why = f"{name} cannot be built on {self._given}: {str(error).strip()}"
+            if self._database.closed:
+                raise NotReady(why) from error
+            self._database.rollback()
+            raise Unbuilt(why) from error
 
     def unequal_models(self) -> list[str]:
         """Models that differ from their expected seed although nothing is mutated."""
@@ -201,15 +220,18 @@ class Bench:
         What a mutant leaves as it was is not passed on.
 
         Raises:
-            Stillborn: PostgreSQL refuses the mutant's statement.
+            Stillborn: PostgreSQL refuses the mutant's statement, or its row of a seed.
             CannotBuild: a model fails on the data.
         """
         changed: frozenset[str] = frozenset()
         chain = self.project.downstream(mutant.node)
         if mutant.table is not None:
             changed = frozenset({mutant.node})
-            for batch in self._needed(mutant.node):
-                create(self._query, f"new {batch}:{mutant.node}", mutant.table, mutant.table.after(batch))
+            try:
+                for batch in self._needed(mutant.node):
+                    create(self._query, f"new {batch}:{mutant.node}", mutant.table, mutant.table.after(batch))
+            except (psycopg2.DataError, psycopg2.IntegrityError) as error:
+                raise Stillborn from error
         else:
             chain = [self.project.models[mutant.node], *chain]
         for model in chain:
@@ -258,7 +280,7 @@ class Bench:
         increment, table = shape_of(self._query, "increment", ()), shape_of(self._query, target, ())
         names = [name for name, _ in table.columns]
         if later.on_schema_change == "fail" and increment.columns != table.columns:
-            raise SchemaChanged
+            raise SchemaChanged("later batches have other columns than the table, and on_schema_change is fail")
         for statement in merge_statements(target, names, later):
             self._query.execute(statement)
 

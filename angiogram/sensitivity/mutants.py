@@ -4,12 +4,11 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
-from decimal import Decimal
 
 from sqlglot import exp
 
 from angiogram.sensitivity.compiled import Compiled, Incremental, Model
+from angiogram.sensitivity.nearby import other_value
 from angiogram.sensitivity.operators import OPERATORS, Scope
 from angiogram.sensitivity.operators.kinds import Columns
 from angiogram.sensitivity.tables import Table
@@ -124,32 +123,24 @@ def model_mutants(project: Compiled, model: Model, describe: Callable[[str], Col
 def seed_mutants(seed: Table) -> Iterator[Mutant]:
     """Mistakes in a reference seed: each row dropped, and the last column of each changed a little.
 
-    The other columns say which row it is: another value there is a row dropped, and one that nothing asks for.
+    The other columns say which row it is: another value there is a row dropped, and one that nothing asks for. A value
+    for which no other one is known stays.
     """
     rows = seed.after(1)
     for number, row in enumerate(rows):
         place = ",".join(value or "" for value in row)
         before, after = rows[:number], rows[number + 1 :]
-        changed = (*row[:-1], other_value(row[-1] or "", seed.columns[-1].type_name))
-        for operator, value, others in (
-            ("seed_row", "(dropped)", (*before, *after)),
-            ("seed_value", str(changed[-1]), (*before, changed, *after)),
-        ):
+        other = other_value(row[-1], seed.columns[-1].type_name)
+        mistakes = [("seed_row", "(dropped)", (*before, *after))]
+        if other != row[-1]:
+            changed = (*row[:-1], other)
+            mistakes.append(("seed_value", "(null)" if other is None else other, (*before, changed, *after)))
+        for operator, value, others in mistakes:
             yield Mutant(
                 mutant_id(seed.name, operator, place),
                 *(seed.name, operator, place, row[-1] or "", value),
                 table=seed.with_rows(others),
             )
-
-
-def other_value(value: str, type_name: str) -> str:
-    """A value near the one in a seed: a number's last digit one up, the next day, another spelling."""
-    if type_name == "date":
-        return (date.fromisoformat(value) + timedelta(days=1)).isoformat()
-    if type_name.split("(")[0] in ("numeric", "integer", "bigint", "float8", "double precision"):
-        number = Decimal(value)
-        return str(number + Decimal(1).scaleb(min(int(number.as_tuple().exponent), 0)))
-    return value.swapcase() if value.swapcase() != value else f"{value}~"
 
 
 def _materialization_mutants(model: Model, unchanged: Variant) -> Iterator[Mutant]:
