@@ -65,7 +65,14 @@ def sensitivity(
             outcomes, seconds = runner.run(mutants, advance)
         survivors = [m for m, o in zip(mutants, outcomes, strict=True) if o.how == "survived"]
         talk.print(f"{len(survivors)} survivors meet {RIDES:,} random inputs")
-        apart = told_apart(project, directory, TARGET, survivors, crowds(project, directory))
+        apart = told_apart(
+            project,
+            directory,
+            TARGET,
+            survivors,
+            crowds(project, directory),
+            lambda text: talk.print(text, markup=False),
+        )
         equivalent = read_equivalent(directory)
         verdicts = [verdict(m, o, apart.keys(), equivalent) for m, o in zip(mutants, outcomes, strict=True)]
         if compare_checks:

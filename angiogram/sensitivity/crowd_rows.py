@@ -1,14 +1,11 @@
 """Random rows for the input seeds of any dbt project, made from its own dye: always the same ones for the same seed."""
 
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, timedelta
-from decimal import Decimal
 from random import Random
 
 from angiogram.sensitivity.compiled import Compiled
+from angiogram.sensitivity.nearby import made_up_id, shifted
 from angiogram.sensitivity.tables import Row, Table
-
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def crowded_rows(
@@ -28,8 +25,9 @@ def crowded_rows(
     """
     random = Random(seed)  # noqa: S311
     items: list[tuple[str, Row]] = []
-    each = max(number // max(len(project.dye), 1), 1)
-    for table in project.dye.values():
+    filled = [table for table in project.dye.values() if table.batches[-1]]
+    each = max(number // max(len(filled), 1), 1)
+    for table in filled:
         rows = table.batches[-1]
         parents = _parents(table, project)
         open_columns = [n for n, column in enumerate(table.columns) if n and column.name != "batch"]
@@ -41,8 +39,8 @@ def crowded_rows(
                     value = shifted(random, value, table.columns[column].type_name)
                 row[column] = value
             for column, parent in parents.items():
-                row[column] = _id(parent.batches[-1], random.randrange(each))
-            row[0] = _id(rows, position)
+                row[column] = _id(parent, random.randrange(each))
+            row[0] = _id(table, position)
             items.append((table.name, tuple(row)))
 
     def lay(some: Sequence[tuple[str, Row]]) -> list[Table]:
@@ -54,9 +52,31 @@ def crowded_rows(
     return items, lay
 
 
-def _id(rows: Sequence[Row], position: int) -> str | None:
-    """The id of a row at a position: the dye's own while they last, then the position."""
-    return rows[position][0] if position < len(rows) else str(position + 1)
+def strangeness(project: Compiled) -> Callable[[tuple[str, Row]], tuple[int, list[tuple[str, int, str]]]]:
+    """A function of a random row: how many values of it the dye has not, and which. Ids are none of them."""
+    own = {
+        table.name: {
+            number: {row[number] for row in table.batches[-1]}
+            for number in range(1, len(table.columns))
+            if number not in _parents(table, project)
+        }
+        for table in project.dye.values()
+    }
+
+    def strange(item: tuple[str, Row]) -> tuple[int, list[tuple[str, int, str]]]:
+        name, row = item
+        cells = [(name, number, row[number] or "") for number, known in own[name].items() if row[number] not in known]
+        return len(cells), cells
+
+    return strange
+
+
+def _id(table: Table, position: int) -> str | None:
+    """The id of a row at a position: the dye's own while they last, then one made up, or the own ones over again."""
+    rows = table.batches[-1]
+    if position < len(rows):
+        return rows[position][0]
+    return made_up_id(position, table.columns[0].type_name) or rows[position % len(rows)][0]
 
 
 def _parents(table: Table, project: Compiled) -> dict[int, Table]:
@@ -64,31 +84,11 @@ def _parents(table: Table, project: Compiled) -> dict[int, Table]:
     found = {}
     for number, column in enumerate(table.columns):
         values = {row[number] for row in table.batches[-1]} - {None}
-        if number and column.name.endswith("id"):
+        if number and values and column.name.endswith("id"):
             for other in project.dye.values():
                 if other is not table and values <= {row[0] for row in other.batches[-1]}:
                     found[number] = other
     return found
-
-
-def shifted(random: Random, value: str | None, type_name: str) -> str | None:
-    """A value near another: one more or less, a day or a microsecond off, other letters, padded, empty, null."""
-    if value is None or random.random() < 0.1:
-        return None
-    kind = type_name.split("(")[0]
-    if kind in ("integer", "bigint", "numeric", "double precision", "float8"):
-        return str(
-            Decimal(value) + random.choice((1, -1, 0) if kind in ("integer", "bigint") else (Decimal("0.01"), -1))
-        )
-    if kind == "date":
-        return (date.fromisoformat(value) + timedelta(days=random.choice((1, -1, 31)))).isoformat()
-    if kind.startswith("timestamp"):
-        return (
-            datetime.fromisoformat(value) + random.choice((_MICROSECOND, -_MICROSECOND, timedelta(hours=7)))
-        ).isoformat()
-    if kind == "boolean":
-        return "false" if value.lower() in ("true", "t") else "true"
-    return random.choice((value.upper(), value.lower(), f" {value}", f"{value} ", f"{value}x", value[:-1], ""))
 
 
 def _batched(table: Table, rows: list[Row]) -> Table:

@@ -1,7 +1,8 @@
 """Survivors sorted: does any random input tell them from the original, and is it known why not?"""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,13 @@ import yaml
 
 from angiogram.errors import SeedError
 from angiogram.expectation import read_reference
-from angiogram.sensitivity.bench import Bench
+from angiogram.sensitivity.bench import Bench, Outcome, Unbuilt
 from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.crowd import HANDFUL, HANDFULS, RIDES, SLICE, crowded_rides
-from angiogram.sensitivity.crowd_rows import crowded_rows
+from angiogram.sensitivity.crowd_rows import crowded_rows, strangeness
 from angiogram.sensitivity.database import open_sessions
 from angiogram.sensitivity.feed import OTHER_TIME_ZONE, rides_elsewhere, rides_table
+from angiogram.sensitivity.harmless import harmless
 from angiogram.sensitivity.mutants import Mutant
 from angiogram.sensitivity.runner import Runner, Surroundings
 from angiogram.sensitivity.tables import Table
@@ -31,11 +33,13 @@ class Crowd:
         items: rides, or rows of input seeds.
         lay: the tables that hold some of the items.
         time_zone: of the session that reads them.
+        strange: what an item has that the dye has not, in a form that sorts; the same of all where it is not known.
     """
 
     items: Sequence[Any]
     lay: Callable[[Sequence[Any]], list[Table]]
     time_zone: str | None
+    strange: Callable[[Any], Any] = lambda item: 0
 
     def surroundings(self) -> Surroundings:
         """The crowd as something to run mutants on."""
@@ -47,8 +51,13 @@ def crowds(project: Compiled, directory: Path) -> list[Crowd]:
     seeds = list(project.seeds.values())
     slices = range(RIDES // SLICE + HANDFULS)
     if not project.sources:
+        strange = strangeness(project)
         return [
-            Crowd(*crowded_rows(project, _size(number), number), OTHER_TIME_ZONE if number % 2 else None)
+            Crowd(
+                *crowded_rows(project, _size(number), number),
+                OTHER_TIME_ZONE if number % 2 else None,
+                strange,
+            )
             for number in slices
         ]
     reference = read_reference(directory.parent / "seeds" / "reference")
@@ -86,19 +95,65 @@ def read_equivalent(directory: Path) -> dict[str, str]:
 
 
 def told_apart(
-    project: Compiled, directory: Path, target: str, survivors: Sequence[Mutant], crowds: Sequence[Crowd]
+    project: Compiled,
+    directory: Path,
+    target: str,
+    survivors: Sequence[Mutant],
+    crowds: Sequence[Crowd],
+    say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Crowd]:
-    """Which survivors a crowd tells from the original, and the first crowd that does."""
+    """Which survivors a crowd tells from the original, and the first crowd that does.
+
+    Args:
+        project, directory, target: what is mutated.
+        survivors: the mutants.
+        crowds: the random input.
+        say: told how much of it the unmutated project cannot take.
+    """
     found: dict[str, Crowd] = {}
     left = list(survivors)
+    met, left_out, why = 0, 0, ""
     for crowd in crowds:
         if not left:
             break
-        with Runner(project, directory, target, [crowd.surroundings()]) as runner:
-            outcomes, _ = runner.run(left)
+        met += len(crowd.items)
+        try:
+            outcomes = _outcomes(project, directory, target, left, crowd)
+        except Unbuilt as error:
+            why = why or str(error)
+            left_out += len(crowd.items)
+            crowd = replace(crowd, items=_buildable(project, directory, target, crowd))
+            left_out -= len(crowd.items)
+            if not crowd.items:
+                continue
+            outcomes = _outcomes(project, directory, target, left, crowd)
         found |= {m.id: crowd for m, outcome in zip(left, outcomes, strict=True) if outcome.how != "survived"}
         left = [mutant for mutant in left if mutant.id not in found]
+    if why:
+        say(f"{left_out:,} of {met:,} random inputs are left out, for the unmutated models fail on them: {why}")
     return found
+
+
+def _outcomes(
+    project: Compiled, directory: Path, target: str, mutants: Sequence[Mutant], crowd: Crowd
+) -> list[Outcome]:
+    with Runner(project, directory, target, [crowd.surroundings()]) as runner:
+        return runner.run(mutants)[0]
+
+
+def _buildable(project: Compiled, directory: Path, target: str, crowd: Crowd) -> list[Any]:
+    """The items of a crowd on which no unmutated model fails."""
+    (session,) = open_sessions(directory, target, 1)
+    with closing(session):
+
+        def builds(items: Sequence[Any]) -> bool:
+            try:
+                Bench(session, project, crowd.lay(items), crowd.time_zone, against_expected=False)
+            except Unbuilt:
+                return False
+            return True
+
+        return harmless(crowd.items, crowd.strange, builds)
 
 
 def smallest(project: Compiled, directory: Path, target: str, mutant: Mutant, crowd: Crowd) -> list[Any]:
@@ -106,7 +161,10 @@ def smallest(project: Compiled, directory: Path, target: str, mutant: Mutant, cr
     (session,) = open_sessions(directory, target, 1)
 
     def tells(items: Sequence[Any]) -> bool:
-        bench = Bench(session, project, crowd.lay(items), crowd.time_zone, against_expected=False)
+        try:
+            bench = Bench(session, project, crowd.lay(items), crowd.time_zone, against_expected=False)
+        except Unbuilt:
+            return False
         return bench.run(mutant).how != "survived"
 
     try:
