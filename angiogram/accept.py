@@ -19,7 +19,7 @@ from angiogram.expectation.__main__ import last_day
 from angiogram.expectation.seeds import seed_text
 from angiogram.from_seeds import build, opened
 from angiogram.output import Output
-from angiogram.project import Node, Project
+from angiogram.project import EXPECTED_PREFIX, Node, Project
 from angiogram.stale import compare_with_rows
 from angiogram.trace import Tracer
 
@@ -156,7 +156,7 @@ def _proposal(
         objection = tracer.told(node.name, against.differences) if against.differences.count else None
         if not objection and not obstacle:
             text = seed_text(node.name, calculated)
-    elif not obstacle and not (obstacle := output.unwritable()):
+    elif not obstacle and not (obstacle := output.unwritable(_hooks(project, node.name))):
         text = output.as_seed(stored)
     return Proposal(
         model=node.name,
@@ -168,3 +168,9 @@ def _proposal(
         text=text,
         new_columns=output.columns_beyond(stored),
     )
+
+
+def _hooks(project: Project, model: str) -> list[str]:
+    """What dbt runs after it has loaded the expected seed of a model."""
+    seeds = (node for node in project.manifest.nodes.values() if node.resource_type == "seed")
+    return [hook.sql for node in seeds if node.name == EXPECTED_PREFIX + model for hook in node.config.post_hook]

@@ -1,21 +1,31 @@
 """What a model made, as the text of an expected seed: what stays the same keeps the words that the seed had for it."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from io import StringIO
 from typing import Any
 
-from psycopg2 import sql
+from psycopg2 import extensions, sql
 from psycopg2.extensions import connection
 
-from angiogram.expectation.seeds import csv_line, seed_value
+from angiogram.expectation.seeds import CARRIAGE_RETURN, csv_line, seed_value
 from angiogram.project import Node
 
 _READ_AS_NULL = ("", "null")
 """Texts that dbt reads from a seed as null."""
+
+_READ_BY_PYTHON = frozenset(
+    oid
+    for kind in (
+        *(extensions.BOOLEAN, extensions.INTEGER, extensions.LONGINTEGER, extensions.FLOAT, extensions.DECIMAL),
+        *(extensions.UNICODE, extensions.PYDATE, extensions.PYDATETIME, extensions.PYDATETIMETZ),
+    )
+    for oid in kind.values
+)
+"""Types whose values Python writes as PostgreSQL reads them; of others, as arrays and json, a seed has its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +51,36 @@ class Output:
             node: the model, built.
         """
         with database.cursor() as query:
-            query.execute(sql.SQL("select * from {}").format(sql.SQL(node.relation)))  # dbt quotes its names already
+            relation = sql.SQL(node.relation)  # dbt quotes its names already
+            query.execute(sql.SQL("select * from {} limit 0").format(relation))
             names = [column.name for column in query.description or ()]
+            cells = (
+                sql.SQL("{}" if column.type_code in _READ_BY_PYTHON else "{}::text").format(sql.Identifier(column.name))
+                for column in query.description or ()
+            )
+            query.execute(sql.SQL("select {} from {}").format(sql.SQL(", ").join(cells), relation))
             rows = [dict(zip(names, row, strict=True)) for row in query.fetchall()]
         return cls([name for name in names if name not in node.excluded], node.key, rows)
 
-    def unwritable(self) -> str | None:
-        """Why a seed cannot hold these rows; None if one can."""
+    def unwritable(self, hooks: Sequence[str] = ()) -> str | None:
+        """Why a seed cannot hold these rows; None if one can.
+
+        Args:
+            hooks: what dbt runs after it has loaded the seed.
+        """
+        restored = "\n".join(hook for hook in hooks if CARRIAGE_RETURN in hook)
         for row in self.rows:
             for name in self.columns:
                 cell = row[name]
-                if isinstance(cell, str) and cell.strip().lower() in _READ_AS_NULL:
-                    key = ", ".join(f"{column} {row[column]}" for column in self.key)
-                    return f"{name} of {key} is the text {cell!r}, which dbt reads from a seed as null"
+                if not isinstance(cell, str):
+                    continue
+                if cell.strip().lower() in _READ_AS_NULL:
+                    return f"{self._place(row, name)} is the text {cell!r}, which dbt reads from a seed as null"
+                if "\r" in cell and name not in restored:
+                    return (
+                        f"{self._place(row, name)} has a carriage return, which dbt reads from a seed as a line feed. "
+                        f"Give the seed a post-hook that puts one in the place of {CARRIAGE_RETURN} in {name}"
+                    )
         return None
 
     def columns_beyond(self, stored: str) -> list[str]:
@@ -78,6 +105,9 @@ class Output:
             place, old = before.get(name, (len(before), {}))
             placed.append((place, name, [_kept(old.get(column), row[column]) for column in columns]))
         return "".join(csv_line(line) for line in (columns, *(cells for _, _, cells in sorted(placed))))
+
+    def _place(self, row: dict[str, Any], column: str) -> str:
+        return f"{column} of {', '.join(f'{name} {row[name]}' for name in self.key)}"
 
     def _name(self, row: dict[str, str]) -> tuple[str, ...]:
         return tuple(row.get(column, "") for column in self.key)

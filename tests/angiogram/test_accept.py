@@ -5,11 +5,14 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from psycopg2.extensions import connection
 
 from angiogram.output import Output
+from angiogram.project import Node
 from tests.angiogram.conftest import Outcome
 
 Accept = Callable[..., Outcome]
@@ -138,3 +141,33 @@ def test_a_new_seed_keeps_the_words_of_what_stays_the_same() -> None:
 def test_a_text_that_dbt_would_read_as_null_is_not_written(cell: str | None, is_writable: bool) -> None:
     output = Output(["day", "note"], ["day"], [{"day": date(2026, 1, 1), "note": cell}])
     assert (output.unwritable() is None) is is_writable
+
+
+@pytest.mark.parametrize(
+    ("hooks", "is_writable"),
+    [
+        pytest.param([], False, id="no post-hook"),
+        pytest.param(["update {{ this }} set town = replace(town, '<CR>', e'\\r')"], False, id="of another column"),
+        pytest.param(["update {{ this }} set note = replace(note, '<CR>', e'\\r')"], True, id="of this column"),
+    ],
+)
+def test_a_carriage_return_is_written_only_where_the_project_puts_it_back(hooks: list[str], is_writable: bool) -> None:
+    output = Output(["day", "note"], ["day"], [{"day": date(2026, 1, 1), "note": "a\rb"}])
+    assert (output.unwritable(hooks) is None) is is_writable
+
+
+def test_what_python_has_other_words_for_is_written_as_postgresql_reads_it(
+    connect_as: Callable[..., connection],
+) -> None:
+    node = Node("made", "model.made", is_seed=False, relation='"pg_temp"."made"', reads=[], key=["id"])
+    database = connect_as("postgres")
+    with database.cursor() as query:
+        query.execute(
+            "create temporary table made as select 1 as id, array['a', 'b,c'] as tags, time '09:30' as at,"
+            " '{\"a\": [1, null]}'::jsonb as doc, '\\x00ff'::bytea as digest, interval '1 month 2 days' as span,"
+            " int4range(1, 3) as years"
+        )
+        [row] = csv.DictReader(StringIO(Output.of(database, node).as_seed("id\n")))
+        query.execute("insert into made values (%s, %s, %s, %s, %s, %s, %s)", list(row.values()))
+        query.execute("select count(*), count(distinct made::text) from made")
+        assert query.fetchall() == [(2, 1)]
