@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ _COMPILED = ("resource_type:model", *(f"test_name:{name}" for name in sorted(GEN
 _IS_INCREMENTAL = "macro.dbt.is_incremental"
 _FORMS = ("false", "model.config.materialized == 'incremental'")
 _VARS = "{dye_source: topic}"
+_MATERIALIZED = ("table", "view", "incremental")
+_DO_WITHOUT = "Let a seed stand for it under target angiogram, or leave it out there."
 INPUT_FOLDER = "input"
 """Seeds in a folder of this name are the dye; seeds named expected__<model> what it must become; others reference."""
 
@@ -37,12 +40,18 @@ class Incremental:
         strategy: append, delete+insert or merge.
         unique_key: columns that tell rows apart; empty if there are none.
         on_schema_change: what dbt does when the columns differ.
+        update_columns: columns that a merge changes in a row that is there; empty: all but exclude_columns.
+        exclude_columns: columns that it leaves as they are.
+        predicates: conditions under which a row that is there is the one meant, as SQL.
     """
 
     sql: str
     strategy: str
     unique_key: tuple[str, ...]
     on_schema_change: str
+    update_columns: tuple[str, ...] = ()
+    exclude_columns: tuple[str, ...] = ()
+    predicates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,7 @@ class Model:
         reads: names of the models, seeds and sources that it reads.
         expected: its expected seed; None if it has none.
         key: the columns that tell its rows apart, from its test equals_expected.
+        unheeded: what dbt does for it and sensitivity does not.
     """
 
     name: str
@@ -66,6 +76,7 @@ class Model:
     reads: tuple[str, ...]
     expected: Table | None
     key: tuple[str, ...] = ()
+    unheeded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +148,7 @@ def compile_forms(directory: Path, manifest: Any, target: str = "angiogram") -> 
     as_it_was = macro.macro_sql
     try:
         for answer in _FORMS:
+            _forget_ephemeral(manifest)
             macro.macro_sql = f"{{% macro is_incremental() %}}{{{{ return({answer}) }}}}{{% endmacro %}}"
             results = run_dbt(
                 directory,
@@ -190,24 +202,21 @@ def _compiled(directory: Path, manifest: Any, first: dict[str, str], later: dict
         if getattr(node, "test_metadata", None) and node.test_metadata.name == "equals_expected"
     }
     models: dict[str, Model] = {}
-    pending = [node for node in nodes.values() if node.resource_type == "model"]
+    pending = [node for node in nodes.values() if node.resource_type == "model" and not _is_ephemeral(node)]
+    _require_known(manifest, pending)
     made = {node.unique_id for node in nodes.values() if node.resource_type != "model"} | set(manifest.sources)
-    while ready := [node for node in pending if made.issuperset(node.depends_on.nodes)]:
+    while ready := [node for node in pending if made.issuperset(_parents(manifest, node))]:
         for node in sorted(ready, key=lambda node: str(node.name)):
-            if node.language != "sql" or node.config.materialized not in ("table", "view", "incremental"):
-                raise NotReady(
-                    f"{node.name} is a {node.language} model, materialized {node.config.materialized}; "
-                    "sensitivity runs SQL models that are tables, views or incremental."
-                )
             expected = seeds.get(EXPECTED_PREFIX + node.name)
             models[node.name] = Model(
                 name=node.name,
                 path=node.original_file_path,
                 sql=first[node.unique_id],
                 incremental=incremental_of(node, later[node.unique_id]),
-                reads=tuple(_local_name(manifest, parent) for parent in node.depends_on.nodes),
+                reads=tuple(dict.fromkeys(_local_name(manifest, parent) for parent in _parents(manifest, node))),
                 expected=_seed_table(directory, expected) if expected else None,
                 key=keys.get(node.unique_id, ()),
+                unheeded=_unheeded(node.config),
             )
             made.add(node.unique_id)
         pending = [node for node in pending if node.unique_id not in made]
@@ -232,6 +241,60 @@ def _compiled(directory: Path, manifest: Any, first: dict[str, str], later: dict
     )
 
 
+def _require_known(manifest: Any, models: list[Any]) -> None:
+    """Refuse what sensitivity cannot build, by name.
+
+    Raises:
+        NotReady: there is such a model.
+    """
+    for node in models:
+        if node.language != "sql" or node.config.materialized not in _MATERIALIZED:
+            raise NotReady(
+                f"{node.name} is a {node.language} model, materialized {node.config.materialized}; sensitivity runs "
+                f"SQL models that are {', '.join(_MATERIALIZED)} or ephemeral. {_DO_WITHOUT}"
+            )
+        if [other.name for other in models].count(node.name) > 1:
+            raise NotReady(
+                f"There are several models {node.name}, of other versions or packages; sensitivity knows models by "
+                "their names. Leave all but one out under target angiogram (`enabled`)."
+            )
+        for parent in _parents(manifest, node):
+            kind, name = parent.split(".")[0], parent.split(".")[-1]
+            if kind not in ("model", "seed", "source"):
+                raise NotReady(f"{node.name} reads the {kind} {name}, which sensitivity cannot build. {_DO_WITHOUT}")
+
+
+def _is_ephemeral(node: Any) -> bool:
+    return bool(node.resource_type == "model" and node.config.materialized == "ephemeral")
+
+
+def _parents(manifest: Any, node: Any) -> Iterator[str]:
+    """Ids of what a model reads. dbt puts the SQL of an ephemeral model into that of its readers."""
+    for parent in node.depends_on.nodes:
+        above = manifest.nodes.get(parent)
+        if above is not None and _is_ephemeral(above):
+            yield from _parents(manifest, above)
+        else:
+            yield parent
+
+
+def _forget_ephemeral(manifest: Any) -> None:
+    """dbt puts ephemeral models into a node once and not again, even if it compiles the node anew."""
+    for node in manifest.nodes.values():
+        if getattr(node, "extra_ctes", None):
+            node.extra_ctes, node.extra_ctes_injected = [], False
+
+
+def _unheeded(config: Any) -> tuple[str, ...]:
+    settings = {
+        "pre-hook": config.pre_hook,
+        "post-hook": config.post_hook,
+        "sql_header": config.get("sql_header"),
+        "contract": config.contract.enforced,
+    }
+    return tuple(name for name, setting in settings.items() if setting)
+
+
 def _local_name(manifest: Any, unique_id: str) -> str:
     if unique_id in manifest.sources:
         source = manifest.sources[unique_id]
@@ -245,14 +308,28 @@ def incremental_of(node: Any, later: str) -> Incremental | None:
     Raises:
         NotReady: by a strategy that cannot be run here.
     """
-    if node.config.materialized != "incremental":
+    config = node.config
+    if config.materialized != "incremental" or config.full_refresh:
         return None
-    key = node.config.unique_key or ()
+    key = config.unique_key or ()
     unique_key = (key,) if isinstance(key, str) else tuple(key)
-    strategy = node.config.incremental_strategy or ("delete+insert" if unique_key else "append")
+    strategy = config.incremental_strategy
+    if strategy in (None, "default"):
+        strategy = "delete+insert" if unique_key else "append"
     if strategy not in ("append", "delete+insert", "merge"):
-        raise NotReady(f"{node.name} has the incremental strategy {strategy}, which sensitivity cannot run.")
-    return Incremental(later, strategy, unique_key, node.config.on_schema_change or "ignore")
+        raise NotReady(
+            f"{node.name} has the incremental strategy {strategy}, which sensitivity cannot run. "
+            "Give it append, delete+insert or merge under target angiogram."
+        )
+    return Incremental(
+        sql=later,
+        strategy=strategy,
+        unique_key=unique_key,
+        on_schema_change=config.on_schema_change or "ignore",
+        update_columns=tuple(config.get("merge_update_columns") or ()),
+        exclude_columns=tuple(config.get("merge_exclude_columns") or ()),
+        predicates=tuple(config.get("predicates") or config.get("incremental_predicates") or ()),
+    )
 
 
 def _seed_table(directory: Path, seed: Any) -> Table:

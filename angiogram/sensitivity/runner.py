@@ -71,6 +71,7 @@ class Runner:
                     raise NotReady(
                         f"Unmutated models differ from their expected seeds ({name}): {', '.join(unequal)}. "
                         "Bring them in line first (`dbt build --target angiogram` shows the differences)."
+                        f"{_unheeded(project)}"
                     )
             self._sets = [
                 self._benches[number : number + len(surroundings)]
@@ -146,3 +147,14 @@ class Runner:
             if outcome.how != "survived":
                 return Outcome(outcome.seen_by, outcome.how, name if number else None)
         return outcome
+
+
+def _unheeded(project: Compiled) -> str:
+    """What dbt does and sensitivity does not, where that may be why models differ."""
+    found = [f"{m.name} ({', '.join(m.unheeded)})" for m in project.models.values() if m.unheeded]
+    if not found:
+        return ""
+    return (
+        f" If dbt shows none: sensitivity does without the settings of {', '.join(found)}. "
+        "Put what they do to rows into the model's SQL."
+    )
