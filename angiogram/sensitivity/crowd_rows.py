@@ -52,8 +52,11 @@ def crowded_rows(
     return items, lay
 
 
-def strangeness(project: Compiled) -> Callable[[tuple[str, Row]], tuple[int, list[tuple[str, int, str]]]]:
-    """A function of a random row: how many values of it the dye has not, and which. Ids are none of them."""
+def strangeness(project: Compiled) -> Callable[[tuple[str, Row]], tuple[int, int, list[tuple[str, int, str]]]]:
+    """A function of a random row: how many values of it the dye has not, its batch, and which values. Ids are none.
+
+    Two rows that a merge cannot take at once are of a later batch than the first.
+    """
     own = {
         table.name: {
             number: {row[number] for row in table.batches[-1]}
@@ -63,10 +66,10 @@ def strangeness(project: Compiled) -> Callable[[tuple[str, Row]], tuple[int, lis
         for table in project.dye.values()
     }
 
-    def strange(item: tuple[str, Row]) -> tuple[int, list[tuple[str, int, str]]]:
+    def strange(item: tuple[str, Row]) -> tuple[int, int, list[tuple[str, int, str]]]:
         name, row = item
         cells = [(name, number, row[number] or "") for number, known in own[name].items() if row[number] not in known]
-        return len(cells), cells
+        return len(cells), _batch(project.dye[name], row), cells
 
     return strange
 
@@ -93,10 +96,11 @@ def _parents(table: Table, project: Compiled) -> dict[int, Table]:
 
 def _batched(table: Table, rows: list[Row]) -> Table:
     """The rows as batches, by the seed's own column batch."""
-    names = [column.name for column in table.columns]
-    if "batch" not in names:
-        return table.with_rows(rows)
-    at = names.index("batch")
     return table.with_rows(
-        *([row for row in rows if int(row[at] or 1) <= number] for number in range(1, len(table.batches) + 1))
+        *([row for row in rows if _batch(table, row) <= number] for number in range(1, len(table.batches) + 1))
     )
+
+
+def _batch(table: Table, row: Row) -> int:
+    at = next((number for number, column in enumerate(table.columns) if column.name == "batch"), None)
+    return 1 if at is None else int(row[at] or 1)
