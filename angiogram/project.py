@@ -22,6 +22,10 @@ EXPECTED_PREFIX = "expected__"
 TARGET = "angiogram"
 """The dbt target under which a project reads the dye."""
 
+# With dye_batches given no model is built anew at each build, so the incremental ones grow. It hides no batch here: the
+# input seeds are filled batch by batch.
+_VARS = {"topic": "{dye_source: topic}", "seeds": "{dye_source: seeds, dye_batches: 1000000}"}
+
 _DEFAULT_PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 
 
@@ -58,6 +62,8 @@ class Project:
     Attributes:
         directory: its folder.
         log_directory: where dbt writes its log.
+        dye_source: where the models read the dye: of the run in hand (topic), or straight from the input seeds.
+        dbt_vars: the variables with which dbt is called, as YAML.
     """
 
     def __init__(
@@ -81,9 +87,10 @@ class Project:
         self.directory = (directory or Path(os.environ.get("DBT_PROJECT_DIR") or _DEFAULT_PROJECT)).resolve()
         self.target_directory = Path(os.environ.get("DBT_TARGET_PATH") or self.directory / "target_angiogram")
         self.log_directory = Path(os.environ.get("DBT_LOG_PATH") or self.directory / "logs" / "angiogram")
+        self.dye_source = dye_source
+        self.dbt_vars = _VARS[dye_source]
         if dye_source == "seeds":
             self.target_directory /= "from_seeds"  # what dbt parsed with one variable is of no use with another
-        self._vars = f"{{dye_source: {dye_source}}}"
         self._verbose = verbose
         self._tests = tests
         if not (self.directory / "dbt_project.yml").is_file():
@@ -160,7 +167,7 @@ class Project:
             *("--no-version-check", "--no-write-json", "--no-send-anonymous-usage-stats"),
             *("--log-path", str(self.log_directory)),
             *command,
-            *("--target", TARGET, "--vars", self._vars, "--target-path", str(self.target_directory)),
+            *("--target", TARGET, "--vars", self.dbt_vars, "--target-path", str(self.target_directory)),
             *("--project-dir", str(self.directory), "--profiles-dir", self._profiles_directory()),
         ]
         with _away_from_stdout():

@@ -30,6 +30,13 @@ def run(coffee_shop: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Out
     return from_seeds
 
 
+def edit(file: Path, right: str, wrong: str) -> None:
+    """Put a fault in the place of what is right."""
+    text = file.read_text()
+    assert right in text
+    file.write_text(text.replace(right, wrong))
+
+
 def test_another_project_is_healthy_on_its_own_dye(run: Callable[..., Outcome], coffee_shop: Path) -> None:
     """Its incremental model is built on batch 1 and changed by batch 2; its own dbt tests then agree."""
     page = coffee_shop / "run.html"
@@ -55,9 +62,7 @@ def test_another_project_is_healthy_on_its_own_dye(run: Callable[..., Outcome], 
 def test_the_blocked_model_is_named_with_the_rows_that_differ(
     run: Callable[..., Outcome], coffee_shop: Path, file: str, right: str, wrong: str, blockage: list[str], key: str
 ) -> None:
-    model = coffee_shop / "models" / file
-    assert right in model.read_text()
-    model.write_text(model.read_text().replace(right, wrong))
+    edit(coffee_shop / "models" / file, right, wrong)
     result = run("--json")
     report = result.report()
     assert (result.code, report["blockage"]) == (1, blockage)
@@ -74,3 +79,14 @@ def test_a_model_that_fails_is_blocked_and_those_below_are_not_reached(
     health = {stage["stage"]: stage["verdict"] for stage in report["stages"]}
     assert report["blockage"] == ["tickets"]
     assert (health["base_tickets"], health["guests"]) == ("healthy", "not_reached")
+
+
+def test_the_taxi_models_are_changed_by_batch_2_and_not_only_built(
+    run: Callable[..., Outcome], project_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault that only an incremental build meets is seen."""
+    monkeypatch.setenv("DBT_PROJECT_DIR", str(project_copy))
+    monkeypatch.setenv("DBT_PROFILES_DIR", str(project_copy))
+    edit(project_copy / "models" / "staging" / "stg_taxi__rides.sql", "where {{ beyond_taken('source') }}", "where false")
+    report = run("--json").report()
+    assert report["blockage"] == ["stg_taxi__rides"]
