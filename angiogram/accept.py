@@ -144,6 +144,8 @@ def _proposal(
 ) -> Proposal | None:
     """What would be written for a model; None if its seed holds."""
     found = compare(database, node, project.directory)
+    if found.rows is None:
+        raise DbtFailed(f"{node.name} cannot be read: {found.obstacle}. Correct it, then accept.")
     if not found.differences.count and not found.obstacle:
         return None
     objection, obstacle, text = None, found.obstacle, None

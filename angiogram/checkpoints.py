@@ -7,6 +7,8 @@ from typing import Any
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
+from angiogram.compare import SQL_FAILED
+
 ACCEPTED, REJECTED, CHECKED = "accepted", "rejected", "checked"
 """What a model may account for (meta.accounts_for in the dbt project): the facts, and the judgement of every message,
 which tells superseded from lost."""
@@ -44,7 +46,7 @@ def count_accounted(database: connection, relations: Mapping[str, str]) -> dict[
         relations: quoted table by what it accounts for.
 
     Returns:
-        The three counts; None where a table is absent.
+        The three counts; None where a table is absent or cannot be read.
     """
     unknown: dict[str, int | None] = {"accepted": None, "superseded": None, "rejected": None}
     if not {ACCEPTED, REJECTED, CHECKED} <= relations.keys():
@@ -54,14 +56,16 @@ def count_accounted(database: connection, relations: Mapping[str, str]) -> dict[
             query.execute("select to_regclass(%s) is null", (relation,))
             if query.fetchall()[0][0]:
                 return unknown
-        query.execute(
-            sql.SQL(
-                "select (select count(*) from {accepted}), (select count(*) from {checked} as c where c.is_valid"
-                " and exists (select from {accepted} as a where a.ride_id = c.ride_id)"
-                " and not exists (select from {accepted} as a where a.message_id = c.message_id)),"
-                " (select count(*) from {rejected})"
-                # dbt names its relations quoted already.
-            ).format(**{accounted: sql.SQL(relation) for accounted, relation in relations.items()})
-        )
+        counted = sql.SQL(
+            "select (select count(*) from {accepted}), (select count(*) from {checked} as c where c.is_valid"
+            " and exists (select from {accepted} as a where a.ride_id = c.ride_id)"
+            " and not exists (select from {accepted} as a where a.message_id = c.message_id)),"
+            " (select count(*) from {rejected})"
+            # dbt names its relations quoted already.
+        ).format(**{accounted: sql.SQL(relation) for accounted, relation in relations.items()})
+        try:
+            query.execute(counted)
+        except SQL_FAILED:  # a view that cannot be read
+            return unknown
         accepted, superseded, rejected = query.fetchall()[0]
     return {"accepted": accepted, "superseded": superseded, "rejected": rejected}

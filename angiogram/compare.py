@@ -15,6 +15,15 @@ from angiogram.differences import KEPT, Difference, Differences
 from angiogram.errors import NotReady
 from angiogram.kept import Kept
 
+SQL_FAILED = (
+    psycopg2.DataError,
+    psycopg2.IntegrityError,
+    psycopg2.InternalError,
+    psycopg2.NotSupportedError,
+    psycopg2.ProgrammingError,
+)
+"""What PostgreSQL raises where a statement cannot be carried out; not where the server or the session is at fault."""
+
 
 class Compared(Protocol):
     """What a comparison needs to know of a model."""
@@ -41,7 +50,7 @@ class Comparison:
     """What came out of comparing one model.
 
     Attributes:
-        rows: rows that the model made; None if its table is absent.
+        rows: rows that the model made; None if its table is absent, or a view that cannot be read.
         differences: how they differ from the expected ones.
         obstacle: why they could not be compared; None if they were.
     """
@@ -73,7 +82,11 @@ def compare(
             return Comparison(None, Differences())
         # dbt names its relations quoted already, and quotes within them doubled.
         relation = sql.SQL(model.relation)
-        query.execute(sql.SQL("select count(*) from {}").format(relation))
+        try:
+            # A view may fail in any column, and only when that is read.
+            query.execute(sql.SQL("select count(to_jsonb(made.*)) from {} as made").format(relation))
+        except SQL_FAILED as error:
+            return Comparison(None, Differences(), str(error).strip())
         (rows,) = query.fetchone() or (0,)
         if model.expected_relation is None:
             return Comparison(rows, Differences(), "it has no expected seed")
@@ -86,7 +99,7 @@ def compare(
         )
         try:
             query.execute(_counted(sql.SQL(statement), kept, stage), (KEPT,))
-        except (psycopg2.ProgrammingError, psycopg2.DataError) as error:
+        except SQL_FAILED as error:
             return Comparison(rows, Differences(), f"the comparison failed: {str(error).strip()}")
         found = query.fetchall()
     first = [

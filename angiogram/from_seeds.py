@@ -48,7 +48,8 @@ def run_from_seeds(project: Project) -> Run:
             {name: stage.reads for name, stage in stages.items()},
             {name: stage.finding for name, stage in stages.items()},
         )
-        tracer = Tracer(database, project.nodes, {})
+        failed = {name for name, stage in stages.items() if stage.finding is Finding.FAILED}
+        tracer = Tracer(database, project.nodes, {}, failed)
         differences = {
             name: tracer.told(name, stage.differences) for name, stage in stages.items() if stage.differences.count
         }

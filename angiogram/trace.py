@@ -5,7 +5,7 @@ Both sides count, what was made and what was expected, so that a missing row has
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -46,17 +46,25 @@ _NAME_RIDES = sql.SQL(
 class Tracer:
     """Names the dye rides that feed the rows that differ."""
 
-    def __init__(self, database: connection, nodes: Mapping[str, Node], names: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        database: connection,
+        nodes: Mapping[str, Node],
+        names: Mapping[str, str],
+        failed: Collection[str] = (),
+    ) -> None:
         """Look up which columns the tables have.
 
         Args:
             database: as role angiogram, in autocommit.
             nodes: of the dbt project.
             names: name of each dye ride by message_id.
+            failed: stages whose own tables are not to be read.
         """
         self._database = database
         self._nodes = nodes
         self._names = names
+        self._failed = failed
         relations = [n.relation for n in nodes.values()] + [n.expected_relation or "" for n in nodes.values()]
         self._columns = _columns(database, [relation for relation in relations if relation])
 
@@ -118,7 +126,8 @@ class Tracer:
             node = self._nodes.get(queue.popleft())
             if node is None:
                 continue
-            tables.append([r for r in (node.relation, node.expected_relation) if r])
+            made = None if node.name in self._failed else node.relation
+            tables.append([r for r in (made, node.expected_relation) if r])
             above = [name for name in node.reads if name not in seen]
             seen.update(above)
             queue.extend(above)

@@ -44,7 +44,8 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
     kept = Kept(database, run.run_id)
     stages, health = Blame(database, project, run).judge(_way_stages(run) | _node_stages(database, project, kept))
     names = {str(sent["ride_number"]): sent["name"] for sent in run.step("inject").get("sent", [])}
-    tracer = Tracer(database, nodes, names)
+    failed = {name for name, stage in stages.items() if stage.finding is Finding.FAILED}
+    tracer = Tracer(database, nodes, names, failed)
     checkpoints = _checkpoints(database, run, nodes)
     report = conclude(health, {name: stage.reason for name, stage in stages.items()}, checkpoints)
     rows = [_stage_row(name, stages, health[name], run, project) for name in in_order(_reads(stages))]

@@ -73,11 +73,13 @@ def test_the_blocked_model_is_named_with_the_rows_that_differ(
 def test_a_model_that_fails_is_blocked_and_those_below_are_not_reached(
     run: Callable[..., Outcome], coffee_shop: Path
 ) -> None:
+    """A view fails only when it is read: dbt sees no error."""
     model = coffee_shop / "models" / "core" / "tickets.sql"
     model.write_text("select 1 / 0 as ticket_id")
+    edit(coffee_shop / "models" / "base" / "base_guests.sql", "trim(full_name)", "(id / 0)::text")
     report = run("--json").report()
     health = {stage["stage"]: stage["verdict"] for stage in report["stages"]}
-    assert report["blockage"] == ["tickets"]
+    assert report["blockage"] == ["base_guests", "tickets"]
     assert (health["base_tickets"], health["guests"]) == ("healthy", "not_reached")
 
 

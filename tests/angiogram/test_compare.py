@@ -1,0 +1,50 @@
+"""A relation compared with its expected seed, where it cannot be."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from psycopg2.extensions import connection
+
+from angiogram.checkpoints import count_accounted
+from angiogram.compare import Comparison, compare
+from angiogram.differences import Difference, Differences
+from angiogram.project import Node
+from angiogram.trace import Tracer
+from tests.angiogram.conftest import PROJECT
+
+VIEW = Node("view", "model.shop.view", False, '"shop"."view"', [], '"shop"."expected__view"', ["id"])
+BELOW = Node("below", "model.shop.below", False, '"shop"."below"', ["view"], None, ["id"])
+
+
+@pytest.fixture
+def database(fresh_database: str, connect_as: Callable[..., connection]) -> connection:
+    """A view whose column price fails when it is read, and a table made of its other columns."""
+    database = connect_as("postgres", fresh_database)
+    with database.cursor() as query:
+        query.execute(
+            "create schema shop;"
+            " create view shop.view as select id, id as message_id, 100 / (id - 2) as price"
+            " from generate_series(1, 3) as series (id);"
+            " create table shop.expected__view (id int, message_id int, price int);"
+            " create table shop.below as select id from shop.view"
+        )
+    return database
+
+
+@pytest.mark.parametrize(
+    "expected", [pytest.param(VIEW.expected_relation, id="with expected data"), pytest.param(None, id="without")]
+)
+def test_a_view_that_fails_only_when_it_is_read_is_a_model_that_failed(
+    database: connection, expected: str | None
+) -> None:
+    found = compare(database, replace(VIEW, expected_relation=expected), PROJECT)
+    assert found == Comparison(None, Differences(), "division by zero")
+
+
+def test_no_row_is_traced_or_counted_through_a_view_that_fails(database: connection) -> None:
+    cell = Difference("changed", {"id": 1, "price": 2}, "name", '"a"', '"b"')
+    tracer = Tracer(database, {"view": VIEW, "below": BELOW}, {}, failed={"view"})
+    assert tracer.told("below", Differences.of([cell]))["first"][0]["rides"] == []
+    counts = count_accounted(database, dict.fromkeys(("accepted", "rejected", "checked"), VIEW.relation))
+    assert set(counts.values()) == {None}
