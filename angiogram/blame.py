@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from psycopg2.extensions import connection
 
-from angiogram.diagnose import Finding, Health, diagnose
+from angiogram.diagnose import Finding, Health, OnRightInput, diagnose
 from angiogram.differences import Differences
 from angiogram.inject import Sent
-from angiogram.isolate import Isolation
 from angiogram.kept import Kept
 from angiogram.project import EXPECTED_PREFIX, LOADER, Project
+from angiogram.right_input import RightInput
 from angiogram.runs import Run
 from angiogram.stage import Stage, finding_of
 from angiogram.stale import Calculation, has_only_new_columns
@@ -39,9 +39,6 @@ class Blame:
         self._project = project
         self._sent = [Sent.of(state) for state in run.step("inject").get("sent", [])]
         self._kept = Kept(database, run.run_id)
-        self._isolation: Isolation | None = None
-        self._alone: dict[str, Finding | None] = {}
-        self._failed: frozenset[str] = frozenset()
 
     def judge(self, stages: Mapping[str, Stage]) -> tuple[dict[str, Stage], dict[str, Health]]:
         """Find what is blocked.
@@ -57,15 +54,16 @@ class Blame:
             DbtFailed: dbt cannot compile the project.
             SeedError: the dye cannot be read.
         """
-        self._failed = frozenset(name for name, stage in stages.items() if stage.finding is Finding.FAILED)
+        findings = {name: stage.finding for name, stage in stages.items()}
+        on_right_input = RightInput(self._database, self._project, findings, self._sent)
         stages = self._with_stale_expected(stages)
-        stages = self._with_way_blamed(stages)
+        stages = _with_way_blamed(stages, on_right_input)
         reads = {name: stage.reads for name, stage in stages.items()}
         findings = {name: stage.finding for name, stage in stages.items()}
         # Where dbt was never run there are no expected seeds in the database to run a model on.
         if all(stage.finding is Finding.SKIPPED for stage in stages.values() if stage.kind == "model"):
             return stages, diagnose(reads, findings)
-        return stages, diagnose(reads, findings, self._on_right_input)
+        return stages, diagnose(reads, findings, on_right_input)
 
     def _with_stale_expected(self, stages: Mapping[str, Stage]) -> dict[str, Stage]:
         calculation = Calculation(self._database, self._project)
@@ -90,30 +88,16 @@ class Blame:
             judged[expected] = Stage("expected", [], Finding.WRONG, stage.differences, None, 0.0, reason)
         return judged
 
-    def _with_way_blamed(self, stages: Mapping[str, Stage]) -> dict[str, Stage]:
-        """Blame what lies before dbt if the models are right on the input seeds and wrong on what was loaded."""
-        readers = [name for name, stage in stages.items() if LOADER in stage.reads and stage.finding is Finding.WRONG]
-        is_before_dbt = (
-            bool(readers)
-            and stages[LOADER].finding is Finding.RIGHT
-            and all(self._on_right_input(name, frozenset()) is Finding.RIGHT for name in readers)
-        )
-        judged = dict(stages)
-        if is_before_dbt:
-            judged[LOADER] = replace(stages[LOADER], finding=Finding.WRONG, reason=BEFORE_DBT)
-        return judged
 
-    def _on_right_input(self, name: str, sound: frozenset[str]) -> Finding | None:
-        if name not in self._project.nodes or self._project.nodes[name].is_seed:
-            return None
-        if name not in self._alone:
-            self._isolation = self._isolation or Isolation(self._database, self._project, self._sent)
-            comparison = self._isolation.judge(name, sound)
-            if comparison is None:
-                self._alone[name] = None
-            elif has_only_new_columns(comparison.differences):
-                # Its rows are right: if dbt did not build it, then because its contract forbids the columns.
-                self._alone[name] = Finding.FAILED if name in self._failed else None
-            else:
-                self._alone[name] = finding_of(comparison)
-        return self._alone[name]
+def _with_way_blamed(stages: Mapping[str, Stage], on_right_input: OnRightInput) -> dict[str, Stage]:
+    """Blame what lies before dbt if the models are right on the input seeds and wrong on what was loaded."""
+    readers = [name for name, stage in stages.items() if LOADER in stage.reads and stage.finding is Finding.WRONG]
+    is_before_dbt = (
+        bool(readers)
+        and stages[LOADER].finding is Finding.RIGHT
+        and all(on_right_input(name, frozenset()) is Finding.RIGHT for name in readers)
+    )
+    judged = dict(stages)
+    if is_before_dbt:
+        judged[LOADER] = replace(stages[LOADER], finding=Finding.WRONG, reason=BEFORE_DBT)
+    return judged

@@ -16,16 +16,13 @@ from psycopg2.extensions import connection
 from angiogram.compare import Comparison, compare
 from angiogram.diagnose import Finding, diagnose, in_order
 from angiogram.differences import Differences
-from angiogram.project import LOADER, TARGET, Node, Project
+from angiogram.project import BATCH, LOADER, TARGET, Node, Project
+from angiogram.right_input import RightInput
 from angiogram.runs import Run
 from angiogram.sensitivity.database import open_sessions
 from angiogram.stage import Stage, finding_of
 from angiogram.trace import Tracer
 from angiogram.verdict import conclude
-
-BATCH = "batch"
-"""The column of an input seed that says when a row arrives; without one, all come at once."""
-
 
 def run_from_seeds(project: Project) -> Run:
     """Build the project on its input seeds and judge it.
@@ -39,14 +36,17 @@ def run_from_seeds(project: Project) -> Run:
     Raises:
         DbtFailed: dbt ended before it built anything.
         NotReady: the profile names no PostgreSQL that lets its user in, or the project lacks the macro `differences`.
+        SeedError: the dye cannot be read.
     """
     started_at, begun = datetime.now(UTC), time.perf_counter()
     with opened(project) as database:
         results = build(database, project)
         stages = {name: _stage(database, project, node, results) for name, node in project.nodes.items()}
+        findings = {name: stage.finding for name, stage in stages.items()}
         health = diagnose(
             {name: stage.reads for name, stage in stages.items()},
-            {name: stage.finding for name, stage in stages.items()},
+            findings,
+            RightInput(database, project, findings),
         )
         failed = {name for name, stage in stages.items() if stage.finding is Finding.FAILED}
         tracer = Tracer(database, project.nodes, {}, failed)
@@ -154,7 +154,7 @@ def _stage(database: connection, project: Project, node: Node, results: dict[str
         return Stage(kind, reads, Finding.SKIPPED, Differences(), None, seconds)
     if result.status == "error":
         return Stage(kind, reads, Finding.FAILED, Differences(), None, seconds, result.message)
-    if node.is_seed:
+    if node.is_seed and not node.key:
         return Stage(kind, reads, Finding.RIGHT, Differences(), None, seconds)
     found: Comparison = compare(database, node, project.directory)
     return Stage(kind, reads, finding_of(found), found.differences, found.rows, seconds, found.obstacle)

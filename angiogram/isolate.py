@@ -5,8 +5,9 @@ made in a transaction that is rolled back.
 
 What a parent should hold is its expected seed; of the rides in hand it is the dye itself, at the places that the front
 door acknowledged. The run-dependent columns, which no expected seed has, are put in by message_id from these places.
-Incremental models take the rides in two batches, as in the run; one that reads rows which no single message accounts
-for takes them at once.
+Incremental models take their input batch by batch, as in the run: what has a message_id by the batch of its ride, input
+seeds by their own. One that reads rows which no batch accounts for takes them at once, where the run is the taxi's: all
+at once must come to the same there. Of another project nobody knows that it does.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,23 +15,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 from psycopg2.extras import execute_values
 
-from angiogram.compare import Comparison, compare
+from angiogram.compare import SQL_FAILED, Comparison, compare
 from angiogram.differences import Differences
-from angiogram.dye import RAW_FIELDS, read_dye
+from angiogram.dye import RAW_FIELDS, DyeRide, read_dye
 from angiogram.inject import Sent
-from angiogram.project import LOADER, Node, Project
+from angiogram.project import BATCH, LOADER, Node, Project
 from angiogram.sensitivity.compiled import Incremental, compile_forms, incremental_of
 from angiogram.sensitivity.merge import INCREMENT, merge_statements
 from angiogram.trace import MESSAGE_ID
 
-BATCHES = 2
 _RIDES_IN_HAND = "rides_in_hand"
 _MADE = "isolated"
+_DYE = "dye"
 _PLACED_COLUMNS = ("source_topic_id", "source_partition", "source_offset", "loaded_at")
 _TOPIC_ID = str(UUID(int=0))
 _UNPLACED = 1_000_000
@@ -45,11 +45,13 @@ class _Parent:
         relation: as the compiled SQL names it.
         identifier: its last name, under which a temporary table takes its place.
         holds: the table with what it should hold, quoted; None for the rides in hand.
+        node: the model or seed; None for the rides in hand.
     """
 
     relation: str
     identifier: str
     holds: str | None
+    node: Node | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +70,21 @@ class Isolation:
         """Compile all models.
 
         Args:
-            database: as role angiogram, in autocommit; the expected seeds are loaded.
+            database: as the role of target angiogram, in autocommit; the seeds are loaded.
             project: whose models were built.
-            sent: where the dye was put.
+            sent: where the dye was put; nowhere if the models read the input seeds.
 
         Raises:
             DbtFailed: dbt cannot compile the project.
             NotReady: a model is incremental by a strategy that cannot be run here.
+            SeedError: the dye cannot be read.
         """
         self._database = database
         self._project = project
         self._sent = {place.ride_number: place for place in sent}
+        self._rides = _rides(project)
         self._recipes: dict[str, _Recipe] = {}
-        first, later = compile_forms(project.directory, project.manifest)
+        first, later = compile_forms(project.directory, project.manifest, variables=project.dbt_vars)
         for name, node in project.nodes.items():
             if not node.is_seed and (text := first.get(node.unique_id)):
                 strategy = incremental_of(project.manifest.nodes[node.unique_id], later[node.unique_id])
@@ -102,9 +106,12 @@ class Isolation:
             return None
         with self._database.cursor() as query, _undone(query):
             self._lay_out_rides(query)
+            batches = self._batches(query, recipe, parents)
+            if batches is None:
+                return None
             try:
-                self._make(query, recipe, parents)
-            except (psycopg2.ProgrammingError, psycopg2.DataError, psycopg2.IntegrityError) as error:
+                self._make(query, recipe, parents, batches)
+            except SQL_FAILED as error:
                 return Comparison(None, Differences(), str(error).strip())
             made = replace(recipe.node, relation=f'"pg_temp"."{_MADE}"')
             return compare(self._database, made, self._project.directory)
@@ -118,55 +125,82 @@ class Isolation:
                 source = manifest.sources[unique_id]
                 if source.identifier != _RIDES_IN_HAND:
                     return None
-                parents.append(_Parent(source.relation_name, source.identifier, None))
+                parents.append(_Parent(source.relation_name, source.identifier, None, None))
                 continue
             parent = self._project.nodes[manifest.nodes[unique_id].name]
             holds = parent.relation if parent.name in trusted else parent.expected_relation
             if holds is None:
                 return None
-            parents.append(_Parent(parent.relation, manifest.nodes[unique_id].alias, holds))
+            parents.append(_Parent(parent.relation, manifest.nodes[unique_id].alias, holds, parent))
         return parents
 
-    def _make(self, query: cursor, recipe: _Recipe, parents: Sequence[_Parent]) -> None:
-        in_batches = recipe.later is not None and all(
-            parent.holds is None or _has_message_id(query, parent.holds) or self._is_reference(parent)
+    def _batches(self, query: cursor, recipe: _Recipe, parents: Sequence[_Parent]) -> list[int] | None:
+        """The batches that a model takes one after the other; None if nobody knows what each of them holds."""
+        last = self._last_batch(query)
+        if recipe.later is None or last == 1:
+            return [last]
+        if all(
+            parent.node is None
+            or self._has_message_id(query, parent)
+            or self._is_input(query, parent.node)
+            or self._is_constant(query, parent.node)
             for parent in parents
-        )
-        self._lay_out(query, recipe.node, parents, 1 if in_batches else BATCHES)
-        made = sql.Identifier("pg_temp", _MADE)
-        query.execute(
-            sql.SQL("create temporary table {} as ").format(sql.Identifier(_MADE))
-            + sql.SQL(_located(query, recipe.first, parents))
-        )
-        if recipe.later is None or not in_batches:
-            return
-        for parent in parents:
-            query.execute(sql.SQL("drop table {}").format(sql.Identifier("pg_temp", parent.identifier)))
-        self._lay_out(query, recipe.node, parents, BATCHES)
-        itself = _Parent(recipe.node.relation, _MADE, None)
-        query.execute(
-            sql.SQL("create temporary table {} as ").format(sql.Identifier(INCREMENT.strings[-1]))
-            + sql.SQL(_located(query, recipe.later.sql, [*parents, itself]))
-        )
-        query.execute(sql.SQL("select * from {} limit 0").format(made))
-        columns = [column.name for column in query.description or ()]
-        for statement in merge_statements(_MADE, columns, recipe.later):
-            query.execute(statement)
+        ):
+            return list(range(1, last + 1))
+        return [last] if self._project.dye_source == "topic" else None
 
-    def _is_reference(self, parent: _Parent) -> bool:
+    def _last_batch(self, query: cursor) -> int:
+        last = max((ride.batch for ride in self._rides), default=1)
+        for node in self._project.nodes.values():
+            if self._is_input(query, node):
+                query.execute(
+                    sql.SQL("select coalesce(max({}), 1) from {}").format(
+                        sql.Identifier(BATCH), sql.SQL(node.relation)
+                    )
+                )
+                ((highest,),) = query.fetchall()
+                last = max(last, highest)
+        return last
+
+    def _make(self, query: cursor, recipe: _Recipe, parents: Sequence[_Parent], batches: Sequence[int]) -> None:
+        made, increment = sql.Identifier("pg_temp", _MADE), sql.Identifier(INCREMENT.strings[-1])
+        for batch in batches:
+            self._lay_out(query, recipe.node, parents, batch)
+            if recipe.later is None or batch == batches[0]:
+                query.execute(
+                    sql.SQL("create temporary table {} as ").format(sql.Identifier(_MADE))
+                    + sql.SQL(_located(query, recipe.first, parents))
+                )
+            else:
+                itself = _Parent(recipe.node.relation, _MADE, None, None)
+                query.execute(
+                    sql.SQL("create temporary table {} as ").format(increment)
+                    + sql.SQL(_located(query, recipe.later.sql, [*parents, itself]))
+                )
+                query.execute(sql.SQL("select * from {} limit 0").format(made))
+                columns = [column.name for column in query.description or ()]
+                for statement in merge_statements(_MADE, columns, recipe.later):
+                    query.execute(statement)
+                query.execute(sql.SQL("drop table {}").format(INCREMENT))
+            for parent in parents:
+                query.execute(sql.SQL("drop table {}").format(sql.Identifier("pg_temp", parent.identifier)))
+
+    def _is_input(self, query: cursor, node: Node) -> bool:
+        """Whether a seed is dye that the models read batch by batch."""
+        return self._project.dye_source == "seeds" and node.is_seed and BATCH in _columns(query, node.relation)
+
+    def _is_constant(self, query: cursor, node: Node) -> bool:
         """Whether a relation is made of reference data alone, so that all batches see the same of it."""
-        nodes = self._project.nodes
-        above = [node for node in nodes.values() if node.relation == parent.relation]
-        while above:
-            node = above.pop()
-            if LOADER in node.reads:
-                return False
-            above += [nodes[name] for name in node.reads]
-        return True
+        if LOADER in node.reads or self._is_input(query, node):
+            return False
+        return all(self._is_constant(query, self._project.nodes[name]) for name in node.reads)
+
+    def _has_message_id(self, query: cursor, parent: _Parent) -> bool:
+        return bool(self._rides) and parent.holds is not None and MESSAGE_ID in _columns(query, parent.holds)
 
     def _lay_out_rides(self, query: cursor) -> None:
         """The whole dye as it should be loaded, with its batches."""
-        rides = sorted(read_dye(), key=lambda ride: (ride.batch, ride.ride_number))
+        rides = sorted(self._rides, key=lambda ride: (ride.batch, ride.ride_number))
         rows = []
         for order, ride in enumerate(rides):
             place = self._sent.get(ride.ride_number)
@@ -175,17 +209,21 @@ class Isolation:
             rows.append((*fields, ride.ride_number, ride.batch, ride.sent_at, *at, _TOPIC_ID))
         query.execute(
             sql.SQL(
-                "create temporary table dye ({}, ride_number int, batch int, sent_at timestamptz,"
+                "create temporary table {} ({}, ride_number int, batch int, sent_at timestamptz,"
                 ' "partition" int, "offset" bigint, topic_id uuid)'
-            ).format(sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(name)) for name in RAW_FIELDS))
+            ).format(
+                sql.Identifier(_DYE),
+                sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(name)) for name in RAW_FIELDS),
+            )
         )
-        execute_values(query, "insert into pg_temp.dye values %s", rows)
+        if rows:
+            execute_values(query, sql.SQL("insert into pg_temp.{} values %s").format(sql.Identifier(_DYE)), rows)
 
     def _lay_out(self, query: cursor, node: Node, parents: Sequence[_Parent], batch: int) -> None:
         """Make each parent's temporary table as it should be after a batch."""
         for parent in parents:
             create = sql.SQL("create temporary table {} as ").format(sql.Identifier(parent.identifier))
-            if parent.holds is None:
+            if parent.holds is None or parent.node is None:
                 query.execute(
                     create
                     + sql.SQL(
@@ -194,7 +232,7 @@ class Isolation:
                     ),
                     (batch,),
                 )
-            elif _has_message_id(query, parent.holds):
+            elif self._has_message_id(query, parent):
                 present = _columns(query, parent.holds)
                 absent = [name for name in node.excluded if name in _PLACED_COLUMNS and name not in present]
                 chosen = sql.SQL("").join(sql.SQL(", placed.{}").format(sql.Identifier(name)) for name in absent)
@@ -208,8 +246,24 @@ class Isolation:
                     ).format(chosen, sql.SQL(parent.holds)),
                     (batch,),
                 )
+            elif self._is_input(query, parent.node):
+                query.execute(
+                    create
+                    + sql.SQL("select * from {} where coalesce({}, 1) <= %s").format(
+                        sql.SQL(parent.holds), sql.Identifier(BATCH)
+                    ),
+                    (batch,),
+                )
             else:
                 query.execute(create + sql.SQL("select * from {}").format(sql.SQL(parent.holds)))
+
+
+def _rides(project: Project) -> list[DyeRide]:
+    """The rides of the taxi dye; a project fed from other input seeds has none."""
+    if project.dye_source == "topic":
+        return read_dye()
+    file = project.directory / "seeds" / "angiogram" / "input" / "dye_rides.csv"
+    return read_dye(file) if file.is_file() else []
 
 
 @contextmanager
@@ -234,7 +288,3 @@ def _columns(query: cursor, relation: str) -> set[str]:
         (relation,),
     )
     return {name for (name,) in query.fetchall()}
-
-
-def _has_message_id(query: cursor, relation: str) -> bool:
-    return MESSAGE_ID in _columns(query, relation)

@@ -22,6 +22,9 @@ EXPECTED_PREFIX = "expected__"
 TARGET = "angiogram"
 """The dbt target under which a project reads the dye."""
 
+BATCH = "batch"
+"""The column of an input seed that says when a row arrives; without one, all come at once."""
+
 # With dye_batches given no model is built anew at each build, so the incremental ones grow. It hides no batch here: the
 # input seeds are filled batch by batch.
 _VARS = {"topic": "{dye_source: topic}", "seeds": "{dye_source: seeds, dye_batches: 1000000}"}

@@ -132,13 +132,16 @@ def compile_project(directory: Path, target: str = "angiogram") -> Compiled:
     return _compiled(directory, manifest, *compile_forms(directory, manifest, target))
 
 
-def compile_forms(directory: Path, manifest: Any, target: str = "angiogram") -> tuple[dict[str, str], dict[str, str]]:
+def compile_forms(
+    directory: Path, manifest: Any, target: str = "angiogram", variables: str = _VARS
+) -> tuple[dict[str, str], dict[str, str]]:
     """The SQL of each node by its id, where is_incremental() does not hold and where it does.
 
     Args:
         directory: the project's folder.
         manifest: of the parsed project; left as it was.
         target: the dbt target.
+        variables: of dbt, as YAML; those with which the project was parsed.
 
     Raises:
         DbtFailed: dbt cannot compile the project.
@@ -155,6 +158,7 @@ def compile_forms(directory: Path, manifest: Any, target: str = "angiogram") -> 
                 ["compile", "--select", *_COMPILED, "--indirect-selection", "empty"],
                 target,
                 manifest,
+                variables,
             )
             forms.append({r.node.unique_id: r.node.compiled_code for r in results if hasattr(r.node, "compiled_code")})
     finally:
@@ -162,7 +166,7 @@ def compile_forms(directory: Path, manifest: Any, target: str = "angiogram") -> 
     return forms[0], forms[1]
 
 
-def run_dbt(directory: Path, command: list[str], target: str, manifest: Any = None) -> Any:
+def run_dbt(directory: Path, command: list[str], target: str, manifest: Any = None, variables: str = _VARS) -> Any:
     """Run one dbt command in this process; what it returns.
 
     Raises:
@@ -179,7 +183,7 @@ def run_dbt(directory: Path, command: list[str], target: str, manifest: Any = No
                 *("--no-use-colors", "--log-level", "none", "--no-version-check", "--no-write-json"),
                 *("--no-send-anonymous-usage-stats", "--no-partial-parse", "--log-path", scratch),
                 *command,
-                *("--target", target, "--vars", _VARS, "--target-path", scratch),
+                *("--target", target, "--vars", variables, "--target-path", scratch),
                 *("--project-dir", str(directory)),
                 *("--profiles-dir", os.environ.get("DBT_PROFILES_DIR") or str(directory)),
             ]

@@ -53,16 +53,28 @@ def test_another_project_is_healthy_on_its_own_dye(run: Callable[..., Outcome], 
 
 
 @pytest.mark.parametrize(
-    ("file", "right", "wrong", "blockage", "key"),
+    ("faults", "blockage", "key"),
     [
-        pytest.param("core/guests.sql", "/ 100.0", "/ 10.0", ["guests"], "guest_id", id="a rule"),
-        pytest.param("core/tickets.sql", "'merge'", "'append'", ["tickets"], "ticket_id", id="how batch 2 comes in"),
+        pytest.param(
+            {"base/base_guests.sql": ("trim(full_name)", "full_name"), "core/guests.sql": ("/ 100.0", "/ 10.0")},
+            ["base_guests", "guests"],
+            "guest_id",
+            id="a rule, and another one below it",
+        ),
+        pytest.param(
+            {"core/tickets.sql": ("'merge'", "'append'")}, ["tickets"], "ticket_id", id="how batch 2 comes in"
+        ),
     ],
 )
-def test_the_blocked_model_is_named_with_the_rows_that_differ(
-    run: Callable[..., Outcome], coffee_shop: Path, file: str, right: str, wrong: str, blockage: list[str], key: str
+def test_the_blocked_models_are_named_with_the_rows_that_differ(
+    run: Callable[..., Outcome],
+    coffee_shop: Path,
+    faults: dict[str, tuple[str, str]],
+    blockage: list[str],
+    key: str,
 ) -> None:
-    edit(coffee_shop / "models" / file, right, wrong)
+    for file, (right, wrong) in faults.items():
+        edit(coffee_shop / "models" / file, right, wrong)
     result = run("--json")
     report = result.report()
     assert (result.code, report["blockage"]) == (1, blockage)
@@ -83,12 +95,15 @@ def test_a_model_that_fails_is_blocked_and_those_below_are_not_reached(
     assert (health["base_tickets"], health["guests"]) == ("healthy", "not_reached")
 
 
-def test_the_taxi_models_are_changed_by_batch_2_and_not_only_built(
+def test_the_taxi_models_are_judged_as_in_a_run(
     run: Callable[..., Outcome], project_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fault that only an incremental build meets is seen."""
+    """Its models are changed by batch 2 and not only built, its reference seeds compared, and a second fault found."""
     monkeypatch.setenv("DBT_PROJECT_DIR", str(project_copy))
     monkeypatch.setenv("DBT_PROFILES_DIR", str(project_copy))
-    edit(project_copy / "models" / "staging" / "stg_taxi__rides.sql", "where {{ beyond_taken('source') }}", "where false")
+    models = project_copy / "models"
+    edit(models / "staging" / "stg_taxi__rides.sql", "where {{ beyond_taken('source') }}", "where false")
+    edit(models / "facts" / "fct_rides.sql", "fare_amount + tax_amount as", "fare_amount as")
+    edit(project_copy / "seeds" / "reference" / "car_models.csv", "\nBenz", "\nBence")
     report = run("--json").report()
-    assert report["blockage"] == ["stg_taxi__rides"]
+    assert sorted(report["blockage"]) == ["car_models", "fct_rides", "stg_taxi__rides"]
