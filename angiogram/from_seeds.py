@@ -5,7 +5,7 @@ its expected seed after the last. What is blocked here is blocked in dbt.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -16,13 +16,15 @@ from psycopg2.extensions import connection
 from angiogram.compare import Comparison, compare
 from angiogram.diagnose import Finding, diagnose, in_order
 from angiogram.differences import Differences
+from angiogram.errors import NotReady
 from angiogram.project import BATCH, LOADER, TARGET, Node, Project
 from angiogram.right_input import RightInput
 from angiogram.runs import Run
-from angiogram.sensitivity.database import open_sessions
+from angiogram.sensitivity.database import open_sessions, target_schema
 from angiogram.stage import Stage, finding_of
 from angiogram.trace import Tracer
 from angiogram.verdict import conclude
+
 
 def run_from_seeds(project: Project) -> Run:
     """Build the project on its input seeds and judge it.
@@ -41,7 +43,8 @@ def run_from_seeds(project: Project) -> Run:
     started_at, begun = datetime.now(UTC), time.perf_counter()
     with opened(project) as database:
         results = build(database, project)
-        stages = {name: _stage(database, project, node, results) for name, node in project.nodes.items()}
+        unloaded = _unloaded(results)
+        stages = {name: _stage(database, project, node, results, unloaded) for name, node in project.nodes.items()}
         findings = {name: stage.finding for name, stage in stages.items()}
         health = diagnose(
             {name: stage.reads for name, stage in stages.items()},
@@ -100,12 +103,47 @@ def build(database: connection, project: Project) -> dict[str, Any]:
 
     Raises:
         DbtFailed: dbt ended before it built anything.
+        NotReady: a model that dbt may not build anew has rows in a schema that other targets may use.
     """
     results = {result.node.unique_id: result for result in project.invoke(["seed", "--full-refresh"])}
+    _drop(database, _unloaded(results))
+    _drop(database, _protected(database, project))
     for number, _ in enumerate(_batches(database, project)):
         command = ["run"] if number else ["run", "--full-refresh"]
         results |= {result.node.unique_id: result for result in project.invoke(command)}
     return results
+
+
+def _unloaded(results: Mapping[str, Any]) -> dict[str, str]:
+    """dbt's messages on the seeds that it could not load, by their tables, which hold the rows of an earlier run."""
+    return {
+        result.node.relation_name: result.message
+        for result in results.values()
+        if result.node.resource_type == "seed" and result.status == "error"
+    }
+
+
+def _protected(database: connection, project: Project) -> Iterator[str]:
+    """Tables of models with full_refresh: false: dbt would leave the rows of an earlier run in them."""
+    own = target_schema(project.directory, TARGET)
+    for node in project.manifest.nodes.values():
+        if node.config.materialized != "incremental" or node.config.full_refresh is not False:
+            continue
+        if node.schema == own or node.schema.startswith(f"{own}_"):
+            yield node.relation_name
+        elif _columns(database, node.relation_name):
+            raise NotReady(
+                f"{node.name} has full_refresh: false and rows in {node.relation_name}, which is no schema of target "
+                f"{TARGET} alone ({own}, {own}_...). Drop the table if it may go, or set full_refresh otherwise there."
+            )
+
+
+def _drop(database: connection, relations: Iterable[str]) -> None:
+    with database.cursor() as query:
+        for relation in relations:
+            query.execute("select relkind in ('r', 'p') from pg_class where oid = to_regclass(%s)", (relation,))
+            if query.fetchone() == (True,):
+                query.execute(sql.SQL("drop table {} cascade").format(sql.SQL(relation)))  # as dbt does
 
 
 def _batches(database: connection, project: Project) -> Iterator[None]:
@@ -145,7 +183,9 @@ def _columns(database: connection, relation: str) -> set[str]:
         return {name for (name,) in query.fetchall()}
 
 
-def _stage(database: connection, project: Project, node: Node, results: dict[str, Any]) -> Stage:
+def _stage(
+    database: connection, project: Project, node: Node, results: dict[str, Any], unloaded: Mapping[str, str]
+) -> Stage:
     result = results.get(node.unique_id)
     kind = "reference" if node.is_seed else "model"
     seconds = result.execution_time if result else 0.0
@@ -156,6 +196,8 @@ def _stage(database: connection, project: Project, node: Node, results: dict[str
         return Stage(kind, reads, Finding.FAILED, Differences(), None, seconds, result.message)
     if node.is_seed and not node.key:
         return Stage(kind, reads, Finding.RIGHT, Differences(), None, seconds)
+    if reason := unloaded.get(node.expected_relation or ""):
+        return Stage(kind, reads, Finding.UNKNOWN, Differences(), None, seconds, f"its expected seed: {reason}")
     found: Comparison = compare(database, node, project.directory)
     return Stage(kind, reads, finding_of(found), found.differences, found.rows, seconds, found.obstacle)
 

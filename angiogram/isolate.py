@@ -105,10 +105,10 @@ class Isolation:
         if recipe is None or parents is None or recipe.node.expected_relation is None:
             return None
         with self._database.cursor() as query, _undone(query):
-            self._lay_out_rides(query)
             batches = self._batches(query, recipe, parents)
-            if batches is None:
-                return None
+            if batches is None or any(parent.holds and not _columns(query, parent.holds) for parent in parents):
+                return None  # a seed that dbt could not load is absent
+            self._lay_out_rides(query)
             try:
                 self._make(query, recipe, parents, batches)
             except SQL_FAILED as error:

@@ -51,3 +51,13 @@ def _credentials(directory: Path, target: str) -> Any:
     if credentials.type != "postgres":
         raise NotReady(f"Target {target} of {directory} is {credentials.type}; sensitivity needs PostgreSQL.")
     return credentials
+
+
+def target_schema(directory: Path, target: str) -> str:
+    """The schema that a target of the project's profile names; those of its models may add to it.
+
+    Raises:
+        DbtFailed: dbt cannot read the profile.
+        NotReady: it names no PostgreSQL.
+    """
+    return str(_credentials(directory, target).schema)

@@ -107,3 +107,19 @@ def test_the_taxi_models_are_judged_as_in_a_run(
     edit(project_copy / "seeds" / "reference" / "car_models.csv", "\nBenz", "\nBence")
     report = run("--json").report()
     assert sorted(report["blockage"]) == ["car_models", "fct_rides", "stg_taxi__rides"]
+
+
+def test_nothing_of_an_earlier_run_answers_for_this_one(run: Callable[..., Outcome], coffee_shop: Path) -> None:
+    """Neither the rows of a model that dbt may not build anew, nor those of an expected seed that it cannot load."""
+    tickets = coffee_shop / "models" / "core" / "tickets.sql"
+    edit(tickets, "on_schema_change='fail',", "on_schema_change='fail', full_refresh=false,")
+    assert run().code == 0
+
+    edit(tickets, "coalesce(priced.total_cents, 0)", "coalesce(priced.total_cents, 0) + 1")
+    edit(coffee_shop / "seeds" / "expected" / "expected__base_guests.csv", "1,Ada", "first,Ada")
+    report = run("--json").report()
+
+    assert report["blockage"] == ["tickets"]
+    stages = {stage["stage"]: stage for stage in report["stages"]}
+    assert stages["base_guests"]["verdict"] == "not_compared"
+    assert 'invalid input syntax for type integer: "first"' in stages["base_guests"]["reason"]
