@@ -9,7 +9,7 @@ from typing import Protocol
 import jinja2
 import psycopg2
 from psycopg2 import sql
-from psycopg2.extensions import connection
+from psycopg2.extensions import connection, cursor
 
 from angiogram.differences import KEPT, Difference, Differences
 from angiogram.errors import NotReady
@@ -92,6 +92,8 @@ def compare(
             return Comparison(rows, Differences(), "it has no expected seed")
         if not model.key:
             return Comparison(rows, Differences(), "it has no test equals_expected that names its key")
+        if absent := _absent(query, model):
+            return Comparison(rows, Differences(), f"the key of its test equals_expected names no column: {absent}")
         statement = str(
             _template(project).module.differences(  # type: ignore[attr-defined]
                 model.relation, model.expected_relation, model.key, model.excluded
@@ -107,6 +109,18 @@ def compare(
         for kind, key, column, expected, actual, _ in found
     ]
     return Comparison(rows, Differences(found[0][-1] if found else 0, first))
+
+
+def _absent(query: cursor, model: Compared) -> str:
+    """Columns of the key that neither side has, or that are left out; one that a single side has is a difference."""
+    query.execute(
+        "select coalesce(string_agg(wanted, ', '), '') from unnest(%s::text[]) as wanted where wanted = any(%s)"
+        " or not exists (select from pg_attribute where attrelid in (to_regclass(%s), to_regclass(%s))"
+        " and attname = wanted and attnum > 0 and not attisdropped)",
+        (model.key, model.excluded, model.relation, model.expected_relation),
+    )
+    ((absent,),) = query.fetchall()
+    return str(absent)
 
 
 def _counted(statement: sql.Composable, kept: Kept | None, stage: str) -> sql.Composable:

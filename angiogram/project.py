@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -199,7 +199,7 @@ class Project:
         models = [n for n in manifest.nodes.values() if n.resource_type == "model" and n.relation_name]
         tests = [n for n in manifest.nodes.values() if n.resource_type == "test"]
         keys = {
-            test.attached_node: list(metadata.kwargs.get("key", []))
+            test.attached_node: key_columns(metadata.kwargs)
             for test in tests
             if (metadata := getattr(test, "test_metadata", None)) and metadata.name == "equals_expected"
         }
@@ -246,19 +246,29 @@ class Project:
         Args:
             stage: api, topic, loader, or the name of a model or seed.
         """
-        limits: dict[str, float] = self._variables.get("max_seconds", {})
+        limits: dict[str, float] = self._variables.get("max_seconds") or {}
         return limits.get(stage, limits.get("default"))
 
     def _run_dependent_columns(self) -> list[str]:
         """The one list of columns that no comparison looks at."""
-        return list(self._variables.get("run_dependent_columns", []))
+        return list(self._variables.get("run_dependent_columns") or [])
 
     @cached_property
     def _variables(self) -> dict[str, Any]:
-        """The project's variables as they stand in it."""
-        settings = yaml.safe_load((self.directory / "dbt_project.yml").read_text(encoding="utf-8"))
-        variables: dict[str, Any] = settings.get("vars", {})
-        return variables
+        return project_variables(self.directory)
+
+
+def project_variables(directory: Path) -> dict[str, Any]:
+    """The variables of a dbt project as they stand in it; those under its own name go before those for all packages."""
+    settings = yaml.safe_load((directory / "dbt_project.yml").read_text(encoding="utf-8"))
+    variables: dict[str, Any] = settings.get("vars") or {}
+    return variables | (variables.get(settings.get("name")) or {})
+
+
+def key_columns(arguments: Mapping[str, Any]) -> list[str]:
+    """The columns that a test equals_expected names as its key: a list, or one alone."""
+    key = arguments.get("key") or []
+    return [key] if isinstance(key, str) else list(key)
 
 
 @contextmanager

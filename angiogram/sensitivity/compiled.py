@@ -9,11 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from angiogram.errors import DbtFailed, NotReady
 from angiogram.expectation import CARRIAGE_RETURN
-from angiogram.project import EXPECTED_PREFIX
+from angiogram.project import EXPECTED_PREFIX, key_columns, project_variables
 from angiogram.sensitivity.tables import Column, Table
 
 GENERIC_TESTS = frozenset({"not_null", "unique", "accepted_values", "relationships", "unique_combination_of_columns"})
@@ -201,7 +199,7 @@ def _compiled(directory: Path, manifest: Any, first: dict[str, str], later: dict
     nodes = {node.unique_id: node for node in manifest.nodes.values()}
     seeds = {node.name: node for node in nodes.values() if node.resource_type == "seed"}
     keys = {
-        node.attached_node: tuple(node.test_metadata.kwargs.get("key", ()))
+        node.attached_node: tuple(key_columns(node.test_metadata.kwargs))
         for node in nodes.values()
         if getattr(node, "test_metadata", None) and node.test_metadata.name == "equals_expected"
     }
@@ -231,7 +229,6 @@ def _compiled(directory: Path, manifest: Any, first: dict[str, str], later: dict
         if name in read
     }
     relations = [node for node in nodes.values() if node.resource_type in ("model", "seed")]
-    settings = yaml.safe_load((directory / "dbt_project.yml").read_text(encoding="utf-8"))
     return Compiled(
         models=models,
         seeds={name: table for name, (is_dye, table) in tables.items() if not is_dye},
@@ -239,7 +236,7 @@ def _compiled(directory: Path, manifest: Any, first: dict[str, str], later: dict
         sources=sorted(read - models.keys() - seeds.keys()),
         names={(node.schema, node.alias): node.name for node in relations}
         | {(source.schema, source.identifier): _local_name(manifest, key) for key, source in manifest.sources.items()},
-        excluded=tuple(settings.get("vars", {}).get("run_dependent_columns", ())),
+        excluded=tuple(project_variables(directory).get("run_dependent_columns") or ()),
         tests={key: sql for key, sql in later.items() if key.startswith("test.") and sql},
         manifest=manifest,
     )

@@ -27,7 +27,8 @@ def database(fresh_database: str, connect_as: Callable[..., connection]) -> conn
             " create view shop.view as select id, id as message_id, 100 / (id - 2) as price"
             " from generate_series(1, 3) as series (id);"
             " create table shop.expected__view (id int, message_id int, price int);"
-            " create table shop.below as select id from shop.view"
+            " create table shop.below as select id, now() as loaded_at from shop.view;"
+            " create table shop.expected__below (id int)"
         )
     return database
 
@@ -48,3 +49,11 @@ def test_no_row_is_traced_or_counted_through_a_view_that_fails(database: connect
     assert tracer.told("below", Differences.of([cell]))["first"][0]["rides"] == []
     counts = count_accounted(database, dict.fromkeys(("accepted", "rejected", "checked"), VIEW.relation))
     assert set(counts.values()) == {None}
+
+
+@pytest.mark.parametrize("key", ["shop_id", "loaded_at"])
+def test_a_key_that_names_no_column_to_compare_is_an_obstacle(database: connection, key: str) -> None:
+    """Without one every row would have the same key."""
+    model = replace(BELOW, expected_relation='"shop"."expected__below"', key=["id", key], excluded=["loaded_at"])
+    found = compare(database, model, PROJECT)
+    assert (found.rows, found.obstacle) == (3, f"the key of its test equals_expected names no column: {key}")

@@ -1,3 +1,4 @@
 {% test equals_expected(model, compare_model, key) %}
-    {{ differences(model | string, compare_model | string, key, var('run_dependent_columns')) }}
+    {% set columns = [key] if key is string else key %}
+    {{ differences(model | string, compare_model | string, columns, var('run_dependent_columns')) }}
 {% endtest %}
