@@ -6,6 +6,7 @@ Data goes to stdout, talk to stderr. Exit codes: 0 healthy, 1 blocked, 2 could n
 import json
 import logging
 import signal
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -71,19 +72,19 @@ def run(
 
     Exit code: 0 healthy, 1 blocked, 2 could not run. DBT_PROJECT_DIR chooses another dbt project.
     """
-    if from_seeds:
-        found = run_from_seeds(Project(verbose=verbose, dye_source="seeds"))
-        _end(found.report, as_json, lambda: pages.page(found, {}), page)
     passage: Passage | None = None
     try:
-        passage = Passage(Project(verbose=verbose), wait, _say)
-        outcome = passage.run()
-    except (AngiogramError, IngestionError) as error:
+        if from_seeds:
+            found = run_from_seeds(Project(verbose=verbose, dye_source="seeds"))
+            outcome = found.report
+        else:
+            passage = Passage(Project(verbose=verbose), wait, _say)
+            outcome = passage.run()
+    except Exception as error:  # told by main; whoever reads stdout is to get JSON in any case
         if as_json:
             _print_json(_could_not_run(passage.run_id if passage else None, error))
         raise
-    run_id = outcome["run_id"]
-    _end(outcome, as_json, lambda: _page_of(run_id, page), page)
+    _end(outcome, as_json, lambda: pages.page(found, {}) if from_seeds else _page_of(outcome["run_id"], page), page)
 
 
 def _page_of(run_id: str, output: Path | None) -> str:
@@ -197,7 +198,7 @@ def _say(text: str) -> None:
 
 
 def main() -> None:
-    """Run the command line; an error of the project's own becomes its message and exit code 2."""
+    """Run the command line; an error becomes its message and exit code 2, whether the project knows it or not."""
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its errors are raised, and told once, below
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a kill releases the run as Ctrl-C does
     try:
@@ -205,4 +206,12 @@ def main() -> None:
     except (AngiogramError, IngestionError) as error:
         talk.print(f"[red]{type(error).__name__}[/red]: ", end="")
         talk.print(str(error), markup=False, soft_wrap=True)
+        raise SystemExit(2) from error
+    except Exception as error:
+        traceback.print_exc()
+        talk.print(
+            f"{type(error).__name__} is an error that angiogram does not know. Please report it, with the lines above.",
+            markup=False,
+            soft_wrap=True,
+        )
         raise SystemExit(2) from error

@@ -17,8 +17,9 @@ AngiogramError
 └── DbtFailed              dbt ended before it built anything: the project or its profile is broken
 
 Every message says what happened, where, and what to do. The command line catches AngiogramError (and ingestion's
-IngestionError) once, prints the message and exits with 2: the run could not be judged. What is wrong in the pipeline
-itself is no error but a verdict.
+IngestionError) once, prints the message and exits with 2: the run could not be judged. Any other exception is one that
+nobody foresaw: it is told with its traceback and exits with 2 as well. What is wrong in the pipeline itself is no error
+but a verdict.
 """
 
 

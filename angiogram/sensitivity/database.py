@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
+from psycopg2 import sql
 from psycopg2.extensions import connection
 
 from angiogram.errors import DbtFailed, NotReady
@@ -20,24 +21,45 @@ def open_sessions(directory: Path, target: str, number: int) -> list[connection]
     """
     credentials = _credentials(directory, target)
     try:
-        return [
-            psycopg2.connect(
-                host=credentials.host,
-                port=credentials.port,
-                dbname=credentials.database,
-                user=credentials.user,
-                password=credentials.password,
-                sslmode=credentials.sslmode or "prefer",
-                connect_timeout=credentials.connect_timeout,
-                application_name="angiogram sensitivity",
-            )
-            for _ in range(number)
-        ]
-    except psycopg2.OperationalError as error:
+        return [_open(credentials) for _ in range(number)]
+    except psycopg2.Error as error:
         raise NotReady(
             f"PostgreSQL at {credentials.host}:{credentials.port} did not let {credentials.user} in: "
             f"{str(error).strip()}"
         ) from error
+
+
+def target_schema(directory: Path, target: str) -> str:
+    """The schema that a target of the project's profile names; those of its models may add to it.
+
+    Raises:
+        DbtFailed: dbt cannot read the profile.
+        NotReady: it names no PostgreSQL.
+    """
+    return str(_credentials(directory, target).schema)
+
+
+def _open(credentials: Any) -> connection:
+    """A session with all of a profile's settings that concern what may be seen, and who is asked."""
+    session = psycopg2.connect(
+        host=credentials.host,
+        port=credentials.port,
+        dbname=credentials.database,
+        user=credentials.user,
+        password=credentials.password,
+        sslmode=credentials.sslmode or "prefer",
+        sslcert=credentials.sslcert,
+        sslkey=credentials.sslkey,
+        sslrootcert=credentials.sslrootcert,
+        connect_timeout=credentials.connect_timeout,
+        application_name="angiogram sensitivity",
+    )
+    with session, session.cursor() as query:
+        if credentials.search_path:
+            query.execute("select set_config('search_path', %s, false)", (credentials.search_path,))
+        if credentials.role:
+            query.execute(sql.SQL("set role {}").format(sql.SQL(credentials.role)))  # dbt takes it as SQL, too
+    return session
 
 
 def _credentials(directory: Path, target: str) -> Any:
@@ -51,13 +73,3 @@ def _credentials(directory: Path, target: str) -> Any:
     if credentials.type != "postgres":
         raise NotReady(f"Target {target} of {directory} is {credentials.type}; sensitivity needs PostgreSQL.")
     return credentials
-
-
-def target_schema(directory: Path, target: str) -> str:
-    """The schema that a target of the project's profile names; those of its models may add to it.
-
-    Raises:
-        DbtFailed: dbt cannot read the profile.
-        NotReady: it names no PostgreSQL.
-    """
-    return str(_credentials(directory, target).schema)

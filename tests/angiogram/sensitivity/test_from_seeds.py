@@ -123,3 +123,13 @@ def test_nothing_of_an_earlier_run_answers_for_this_one(run: Callable[..., Outco
     stages = {stage["stage"]: stage for stage in report["stages"]}
     assert stages["base_guests"]["verdict"] == "not_compared"
     assert 'invalid input syntax for type integer: "first"' in stages["base_guests"]["reason"]
+
+
+def test_an_error_that_nobody_foresaw_is_no_blockage(run: Callable[..., Outcome], coffee_shop: Path) -> None:
+    """1 would say that the models are wrong. Whoever reads stdout gets JSON all the same."""
+    edit(coffee_shop / "dbt_project.yml", "batch: integer", "batch: text")
+    result = run("--json")
+    assert result.code == 2
+    assert result.report()["verdict"] == "could_not_run"
+    assert "DatatypeMismatch" in result.report()["error"]
+    assert "DatatypeMismatch is an error that angiogram does not know. Please report it" in result.stderr
