@@ -10,7 +10,7 @@ seeds by their own. One that reads rows which no batch accounts for takes them a
 at once must come to the same there. Of another project nobody knows that it does.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -20,8 +20,10 @@ from psycopg2.extensions import connection, cursor
 from psycopg2.extras import execute_values
 
 from angiogram.compare import SQL_FAILED, Comparison, compare
+from angiogram.diagnose import Finding
 from angiogram.differences import Differences
 from angiogram.dye import RAW_FIELDS, DyeRide, read_dye
+from angiogram.errors import DbtFailed
 from angiogram.inject import Sent
 from angiogram.project import BATCH, LOADER, Node, Project
 from angiogram.sensitivity.compiled import Incremental, compile_forms, incremental_of
@@ -66,16 +68,18 @@ class _Recipe:
 class Isolation:
     """Runs models of a project on right input."""
 
-    def __init__(self, database: connection, project: Project, sent: Iterable[Sent]) -> None:
-        """Compile all models.
+    def __init__(
+        self, database: connection, project: Project, findings: Mapping[str, Finding], sent: Iterable[Sent]
+    ) -> None:
+        """Compile all models; if one cannot be, those that dbt could build.
 
         Args:
             database: as the role of target angiogram, in autocommit; the seeds are loaded.
             project: whose models were built.
+            findings: what each stage's output looked like.
             sent: where the dye was put; nowhere if the models read the input seeds.
 
         Raises:
-            DbtFailed: dbt cannot compile the project.
             NotReady: a model is incremental by a strategy that cannot be run here.
             SeedError: the dye cannot be read.
         """
@@ -84,7 +88,7 @@ class Isolation:
         self._sent = {place.ride_number: place for place in sent}
         self._rides = _rides(project)
         self._recipes: dict[str, _Recipe] = {}
-        first, later = compile_forms(project.directory, project.manifest, variables=project.dbt_vars)
+        first, later = _compiled(project, findings)
         for name, node in project.nodes.items():
             if not node.is_seed and (text := first.get(node.unique_id)):
                 strategy = incremental_of(project.manifest.nodes[node.unique_id], later[node.unique_id])
@@ -256,6 +260,20 @@ class Isolation:
                 )
             else:
                 query.execute(create + sql.SQL("select * from {}").format(sql.SQL(parent.holds)))
+
+
+def _compiled(project: Project, findings: Mapping[str, Finding]) -> tuple[dict[str, str], dict[str, str]]:
+    """The models' SQL in both forms; without those that failed, and those skipped, if with them nothing is compiled."""
+    failed = [name for name in project.nodes if findings[name] is Finding.FAILED]
+    skipped = [name for name in project.nodes if findings[name] is Finding.SKIPPED]
+    for left_out in ([], failed, failed + skipped):
+        try:
+            return compile_forms(
+                project.directory, project.manifest, variables=project.dbt_vars, left_out=left_out
+            )
+        except DbtFailed:  # a query or a check of a model's own, while it was compiled
+            continue
+    return {}, {}
 
 
 def _rides(project: Project) -> list[DyeRide]:

@@ -58,4 +58,4 @@ class RightInput:
 
     @cached_property
     def _isolation(self) -> Isolation:
-        return Isolation(self._database, self._project, self._sent)
+        return Isolation(self._database, self._project, self._findings, self._sent)

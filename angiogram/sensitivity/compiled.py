@@ -3,7 +3,7 @@
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,7 +131,7 @@ def compile_project(directory: Path, target: str = "angiogram") -> Compiled:
 
 
 def compile_forms(
-    directory: Path, manifest: Any, target: str = "angiogram", variables: str = _VARS
+    directory: Path, manifest: Any, target: str = "angiogram", variables: str = _VARS, left_out: Sequence[str] = ()
 ) -> tuple[dict[str, str], dict[str, str]]:
     """The SQL of each node by its id, where is_incremental() does not hold and where it does.
 
@@ -140,11 +140,13 @@ def compile_forms(
         manifest: of the parsed project; left as it was.
         target: the dbt target.
         variables: of dbt, as YAML; those with which the project was parsed.
+        left_out: names of models that are not compiled: dbt ends at the first that cannot be.
 
     Raises:
         DbtFailed: dbt cannot compile the project.
     """
     forms: list[dict[str, str]] = []
+    exclude = ("--exclude", *left_out) if left_out else ()
     macro = manifest.macros[_IS_INCREMENTAL]
     as_it_was = macro.macro_sql
     try:
@@ -153,7 +155,7 @@ def compile_forms(
             macro.macro_sql = f"{{% macro is_incremental() %}}{{{{ return({answer}) }}}}{{% endmacro %}}"
             results = run_dbt(
                 directory,
-                ["compile", "--select", *_COMPILED, "--indirect-selection", "empty"],
+                ["compile", "--select", *_COMPILED, "--indirect-selection", "empty", *exclude],
                 target,
                 manifest,
                 variables,

@@ -12,6 +12,7 @@ import pytest
 from tests.angiogram.conftest import ANGIOGRAM, Outcome
 
 NOT_NEEDED = ("KAFKA_BOOTSTRAP_SERVERS", "RIDES_API_KEY", "DYE_KEY")
+STOP = "{% if execute %}{{ exceptions.raise_compiler_error('no such day') }}{% endif %} "
 
 
 @pytest.fixture
@@ -82,17 +83,18 @@ def test_the_blocked_models_are_named_with_the_rows_that_differ(
     assert {*first[0]["row_key"]} == {key}
 
 
-def test_a_model_that_fails_is_blocked_and_those_below_are_not_reached(
+def test_models_that_fail_are_blocked_and_those_below_are_not_reached(
     run: Callable[..., Outcome], coffee_shop: Path
 ) -> None:
-    """A view fails only when it is read: dbt sees no error."""
-    model = coffee_shop / "models" / "core" / "tickets.sql"
-    model.write_text("select 1 / 0 as ticket_id")
-    edit(coffee_shop / "models" / "base" / "base_guests.sql", "trim(full_name)", "(id / 0)::text")
+    """A view fails only when it is read: dbt sees no error. What cannot be compiled hides no fault below it."""
+    models = coffee_shop / "models"
+    edit(models / "base" / "base_guests.sql", "trim(full_name)", "(id / 0)::text")
+    edit(models / "core" / "tickets.sql", "with tickets as", STOP + "with tickets as")
+    edit(models / "core" / "guests.sql", "/ 100.0", "/ 10.0")
     report = run("--json").report()
     health = {stage["stage"]: stage["verdict"] for stage in report["stages"]}
-    assert report["blockage"] == ["base_guests", "tickets"]
-    assert (health["base_tickets"], health["guests"]) == ("healthy", "not_reached")
+    assert report["blockage"] == ["base_guests", "tickets", "guests"]
+    assert (health["base_tickets"], health["takings_by_month"]) == ("healthy", "not_reached")
 
 
 def test_the_taxi_models_are_judged_as_in_a_run(
