@@ -12,7 +12,7 @@ from angiogram.diagnose import Finding, Health, OnRightInput, diagnose
 from angiogram.differences import Differences
 from angiogram.inject import Sent
 from angiogram.kept import Kept
-from angiogram.project import EXPECTED_PREFIX, LOADER, Project
+from angiogram.project import LOADER, Project, expected_name
 from angiogram.right_input import RightInput
 from angiogram.runs import Run
 from angiogram.stage import Stage, finding_of
@@ -74,7 +74,7 @@ class Blame:
                 judged[name] = stage
                 continue
             if has_only_new_columns(stage.differences):
-                self._kept.rename(name, EXPECTED_PREFIX + name)
+                self._kept.rename(name, expected_name(name))
                 reason = f"{name} has columns that it does not know; all others are equal"
                 judged[name] = replace(stage, finding=Finding.RIGHT, differences=Differences())
             elif calculated := calculation.compare(node, self._kept):
@@ -84,7 +84,7 @@ class Blame:
                 judged[name] = stage
                 continue
             reason += ". Write it anew (python -m angiogram.expectation)"
-            expected = EXPECTED_PREFIX + name
+            expected = expected_name(name)
             judged[expected] = Stage("expected", [], Finding.WRONG, stage.differences, None, 0.0, reason)
         return judged
 

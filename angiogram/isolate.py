@@ -124,14 +124,14 @@ class Isolation:
         """What a model reads; None if nobody knows what one of them should hold."""
         manifest = self._project.manifest
         parents = []
-        for unique_id in manifest.nodes[node.unique_id].depends_on.nodes:
+        for unique_id in self._project.parents(node.unique_id):
             if unique_id in manifest.sources:
                 source = manifest.sources[unique_id]
                 if source.identifier != _RIDES_IN_HAND:
                     return None
                 parents.append(_Parent(source.relation_name, source.identifier, None, None))
                 continue
-            parent = self._project.nodes[manifest.nodes[unique_id].name]
+            parent = self._project.nodes[manifest.nodes[unique_id].search_name]
             holds = parent.relation if parent.name in trusted else parent.expected_relation
             if holds is None:
                 return None

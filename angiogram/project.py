@@ -17,7 +17,7 @@ LOADER = "loader"
 """The stage that every model without another parent among the models reads: it fills the sources."""
 
 EXPECTED_PREFIX = "expected__"
-"""An expected seed is named after its model."""
+"""An expected seed is named after its model, see expected_name."""
 
 TARGET = "angiogram"
 """The dbt target under which a project reads the dye."""
@@ -37,7 +37,7 @@ class Node:
     """A model, or a seed that models read.
 
     Attributes:
-        name: its name in dbt, and as a stage.
+        name: its name in dbt, and as a stage; one version of several is name.v2.
         unique_id: dbt's id for it.
         is_seed: whether it is reference data.
         relation: its table, quoted.
@@ -155,7 +155,7 @@ class Project:
     def expected_seed(self, model: str) -> Path:
         """The file of a model's expected seed, which must be there."""
         seeds = (n for n in self.manifest.nodes.values() if n.resource_type == "seed")
-        return self.directory / str(next(n.original_file_path for n in seeds if n.name == EXPECTED_PREFIX + model))
+        return self.directory / str(next(n.original_file_path for n in seeds if n.name == expected_name(model)))
 
     def _build(self, arguments: list[str]) -> list[str]:
         outcome = self._invoke(["build", *arguments], self.manifest)
@@ -193,6 +193,7 @@ class Project:
 
         Raises:
             DbtFailed: the project cannot be read.
+            NotReady: a model reads what is neither source, seed nor model.
         """
         manifest = self.manifest
         seeds = {n.name: n for n in manifest.nodes.values() if n.resource_type == "seed"}
@@ -206,17 +207,24 @@ class Project:
         excluded = self._run_dependent_columns()
         found: dict[str, Node] = {}
         for model in models:
-            expected = seeds.get(EXPECTED_PREFIX + model.name)
+            name = model.search_name
+            expected = seeds.get(expected_name(name))
             reads = []
-            for parent in model.depends_on.nodes:
+            for parent in self.parents(model.unique_id):
                 kind = parent.split(".")[0]
                 if kind == "source":
                     reads.append(LOADER)
                     continue
-                reads.append(manifest.nodes[parent].name)
+                if kind not in ("model", "seed"):
+                    _, _, read = parent.split(".", 2)
+                    raise NotReady(
+                        f"{name} reads the {kind} {read}, and nobody knows what it should hold. Let the model read an "
+                        f"input seed in its place under target {TARGET}."
+                    )
+                reads.append(manifest.nodes[parent].search_name)
                 if kind == "seed":
                     seed = manifest.nodes[parent]
-                    known = seeds.get(EXPECTED_PREFIX + seed.name)
+                    known = seeds.get(expected_name(seed.name))
                     found[seed.name] = Node(
                         name=seed.name,
                         unique_id=parent,
@@ -227,8 +235,8 @@ class Project:
                         key=keys.get(parent, []),
                         excluded=excluded,
                     )
-            found[model.name] = Node(
-                name=model.name,
+            found[name] = Node(
+                name=name,
                 unique_id=model.unique_id,
                 is_seed=False,
                 relation=model.relation_name,
@@ -239,6 +247,17 @@ class Project:
                 accounts_for=model.config.meta.get("accounts_for"),
             )
         return found
+
+    def parents(self, unique_id: str) -> list[str]:
+        """dbt's ids of what a model reads; an ephemeral model is no table, so what that reads takes its place."""
+        found: dict[str, None] = {}
+        for parent in self.manifest.nodes[unique_id].depends_on.nodes:
+            node = self.manifest.nodes.get(parent)
+            if node is not None and node.resource_type == "model" and node.relation_name is None:
+                found |= dict.fromkeys(self.parents(parent))
+            else:
+                found[parent] = None
+        return list(found)
 
     def max_seconds(self, stage: str) -> float | None:
         """How long a stage may take before the verdict warns of it; None: as long as it likes.
@@ -256,6 +275,11 @@ class Project:
     @cached_property
     def _variables(self) -> dict[str, Any]:
         return project_variables(self.directory)
+
+
+def expected_name(name: str) -> str:
+    """The name of a model's expected seed, in which no point may be: that of orders.v2 is expected__orders_v2."""
+    return EXPECTED_PREFIX + name.replace(".v", "_v")
 
 
 def project_variables(directory: Path) -> dict[str, Any]:

@@ -5,7 +5,40 @@ from typing import Any
 
 import pytest
 
-from angiogram.project import key_columns, project_variables
+from angiogram.errors import NotReady
+from angiogram.project import LOADER, Node, Project, key_columns, project_variables
+from angiogram.sensitivity.compiled import run_dbt
+
+PROFILE = "shop: {target: angiogram, outputs: {angiogram: {type: postgres, host: h, port: 1, dbname: d, schema: s, user: u, password: p}}}"
+VERSIONS = """
+models:
+  - name: orders
+    latest_version: 2
+    versions: [{v: 1}, {v: 2}]
+"""
+SNAPSHOT = "snapshots: [{name: past, relation: source('shop', 'orders'), config: {strategy: check, check_cols: all, unique_key: id}}]"
+SOURCE = "sources: [{name: shop, tables: [{name: orders}]}]"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A dbt project with a source and nothing else; nobody has to answer while it is parsed."""
+    monkeypatch.setenv("DBT_PROFILES_DIR", str(tmp_path))
+    for variable in ("DBT_TARGET_PATH", "DBT_LOG_PATH"):
+        monkeypatch.delenv(variable, raising=False)
+    (tmp_path / "dbt_project.yml").write_text("{name: shop, profile: shop, flags: {send_anonymous_usage_stats: false}}")
+    (tmp_path / "profiles.yml").write_text(PROFILE)
+    for folder in ("models", "seeds", "snapshots"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "models" / "sources.yml").write_text(SOURCE)
+    return tmp_path
+
+
+def read(project: Path) -> dict[str, Node]:
+    """Its nodes; dbt keeps no log, whose file it would leave open."""
+    opened = Project(project)
+    opened.manifest = run_dbt(project, ["parse"], "angiogram")
+    return opened.nodes
 
 
 @pytest.mark.parametrize(
@@ -24,3 +57,22 @@ def test_variables_are_found_where_dbt_finds_them(tmp_path: Path, text: str, var
 @pytest.mark.parametrize("key", ["guest_id", ["guest_id"]])
 def test_a_key_of_one_column_needs_no_list(key: str | list[str]) -> None:
     assert key_columns({"key": key}) == ["guest_id"]
+
+
+def test_each_version_of_a_model_is_a_stage_with_an_expected_seed_of_its_own(project: Path) -> None:
+    models = project / "models"
+    (models / "models.yml").write_text(VERSIONS)
+    (models / "orders_v1.sql").write_text("select * from {{ source('shop', 'orders') }}")
+    (models / "orders_v2.sql").write_text("select * from {{ ref('orders', v=1) }}")
+    (project / "seeds" / "expected__orders_v2.csv").write_text("id\n1\n")
+    nodes = read(project)
+    assert {name: node.reads for name, node in nodes.items()} == {"orders.v1": [LOADER], "orders.v2": ["orders.v1"]}
+    assert nodes["orders.v1"].expected_relation is None
+    assert nodes["orders.v2"].expected_relation == '"d"."s"."expected__orders_v2"'
+
+
+def test_a_snapshot_is_refused_by_name(project: Path) -> None:
+    (project / "snapshots" / "past.yml").write_text(SNAPSHOT)
+    (project / "models" / "orders.sql").write_text("select * from {{ ref('past') }}")
+    with pytest.raises(NotReady, match="orders reads the snapshot past"):
+        read(project)

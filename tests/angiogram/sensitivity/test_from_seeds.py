@@ -74,10 +74,18 @@ def test_the_blocked_models_are_named_with_the_rows_that_differ(
     blockage: list[str],
     key: str,
 ) -> None:
+    """An ephemeral model is no stage, and what it reads is read by those that read it."""
+    models = coffee_shop / "models"
+    edit(models / "core" / "guests.sql", "ref('base_guests')", "ref('named_guests')")
+    ephemeral = "{{ config(materialized='ephemeral') }} select * from {{ ref('base_guests') }}"
+    (models / "core" / "named_guests.sql").write_text(ephemeral)
     for file, (right, wrong) in faults.items():
-        edit(coffee_shop / "models" / file, right, wrong)
+        edit(models / file, right, wrong)
     result = run("--json")
     report = result.report()
+    reads = {stage["stage"]: stage["reads"] for stage in report["stages"]}
+    assert sorted(reads["guests"]) == ["base_guests", "tickets"]
+    assert "named_guests" not in reads
     assert (result.code, report["blockage"]) == (1, blockage)
     first = report["differences"][blockage[0]]["first"]
     assert {*first[0]["row_key"]} == {key}
