@@ -10,9 +10,11 @@ seeds by their own. One that reads rows which no batch accounts for takes them a
 at once must come to the same there. Of another project nobody knows that it does.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
 from psycopg2 import sql
@@ -23,7 +25,7 @@ from angiogram.compare import SQL_FAILED, Comparison, compare
 from angiogram.diagnose import Finding
 from angiogram.differences import Differences
 from angiogram.dye import RAW_FIELDS, DyeRide, read_dye
-from angiogram.errors import DbtFailed
+from angiogram.errors import DbtFailed, NotReady
 from angiogram.inject import Sent
 from angiogram.project import BATCH, LOADER, Node, Project
 from angiogram.sensitivity.compiled import Incremental, compile_forms, incremental_of
@@ -33,6 +35,7 @@ from angiogram.trace import MESSAGE_ID
 _RIDES_IN_HAND = "rides_in_hand"
 _MADE = "isolated"
 _DYE = "dye"
+_INCREMENT = INCREMENT.strings[-1]
 _PLACED_COLUMNS = ("source_topic_id", "source_partition", "source_offset", "loaded_at")
 _TOPIC_ID = str(UUID(int=0))
 _UNPLACED = 1_000_000
@@ -80,7 +83,6 @@ class Isolation:
             sent: where the dye was put; nowhere if the models read the input seeds.
 
         Raises:
-            NotReady: a model is incremental by a strategy that cannot be run here.
             SeedError: the dye cannot be read.
         """
         self._database = database
@@ -90,9 +92,9 @@ class Isolation:
         self._recipes: dict[str, _Recipe] = {}
         first, later = _compiled(project, findings)
         for name, node in project.nodes.items():
-            if not node.is_seed and (text := first.get(node.unique_id)):
-                strategy = incremental_of(project.manifest.nodes[node.unique_id], later[node.unique_id])
-                self._recipes[name] = _Recipe(node, text, strategy)
+            compiled = first.get(node.unique_id), later.get(node.unique_id)
+            if not node.is_seed and (recipe := _recipe(node, project.manifest.nodes[node.unique_id], *compiled)):
+                self._recipes[name] = recipe
 
     def judge(self, name: str, trusted: Iterable[str] = ()) -> Comparison | None:
         """Run one model on right input and compare it with its expected seed.
@@ -102,7 +104,8 @@ class Isolation:
             trusted: stages whose own output is right, so that it is read as it is.
 
         Returns:
-            The comparison, with an obstacle if the model fails; None if right input for it cannot be had.
+            The comparison, with an obstacle if the model fails; None if right input for it
+            cannot be had, or if dbt makes its table otherwise than by its SQL alone.
         """
         recipe = self._recipes.get(name)
         parents = self._parents(recipe.node, frozenset(trusted)) if recipe else None
@@ -112,6 +115,8 @@ class Isolation:
             batches = self._batches(query, recipe, parents)
             if batches is None or any(parent.holds and not _columns(query, parent.holds) for parent in parents):
                 return None  # a seed that dbt could not load is absent
+            if self._lacks(query, recipe, parents):
+                return None
             self._lay_out_rides(query)
             try:
                 self._make(query, recipe, parents, batches)
@@ -136,7 +141,21 @@ class Isolation:
             if holds is None:
                 return None
             parents.append(_Parent(parent.relation, manifest.nodes[unique_id].alias, holds, parent))
-        return parents
+        names = [*(parent.identifier for parent in parents), _DYE, _MADE, _INCREMENT]
+        return parents if len(set(names)) == len(names) else None
+
+    def _lacks(self, query: cursor, recipe: _Recipe, parents: Sequence[_Parent]) -> bool:
+        """Whether the model reads a run-dependent column that its parents have and what they should hold has not."""
+        text = recipe.first + (recipe.later.sql if recipe.later else "")
+        lacking = {name for name in recipe.node.excluded if re.search(rf"\b{re.escape(name)}\b", text)}
+        for parent in parents:
+            if parent.holds is not None:
+                lacking -= _columns(query, parent.holds)
+            if self._has_message_id(query, parent):
+                lacking.difference_update(_PLACED_COLUMNS)
+        expected = (parent.relation for parent in parents if parent.holds not in (None, parent.relation))
+        # Of a parent that was not built nobody knows its columns.
+        return any(lacking & (_columns(query, relation) or lacking) for relation in expected)
 
     def _batches(self, query: cursor, recipe: _Recipe, parents: Sequence[_Parent]) -> list[int] | None:
         """The batches that a model takes one after the other; None if nobody knows what each of them holds."""
@@ -158,16 +177,14 @@ class Isolation:
         for node in self._project.nodes.values():
             if self._is_input(query, node):
                 query.execute(
-                    sql.SQL("select coalesce(max({}), 1) from {}").format(
-                        sql.Identifier(BATCH), sql.SQL(node.relation)
-                    )
+                    sql.SQL("select coalesce(max({}), 1) from {}").format(sql.Identifier(BATCH), sql.SQL(node.relation))
                 )
                 ((highest,),) = query.fetchall()
                 last = max(last, highest)
         return last
 
     def _make(self, query: cursor, recipe: _Recipe, parents: Sequence[_Parent], batches: Sequence[int]) -> None:
-        made, increment = sql.Identifier("pg_temp", _MADE), sql.Identifier(INCREMENT.strings[-1])
+        made, increment = sql.Identifier("pg_temp", _MADE), sql.Identifier(_INCREMENT)
         for batch in batches:
             self._lay_out(query, recipe.node, parents, batch)
             if recipe.later is None or batch == batches[0]:
@@ -268,12 +285,28 @@ def _compiled(project: Project, findings: Mapping[str, Finding]) -> tuple[dict[s
     skipped = [name for name in project.nodes if findings[name] is Finding.SKIPPED]
     for left_out in ([], failed, failed + skipped):
         try:
-            return compile_forms(
-                project.directory, project.manifest, variables=project.dbt_vars, left_out=left_out
-            )
+            return compile_forms(project.directory, project.manifest, variables=project.dbt_vars, left_out=left_out)
         except DbtFailed:  # a query or a check of a model's own, while it was compiled
             continue
     return {}, {}
+
+
+def _recipe(node: Node, parsed: Any, first: str | None, later: str | None) -> _Recipe | None:
+    """How a model makes its table; None if by what cannot be done here, or if it was not compiled."""
+    config = parsed.config
+    if (
+        first is None
+        or later is None
+        or config.materialized not in ("table", "view", "materialized_view", "incremental")
+        or config.pre_hook
+        or config.post_hook
+        or config.get("sql_header")
+    ):
+        return None
+    try:
+        return _Recipe(node, first, incremental_of(parsed, later))
+    except NotReady:  # a strategy of its own, or microbatch
+        return None
 
 
 def _rides(project: Project) -> list[DyeRide]:

@@ -9,14 +9,24 @@ from angiogram.errors import NotReady
 from angiogram.project import LOADER, Node, Project, key_columns, project_variables
 from angiogram.sensitivity.compiled import run_dbt
 
-PROFILE = "shop: {target: angiogram, outputs: {angiogram: {type: postgres, host: h, port: 1, dbname: d, schema: s, user: u, password: p}}}"
+PROFILE = """
+shop:
+  target: angiogram
+  outputs:
+    angiogram: {type: postgres, host: h, port: 1, dbname: d, schema: s, user: u, password: p}
+"""
 VERSIONS = """
 models:
   - name: orders
     latest_version: 2
     versions: [{v: 1}, {v: 2}]
 """
-SNAPSHOT = "snapshots: [{name: past, relation: source('shop', 'orders'), config: {strategy: check, check_cols: all, unique_key: id}}]"
+SNAPSHOT = """
+snapshots:
+  - name: past
+    relation: source('shop', 'orders')
+    config: {strategy: check, check_cols: all, unique_key: id}
+"""
 SOURCE = "sources: [{name: shop, tables: [{name: orders}]}]"
 
 

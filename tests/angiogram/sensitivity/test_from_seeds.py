@@ -13,6 +13,7 @@ from tests.angiogram.conftest import ANGIOGRAM, Outcome
 
 NOT_NEEDED = ("KAFKA_BOOTSTRAP_SERVERS", "RIDES_API_KEY", "DYE_KEY")
 STOP = "{% if execute %}{{ exceptions.raise_compiler_error('no such day') }}{% endif %} "
+HOOK = "{{ config(post_hook='update {{ this }} set takings = takings - 1') }}\n"
 
 
 @pytest.fixture
@@ -53,6 +54,13 @@ def test_another_project_is_healthy_on_its_own_dye(run: Callable[..., Outcome], 
     assert sum("equals_expected" in outcome["unique_id"] for outcome in outcomes) == len(models)
 
 
+def put_an_ephemeral_model_between(models: Path) -> None:
+    """Let guests read base_guests through a model that is no table."""
+    edit(models / "core" / "guests.sql", "ref('base_guests')", "ref('named_guests')")
+    ephemeral = "{{ config(materialized='ephemeral') }} select * from {{ ref('base_guests') }}"
+    (models / "core" / "named_guests.sql").write_text(ephemeral)
+
+
 @pytest.mark.parametrize(
     ("faults", "blockage", "key"),
     [
@@ -74,11 +82,15 @@ def test_the_blocked_models_are_named_with_the_rows_that_differ(
     blockage: list[str],
     key: str,
 ) -> None:
-    """An ephemeral model is no stage, and what it reads is read by those that read it."""
+    """Below them none is blamed that makes its table by more than its SQL, or of a column that no expected seed has."""
     models = coffee_shop / "models"
-    edit(models / "core" / "guests.sql", "ref('base_guests')", "ref('named_guests')")
-    ephemeral = "{{ config(materialized='ephemeral') }} select * from {{ ref('base_guests') }}"
-    (models / "core" / "named_guests.sql").write_text(ephemeral)
+    put_an_ephemeral_model_between(models)
+    edit(coffee_shop / "dbt_project.yml", "run_dependent_columns: []", "run_dependent_columns: [made_at]")
+    edit(models / "core" / "tickets.sql", "newest.changed_at,", "newest.changed_at, now() as made_at,")
+    edit(models / "core" / "guests.sql", "= 'paid'", "= 'paid' and made_at is not null")
+    takings = models / "reports" / "takings_by_month.sql"
+    edit(takings, "as takings", "+ 1 as takings")
+    takings.write_text(HOOK + takings.read_text())
     for file, (right, wrong) in faults.items():
         edit(models / file, right, wrong)
     result = run("--json")
