@@ -36,7 +36,7 @@ class Ground:
     tamper: Tamper | None = None
     order: Callable[[list[Dye]], list[Dye]] | None = None
     _before: dict[Step, list[Callable[[str], None]]] = field(default_factory=lambda: defaultdict(list))
-    _undo: list[Callable[[], None]] = field(default_factory=list)
+    _undo: list[Callable[[], object]] = field(default_factory=list)
 
     def edit(self, path: str, *changes: tuple[str, str]) -> None:
         """Replace texts in a file of the copy.
@@ -62,7 +62,7 @@ class Ground:
         """Do something before a step; it is given the run id."""
         self._before[step].append(act)
 
-    def undo(self, act: Callable[[], None]) -> None:
+    def undo(self, act: Callable[[], object]) -> None:
         """Do something when the run is over, whatever happened."""
         self._undo.append(act)
 

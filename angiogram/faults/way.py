@@ -15,6 +15,7 @@ from angiogram.faults.fault import Fault, Ground, Step, Tamper, as_owner, change
 from angiogram.inject import read_whole_dye
 from angiogram.project import LOADER
 from angiogram.verdict import API, TOPIC
+from ingestion.loader import load_until_caught_up
 from ingestion.message import DYE_HEADERS, SIGNATURE_HEADER, DyeStamp
 from ingestion.producer import RideProducer
 from ingestion.settings import DyeKeys, KafkaSettings
@@ -99,6 +100,12 @@ AT_THE_DOOR = [
 ]
 
 
+def _plant_loss(ground: Ground) -> None:
+    """Delete the first messages of a partition; afterwards the gap is accepted, or no later fault's dye were loaded."""
+    ground.before("check_topic", _delete_from_topic)
+    ground.undo(lambda: load_until_caught_up(accept_loss=True))
+
+
 def _delete_from_topic(run_id: str) -> None:
     place = next(place for place in places(run_id) if place.name == "jeep-good")
     kafka = KafkaSettings.from_environment()
@@ -128,7 +135,7 @@ def _on_topic(name: str, description: str, act: Callable[[str], None]) -> Fault:
 
 
 ON_THE_TOPIC = [
-    _on_topic("message-lost", "The topic deletes messages before they are loaded.", _delete_from_topic),
+    Fault("message-lost", "The topic deletes messages before they are loaded.", (TOPIC,), _plant_loss),
     _on_topic("message-doubled", "A message lies on the topic twice.", _double_on_topic),
     _on_topic("message-from-nowhere", "The topic holds a signed message that this run never sent.", _publish_unknown),
 ]

@@ -16,13 +16,14 @@ from tests.angiogram.conftest import PROJECT, Outcome
 
 HANDFUL = {
     "api-acknowledges-without-publishing": "api",
+    "message-lost": "topic",
     "yesterdays-dye-answers": "loader",
     "two-faults-at-once": "stg_taxi__rides, fct_rides",
     "stale-rates": "exchange_rates",
     "expected-cell-wrong": "expected__daily_revenue",
     "messages-reordered": None,
 }
-"""One fault of each kind, and the stage to be named."""
+"""One fault of each kind, and the stage to be named; what one leaves must not be met by the next."""
 
 
 def test_the_catalogue_has_at_least_forty_faults_each_under_a_name_of_its_own() -> None:
