@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 .PHONY: help install run test up down sensitivity docs bench torture lint format requirements clean
 
 help: ## print this help
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(INSTALLED): pyproject.toml requirements-dev.txt dbt_project/packages.yml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' \
@@ -68,6 +68,7 @@ requirements: $(VENV)/bin/uv ## pin the dependencies of pyproject.toml anew
 	  -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean: ## stop everything and delete what was made: data, environment, pages
-	@if [ -x $(BIN)/sandbox ]; then $(BIN)/sandbox airflow down; $(BIN)/sandbox down --delete; fi
+	@# Nothing was started yet, or the checkout was moved and its environment is dead: deleted all the same.
+	@if [ -x $(BIN)/sandbox ]; then $(BIN)/sandbox airflow down; $(BIN)/sandbox down --delete; fi || true
 	rm -rf $(VENV) .sandbox .bench site build *.egg-info .pytest_cache .mypy_cache .ruff_cache \
 	  dbt_project/target* dbt_project/dbt_packages dbt_project/logs

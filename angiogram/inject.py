@@ -131,13 +131,18 @@ def front_door() -> Iterator[tuple[httpx.Client, str]]:
     settings = FrontDoorSettings.from_environment()
     headers = {"X-API-Key": settings.api_key.get_secret_value(), "Content-Type": "application/json"}
     if settings.url is not None:
-        with httpx.Client(base_url=settings.url, headers=headers, timeout=_ANSWER_WITHIN) as client:
+        with _client(settings.url, headers, proxy=not settings.is_on_this_machine) as client:
             yield client, settings.url
     else:
         from ingestion.api import serving  # imports a web server, which a front door elsewhere spares
 
-        with serving() as url, httpx.Client(base_url=url, headers=headers, timeout=_ANSWER_WITHIN) as client:
+        with serving() as url, _client(url, headers, proxy=False) as client:
             yield client, f"{url}, opened by this run"
+
+
+def _client(url: str, headers: Mapping[str, str], proxy: bool) -> httpx.Client:
+    """A client that heeds the proxy that the environment names, or none."""
+    return httpx.Client(base_url=url, headers=headers, timeout=_ANSWER_WITHIN, trust_env=proxy)
 
 
 def send(
@@ -208,5 +213,6 @@ _NOT_ABOUT_THE_RIDE = {
     HTTPStatus.FORBIDDEN,
     HTTPStatus.NOT_FOUND,
     HTTPStatus.METHOD_NOT_ALLOWED,
+    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
     HTTPStatus.TOO_MANY_REQUESTS,
 }

@@ -86,7 +86,7 @@ def dbt_models(
         profile_config=ProfileConfig(
             profile_name=PROFILE,
             target_name=target,
-            profiles_yml_filepath=Path(os.environ.get("DBT_PROFILES_DIR", PROJECT)) / "profiles.yml",
+            profiles_yml_filepath=Path(os.environ.get("DBT_PROFILES_DIR") or PROJECT) / "profiles.yml",
         ),
         execution_config=ExecutionConfig(
             execution_mode=ExecutionMode.WATCHER,

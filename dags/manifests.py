@@ -40,7 +40,7 @@ def write(target: str) -> int:
     """Run `dbt parse` for a target, which needs no database; its exit code."""
     dbt = Path(sys.executable).with_name("dbt")
     command = [str(dbt), "--quiet", "parse", "--target", target, "--target-path", str(manifest(target).parent)]
-    places = ["--project-dir", str(PROJECT), "--profiles-dir", os.environ.get("DBT_PROFILES_DIR", str(PROJECT))]
+    places = ["--project-dir", str(PROJECT), "--profiles-dir", os.environ.get("DBT_PROFILES_DIR") or str(PROJECT)]
     return subprocess.run([*command, *places], stdout=sys.stderr, check=False).returncode  # noqa: S603
 
 

@@ -24,11 +24,12 @@ def list_letters(
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     reason: Annotated[str | None, typer.Option(help="Only those with this reason.")] = None,
 ) -> None:
-    """List the newest, one a line: partition, offset, time, reason, bytes."""
+    """List the newest, one a line: partition, offset, time, reason, bytes, topic, topic id."""
     for letter in dead_letters.newest(limit, dye, reason):
         size = "null" if letter.size is None else str(letter.size)
         message_at = letter.message_at.isoformat() if letter.message_at else "-"
-        typer.echo("\t".join((str(letter.partition), str(letter.offset), message_at, letter.reason, size)))
+        place = (letter.topic, str(letter.topic_id))
+        typer.echo("\t".join((str(letter.partition), str(letter.offset), message_at, letter.reason, size, *place)))
 
 
 @app.command()
@@ -58,11 +59,12 @@ def replay(
     partition: Annotated[int | None, typer.Option(help="With --offset: the one to correct.")] = None,
     offset: Annotated[int | None, typer.Option(help="With --partition: the one to correct.")] = None,
     corrected: Annotated[Path | None, typer.Option(help="A file that holds the corrected message.")] = None,
+    topic_id: Annotated[UUID | None, typer.Option(help="Id of its topic, if several have one there.")] = None,
     reason: Annotated[str | None, typer.Option(help="Only those with this reason.")] = None,
 ) -> None:
     """Publish those again that the loader would take today, or a corrected one in the place of one; prints counts."""
-    one = (partition, offset, corrected)
-    if one == (None, None, None):
+    one = (partition, offset, corrected, topic_id)
+    if one == (None, None, None, None):
         typer.echo(json.dumps(asdict(dead_letters_replay.replay(reason))))
         return
     if partition is None or offset is None or corrected is None or reason:
@@ -71,5 +73,5 @@ def replay(
         value = corrected.read_bytes()
     except OSError as error:
         raise InputError(f"{corrected} cannot be read: {error.strerror}.") from error
-    dead_letters_replay.replay_corrected(partition, offset, value)
+    dead_letters_replay.replay_corrected(partition, offset, value, topic_id)
     typer.echo(json.dumps({"published": 1, "still_dead": 0}))

@@ -6,6 +6,7 @@ it: a crash in between publishes it once more, never not at all.
 
 from contextlib import closing
 from dataclasses import dataclass
+from uuid import UUID
 
 from ingestion.dead_letters import DeadLetter, at, every
 from ingestion.errors import InputError
@@ -51,14 +52,19 @@ def replay(reason: str | None = None) -> Replay:
     return Replay(published, still_dead)
 
 
-def replay_corrected(partition: int, offset: int, value: bytes) -> None:
+def replay_corrected(partition: int, offset: int, value: bytes, topic_id: UUID | None = None) -> None:
     """Publish a corrected message in the place of a live dead letter.
 
+    Args:
+        partition, offset, topic_id: which one, as `ingestion.dead_letters.at`.
+        value: the corrected message.
+
     Raises:
-        InputError: there is no such dead letter, it was replayed already, or the new message would be one again.
+        InputError: there is no such dead letter or more than one, it was replayed already, or the new message would be
+            one again.
         SettingsError, DatabaseUnavailable, KafkaUnavailable: as `replay`.
     """
-    letter = at(partition, offset)
+    letter = at(partition, offset, topic_id)
     if letter.replayed:
         raise InputError(f"The dead letter at partition {partition}, offset {offset} was published again already.")
     if not _is_ride(value):

@@ -4,10 +4,12 @@ IngestionError
 ├── SettingsError          an environment variable is missing or malformed; set it and start again
 ├── InputError             a file or an argument cannot be used; correct it
 ├── KafkaUnavailable       the broker cannot be reached; a retry helps
-├── DatabaseUnavailable    PostgreSQL cannot be reached; a retry helps
+├── DatabaseUnavailable    PostgreSQL cannot be reached or takes no writes; a retry helps
+├── DatabaseRefused        PostgreSQL refuses a statement; put what it names right
 ├── SchemaOutdated         the raw tables miss a migration; run `ingestion migrate`
 ├── Fenced                 another loader took this partition over; nothing was written, stop or start anew
 ├── WorkersDied            all worker processes were ended from outside; find out why, start it again
+├── WorkerFailed           a worker met an error that nobody foresaw; its traceback is in the log
 ├── Interrupted            a signal ended the work before it was done; start it again
 └── MessagesLost           the topic no longer holds messages that were never loaded; needs a decision
 
@@ -35,7 +37,11 @@ class KafkaUnavailable(IngestionError):
 
 
 class DatabaseUnavailable(IngestionError):
-    """PostgreSQL cannot be reached. A retry helps once it is back."""
+    """PostgreSQL cannot be reached or takes no writes. A retry helps once it is back."""
+
+
+class DatabaseRefused(IngestionError):
+    """PostgreSQL refuses a statement; nothing of it was written. A retry does not help before its cause is gone."""
 
 
 class SchemaOutdated(IngestionError):
@@ -52,6 +58,10 @@ class Interrupted(IngestionError):
 
 class WorkersDied(IngestionError):
     """All worker processes were ended from outside, as when memory is short. What was committed stays."""
+
+
+class WorkerFailed(IngestionError):
+    """A worker met an error that nobody foresaw; its traceback is in the log. What was committed stays."""
 
 
 class MessagesLost(IngestionError):

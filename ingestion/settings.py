@@ -1,7 +1,9 @@
 """Addresses and secrets, from the environment alone. docs/architecture.md lists every variable."""
 
 import os
+from ipaddress import ip_address
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import psycopg2
 from pydantic import Field, SecretStr, ValidationError
@@ -24,7 +26,8 @@ ROLE_PASSWORDS = {
 class _Settings(BaseSettings):
     """Settings read from the environment; a missing or malformed variable is a SettingsError that names it."""
 
-    model_config = SettingsConfigDict(populate_by_name=True, extra="ignore", frozen=True)
+    # Compose and many shells hand on an unset variable as an empty one.
+    model_config = SettingsConfigDict(populate_by_name=True, extra="ignore", frozen=True, env_ignore_empty=True)
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -97,6 +100,15 @@ class FrontDoorSettings(_Settings):
     url: str | None = Field(alias="RIDES_API_URL", default=None)
     api_key: SecretStr = Field(alias="RIDES_API_KEY", min_length=8)
 
+    @property
+    def is_on_this_machine(self) -> bool:
+        """Whether the URL names a loopback address, which a proxy would take for its own machine."""
+        try:
+            host = urlsplit(self.url or "").hostname or ""
+            return host == "localhost" or ip_address(host).is_loopback
+        except ValueError:  # a name
+            return False
+
 
 def role_password(role: str) -> str:
     """The password of a database role.
@@ -134,6 +146,7 @@ def connect(role: str, application_name: str, database: str | None = None) -> "p
             dbname=database or database_settings.name,
             sslmode=database_settings.sslmode,
             connect_timeout=database_settings.connect_timeout,
+            client_encoding="UTF8",  # what COPY is given as bytes; PGCLIENTENCODING would have it read otherwise
             user=role,
             password=password,
             application_name=application_name,

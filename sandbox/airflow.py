@@ -78,7 +78,7 @@ class Airflow:
     def is_healthy(self) -> bool:
         """Whether its database, scheduler and DAG processor are well, in the words of its own API."""
         try:
-            answer = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=5)
+            answer = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=5, trust_env=False)
         except httpx.TransportError:
             return False
         if answer.status_code != httpx.codes.OK:
@@ -165,9 +165,10 @@ class Airflow:
         }
         return {
             **os.environ,
+            **_without_proxy(),
             **self._sandbox.environment(),
             # Another dbt project may be put under the dye, as with `angiogram run`.
-            **{name: os.environ[name] for name in ("DBT_PROJECT_DIR", "DBT_PROFILES_DIR") if name in os.environ},
+            **{name: os.environ[name] for name in ("DBT_PROJECT_DIR", "DBT_PROFILES_DIR") if os.environ.get(name)},
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "AIRFLOW_HOME": str(self.home),
             "ANGIOGRAM_REPORT_URL": f"{_url(state)}/plugin/angiogram/angiogram/runs",
@@ -181,3 +182,11 @@ class Airflow:
 
 def _url(state: State) -> str:
     return f"http://{ports.HOST}:{state.ports[_PORT]}"
+
+
+def _without_proxy() -> dict[str, str]:
+    """Variables that keep a proxy of the surroundings from between Airflow's servers, which talk over HTTP."""
+    spared = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if spared != "*":
+        spared = ",".join(filter(None, (spared, ports.HOST, "localhost")))
+    return {"no_proxy": spared, "NO_PROXY": spared}

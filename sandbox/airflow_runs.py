@@ -50,12 +50,16 @@ class DagRuns:
         Raises:
             AirflowRefused: the password does not open it.
         """
+        # trust_env=False: it is on this machine, whatever proxy the environment names.
         login = httpx.post(
-            f"{airflow.url}/auth/token", json={"username": USER, "password": airflow.password}, timeout=30
+            f"{airflow.url}/auth/token",
+            json={"username": USER, "password": airflow.password},
+            timeout=30,
+            trust_env=False,
         )
         _require(login, "log in")
         headers = {"Authorization": f"Bearer {login.json()['access_token']}"}
-        self._client = httpx.Client(base_url=f"{airflow.url}/api/v2", headers=headers, timeout=30)
+        self._client = httpx.Client(base_url=f"{airflow.url}/api/v2", headers=headers, timeout=30, trust_env=False)
 
     def __enter__(self) -> Self:
         return self

@@ -2,7 +2,7 @@
 
 SandboxError
 ├── NoSandbox              the folder holds no sandbox; run `sandbox up` first
-├── FolderUnusable         the folder holds other things or cannot be written; choose another one with SANDBOX_DIR
+├── FolderUnusable         a folder holds other things or cannot be written; choose another one, as the message says
 ├── StateUnreadable        the state file is damaged; `sandbox down --delete` and `sandbox up` begin anew
 ├── DiskFull               too little room on the disk; make room and start again
 ├── JarsUnavailable        Kafka's jars could not be fetched; a retry helps once the network or the mirror is back
@@ -28,7 +28,7 @@ class NoSandbox(SandboxError):
 
 
 class FolderUnusable(SandboxError):
-    """The folder holds other things, or cannot be written. A retry does not help before another one is chosen."""
+    """A folder holds other things, or cannot be written. A retry does not help before another one is chosen."""
 
 
 class StateUnreadable(SandboxError):

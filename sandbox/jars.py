@@ -12,7 +12,7 @@ from pathlib import Path
 import requests
 from jgo.maven import MavenContext
 
-from sandbox.errors import JarsUnavailable, JarTampered
+from sandbox.errors import FolderUnusable, JarsUnavailable, JarTampered
 from sandbox.state import check_room
 
 LOCK_FILE = Path(__file__).with_name("kafka.lock.toml")
@@ -57,9 +57,20 @@ def kafka_jars() -> list[Path]:
         JarsUnavailable: one could not be fetched.
         JarTampered: one has another content than the locked one.
         DiskFull: there is no room for them.
+        FolderUnusable: the folder for them cannot be made, read or written.
     """
     folder = cache_folder() / "jars"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return _all(folder)
+    except OSError as error:
+        raise FolderUnusable(
+            f"Kafka's jars cannot be kept in {folder}: {error.strerror or error}. "
+            "Choose another folder with SANDBOX_CACHE_DIR."
+        ) from error
+
+
+def _all(folder: Path) -> list[Path]:
     wanted = locked_jars()
     if missing := [jar for jar in wanted if not (folder / jar.file_name).exists()]:
         check_room(folder)

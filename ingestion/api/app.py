@@ -14,7 +14,7 @@ from fastapi.security import APIKeyHeader
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
-from ingestion.api.body import MAX_BODY_BYTES, MAX_RIDE_BYTES, is_list, read_body, several, single
+from ingestion.api.body import MAX_BODY_BYTES, MAX_RIDE_BYTES, MAX_RIDES, is_list, read_body, several, single
 from ingestion.api.errors import Refused
 from ingestion.api.sender import RideSender
 from ingestion.errors import IngestionError, InputError, KafkaUnavailable
@@ -82,13 +82,21 @@ _RIDES_DOCS: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": {"oneOf": [_RIDE_SCHEMA, {"type": "array", "items": {"type": "object"}}]}}
+            "application/json": {
+                "schema": {
+                    "oneOf": [_RIDE_SCHEMA, {"type": "array", "items": {"type": "object"}, "maxItems": MAX_RIDES}]
+                }
+            }
         },
     },
 }
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem, "description": "X-API-Key is missing or wrong"},
-    413: {"model": Problem, "description": f"A ride beyond {MAX_RIDE_BYTES} or a body beyond {MAX_BODY_BYTES} bytes"},
+    413: {
+        "model": Problem,
+        "description": f"A list of more than {MAX_RIDES} rides, a ride beyond {MAX_RIDE_BYTES} or a body beyond "
+        f"{MAX_BODY_BYTES} bytes",
+    },
     422: {"model": Problem, "description": "Malformed JSON, something that is no object, or dye headers on a list"},
     503: {"model": Problem, "description": "Kafka did not acknowledge; Retry-After says when to try again"},
 }

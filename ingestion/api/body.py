@@ -16,6 +16,9 @@ MAX_RIDE_BYTES = 1_000_000
 MAX_BODY_BYTES = 10_000_000
 """Largest body that is read."""
 
+MAX_RIDES = 10_000
+"""Longest list that is taken: more would keep the one thread that sends from everybody else's rides."""
+
 _LIST = re.compile(rb"[ \t\r\n]*\[")
 
 
@@ -67,13 +70,19 @@ def several(body: bytes) -> list[Message]:
     """The rides of a list: the value of each is its slice of the body.
 
     Raises:
-        Refused: 413 if one is larger than MAX_RIDE_BYTES, 422 if the list is malformed or one is no JSON object.
+        Refused: 413 if there are more than MAX_RIDES or one is larger than MAX_RIDE_BYTES, 422 if the list is malformed
+            or one is no JSON object.
     """
     _check_utf8(body)
     try:
         slices = _RIDES.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"The body is not valid JSON: {error}.") from error
+    if len(slices) > MAX_RIDES:
+        raise Refused(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"The list holds {len(slices)} rides, more than {MAX_RIDES}. Send them in several lists.",
+        )
     return [_message(bytes(ride), place) for place, ride in enumerate(slices)]
 
 

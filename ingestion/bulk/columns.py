@@ -117,14 +117,14 @@ class _Column:
     """A column as text, and the rows where it holds what no text column can."""
 
     def __init__(self, column: "pa.Array") -> None:
-        self._raw = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        self._raw = _without_wrapping(column)
         self.suspects: set[int] = set()
         kind = self._raw.type
         self.is_text = _is_text(kind)
         self.is_plain = pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_nested(kind)
         self.is_number = pa.types.is_floating(kind) or pa.types.is_decimal(kind)
         self.text = self._decoded() if self.is_text else _as_text(self._raw)
-        if self.is_text or pa.types.is_nested(kind):
+        if not _never_special(kind):
             self._special = pc.any(pc.match_substring_regex(self.text, _SPECIAL)).as_py()
             if self._special:
                 self._suspect(pc.match_substring(self.text, "\x00"))
@@ -160,6 +160,20 @@ class _Column:
         self.suspects.update(pc.indices_nonzero(mask).to_pylist())
 
 
+def _never_special(kind: "pa.DataType") -> bool:
+    """Whether its text never holds what COPY must have quoted: numbers, booleans, times."""
+    checks: tuple[Callable[[Any], bool], ...] = (
+        pa.types.is_integer,
+        pa.types.is_floating,
+        pa.types.is_decimal,
+        pa.types.is_boolean,
+        pa.types.is_date,
+        pa.types.is_time,
+        pa.types.is_timestamp,
+    )
+    return any(check(kind) for check in checks)
+
+
 def _is_text(kind: "pa.DataType") -> bool:
     checks: tuple[Callable[[Any], bool], ...] = (
         pa.types.is_string,
@@ -173,6 +187,17 @@ def _is_text(kind: "pa.DataType") -> bool:
     return any(check(kind) for check in checks)
 
 
+def _without_wrapping(column: "pa.Array") -> "pa.Array":
+    """The values themselves: of a dictionary, or as an extension type stores them; a UUID as its text."""
+    if pa.types.is_dictionary(column.type):
+        return _without_wrapping(column.dictionary_decode())
+    if isinstance(column.type, pa.UuidType):
+        return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
+    if isinstance(column.type, pa.BaseExtensionType):
+        return _without_wrapping(column.storage)
+    return column
+
+
 def _as_bytes(column: "pa.Array") -> "pa.Array":
     # Views become plain text first; offsets of 32 bits do, since a batch is small.
     if pa.types.is_string_view(column.type):
@@ -183,7 +208,8 @@ def _as_bytes(column: "pa.Array") -> "pa.Array":
 def _as_text(column: "pa.Array") -> "pa.Array":
     kind = column.type
     if pa.types.is_nested(kind) or pa.types.is_duration(kind) or pa.types.is_interval(kind):
-        return pa.array([None if v is None else _json(v).decode() for v in column.to_pylist()], pa.string())
+        # A duration is a string in JSON: its text goes without the quotes.
+        return pa.array([None if v is None else _json(v).decode().strip('"') for v in column.to_pylist()], pa.string())
     if pa.types.is_timestamp(kind):
         if kind.unit == "ns":
             column, kind = _without_empty_nanoseconds(column)

@@ -54,7 +54,7 @@ class RidesFile:
 
 
 def rides_files(folder: Path) -> list[RidesFile]:
-    """The files of rides in a folder and the folders below it, by name; hidden files and other endings are left out.
+    """The files of rides in a folder and the folders below it, links followed, by name; hidden and others are left out.
 
     Raises:
         InputError: there is no such folder, it cannot be read, or it holds no such file.
@@ -99,8 +99,7 @@ def groups(files: Iterable[RidesFile]) -> Iterator[list[RidesFile]]:
 
 
 def _walk(folder: Path) -> Iterator[RidesFile]:
-    for place, folders, names in os.walk(folder, onerror=_refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    for place, names in _places(folder):
         for file_name in names:
             path = Path(place, file_name)
             kind = _ENDINGS.get(path.suffix.lower())
@@ -112,6 +111,22 @@ def _walk(folder: Path) -> Iterator[RidesFile]:
             except OSError:  # a dangling link: reading it will say what is wrong
                 size = 0
             yield RidesFile(path, name, kind, size, day_named(name))
+
+
+def _places(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Each folder below one, once, with the names of its files: by its own path, or else by a link to it."""
+    seen: set[tuple[int, int]] = set()
+    tops = [str(folder)]
+    for top in tops:  # which grows by the links that are found on the way
+        for place, folders, names in os.walk(top, onerror=_refuse):
+            state = os.stat(place)
+            if (state.st_dev, state.st_ino) in seen:  # also where a link leads back up
+                folders.clear()
+                continue
+            seen.add((state.st_dev, state.st_ino))
+            yield place, names
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            tops += [link for name in folders if os.path.islink(link := os.path.join(place, name))]
 
 
 def _refuse(error: OSError) -> None:

@@ -4,20 +4,20 @@ import logging
 import multiprocessing
 import os
 import signal
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from threading import Thread
 from uuid import UUID
 
 import psycopg2
 
+from ingestion.bulk.columns import Chunk
 from ingestion.bulk.files import SMALL_BYTES, BadFile, RidesFile
 from ingestion.bulk.reading import OpenFile
 from ingestion.bulk.store import BulkStore, Source
-from ingestion.errors import DatabaseUnavailable
-from ingestion.loader.store import is_outage
+from ingestion.errors import DatabaseRefused, DatabaseUnavailable, Interrupted
+from ingestion.loader.store import in_our_words
 
 log = logging.getLogger("ingestion.bulk")
 
@@ -46,10 +46,16 @@ class GroupResult:
 
 
 class Worker:
-    """Loads groups of files over one session, opened anew after an outage."""
+    """Loads groups of files over one session, opened anew after an outage.
 
-    def __init__(self, load_id: UUID) -> None:
+    Args:
+        load_id: the key of the files in raw.loaded_files.
+        stop: has something to read once the load shall end.
+    """
+
+    def __init__(self, load_id: UUID, stop: Connection) -> None:
         self._load_id = load_id
+        self._stop = stop
         self._store: BulkStore | None = None
 
     def load(self, group: Sequence[RidesFile]) -> GroupResult:
@@ -57,21 +63,24 @@ class Worker:
 
         Raises:
             SettingsError, SchemaOutdated: see BulkStore.open.
-            psycopg2.Error: PostgreSQL refused a statement for another reason than what is in a file.
+            DatabaseRefused: PostgreSQL refused a statement for another reason than what is in a file.
+            Interrupted: told to stop in an outage or within a large file; nothing of the group or the file was written.
         """
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
                 return self._load_once(group)
             except DatabaseUnavailable as error:
-                what = str(error)
+                outage = error
             except psycopg2.Error as error:
-                if not is_outage(error):
-                    raise
-                what = f"PostgreSQL failed: {str(error).strip() or type(error).__name__}."
+                told = in_our_words(error)
+                if isinstance(told, DatabaseRefused):
+                    raise told from error
+                outage = told
             self.close()
-            log.warning("%s Going on in %.1f s.", what, pause)
-            time.sleep(pause)
+            log.warning("%s Going on in %.1f s.", outage, pause)
+            if self._stop.poll(pause):
+                raise Interrupted("Told to stop while PostgreSQL was away.")
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def close(self) -> None:
@@ -118,12 +127,18 @@ class Worker:
                 else:
                     return Source(opened.file, opened.topic_id, opened.size, chunks)
                 del chunks
-            self._write([Source(opened.file, opened.topic_id, opened.size, opened.chunks())], result)
+            self._write([Source(opened.file, opened.topic_id, opened.size, self._chunks(opened))], result)
         except BadFile as bad:
             result.bad[opened.file.name] = str(bad)
         except psycopg2.DataError as error:
             result.bad[opened.file.name] = _refused(error)
         return None
+
+    def _chunks(self, opened: OpenFile) -> Iterator[Chunk]:
+        for chunk in opened.chunks():
+            if self._stop.poll():
+                raise Interrupted(f"Told to stop within {opened.file.name}.")
+            yield chunk
 
     def _write_together(self, sources: list[Source], result: GroupResult) -> None:
         try:
@@ -147,15 +162,15 @@ def _refused(error: psycopg2.Error) -> str:
 _worker: Worker | None = None
 
 
-def begin(load_id: UUID) -> None:
-    """Make this process a worker; it ends at once if the process that started it is gone."""
+def begin(load_id: UUID, stop: Connection) -> None:
+    """Make this process a worker, see `Worker`; it ends at once if the process that started it is gone."""
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and lets the groups under way end
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     parent = multiprocessing.parent_process()
     if parent is not None:
         Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-    _worker = Worker(load_id)
+    _worker = Worker(load_id, stop)
 
 
 def load_group(group: Sequence[RidesFile]) -> GroupResult:

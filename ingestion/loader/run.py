@@ -9,11 +9,18 @@ from uuid import UUID, uuid4
 import psycopg2
 from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
 
-from ingestion.errors import DatabaseUnavailable, InputError, Interrupted, KafkaUnavailable
+from ingestion.errors import (
+    DatabaseRefused,
+    DatabaseUnavailable,
+    IngestionError,
+    InputError,
+    Interrupted,
+    KafkaUnavailable,
+)
 from ingestion.loader.batch import Batch
 from ingestion.loader.report import LoadReport, Tally
 from ingestion.loader.source import Client, open_source
-from ingestion.loader.store import Store, is_outage
+from ingestion.loader.store import Store, in_our_words
 from ingestion.loader.work import Work
 from ingestion.message import key_fingerprint
 from ingestion.settings import DyeKeys, KafkaSettings
@@ -64,22 +71,23 @@ class _Loader:
         try:
             self._engage()
         except (DatabaseUnavailable, KafkaUnavailable) as error:
-            self._wait_out(error, str(error))
+            self._wait_out(error)
         except InputError as error:
             if self._mode != "follow" or not self._begun:
                 raise
-            self._wait_out(error, f"The topic was deleted. {error}")
+            self._wait_out(InputError(f"The topic was deleted. {error}"))
         except psycopg2.Error as error:
-            if not is_outage(error):
-                raise
-            self._wait_out(error, f"PostgreSQL failed: {str(error).strip() or type(error).__name__}.")
+            told = in_our_words(error)
+            if isinstance(told, DatabaseRefused):
+                raise told from error
+            self._wait_out(told)
         except (OffsetOutOfRangeError, LogTruncationError) as error:
             # The next engagement compares the stored offsets with the topic and says what is gone.
-            self._wait_out(error, f"Kafka no longer holds what was next ({type(error).__name__}).")
+            self._wait_out(KafkaUnavailable(f"Kafka no longer holds what was next ({type(error).__name__})."))
         except KafkaError as error:
             if not error.retriable:
                 raise unavailable(self._kafka, error) from error
-            self._wait_out(error, f"Kafka failed: {type(error).__name__}.")
+            self._wait_out(KafkaUnavailable(f"Kafka failed: {type(error).__name__}."))
         else:
             return True
         return self._stop.is_set()
@@ -123,12 +131,12 @@ class _Loader:
     def _report(self) -> LoadReport:
         return self._tally.report(self._kafka.topic, self._topic_id, time.monotonic() - self._started)
 
-    def _wait_out(self, error: Exception, what: str) -> None:
+    def _wait_out(self, error: IngestionError) -> None:
         """Pause, longer each time; an until-caught-up load that never began fails instead."""
         if self._mode != "follow" and not self._begun:
             raise error
         if not self._stop.is_set():
-            log.warning("%s Going on in %.1f s.", what, self._pause)
+            log.warning("%s Going on in %.1f s.", error, self._pause)
             self._stop.wait(self._pause)
             self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
 
@@ -157,6 +165,7 @@ def load_until_caught_up(
     Raises:
         SettingsError: an address, a password or the dye key is not set.
         KafkaUnavailable, DatabaseUnavailable: not there at the start (later outages are waited out).
+        DatabaseRefused: PostgreSQL refused a statement, as for want of a right.
         InputError: there is no such topic.
         SchemaOutdated: a migration is missing.
         MessagesLost: the topic no longer holds messages that were never loaded.

@@ -15,7 +15,7 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
-from ingestion.errors import Fenced
+from ingestion.errors import DatabaseRefused, DatabaseUnavailable, Fenced
 from ingestion.loader.batch import Batch, Table
 from ingestion.migrations import require_current
 from ingestion.settings import connect
@@ -34,6 +34,19 @@ def is_outage(error: psycopg2.Error) -> bool:
     if error.pgcode is None:
         return isinstance(error, psycopg2.OperationalError)
     return error.pgcode == _READ_ONLY or error.pgcode[:2] in _OUTAGE_CLASSES
+
+
+def in_our_words(error: psycopg2.Error) -> DatabaseUnavailable | DatabaseRefused:
+    """What an error of the driver's means: the server is away for now, or what was written is refused for good."""
+    said = error.diag.message_primary or str(error).strip() or type(error).__name__
+    if not is_outage(error):
+        return DatabaseRefused(
+            f"PostgreSQL refused a statement: {said} (SQLSTATE {error.pgcode}). Nothing of it was written; "
+            "waiting does not help. Missing rights and tables come with `ingestion bootstrap` and `ingestion migrate`."
+        )
+    if error.pgcode == _READ_ONLY:
+        said += ", as on a standby; PGHOST must name the primary"
+    return DatabaseUnavailable(f"PostgreSQL failed: {said}.")
 
 
 class Store:
@@ -118,13 +131,33 @@ class Store:
             return dict(query.fetchall())
 
     def record_gap(self, partition: int, from_offset: int, to_offset: int, reason: str) -> None:
-        """Record offsets that the topic no longer holds; noticed twice, it is recorded once."""
+        """Record offsets that the topic no longer holds, unless they lie in a gap that is recorded already."""
         with self._session, self._session.cursor() as query:
             query.execute(
                 'insert into raw.gaps (topic_id, topic, "partition", from_offset, to_offset, reason) '
-                "values (%s, %s, %s, %s, %s, %s) on conflict do nothing",
-                (str(self._topic_id), self._topic, partition, from_offset, to_offset, reason),
+                "select %(topic_id)s, %(topic)s, %(partition)s, %(from)s, %(to)s, %(reason)s where not exists ("
+                'select from raw.gaps where topic_id = %(topic_id)s and "partition" = %(partition)s '
+                "and reason = %(reason)s and from_offset <= %(from)s and to_offset >= %(to)s)",
+                {
+                    "topic_id": str(self._topic_id),
+                    "topic": self._topic,
+                    "partition": partition,
+                    "from": from_offset,
+                    "to": to_offset,
+                    "reason": reason,
+                },
             )
+
+    def lost_before(self, partition: int, offset: int) -> int | None:
+        """Where a gap begins that ends at an offset which was stored before the broker lost all from there on."""
+        with self._session, self._session.cursor() as query:
+            query.execute(
+                'select min(from_offset) from raw.gaps where topic_id = %s and "partition" = %s '
+                "and to_offset = %s and reason = 'stored_offset_beyond_end'",
+                (str(self._topic_id), partition, offset),
+            )
+            found: int | None = query.fetchall()[0][0]
+            return found
 
     def commit(self, batch: Batch) -> None:
         """Write rows, dead letters and offsets in one transaction.

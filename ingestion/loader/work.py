@@ -63,6 +63,7 @@ class Work:
         self._stop = stop
         self._committed = committed
         self._owned: dict[int, int] = {}  # partition: the next offset as stored, the batch under way included
+        self._told: set[tuple[int, str]] = set()  # partitions and why offsets are missing there
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="copy")
         self._under_way: tuple[Future[None], Batch] | None = None
         self._last_progress = time.monotonic()
@@ -134,6 +135,7 @@ class Work:
         stored = self._store.next_offsets([partition])[partition]
         first, end = self._source.bounds([partition])[partition]
         if first <= stored <= end:
+            self._tell_of_a_lost_tail(partition, stored)
             self._start_at(partition, stored, stored)
             return True
         if stored < first:
@@ -162,7 +164,21 @@ class Work:
                 f"{found}. The gap is recorded in raw.gaps. Find out why; "
                 "then go on with `ingestion load --accept-loss`."
             )
-        log.warning("%s. The gap is recorded in raw.gaps; going on.", found)
+        if (partition, reason) not in self._told:  # followers look again every second
+            self._told.add((partition, reason))
+            log.warning("%s. The gap is recorded in raw.gaps; going on.", found)
+
+    def _tell_of_a_lost_tail(self, partition: int, stored: int) -> None:
+        """Say what was passed over while the broker gave out offsets anew that it had lost."""
+        if (lost := self._store.lost_before(partition, stored)) is not None:
+            log.warning(
+                "The broker had lost offsets %d to %d of %s, partition %d, and gave them out anew: the messages that "
+                "have them now were not loaded. Going on behind them.",
+                lost,
+                stored - 1,
+                self._topic,
+                partition,
+            )
 
     def _release(self, partition: int) -> None:
         self._source.stop_reading(partition)

@@ -17,7 +17,7 @@ from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 
-from ingestion.errors import IngestionError, WorkersDied
+from ingestion.errors import IngestionError, WorkerFailed, WorkersDied
 from ingestion.loader.report import LoadReport
 from ingestion.loader.run import follow, load_until_caught_up
 from ingestion.loader.source import Client
@@ -68,6 +68,7 @@ def load_with_workers(
 
     Raises:
         WorkersDied: all were ended from outside.
+        WorkerFailed: one met an error that nobody foresaw.
         IngestionError: as `load_until_caught_up` and `follow`; the first worker that cannot go on ends all.
     """
     load = (
@@ -172,6 +173,13 @@ def _work(words: Connection, load: Callable[..., LoadReport]) -> None:
         words.send(_Ended(load(stop=stop, committed=words.send), None))
     except IngestionError as error:
         words.send(_Ended(None, error))
+    except Exception as error:  # without a last word it would be taken for killed, and replaced again and again
+        log.exception("Worker %d failed.", os.getpid())
+        told = WorkerFailed(
+            f"A worker failed: {type(error).__name__}: {error}. Its traceback is in the log. What was committed stays; "
+            "load again once the cause is gone."
+        )
+        words.send(_Ended(None, told))
 
 
 def _stop_without(parent: int, stop: threading.Event) -> None:

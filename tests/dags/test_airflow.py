@@ -36,6 +36,8 @@ def environment(sandbox: Sandbox, models: Path) -> Iterator[dict[str, str]]:
         "SANDBOX_DIR": str(sandbox.folder.path),
         "DBT_PROJECT_DIR": str(models),
         "DBT_PROFILES_DIR": str(models),
+        "HTTP_PROXY": "http://127.0.0.1:1",  # nobody answers there: whatever is on this machine is reached past it
+        "NO_PROXY": "elsewhere.example",
     }
     yield variables
     subprocess.run([SANDBOX, "airflow", "down"], check=True, env=variables)

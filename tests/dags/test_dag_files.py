@@ -23,8 +23,9 @@ def read(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow")),
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
         "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
+        "DBT_PROFILES_DIR": "",  # as compose hands on what is not set
     }
-    subprocess.run([sys.executable, PROJECT / "dags" / "manifests.py"], check=True)
+    subprocess.run([sys.executable, PROJECT / "dags" / "manifests.py"], check=True, env=environment)
     told = subprocess.run(
         [sys.executable, "-m", "tests.dags.describe"],
         check=True,

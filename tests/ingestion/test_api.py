@@ -14,7 +14,7 @@ import pytest
 from kafka.consumer.fetcher import ConsumerRecord
 
 from ingestion.api import create_app, serving
-from ingestion.api.body import MAX_BODY_BYTES, MAX_RIDE_BYTES
+from ingestion.api.body import MAX_BODY_BYTES, MAX_RIDE_BYTES, MAX_RIDES
 from ingestion.errors import InputError, SettingsError
 from ingestion.message import DYE_HEADERS, DyeStamp, verified_stamp
 from ingestion.producer import Position
@@ -240,11 +240,17 @@ def test_many_clients_at_once_each_get_their_own_ride_acknowledged(door: httpx.C
     assert [found[position].value for position in positions] == values
 
 
-def test_a_list_of_thousands_is_acknowledged_whole(door: httpx.Client) -> None:
-    answer = door.post("/rides", content=b"[" + b",".join([RIDE] * 5000) + b"]")
+def test_the_longest_list_is_acknowledged_whole(door: httpx.Client) -> None:
+    answer = door.post("/rides", content=b"[" + b",".join([RIDE] * MAX_RIDES) + b"]")
     positions = {Position(**at) for at in answer.json()}
-    assert len(positions) == 5000
+    assert len(positions) == MAX_RIDES
     assert positions <= set(records())
+
+
+def test_a_longer_list_is_refused_whole(door: httpx.Client, nothing_arrives: None) -> None:
+    answer = door.post("/rides", content=b"[" + b",".join([b"{}"] * (MAX_RIDES + 1)) + b"]")
+    assert answer.status_code == 413
+    assert "several lists" in answer.json()["detail"]
 
 
 def test_health_names_the_topic_and_needs_no_key(url: str) -> None:

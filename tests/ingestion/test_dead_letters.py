@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from ingestion.cli import app
 from ingestion.errors import InputError
 from ingestion.loader import load_until_caught_up
 from ingestion.message import DyeStamp
+from ingestion.topic import topic_id
 from sandbox.services import Sandbox
 from tests.ingestion.support import Message, publish
 from tests.services import new_database, new_topic
@@ -48,10 +50,11 @@ def run(*arguments: str) -> bytes:
 
 def test_list_names_place_reason_and_size() -> None:
     lines = [line.split("\t") for line in run("list").decode().splitlines()]
-    assert sorted((line[0], line[1], line[3], line[4]) for line in lines) == [
-        ("0", "0", "invalid_utf8", "12"),
-        ("1", "0", "not_an_object", "2"),
-        ("2", "0", "tombstone", "null"),
+    place = (os.environ["KAFKA_TOPIC"], str(topic_id()))
+    assert sorted((line[0], line[1], *line[3:]) for line in lines) == [
+        ("0", "0", "invalid_utf8", "12", *place),
+        ("1", "0", "not_an_object", "2", *place),
+        ("2", "0", "tombstone", "null", *place),
     ]
 
 
@@ -119,3 +122,30 @@ def test_a_corrected_message_takes_the_place_of_a_dead_letter(
     with pytest.raises(InputError, match="already"):
         run(*one)
     assert load_until_caught_up().rides == 1
+
+
+def test_of_two_dead_letters_at_one_place_the_topic_id_chooses(
+    fresh_database: str,
+    fresh_topic: str,
+    connect_as: Callable[..., connection],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As after a topic was deleted and made again."""
+    monkeypatch.setenv("DYE_KEY", KEY.decode())
+    publish([Message(b"no ride")])
+    load_until_caught_up()
+    with connect_as("postgres").cursor() as query:
+        query.execute(
+            'insert into raw.dead_letters (value, reason, topic, topic_id, "partition", "offset") '
+            'select value, reason, topic, gen_random_uuid(), "partition", "offset" from raw.dead_letters'
+        )
+    file = tmp_path / "corrected"
+    file.write_bytes(b'{"taxi_id": "t1"}')
+    one = ("replay", "--partition", "0", "--offset", "0", "--corrected", str(file))
+    with pytest.raises(InputError, match=f"--topic-id: .*{topic_id()}"):
+        run(*one)
+    assert json.loads(run(*one, "--topic-id", str(topic_id())))["published"] == 1
+    with connect_as("taxi_owner").cursor() as query:
+        query.execute("select topic_id from raw.dead_letters where replayed_at is not null")
+        assert query.fetchall() == [(str(topic_id()),)]

@@ -104,6 +104,15 @@ def test_values_are_stored_as_received(session: connection, fresh_topic: str) ->
     ]
 
 
+def test_text_is_the_same_whatever_encoding_the_client_asks_for(
+    session: connection, fresh_topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    publish([Message('{"taxi_id": "Zoë"}'.encode())])
+    load_until_caught_up()
+    assert rows(session, "raw.taxi_rides", "taxi_id") == [("Zoë",)]
+
+
 def test_a_message_of_ten_megabytes_is_loaded(session: connection, fresh_topic: str) -> None:
     text = "x" * 10_000_000
     publish([Message(), Message(json.dumps({"taxi_id": text}).encode()), Message()])

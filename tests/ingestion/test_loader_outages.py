@@ -15,7 +15,7 @@ from kafka.admin import NewPartitions
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
-from ingestion.errors import MessagesLost
+from ingestion.errors import DatabaseUnavailable, MessagesLost
 from ingestion.loader import follower_alive, follower_key_fingerprints, load_until_caught_up
 from ingestion.message import key_fingerprint
 from ingestion.settings import KafkaSettings
@@ -191,17 +191,25 @@ def test_messages_deleted_before_they_were_loaded_are_noticed(session: connectio
     assert rows(session, "raw.gaps", "partition, from_offset, to_offset, reason", "partition") == gap
 
 
-def test_a_stored_offset_beyond_the_end_is_noticed(session: connection, fresh_topic: str) -> None:
+def test_a_stored_offset_beyond_the_end_is_noticed(
+    session: connection, fresh_topic: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One gap, however far the end has come again; and once it has passed, what was not loaded in between is told."""
     publish([Message()])
     load_until_caught_up()
     with session.cursor() as query:
         query.execute('update raw.loaded_offsets set next_offset = 50 where "partition" = 0')
     with pytest.raises(MessagesLost, match="Offsets 1 to 49"):
         load_until_caught_up()
+    publish([Message()])
+    assert load_until_caught_up(accept_loss=True).rides == 0
     assert rows(session, "raw.gaps", "from_offset, to_offset, reason", "partition") == [
         (1, 50, "stored_offset_beyond_end")
     ]
-    assert load_until_caught_up(accept_loss=True).rides == 0
+    publish([Message()] * 49)
+    assert load_until_caught_up().rides == 1
+    assert "offsets 1 to 49" in caplog.text
+    assert "were not loaded" in caplog.text
 
 
 def test_a_topic_made_again_starts_at_its_beginning(session: connection, fresh_topic: str) -> None:
@@ -267,3 +275,12 @@ def test_an_outage_is_waited_out_and_is_no_poison(
     assert process.returncode == 0, talk
     assert count(session, "raw.dead_letters") == 0
     assert each_message_once(session)
+
+
+def test_a_read_only_database_ends_a_load_at_its_start(
+    session: connection, fresh_topic: str, fresh_database: str
+) -> None:
+    with session.cursor() as query:
+        query.execute(sql.SQL(OUTAGES["read-only"][0]).format(sql.Identifier(fresh_database)))
+    with pytest.raises(DatabaseUnavailable, match="PGHOST must name the primary"):
+        load_until_caught_up()

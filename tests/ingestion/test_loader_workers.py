@@ -102,6 +102,18 @@ def test_an_error_of_one_worker_ends_all_with_its_exit_code(session: connection,
     assert rows(session, "raw.gaps", "from_offset, to_offset", "partition") == [(1, 50)]
 
 
+def test_a_right_that_is_missing_ends_all_that_follow(session: connection, fresh_topic: str) -> None:
+    """No worker is replaced again and again for what waiting does not mend."""
+    with session.cursor() as query:
+        query.execute("revoke insert on raw.taxi_rides from taxi_loader")
+    publish(Message(partition=n) for n in range(4))
+    with loader("--follow", "--workers", "2") as process:
+        out, talk = process.communicate(timeout=30)
+    assert (process.returncode, out) == (2, ""), talk
+    assert "permission denied for table taxi_rides" in talk
+    assert "Traceback" not in talk
+
+
 def test_workers_end_when_their_parent_is_killed(session: connection, fresh_topic: str) -> None:
     with loader("--follow", "--workers", "2") as process:
         await_condition(lambda: sorted(owners(session).values()) == [2, 2], "each had two partitions")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sandbox import jars
-from sandbox.errors import JarsUnavailable, JarTampered
+from sandbox.errors import FolderUnusable, JarsUnavailable, JarTampered
 from sandbox.ports import choose
 from tests.sandbox.conftest import Run
 
@@ -84,6 +84,14 @@ def test_a_jar_that_the_mirror_lacks_is_named(mirror: Path, tmp_path: Path) -> N
 def test_without_a_network_the_error_says_what_to_do(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SANDBOX_MAVEN_MIRROR", f"http://127.0.0.1:{choose()}")
     with pytest.raises(JarsUnavailable, match=r"thing:1\.2.*SANDBOX_MAVEN_MIRROR"):
+        jars.kafka_jars()
+
+
+def test_a_cache_that_cannot_be_made_is_named(mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "no-folder"
+    file.touch()
+    monkeypatch.setenv("SANDBOX_CACHE_DIR", str(file))
+    with pytest.raises(FolderUnusable, match=r"no-folder.*SANDBOX_CACHE_DIR"):
         jars.kafka_jars()
 
 

@@ -2,9 +2,10 @@
 
 import csv
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 
 import pyarrow as pa
 import pytest
@@ -97,6 +98,15 @@ TYPED = {
     "dictionary": (pa.array(["Jeep"]).dictionary_encode(), "Jeep"),
     "large-text": (pa.array(["x"], pa.large_string()), "x"),
     "bytes": (pa.array([b"x"]), "x"),
+    "uuid": (
+        pa.ExtensionArray.from_storage(pa.uuid(), pa.array([UUID(int=7).bytes], pa.binary(16))),
+        "00000000-0000-0000-0000-000000000007",
+    ),
+    "json": (
+        pa.ExtensionArray.from_storage(pa.json_(pa.string()), pa.array(['{"a": 1, "b": "x"}'])),
+        '{"a": 1, "b": "x"}',
+    ),
+    "duration": (pa.array([timedelta(seconds=5)]), "PT5S"),
     "list": (pa.array([['a"b', "c"]]), '["a\\"b","c"]'),
     "null": (pa.nulls(1), None),
 }

@@ -4,23 +4,25 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
 from threading import Event
 
 import psycopg2
 import pytest
+from psycopg2 import sql
 from psycopg2.extensions import connection
 
 from ingestion.bulk.counts import row_counts
 from ingestion.bulk.run import bulk_load
-from ingestion.errors import DatabaseUnavailable, InputError, Interrupted
+from ingestion.errors import DatabaseRefused, DatabaseUnavailable, InputError, Interrupted
 from ingestion.settings import connect
 from sandbox.services import Sandbox
 from tests.ingestion.bulk.support import loaded, parquet
 from tests.ingestion.support import await_condition, count
+from tests.services import connect_as_administrator
 
 COMMAND = str(Path(sys.executable).with_name("ingestion"))
 
@@ -180,11 +182,13 @@ def test_killed_anywhere_and_started_again_each_ride_is_there_once(session: conn
         assert query.fetchall() == [(400_000, 400_000)]
 
 
-def _sessions(session: connection) -> int:
+def _sessions(session: connection, waiting: bool = False) -> int:
     with session.cursor() as query:
         query.execute(
             "select count(*) from pg_stat_activity "
-            "where application_name = 'ingestion bulk-load' and datname = current_database()"
+            "where application_name = 'ingestion bulk-load' and datname = current_database() "
+            "and (not %s or wait_event_type = 'Lock')",
+            (waiting,),
         )
         return int(query.fetchall()[0][0])
 
@@ -234,6 +238,72 @@ def test_sigterm_ends_the_groups_under_way(session: connection, tmp_path: Path) 
     assert process.returncode == 2
     assert "Interrupted" in talk
     assert count(session, "raw.taxi_rides") == 100 * count(session, "raw.loaded_files")
+
+
+@contextmanager
+def _read_only(session: connection) -> Iterator[None]:
+    """The database takes no writes of the loader's, as a standby."""
+    database = sql.Identifier(session.info.dbname)
+    setting = sql.SQL("alter role taxi_loader in database {} {} default_transaction_read_only {}")
+    with session.cursor() as query:
+        query.execute(setting.format(database, sql.SQL("set"), sql.SQL("= on")))
+        try:
+            yield
+        finally:
+            query.execute(setting.format(database, sql.SQL("reset"), sql.SQL("")))
+
+
+def test_in_an_outage_it_can_be_told_to_stop(session: connection, tmp_path: Path) -> None:
+    parquet(tmp_path / "a.parquet")
+    with (
+        _read_only(session),
+        subprocess.Popen([COMMAND, "bulk-load", tmp_path], stderr=subprocess.PIPE, text=True) as process,
+    ):
+        assert process.stderr
+        try:
+            assert "PGHOST must name the primary" in process.stderr.readline()
+            process.send_signal(signal.SIGTERM)
+            _, talk = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 2, talk
+    assert "Told to stop after 0 of 1 files" in talk
+
+
+def test_while_a_day_is_replaced_it_can_be_told_to_stop(session: connection, tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    parquet(old / "2026-01-01.parquet", 10)
+    bulk_load(old)
+    parquet(new / "2026-01-01.parquet", 5, first=300)
+    command = [COMMAND, "bulk-load", new, "--replace-day", "2026-01-01"]
+    with closing(connect_as_administrator(session.info.dbname)) as holder, holder.cursor() as query:
+        query.execute("begin; lock raw.taxi_rides in exclusive mode")  # the files of the day are taken away after it
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            await_condition(lambda: _sessions(session, waiting=True) == 1, "the replacement was under way")
+            process.send_signal(signal.SIGTERM)
+            query.execute("commit")
+            _, talk = process.communicate(timeout=30)
+    assert process.returncode == 2, talk
+    assert "Told to stop while 2026-01-01 was replaced" in talk
+    assert (count(session, "raw.taxi_rides"), count(session, "raw.loaded_files")) == (10, 1)
+
+
+def test_a_read_only_database_leaves_the_day_as_it_was(session: connection, tmp_path: Path) -> None:
+    parquet(tmp_path / "2026-01-01.parquet")
+    with _read_only(session), pytest.raises(DatabaseUnavailable, match=r"2026-01-01 was replaced.*PGHOST must name"):
+        bulk_load(tmp_path, replace_day=date(2026, 1, 1))
+
+
+def test_a_right_that_is_missing_ends_the_load(session: connection, tmp_path: Path) -> None:
+    parquet(tmp_path / "2026-01-01.parquet")
+    with session.cursor() as query:
+        query.execute("revoke insert on raw.loaded_files from taxi_loader")
+        try:
+            for day in (None, date(2026, 1, 1)):
+                with pytest.raises(DatabaseRefused, match="permission denied for table loaded_files"):
+                    bulk_load(tmp_path, replace_day=day)
+        finally:
+            query.execute("grant insert on raw.loaded_files to taxi_loader")
 
 
 def test_the_command_tells_bad_files_and_exits_with_1(session: connection, tmp_path: Path) -> None:
