@@ -52,7 +52,7 @@ def tampering_door(beyond: str, tamper: Callable[[Parcel], list[Parcel]]) -> Ite
     """
     changed = threading.Event()
     last_answer: list[httpx.Response] = []
-    client = httpx.Client(base_url=beyond, timeout=30)
+    client = httpx.Client(base_url=beyond, timeout=30, trust_env=False)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

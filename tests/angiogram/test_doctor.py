@@ -11,6 +11,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from psycopg2.extensions import connection
 
 from angiogram.doctor import Line, Mark, examine
+from ingestion.api import serving
 from ingestion.settings import KafkaSettings
 from ingestion.topic import open_admin
 from tests.angiogram.conftest import Outcome
@@ -93,6 +94,13 @@ def test_a_front_door_that_does_not_answer_is_a_problem(pipeline: None, monkeypa
     monkeypatch.setenv("RIDES_API_URL", "http://127.0.0.1:1")
     (found,) = problems()
     assert (found.topic, "ingestion api" in found.text) == ("front door", True)
+
+
+def test_a_front_door_on_this_machine_is_asked_past_any_proxy(pipeline: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    with serving() as url:
+        monkeypatch.setenv("RIDES_API_URL", url)
+        assert not problems()
 
 
 def test_a_model_without_its_expected_seed_is_a_problem(
