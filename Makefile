@@ -44,7 +44,7 @@ sensitivity: install ## measure which possible mistakes the dye would see; fails
 docs: install ## build the dbt docs as one static page, site/index.html
 	@scripts/docs
 
-bench: install ## measure the loader beside its parts and its peers: docs/benchmarks.md (an hour)
+bench: install ## measure the loader beside its parts and its peers: docs/benchmarks.md (half an hour)
 	$(BIN)/python -m benchmarks.loader
 	$(BIN)/python -m benchmarks.bulk_load
 
