@@ -24,6 +24,11 @@ BEFORE_DBT = (
 )
 
 
+def _broke_a_reader(name: str, stages: Mapping[str, Stage]) -> bool:
+    """Whether a model that reads this one could not be built: what it asked for is no matter of the seed alone."""
+    return any(name in stage.reads and stage.finding is Finding.FAILED for stage in stages.values())
+
+
 class Blame:
     """Judges the stages of one run."""
 
@@ -73,9 +78,11 @@ class Blame:
             if stage.kind != "model" or stage.finding is not Finding.WRONG or node is None:
                 judged[name] = stage
                 continue
-            if has_only_new_columns(stage.differences):
+            lost = [found.column for found in stage.differences.first if found.difference == "missing" and found.column]
+            if has_only_new_columns(stage.differences) and not (lost and _broke_a_reader(name, stages)):
                 self._kept.rename(name, expected_name(name))
-                reason = f"{name} has columns that it does not know; all others are equal"
+                without = f" and lacks {', '.join(lost)}" if lost else ""
+                reason = f"{name} has columns that it does not know{without}; all others are equal"
                 judged[name] = replace(stage, finding=Finding.RIGHT, differences=Differences())
             elif calculated := calculation.compare(node, self._kept):
                 reason = "it is not what the independent calculation makes of the dye"

@@ -173,6 +173,8 @@ class Project:
             *("--target", TARGET, "--vars", self.dbt_vars, "--target-path", str(self.target_directory)),
             *("--project-dir", str(self.directory), "--profiles-dir", self._profiles_directory()),
         ]
+        if manifest is not None:
+            forget_ephemeral(manifest)
         with _away_from_stdout():
             outcome = dbtRunner(manifest=manifest).invoke(arguments)
         if isinstance(outcome.exception, KeyboardInterrupt | SystemExit):
@@ -275,6 +277,13 @@ class Project:
     @cached_property
     def _variables(self) -> dict[str, Any]:
         return project_variables(self.directory)
+
+
+def forget_ephemeral(manifest: Any) -> None:
+    """Let dbt put ephemeral models into their readers anew: once done, it leaves them out with that manifest."""
+    for node in manifest.nodes.values():
+        if getattr(node, "extra_ctes", None):
+            node.extra_ctes, node.extra_ctes_injected = [], False
 
 
 def expected_name(name: str) -> str:

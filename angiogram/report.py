@@ -126,6 +126,8 @@ def _blocked(
     if differences:
         first, count = differences["first"][:SHOWN], differences["count"]
         some = f"; the first {SHOWN}:" if len(first) < count else ":"
+        if stage["reason"]:
+            title.append("\n")
         title.append(f"{count} difference{'s' if count > 1 else ''}{some}", style="default not bold")
         lines += cells(first)
         if command and len(first) < count:

@@ -9,6 +9,14 @@ RIDES_FILE = "models/facts/fct_rides.sql"
 
 IN_STAGING = [
     fault(
+        "column-renamed-under-its-readers",
+        "A column that the facts read has a new name.",
+        CHECKED,
+        edit(
+            f"models/intermediate/{CHECKED}.sql", ("reference_car_model as car_model", "reference_car_model as model")
+        ),
+    ),
+    fault(
         "cast-rounds",
         "Staging rounds amounts to one decimal.",
         STAGING,

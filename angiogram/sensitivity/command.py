@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from angiogram.errors import NotReady
 from angiogram.pages.sensitivity import badge as badge_of
 from angiogram.pages.sensitivity import sensitivity_page
 from angiogram.pages.write import write
@@ -27,7 +28,8 @@ from angiogram.sensitivity.survivors import EQUIVALENT_FILE, crowds, read_equiva
 from angiogram.sensitivity.terminal import print_score
 
 _PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
-TARGET, UNIT_TEST_TARGET = "angiogram", "dev"
+TARGET = "angiogram"
+UNIT_TEST_TARGET = None  # the profile's own: where people run them
 
 
 def sensitivity(
@@ -53,10 +55,14 @@ def sensitivity(
     Exit code: 0 the score is at or above the floor, 1 below, 2 could not run. DBT_PROJECT_DIR chooses another dbt
     project.
     """
+    if compare_checks and (as_json or floor or page or badge or suggest):
+        raise typer.BadParameter("--compare-checks prints its own table: leave out the other options")
     directory = Path(os.environ.get("DBT_PROJECT_DIR") or _PROJECT).resolve()
     talk = Console(stderr=True, highlight=False)
     talk.print(f"dbt compiles {directory}")
     project = compile_project(directory, TARGET)
+    if suggest and RIDES_IN_HAND not in project.sources:
+        raise NotReady(f"{directory} has no independent calculation: add the rows shown to its input seeds by hand.")
     around = surroundings(project, directory)
     with Runner(project, directory, TARGET, around) as runner:
         talk.print("making mutants")

@@ -11,7 +11,7 @@ from typing import Any
 
 from angiogram.errors import DbtFailed, NotReady
 from angiogram.expectation import CARRIAGE_RETURN
-from angiogram.project import EXPECTED_PREFIX, key_columns, project_variables
+from angiogram.project import EXPECTED_PREFIX, forget_ephemeral, key_columns, project_variables
 from angiogram.sensitivity.tables import Column, Table
 
 GENERIC_TESTS = frozenset({"not_null", "unique", "accepted_values", "relationships", "unique_combination_of_columns"})
@@ -151,7 +151,7 @@ def compile_forms(
     as_it_was = macro.macro_sql
     try:
         for answer in _FORMS:
-            _forget_ephemeral(manifest)
+            forget_ephemeral(manifest)
             macro.macro_sql = f"{{% macro is_incremental() %}}{{{{ return({answer}) }}}}{{% endmacro %}}"
             results = run_dbt(
                 directory,
@@ -166,8 +166,10 @@ def compile_forms(
     return forms[0], forms[1]
 
 
-def run_dbt(directory: Path, command: list[str], target: str, manifest: Any = None, variables: str = _VARS) -> Any:
-    """Run one dbt command in this process; what it returns.
+def run_dbt(
+    directory: Path, command: list[str], target: str | None, manifest: Any = None, variables: str = _VARS
+) -> Any:
+    """Run one dbt command in this process, under the profile's own target if none is named; what it returns.
 
     Raises:
         DbtFailed: dbt ended with an error.
@@ -183,7 +185,8 @@ def run_dbt(directory: Path, command: list[str], target: str, manifest: Any = No
                 *("--no-use-colors", "--log-level", "none", "--no-version-check", "--no-write-json"),
                 *("--no-send-anonymous-usage-stats", "--no-partial-parse", "--log-path", scratch),
                 *command,
-                *("--target", target, "--vars", variables, "--target-path", scratch),
+                *(("--target", target) if target else ()),
+                *("--vars", variables, "--target-path", scratch),
                 *("--project-dir", str(directory)),
                 *("--profiles-dir", os.environ.get("DBT_PROFILES_DIR") or str(directory)),
             ]
@@ -279,13 +282,6 @@ def _parents(manifest: Any, node: Any) -> Iterator[str]:
             yield from _parents(manifest, above)
         else:
             yield parent
-
-
-def _forget_ephemeral(manifest: Any) -> None:
-    """dbt puts ephemeral models into a node once and not again, even if it compiles the node anew."""
-    for node in manifest.nodes.values():
-        if getattr(node, "extra_ctes", None):
-            node.extra_ctes, node.extra_ctes_injected = [], False
 
 
 def _unheeded(config: Any) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ def side_by_side(
     runner: Runner,
     directory: Path,
     target: str,
-    unit_test_target: str,
+    unit_test_target: str | None,
     tables: Sequence[Table],
     score: Score,
     noticed: Callable[[], None],
@@ -73,7 +73,7 @@ def _seen_by_unit_tests(
     runner: Runner,
     directory: Path,
     target: str,
-    unit_test_target: str,
+    unit_test_target: str | None,
     tables: Sequence[Table],
     mutants: Sequence[Mutant],
 ) -> set[str]:

@@ -34,12 +34,12 @@ class _UnitTest:
 class UnitTests:
     """All unit tests of a project, in the session of a bench: columns that a fixture leaves out take its types."""
 
-    def __init__(self, directory: Path, target: str, database: connection, bench: Bench) -> None:
+    def __init__(self, directory: Path, target: str | None, database: connection, bench: Bench) -> None:
         """Read the unit tests and make tables of their fixtures.
 
         Args:
             directory: the project's folder.
-            target: the dbt target under which they are enabled.
+            target: the dbt target under which they are enabled; None for the profile's own.
             database: the bench's session.
             bench: holds the tables whose columns the fixtures have.
         """

@@ -18,6 +18,7 @@ HANDFUL = {
     "api-acknowledges-without-publishing": "api",
     "message-lost": "topic",
     "yesterdays-dye-answers": "loader",
+    "column-renamed-under-its-readers": "int_rides__checked",
     "two-faults-at-once": "stg_taxi__rides, fct_rides",
     "stale-rates": "exchange_rates",
     "expected-cell-wrong": "expected__daily_revenue",

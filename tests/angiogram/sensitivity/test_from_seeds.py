@@ -61,6 +61,12 @@ def put_an_ephemeral_model_between(models: Path) -> None:
     (models / "core" / "named_guests.sql").write_text(ephemeral)
 
 
+def test_an_ephemeral_model_is_there_in_every_batch(run: Callable[..., Outcome], coffee_shop: Path) -> None:
+    put_an_ephemeral_model_between(coffee_shop / "models")
+    result = run("--json")
+    assert (result.code, result.report()["blockage"]) == (0, []), result.stdout
+
+
 @pytest.mark.parametrize(
     ("faults", "blockage", "key"),
     [
