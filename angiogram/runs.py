@@ -7,7 +7,7 @@ import os
 import secrets
 import select
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -242,7 +242,7 @@ def read(database: connection, run_id: str) -> Run:
         row = query.fetchone()
     if row is None:
         raise UnknownRun(f"No run has the id {run_id}. `angiogram runs` lists the last ones.")
-    return Run(**row)
+    return _run(row)
 
 
 def read_or_last(database: connection, run_id: str | None) -> Run:
@@ -262,4 +262,12 @@ def last(database: connection, limit: int) -> list[Run]:
     """The runs that started last, newest first."""
     with database.cursor(cursor_factory=RealDictCursor) as query:
         query.execute(_SELECT + " order by started_at desc limit %s", (limit,))
-        return [Run(**row) for row in query.fetchall()]
+        return [_run(row) for row in query.fetchall()]
+
+
+def _run(row: Mapping[str, Any]) -> Run:
+    """A run as its row tells it; times in UTC, whatever the session's time zone."""
+    cells: dict[str, Any] = {
+        name: cell.astimezone(UTC) if isinstance(cell, datetime) else cell for name, cell in row.items()
+    }
+    return Run(**cells)

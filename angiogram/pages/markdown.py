@@ -85,7 +85,9 @@ def _overview(view: RunView) -> Iterator[str]:
         )
     yield ""
     for point in view.checkpoints:
-        counts = " + ".join(f"{number} {name.replace('_', ' ')}" for name, number in point["counts"].items())
+        counts = " + ".join(
+            f"{'-' if number is None else number} {name.replace('_', ' ')}" for name, number in point["counts"].items()
+        )
         relation = "=" if point["holds"] else "≠"
         yield f"- {'✓' if point['holds'] else '✗'} {_inert(point['name'])}: {point['expected']} {relation} {counts}"
     yield ""

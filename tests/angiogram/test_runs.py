@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from queue import Queue
 
 import pytest
@@ -25,6 +26,13 @@ def test_a_new_run_is_in_hand_and_shows_no_ride_yet(database: connection) -> Non
     assert run.in_hand
     assert run.batch == 0
     assert run.verdict is None
+
+
+def test_times_are_in_utc_whatever_the_sessions_time_zone(database: connection) -> None:
+    with database.cursor() as query:
+        query.execute("set timezone to 'America/New_York'")
+    run = runs.read(database, runs.take(database, 30, 0, nothing))
+    assert (run.started_at.utcoffset(), runs.last(database, 1)[0].started_at) == (timedelta(0), run.started_at)
 
 
 def test_a_second_run_waits_says_so_and_starts_when_the_first_ends(
