@@ -87,7 +87,9 @@ def sensitivity(
                 rivals = side_by_side(runner, directory, TARGET, UNIT_TEST_TARGET, around[0].tables, score, advance)
             print(as_markdown(rivals))
             raise typer.Exit(0)
-    blind = [v.mutant for v in verdicts if v.state == BLIND_SPOT][:shown]
+    blind = [v.mutant for v in verdicts if v.state == BLIND_SPOT]
+    if not (as_json or page or suggest):
+        blind = blind[:shown]  # the others are not shown, and each takes its while
     found = witnesses(project, directory, TARGET, blind, apart)
     spoiled = {witness.mutant.id: witness.words() for witness in found}
     if RIDES_IN_HAND in project.sources:
