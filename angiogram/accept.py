@@ -19,7 +19,7 @@ from angiogram.expectation.__main__ import last_day
 from angiogram.expectation.seeds import seed_text
 from angiogram.from_seeds import build, opened
 from angiogram.output import Output
-from angiogram.project import EXPECTED_PREFIX, Node, Project
+from angiogram.project import Node, Project, expected_name
 from angiogram.stale import compare_with_rows
 from angiogram.trace import Tracer
 
@@ -175,4 +175,4 @@ def _proposal(
 def _hooks(project: Project, model: str) -> list[str]:
     """What dbt runs after it has loaded the expected seed of a model."""
     seeds = (node for node in project.manifest.nodes.values() if node.resource_type == "seed")
-    return [hook.sql for node in seeds if node.name == EXPECTED_PREFIX + model for hook in node.config.post_hook]
+    return [hook.sql for node in seeds if node.name == expected_name(model) for hook in node.config.post_hook]

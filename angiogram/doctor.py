@@ -22,7 +22,7 @@ from angiogram import alert, runs
 from angiogram.dye import read_dye, read_malformed
 from angiogram.errors import AngiogramError
 from angiogram.inject import check_key
-from angiogram.project import EXPECTED_PREFIX, Project
+from angiogram.project import EXPECTED_PREFIX, Project, expected_name
 from ingestion.errors import DatabaseUnavailable, IngestionError
 from ingestion.migrations import all_migrations, require_current
 from ingestion.roles import AIRFLOW_DATABASE
@@ -246,7 +246,7 @@ def _dbt() -> Iterator[tuple[Mark, str]]:
         yield Mark.OK, "dbt_utils is the hub's"
     seeds = {seed.stem for seed in (directory / "seeds").rglob(f"{EXPECTED_PREFIX}*.csv")}
     models = {model.stem for model in (directory / "models").rglob("*.sql")}
-    if bare := sorted(model for model in models if EXPECTED_PREFIX + model not in seeds):
+    if bare := sorted(model for model in models if expected_name(model) not in seeds):
         yield (
             Mark.PROBLEM,
             f"no expected seed for {', '.join(bare)}: nothing would be compared there. "

@@ -251,15 +251,8 @@ class Project:
         return found
 
     def parents(self, unique_id: str) -> list[str]:
-        """dbt's ids of what a model reads; an ephemeral model is no table, so what that reads takes its place."""
-        found: dict[str, None] = {}
-        for parent in self.manifest.nodes[unique_id].depends_on.nodes:
-            node = self.manifest.nodes.get(parent)
-            if node is not None and node.resource_type == "model" and node.relation_name is None:
-                found |= dict.fromkeys(self.parents(parent))
-            else:
-                found[parent] = None
-        return list(found)
+        """As the function `parents`."""
+        return parents(self.manifest, unique_id)
 
     def max_seconds(self, stage: str) -> float | None:
         """How long a stage may take before the verdict warns of it; None: as long as it likes.
@@ -277,6 +270,21 @@ class Project:
     @cached_property
     def _variables(self) -> dict[str, Any]:
         return project_variables(self.directory)
+
+
+def is_ephemeral(node: Any) -> bool:
+    """Whether a node of the manifest is a model whose SQL dbt puts into that of its readers: it is no table."""
+    return bool(node.resource_type == "model" and node.config.materialized == "ephemeral")
+
+
+def parents(manifest: Any, unique_id: str) -> list[str]:
+    """dbt's ids of what a model reads; what an ephemeral one reads takes its place."""
+    found: dict[str, None] = {}
+    for parent in manifest.nodes[unique_id].depends_on.nodes:
+        node = manifest.nodes.get(parent)
+        is_table = node is None or not is_ephemeral(node)
+        found |= dict.fromkeys([parent] if is_table else parents(manifest, parent))
+    return list(found)
 
 
 def forget_ephemeral(manifest: Any) -> None:

@@ -105,13 +105,17 @@ def _count(rows: int | None) -> str:
     return "-" if rows is None else str(rows)
 
 
+def counted(point: Mapping[str, Any]) -> str:
+    """What a checkpoint counted, part by part; "-" for what was not."""
+    return " + ".join(f"{_count(rows)} {name.replace('_', ' ')}" for name, rows in point["counts"].items())
+
+
 def checkpoint_line(point: Mapping[str, Any]) -> Text:
     """One checkpoint, and whether it holds."""
-    counts = " + ".join(f"{_count(n)} {name.replace('_', ' ')}" for name, n in point["counts"].items())
     mark, relation = ("✓", "=") if point["holds"] else ("✗", "≠")
     style = "green" if point["holds"] else "bold red"
     return Text(f"{mark} ", style=style).append(
-        f"{point['name']}: {point['expected']} {relation} {counts}", style="default not bold"
+        f"{point['name']}: {point['expected']} {relation} {counted(point)}", style="default not bold"
     )
 
 

@@ -22,7 +22,7 @@ from angiogram.dye import dye_messages, read_dye
 from angiogram.expectation import COLUMNS, Row, differing_files, expected_tables, read_reference
 from angiogram.expectation.__main__ import last_day
 from angiogram.kept import Kept
-from angiogram.project import EXPECTED_PREFIX, Node, Project
+from angiogram.project import EXPECTED_PREFIX, Node, Project, expected_name
 
 _CALCULATED = "calculated"
 
@@ -57,9 +57,9 @@ class Calculation:
         """
         if node.name not in COLUMNS or not (self._folder / "input").is_dir():
             return None
-        if self._folder / "expected" / f"{EXPECTED_PREFIX}{node.name}.csv" not in self._stale_files:
+        if self._folder / "expected" / f"{expected_name(node.name)}.csv" not in self._stale_files:
             return None
-        kept.rename(node.name, EXPECTED_PREFIX + node.name)
+        kept.rename(node.name, expected_name(node.name))
         return compare_with_rows(self._database, node, self._tables[node.name], self._project.directory, kept)
 
     @property

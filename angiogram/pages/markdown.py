@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from angiogram.pages.cells import printable
 from angiogram.pages.view import RowDifference, RunView, StageView
 from angiogram.pages.view import view as view_of
+from angiogram.report import counted
 from angiogram.runs import Run
 
 ROWS_LISTED = 10
@@ -85,11 +86,8 @@ def _overview(view: RunView) -> Iterator[str]:
         )
     yield ""
     for point in view.checkpoints:
-        counts = " + ".join(
-            f"{'-' if number is None else number} {name.replace('_', ' ')}" for name, number in point["counts"].items()
-        )
-        relation = "=" if point["holds"] else "≠"
-        yield f"- {'✓' if point['holds'] else '✗'} {_inert(point['name'])}: {point['expected']} {relation} {counts}"
+        mark, relation = ("✓", "=") if point["holds"] else ("✗", "≠")
+        yield f"- {mark} {_inert(point['name'])}: {point['expected']} {relation} {counted(point)}"
     yield ""
     yield "</details>"
 

@@ -11,7 +11,6 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from angiogram.errors import NotReady
 from angiogram.pages.sensitivity import badge as badge_of
 from angiogram.pages.sensitivity import sensitivity_page
 from angiogram.pages.write import write
@@ -23,7 +22,7 @@ from angiogram.sensitivity.routing_mutants import LOADER
 from angiogram.sensitivity.runner import Runner
 from angiogram.sensitivity.score import BLIND_SPOT, Score, verdict
 from angiogram.sensitivity.side_by_side import as_markdown, side_by_side
-from angiogram.sensitivity.suggest import add_to_dye, witnesses
+from angiogram.sensitivity.suggest import add_to_dye, require_calculation, witnesses
 from angiogram.sensitivity.survivors import EQUIVALENT_FILE, crowds, read_equivalent, told_apart
 from angiogram.sensitivity.terminal import print_score
 
@@ -61,8 +60,8 @@ def sensitivity(
     talk = Console(stderr=True, highlight=False)
     talk.print(f"dbt compiles {directory}")
     project = compile_project(directory, TARGET)
-    if suggest and RIDES_IN_HAND not in project.sources:
-        raise NotReady(f"{directory} has no independent calculation: add the rows shown to its input seeds by hand.")
+    if suggest:
+        require_calculation(project, directory)
     around = surroundings(project, directory)
     with Runner(project, directory, TARGET, around) as runner:
         talk.print("making mutants")

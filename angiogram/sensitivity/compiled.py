@@ -3,7 +3,7 @@
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,14 @@ from typing import Any
 
 from angiogram.errors import DbtFailed, NotReady
 from angiogram.expectation import CARRIAGE_RETURN
-from angiogram.project import EXPECTED_PREFIX, forget_ephemeral, key_columns, project_variables
+from angiogram.project import (
+    expected_name,
+    forget_ephemeral,
+    is_ephemeral,
+    key_columns,
+    parents,
+    project_variables,
+)
 from angiogram.sensitivity.tables import Column, Table
 
 GENERIC_TESTS = frozenset({"not_null", "unique", "accepted_values", "relationships", "unique_combination_of_columns"})
@@ -209,18 +216,20 @@ def _compiled(directory: Path, manifest: Any, first: dict[str, str], later: dict
         if getattr(node, "test_metadata", None) and node.test_metadata.name == "equals_expected"
     }
     models: dict[str, Model] = {}
-    pending = [node for node in nodes.values() if node.resource_type == "model" and not _is_ephemeral(node)]
+    pending = [node for node in nodes.values() if node.resource_type == "model" and not is_ephemeral(node)]
     _require_known(manifest, pending)
     made = {node.unique_id for node in nodes.values() if node.resource_type != "model"} | set(manifest.sources)
-    while ready := [node for node in pending if made.issuperset(_parents(manifest, node))]:
+    while ready := [node for node in pending if made.issuperset(parents(manifest, node.unique_id))]:
         for node in sorted(ready, key=lambda node: str(node.name)):
-            expected = seeds.get(EXPECTED_PREFIX + node.name)
+            expected = seeds.get(expected_name(node.name))
             models[node.name] = Model(
                 name=node.name,
                 path=node.original_file_path,
                 sql=first[node.unique_id],
                 incremental=incremental_of(node, later[node.unique_id]),
-                reads=tuple(dict.fromkeys(_local_name(manifest, parent) for parent in _parents(manifest, node))),
+                reads=tuple(
+                    dict.fromkeys(_local_name(manifest, parent) for parent in parents(manifest, node.unique_id))
+                ),
                 expected=_seed_table(directory, expected) if expected else None,
                 key=keys.get(node.unique_id, ()),
                 unheeded=_unheeded(node.config),
@@ -264,24 +273,10 @@ def _require_known(manifest: Any, models: list[Any]) -> None:
                 f"There are several models {node.name}, of other versions or packages; sensitivity knows models by "
                 "their names. Leave all but one out under target angiogram (`enabled`)."
             )
-        for parent in _parents(manifest, node):
+        for parent in parents(manifest, node.unique_id):
             kind, name = parent.split(".")[0], parent.split(".")[-1]
             if kind not in ("model", "seed", "source"):
                 raise NotReady(f"{node.name} reads the {kind} {name}, which sensitivity cannot build. {_DO_WITHOUT}")
-
-
-def _is_ephemeral(node: Any) -> bool:
-    return bool(node.resource_type == "model" and node.config.materialized == "ephemeral")
-
-
-def _parents(manifest: Any, node: Any) -> Iterator[str]:
-    """Ids of what a model reads. dbt puts the SQL of an ephemeral model into that of its readers."""
-    for parent in node.depends_on.nodes:
-        above = manifest.nodes.get(parent)
-        if above is not None and _is_ephemeral(above):
-            yield from _parents(manifest, above)
-        else:
-            yield parent
 
 
 def _unheeded(config: Any) -> tuple[str, ...]:

@@ -45,11 +45,21 @@ def witnesses(
     return [Witness(m, tuple(smallest(project, directory, target, m, apart[m.id]))) for m in blind]
 
 
+def require_calculation(project: Compiled, directory: Path) -> None:
+    """Refuse a project for whose rows there is no independent calculation: any but the taxi project.
+
+    Raises:
+        NotReady: it is another one.
+    """
+    if not project.sources:
+        raise NotReady(f"{directory} has no independent calculation: add the rows shown to its input seeds by hand.")
+
+
 def add_to_dye(project: Compiled, directory: Path, found: Iterable[Witness]) -> list[str]:
     """Write each witness as new dye rides of batch 2, and every expected seed anew, by the independent calculation.
 
     Args:
-        project: the taxi project: for others the rows have no independent calculation.
+        project: one that `require_calculation` lets pass.
         directory: its folder; the seeds lie beside it.
         found: what to add.
 
@@ -57,13 +67,10 @@ def add_to_dye(project: Compiled, directory: Path, found: Iterable[Witness]) -> 
         Names of the new rides.
 
     Raises:
-        NotReady: the project is another one.
         SeedError: the seeds cannot be read.
     """
     seeds = directory.parent / "seeds"
     path = seeds / "angiogram" / "input" / "dye_rides.csv"
-    if not project.sources:
-        raise NotReady(f"{directory} has no independent calculation: add the rows shown to its input seeds by hand.")
     rides = read_dye(path)
     latest = max(ride.sent_at for ride in rides)
     highest = max(ride.ride_number for ride in rides)
