@@ -5,6 +5,7 @@ Needs the optional extra `fast`; imported only where it is asked for.
 
 import time
 from collections import defaultdict
+from operator import methodcaller
 from typing import Any, NamedTuple, Self
 
 import confluent_kafka as confluent
@@ -20,6 +21,10 @@ from ingestion.topic import open_admin, unavailable
 _POLL_RECORDS = 5_000
 _TIMEOUT_MS = 10_000
 _QUEUED_KILOBYTES = 32 << 10  # what librdkafka may hold ready, for all partitions together
+_headers_of = methodcaller("headers")
+"""`message.headers()`, called so that Python always looks for a failure behind it. For a name that is no UTF-8
+confluent-kafka sets an error and yet returns a list, with a hole in it; a plain call, once it was made a few times and
+is specialised, lets that list pass, and whoever reads it crashes."""
 
 
 class FastRecord(NamedTuple):
@@ -136,7 +141,7 @@ class FastSource(Source):
 
     def _headers(self, message: confluent.Message, partition: int, offset: int) -> Any:
         try:
-            return message.headers()
+            return _headers_of(message)
         except SystemError:  # confluent-kafka's way of failing where a header's name is no UTF-8; kafka-python reads it
             self._tolerant = self._tolerant or Source.open(self._settings)
             self._tolerant.read_from(partition, offset)
