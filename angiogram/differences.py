@@ -1,10 +1,13 @@
 """What a difference is: between what a stage made and what is expected of it, in one vocabulary."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 KEPT = 200
 """Differences of one stage that the report keeps; the full count is always given."""
+
+_UNFED = "no dye ride: only the expected seed has this row"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +40,17 @@ class Differences:
     def of(cls, found: list[Difference]) -> "Differences":
         """Keep the first KEPT of all differences."""
         return cls(len(found), found[:KEPT])
+
+
+def fed_by(found: Mapping[str, Any], limit: int | None = None) -> str:
+    """What feeds a row that differs, in words; empty if nobody knows.
+
+    Args:
+        found: a difference of a report. One of a run before migration 0010 does not tell whether a row is unfed.
+        limit: rides that are named; the others are counted.
+    """
+    rides = list(found.get("rides", []))
+    named = ", ".join(rides[:limit])
+    if limit is not None and len(rides) > limit:
+        named += f" and {len(rides) - limit} more"
+    return named or (_UNFED if found.get("unfed") else "")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from angiogram.differences import fed_by
 from angiogram.report import visible
 from angiogram.verdict import BLOCKED, HEALTHY
 
@@ -57,9 +58,9 @@ def example(report: Mapping[str, Any]) -> str | None:
 
 
 def _sentence(found: Mapping[str, Any]) -> str:
-    rides = list(found.get("rides", []))
     key = ", ".join(f"{column} {cell}" for column, cell in (found["row_key"] or {}).items())
-    fed = f"; fed by {_some(rides)}" if rides else ""
+    feeding = fed_by(found, RIDES_NAMED)
+    fed = f"; fed by {feeding}" if feeding else ""
     if found["column"] is None:
         return f"{found['difference']}: {key or visible(found['actual'] or found['expected'])}{fed}"
     return (
@@ -67,11 +68,6 @@ def _sentence(found: Mapping[str, Any]) -> str:
         if key
         else f"{found['column']} {visible(found['actual'])}, expected {visible(found['expected'])}{fed}"
     )
-
-
-def _some(rides: list[str]) -> str:
-    named = ", ".join(rides[:RIDES_NAMED])
-    return f"{named} and {len(rides) - RIDES_NAMED} more" if len(rides) > RIDES_NAMED else named
 
 
 def differences_in_all(report: Mapping[str, Any]) -> int:

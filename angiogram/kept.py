@@ -69,7 +69,7 @@ class Kept:
         """As many differences of a stage as a report has, with the rides that feed them."""
         with self.database.cursor(cursor_factory=RealDictCursor) as query:
             query.execute(
-                'select difference, row_key, column_name as "column", expected, actual, rides'
+                'select difference, row_key, column_name as "column", expected, actual, rides, unfed'
                 " from angiogram.differences where run_id = %s and stage = %s order by number limit %s",
                 (self.run_id, stage, KEPT),
             )
@@ -88,7 +88,7 @@ def read_all(database: connection, run_id: str, stage: str | None) -> Iterator[d
     with database.cursor("differences", cursor_factory=RealDictCursor, withhold=True) as query:
         query.itersize = _AT_A_TIME
         query.execute(
-            'select stage, difference, row_key, column_name as "column", expected, actual, rides'
+            'select stage, difference, row_key, column_name as "column", expected, actual, rides, unfed'
             " from angiogram.differences where run_id = %s and (stage = %s or %s::text is null) order by stage, number",
             (run_id, stage, stage),
         )

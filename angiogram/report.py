@@ -9,6 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from angiogram.differences import fed_by
 from angiogram.runs import Run
 from angiogram.verdict import BLOCKED, HEALTHY
 
@@ -158,8 +159,8 @@ def _row(cells: list[dict[str, Any]]) -> list[RenderableType]:
         line.append("expected ").append(visible(cell["expected"]), style="green")
         line.append(" → actual ").append(visible(cell["actual"]), style="red")
         lines.append(line)
-    if first["rides"]:
-        lines.append(Text(f"      fed by {', '.join(first['rides'])}", style="dim"))
+    if fed := fed_by(first):
+        lines.append(Text(f"      fed by {fed}", style="dim"))
     return lines
 
 

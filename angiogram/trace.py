@@ -1,13 +1,14 @@
 """From a row that differs back to the dye rides that feed it.
 
 A row is traced through the nearest table that has its key columns and message_id: the model's own, or one above it.
-Both sides count, what was made and what was expected, so that a missing row has its rides too.
+Both sides count, what was made and what was expected, so that a missing row has its rides too. Where the expected seed
+itself is wrong, what was made counts: a row that only such a seed has is fed by no ride.
 """
 
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg2 import sql
 from psycopg2.extensions import connection
@@ -15,7 +16,7 @@ from psycopg2.extras import Json
 
 from angiogram.differences import Differences
 from angiogram.kept import Kept
-from angiogram.project import Node
+from angiogram.project import Node, expected_name
 
 MESSAGE_ID = "message_id"
 """The column that holds a dye ride's number, in every model with one row per message or per ride."""
@@ -42,6 +43,18 @@ _NAME_RIDES = sql.SQL(
 )
 """All rows of a stage at once: what is asked for row by row takes minutes where a model's rows multiply."""
 
+_ALSO_LOST: LiteralString = (
+    "update angiogram.differences as found set rides = own.rides from angiogram.differences as own"
+    " where found.run_id = %(run_id)s and found.stage = %(stage)s and found.rides = '{}'"
+    " and own.run_id = found.run_id and own.stage = %(model)s and own.row_key = found.row_key"
+)
+"""A row of a wrong expected seed that its model lost besides has the rides which the calculation feeds it."""
+
+_UNFED: LiteralString = (
+    "update angiogram.differences set unfed = true where run_id = %(run_id)s and stage = %(stage)s"
+    " and difference = 'missing' and row_key is not null and rides = '{}'"
+)
+
 
 class Tracer:
     """Names the dye rides that feed the rows that differ."""
@@ -65,11 +78,17 @@ class Tracer:
         self._nodes = nodes
         self._names = names
         self._failed = failed
+        self._models = {expected_name(name): name for name in nodes}
         relations = [n.relation for n in nodes.values()] + [n.expected_relation or "" for n in nodes.values()]
         self._columns = _columns(database, [relation for relation in relations if relation])
 
     def name_rides(self, kept: Kept, stage: str) -> None:
-        """Write the names of the dye rides to all differences kept of a stage whose rows they feed."""
+        """Write the names of the dye rides to all differences kept of a stage whose rows they feed.
+
+        Args:
+            kept: the differences.
+            stage: a wrong expected seed after its model.
+        """
         with self._database.cursor() as query:
             query.execute(
                 "select distinct array(select jsonb_object_keys(row_key) order by 1) from angiogram.differences"
@@ -82,6 +101,10 @@ class Tracer:
                         _NAME_RIDES.format(fed=fed),
                         (list(self._names), list(self._names.values()), kept.run_id, stage),
                     )
+            if model := self._models.get(stage):
+                places = {"run_id": kept.run_id, "stage": stage, "model": model}
+                query.execute(_ALSO_LOST, places)
+                query.execute(_UNFED, places)
 
     def told(self, stage: str, differences: Differences) -> dict[str, Any]:
         """The differences of a stage as a report has them: count and the first ones, each with its rides."""
@@ -102,7 +125,7 @@ class Tracer:
 
     def _fed(self, stage: str, key: Sequence[str]) -> sql.Composable | None:
         """A query for pairs of row_key and message_id; None if no table tells."""
-        if MESSAGE_ID in key:
+        if MESSAGE_ID in key and stage not in self._models:  # such a seed may name messages that nobody sent
             return sql.SQL("select row_key, row_key ->> {} as message_id from wanted").format(sql.Literal(MESSAGE_ID))
         for relations in self._nearest(stage):
             usable = [r for r in relations if {MESSAGE_ID, *key} <= self._columns.get(r, set())]
@@ -120,14 +143,16 @@ class Tracer:
         return None
 
     def _nearest(self, stage: str) -> list[list[str]]:
-        """Tables of the model and of those above it, with their expected ones, nearest first."""
-        queue, seen, tables = deque([stage]), {stage}, []
+        """Tables of the model and of those above it, with their expected ones unless it is these, nearest first."""
+        start = self._models.get(stage, stage)
+        queue, seen, tables = deque([start]), {start}, []
         while queue:
             node = self._nodes.get(queue.popleft())
             if node is None:
                 continue
             made = None if node.name in self._failed else node.relation
-            tables.append([r for r in (made, node.expected_relation) if r])
+            expected = None if stage in self._models else node.expected_relation
+            tables.append([r for r in (made, expected) if r])
             above = [name for name in node.reads if name not in seen]
             seen.update(above)
             queue.extend(above)

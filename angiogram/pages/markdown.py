@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from angiogram.headline import RIDES_NAMED
 from angiogram.pages.cells import printable
 from angiogram.pages.view import RowDifference, RunView, StageView
 from angiogram.pages.view import view as view_of
@@ -63,7 +64,7 @@ def _stage(stage: StageView) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for row in rows:
         key = ", ".join(f"{column} {cell.plain}" for column, cell in row.key) or "the whole table"
-        fed = ", ".join(row.rides[:3]) + (f" and {len(row.rides) - 3} more" if len(row.rides) > 3 else "")
+        fed = row.fed_by(RIDES_NAMED)
         sides = [(found.column, found.expected.plain, found.actual.plain) for found in row.cells]
         if not sides:
             content = ", ".join(f"{column} {cell.plain}" for column, cell in row.content)
@@ -100,8 +101,8 @@ def lines_of(row: RowDifference) -> Iterator[str]:
         yield f"    {found.column}: expected {found.expected.plain}, actual {found.actual.plain}"
     if row.content:
         yield "    " + ", ".join(f"{column} {cell.plain}" for column, cell in row.content)
-    if row.rides:
-        yield f"    fed by {', '.join(row.rides)}"
+    if fed := row.fed_by():
+        yield f"    fed by {fed}"
 
 
 def _inert(text: str) -> str:

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from angiogram import headline
+from angiogram.differences import fed_by
 from angiogram.pages.cells import Cell, cell, pair, printable, row
 from angiogram.report import all_differences
 from angiogram.runs import Run
@@ -49,6 +50,7 @@ class RowDifference:
         cells: both sides, if the row is on both.
         content: the row itself, if it is on one side.
         rides: names of the dye rides that feed it.
+        unfed: whether none does, because only the expected seed has it.
     """
 
     difference: str
@@ -56,6 +58,15 @@ class RowDifference:
     cells: list[CellDifference]
     content: list[tuple[str, Cell]]
     rides: list[str]
+    unfed: bool
+
+    def fed_by(self, limit: int | None = None) -> str:
+        """What feeds it, in words; empty if nobody knows.
+
+        Args:
+            limit: rides that are named; the others are counted.
+        """
+        return fed_by({"rides": self.rides, "unfed": self.unfed}, limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +205,7 @@ def _row(found: list[Mapping[str, Any]]) -> RowDifference:
         else [CellDifference(d["column"] or "rows", *pair(d["expected"], d["actual"])) for d in found],
         content=row(first["expected"] or first["actual"]) if whole_row else [],
         rides=first.get("rides", []),
+        unfed=first.get("unfed", False),
     )
 
 
