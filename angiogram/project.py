@@ -110,12 +110,17 @@ class Project:
         return self._invoke(["parse"], None).result
 
     def parse(self) -> None:
-        """Read the whole project now; otherwise it is read when first needed.
+        """Read the whole project now, and see that dbt can build it; otherwise it is read when first needed.
 
         Raises:
-            DbtFailed: it cannot be read.
+            DbtFailed: it cannot be read, or not be built: what a node reads is disabled, nodes read each other in a
+                circle, and the like.
+            NotReady: a model reads what is neither source, seed nor model.
         """
-        _ = self.manifest
+        if absent := _read_but_absent(self.manifest):
+            raise DbtFailed(f"dbt cannot build {self.directory}: {'; '.join(absent)}.")
+        _ = self.nodes
+        self._invoke(["list", "--quiet"], self.manifest)
 
     def build_first_batch(self) -> list[str]:
         """Load all seeds, then build the incremental models and what they need. Tests wait for the whole.
@@ -218,10 +223,9 @@ class Project:
                     reads.append(LOADER)
                     continue
                 if kind not in ("model", "seed"):
-                    _, _, read = parent.split(".", 2)
                     raise NotReady(
-                        f"{name} reads the {kind} {read}, and nobody knows what it should hold. Let the model read an "
-                        f"input seed in its place under target {TARGET}."
+                        f"{name} reads the {_in_words(parent)}, and nobody knows what it should hold. Let the model "
+                        f"read an input seed in its place under target {TARGET}."
                     )
                 reads.append(manifest.nodes[parent].search_name)
                 if kind == "seed":
@@ -285,6 +289,31 @@ def parents(manifest: Any, unique_id: str) -> list[str]:
         is_table = node is None or not is_ephemeral(node)
         found |= dict.fromkeys([parent] if is_table else parents(manifest, parent))
     return list(found)
+
+
+def _read_but_absent(manifest: Any) -> list[str]:
+    """What nodes read although it is disabled or gone, in words.
+
+    dbt parses what has changed alone, and meets a reader that has not only when it builds.
+    """
+    manifest.build_parent_and_child_maps()
+    readers: dict[str, list[str]] = {}
+    for reader, read in manifest.parent_map.items():
+        for absent in set(read) - manifest.parent_map.keys():
+            readers.setdefault(absent, []).append(_in_words(reader))
+    return [
+        f"the {_in_words(absent)} is {'disabled' if absent in manifest.disabled else 'gone'}, "
+        f"but read by the {' and the '.join(sorted(names))}: enable it, or disable or change what reads it"
+        for absent, names in sorted(readers.items())
+    ]
+
+
+def _in_words(unique_id: str) -> str:
+    """A node as people name it, by dbt's id: model fct_rides, test revenue_totals_agree."""
+    kind, _, name = unique_id.split(".", 2)
+    if kind == "test":
+        name = name.split(".")[0]  # without the digits that tell generic tests apart
+    return f"{kind.replace('_', ' ')} {name}"
 
 
 def forget_ephemeral(manifest: Any) -> None:

@@ -22,6 +22,7 @@ from ingestion.loader import follow, follower_alive
 from ingestion.settings import KafkaSettings
 from ingestion.topic import open_admin
 from tests.angiogram.conftest import ANGIOGRAM, Outcome
+from tests.dbt.project import DbtProject
 
 Angiogram = Callable[..., Outcome]
 
@@ -252,12 +253,61 @@ def test_a_run_that_was_killed_is_released_by_hand_and_the_next_one_begins_at_on
         runs.release(database, runs.take(database, 30, 0, print))
 
 
-def test_models_that_cannot_be_read_end_the_run_before_any_dye_is_sent(
-    angiogram: Angiogram, project_copy: Path
+@pytest.mark.parametrize(
+    ("file", "before", "after", "told"),
+    [
+        pytest.param(
+            "models/facts/fct_rides.sql",
+            "materialized=",
+            "enabled=false, materialized=",
+            "the model fct_rides is disabled, but read by the model daily_revenue",
+            id="a model that models read is disabled",
+        ),
+        pytest.param(
+            "models/facts/fct_rejected_rides.sql",
+            "materialized=",
+            "enabled=false, materialized=",
+            "the model fct_rejected_rides is disabled, but read by the test every_message_is_accounted_for and the"
+            " test rejection_reasons_are_known: enable it, or disable or change what reads it",
+            id="a model that tests alone read is disabled",
+        ),
+        pytest.param(
+            "models/dimensions/dim_zipcodes.sql",
+            "ref('zipcodes')",
+            "ref('revenue_by_state')",
+            "Found a cycle",
+            id="models that read each other in a circle",
+        ),
+        pytest.param(
+            "models/dimensions/dim_zipcodes.sql",
+            "ref('zipcodes')",
+            "ref('zipcode')",
+            "depends on a node named 'zipcode' which was not found",
+            id="a model reads what is not there",
+        ),
+        pytest.param(
+            "profiles.yml", "password:", "password: wrong #", "did not let angiogram in", id="dbt's password is refused"
+        ),
+    ],
+)
+def test_what_dbt_cannot_build_ends_the_run_before_any_dye_is_sent(
+    angiogram: Angiogram, project_copy: Path, file: str, before: str, after: str, told: str
 ) -> None:
-    (project_copy / "models" / "revenue" / "revenue_by_date.sql").unlink()
-    outcome = angiogram("run", "--json", DBT_PROJECT_DIR=str(project_copy), DBT_TARGET_PATH=str(project_copy / "t"))
+    """Also where dbt has parsed the sound project before: then it reads what has changed alone."""
+    project = DbtProject(project_copy)
+    parsed = project.run(
+        *("parse", "--target", "angiogram", "--vars", "{dye_source: topic}", "--target-path", str(project_copy / "t"))
+    )
+    assert parsed.exit_code == 0, parsed.output
+    project.replace(file, before, after)
+    outcome = angiogram(
+        *("run", "--json"),
+        DBT_PROJECT_DIR=str(project_copy),
+        DBT_PROFILES_DIR=str(project_copy),
+        DBT_TARGET_PATH=str(project_copy / "t"),
+    )
     assert outcome.code == 2
-    assert "revenue_by_date" in outcome.stderr
+    assert told in outcome.report()["error"]
+    assert told in outcome.stderr
     with runs.database("tests") as database:
         assert not runs.read(database, outcome.report()["run_id"]).step("inject")
