@@ -56,7 +56,7 @@ def run_from_seeds(project: Project) -> Run:
         differences = {
             name: tracer.told(name, stage.differences) for name, stage in stages.items() if stage.differences.count
         }
-    verdict = conclude(health, {name: stage.reason for name, stage in stages.items()}, [])
+    verdict = conclude(health, {name: stage.headline for name, stage in stages.items()}, [])
     run_id = f"seeds-{started_at:%Y%m%dT%H%M%SZ}"
     report: dict[str, Any] = {
         "run_id": run_id,
@@ -214,5 +214,6 @@ def _row(name: str, stages: dict[str, Stage], verdict: str) -> dict[str, Any]:
         "rows_out": stage.rows,
         "differences": stage.differences.count,
         "seconds": round(stage.seconds, 2),
-        "reason": stage.reason,
+        "reason": stage.headline,
+        "details": stage.details,
     }

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import yaml
 
 from angiogram.errors import DbtFailed, NotReady
+from angiogram.in_a_line import in_a_line
 
 LOADER = "loader"
 """The stage that every model without another parent among the models reads: it fills the sources."""
@@ -187,7 +188,7 @@ class Project:
         if outcome.exception is not None or outcome.result is None:
             raise DbtFailed(
                 f"dbt {command[0]} of {self.directory} ended before anything was built: "
-                f"{str(outcome.exception).strip()} (dbt's log: {self.log_directory / 'dbt.log'})"
+                f"{in_a_line(str(outcome.exception))} (dbt's log: {self.log_directory / 'dbt.log'})"
             ) from outcome.exception
         return outcome
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from itertools import groupby
+from textwrap import indent
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -128,6 +129,8 @@ def _blocked(
     lines: list[RenderableType] = [title]
     if stage["reason"]:
         title.append(stage["reason"].strip(), style="default not bold")
+    if details := stage.get("details"):
+        lines.append(Text(indent(details, "    "), style="dim"))
     if differences:
         first, count = differences["first"][:SHOWN], differences["count"]
         some = f"; the first {SHOWN}:" if len(first) < count else ":"

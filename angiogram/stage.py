@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from angiogram.compare import Comparison
 from angiogram.diagnose import Finding
 from angiogram.differences import Differences
+from angiogram.in_a_line import in_a_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Stage:
         differences: how it differs from what is expected.
         rows: what came out of it; None if nothing did.
         seconds: how long it took.
-        reason: in words, if it is not right.
+        reason: in words, if it is not right; of a failure the whole message.
     """
 
     kind: str
@@ -28,6 +29,17 @@ class Stage:
     rows: int | None
     seconds: float
     reason: str | None = None
+
+    @property
+    def headline(self) -> str | None:
+        """The reason in one line."""
+        return in_a_line(self.reason) if self.reason else None
+
+    @property
+    def details(self) -> str | None:
+        """The whole reason, if it is more than one line."""
+        reason = (self.reason or "").strip()
+        return reason if "\n" in reason else None
 
 
 def finding_of(comparison: Comparison) -> Finding:

@@ -47,7 +47,7 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
     failed = {name for name, stage in stages.items() if stage.finding is Finding.FAILED}
     tracer = Tracer(database, nodes, names, failed)
     checkpoints = _checkpoints(database, run, nodes)
-    report = conclude(health, {name: stage.reason for name, stage in stages.items()}, checkpoints)
+    report = conclude(health, {name: stage.headline for name, stage in stages.items()}, checkpoints)
     rows = [_stage_row(name, stages, health[name], run, project) for name in in_order(_reads(stages))]
     tested = production.compare(database, nodes)
     steps = run.report.get("steps", {})
@@ -213,7 +213,8 @@ def _stage_row(name: str, stages: Mapping[str, Stage], health: Health, run: Run,
         "differences": stage.differences.count,
         "seconds": round(stage.seconds, 2),
         "max_seconds": project.max_seconds(name),
-        "reason": stage.reason,
+        "reason": stage.headline,
+        "details": stage.details,
     }
 
 

@@ -48,12 +48,13 @@ def _stage(suite: ElementTree.Element, stage: StageView) -> None:
     summary = stage.reason or f"{stage.differences} differences"
     if stage.verdict in ("blocked", "affected"):
         words = [f"{stage.verdict_name}: {stage.meaning}", summary]
+        words += [stage.details] if stage.details else []
         words += [line for row in stage.rows[:DIFFERENCES_LISTED] for line in lines_of(row)]
         _told(case, "failure", stage.verdict, summary, "\n".join(words))
     elif stage.verdict == "not_reached":
         _told(case, "skipped", stage.verdict, stage.meaning)
     elif stage.verdict == "not_compared":
-        _told(case, "error", stage.verdict, summary)
+        _told(case, "error", stage.verdict, summary, stage.details)
 
 
 def _case(suite: ElementTree.Element, kind: str, name: str, seconds: float) -> ElementTree.Element:

@@ -53,6 +53,14 @@ def _stage(stage: StageView) -> Iterator[str]:
     if stage.reason:
         yield f"{_inert(stage.reason)}"
         yield ""
+    if stage.details:
+        yield "<details><summary>The whole message</summary>"
+        yield ""
+        yield "<pre>"
+        yield from map(_without_signs, stage.details.splitlines())
+        yield "</pre>"
+        yield "</details>"
+        yield ""
     if not stage.rows:
         return
     rows = stage.rows[:ROWS_LISTED]
@@ -107,4 +115,8 @@ def lines_of(row: RowDifference) -> Iterator[str]:
 
 def _inert(text: str) -> str:
     """Text on one line in which nothing is Markdown, HTML or a mention."""
-    return _SIGNIFICANT.sub(lambda found: f"&#{ord(found[0])};", " ".join(printable(text).split()))
+    return _without_signs(" ".join(printable(text).split()))
+
+
+def _without_signs(text: str) -> str:
+    return _SIGNIFICANT.sub(lambda found: f"&#{ord(found[0])};", text)

@@ -76,6 +76,8 @@ class StageView:
     Attributes:
         name: of the stage; for its place on the page too.
         verdict: healthy, blocked, affected, not_reached or not_compared.
+        reason: why it is not right, in a line.
+        details: the message that the reason is taken from, if it has more lines.
         rows: the rows that differ, as many as are shown.
         differences: how many there are in all.
         shown: how many of them are shown.
@@ -92,6 +94,7 @@ class StageView:
     seconds: float
     max_seconds: float | None
     reason: str | None
+    details: str | None
     rows: list[RowDifference] = field(default_factory=list)
     shown: int = 0
     all_differences: str | None = None
@@ -187,6 +190,7 @@ def stage_view(stage: Mapping[str, Any], report: Mapping[str, Any]) -> StageView
         seconds=stage["seconds"],
         max_seconds=stage.get("max_seconds"),
         reason=printable(str(reason).strip()) if reason else None,
+        details=printable(details) if (details := stage.get("details")) else None,
         rows=[_row(list(cells)) for _, cells in groupby(first, key=lambda d: (d["difference"], str(d["row_key"])))],
         shown=len(first),
         all_differences=all_differences(report, stage["stage"]),

@@ -1,0 +1,38 @@
+"""A message of dbt's or of the database's in one line: the rest of it is for whoever asks."""
+
+import re
+from collections.abc import Iterator
+
+_TITLE = re.compile(r"(?P<before>.*: )?(?P<kind>\w+ Error)( in .*)?")
+"""The line that dbt puts before what happened, as `Database Error in model fct_rides (models/facts/fct_rides.sql)`."""
+
+_MISMATCHES = ["column_name", "definition_type", "contract_type", "mismatch_reason"]
+"""The columns of dbt's table of what a broken contract and its model disagree on."""
+
+
+def in_a_line(message: str) -> str:
+    """What happened, in one line.
+
+    Args:
+        message: as it came; of a broken contract with dbt's table of columns.
+    """
+    if disagreements := list(_contract(message)):
+        return f"its contract is broken: {'; '.join(disagreements)}"
+    before = kind = ""
+    for line in filter(None, map(str.strip, message.splitlines())):
+        if title := _TITLE.fullmatch(line):
+            before, kind = before + (title["before"] or ""), title["kind"]
+        else:
+            return f"{before}{kind}: {line}" if kind else line
+    return before + kind
+
+
+def _contract(message: str) -> Iterator[str]:
+    """What a contract and its model disagree on, column by column."""
+    tables = (line.strip().strip("|").split("|") for line in message.splitlines() if line.strip().startswith("|"))
+    rows = [[cell.strip() for cell in cells] for cells in tables]
+    if not rows or rows[0] != _MISMATCHES:
+        return
+    for name, made, agreed, _ in rows[2:]:  # below the heading and its rule
+        says = f"the contract says {agreed}" if agreed else "the contract has no such column"
+        yield f"{name} is {made or 'missing'}, {says}"
