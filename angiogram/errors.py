@@ -49,6 +49,10 @@ class RunInHand(AngiogramError):
     """Another run is in hand and outlasted the wait. A retry helps once it has ended."""
 
 
+class TablesInUse(AngiogramError):
+    """Somebody's open transaction still holds tables of the last run. A retry helps once it has ended."""
+
+
 class LeaseLost(AngiogramError):
     """This run's lease ran out and it is no longer the one in hand. A new run helps."""
 

@@ -197,22 +197,30 @@ def _through_front_door(client: httpx.Client, run_id: str, item: Dye, key: bytes
             f"The front door at {client.base_url} did not answer for ride {item.name}: {type(error).__name__}. "
             "Is the API running, and is RIDES_API_URL right?"
         ) from error
-    if answer.status_code == HTTPStatus.ACCEPTED:
-        place = answer.json()
-        return Sent(item.ride_number, item.name, "api", place["partition"], place["offset"])
-    if answer.status_code in _NOT_ABOUT_THE_RIDE or answer.is_server_error:
-        raise InjectFailed(
-            f"The front door at {client.base_url} answered {answer.status_code} for ride {item.name}: "
-            f"{answer.text.strip()[:200]}. Check RIDES_API_KEY, RIDES_API_URL and the API's own log."
-        )
-    return Sent(item.ride_number, item.name, "api", refusal=f"{answer.status_code} {answer.text.strip()[:200]}")
+    if answer.status_code == HTTPStatus.ACCEPTED and (place := _place(answer)):
+        return Sent(item.ride_number, item.name, "api", *place)
+    if answer.status_code in _ABOUT_THE_RIDE:
+        return Sent(item.ride_number, item.name, "api", refusal=f"{answer.status_code} {answer.text.strip()[:200]}")
+    raise InjectFailed(
+        f"The front door at {client.base_url} answered {answer.status_code} for ride {item.name}: "
+        f"{answer.text.strip()[:200]}. That is no verdict on the ride. Check RIDES_API_KEY, RIDES_API_URL and the "
+        "API's own log."
+    )
 
 
-_NOT_ABOUT_THE_RIDE = {
-    HTTPStatus.UNAUTHORIZED,
-    HTTPStatus.FORBIDDEN,
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.METHOD_NOT_ALLOWED,
-    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
-    HTTPStatus.TOO_MANY_REQUESTS,
+_ABOUT_THE_RIDE = {
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
 }
+"""Answers that refuse a ride for what it is. Any other may be a proxy's, a redirect's, or that of another service."""
+
+
+def _place(answer: httpx.Response) -> tuple[int, int] | None:
+    """Partition and offset as acknowledged; None if whoever answered is not the API."""
+    try:
+        place = answer.json()
+        return int(place["partition"]), int(place["offset"])
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -94,8 +94,7 @@ def whys() -> dict[str, str]:
 
 def as_json(run: runs.Run) -> dict[str, Any]:
     """The report as `angiogram run --json` gives it, and what the run was made with."""
-    parts = {name: part for name, part in run.report.items() if name not in ("steps", "lease")}
-    return {"run_id": run.run_id, "verdict": run.verdict, "blockage": run.blockage or []} | parts
+    return {"run_id": run.run_id, "verdict": run.verdict, "blockage": run.blockage or []} | run.outcome
 
 
 def _docs(folder: Path | None) -> Docs | None:

@@ -96,9 +96,12 @@ def kept_in_hand(run_id: str) -> Iterator[None]:
 
 
 def _renew_until(run_id: str, stop: threading.Event) -> None:
-    try:
-        with runs.database("lease") as database:
-            while not stop.wait(LEASE / 3):
-                runs.renew(database, run_id)
-    except (LeaseLost, DatabaseUnavailable):
-        return  # the step under way meets the same and says so
+    while not stop.wait(LEASE / 6):
+        try:
+            with runs.database("lease") as database:
+                while not stop.wait(LEASE / 6):
+                    runs.renew(database, run_id)
+        except DatabaseUnavailable:  # this connection; the step under way has its own, and may go on
+            continue
+        except LeaseLost:
+            return  # the step under way meets the same and says so

@@ -59,6 +59,11 @@ class Run:
         result: dict[str, Any] = self.report.get("steps", {}).get(name, {})
         return result
 
+    @property
+    def outcome(self) -> dict[str, Any]:
+        """The report without the state that one step leaves to another."""
+        return {name: part for name, part in self.report.items() if name not in ("steps", "lease", "batch_taken_at")}
+
 
 _SELECT: LiteralString = (
     "select run_id, in_hand, batch, lease_until, owner, started_at, finished_at, verdict, blockage,"
@@ -196,7 +201,13 @@ def take_batch(database: connection, run_id: str, batch: int, batch_1_last_ride:
     Raises:
         LeaseLost: the run is no longer in hand.
     """
-    _update_in_hand(database, run_id, ", batch = %s, batch_1_last_ride = %s", (batch, batch_1_last_ride))
+    _update_in_hand(
+        database,
+        run_id,
+        ", batch = %s, batch_1_last_ride = %s,"
+        " report = jsonb_set(report, '{batch_taken_at}', to_jsonb(clock_timestamp()))",
+        (batch, batch_1_last_ride),
+    )
 
 
 def _update_in_hand(database: connection, run_id: str, assignments: LiteralString, values: tuple[Any, ...]) -> None:

@@ -15,16 +15,17 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from psycopg2 import sql
-from psycopg2.extensions import connection
+from psycopg2.errors import LockNotAvailable
+from psycopg2.extensions import connection, cursor
 
 from angiogram import alert, loaded, runs, topic, versions
 from angiogram.differences import Differences
-from angiogram.errors import InjectFailed, NeverBegan
+from angiogram.errors import InjectFailed, NeverBegan, TablesInUse
 from angiogram.inject import Dye, Sent, check_key, front_door, read_whole_dye, send
 from angiogram.kept import Kept
 from angiogram.project import LOADER, Project
 from angiogram.verdict import API, COULD_NOT_RUN, TOPIC, judge
-from ingestion.errors import MessagesLost
+from ingestion.errors import Interrupted, MessagesLost
 from ingestion.loader import follower_alive, load_until_caught_up
 from ingestion.loader.source import Source
 from ingestion.migrations import require_current
@@ -40,6 +41,9 @@ WAIT = 1800.0
 
 LOAD_WITHIN = 120.0
 """Seconds that the loader has to pass the dye."""
+
+TABLES_WITHIN = 60.0
+"""Seconds that others have to let go of the last run's tables."""
 
 _LOOK_EVERY = 0.05
 
@@ -84,6 +88,7 @@ def begin(lease: float = LEASE, wait: float = WAIT, say: Callable[[str], None] =
     Raises:
         SettingsError, DatabaseUnavailable, SchemaOutdated, KafkaUnavailable, InputError: something is not there.
         RunInHand: another run outlasted the wait.
+        TablesInUse: somebody held tables of the last run for too long.
     """
     kafka = KafkaSettings.from_environment()
     with closing(Source.open(kafka)) as source, runs.database("begin") as database:
@@ -94,7 +99,7 @@ def begin(lease: float = LEASE, wait: float = WAIT, say: Callable[[str], None] =
         started = time.perf_counter()
         try:
             versions.record(database, run_id)
-            _drop_schemas(database)
+            _drop_schemas(database, run_id, say)
             # What lies before these offsets is no business of this run's.
             starts = {str(p): end for p, (_, end) in source.bounds(partitions).items()}
             seconds = round(time.perf_counter() - started, 2)
@@ -121,18 +126,56 @@ def require_begun(run_id: str | None, why: str | None) -> str:
     return run_id
 
 
-def _drop_schemas(database: connection) -> None:
+def _drop_schemas(database: connection, run_id: str, say: Callable[[str], None]) -> None:
     """Drop all that dbt made in the last run, so that nothing of it can answer for today's.
 
     Only what belongs to the role angiogram: the raw schemas and the runs are the owner's.
+
+    Raises:
+        TablesInUse: somebody held a table of it for too long.
     """
+    deadline = time.monotonic() + TABLES_WITHIN
+    told = None
     with database.cursor() as query:
         query.execute(
-            "select nspname from pg_namespace where starts_with(nspname, 'angiogram_')"
+            "select coalesce(array_agg(nspname::text), '{}') from pg_namespace where starts_with(nspname, 'angiogram_')"
             " and nspowner = (select oid from pg_roles where rolname = current_user)"
         )
-        if schemas := [sql.Identifier(name) for (name,) in query.fetchall()]:
-            query.execute(sql.SQL("drop schema {} cascade").format(sql.SQL(", ").join(schemas)))
+        ((schemas,),) = query.fetchall()
+        drop = sql.SQL("drop schema if exists {} cascade").format(sql.SQL(", ").join(map(sql.Identifier, schemas)))
+        query.execute("set lock_timeout = '2s'")  # shorter than any lease
+        while schemas:
+            try:
+                query.execute(drop)
+                break
+            except LockNotAvailable:
+                holders = _holders(query, schemas)
+                if time.monotonic() > deadline:
+                    raise TablesInUse(
+                        f"The last run's tables were still held after {TABLES_WITHIN:g} s: {holders}. End what holds "
+                        "them, then run again."
+                    ) from None
+            if holders != told:
+                say(f"Waiting for the last run's tables: {holders}.")
+                told = holders
+            runs.renew(database, run_id)
+        query.execute("reset lock_timeout")
+
+
+def _holders(query: cursor, schemas: list[str]) -> str:
+    """Who holds tables in some schemas, in words."""
+    query.execute(
+        "select string_agg(distinct format('%%s by session %%s (%%s, %%s)',"
+        " held.oid::regclass, activity.pid, activity.usename, activity.application_name), '; ')"
+        " from pg_locks join pg_class as held on held.oid = pg_locks.relation and held.relkind <> 'i'"
+        " join pg_namespace on pg_namespace.oid = held.relnamespace and nspname = any(%s)"
+        " join pg_stat_activity as activity on activity.pid = pg_locks.pid and activity.pid <> pg_backend_pid()"
+        " join pg_database on pg_database.oid = pg_locks.database and datname = current_database()"
+        " where pg_locks.granted",
+        (schemas,),
+    )
+    ((holders,),) = query.fetchall()
+    return str(holders or "by a session that has ended meanwhile")
 
 
 def inject(run_id: str, dye: list[Dye] | None = None) -> dict[str, Any]:
@@ -237,6 +280,8 @@ def _load_here(deadline: float) -> str | None:
         load_until_caught_up(stop=stop)
     except MessagesLost as error:
         return str(error)
+    except Interrupted:  # by the timer: what was not reached is a finding, too
+        return None
     finally:
         timer.cancel()
     return None

@@ -20,6 +20,9 @@ from angiogram.trace import Tracer
 
 API, TOPIC = "api", "topic"
 
+LAST_BATCH = 2
+"""The batch after which the expected seeds tell what every model holds."""
+
 HEALTHY, BLOCKED, COULD_NOT_RUN = "healthy", "blocked", "could_not_run"
 """The verdicts."""
 
@@ -42,7 +45,7 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
     """
     nodes = project.nodes
     kept = Kept(database, run.run_id)
-    stages, health = Blame(database, project, run).judge(_way_stages(run) | _node_stages(database, project, kept))
+    stages, health = Blame(database, project, run).judge(_way_stages(run) | _node_stages(database, project, kept, run))
     names = {str(sent["ride_number"]): sent["name"] for sent in run.step("inject").get("sent", [])}
     failed = {name for name, stage in stages.items() if stage.finding is Finding.FAILED}
     tracer = Tracer(database, nodes, names, failed)
@@ -138,16 +141,16 @@ def _way_stage(
     return Stage("way", reads, finding if reached else Finding.SKIPPED, differences, rows, seconds, reason)
 
 
-def _node_stages(database: connection, project: Project, kept: Kept) -> dict[str, Stage]:
+def _node_stages(database: connection, project: Project, kept: Kept, run: Run) -> dict[str, Stage]:
     """Reference seeds and models, from dbt's own record and the comparison with the expected seeds."""
-    results = _node_results(database)
+    results = _node_results(database, run)
     stages: dict[str, Stage] = {}
     for name, node in project.nodes.items():
-        status, message, seconds = results.get(node.unique_id, (None, None, 0.0))
+        status, message, seconds, of_last_batch = results.get(node.unique_id, (None, None, 0.0, False))
         kind = "reference" if node.is_seed else "model"
         if status == "error":
             stages[name] = Stage(kind, node.reads, Finding.FAILED, Differences(), None, seconds, message)
-        elif status == "skipped" or (node.is_seed and status is None):
+        elif status in (None, "skipped") or not (node.is_seed or of_last_batch):
             stages[name] = Stage(kind, node.reads, Finding.SKIPPED, Differences(), None, seconds)
         elif node.is_seed and not node.key:
             stages[name] = Stage(kind, node.reads, Finding.RIGHT, Differences(), None, seconds)
@@ -165,18 +168,22 @@ def _node_stages(database: connection, project: Project, kept: Kept) -> dict[str
     return stages
 
 
-def _node_results(database: connection) -> dict[str, tuple[str, str | None, float]]:
-    """Of each node dbt's last status and message, and the seconds of all its builds in this run."""
+def _node_results(database: connection, run: Run) -> dict[str, tuple[str, str | None, float, bool]]:
+    """Of each node dbt's last status and message, the seconds of all its builds in this run, and whether it saw it all.
+
+    A model that was last built before the last batch was in hand holds less than is expected, and is no less right.
+    """
     with database.cursor() as query:
         query.execute("select to_regclass('angiogram_results.node_results') is null")
         if query.fetchall()[0][0]:
             return {}
         query.execute(
             "select distinct on (unique_id) unique_id, status, message,"
-            " (sum(seconds) over (partition by unique_id))::float8"
-            " from angiogram_results.node_results order by unique_id, recorded_at desc"
+            " (sum(seconds) over (partition by unique_id))::float8, coalesce(recorded_at > %s::timestamptz, false)"
+            " from angiogram_results.node_results order by unique_id, recorded_at desc",
+            (run.report.get("batch_taken_at") if run.batch == LAST_BATCH else None,),
         )
-        return {unique_id: (status, message, seconds) for unique_id, status, message, seconds in query.fetchall()}
+        return {unique_id: tuple(result) for unique_id, *result in query.fetchall()}
 
 
 def _checkpoints(database: connection, run: Run, nodes: Mapping[str, Node]) -> list[Checkpoint]:

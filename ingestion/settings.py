@@ -6,7 +6,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import psycopg2
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ingestion.errors import DatabaseUnavailable, SettingsError
@@ -99,6 +99,14 @@ class FrontDoorSettings(_Settings):
 
     url: str | None = Field(alias="RIDES_API_URL", default=None)
     api_key: SecretStr = Field(alias="RIDES_API_KEY", min_length=8)
+
+    @field_validator("url")
+    @classmethod
+    def _is_web_address(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "http://unset")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:  # .port reads the number
+            raise ValueError("must be an address such as http://rides.example:8000")
+        return url
 
     @property
     def is_on_this_machine(self) -> bool:

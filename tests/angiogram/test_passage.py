@@ -4,9 +4,12 @@ import os
 import re
 import signal
 import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -15,12 +18,12 @@ import pytest
 from kafka import TopicPartition
 from psycopg2.extensions import connection
 
-from angiogram import runs, steps
+from angiogram import passage, runs, steps
 from angiogram.dye import read_dye, read_malformed
-from angiogram.errors import InjectFailed
+from angiogram.errors import InjectFailed, TablesInUse
 from ingestion.loader import follow, follower_alive
 from ingestion.settings import KafkaSettings
-from ingestion.topic import open_admin
+from ingestion.topic import open_admin, topic_id
 from tests.angiogram.conftest import ANGIOGRAM, Outcome
 from tests.dbt.project import DbtProject
 
@@ -151,6 +154,21 @@ def test_the_run_waits_for_a_loader_that_follows_instead_of_loading_itself(pipel
 def test_a_second_dose_in_the_same_run_is_refused(run_in_hand: str) -> None:
     with pytest.raises(InjectFailed, match=run_in_hand):
         steps.inject(run_in_hand)
+
+
+def test_models_that_never_saw_the_second_batch_are_not_judged(
+    run_in_hand: str, angiogram_verdict: Callable[[str], dict[str, Any]]
+) -> None:
+    """As where Airflow's task of the models dies at its start: nobody is to blame for what nobody built."""
+    steps.check_topic(run_in_hand)
+    steps.load(run_in_hand)
+    steps.check_loaded(run_in_hand)
+    first_batch = "import sys; from angiogram import steps; steps.build_batch(sys.argv[1], 1)"
+    subprocess.run([sys.executable, "-c", first_batch, run_in_hand], check=True, timeout=300)
+    steps.take_batch(run_in_hand, 2)
+    report = angiogram_verdict(run_in_hand)
+    assert (report["verdict"], report["blockage"]) == ("could_not_run", [])
+    assert "fct_rides (it was not reached)" in report["error"]
 
 
 def test_a_ride_that_the_loader_lost_blocks_the_loader_and_is_named(
@@ -311,3 +329,81 @@ def test_what_dbt_cannot_build_ends_the_run_before_any_dye_is_sent(
     assert told in outcome.stderr
     with runs.database("tests") as database:
         assert not runs.read(database, outcome.report()["run_id"]).step("inject")
+
+
+def test_a_run_waits_for_whoever_reads_the_last_runs_tables_and_names_them(
+    pipeline: None, connect_as: Callable[..., connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, reader = connect_as("angiogram"), connect_as("postgres", os.environ["PGDATABASE"])
+    with owner.cursor() as query:
+        query.execute("create schema if not exists angiogram_facts")
+        query.execute("create table angiogram_facts.left_behind ()")
+    reader.autocommit = False
+    with reader.cursor() as query:
+        query.execute("select from angiogram_facts.left_behind")
+    held = f"angiogram_facts.left_behind by session {reader.info.backend_pid} (postgres, "
+    monkeypatch.setattr(steps, "TABLES_WITHIN", 0.0)
+    with pytest.raises(TablesInUse, match=re.escape(held)):
+        steps.begin()
+    monkeypatch.undo()
+    told: list[str] = []
+
+    def say(text: str) -> None:
+        told.append(text)
+        reader.rollback()
+
+    steps.finish(steps.begin(say=say))
+    assert len(told) == 1
+    assert held in told[0]
+    with owner.cursor() as query:
+        query.execute("select to_regclass('angiogram_facts.left_behind') is null")
+        assert query.fetchone() == (True,)
+
+
+def test_a_lost_connection_does_not_end_the_signs_of_life(
+    pipeline: None, connect_as: Callable[..., connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passage, "LEASE", 0.6)
+    run_id = steps.begin(lease=60)
+    administrator = connect_as("postgres").cursor()
+
+    def next_sign(after: datetime | None) -> datetime:
+        with runs.database("tests") as database:
+            while (until := runs.read(database, run_id).lease_until) == after or until is None:
+                assert thread_alive()
+            return until
+
+    def thread_alive() -> bool:
+        return any(thread.name == "lease" for thread in threading.enumerate())
+
+    with passage.kept_in_hand(run_id):
+        first = next_sign(None)
+        second = next_sign(first)
+        administrator.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'angiogram lease'"
+        )
+        assert administrator.rowcount == 1
+        next_sign(next_sign(second))
+    steps.finish(run_id)
+    assert not thread_alive()
+
+
+def test_a_backlog_that_outlasts_the_loaders_time_is_a_finding_and_no_error(
+    run_in_hand: str,
+    angiogram_verdict: Callable[[str], dict[str, Any]],
+    connect_as: Callable[..., connection],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another loader, which is none that follows, holds the partitions: the load here waits until its time is over."""
+    monkeypatch.setattr(steps, "LOAD_WITHIN", 1.0)
+    steps.check_topic(run_in_hand)
+    with connect_as("taxi_loader", os.environ["PGDATABASE"]).cursor() as query:
+        query.execute(
+            "select pg_advisory_lock(hashtext(%s), partition) from generate_series(0, %s) as partition",
+            (str(topic_id()), int(os.environ["KAFKA_PARTITIONS"]) - 1),
+        )
+        result = steps.load(run_in_hand)
+    assert result["behind"].startswith("the loader did not pass the dye within 1 s: partition 0 at 0")
+    steps.check_loaded(run_in_hand)
+    report = angiogram_verdict(run_in_hand)
+    assert (report["verdict"], report["blockage"]) == ("blocked", ["loader"])
