@@ -1,5 +1,7 @@
 """The live checkpoints: end offsets = loaded offsets = rides + dead letters, and what the live models account for.
 
+Offsets that hold no message, such as the markers of transactions, were counted by the loader that passed them.
+
 The dye passes between the live rides and is counted with them, so that no offset is left over. Counts go back to the
 first message loaded since some moment: what was deleted by age before then is no loss.
 """
@@ -112,19 +114,19 @@ def _offsets(ends: Mapping[int, int], reached: Mapping[int, int]) -> Checkpoint:
 
 def _loaded(database: connection, since: timedelta) -> tuple[Checkpoint, list[str]]:
     """Whether every offset loaded is accounted for, and the partitions where one is not."""
-    kinds = ("rides", "dead_letters", "dye", "gaps")
+    kinds = ("rides", "dead_letters", "dye", "gaps", "empty_offsets")
     with database.cursor(cursor_factory=RealDictCursor) as query:
         query.execute("select * from raw.loaded_counts(clock_timestamp() - %s)", (since,))
         found = [row for row in query.fetchall() if row["first_offset"] is not None]
     told = [
         f"partition {row['partition']} of {row['topic']}: {passed} offsets from {row['first_offset']} on, but {counted}"
-        " messages and gaps"
+        " messages, gaps and empty offsets"
         for row in found
         if (passed := row["next_offset"] - row["first_offset"]) != (counted := sum(row[kind] for kind in kinds))
     ]
     passed = sum(row["next_offset"] - row["first_offset"] for row in found)
     counts = {kind: sum(row[kind] for row in found) for kind in kinds}
-    return Checkpoint("loaded offsets = rides + dead letters + dye + gaps", passed, counts), told
+    return Checkpoint("loaded offsets = rides + dead letters + dye + gaps + empty offsets", passed, counts), told
 
 
 def _models(database: connection) -> list[Checkpoint]:

@@ -30,10 +30,11 @@ def live(
     ] = "1d",  # type: ignore[assignment]  # typer hands the default to the parser too
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
 ) -> None:
-    """Check that nothing was lost of the live rides: end offsets = loaded offsets = rides + dead letters + dye + gaps.
+    """Check that nothing was lost of the live rides, from the end of the topic to the facts.
 
-    Also what the live models account for, so not while they are built. Exit code: 0 all holds, 1 something was lost or
-    is not loaded, 2 could not look.
+    End offsets = loaded offsets = rides + dead letters + dye + gaps + empty offsets (those that hold no message). Also
+    what the live models account for, so not while they are built. Exit code: 0 all holds, 1 something was lost or is
+    not loaded, 2 could not look.
     """
     found = check_live(since)
     if as_json:

@@ -74,7 +74,9 @@ def make_ten_columns() -> None:
 def empty_raw() -> None:
     """Forget everything that was loaded, so that the next loader begins at the first offset."""
     with closing(administrator()) as session, session.cursor() as query:
-        query.execute("truncate raw.taxi_rides, raw.dead_letters, raw.loaded_offsets, raw.loaders, raw.gaps")
+        query.execute(
+            "truncate raw.taxi_rides, raw.dead_letters, raw.loaded_offsets, raw.loaders, raw.gaps, raw.empty_offsets"
+        )
         query.execute("checkpoint")
 
 

@@ -33,7 +33,10 @@ def taxi_pipeline() -> None:
         report = load_until_caught_up()
         return {"rides": report.rides, "dye_rides": report.dye_rides, "dead_letters": report.dead_letters}
 
-    @task(doc_md="End offsets = loaded offsets = rides + dead letters + dye + gaps; accepted + superseded + rejected.")
+    @task(
+        doc_md="End offsets = loaded offsets = rides + dead letters + dye + gaps + empty offsets;"
+        " checked = accepted + superseded + rejected."
+    )
     def checkpoints() -> dict[str, Any]:
         from airflow.sdk.exceptions import AirflowFailException
 

@@ -18,6 +18,7 @@ TABLES = (
     "raw.dead_letters",
     "angiogram_raw.taxi_rides",
     "angiogram_raw.dead_letters",
+    "raw.empty_offsets",
 )
 
 _AT_A_TIME = 50_000  # rows of one transaction, so that no lock and no transaction lasts long
@@ -64,5 +65,5 @@ def _delete(session: connection, table: str, days: int) -> int:
 def retention(
     older_than: Annotated[int, typer.Option(min=1, help="Age in days from which on rows are deleted.")],
 ) -> None:
-    """Delete raw and dye rows, dead letters and ended loaders by age; prints the rows deleted as JSON."""
+    """Delete raw and dye rows, dead letters and what goes with them by age; prints the rows deleted as JSON."""
     typer.echo(json.dumps(delete_older_than(older_than)))

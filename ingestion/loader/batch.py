@@ -1,9 +1,10 @@
 """A batch: what one transaction writes, gathered as lines of COPY."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from ingestion.loader.rows import NULL, DeadLetter, binary, quoted, ride_columns
@@ -42,6 +43,22 @@ DYE_RIDES = Table("angiogram_raw", "taxi_rides", (*_RIDE, *_STAMP))
 DYE_LETTERS = Table("angiogram_raw", "dead_letters", (*_LETTER, *_STAMP))
 
 
+class EmptyOffsets(NamedTuple):
+    """Offsets of a batch, some of which hold no message: markers of transactions, what was aborted or compacted.
+
+    Attributes:
+        partition: where they are.
+        from_offset: the first one read.
+        to_offset: the next one after them.
+        empty: how many hold no message.
+    """
+
+    partition: int
+    from_offset: int
+    to_offset: int
+    empty: int
+
+
 @dataclass(slots=True)
 class Batch:
     """Lines for each table and the offsets they stand for.
@@ -52,7 +69,9 @@ class Batch:
         keys: dye keys whose signatures hold.
         lines: per table, lines of COPY's CSV format, without line ends.
         size: bytes of all lines.
+        taken: messages of each partition.
         moves: per partition, the offset that must be stored now and the one to store.
+        empty: of the partitions with offsets that hold no message.
         forged_dye: messages whose dye headers carry no valid signature.
         seconds: how long its transaction took; 0 until it is committed.
     """
@@ -64,7 +83,9 @@ class Batch:
         default_factory=lambda: {LIVE_RIDES: [], LIVE_LETTERS: [], DYE_RIDES: [], DYE_LETTERS: []}
     )
     size: int = 0
+    taken: Counter[int] = field(default_factory=Counter)
     moves: dict[int, tuple[int, int]] = field(default_factory=dict)
+    empty: list[EmptyOffsets] = field(default_factory=list)
     forged_dye: int = 0
     seconds: float = 0.0
 
@@ -97,6 +118,12 @@ class Batch:
             lines.append(line)
             size += len(line)
         self.size += size
+        self.taken[partition] += len(records)
+
+    def passed(self, partition: int, from_offset: int, to_offset: int) -> None:
+        """Note how far a partition was read: offsets that brought no message are empty."""
+        if (empty := to_offset - from_offset - self.taken[partition]) > 0:
+            self.empty.append(EmptyOffsets(partition, from_offset, to_offset, empty))
 
     def _stamp(self, record: Record) -> DyeStamp | None:
         stamp = verified_stamp(record.headers, record.value, self.keys)

@@ -14,6 +14,7 @@ from uuid import UUID
 import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection
+from psycopg2.extras import execute_values
 
 from ingestion.errors import DatabaseRefused, DatabaseUnavailable, Fenced
 from ingestion.loader.batch import Batch, Table
@@ -160,7 +161,7 @@ class Store:
             return found
 
     def commit(self, batch: Batch) -> None:
-        """Write rows, dead letters and offsets in one transaction.
+        """Write rows, dead letters, offsets and which of these are empty in one transaction.
 
         Raises:
             Fenced: a stored offset is not where this loader left it; nothing was written.
@@ -182,6 +183,12 @@ class Store:
                 'where stored.topic_id = %s and stored."partition" = moved.number',
                 (list(batch.moves), [after for _, after in batch.moves.values()], str(batch.topic_id)),
             )
+            if batch.empty:
+                execute_values(
+                    query,
+                    'insert into raw.empty_offsets (topic_id, "partition", from_offset, to_offset, empty) values %s',
+                    [(str(batch.topic_id), *found) for found in batch.empty],
+                )
             if batch.forged_dye:
                 query.execute(
                     "update raw.loaders set forged_dye = forged_dye + %s where loader_id = %s",

@@ -63,6 +63,9 @@ class Work:
         self._stop = stop
         self._committed = committed
         self._owned: dict[int, int] = {}  # partition: the next offset as stored, the batch under way included
+        self._read_up_to: dict[
+            int, int
+        ] = {}  # partition: where the next batch begins; behind a gap beyond what is stored
         self._told: set[tuple[int, str]] = set()  # partitions and why offsets are missing there
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="copy")
         self._under_way: tuple[Future[None], Batch] | None = None
@@ -149,6 +152,7 @@ class Work:
 
     def _start_at(self, partition: int, stored: int, position: int) -> None:
         self._owned[partition] = stored
+        self._read_up_to[partition] = position
         self._source.read_from(partition, position)
 
     def _notice_gap(self, partition: int, from_offset: int, to_offset: int, reason: str) -> None:
@@ -182,7 +186,7 @@ class Work:
 
     def _release(self, partition: int) -> None:
         self._source.stop_reading(partition)
-        del self._owned[partition]
+        del self._owned[partition], self._read_up_to[partition]
         self._store.give_up(partition)
 
     def _load_some(self) -> None:
@@ -193,6 +197,8 @@ class Work:
             position = self._source.position(partition)
             if position != stored:
                 moves[partition] = (stored, position)
+                batch.passed(partition, self._read_up_to[partition], position)
+                self._read_up_to[partition] = position
         self._finish()
         if not moves:
             return

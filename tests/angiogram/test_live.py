@@ -3,13 +3,15 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
-from kafka import TopicPartition
+from kafka import KafkaProducer, TopicPartition
 from psycopg2.extensions import connection
 
 from ingestion.loader import load_until_caught_up
+from ingestion.retention import delete_older_than
 from ingestion.settings import KafkaSettings
 from ingestion.topic import open_admin
 from ingestion.traffic import generate
@@ -93,6 +95,79 @@ def test_messages_deleted_from_the_topic_before_they_were_loaded_count_as_a_gap(
     code, found = live(angiogram)
     assert code == 0, found
     assert found["checkpoints"][LOADED]["counts"]["gaps"] == 1
+
+
+def in_transactions(*transactions: tuple[int, bool]) -> None:
+    """Publish so many rides to partition 0 in each transaction, which is committed or aborted."""
+    kafka = KafkaSettings.from_environment()
+    producer = KafkaProducer(**kafka.client_options(), transactional_id=kafka.topic)
+    try:
+        producer.init_transactions()
+        for rides, is_committed in transactions:
+            producer.begin_transaction()
+            for _ in range(rides):
+                producer.send(kafka.topic, value=b'{"taxi_id": "t1"}', partition=0).get(timeout=30)
+            (producer.commit_transaction if is_committed else producer.abort_transaction)()
+    finally:
+        producer.close()
+
+
+def test_offsets_that_hold_no_message_are_no_loss_and_a_ride_between_them_is_missed(
+    angiogram: Angiogram, owner: Any
+) -> None:
+    """Markers of transactions, and what was published in one that was aborted."""
+    in_transactions((2, True), (1, False), (1, True))
+    load_until_caught_up()
+    in_transactions((1, False), (1, True))
+    load_until_caught_up()
+    code, found = live(angiogram)
+    assert code == 0, found
+    assert found["checkpoints"][LOADED]["counts"]["empty_offsets"] == 5 + 2
+
+    owner.execute(
+        "delete from raw.taxi_rides where ctid = (select ctid from raw.taxi_rides where taxi_id = 't1'"
+        ' order by "offset" limit 1)'
+    )
+    code, found = live(angiogram)
+    assert (code, [told.split(" of ")[0] for told in found["partitions"]]) == (1, ["partition 0"])
+
+
+def test_empty_offsets_before_the_first_message_that_counts_are_left_out(angiogram: Angiogram, owner: Any) -> None:
+    """Retention takes them with the messages they lay between; one that begins a later batch counts with that batch."""
+    in_transactions((1, True), (1, False))
+    load_until_caught_up()
+    owner.execute(
+        "update raw.taxi_rides set loaded_at = loaded_at - interval '2 days';"
+        "update raw.dead_letters set loaded_at = loaded_at - interval '2 days';"
+        "update raw.empty_offsets set loaded_at = loaded_at - interval '2 days'"
+    )
+    in_transactions((1, False), (2, True))
+    load_until_caught_up()
+    for since in ("1d", "3d"):
+        outcome = angiogram("live", "--json", "--since", since)
+        assert outcome.code == 0, outcome.stdout
+    delete_older_than(1)
+    code, found = live(angiogram)
+    assert code == 0, found
+    assert found["checkpoints"][LOADED]["counts"] == {"rides": 2, "dead_letters": 0, "dye": 0, "gaps": 0} | {
+        "empty_offsets": 3
+    }
+
+
+def test_a_gap_before_empty_offsets_is_counted_once(angiogram: Angiogram, owner: Any) -> None:
+    owner.execute('select next_offset from raw.loaded_offsets where "partition" = 0')
+    ((reached,),) = owner.fetchall()
+    in_transactions((3, True), (1, False), (1, True))
+    kafka = KafkaSettings.from_environment()
+    with closing(open_admin(kafka)) as admin:
+        admin.delete_records({TopicPartition(kafka.topic, 0): reached + 2})
+    load_until_caught_up(accept_loss=True)
+    code, found = live(angiogram)
+    assert code == 0, found
+    assert (
+        found["checkpoints"][LOADED]["counts"] | {"gaps": 2, "empty_offsets": 4}
+        == (found["checkpoints"][LOADED]["counts"])
+    )
 
 
 def test_a_message_that_the_facts_lost_is_missed(loaded: None, angiogram: Angiogram, owner: Any) -> None:

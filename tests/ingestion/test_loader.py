@@ -49,7 +49,7 @@ def session(database: str) -> Iterator[connection]:
     with opened.cursor() as query:
         query.execute(
             "truncate raw.taxi_rides, raw.dead_letters, raw.loaded_offsets, raw.loaders, raw.gaps, "
-            "angiogram_raw.taxi_rides, angiogram_raw.dead_letters"
+            "raw.empty_offsets, angiogram_raw.taxi_rides, angiogram_raw.dead_letters"
         )
     yield opened
     opened.close()
@@ -305,8 +305,9 @@ def test_every_codec_is_read(session: connection, fresh_topic: str, codec: str) 
     assert load_until_caught_up().rides == 100
 
 
-def test_aborted_transactions_are_not_loaded(session: connection, fresh_topic: str) -> None:
-    """And the load ends although the topic's end is a marker that is no message."""
+@pytest.mark.parametrize("client", Client)
+def test_aborted_transactions_are_not_loaded(session: connection, fresh_topic: str, client: Client) -> None:
+    """And the load ends although the topic's end is a marker; how many offsets hold no message is kept."""
     producer = KafkaProducer(**KafkaSettings.from_environment().client_options(), transactional_id=fresh_topic)
     producer.init_transactions()
     for taxi, finish in ((b"kept", producer.commit_transaction), (b"aborted", producer.abort_transaction)):
@@ -314,9 +315,11 @@ def test_aborted_transactions_are_not_loaded(session: connection, fresh_topic: s
         producer.send(fresh_topic, value=b'{"taxi_id": "%b"}' % taxi, partition=0).get(timeout=30)
         finish()
     producer.close()
-    assert load_until_caught_up().rides == 1
+    assert load_until_caught_up(client=client).rides == 1
     assert rows(session, "raw.taxi_rides", "taxi_id") == [("kept",)]
-    assert load_until_caught_up().partitions == ()
+    assert load_until_caught_up(client=client).partitions == ()
+    kept = rows(session, "raw.empty_offsets", "to_offset, empty", "to_offset")
+    assert (kept[-1][0], sum(empty for _, empty in kept)) == (4, 3)
 
 
 def test_any_role_can_ask_for_a_follower(connect_as: Callable[..., connection], database: str) -> None:
