@@ -4,17 +4,19 @@ import gc
 import json
 import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from threading import Event
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.live import Live
 
 from ingestion.loader.logs import LogFormat, set_up_logs
-from ingestion.loader.metrics import serving
+from ingestion.loader.metrics import LoaderMetrics, serving
 from ingestion.loader.report import LoadReport
 from ingestion.loader.run import follow, load_until_caught_up
 from ingestion.loader.source import Client
@@ -51,56 +53,54 @@ def load(
         raise typer.BadParameter("choose one of --follow and --until-caught-up")
     if metrics_port and not forever:
         raise typer.BadParameter("--metrics-port goes with --follow")
-    set_up_logs(log_format)
-    _spare_the_collector()
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its outages are told in our words
+    _set_up(log_format)
     count = workers or min(cores(), KafkaSettings.from_environment().partitions)
-    with _progress() as show, serving(metrics_port) as metrics:
+    metrics = LoaderMetrics()
+    with _progress() as show:
 
         def committed(report: LoadReport) -> None:
-            show.update(report)
+            show(report)
             metrics.update(report)
 
         if count > 1:
-            report = load_with_workers(count, forever, accept_loss, client, committed)
+            beside, set_up = serving(metrics, metrics_port), partial(_set_up, log_format)
+            report = load_with_workers(count, forever, accept_loss, client, committed, beside, set_up)
         else:
             stop = Event()
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: stop.set())
-            report = (
-                follow(stop, accept_loss, committed, client)
-                if forever
-                else load_until_caught_up(accept_loss, stop, committed, client)
-            )
+            with serving(metrics, metrics_port):
+                report = (
+                    follow(stop, accept_loss, committed, client)
+                    if forever
+                    else load_until_caught_up(accept_loss, stop, committed, client)
+                )
     typer.echo(json.dumps(asdict(report), default=str))
 
 
-def _spare_the_collector() -> None:
-    """Look for garbage cycles seldom: messages come and go by the thousand, and make none."""
+def _set_up(log_format: LogFormat) -> None:
+    """What each process of the command needs; a worker that was forked has it already, and it does no harm twice."""
+    set_up_logs(log_format)
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its outages are told in our words
+    # Look for garbage cycles seldom: messages come and go by the thousand, and make none.
     gc.freeze()
     gc.set_threshold(100_000)
 
 
-class _Progress:
+@contextmanager
+def _progress() -> Iterator[Callable[[LoadReport], None]]:
     """Tells on a terminal how far the load is; silent elsewhere."""
+    if not talk.is_terminal:
+        yield lambda _: None
+        return
+    # No thread of its own: the workers are forked from this process.
+    with Live("Connecting", console=talk, transient=True, auto_refresh=False) as shown:
 
-    def __init__(self) -> None:
-        self.status = talk.status("Connecting") if talk.is_terminal else None
-
-    def update(self, report: LoadReport) -> None:
-        """Show what was committed so far."""
-        if self.status:
+        def show(report: LoadReport) -> None:
             rate = report.messages / max(report.seconds, 0.001)
-            self.status.update(
-                f"{report.messages:,} messages loaded, {rate:,.0f}/s, {report.dead_letters:,} dead letters"
+            shown.update(
+                f"{report.messages:,} messages loaded, {rate:,.0f}/s, {report.dead_letters:,} dead letters",
+                refresh=True,
             )
 
-
-@contextmanager
-def _progress() -> Iterator[_Progress]:
-    shown = _Progress()
-    if shown.status is None:
-        yield shown
-        return
-    with shown.status:
-        yield shown
+        yield show

@@ -69,15 +69,14 @@ def _lag(report: LoadReport) -> Iterator[Metric]:
 
 
 @contextmanager
-def serving(port: int | None) -> Iterator[LoaderMetrics]:
-    """Serve metrics over HTTP while the block runs; without a port they are only kept.
+def serving(metrics: LoaderMetrics, port: int | None) -> Iterator[None]:
+    """Serve metrics over HTTP, in threads, while the block runs; without a port nothing is done.
 
     Raises:
         InputError: the port cannot be had.
     """
-    metrics = LoaderMetrics()
     if port is None:
-        yield metrics
+        yield
         return
     registry = CollectorRegistry()
     registry.register(metrics)
@@ -86,7 +85,7 @@ def serving(port: int | None) -> Iterator[LoaderMetrics]:
     except OSError as error:
         raise InputError(f"Metrics cannot be served at port {port}: {error.strerror}. Choose another one.") from error
     try:
-        yield metrics
+        yield
     finally:
         server.shutdown()
         server.server_close()

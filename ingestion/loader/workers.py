@@ -1,8 +1,10 @@
 """Several loaders as one command: worker processes that share the partitions, and their parent, which loads nothing.
 
-The parent forks its workers before anything is open, tells them to stop when it is told so, adds up their reports and
-notices when one dies. The work of one that was killed goes to the others at once, because its session's locks are
-free; each message is loaded once all the same, since every worker commits rows and offsets together.
+The parent forks its workers before anything is open and any thread runs, tells them to stop when it is told so, adds up
+their reports and notices when one dies. The work of one that was killed goes to the others at once, because its
+session's locks are free; each message is loaded once all the same, since every worker commits rows and offsets
+together. One in its place is started as a new program, not forked: by then threads run beside the parent, and a fork
+would have for ever what locks they held in that moment.
 """
 
 import logging
@@ -11,11 +13,14 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkProcess
+from multiprocessing.context import ForkContext, SpawnContext
+from multiprocessing.process import BaseProcess
 
 from ingestion.errors import IngestionError, WorkerFailed, WorkersDied
 from ingestion.loader.report import LoadReport
@@ -28,6 +33,7 @@ log = logging.getLogger("ingestion.loader")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LOOK_AROUND_SECONDS = 1.0
 _fork = multiprocessing.get_context("fork")  # shares the pages of what is imported, and starts in milliseconds
+_spawn = multiprocessing.get_context("spawn")  # takes a second, and shares nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ class _Ended:
 
 @dataclass(slots=True)
 class _Worker:
-    process: ForkProcess
+    process: BaseProcess
     words: Connection
     report: LoadReport
 
@@ -56,6 +62,8 @@ def load_with_workers(
     accept_loss: bool,
     client: Client,
     committed: Callable[[LoadReport], None],
+    beside: AbstractContextManager[object],
+    set_up: Callable[[], None],
 ) -> LoadReport:
     """Load with several processes, until caught up or forever. Must be called from the main thread, before others run.
 
@@ -65,26 +73,33 @@ def load_with_workers(
         accept_loss: go on after messages that the topic no longer holds.
         client: what reads from Kafka.
         committed: called with what all have written so far.
+        beside: what runs in this process while the workers load; entered once they are forked, so it may start threads.
+        set_up: called in each worker before it loads; a function of a module, for it is handed to new programs too.
 
     Raises:
         WorkersDied: all were ended from outside.
         WorkerFailed: one met an error that nobody foresaw.
-        IngestionError: as `load_until_caught_up` and `follow`; the first worker that cannot go on ends all.
+        IngestionError: as `load_until_caught_up` and `follow`; the first worker that cannot go on ends all. Or as
+            `beside`.
     """
     load = (
         partial(follow, accept_loss=accept_loss, client=client)
         if forever
         else partial(load_until_caught_up, accept_loss, client=client, workers=workers)
     )
-    return _Crew(workers, load, forever, committed).run()
+    return _Crew(workers, partial(_work, set_up, load), forever, committed).run(beside)
 
 
 class _Crew:
     def __init__(
-        self, size: int, load: Callable[..., LoadReport], forever: bool, committed: Callable[[LoadReport], None]
+        self,
+        size: int,
+        work: Callable[[int, Connection], None],
+        forever: bool,
+        committed: Callable[[LoadReport], None],
     ) -> None:
         self._size = size
-        self._load = load
+        self._work = work
         self._forever = forever
         self._committed = committed
         self._nothing = LoadReport(KafkaSettings.from_environment().topic, None, 0, 0, 0, 0, (), 0.0)
@@ -92,34 +107,49 @@ class _Crew:
         self._at_work: list[_Worker] = []
         self._reports: list[LoadReport] = []  # of those that ended
         self._stopping = False
+        # Not an Event: a handler that sets one while this very thread begins to wait for it would wait for ever.
+        self._told, self._tell = _fork.Pipe(duplex=False)
         self._error: IngestionError | None = None
 
-    def run(self) -> LoadReport:
+    def run(self, beside: AbstractContextManager[object]) -> LoadReport:
         for number in _SIGNALS:
             signal.signal(number, lambda *_: self._stop())
         for _ in range(self._size):
-            self._start()
-        while self._at_work:
-            for words in wait([worker.words for worker in self._at_work]):
-                self._hear(next(worker for worker in self._at_work if worker.words is words))
+            self._start(_fork)
+        try:
+            with beside:
+                self._hear_all()
+        except BaseException:
+            self._stop()
+            self._hear_all()
+            raise
         report = self._report()
         if self._error:
             raise self._error
         return report
 
-    def _start(self) -> None:
-        ours, theirs = _fork.Pipe(duplex=False)
-        process = _fork.Process(target=_work, args=(theirs, self._load))
-        process.start()
-        theirs.close()
-        self._at_work.append(_Worker(process, ours, self._nothing))
+    def _start(self, context: ForkContext | SpawnContext) -> None:
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=self._work, args=(os.getpid(), theirs))
+        with _signals_held_back():
+            process.start()
+            theirs.close()
+            self._at_work.append(_Worker(process, ours, self._nothing))
         if self._stopping:
             process.terminate()
 
     def _stop(self) -> None:
-        self._stopping = True
+        if not self._stopping:
+            self._stopping = True
+            self._tell.send_bytes(b"stop")
         for worker in self._at_work:
             worker.process.terminate()
+
+    def _hear_all(self) -> None:
+        """Hear the workers until all have ended."""
+        while self._at_work:
+            for words in wait([worker.words for worker in self._at_work]):
+                self._hear(next(worker for worker in self._at_work if worker.words is words))
 
     def _hear(self, worker: _Worker) -> None:
         """Take a worker's word; the end of its pipe without a last word is its death."""
@@ -150,8 +180,10 @@ class _Crew:
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         log.warning("Worker %d was ended %s; nothing of its batch was half written.", worker.process.pid, how)
         if self._forever and not self._stopping:
-            time.sleep(_LOOK_AROUND_SECONDS)  # one that dies at once must not be started in a tight loop
-            self._start()
+            if not self._told.poll(_LOOK_AROUND_SECONDS):  # one that dies at once must not be started in a tight loop
+                # What spawn wants at its side; started later it would let signals through that are held back.
+                resource_tracker.ensure_running()
+                self._start(_spawn)
         elif not self._at_work and not self._error:
             self._error = WorkersDied(
                 "All workers were ended before the topic was loaded. What was committed stays; load again, "
@@ -163,12 +195,24 @@ class _Crew:
         return LoadReport.together(reports, time.monotonic() - self._started)
 
 
-def _work(words: Connection, load: Callable[..., LoadReport]) -> None:
-    """A worker's whole life."""
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Signals to end come after the block; to a process that starts in it, once `_work` has handlers for them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+
+def _work(set_up: Callable[[], None], load: Callable[..., LoadReport], parent: int, words: Connection) -> None:
+    """A worker's whole life. It starts with signals held back: before it has handlers, they would meet its parent's."""
     stop = threading.Event()
     for number in _SIGNALS:
         signal.signal(number, lambda *_: stop.set())
-    threading.Thread(target=_stop_without, args=(os.getppid(), stop), daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    threading.Thread(target=_stop_without, args=(parent, stop), daemon=True).start()
+    set_up()
     try:
         words.send(_Ended(load(stop=stop, committed=words.send), None))
     except IngestionError as error:

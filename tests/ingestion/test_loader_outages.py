@@ -39,10 +39,10 @@ def session(fresh_database: str, connect_as: Callable[..., connection]) -> conne
 
 
 @contextmanager
-def loader(*options: str) -> Iterator["subprocess.Popen[str]"]:
-    """`ingestion load` as a process of its own, ended with the block."""
+def loader(*options: str, before: str = "") -> Iterator["subprocess.Popen[str]"]:
+    """`ingestion load` as a process of its own, which first does what is to be done `before`; ended with the block."""
     process = subprocess.Popen(
-        [sys.executable, "-c", "from ingestion.cli import main; main()", "load", *options],
+        [sys.executable, "-c", f"{before}\nfrom ingestion.cli import main; main()", "load", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -2,13 +2,16 @@
 
 import json
 import os
+import re
 import signal
+import socket
 from collections.abc import Callable
 
 import psutil
 import pytest
 from psycopg2.extensions import connection
 
+from sandbox.ports import choose
 from sandbox.services import Sandbox
 from tests.ingestion.support import Message, await_condition, count, publish, rows
 from tests.ingestion.test_loader_outages import each_message_once, loader, owners
@@ -74,11 +77,9 @@ def test_a_killed_worker_is_noticed_and_its_work_done_by_the_others(
 def test_a_killed_worker_that_followed_is_replaced(session: connection, fresh_topic: str) -> None:
     with loader("--follow", "--workers", "2") as process:
         await_condition(lambda: sorted(owners(session).values()) == [2, 2], "each had two partitions")
-        [first, second] = psutil.Process(process.pid).children()
-        first.kill()
-        await_condition(
-            lambda: len({first, second} ^ set(psutil.Process(process.pid).children())) == 2, "there was another worker"
-        )
+        before = set(owners(session))
+        psutil.Process(process.pid).children()[0].kill()
+        await_condition(lambda: len(before & set(owners(session))) == 1, "its partitions were free")
         await_condition(lambda: sorted(owners(session).values()) == [2, 2], "each had two partitions again")
         publish(Message(partition=n % 4) for n in range(400))
         await_condition(lambda: count(session, "raw.taxi_rides") == 400, "all was loaded")
@@ -86,6 +87,91 @@ def test_a_killed_worker_that_followed_is_replaced(session: connection, fresh_to
         out, talk = process.communicate(timeout=30)
     assert process.returncode == 0, talk
     assert json.loads(out)["rides"] == 400
+
+
+FORKED = "import os, signal; os.register_at_fork({}=lambda: os.kill(os.getpid(), signal.{}))"
+
+
+@pytest.mark.parametrize("who", ["after_in_child", "after_in_parent"])
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
+def test_told_to_stop_while_the_workers_start_all_end(
+    session: connection, fresh_topic: str, who: str, number: str
+) -> None:
+    """In the moment of the fork, when a worker has no handler of its own yet, and its parent does not know it."""
+    with loader("--follow", "--workers", "4", before=FORKED.format(who, number)) as process:
+        out, talk = process.communicate(timeout=30)
+    assert process.returncode == 0, talk
+    assert json.loads(out)["rides"] == 0
+    assert talk == ""
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["before", "at its start"])
+def test_told_to_stop_when_a_worker_is_replaced_all_end(session: connection, fresh_topic: str, replaced: bool) -> None:
+    with loader("--follow", "--workers", "2") as process:
+        await_condition(lambda: sorted(owners(session).values()) == [2, 2], "each had two partitions")
+        workers = psutil.Process(process.pid).children()
+        workers[0].kill()
+        assert process.stderr
+        assert f"Worker {workers[0].pid} was ended by SIGKILL" in process.stderr.readline()
+        if replaced:
+            await_condition(
+                lambda: len(psutil.Process(process.pid).children()) > 1, "something was started in its place"
+            )
+        process.send_signal(signal.SIGTERM)
+        out, talk = process.communicate(timeout=30)
+    assert process.returncode == 0, talk
+    assert json.loads(out)["rides"] == 0
+    assert talk == ""
+
+
+def test_no_worker_is_forked_beside_a_thread(
+    session: connection, fresh_topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would have for ever what locks that thread held; neither progress nor metrics may be such a thread."""
+    monkeypatch.setenv("FORCE_COLOR", "1")  # progress is shown as on a terminal
+    count_threads = (
+        "import os, psutil; "
+        "os.register_at_fork(before=lambda: os.write(2, b'%d threads.' % psutil.Process().num_threads()))"
+    )
+    options = ("--follow", "--workers", "2", "--metrics-port", str(choose()))
+    with loader(*options, before=count_threads) as process:
+        await_condition(lambda: sorted(owners(session).values()) == [2, 2], "each had two partitions")
+        before = set(owners(session))
+        psutil.Process(process.pid).children()[0].kill()
+        await_condition(lambda: len(before & set(owners(session))) == 1, "its partitions were free")
+        await_condition(lambda: sorted(owners(session).values()) == [2, 2], "each had two partitions again")
+        process.send_signal(signal.SIGTERM)
+        _, talk = process.communicate(timeout=30)
+    assert process.returncode == 0, talk
+    assert re.findall(r"(\d+) threads\.", talk) == ["1", "1"]
+
+
+def test_a_replacement_logs_as_the_others_do(session: connection, fresh_topic: str) -> None:
+    """It is started anew, and inherits nothing."""
+    with loader("--follow", "--workers", "2", "--log-format", "json") as process:
+        await_condition(lambda: sorted(owners(session).values()) == [2, 2], "each had two partitions")
+        before = set(owners(session))
+        for worker in psutil.Process(process.pid).children():
+            worker.kill()
+        await_condition(lambda: len(owners(session)) == 2 and not before & set(owners(session)), "both were replaced")
+        with session.cursor() as query:
+            for pid in owners(session):
+                query.execute("select pg_terminate_backend(%s)", (pid,))
+        await_condition(lambda: len(owners(session)) == 2, "they had their partitions again")
+        process.send_signal(signal.SIGTERM)
+        _, talk = process.communicate(timeout=30)
+    assert process.returncode == 0, talk
+    assert sum("PostgreSQL failed" in json.loads(line)["message"] for line in talk.splitlines()) == 2
+
+
+def test_a_port_that_is_taken_ends_the_command_and_its_workers(session: connection, fresh_topic: str) -> None:
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        with loader("--follow", "--workers", "2", "--metrics-port", str(port)) as process:
+            out, talk = process.communicate(timeout=30)
+    assert (process.returncode, out) == (2, "")
+    assert f"Metrics cannot be served at port {port}" in talk
+    assert "Traceback" not in talk
 
 
 def test_an_error_of_one_worker_ends_all_with_its_exit_code(session: connection, fresh_topic: str) -> None:
