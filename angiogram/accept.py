@@ -13,13 +13,14 @@ from psycopg2.extensions import connection
 
 from angiogram.compare import compare
 from angiogram.dye import dye_messages, read_dye
-from angiogram.errors import DbtFailed, RunInHand, UnknownModel
+from angiogram.errors import DbtFailed, UnknownModel
 from angiogram.expectation import Row, expected_tables, read_reference
 from angiogram.expectation.__main__ import last_day
 from angiogram.expectation.seeds import seed_text
 from angiogram.from_seeds import build, opened
 from angiogram.output import Output
 from angiogram.project import Node, Project, expected_name
+from angiogram.runs import hold_tables
 from angiogram.stale import compare_with_rows
 from angiogram.trace import Tracer
 
@@ -64,7 +65,7 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None])
 
     Raises:
         UnknownModel: the project has no such model, or it has no expected seed.
-        RunInHand: a run needs the tables, or began to while they were built.
+        RunInHand: a run needs the tables. None begins while they are built.
         DbtFailed: something could not be built.
         NotReady: the profile names no PostgreSQL that lets its user in, or the project lacks the macro `differences`.
         SeedError: the dye or the reference data cannot be read.
@@ -72,7 +73,7 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None])
     nodes = project.nodes
     chosen = _chosen(nodes, models)
     with opened(project) as database:
-        last = _require_no_run(database)
+        hold_tables(database)
         say("Building the models from the input seeds")
         results = build(database, project).values()
         if failed := [result.node.name for result in results if result.status in ("error", "skipped")]:
@@ -84,14 +85,11 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None])
         names = {str(ride.ride_number): ride.ride_name for ride in read_dye(rides)} if rides.is_file() else {}
         tables = _calculated(project) if names else {}
         tracer = Tracer(database, nodes, names)
-        found = [
+        return [
             proposal
             for node in chosen
             if (proposal := _proposal(database, project, node, tables.get(node.name), tracer))
         ]
-        if _require_no_run(database) != last:
-            raise RunInHand("A run began meanwhile and took the tables over. Nothing is changed; accept again.")
-    return found
 
 
 def write(proposals: Sequence[Proposal]) -> list[Path]:
@@ -112,22 +110,6 @@ def _chosen(nodes: Mapping[str, Node], models: Sequence[str]) -> list[Node]:
             f"Those with one are {', '.join(sorted(node.name for node in known))}."
         )
     return [node for node in known if not models or node.name in models]
-
-
-def _require_no_run(database: connection) -> str | None:
-    """The last run's id; None where there is none, and no table of runs either: the models alone are under test."""
-    with database.cursor() as query:
-        query.execute("select to_regclass('angiogram.runs') is not null")
-        if query.fetchone() != (True,):
-            return None
-        query.execute("select run_id from angiogram.runs where in_hand and lease_until > clock_timestamp()")
-        if held := query.fetchone():
-            raise RunInHand(
-                f"Run {held[0]} is in hand and needs the tables. Nothing is changed; accept when it has ended."
-            )
-        query.execute("select max(run_id) from angiogram.runs")
-        last: tuple[str | None] = query.fetchone() or (None,)
-        return last[0]
 
 
 def _calculated(project: Project) -> dict[str, list[Row]]:

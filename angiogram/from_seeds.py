@@ -19,7 +19,7 @@ from angiogram.differences import Differences
 from angiogram.errors import NotReady
 from angiogram.project import BATCH, LOADER, TARGET, Node, Project
 from angiogram.right_input import RightInput
-from angiogram.runs import Run
+from angiogram.runs import Run, hold_tables
 from angiogram.sensitivity.database import open_sessions, target_schema
 from angiogram.stage import Stage, finding_of
 from angiogram.trace import Tracer
@@ -38,10 +38,12 @@ def run_from_seeds(project: Project) -> Run:
     Raises:
         DbtFailed: dbt ended before it built anything.
         NotReady: the profile names no PostgreSQL that lets its user in, or the project lacks the macro `differences`.
+        RunInHand: a run needs the tables. None begins while they are built.
         SeedError: the dye cannot be read.
     """
     started_at, begun = datetime.now(UTC), time.perf_counter()
     with opened(project) as database:
+        hold_tables(database)
         results = build(database, project)
         unloaded = _unloaded(results)
         stages = {name: _stage(database, project, node, results, unloaded) for name, node in project.nodes.items()}
@@ -147,9 +149,9 @@ def _drop(database: connection, relations: Iterable[str]) -> None:
 
 
 def _batches(database: connection, project: Project) -> Iterator[None]:
-    """Let the input seeds hold batch 1, then those up to 2, and so on."""
+    """Let the input seeds hold batch 1, then those up to the next one, and so on."""
     seeds = [node for node in project.nodes.values() if node.is_seed and BATCH in _columns(database, node.relation)]
-    last = 1
+    batches = {1}
     with database.cursor() as query:
         for number, node in enumerate(seeds):
             # dbt names its relations quoted already.
@@ -157,10 +159,9 @@ def _batches(database: connection, project: Project) -> Iterator[None]:
             query.execute(
                 sql.SQL("create temporary table {} as table {}").format(sql.Identifier(f"kept {number}"), relation)
             )
-            query.execute(sql.SQL("select coalesce(max({}), 1) from {}").format(sql.Identifier(BATCH), kept))
-            ((highest,),) = query.fetchall()
-            last = max(last, highest)
-        for batch in range(1, last + 1):
+            query.execute(sql.SQL("select distinct {0} from {1} where {0} > 1").format(sql.Identifier(BATCH), kept))
+            batches.update(batch for (batch,) in query.fetchall())
+        for batch in sorted(batches):
             for number, node in enumerate(seeds):
                 relation, kept = sql.SQL(node.relation), sql.Identifier("pg_temp", f"kept {number}")
                 query.execute(sql.SQL("delete from {}").format(relation))

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 import psycopg2
-from psycopg2.extensions import connection
+from psycopg2.extensions import connection, cursor
 from psycopg2.extras import Json, RealDictCursor
 
 from angiogram.errors import LeaseLost, RunInHand, UnknownRun
@@ -103,7 +103,7 @@ def take(database: connection, lease: float, wait: float, say: Callable[[str], N
         say: told what is waited for.
 
     Raises:
-        RunInHand: the other run was still in hand after `wait` seconds.
+        RunInHand: another run, or a build from the input seeds, was not over after `wait` seconds.
     """
     now = datetime.now(UTC)
     run_id = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
@@ -112,17 +112,12 @@ def take(database: connection, lease: float, wait: float, say: Callable[[str], N
     with database.cursor() as query:
         query.execute(f"listen {_CHANNEL}")
     while (other := _try_to_take(database, run_id, lease, say)) is not None:
-        holder, owner, remaining = other
         if patience <= 0:
-            raise RunInHand(
-                f"Run {holder} (started by {owner}) is still in hand after {wait:g} s of waiting. "
-                f"It ends by itself, or {remaining:.0f} s from now when its lease runs out; then run again. "
-                f"If nobody works on it any more: `angiogram release {holder}`."
-            )
-        if waited_for != holder:
-            say(f"Run {holder} (started by {owner}) is in hand. Waiting until it ends.")
-            waited_for = holder
-        pause = min(patience, remaining, _LOOK_AGAIN)
+            raise RunInHand(f"{other.told} after {wait:g} s of waiting. {other.way_out}")
+        if waited_for != other.told:
+            say(f"{other.told}. Waiting until it ends.")
+            waited_for = other.told
+        pause = min(patience, other.remaining, _LOOK_AGAIN)
         patience -= pause
         _wait_for_an_end(database, pause)
     with database.cursor() as query:
@@ -130,39 +125,93 @@ def take(database: connection, lease: float, wait: float, say: Callable[[str], N
     return run_id
 
 
-def _try_to_take(
-    database: connection, run_id: str, lease: float, say: Callable[[str], None]
-) -> tuple[str, str, float] | None:
-    """Take the lease, or tell whose it is: run id, owner and seconds left."""
-    owner = f"{socket.gethostname()}/{os.getpid()}"
+def hold_tables(database: connection) -> None:
+    """Keep every run from beginning until the session ends, for its tables are built otherwise now.
+
+    Nothing happens in a database without runs, or as a role that has no part in them: the models alone are under test.
+
+    Args:
+        database: in autocommit.
+
+    Raises:
+        RunInHand: a run needs the tables, or another session holds them so.
+    """
     with database.cursor() as query:
-        query.execute("begin")
-        try:
-            query.execute("select pg_advisory_xact_lock(hashtext('angiogram'), hashtext('runs'))")
-            query.execute(
-                "update angiogram.runs set in_hand = false, finished_at = clock_timestamp(),"
-                " verdict = 'could_not_run', blockage = '{}',"
-                " report = coalesce(report, '{}') || jsonb_build_object("
-                "'verdict', 'could_not_run', 'error', 'its lease ran out and another run took over')"
-                " where in_hand and lease_until <= clock_timestamp() returning run_id"
+        query.execute(
+            "select exists (select from pg_class where relnamespace = to_regnamespace('angiogram') and relname = 'runs'"
+            " and has_schema_privilege(relnamespace, 'usage') and has_table_privilege(oid, 'select'))"
+        )
+        if query.fetchone() != (True,):
+            return
+        with _one_at_a_time(query):
+            query.execute("select run_id from angiogram.runs where in_hand and lease_until > clock_timestamp()")
+            if held := query.fetchone():
+                raise RunInHand(f"Run {held[0]} is in hand and needs the tables. Try again when it has ended.")
+            query.execute("select pg_try_advisory_lock(hashtext('angiogram'), hashtext('tables'))")
+            if query.fetchone() != (True,):
+                raise RunInHand("The tables are being built from the input seeds already. Try again when that is done.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Other:
+    """What keeps a run from beginning: in words, for how long at most in seconds, and what can be done."""
+
+    told: str
+    remaining: float
+    way_out: str
+
+
+@contextmanager
+def _one_at_a_time(query: cursor) -> Iterator[None]:
+    """A transaction in which nobody else decides who has the tables."""
+    query.execute("begin")
+    try:
+        query.execute("select pg_advisory_xact_lock(hashtext('angiogram'), hashtext('runs'))")
+        yield
+    except BaseException:
+        query.execute("rollback")
+        raise
+    query.execute("commit")
+
+
+def _try_to_take(database: connection, run_id: str, lease: float, say: Callable[[str], None]) -> _Other | None:
+    """Take the lease, or tell whose it is."""
+    owner = f"{socket.gethostname()}/{os.getpid()}"
+    with database.cursor() as query, _one_at_a_time(query):
+        query.execute(
+            "update angiogram.runs set in_hand = false, finished_at = clock_timestamp(),"
+            " verdict = 'could_not_run', blockage = '{}',"
+            " report = coalesce(report, '{}') || jsonb_build_object("
+            "'verdict', 'could_not_run', 'error', 'its lease ran out and another run took over')"
+            " where in_hand and lease_until <= clock_timestamp() returning run_id"
+        )
+        for (dead,) in query.fetchall():
+            say(f"The lease of run {dead} ran out. Taking over.")
+        query.execute(
+            "select run_id, owner, extract(epoch from lease_until - clock_timestamp())::float8"
+            " from angiogram.runs where in_hand"
+        )
+        if held := query.fetchone():
+            holder, started_by, remaining = held
+            return _Other(
+                f"Run {holder} (started by {started_by}) is in hand",
+                remaining,
+                f"It ends by itself, or {remaining:.0f} s from now when its lease runs out; then run again. "
+                f"If nobody works on it any more: `angiogram release {holder}`.",
             )
-            for (dead,) in query.fetchall():
-                say(f"The lease of run {dead} ran out. Taking over.")
-            query.execute(
-                "select run_id, owner, extract(epoch from lease_until - clock_timestamp())::float8"
-                " from angiogram.runs where in_hand"
+        query.execute("select pg_try_advisory_xact_lock(hashtext('angiogram'), hashtext('tables'))")
+        if query.fetchone() != (True,):
+            return _Other(
+                "Somebody builds the models from the input seeds (`angiogram run --from-seeds` or `angiogram accept`)",
+                _LOOK_AGAIN,
+                "Run again when that is done.",
             )
-            if (other := query.fetchone()) is None:
-                query.execute(
-                    "insert into angiogram.runs (run_id, in_hand, owner, started_at, lease_until, report) values"
-                    " (%s, true, %s, clock_timestamp(), clock_timestamp() + make_interval(secs => %s), %s)",
-                    (run_id, owner, lease, Json({"lease": lease, "steps": {}})),
-                )
-        except BaseException:
-            query.execute("rollback")
-            raise
-        query.execute("commit")
-    return other
+        query.execute(
+            "insert into angiogram.runs (run_id, in_hand, owner, started_at, lease_until, report) values"
+            " (%s, true, %s, clock_timestamp(), clock_timestamp() + make_interval(secs => %s), %s)",
+            (run_id, owner, lease, Json({"lease": lease, "steps": {}})),
+        )
+    return None
 
 
 def _wait_for_an_end(database: connection, seconds: float) -> None:

@@ -170,8 +170,7 @@ def _holders(query: cursor, schemas: list[str]) -> str:
         " from pg_locks join pg_class as held on held.oid = pg_locks.relation and held.relkind <> 'i'"
         " join pg_namespace on pg_namespace.oid = held.relnamespace and nspname = any(%s)"
         " join pg_stat_activity as activity on activity.pid = pg_locks.pid and activity.pid <> pg_backend_pid()"
-        " join pg_database on pg_database.oid = pg_locks.database and datname = current_database()"
-        " where pg_locks.granted",
+        " where pg_locks.granted and activity.datname = current_database()",
         (schemas,),
     )
     ((holders,),) = query.fetchall()

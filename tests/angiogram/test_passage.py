@@ -24,7 +24,7 @@ from angiogram.errors import InjectFailed, TablesInUse
 from ingestion.loader import follow, follower_alive
 from ingestion.settings import KafkaSettings
 from ingestion.topic import open_admin, topic_id
-from tests.angiogram.conftest import ANGIOGRAM, Outcome
+from tests.angiogram.conftest import ANGIOGRAM, PROJECT, Outcome
 from tests.dbt.project import DbtProject
 
 Angiogram = Callable[..., Outcome]
@@ -193,6 +193,20 @@ def test_a_ride_that_the_loader_lost_blocks_the_loader_and_is_named(
         ("changed", "pax_id", "ordinary-benz"),
     }
     assert not report["checkpoints"][1]["holds"]
+
+
+def test_nothing_is_built_from_the_input_seeds_while_a_run_is_in_hand(
+    run_in_hand: str, angiogram: Angiogram, dbt_target: Path
+) -> None:
+    """The seeds' rides would answer for those that were lost on the way."""
+    for command in (["run", "--from-seeds"], ["accept"]):
+        outcome = angiogram(*command)
+        assert outcome.code == 2
+        assert f"RunInHand: Run {run_in_hand} is in hand" in outcome.stderr
+    dbt = [sys.executable, "-m", "dbt.cli.main", "build", "--target", "angiogram", "--select", "dim_zipcodes"]
+    done = subprocess.run(dbt, cwd=PROJECT, capture_output=True, text=True, timeout=300)
+    assert done.returncode != 0
+    assert f"Run {run_in_hand} is in hand" in done.stdout
 
 
 def test_messages_that_the_topic_lost_before_they_were_loaded_block_the_topic(

@@ -68,6 +68,36 @@ def test_a_dead_run_is_taken_over_once_its_lease_ran_out_and_cannot_go_on(databa
         runs.save_step(database, dead, "inject", {"published": 1})
 
 
+def test_no_run_begins_while_the_models_are_built_from_the_input_seeds(
+    database: connection, connect_as: Callable[..., connection]
+) -> None:
+    builder, another = connect_as("angiogram"), connect_as("angiogram")
+    runs.hold_tables(builder)
+    with pytest.raises(RunInHand, match="being built from the input seeds already"):
+        runs.hold_tables(another)
+    with pytest.raises(RunInHand, match=r"input seeds .* after 0 s of waiting"):
+        runs.take(database, 60, 0, nothing)
+    told: list[str] = []
+
+    def say(text: str) -> None:
+        told.append(text)
+        builder.close()
+
+    run_id = runs.take(database, 60, 60, say)
+    assert len(told) == 1
+    with pytest.raises(RunInHand, match=run_id):
+        runs.hold_tables(another)
+    runs.release(database, run_id)
+    runs.hold_tables(another)
+
+
+def test_a_role_that_has_no_part_in_runs_builds_as_it_likes(
+    database: connection, connect_as: Callable[..., connection]
+) -> None:
+    runs.take(database, 60, 0, nothing)
+    runs.hold_tables(connect_as("taxi_loader"))
+
+
 def test_a_sign_of_life_lengthens_the_lease(database: connection) -> None:
     run_id = runs.take(database, 30, 0, nothing)
     before = runs.read(database, run_id).lease_until

@@ -159,5 +159,5 @@ def test_an_error_that_nobody_foresaw_is_no_blockage(run: Callable[..., Outcome]
     result = run("--json")
     assert result.code == 2
     assert result.report()["verdict"] == "could_not_run"
-    assert "DatatypeMismatch" in result.report()["error"]
-    assert "DatatypeMismatch is an error that angiogram does not know. Please report it" in result.stderr
+    assert "UndefinedFunction" in result.report()["error"]
+    assert "UndefinedFunction is an error that angiogram does not know. Please report it" in result.stderr

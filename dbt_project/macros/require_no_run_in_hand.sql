@@ -1,0 +1,21 @@
+{% macro require_no_run_in_hand() -%}
+    {%- if not execute or target.name != 'angiogram' or var('dye_source') != 'seeds' -%}
+        {{ return('') }}
+    {%- endif -%}
+    {%- if flags.WHICH not in ('build', 'run', 'seed', 'snapshot') -%}
+        {{ return('') }}
+    {%- endif -%}
+    {%- set runs = adapter.get_relation(database=target.database, schema='angiogram', identifier='runs') -%}
+    {%- if runs is none -%}
+        {{ return('') }}
+    {%- endif -%}
+    {%- set in_hand = run_query(
+        'select run_id from ' ~ runs ~ ' where in_hand and lease_until > clock_timestamp()'
+    ) -%}
+    {%- if in_hand | length -%}
+        {{ exceptions.raise_compiler_error(
+            'Run ' ~ in_hand.rows[0][0] ~ ' is in hand and needs the tables of target angiogram. Build from the input '
+            ~ 'seeds when it has ended.'
+        ) }}
+    {%- endif -%}
+{%- endmacro %}
