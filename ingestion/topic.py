@@ -15,8 +15,12 @@ MAX_MESSAGE_BYTES = 12_582_912
 _TIMEOUT_MS = 10_000
 
 
-def open_admin(settings: KafkaSettings) -> KafkaAdminClient:
+def open_admin(settings: KafkaSettings, timeout_ms: int = _TIMEOUT_MS) -> KafkaAdminClient:
     """A client for questions about the topic. The caller closes it.
+
+    Args:
+        settings: where Kafka is.
+        timeout_ms: how long it may take to connect, and each answer.
 
     Raises:
         KafkaUnavailable: the broker cannot be reached.
@@ -25,8 +29,8 @@ def open_admin(settings: KafkaSettings) -> KafkaAdminClient:
         return open_client(
             KafkaAdminClient,
             **settings.client_options(),
-            bootstrap_timeout_ms=_TIMEOUT_MS,
-            request_timeout_ms=_TIMEOUT_MS,
+            bootstrap_timeout_ms=timeout_ms,
+            request_timeout_ms=timeout_ms,
             reconnect_backoff_max_ms=1_000,  # kafka-python's 30 s would outlast the time given to it
         )
     except KafkaError as error:

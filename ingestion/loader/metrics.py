@@ -15,7 +15,7 @@ from ingestion.loader.report import LoadReport
 from ingestion.settings import KafkaSettings
 from ingestion.topic import open_admin
 
-_TIMEOUT_MS = 5_000
+_TIMEOUT_MS = 2_000  # to connect, and for the answer: together well within the 10 s that Prometheus waits for a scrape
 
 
 class LoaderMetrics(Collector):
@@ -56,7 +56,7 @@ def _lag(report: LoadReport) -> Iterator[Metric]:
     settings = KafkaSettings.from_environment()
     places = {TopicPartition(report.topic, part.partition): part.next_offset for part in report.partitions}
     try:
-        with closing(open_admin(settings)) as admin:
+        with closing(open_admin(settings, _TIMEOUT_MS)) as admin:
             ends = admin.list_partition_offsets(
                 dict.fromkeys(places, OffsetSpec.LATEST), IsolationLevel.READ_COMMITTED, _TIMEOUT_MS
             )

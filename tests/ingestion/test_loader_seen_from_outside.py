@@ -2,12 +2,16 @@
 
 import json
 import signal
+import socket
 from collections.abc import Callable
+from uuid import uuid4
 
 import httpx
 import pytest
 from psycopg2.extensions import connection
 
+from ingestion.loader.metrics import LoaderMetrics, serving
+from ingestion.loader.report import LoadReport, PartitionLoad
 from sandbox.ports import choose
 from sandbox.services import Sandbox
 from tests.ingestion.support import Message, await_condition, count, publish
@@ -52,6 +56,20 @@ def test_metrics_add_up_over_the_workers(
     lags = {name: value for name, value in seen.items() if name.startswith("ingestion_lag_messages")}
     assert len(lags) == 4
     assert set(lags.values()) == {0}
+
+
+@pytest.mark.parametrize("answers", [False, True], ids=["refuses", "is silent"])
+def test_metrics_come_in_time_while_kafka_is_away(monkeypatch: pytest.MonkeyPatch, answers: bool) -> None:
+    """All but the lag, and before Prometheus's 10 s are over: it would drop all of them."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1] if answers else 1
+        monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{port}")
+        metrics, port = LoaderMetrics(), choose()
+        metrics.update(LoadReport("rides", uuid4(), 7, 0, 0, 0, (PartitionLoad(0, 0, 7),), 1.0))
+        with serving(metrics, port):
+            text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=9).text
+    assert 'ingestion_loaded_rows_total{table="rides"} 7.0' in text
+    assert "ingestion_lag_messages{" not in text
 
 
 def test_logs_can_be_lines_of_json(fresh_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
