@@ -2,11 +2,11 @@
 
 import os
 from ipaddress import ip_address
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 import psycopg2
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ingestion.errors import DatabaseUnavailable, SettingsError
@@ -58,13 +58,17 @@ class DatabaseSettings(_Settings):
     connect_timeout: int = Field(alias="PGCONNECT_TIMEOUT", default=10)
 
 
+# kafka-python takes a protocol that it does not know for PLAINTEXT: a slip would switch encryption and login off.
+_SecurityProtocol = Annotated[Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], BeforeValidator(str.upper)]
+
+
 class KafkaSettings(_Settings):
     """Where Kafka is, and the topic of the rides."""
 
     bootstrap_servers: str = Field(alias="KAFKA_BOOTSTRAP_SERVERS")
     topic: str = Field(alias="KAFKA_TOPIC", default="taxi_rides")
     partitions: int = Field(alias="KAFKA_PARTITIONS", default=4, ge=1)
-    security_protocol: str | None = Field(alias="KAFKA_SECURITY_PROTOCOL", default=None)
+    security_protocol: _SecurityProtocol | None = Field(alias="KAFKA_SECURITY_PROTOCOL", default=None)
     sasl_mechanism: str | None = Field(alias="KAFKA_SASL_MECHANISM", default=None)
     sasl_username: str | None = Field(alias="KAFKA_SASL_USERNAME", default=None)
     sasl_password: SecretStr | None = Field(alias="KAFKA_SASL_PASSWORD", default=None)
@@ -83,11 +87,14 @@ class KafkaSettings(_Settings):
         return {name: value for name, value in options.items() if value is not None}
 
 
+_DyeKey = Annotated[SecretStr, Field(min_length=16)]
+
+
 class DyeKeys(_Settings):
     """The key that signs the dye, and the former one while they are exchanged."""
 
-    current: SecretStr = Field(alias="DYE_KEY", min_length=16)
-    previous: SecretStr | None = Field(alias="DYE_KEY_OLD", default=None)
+    current: _DyeKey = Field(alias="DYE_KEY")
+    previous: _DyeKey | None = Field(alias="DYE_KEY_OLD", default=None)
 
     def accepted(self) -> list[bytes]:
         """Keys whose signatures hold, newest first."""
@@ -154,6 +161,11 @@ def connect(role: str, application_name: str, database: str | None = None) -> "p
             dbname=database or database_settings.name,
             sslmode=database_settings.sslmode,
             connect_timeout=database_settings.connect_timeout,
+            # A machine that vanishes without a word ends a statement in half a minute; the system would wait for hours.
+            keepalives_idle=10,  # seconds of silence, as while a statement runs, before it is asked
+            keepalives_interval=5,
+            keepalives_count=4,
+            tcp_user_timeout=30_000,  # milliseconds that what was sent may stay unacknowledged
             client_encoding="UTF8",  # what COPY is given as bytes; PGCLIENTENCODING would have it read otherwise
             user=role,
             password=password,

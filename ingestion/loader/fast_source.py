@@ -13,7 +13,7 @@ from kafka import IsolationLevel
 from kafka.admin import OffsetSpec
 from kafka.errors import KafkaError
 
-from ingestion.errors import KafkaUnavailable
+from ingestion.errors import KafkaUnavailable, SettingsError
 from ingestion.loader.source import Source
 from ingestion.settings import KafkaSettings
 from ingestion.topic import open_admin, unavailable
@@ -47,29 +47,15 @@ class FastSource(Source):
         """Connect to the broker.
 
         Raises:
+            SettingsError: librdkafka refuses how it is to be reached.
             KafkaUnavailable: it cannot be reached.
         """
-        admin = open_admin(settings)
-        consumer = confluent.Consumer(
-            {
-                **_librdkafka_options(settings),
-                "allow.auto.create.topics": False,
-                "auto.offset.reset": "error",
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "enable.partition.eof": True,
-                "error_cb": lambda _: None,  # what stops the reading comes with the messages; the rest heals by itself
-                "fetch.message.max.bytes": 2 << 20,
-                "fetch.queue.backoff.ms": 5,  # its default of 1 s, and not the processor, would set the pace
-                "fetch.wait.max.ms": 250,
-                "group.id": "unused",  # it must have one; partitions are assigned, nothing is committed
-                "isolation.level": "read_committed",
-                "log_level": 0,
-                "queued.max.messages.kbytes": _QUEUED_KILOBYTES // 4,
-                "reconnect.backoff.max.ms": 1_000,
-            }
-        )
-        return cls(settings, admin, consumer)
+        consumer = _consumer(settings)
+        try:
+            return cls(settings, open_admin(settings), consumer)
+        except BaseException:
+            consumer.close()
+            raise
 
     def __init__(self, settings: KafkaSettings, admin: Any, consumer: confluent.Consumer) -> None:
         super().__init__(settings, admin, consumer)
@@ -164,6 +150,35 @@ class FastSource(Source):
             f"Kafka at {self._settings.bootstrap_servers} failed ({error.name() if error else 'no reason given'}) in "
             f"{self._settings.topic}, partition {partition}."
         )
+
+
+def _consumer(settings: KafkaSettings) -> confluent.Consumer:
+    """A consumer, which connects later."""
+    try:
+        return confluent.Consumer(
+            {
+                **_librdkafka_options(settings),
+                "allow.auto.create.topics": False,
+                "auto.offset.reset": "error",
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "enable.partition.eof": True,
+                "error_cb": lambda _: None,  # what stops the reading comes with the messages; the rest heals by itself
+                "fetch.message.max.bytes": 2 << 20,
+                "fetch.queue.backoff.ms": 5,  # its default of 1 s, and not the processor, would set the pace
+                "fetch.wait.max.ms": 250,
+                "group.id": "unused",  # it must have one; partitions are assigned, nothing is committed
+                "isolation.level": "read_committed",
+                "log_level": 0,
+                "queued.max.messages.kbytes": _QUEUED_KILOBYTES // 4,
+                "reconnect.backoff.max.ms": 1_000,
+            }
+        )
+    except confluent.KafkaException as error:
+        raise SettingsError(
+            f"confluent-kafka cannot reach Kafka this way: {error.args[0].str()}. "
+            "Correct the variables that begin with KAFKA_SECURITY, KAFKA_SASL and KAFKA_SSL."
+        ) from error
 
 
 def _librdkafka_options(settings: KafkaSettings) -> dict[str, Any]:

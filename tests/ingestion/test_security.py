@@ -2,9 +2,11 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,6 +137,21 @@ def test_a_broker_that_lets_nobody_in_is_said_so_without_the_password(
     assert os.environ["KAFKA_BOOTSTRAP_SERVERS"] in str(refused.value)
     assert "not-the-word" not in str(refused.value)
     assert PASSWORD not in str(refused.value)
+
+
+def test_a_server_that_vanishes_is_noticed_within_a_minute(fresh_database: str) -> None:
+    """Also while a statement runs, or while it is sent: the system's own patience is hours."""
+    with (
+        closing(connect("taxi_loader", "tests")) as session,
+        socket.socket(fileno=os.dup(session.fileno())) as connected,
+    ):
+        idle, interval, times = (
+            connected.getsockopt(socket.IPPROTO_TCP, option)
+            for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        )
+        assert connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert 0 < idle + interval * times <= 60
+        assert 0 < connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 60_000
 
 
 def test_encryption_asked_of_postgresql_is_insisted_on(

@@ -3,6 +3,7 @@
 import pytest
 
 from ingestion.errors import SettingsError
+from ingestion.loader.source import Client, open_source
 from ingestion.settings import DatabaseSettings, DyeKeys, FrontDoorSettings, KafkaSettings
 
 OF_KAFKA = (
@@ -52,6 +53,34 @@ def test_what_must_be_set_is_not_set_if_empty(
     monkeypatch.setenv(name, "")
     with pytest.raises(SettingsError, match=f"{name}: Field required"):
         settings.from_environment()
+
+
+@pytest.mark.parametrize("protocol", ["ssl", "sasl_ssl", "Sasl_Plaintext", "PLAINTEXT"])
+def test_the_protocol_of_kafka_is_one_in_any_case(monkeypatch: pytest.MonkeyPatch, protocol: str) -> None:
+    """kafka-python takes what it does not know for PLAINTEXT, and with it what is not in capital letters."""
+    monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", protocol)
+    assert KafkaSettings.from_environment().client_options()["security_protocol"] == protocol.upper()
+
+
+def test_a_protocol_that_kafka_does_not_know_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "tls")
+    with pytest.raises(SettingsError, match=r"KAFKA_SECURITY_PROTOCOL: .*'SASL_SSL'"):
+        KafkaSettings.from_environment()
+
+
+def test_what_the_faster_client_refuses_is_a_fault_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"PROTOCOL": "SASL_PLAINTEXT", "MECHANISM": "PLAIN", "USERNAME": "loader"}.items():
+        monkeypatch.setenv(f"KAFKA_{'SECURITY' if name == 'PROTOCOL' else 'SASL'}_{name}", value)
+    with pytest.raises(SettingsError, match=r"sasl\.password must be set"):
+        open_source(KafkaSettings.from_environment(), Client.CONFLUENT)
+
+
+@pytest.mark.parametrize("name", ["DYE_KEY", "DYE_KEY_OLD"])
+def test_no_key_of_the_dye_is_short(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Whoever guesses one of them can hide rides from the live tables, the former one no less."""
+    monkeypatch.setenv(name, "15 characters..")
+    with pytest.raises(SettingsError, match=f"{name}: .*16"):
+        DyeKeys.from_environment()
 
 
 @pytest.mark.parametrize(
