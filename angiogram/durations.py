@@ -1,7 +1,7 @@
 """Times as people type them: `26h`, `2026-06-01T08:00Z`."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta
 
 _DURATION = re.compile(r"(?P<number>\d{1,6})(?P<unit>[smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -27,7 +27,10 @@ def moment(text: str, now: datetime) -> datetime:
         now: with a zone.
 
     Raises:
-        ValueError: it is written otherwise, or it is past.
+        ValueError: it is written otherwise, it is past, or no calendar goes so far.
+
+    Returns:
+        In UTC.
     """
     if _DURATION.fullmatch(text.strip()):
         found = now + duration(text)
@@ -38,7 +41,12 @@ def moment(text: str, now: datetime) -> datetime:
             raise ValueError(
                 f"{text!r} is no time: write it as 2026-06-01T08:00Z, or as a length of time from now such as 4h."
             ) from None
-    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    try:
+        found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except OverflowError:
+        raise ValueError(f"{text} is beyond the calendar: name an earlier time.") from None
+    if found.year == MAXYEAR:  # some time zone would show it in the next
+        raise ValueError(f"{text} is at the end of the calendar: name an earlier time.")
     if found <= now:
         raise ValueError(f"{text} is past: name a time to come.")
     return found

@@ -117,11 +117,15 @@ def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     try:
         with path.open(encoding="utf-8", newline="") as lines:
             reader = csv.DictReader(lines, strict=True)
-            rows = list(reader)
+            rows, found = list(reader), reader.fieldnames
     except FileNotFoundError:
         raise SeedError(f"The dye seed {path} is absent. Is this the project's own folder?") from None
-    if tuple(reader.fieldnames or ()) != columns:
-        raise SeedError(f"The columns of {path} are {reader.fieldnames}; they must be {list(columns)}.")
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SeedError(f"The dye seed {path} is no CSV in UTF-8: {error}. Correct it.") from None
+    if tuple(found or ()) != columns:
+        raise SeedError(f"The columns of {path} are {found}; they must be {list(columns)}.")
+    if not rows:
+        raise SeedError(f"The dye seed {path} holds no row: there is nothing to send.")
     for row in rows:
         if None in row or None in row.values():  # how DictReader shows a field too many and one too few
             raise SeedError(f"{path}: ride {row['ride_number']} has not {len(columns)} fields. Correct its row.")

@@ -15,7 +15,7 @@ import httpx
 import psutil
 
 from sandbox import ports, processes
-from sandbox.errors import AirflowRefused
+from sandbox.errors import AirflowRefused, NoSandbox
 from sandbox.services import Sandbox
 from sandbox.state import PROJECT, State
 
@@ -58,10 +58,11 @@ class Airflow:
         """
         self._sandbox.up()
         with self._sandbox.folder.locked():
-            if self.process() and self.is_healthy():
+            state = self._sandbox.folder.load()
+            # One that an earlier sandbox in this folder left behind has a port that nobody knows.
+            if _PORT in state.ports and self.process() and self.is_healthy():
                 return
             self.stop()
-            state = self._sandbox.folder.load()
             if not (kept := state.ports.get(_PORT)) or not ports.is_free(kept):
                 state.ports[_PORT] = ports.choose()
                 self._sandbox.folder.save(state)
@@ -181,6 +182,8 @@ class Airflow:
 
 
 def _url(state: State) -> str:
+    if _PORT not in state.ports:
+        raise NoSandbox("Airflow was never started in this sandbox. Start it: sandbox airflow up")
     return f"http://{ports.HOST}:{state.ports[_PORT]}"
 
 

@@ -12,6 +12,7 @@ import typer
 
 from ingestion.errors import IngestionError
 from sandbox import airflow_cli
+from sandbox.airflow import Airflow
 from sandbox.errors import SandboxError
 from sandbox.services import Sandbox, ServiceStatus
 
@@ -43,8 +44,9 @@ def up() -> None:
 
 @app.command()
 def down(delete: Annotated[bool, typer.Option(help="Delete all data and secrets too.")] = False) -> None:
-    """Stop what runs. Data stays unless --delete is given."""
+    """Stop what runs, Airflow too. Data stays unless --delete is given."""
     sandbox = Sandbox()
+    Airflow(sandbox).stop()  # it cannot do without what stops next
     sandbox.down(delete=delete)
     print(f"Stopped{' and deleted' if delete else ''}: {sandbox.folder.path}", file=sys.stderr)
 

@@ -29,8 +29,12 @@ from ingestion.settings import connect
 from sandbox.services import Sandbox
 from tests.services import connect_as_administrator, new_database, new_topic
 
-NOT_IN_TESTS = ("RIDES_API_URL", "DYE_KEY_OLD", "PGSERVICE", "PGOPTIONS")
-"""Variables of a developer's own that would lead a test away from the sandbox."""
+NOT_IN_TESTS = (
+    *("RIDES_API_URL", "DYE_KEY_OLD", "PGSERVICE", "PGOPTIONS", "GIT_COMMIT"),
+    *("ANGIOGRAM_ALERT_URLS", "ANGIOGRAM_REPORT_URL", "ANGIOGRAM_DOCS_URL"),
+    *("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"),
+)
+"""Variables of a developer's own that would lead a test away from the sandbox, or tell others of its blockages."""
 
 LONG = (
     *(

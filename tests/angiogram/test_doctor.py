@@ -108,8 +108,13 @@ def test_a_model_without_its_expected_seed_is_a_problem(
 ) -> None:
     (project_copy / "models" / "facts" / "fct_new.sql").write_text("select 1 as one", encoding="utf-8")
     monkeypatch.setenv("DBT_PROJECT_DIR", str(project_copy))
+    # What makes no table has nothing to compare.
+    (project_copy / "models" / "facts" / "fct_between.sql").write_text(
+        "{{ config(materialized='ephemeral') }} select 1 as one", encoding="utf-8"
+    )
     (found,) = problems()
     assert "fct_new" in found.text
+    assert "fct_between" not in found.text
 
 
 @pytest.mark.parametrize(("from_where", "mark"), [("stand-in 1", Mark.NOTE), ("hub 1", Mark.OK)])

@@ -134,6 +134,22 @@ def test_a_row_that_cannot_be_used_is_named(tmp_path: Path, row: dict[str, str],
         read_dye(path)
 
 
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        pytest.param(",".join(RIDE_COLUMNS).encode() + b'\n"open', "no CSV in UTF-8", id="open-quote"),
+        pytest.param(",".join(RIDE_COLUMNS).encode() + b"\n\xe9", "no CSV in UTF-8", id="latin-1"),
+        pytest.param(",".join(RIDE_COLUMNS).encode() + b"\n", "holds no row", id="header-alone"),
+        pytest.param(b"", "are None", id="empty"),
+    ],
+)
+def test_a_seed_that_cannot_be_read_is_named(tmp_path: Path, content: bytes, complaint: str) -> None:
+    path = tmp_path / "dye_rides.csv"
+    path.write_bytes(content)
+    with pytest.raises(SeedError, match=f"{path}.*{complaint}"):
+        read_dye(path)
+
+
 def test_an_absent_seed_and_wrong_columns_are_named(tmp_path: Path) -> None:
     with pytest.raises(SeedError, match="absent"):
         read_dye(tmp_path / "dye_rides.csv")

@@ -208,6 +208,13 @@ def test_an_end_that_is_past_or_unreadable_is_refused(typed: str) -> None:
         moment(typed, NOON)
 
 
+@pytest.mark.parametrize("typed", ["9999-12-31T23:59:59-05:00", "9999-12-31", "9999-01-01T00:00Z"])
+def test_an_end_that_another_time_zone_could_not_show_is_refused(typed: str) -> None:
+    """Once stored, it could not be read any more, and no status be told."""
+    with pytest.raises(ValueError, match=r"the calendar: name an earlier time"):
+        moment(typed, NOON)
+
+
 def test_lengths_of_time_are_spoken_in_two_units() -> None:
     assert [spoken(duration(text)) for text in ("26h", "90m", "59s", "0s", "2d")] == [
         "1 d 2 h",
