@@ -6,7 +6,6 @@ Data goes to stdout, talk to stderr. Exit codes: 0 healthy, 1 blocked, 2 could n
 import json
 import logging
 import signal
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -27,6 +26,7 @@ from angiogram.project import Project
 from angiogram.prune import prune as delete_old_runs
 from angiogram.sensitivity.command import sensitivity
 from angiogram.verdict import BLOCKED, COULD_NOT_RUN, HEALTHY
+from ingestion.command_line import run as run_command_line
 from ingestion.errors import IngestionError
 
 EXIT_CODES = {HEALTHY: 0, BLOCKED: 1, COULD_NOT_RUN: 2}
@@ -200,17 +200,4 @@ def main() -> None:
     """Run the command line; an error becomes its message and exit code 2, whether the project knows it or not."""
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its errors are raised, and told once, below
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a kill releases the run as Ctrl-C does
-    try:
-        app()
-    except (AngiogramError, IngestionError) as error:
-        talk.print(f"[red]{type(error).__name__}[/red]: ", end="")
-        talk.print(str(error), markup=False, soft_wrap=True)
-        raise SystemExit(2) from error
-    except Exception as error:
-        traceback.print_exc()
-        talk.print(
-            f"{type(error).__name__} is an error that angiogram does not know. Please report it, with the lines above.",
-            markup=False,
-            soft_wrap=True,
-        )
-        raise SystemExit(2) from error
+    run_command_line(app, "angiogram", lambda error: 2 if isinstance(error, AngiogramError | IngestionError) else None)

@@ -51,7 +51,7 @@ def bulk_load() -> None:
         if params["replace_day"]:
             command += ["--replace-day", params["replace_day"]]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603  # no shell reads it
-        if done.returncode not in (0, 1):  # 1: bad files, which the last task tells
+        if done.returncode not in (0, 1) or not done.stdout:  # 1: bad files, which the last task tells
             done.check_returncode()
         report: dict[str, Any] = json.loads(done.stdout)
         return report

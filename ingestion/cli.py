@@ -1,10 +1,14 @@
-"""The command `ingestion`. Data goes to stdout, talk to stderr; exit codes: 0 ok, 1 lost, 2 could not run."""
+"""The command `ingestion`: everything before dbt.
+
+Data goes to stdout, talk to stderr. Exit codes: 0 ok, 1 lost, 2 could not run, 130 interrupted.
+"""
 
 import typer
 from rich.console import Console
 
 from ingestion import dead_letters_cli, front_door_cli, migrations, roles, topic
 from ingestion.bulk.cli import bulk_load_command
+from ingestion.command_line import run
 from ingestion.errors import IngestionError
 from ingestion.loader.cli import load
 from ingestion.retention import retention
@@ -48,10 +52,5 @@ def make_topic() -> None:
 
 
 def main() -> None:
-    """Run the command line; an IngestionError becomes its message and its exit code."""
-    try:
-        app()
-    except IngestionError as error:
-        talk.print(f"[red]{type(error).__name__}[/red]: ", end="")
-        talk.print(str(error), markup=False)
-        raise SystemExit(error.exit_code) from error
+    """Run the command line; an IngestionError has its own exit code, and every other one 2."""
+    run(app, "ingestion", lambda error: error.exit_code if isinstance(error, IngestionError) else None)

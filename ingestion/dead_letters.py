@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -11,6 +11,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection
 
 from ingestion.errors import InputError
+from ingestion.migrations import require_current
 from ingestion.settings import connect
 
 _FETCH = 500  # rows held in memory at a time; a dead letter may have 10 MB
@@ -76,7 +77,7 @@ def newest(limit: int, dye: bool = False, reason: str | None = None) -> list[Dea
         SettingsError, DatabaseUnavailable: as `ingestion.settings.connect`.
     """
     order = sql.SQL("where %(reason)s::text is null or reason = %(reason)s order by loaded_at desc limit %(limit)s")
-    with closing(_session()) as session:
+    with _session() as session:
         return list(_select(session, dye, False, order, {"reason": reason, "limit": limit}))
 
 
@@ -98,7 +99,7 @@ def at(partition: int, offset: int, topic_id: UUID | None = None, dye: bool = Fa
         "and (%(topic_id)s::uuid is null or topic_id = %(topic_id)s::uuid)"
     )
     wanted = {"partition": partition, "offset": offset, "topic_id": str(topic_id) if topic_id else None}
-    with closing(_session()) as session:
+    with _session() as session:
         found = list(_select(session, dye, True, where, wanted))
     if not found:
         raise InputError(f"There is no dead letter at partition {partition}, offset {offset}. See `dead-letters list`.")
@@ -112,14 +113,23 @@ def every(dye: bool = False) -> Iterator[DeadLetter]:
     """All dead letters with their values, in the order of topic, partition and offset, a few in memory at a time.
 
     Raises:
-        SettingsError, DatabaseUnavailable: as `ingestion.settings.connect`.
+        SettingsError, DatabaseUnavailable, SchemaOutdated: there is no such database, or not yet.
     """
-    with closing(_session()) as session:
+    with _session() as session:
         yield from _select(session, dye, True, sql.SQL('order by topic_id, "partition", "offset"'), {})
 
 
-def _session() -> connection:
-    return connect("taxi_owner", "ingestion dead-letters")
+@contextmanager
+def _session() -> Iterator[connection]:
+    """A session that ends with the block.
+
+    Raises:
+        SettingsError, DatabaseUnavailable: as `ingestion.settings.connect`.
+        SchemaOutdated: a migration is missing.
+    """
+    with closing(connect("taxi_owner", "ingestion dead-letters")) as session:
+        require_current(session)
+        yield session
 
 
 def _select(

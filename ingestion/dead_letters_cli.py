@@ -2,7 +2,6 @@
 
 import json
 import sys
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -49,9 +48,15 @@ def export(
     dye: Dye = False,
 ) -> None:
     """Write all as JSON, one a line, key and value in base64."""
-    with to.open("w", encoding="utf-8") if to else nullcontext(sys.stdout) as out:
-        for letter in dead_letters.every(dye):
-            out.write(json.dumps(letter.as_json()) + "\n")
+    lines = (json.dumps(letter.as_json()) + "\n" for letter in dead_letters.every(dye))
+    if to is None:
+        sys.stdout.writelines(lines)
+        return
+    try:
+        with to.open("w", encoding="utf-8") as out:
+            out.writelines(lines)
+    except OSError as error:
+        raise InputError(f"{to} cannot be written: {error.strerror}.") from error
 
 
 @app.command()

@@ -14,7 +14,8 @@ IngestionError
 └── MessagesLost           the topic no longer holds messages that were never loaded; needs a decision
 
 Every message says what happened, where, and what to do. The command line catches IngestionError once, prints the
-message and exits with the error's `exit_code`.
+message and exits with the error's `exit_code`. Any other exception is one that nobody foresaw: it is told with its
+traceback and exits with 2.
 """
 
 

@@ -15,7 +15,7 @@ _DEFAULT_START = datetime.combine(traffic.DEFAULT_START, time.min)
 
 def api(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
 ) -> None:
     """Serve the front door: POST /rides, GET /health, and its documentation at /docs."""
     from ingestion.api import serve  # takes half a second, which the other commands are spared

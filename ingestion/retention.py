@@ -11,6 +11,7 @@ import typer
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
+from ingestion.migrations import require_current
 from ingestion.settings import connect
 
 TABLES = (
@@ -35,8 +36,10 @@ def delete_older_than(days: int) -> dict[str, int]:
 
     Raises:
         SettingsError, DatabaseUnavailable: as `ingestion.settings.connect`.
+        SchemaOutdated: a migration is missing.
     """
     with closing(connect("taxi_owner", "ingestion retention")) as session:
+        require_current(session)
         deleted = {table: _delete(session, table, days) for table in TABLES}
         with session, session.cursor() as query:
             query.execute(

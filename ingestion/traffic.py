@@ -29,6 +29,8 @@ CAR_MODELS = ("Benz", "Toyota", "Ford", "Jeep", "Toyota Camry", "Nissan NV200", 
 Ride = dict[str, Any]
 
 _REMEMBERED = 500
+_HOURS_LATE = 24 * 14
+_LONGEST_SECONDS = 3600
 _MALFORMED = (
     b"",
     b"hello",
@@ -61,6 +63,13 @@ def generate(rides: int, seed: int, rate: float | None = None, dirty: float = 0.
     """
     if rides < 0 or (rate is not None and rate <= 0):
         raise InputError(f"{rides} rides at a rate of {rate} cannot be sent: give a number from 0 and a rate above 0.")
+    try:
+        start - timedelta(hours=_HOURS_LATE)
+        start + timedelta(seconds=SECONDS_BETWEEN_RIDES * rides + _LONGEST_SECONDS)
+    except OverflowError:
+        raise InputError(
+            f"{rides} rides from {start} on, some of them late, leave the years 1 to 9999: give another start."
+        ) from None
     return publish(islice(traffic(seed, dirty, start), rides), rides, rate)
 
 
@@ -97,7 +106,7 @@ def _messages(dice: random.Random, dirty: float, start: datetime) -> Iterator[Me
 
 def _clean_ride(dice: random.Random, at: datetime) -> Ride:
     started = at + timedelta(milliseconds=dice.randrange(1000 * SECONDS_BETWEEN_RIDES))
-    ended = started + timedelta(seconds=dice.randrange(120, 3600))
+    ended = started + timedelta(seconds=dice.randrange(120, _LONGEST_SECONDS))
     fare = dice.randrange(350, 9000)
     return {
         "taxi_id": f"taxi-{dice.randrange(TAXIS)}",
@@ -153,7 +162,7 @@ def _corrected(dice: random.Random, ride: Ride, earlier: deque[Ride]) -> Ride:
 
 
 def _late(dice: random.Random, ride: Ride, _: deque[Ride]) -> Ride:
-    delay = timedelta(hours=dice.randrange(1, 24 * 14))
+    delay = timedelta(hours=dice.randrange(1, _HOURS_LATE))
     times = {name: _iso(datetime.fromisoformat(ride[name]) - delay) for name in ("start_time", "end_time")}
     return ride | times
 

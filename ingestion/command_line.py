@@ -1,0 +1,31 @@
+"""Running a command line so that every error has its words and its exit code: for `ingestion` and `angiogram`."""
+
+import traceback
+from collections.abc import Callable
+
+from rich.console import Console
+
+_UNFORESEEN = 2  # as what could not run: 1 means something of its own to whoever asks for the exit code
+
+
+def run(app: Callable[[], object], program: str, exit_code_of: Callable[[Exception], int | None]) -> None:
+    """Run a command line; an error becomes its message, an unforeseen one its traceback too, and an exit code.
+
+    Args:
+        app: the command line.
+        program: its name.
+        exit_code_of: the exit code of an error; None if the program does not know it.
+    """
+    talk = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        app()
+    except Exception as error:
+        exit_code = exit_code_of(error)
+        if exit_code is None:
+            traceback.print_exc()
+            name = type(error).__name__
+            talk.print(f"{name} is an error that {program} does not know. Please report it, with the lines above.")
+            raise SystemExit(_UNFORESEEN) from error
+        talk.print(f"[red]{type(error).__name__}[/red]: ", end="")
+        talk.print(str(error), markup=False)
+        raise SystemExit(exit_code) from error
