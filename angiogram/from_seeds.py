@@ -17,11 +17,12 @@ from angiogram.compare import Comparison, compare
 from angiogram.diagnose import Finding, diagnose, in_order
 from angiogram.differences import Differences
 from angiogram.errors import NotReady
+from angiogram.limits import is_too_slow, too_slow
 from angiogram.project import BATCH, LOADER, TARGET, Node, Project
 from angiogram.right_input import RightInput
 from angiogram.runs import Run, hold_tables
 from angiogram.sensitivity.database import open_sessions, target_schema
-from angiogram.stage import Stage, finding_of
+from angiogram.stage import Stage, finding_of, stage_row
 from angiogram.trace import Tracer
 from angiogram.verdict import conclude
 
@@ -58,16 +59,19 @@ def run_from_seeds(project: Project) -> Run:
         differences = {
             name: tracer.told(name, stage.differences) for name, stage in stages.items() if stage.differences.count
         }
+    rows = [
+        stage_row(name, stages, health[name], project.max_seconds(name))
+        for name in in_order({name: stage.reads for name, stage in stages.items()})
+    ]
     verdict = conclude(health, {name: stage.headline for name, stage in stages.items()}, [])
     run_id = f"seeds-{started_at:%Y%m%dT%H%M%SZ}"
     report: dict[str, Any] = {
         "run_id": run_id,
         **verdict,
         "checkpoints": [],
-        "stages": [
-            _row(name, stages, health[name].value) for name in in_order({n: stage.reads for n, stage in stages.items()})
-        ],
+        "stages": rows,
         "differences": differences,
+        "warnings": list(map(too_slow, filter(is_too_slow, rows))),
         "seconds": round(time.perf_counter() - begun, 2),
         "seconds_by_step": {},
         "kept": False,
@@ -201,20 +205,3 @@ def _stage(
         return Stage(kind, reads, Finding.UNKNOWN, Differences(), None, seconds, f"its expected seed: {reason}")
     found: Comparison = compare(database, node, project.directory)
     return Stage(kind, reads, finding_of(found), found.differences, found.rows, seconds, found.obstacle)
-
-
-def _row(name: str, stages: dict[str, Stage], verdict: str) -> dict[str, Any]:
-    stage = stages[name]
-    read = [stages[above].rows for above in stage.reads if stages[above].kind != "reference"]
-    return {
-        "stage": name,
-        "kind": stage.kind,
-        "reads": stage.reads,
-        "verdict": verdict,
-        "rows_in": sum(rows or 0 for rows in read) if read else None,
-        "rows_out": stage.rows,
-        "differences": stage.differences.count,
-        "seconds": round(stage.seconds, 2),
-        "reason": stage.headline,
-        "details": stage.details,
-    }

@@ -1,9 +1,11 @@
-"""What is known of one stage before the stages above it are looked at."""
+"""What is known of one stage before the stages above it are looked at, and how a report tells it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from angiogram.compare import Comparison
-from angiogram.diagnose import Finding
+from angiogram.diagnose import Finding, Health
 from angiogram.differences import Differences
 from angiogram.in_a_line import in_a_line
 
@@ -49,3 +51,32 @@ def finding_of(comparison: Comparison) -> Finding:
     if comparison.obstacle is not None:
         return Finding.UNKNOWN
     return Finding.WRONG if comparison.differences.count else Finding.RIGHT
+
+
+def stage_row(
+    name: str, stages: Mapping[str, Stage], health: Health, max_seconds: float | None, rows_in: int | None = None
+) -> dict[str, Any]:
+    """A stage as a report has it.
+
+    Args:
+        name: of the stage.
+        stages: all of them.
+        health: of this one.
+        max_seconds: that it may take before the verdict warns; None: as many as it likes.
+        rows_in: what it was given; None: what the stages that it reads made, reference data left out.
+    """
+    stage = stages[name]
+    read = [stages[above].rows or 0 for above in stage.reads if stages[above].kind != "reference"]
+    return {
+        "stage": name,
+        "kind": stage.kind,
+        "reads": stage.reads,
+        "verdict": health.value,
+        "rows_in": rows_in if rows_in is not None else sum(read) if read else None,
+        "rows_out": stage.rows,
+        "differences": stage.differences.count,
+        "seconds": round(stage.seconds, 2),
+        "max_seconds": max_seconds,
+        "reason": stage.headline,
+        "details": stage.details,
+    }

@@ -15,7 +15,7 @@ from angiogram.kept import Kept
 from angiogram.limits import is_too_slow, too_slow
 from angiogram.project import LOADER, Node, Project
 from angiogram.runs import Run
-from angiogram.stage import Stage, finding_of
+from angiogram.stage import Stage, finding_of, stage_row
 from angiogram.trace import Tracer
 
 API, TOPIC = "api", "topic"
@@ -51,7 +51,10 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
     tracer = Tracer(database, nodes, names, failed)
     checkpoints = _checkpoints(database, run, nodes)
     report = conclude(health, {name: stage.headline for name, stage in stages.items()}, checkpoints)
-    rows = [_stage_row(name, stages, health[name], run, project) for name in in_order(_reads(stages))]
+    rows = [
+        stage_row(name, stages, health[name], project.max_seconds(name), _rows_in(name, stages[name], run))
+        for name in in_order(_reads(stages))
+    ]
     tested = production.compare(database, nodes)
     steps = run.report.get("steps", {})
     return (
@@ -203,26 +206,12 @@ def _checkpoints(database: connection, run: Run, nodes: Mapping[str, Node]) -> l
     ]
 
 
-def _stage_row(name: str, stages: Mapping[str, Stage], health: Health, run: Run, project: Project) -> dict[str, Any]:
-    stage = stages[name]
-    rows_in = [stages[parent].rows for parent in stage.reads if stages[parent].kind != "reference"]
+def _rows_in(name: str, stage: Stage, run: Run) -> int | None:
+    """What a stage of the way was given; of any other the stages that it reads tell."""
     if name == API:
-        rows_in = [len(run.step("inject").get("sent", []))]
-    elif LOADER in stage.reads:
-        rows_in = [run.step("check_loaded").get("loaded")]
-    return {
-        "stage": name,
-        "kind": stage.kind,
-        "reads": stage.reads,
-        "verdict": health.value,
-        "rows_in": sum(rows or 0 for rows in rows_in) if rows_in else None,
-        "rows_out": stage.rows,
-        "differences": stage.differences.count,
-        "seconds": round(stage.seconds, 2),
-        "max_seconds": project.max_seconds(name),
-        "reason": stage.headline,
-        "details": stage.details,
-    }
+        return len(run.step("inject").get("sent", []))
+    loaded: int | None = run.step("check_loaded").get("loaded") if LOADER in stage.reads else None
+    return loaded
 
 
 def _difference_rows(name: str, differences: Differences, tracer: Tracer, kept: Kept) -> dict[str, Any]:

@@ -161,3 +161,13 @@ def test_an_error_that_nobody_foresaw_is_no_blockage(run: Callable[..., Outcome]
     assert result.report()["verdict"] == "could_not_run"
     assert "UndefinedFunction" in result.report()["error"]
     assert "UndefinedFunction is an error that angiogram does not know. Please report it" in result.stderr
+
+
+def test_a_model_over_its_limit_is_told(run: Callable[..., Outcome], coffee_shop: Path) -> None:
+    """The limit of a stage is the project's own, whatever its rides come from."""
+    edit(coffee_shop / "dbt_project.yml", "\nvars:\n", "\nvars:\n  max_seconds: {guests: 0}\n")
+    result = run("--json")
+    assert result.code == 0, result.stderr
+    (warning,) = result.report()["warnings"]
+    assert warning.startswith("guests took ")
+    assert warning.endswith("its limit is 0 s.")
