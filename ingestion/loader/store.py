@@ -111,6 +111,19 @@ class Store:
             query.execute("select pg_try_advisory_lock(hashtext(%s), %s)", (str(self._topic_id), partition))
             return bool(query.fetchall()[0][0])
 
+    def holders(self, partitions: Iterable[int]) -> dict[int, str]:
+        """Which session has each of these partitions; one that is free is left out."""
+        with self._session, self._session.cursor() as query:
+            query.execute(
+                "select locks.objid::int, format('backend %%s (%%s)', locks.pid, activity.application_name) "
+                "from pg_locks as locks left join pg_stat_activity as activity on locks.pid = activity.pid "
+                "where locks.locktype = 'advisory' and locks.granted and locks.objsubid = 2 "
+                "and locks.database = (select oid from pg_database where datname = current_database()) "
+                "and locks.classid = hashtext(%s)::oid and locks.objid = any(%s::oid[])",
+                (str(self._topic_id), list(partitions)),
+            )
+            return dict(query.fetchall())
+
     def give_up(self, partition: int) -> None:
         """Free a partition for other loaders."""
         with self._session, self._session.cursor() as query:

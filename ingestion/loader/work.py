@@ -26,6 +26,8 @@ _BATCH_BYTES = 8 << 20
 _BATCH_SECONDS = 1.0
 _POLL_MILLISECONDS = 250
 _SHARE_SECONDS = 1.0  # how often followers look for a fair share of the partitions
+_HELD_SECONDS = 5.0  # what others hold does not move: time to say so
+_HELD_AGAIN_SECONDS = 60.0
 _SILENCE_SECONDS = 15.0  # the topic holds more, but Kafka sends nothing
 
 
@@ -70,6 +72,8 @@ class Work:
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="copy")
         self._under_way: tuple[Future[None], Batch] | None = None
         self._last_progress = time.monotonic()
+        self._waited_for: dict[int, int] = {}  # what others hold, with the offsets stored when it last moved
+        self._next_word = 0.0  # when to say that it does not move
 
     def __enter__(self) -> Self:
         return self
@@ -107,6 +111,7 @@ class Work:
                     waiting.discard(partition)
                 self._notice_silence()
             if waiting:
+                self._notice_wait({partition: stored[partition] for partition in waiting})
                 self._stop.wait(_POLL_MILLISECONDS / 1000)  # others hold what is left
         self._finish()
 
@@ -154,6 +159,7 @@ class Work:
         self._owned[partition] = stored
         self._read_up_to[partition] = position
         self._source.read_from(partition, position)
+        self._last_progress = time.monotonic()
 
     def _notice_gap(self, partition: int, from_offset: int, to_offset: int, reason: str) -> None:
         self._store.record_gap(partition, from_offset, to_offset, reason)
@@ -240,6 +246,23 @@ class Work:
         if topic_id != self._topic_id:
             raise TopicMadeAgain(f"The topic {self._topic} was deleted and made again; starting at its beginning.")
         return topic_id, partitions
+
+    def _notice_wait(self, stored: dict[int, int]) -> None:
+        """Say now and then for whom this loader waits, where what others hold does not move."""
+        now = time.monotonic()
+        if stored != self._waited_for:
+            self._waited_for, self._next_word = stored, now + _HELD_SECONDS
+        elif now >= self._next_word:
+            self._next_word = now + _HELD_AGAIN_SECONDS
+            holders = self._store.holders(stored)
+            for partition in sorted(stored):
+                log.warning(
+                    "Waiting for partition %d of %s: offset %d is next, and %s loads it. If that hangs, end it.",
+                    partition,
+                    self._topic,
+                    stored[partition],
+                    holders.get(partition, "nobody"),
+                )
 
     def _notice_silence(self) -> None:
         if self._owned and time.monotonic() - self._last_progress > _SILENCE_SECONDS:

@@ -155,6 +155,26 @@ def test_a_load_beside_a_follower_ends_when_all_is_loaded(session: connection, f
         assert count(session, "raw.taxi_rides") == 5_000
 
 
+def test_a_load_that_waits_for_another_says_for_whom(
+    session: connection, fresh_topic: str, connect_as: Callable[..., connection]
+) -> None:
+    """Again and again, as long as nothing moves."""
+    publish([Message(), Message(partition=1)])
+    holder = connect_as("postgres")
+    with holder.cursor() as query:
+        query.execute("select pg_advisory_lock(hashtext(%s), 0)", (str(topic_id()),))
+    with loader("--workers", "1") as process:
+        assert process.stderr
+        told = process.stderr.readline()
+        assert f"partition 0 of {fresh_topic}" in told
+        assert f"backend {holder.info.backend_pid} (tests)" in told
+        assert count(session, "raw.taxi_rides") == 1
+        holder.close()
+        out, talk = process.communicate(timeout=30)
+    assert process.returncode == 0, talk
+    assert json.loads(out)["rides"] == 2
+
+
 def test_kafka_that_is_not_there_ends_the_command_with_2(fresh_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     with loader() as process:
