@@ -68,7 +68,8 @@ def serving(host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
             server.settled.wait(_START_SECONDS)
             if not server.started:
                 raise InputError(f"The front door did not start at {host}:{port}. Its log says why.")
-            yield f"http://{host}:{listening.getsockname()[1]}"
+            name = f"[{host}]" if ":" in host else host
+            yield f"http://{name}:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join()
@@ -76,7 +77,8 @@ def serving(host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host, port), backlog=2048)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise InputError(
             f"The front door cannot listen on {host}:{port}: {error.strerror}. Give another --host or --port."

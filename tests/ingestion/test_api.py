@@ -309,6 +309,12 @@ def test_without_its_settings_the_door_does_not_open(monkeypatch: pytest.MonkeyP
         create_app()
 
 
+def test_the_door_opens_on_an_address_of_ipv6(sandbox: Sandbox) -> None:
+    with serving("::1") as address:
+        assert address.startswith("http://[::1]:")
+        assert httpx.get(f"{address}/health", timeout=30).status_code == 200
+
+
 def test_an_address_in_use_is_an_input_error(url: str) -> None:
     with pytest.raises(InputError, match="cannot listen"), serving(port=urlsplit(url).port or 0):
         pass
