@@ -22,6 +22,25 @@ from ingestion.message import FIELDS
 
 _SPECIAL = r'[",\n\r\x00]|^null$|^\\\.$'  # what COPY's CSV format must have quoted, and what PostgreSQL cannot store
 _JSON_SPECIAL = re.compile(rb'["\\\x00-\x1f]')
+_TEXT: tuple[Callable[[Any], bool], ...] = (
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_string_view,
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_binary_view,
+    pa.types.is_fixed_size_binary,
+)
+# Numbers, booleans and times: their text never holds what COPY must have quoted.
+_NEVER_SPECIAL: tuple[Callable[[Any], bool], ...] = (
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_decimal,
+    pa.types.is_boolean,
+    pa.types.is_date,
+    pa.types.is_time,
+    pa.types.is_timestamp,
+)
 _json = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
 
 
@@ -120,11 +139,11 @@ class _Column:
         self._raw = _without_wrapping(column)
         self.suspects: set[int] = set()
         kind = self._raw.type
-        self.is_text = _is_text(kind)
+        self.is_text = _is_one_of(kind, _TEXT)
         self.is_plain = pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_nested(kind)
         self.is_number = pa.types.is_floating(kind) or pa.types.is_decimal(kind)
         self.text = self._decoded() if self.is_text else _as_text(self._raw)
-        if not _never_special(kind):
+        if not _is_one_of(kind, _NEVER_SPECIAL):
             self._special = pc.any(pc.match_substring_regex(self.text, _SPECIAL)).as_py()
             if self._special:
                 self._suspect(pc.match_substring(self.text, "\x00"))
@@ -160,30 +179,7 @@ class _Column:
         self.suspects.update(pc.indices_nonzero(mask).to_pylist())
 
 
-def _never_special(kind: "pa.DataType") -> bool:
-    """Whether its text never holds what COPY must have quoted: numbers, booleans, times."""
-    checks: tuple[Callable[[Any], bool], ...] = (
-        pa.types.is_integer,
-        pa.types.is_floating,
-        pa.types.is_decimal,
-        pa.types.is_boolean,
-        pa.types.is_date,
-        pa.types.is_time,
-        pa.types.is_timestamp,
-    )
-    return any(check(kind) for check in checks)
-
-
-def _is_text(kind: "pa.DataType") -> bool:
-    checks: tuple[Callable[[Any], bool], ...] = (
-        pa.types.is_string,
-        pa.types.is_large_string,
-        pa.types.is_string_view,
-        pa.types.is_binary,
-        pa.types.is_large_binary,
-        pa.types.is_binary_view,
-        pa.types.is_fixed_size_binary,
-    )
+def _is_one_of(kind: "pa.DataType", checks: tuple[Callable[[Any], bool], ...]) -> bool:
     return any(check(kind) for check in checks)
 
 

@@ -7,12 +7,12 @@ from io import BytesIO
 from typing import Self
 from uuid import UUID
 
-from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 
 from ingestion.bulk.columns import Chunk
 from ingestion.bulk.files import RidesFile
 from ingestion.loader.batch import LIVE_LETTERS, LIVE_RIDES, Table
+from ingestion.loader.store import copy_statement
 from ingestion.migrations import require_current
 from ingestion.settings import connect
 
@@ -180,7 +180,4 @@ class _Pending:
 
     def _copy(self, table: Table, lines: Iterator[bytes | memoryview]) -> None:
         if data := b"".join(lines):
-            statement = sql.SQL("copy {} ({}) from stdin (format csv, null 'null')").format(
-                sql.Identifier(table.schema, table.name), sql.SQL(", ").join(map(sql.Identifier, table.columns))
-            )
-            self._query.copy_expert(statement, BytesIO(data), size=1 << 18)
+            self._query.copy_expert(copy_statement(table), BytesIO(data), size=1 << 18)

@@ -189,7 +189,7 @@ class Store:
             self._refuse_moved(batch, dict(query.fetchall()))
             for table, lines in batch.lines.items():
                 if lines:
-                    query.copy_expert(_copy(table), BytesIO(b"\n".join(lines) + b"\n"), size=_COPY_BUFFER)
+                    query.copy_expert(copy_statement(table), BytesIO(b"\n".join(lines) + b"\n"), size=_COPY_BUFFER)
             query.execute(
                 "update raw.loaded_offsets as stored set next_offset = moved.next_offset, updated_at = now() "
                 "from unnest(%s::int[], %s::bigint[]) as moved (number, next_offset) "
@@ -218,7 +218,8 @@ class Store:
                 )
 
 
-def _copy(table: Table) -> sql.Composed:
+def copy_statement(table: Table) -> sql.Composed:
+    """The COPY that takes a table's lines."""
     return sql.SQL("copy {} ({}) from stdin (format csv, null 'null')").format(
         sql.Identifier(table.schema, table.name), sql.SQL(", ").join(map(sql.Identifier, table.columns))
     )
