@@ -108,7 +108,7 @@ def _walk(folder: Path) -> Iterator[RidesFile]:
             name = os.fsencode(path.relative_to(folder)).decode("utf-8", "replace")
             try:
                 size = path.stat().st_size
-            except OSError:  # a dangling link: reading it will say what is wrong
+            except OSError:  # a dangling link: reading it will say so
                 size = 0
             yield RidesFile(path, name, kind, size, day_named(name))
 

@@ -44,6 +44,8 @@ class OpenFile:
         self.file = file
         self._content: bytes | None = None
         try:
+            if not file.path.is_file():  # a pipe would be waited for without end
+                raise BadFile("it is no file")
             with file.path.open("rb") as source:
                 self._state = _state(source)
                 if keep and self._state[0] <= SMALL_BYTES:

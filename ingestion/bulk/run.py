@@ -148,6 +148,8 @@ def _results(load_id: UUID, files: list[RidesFile], workers: int, stop: Event) -
                     with suppress(Interrupted):
                         yield future.result()
         except BrokenProcessPool as error:
+            for worker in multiprocessing.active_children():  # the pool waits for them, and they heed no SIGTERM
+                worker.kill()
             raise Interrupted(
                 "A worker process was ended from outside (out of memory?). What was committed stays; "
                 "the same command goes on from there, --workers with a smaller number takes less memory."

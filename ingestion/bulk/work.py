@@ -165,8 +165,8 @@ _worker: Worker | None = None
 def begin(load_id: UUID, stop: Connection) -> None:
     """Make this process a worker, see `Worker`; it ends at once if the process that started it is gone."""
     global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and lets the groups under way end
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the parent hears them too, and lets the groups under way end
     parent = multiprocessing.parent_process()
     if parent is not None:
         Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()

@@ -1,19 +1,21 @@
 """Bulk load against a real database: each content once, a bad file leaves nothing, the rest is loaded."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from threading import Event
 
+import psutil
 import psycopg2
 import pytest
 from psycopg2 import sql
-from psycopg2.extensions import connection
+from psycopg2.extensions import connection, cursor
 
 from ingestion.bulk.counts import row_counts
 from ingestion.bulk.run import bulk_load
@@ -60,6 +62,7 @@ BAD: dict[str, Callable[[Path], object]] = {
     "no-header.csv": lambda path: path.write_text("t1,p1\nt2,p2\n"),
     "doubled-column.csv": lambda path: path.write_text("taxi_id,taxi_id\nt1,p1\n"),
     "empty.csv": lambda path: path.write_text(""),
+    "pipe.csv": os.mkfifo,
     "dangling.csv": lambda path: path.symlink_to("nowhere"),
 }
 
@@ -238,6 +241,44 @@ def test_sigterm_ends_the_groups_under_way(session: connection, tmp_path: Path) 
     assert process.returncode == 2
     assert "Interrupted" in talk
     assert count(session, "raw.taxi_rides") == 100 * count(session, "raw.loaded_files")
+
+
+@contextmanager
+def _held_load(session: connection, folder: Path) -> Iterator[tuple["subprocess.Popen[str]", cursor]]:
+    """A load in a process group of its own, whose two workers cannot write their first files before a commit."""
+    for number in range(400):  # more than they are given at a time
+        parquet(folder / f"{number}.parquet", 1, first=number)
+    with closing(connect_as_administrator(session.info.dbname)) as holder, holder.cursor() as query:
+        query.execute("begin; lock raw.loaded_files in exclusive mode")
+        with subprocess.Popen(
+            [COMMAND, "bulk-load", folder, "--workers", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True
+        ) as process:
+            try:
+                await_condition(lambda: _sessions(session, waiting=True) == 2, "both workers were about to write")
+                yield process, query
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_a_stop_for_the_whole_group_is_one_for_the_command(session: connection, tmp_path: Path) -> None:
+    """As a service manager sends it: the workers leave it to their parent."""
+    with _held_load(session, tmp_path) as (process, holder):
+        os.killpg(process.pid, signal.SIGTERM)
+        holder.execute("commit")
+        _, talk = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "Told to stop after" in talk
+    assert "from outside" not in talk
+
+
+def test_a_worker_that_is_killed_ends_the_load(session: connection, tmp_path: Path) -> None:
+    with _held_load(session, tmp_path) as (process, _):
+        psutil.Process(process.pid).children()[0].kill()
+        _, talk = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "A worker process was ended from outside" in talk
+    assert (count(session, "raw.taxi_rides"), count(session, "raw.loaded_files")) == (0, 0)
 
 
 @contextmanager
