@@ -119,6 +119,23 @@ def every(dye: bool = False) -> Iterator[DeadLetter]:
         yield from _select(session, dye, True, sql.SQL('order by topic_id, "partition", "offset"'), {})
 
 
+def not_replayed(reason: str | None = None) -> Iterator[DeadLetter]:
+    """The live dead letters that were not published again, otherwise as `every`.
+
+    Args:
+        reason: only those with this reason.
+
+    Raises:
+        As `every`.
+    """
+    tail = sql.SQL(
+        "where replayed_at is null and (%(reason)s::text is null or reason = %(reason)s) "
+        'order by topic_id, "partition", "offset"'
+    )
+    with _session() as session:
+        yield from _select(session, False, True, tail, {"reason": reason})
+
+
 @contextmanager
 def _session() -> Iterator[connection]:
     """A session that ends with the block.

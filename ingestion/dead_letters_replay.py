@@ -1,17 +1,20 @@
 """Publishing dead letters again: those that today's loader would take, or one that somebody corrected.
 
-A message published again has a new place on the topic, so that incremental models see it. It is marked once Kafka has
-it: a crash in between publishes it once more, never not at all.
+A message published again has a new place on the topic, so that incremental models see it, in the partition of its taxi.
+It is marked once Kafka has it: a crash in between publishes it once more, never not at all.
 """
 
 from contextlib import closing
 from dataclasses import dataclass
 from uuid import UUID
 
-from ingestion.dead_letters import DeadLetter, at, every
+from psycopg2.extensions import connection
+
+from ingestion.dead_letters import DeadLetter, at, not_replayed
 from ingestion.errors import InputError
 from ingestion.loader.rows import DeadLetter as NoRide
 from ingestion.loader.rows import ride_columns
+from ingestion.message import key_of_value
 from ingestion.producer import RideProducer
 from ingestion.settings import connect
 
@@ -40,12 +43,10 @@ def replay(reason: str | None = None) -> Replay:
         KafkaUnavailable: Kafka did not take one; those before it are published and marked.
     """
     published = still_dead = 0
-    with RideProducer() as producer:
-        for letter in every():
-            if letter.replayed or (reason and letter.reason != reason):
-                continue
-            if _is_ride(letter.value):
-                _publish(producer, letter, letter.value)
+    with RideProducer() as producer, _marking() as session:
+        for letter in not_replayed(reason):
+            if letter.value and _is_ride(letter.value):
+                _publish(producer, session, letter, letter.value)
                 published += 1
             else:
                 still_dead += 1
@@ -69,11 +70,11 @@ def replay_corrected(partition: int, offset: int, value: bytes, topic_id: UUID |
         raise InputError(f"The dead letter at partition {partition}, offset {offset} was published again already.")
     if not _is_ride(value):
         raise InputError("The corrected message would be a dead letter again: it is no storable JSON object.")
-    with RideProducer() as producer:
-        _publish(producer, letter, value)
+    with RideProducer() as producer, _marking() as session:
+        _publish(producer, session, letter, value)
 
 
-def _is_ride(value: bytes | None) -> bool:
+def _is_ride(value: bytes) -> bool:
     try:
         ride_columns(value)
     except NoRide:
@@ -81,9 +82,13 @@ def _is_ride(value: bytes | None) -> bool:
     return True
 
 
-def _publish(producer: RideProducer, letter: DeadLetter, value: bytes | None) -> None:
-    producer.publish(value, letter.message_key)
-    with closing(connect("taxi_owner", "ingestion dead-letters replay")) as session, session, session.cursor() as query:
+def _marking() -> closing[connection]:
+    return closing(connect("taxi_owner", "ingestion dead-letters replay"))
+
+
+def _publish(producer: RideProducer, session: connection, letter: DeadLetter, value: bytes) -> None:
+    producer.publish(value, key_of_value(value))  # not its old key: that of no ride is none, or another taxi's
+    with session, session.cursor() as query:
         query.execute(
             "update raw.dead_letters set replayed_at = now() "
             'where topic_id = %s and "partition" = %s and "offset" = %s',

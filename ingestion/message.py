@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import msgspec
+
 FIELDS = (
     "taxi_id",
     "pax_id",
@@ -27,6 +29,13 @@ SENT_AT_HEADER = "dye-sent-at"
 SIGNATURE_HEADER = "dye-signature"
 DYE_HEADERS = (RUN_ID_HEADER, RIDE_NUMBER_HEADER, SENT_AT_HEADER, SIGNATURE_HEADER)
 
+
+class _Ride(msgspec.Struct):
+    # Raw keeps the text as it stands: a taxi_id of any type is accepted, and so is every other field.
+    taxi_id: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_RIDE = msgspec.json.Decoder(_Ride)
 _SENT_AT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z")
 _RIDE_NUMBER = re.compile(r"[0-9]{1,9}")
 
@@ -92,3 +101,17 @@ def key_fingerprint(key: bytes) -> str:
 def message_key(taxi_id: object) -> bytes | None:
     """The Kafka key of a ride: its taxi, so that all versions of a ride share a partition; None without one."""
     return str(taxi_id).encode() if isinstance(taxi_id, str | int) and str(taxi_id) else None
+
+
+def key_of_value(value: bytes) -> bytes | None:
+    """The Kafka key of a ride, from its bytes.
+
+    Raises:
+        msgspec.ValidationError: they are no JSON object.
+        msgspec.DecodeError, RecursionError: they are no JSON, or too deep.
+    """
+    taxi_id = _RIDE.decode(value).taxi_id
+    try:
+        return message_key(msgspec.json.decode(taxi_id))
+    except msgspec.ValidationError:
+        return None  # a number that no type of Python's holds: the models judge it, and it needs no key

@@ -7,7 +7,7 @@ import msgspec
 from fastapi import Request
 
 from ingestion.api.errors import Refused
-from ingestion.message import message_key
+from ingestion.message import key_of_value
 from ingestion.producer import Message
 
 MAX_RIDE_BYTES = 1_000_000
@@ -22,12 +22,6 @@ MAX_RIDES = 10_000
 _LIST = re.compile(rb"[ \t\r\n]*\[")
 
 
-class _Ride(msgspec.Struct):
-    # Raw keeps the text as it stands: a taxi_id of any type is accepted, and so is every other field.
-    taxi_id: msgspec.Raw = msgspec.Raw(b"null")
-
-
-_RIDE = msgspec.json.Decoder(_Ride)
 _RIDES = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -98,19 +92,11 @@ def _check_utf8(body: bytes) -> None:
 def _message(value: bytes, place: int | None) -> Message:
     name = "The body" if place is None else f"Ride {place} of the list"
     try:
-        taxi_id = _RIDE.decode(value).taxi_id
+        key = key_of_value(value)
     except msgspec.ValidationError as error:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} is no JSON object: {error}.", ride=place) from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} is not valid JSON: {error}.", ride=place) from error
-    key = _key(taxi_id)
     if len(value) + len(key or b"") > MAX_RIDE_BYTES:
         raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{name} is larger than {MAX_RIDE_BYTES} bytes.", ride=place)
     return Message(value, key)
-
-
-def _key(taxi_id: msgspec.Raw) -> bytes | None:
-    try:
-        return message_key(msgspec.json.decode(taxi_id))
-    except msgspec.ValidationError:
-        return None  # a number that no type of Python's holds: the models judge it, and it needs no key

@@ -19,6 +19,7 @@ from ingestion.message import DyeStamp
 from ingestion.topic import topic_id
 from sandbox.services import Sandbox
 from tests.ingestion.support import Message, publish
+from tests.ingestion.topic_reader import records
 from tests.services import new_database, new_topic
 
 KEY = b"key of the dye for tests"
@@ -91,6 +92,23 @@ def test_replay_leaves_what_would_be_a_dead_letter_again() -> None:
     assert json.loads(run("replay")) == {"published": 0, "still_dead": 3}
 
 
+def test_replay_opens_no_session_a_letter(
+    fresh_database: str, fresh_topic: str, connect_as: Callable[..., connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is marked as soon as Kafka has it all the same."""
+    monkeypatch.setenv("DYE_KEY", KEY.decode())
+    publish([Message(b"no ride", key=b"t1")] * 20)
+    load_until_caught_up()
+    with connect_as("postgres").cursor() as query:
+        query.execute("update raw.dead_letters set value = %s", (b'{"taxi_id": "t1"}',))
+        query.execute("select sessions from pg_stat_database where datname = current_database()")
+        before = query.fetchall()[0][0]
+        assert json.loads(run("replay")) == {"published": 20, "still_dead": 0}
+        query.execute("select pg_stat_force_next_flush()")
+        query.execute("select sessions from pg_stat_database where datname = current_database()")
+        assert query.fetchall()[0][0] - before < 10  # some that began before are counted late
+
+
 def test_replay_publishes_what_is_a_ride_today_once(
     fresh_database: str, fresh_topic: str, connect_as: Callable[..., connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,11 +135,12 @@ def test_a_corrected_message_takes_the_place_of_a_dead_letter(
     file.write_bytes(b"still no ride")
     with pytest.raises(InputError, match="dead letter again"):
         run(*one)
-    file.write_bytes(b'{"taxi_id": "t1"}')
+    file.write_bytes(b'{"taxi_id": "t2"}')
     assert json.loads(run(*one))["published"] == 1
     with pytest.raises(InputError, match="already"):
         run(*one)
     assert load_until_caught_up().rides == 1
+    assert [record.key for record in records().values() if record.value == file.read_bytes()] == [b"t2"]
 
 
 def test_of_two_dead_letters_at_one_place_the_topic_id_chooses(
