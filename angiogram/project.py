@@ -188,7 +188,8 @@ class Project:
         if outcome.exception is not None or outcome.result is None:
             raise DbtFailed(
                 f"dbt {command[0]} of {self.directory} ended before anything was built: "
-                f"{in_a_line(str(outcome.exception))} (dbt's log: {self.log_directory / 'dbt.log'})"
+                f"{in_a_line(str(outcome.exception)).rstrip('.')}. Correct it, then run again. "
+                f"dbt's whole message is in {self.log_directory / 'dbt.log'}."
             ) from outcome.exception
         return outcome
 

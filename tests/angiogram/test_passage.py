@@ -314,7 +314,7 @@ def test_a_run_that_was_killed_is_released_by_hand_and_the_next_one_begins_at_on
             "models/dimensions/dim_zipcodes.sql",
             "ref('zipcodes')",
             "ref('zipcode')",
-            "depends on a node named 'zipcode' which was not found",
+            "depends on a node named 'zipcode' which was not found. Correct it, then run again",
             id="a model reads what is not there",
         ),
         pytest.param(
