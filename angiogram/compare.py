@@ -14,6 +14,7 @@ from psycopg2.extensions import connection, cursor
 from angiogram.differences import KEPT, Difference, Differences
 from angiogram.errors import NotReady
 from angiogram.kept import Kept
+from angiogram.relations import beside_values
 
 SQL_FAILED = (
     psycopg2.DataError,
@@ -100,7 +101,7 @@ def compare(
             )
         )
         try:
-            query.execute(_counted(sql.SQL(statement), kept, stage), (KEPT,))
+            query.execute(_counted(sql.SQL(beside_values(statement)), kept, stage), (KEPT,))
         except SQL_FAILED as error:
             return Comparison(rows, Differences(), f"the comparison failed: {str(error).strip()}")
         found = query.fetchall()

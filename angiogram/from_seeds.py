@@ -19,6 +19,7 @@ from angiogram.differences import Differences
 from angiogram.errors import NotReady
 from angiogram.limits import is_too_slow, too_slow
 from angiogram.project import BATCH, LOADER, TARGET, Node, Project
+from angiogram.relations import batches, columns
 from angiogram.right_input import RightInput
 from angiogram.runs import Run, hold_tables
 from angiogram.sensitivity.database import open_sessions, target_schema
@@ -137,11 +138,14 @@ def _protected(database: connection, project: Project) -> Iterator[str]:
             continue
         if node.schema == own or node.schema.startswith(f"{own}_"):
             yield node.relation_name
-        elif _columns(database, node.relation_name):
-            raise NotReady(
-                f"{node.name} has full_refresh: false and rows in {node.relation_name}, which is no schema of target "
-                f"{TARGET} alone ({own}, {own}_...). Drop the table if it may go, or set full_refresh otherwise there."
-            )
+            continue
+        with database.cursor() as query:
+            if columns(query, node.relation_name):
+                raise NotReady(
+                    f"{node.name} has full_refresh: false and rows in {node.relation_name}, which is no schema of "
+                    f"target {TARGET} alone ({own}, {own}_...). Drop the table if it may go, or set full_refresh "
+                    "otherwise there."
+                )
 
 
 def _drop(database: connection, relations: Iterable[str]) -> None:
@@ -154,18 +158,17 @@ def _drop(database: connection, relations: Iterable[str]) -> None:
 
 def _batches(database: connection, project: Project) -> Iterator[None]:
     """Let the input seeds hold batch 1, then those up to the next one, and so on."""
-    seeds = [node for node in project.nodes.values() if node.is_seed and BATCH in _columns(database, node.relation)]
-    batches = {1}
     with database.cursor() as query:
+        seeds = [node for node in project.nodes.values() if node.is_seed and BATCH in columns(query, node.relation)]
+        taken = {1}
         for number, node in enumerate(seeds):
             # dbt names its relations quoted already.
             relation, kept = sql.SQL(node.relation), sql.Identifier("pg_temp", f"kept {number}")
             query.execute(
                 sql.SQL("create temporary table {} as table {}").format(sql.Identifier(f"kept {number}"), relation)
             )
-            query.execute(sql.SQL("select distinct {0} from {1} where {0} > 1").format(sql.Identifier(BATCH), kept))
-            batches.update(batch for (batch,) in query.fetchall())
-        for batch in sorted(batches):
+            taken |= batches(query, kept)
+        for batch in sorted(taken):
             for number, node in enumerate(seeds):
                 relation, kept = sql.SQL(node.relation), sql.Identifier("pg_temp", f"kept {number}")
                 query.execute(sql.SQL("delete from {}").format(relation))
@@ -176,16 +179,6 @@ def _batches(database: connection, project: Project) -> Iterator[None]:
                     (batch,),
                 )
             yield
-
-
-def _columns(database: connection, relation: str) -> set[str]:
-    with database.cursor() as query:
-        query.execute(
-            "select attname::text from pg_attribute"
-            " where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped",
-            (relation,),
-        )
-        return {name for (name,) in query.fetchall()}
 
 
 def _stage(

@@ -28,6 +28,7 @@ from angiogram.dye import RAW_FIELDS, DyeRide, read_dye
 from angiogram.errors import DbtFailed, NotReady
 from angiogram.inject import Sent
 from angiogram.project import BATCH, LOADER, Node, Project
+from angiogram.relations import batches, columns
 from angiogram.sensitivity.compiled import Incremental, compile_forms, incremental_of
 from angiogram.sensitivity.merge import INCREMENT, merge_statements
 from angiogram.trace import MESSAGE_ID
@@ -113,7 +114,7 @@ class Isolation:
             return None
         with self._database.cursor() as query, _undone(query):
             batches = self._batches(query, recipe, parents)
-            if batches is None or any(parent.holds and not _columns(query, parent.holds) for parent in parents):
+            if batches is None or any(parent.holds and not columns(query, parent.holds) for parent in parents):
                 return None  # a seed that dbt could not load is absent
             if self._lacks(query, recipe, parents):
                 return None
@@ -150,16 +151,20 @@ class Isolation:
         lacking = {name for name in recipe.node.excluded if re.search(rf"\b{re.escape(name)}\b", text)}
         for parent in parents:
             if parent.holds is not None:
-                lacking -= _columns(query, parent.holds)
+                lacking -= columns(query, parent.holds)
             if self._has_message_id(query, parent):
                 lacking.difference_update(_PLACED_COLUMNS)
         expected = (parent.relation for parent in parents if parent.holds not in (None, parent.relation))
         # Of a parent that was not built nobody knows its columns.
-        return any(lacking & (_columns(query, relation) or lacking) for relation in expected)
+        return any(lacking & (columns(query, relation) or lacking) for relation in expected)
 
     def _batches(self, query: cursor, recipe: _Recipe, parents: Sequence[_Parent]) -> list[int] | None:
         """The batches that a model takes one after the other; None if nobody knows what each of them holds."""
-        last = self._last_batch(query)
+        taken = {1} | {ride.batch for ride in self._rides}
+        for node in self._project.nodes.values():
+            if self._is_input(query, node):
+                taken |= batches(query, sql.SQL(node.relation))
+        last = max(taken)
         if recipe.later is None or last == 1:
             return [last]
         if all(
@@ -169,19 +174,8 @@ class Isolation:
             or self._is_constant(query, parent.node)
             for parent in parents
         ):
-            return list(range(1, last + 1))
+            return sorted(taken)
         return [last] if self._project.dye_source == "topic" else None
-
-    def _last_batch(self, query: cursor) -> int:
-        last = max((ride.batch for ride in self._rides), default=1)
-        for node in self._project.nodes.values():
-            if self._is_input(query, node):
-                query.execute(
-                    sql.SQL("select coalesce(max({}), 1) from {}").format(sql.Identifier(BATCH), sql.SQL(node.relation))
-                )
-                ((highest,),) = query.fetchall()
-                last = max(last, highest)
-        return last
 
     def _make(self, query: cursor, recipe: _Recipe, parents: Sequence[_Parent], batches: Sequence[int]) -> None:
         made, increment = sql.Identifier("pg_temp", _MADE), sql.Identifier(_INCREMENT)
@@ -208,7 +202,7 @@ class Isolation:
 
     def _is_input(self, query: cursor, node: Node) -> bool:
         """Whether a seed is dye that the models read batch by batch."""
-        return self._project.dye_source == "seeds" and node.is_seed and BATCH in _columns(query, node.relation)
+        return self._project.dye_source == "seeds" and node.is_seed and BATCH in columns(query, node.relation)
 
     def _is_constant(self, query: cursor, node: Node) -> bool:
         """Whether a relation is made of reference data alone, so that all batches see the same of it."""
@@ -217,7 +211,7 @@ class Isolation:
         return all(self._is_constant(query, self._project.nodes[name]) for name in node.reads)
 
     def _has_message_id(self, query: cursor, parent: _Parent) -> bool:
-        return bool(self._rides) and parent.holds is not None and MESSAGE_ID in _columns(query, parent.holds)
+        return bool(self._rides) and parent.holds is not None and MESSAGE_ID in columns(query, parent.holds)
 
     def _lay_out_rides(self, query: cursor) -> None:
         """The whole dye as it should be loaded, with its batches."""
@@ -254,7 +248,7 @@ class Isolation:
                     (batch,),
                 )
             elif self._has_message_id(query, parent):
-                present = _columns(query, parent.holds)
+                present = columns(query, parent.holds)
                 absent = [name for name in node.excluded if name in _PLACED_COLUMNS and name not in present]
                 chosen = sql.SQL("").join(sql.SQL(", placed.{}").format(sql.Identifier(name)) for name in absent)
                 query.execute(
@@ -331,11 +325,3 @@ def _located(query: cursor, text: str, parents: Sequence[_Parent]) -> str:
     for parent in parents:
         text = text.replace(parent.relation, sql.Identifier("pg_temp", parent.identifier).as_string(query))
     return text
-
-
-def _columns(query: cursor, relation: str) -> set[str]:
-    query.execute(
-        "select attname::text from pg_attribute where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped",
-        (relation,),
-    )
-    return {name for (name,) in query.fetchall()}

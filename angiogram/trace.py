@@ -17,6 +17,7 @@ from psycopg2.extras import Json
 from angiogram.differences import Differences
 from angiogram.kept import Kept
 from angiogram.project import Node, expected_name
+from angiogram.relations import beside_values, columns
 
 MESSAGE_ID = "message_id"
 """The column that holds a dye ride's number, in every model with one row per message or per ride."""
@@ -80,7 +81,8 @@ class Tracer:
         self._failed = failed
         self._models = {expected_name(name): name for name in nodes}
         relations = [n.relation for n in nodes.values()] + [n.expected_relation or "" for n in nodes.values()]
-        self._columns = _columns(database, [relation for relation in relations if relation])
+        with database.cursor() as query:
+            self._columns = {relation: columns(query, relation) for relation in relations if relation}
 
     def name_rides(self, kept: Kept, stage: str) -> None:
         """Write the names of the dye rides to all differences kept of a stage whose rows they feed.
@@ -124,19 +126,20 @@ class Tracer:
         return list(rides or [])
 
     def _fed(self, stage: str, key: Sequence[str]) -> sql.Composable | None:
-        """A query for pairs of row_key and message_id; None if no table tells."""
+        """A query, to be executed with values, for pairs of row_key and message_id; None if no table tells."""
         if MESSAGE_ID in key and stage not in self._models:  # such a seed may name messages that nobody sent
             return sql.SQL("select row_key, row_key ->> {} as message_id from wanted").format(sql.Literal(MESSAGE_ID))
         for relations in self._nearest(stage):
             usable = [r for r in relations if {MESSAGE_ID, *key} <= self._columns.get(r, set())]
             if usable:
                 row_key = sql.SQL(", ").join(
-                    sql.SQL("{}, {}").format(sql.Literal(column), sql.Identifier(column)) for column in key
+                    sql.SQL("{}, {}").format(sql.Literal(column), sql.Identifier(column))
+                    for column in map(beside_values, key)
                 )
                 return sql.SQL(" union ").join(
                     # dbt names its relations quoted already.
                     sql.SQL("select jsonb_build_object({}) as row_key, {}::text as message_id from {}").format(
-                        row_key, sql.Identifier(MESSAGE_ID), sql.SQL(relation)
+                        row_key, sql.Identifier(MESSAGE_ID), sql.SQL(beside_values(relation))
                     )
                     for relation in usable
                 )
@@ -157,14 +160,3 @@ class Tracer:
             seen.update(above)
             queue.extend(above)
         return tables
-
-
-def _columns(database: connection, relations: Sequence[str]) -> dict[str, set[str]]:
-    with database.cursor() as query:
-        query.execute(
-            "select relation, array_agg(attname::text) from unnest(%s::text[]) as relation"
-            " join pg_attribute on attrelid = to_regclass(relation) and attnum > 0 and not attisdropped"
-            " group by relation",
-            (list(relations),),
-        )
-        return {relation: set(columns) for relation, columns in query.fetchall()}

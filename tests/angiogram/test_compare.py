@@ -57,3 +57,19 @@ def test_a_key_that_names_no_column_to_compare_is_an_obstacle(database: connecti
     model = replace(BELOW, expected_relation='"shop"."expected__below"', key=["id", key], excluded=["loaded_at"])
     found = compare(database, model, PROJECT)
     assert (found.rows, found.obstacle) == (3, f"the key of its test equals_expected names no column: {key}")
+
+
+def test_a_column_named_with_a_percent_sign_is_a_key_as_any_other(database: connection) -> None:
+    """To psycopg2 it would stand for a value. No name of a column may harm the comparison or the trace."""
+    with database.cursor() as query:
+        query.execute(
+            "create table shop.sales as select 7 as \"margin %s\", 1 as price, '1' as message_id;"
+            " create table shop.expected__sales as select 7 as \"margin %s\", 2 as price, '1' as message_id"
+        )
+    sales = Node(
+        "sales", "model.shop.sales", False, '"shop"."sales"', [], '"shop"."expected__sales"', ["margin %s"], ["100%"]
+    )
+    found = compare(database, sales, PROJECT)
+    assert found.differences == Differences.of([Difference("changed", {"margin %s": 7}, "price", "2", "1")])
+    tracer = Tracer(database, {"sales": sales}, {"1": "the-ride"})
+    assert tracer.told("sales", found.differences)["first"][0]["rides"] == ["the-ride"]
