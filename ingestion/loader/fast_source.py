@@ -99,7 +99,8 @@ class FastSource(Source):
             KafkaUnavailable: the broker failed, or no longer holds what is next.
         """
         messages = self._consumer.consume(_POLL_RECORDS, 0)
-        if not messages and milliseconds and (message := self._consumer.poll(milliseconds / 1000)):
+        # One without a value has the length 0, and so is no less a message for being false.
+        if not messages and milliseconds and (message := self._consumer.poll(milliseconds / 1000)) is not None:
             messages = [message]
         polled: dict[int, list[Any]] = defaultdict(list)
         for message in messages:

@@ -306,6 +306,17 @@ def test_every_codec_is_read(session: connection, fresh_topic: str, codec: str) 
 
 
 @pytest.mark.parametrize("client", Client)
+@pytest.mark.parametrize("value", [None, b""], ids=["tombstone", "no bytes"])
+def test_a_message_without_a_value_is_none_the_less_one_as_the_first_after_a_pause(
+    session: connection, fresh_topic: str, client: Client, value: bytes | None
+) -> None:
+    for expected in (1, 2):
+        publish([Message(value, key=b"t1")])
+        load_until_caught_up(client=client)
+        assert count(session, "raw.dead_letters") == expected
+
+
+@pytest.mark.parametrize("client", Client)
 def test_aborted_transactions_are_not_loaded(session: connection, fresh_topic: str, client: Client) -> None:
     """And the load ends although the topic's end is a marker; how many offsets hold no message is kept."""
     producer = KafkaProducer(**KafkaSettings.from_environment().client_options(), transactional_id=fresh_topic)
