@@ -2,20 +2,20 @@
 
 import json
 import logging
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+
+from ingestion.stop import on_signals
 
 if TYPE_CHECKING:
     from ingestion.bulk.run import BulkReport, Progress
@@ -43,9 +43,7 @@ def bulk_load_command(
     from ingestion.bulk.run import bulk_load  # and Arrow with it: no other command has to wait for that
 
     logging.basicConfig(format="%(asctime)s %(message)s")
-    stop = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = on_signals()
     with _shown() as shown:
         report = bulk_load(folder, workers, replace_day.date() if replace_day else None, stop, shown.update)
     _tell(report)

@@ -18,6 +18,7 @@ from ingestion.bulk.reading import OpenFile
 from ingestion.bulk.store import BulkStore, Source
 from ingestion.errors import DatabaseRefused, DatabaseUnavailable, Interrupted
 from ingestion.loader.store import in_our_words
+from ingestion.stop import SIGNALS
 
 log = logging.getLogger("ingestion.bulk")
 
@@ -165,7 +166,7 @@ _worker: Worker | None = None
 def begin(load_id: UUID, stop: Connection) -> None:
     """Make this process a worker, see `Worker`; it ends at once if the process that started it is gone."""
     global _worker
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # the parent hears them too, and lets the groups under way end
     parent = multiprocessing.parent_process()
     if parent is not None:

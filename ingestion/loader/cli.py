@@ -3,12 +3,10 @@
 import gc
 import json
 import logging
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
-from threading import Event
 from typing import Annotated
 
 import typer
@@ -22,6 +20,7 @@ from ingestion.loader.run import follow, load_until_caught_up
 from ingestion.loader.source import Client
 from ingestion.loader.workers import cores, load_with_workers
 from ingestion.settings import KafkaSettings
+from ingestion.stop import on_signals
 
 talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -66,9 +65,7 @@ def load(
             beside, set_up = serving(metrics, metrics_port), partial(_set_up, log_format)
             report = load_with_workers(count, forever, accept_loss, client, committed, beside, set_up)
         else:
-            stop = Event()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: stop.set())
+            stop = on_signals()
             with serving(metrics, metrics_port):
                 report = (
                     follow(stop, accept_loss, committed, client)

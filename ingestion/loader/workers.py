@@ -27,10 +27,10 @@ from ingestion.loader.report import LoadReport
 from ingestion.loader.run import follow, load_until_caught_up
 from ingestion.loader.source import Client
 from ingestion.settings import KafkaSettings
+from ingestion.stop import SIGNALS, Stop, on_signals
 
 log = logging.getLogger("ingestion.loader")
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LOOK_AROUND_SECONDS = 1.0
 _fork = multiprocessing.get_context("fork")  # shares the pages of what is imported, and starts in milliseconds
 _spawn = multiprocessing.get_context("spawn")  # takes a second, and shares nothing
@@ -106,13 +106,11 @@ class _Crew:
         self._started = time.monotonic()
         self._at_work: list[_Worker] = []
         self._reports: list[LoadReport] = []  # of those that ended
-        self._stopping = False
-        # Not an Event: a handler that sets one while this very thread begins to wait for it would wait for ever.
-        self._told, self._tell = _fork.Pipe(duplex=False)
+        self._told = Stop()
         self._error: IngestionError | None = None
 
     def run(self, beside: AbstractContextManager[object]) -> LoadReport:
-        for number in _SIGNALS:
+        for number in SIGNALS:
             signal.signal(number, lambda *_: self._stop())
         for _ in range(self._size):
             self._start(_fork)
@@ -135,13 +133,11 @@ class _Crew:
             process.start()
             theirs.close()
             self._at_work.append(_Worker(process, ours, self._nothing))
-        if self._stopping:
+        if self._told.is_set():
             process.terminate()
 
     def _stop(self) -> None:
-        if not self._stopping:
-            self._stopping = True
-            self._tell.send_bytes(b"stop")
+        self._told.set()
         for worker in self._at_work:
             worker.process.terminate()
 
@@ -179,8 +175,8 @@ class _Crew:
         code = worker.process.exitcode or 0
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         log.warning("Worker %d was ended %s; nothing of its batch was half written.", worker.process.pid, how)
-        if self._forever and not self._stopping:
-            if not self._told.poll(_LOOK_AROUND_SECONDS):  # one that dies at once must not be started in a tight loop
+        if self._forever and not self._told.is_set():
+            if not self._told.wait(_LOOK_AROUND_SECONDS):  # one that dies at once must not be started in a tight loop
                 # What spawn wants at its side; started later it would let signals through that are held back.
                 resource_tracker.ensure_running()
                 self._start(_spawn)
@@ -198,19 +194,17 @@ class _Crew:
 @contextmanager
 def _signals_held_back() -> Iterator[None]:
     """Signals to end come after the block; to a process that starts in it, once `_work` has handlers for them."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 def _work(set_up: Callable[[], None], load: Callable[..., LoadReport], parent: int, words: Connection) -> None:
     """A worker's whole life. It starts with signals held back: before it has handlers, they would meet its parent's."""
-    stop = threading.Event()
-    for number in _SIGNALS:
-        signal.signal(number, lambda *_: stop.set())
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    stop = on_signals()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     threading.Thread(target=_stop_without, args=(parent, stop), daemon=True).start()
     set_up()
     try:
@@ -226,7 +220,7 @@ def _work(set_up: Callable[[], None], load: Callable[..., LoadReport], parent: i
         words.send(_Ended(None, told))
 
 
-def _stop_without(parent: int, stop: threading.Event) -> None:
+def _stop_without(parent: int, stop: Stop) -> None:
     """Stop once the parent is gone: nobody else could tell this worker to."""
     while not stop.wait(_LOOK_AROUND_SECONDS):
         if os.getppid() != parent:
