@@ -112,9 +112,9 @@ class _Crew:
     def run(self, beside: AbstractContextManager[object]) -> LoadReport:
         for number in SIGNALS:
             signal.signal(number, lambda *_: self._stop())
-        for _ in range(self._size):
-            self._start(_fork)
         try:
+            for _ in range(self._size):
+                self._start(_fork)
             with beside:
                 self._hear_all()
         except BaseException:
