@@ -90,7 +90,7 @@ class Blame:
             else:
                 judged[name] = stage
                 continue
-            reason += ". Write it anew (python -m angiogram.expectation)"
+            reason += f". If the model is right, write it anew: angiogram accept {name}"
             expected = expected_name(name)
             judged[expected] = Stage("expected", [], Finding.WRONG, stage.differences, None, 0.0, reason)
         return judged

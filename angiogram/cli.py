@@ -20,8 +20,8 @@ from angiogram.faults.command import faults
 from angiogram.from_seeds import run_from_seeds
 from angiogram.kept import read_all
 from angiogram.pages import page as pages
-from angiogram.pages.write import write
-from angiogram.passage import Passage
+from angiogram.pages.write import require_writable, write
+from angiogram.passage import Passage, interrupt
 from angiogram.project import Project
 from angiogram.prune import prune as delete_old_runs
 from angiogram.sensitivity.command import sensitivity
@@ -73,6 +73,8 @@ def run(
     Exit code: 0 healthy, 1 blocked, 2 could not run. DBT_PROJECT_DIR chooses another dbt project.
     """
     passage: Passage | None = None
+    if page:
+        require_writable(page)
     try:
         if from_seeds:
             found = run_from_seeds(Project(verbose=verbose, dye_source="seeds"))
@@ -102,7 +104,7 @@ def _end(outcome: dict[str, Any], as_json: bool, text: Callable[[], str], page: 
 
 @app.command("runs")
 def list_runs(
-    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List the last runs with their verdicts, newest first."""
@@ -128,7 +130,7 @@ def release_run(run_id: Annotated[str, typer.Argument(help="A run in hand that n
 
 @app.command()
 def prune(
-    older_than: Annotated[int, typer.Option(min=1, help="Days that runs are kept after their end.")] = 90,
+    older_than: Annotated[int, typer.Option(min=1, max=36_500, help="Days that runs are kept after their end.")] = 90,
 ) -> None:
     """Delete old runs and their dye; the newest verdict and the newest healthy one stay. Needs TAXI_OWNER_PASSWORD."""
     pruned = delete_old_runs(older_than)
@@ -157,7 +159,10 @@ def differences(
     """Print every difference that a run found, one JSON object a line; a report shows the first ones of each stage."""
     with runs.database("differences") as database:
         found = runs.read_or_last(database, run_id)
-        for difference in read_all(database, found.run_id, stage):
+        stages = [row["stage"] for row in found.report.get("stages", [])]
+        if stage and stages and stage not in stages:
+            raise typer.BadParameter(f"Run {found.run_id} has {', '.join(stages)}.", param_hint="--stage")
+        for difference in read_all(database, found.run_id, stages, stage):
             typer.echo(json.dumps(difference, ensure_ascii=False))
 
 
@@ -199,5 +204,7 @@ def _say(text: str) -> None:
 def main() -> None:
     """Run the command line; an error becomes its message and exit code 2, whether the project knows it or not."""
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its errors are raised, and told once, below
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a kill releases the run as Ctrl-C does
+    signal.signal(signal.SIGTERM, interrupt)  # a kill releases the run as Ctrl-C does
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, interrupt)
     run_command_line(app, "angiogram", lambda error: 2 if isinstance(error, AngiogramError | IngestionError) else None)

@@ -258,6 +258,13 @@ def _dbt() -> Iterator[tuple[Mark, str]]:
         )
     else:
         yield Mark.OK, f"each of the {len(models)} models has its expected seed"
+    known = {file.stem for folder in ("models", "snapshots") for file in (directory / folder).rglob("*.*")}
+    known |= {seed.stem for seed in (directory / "seeds").rglob("*.csv")}
+    if gone := sorted(seeds - set(map(expected_name, known))):
+        yield (
+            Mark.PROBLEM,
+            f"no model for {', '.join(gone)}: a run is blocked there. Bring the model back, or delete the seed.",
+        )
 
 
 def _dye() -> Iterator[tuple[Mark, str]]:

@@ -23,7 +23,7 @@ from angiogram.relations import batches, columns
 from angiogram.right_input import RightInput
 from angiogram.runs import Run, hold_tables
 from angiogram.sensitivity.database import open_sessions, target_schema
-from angiogram.stage import Stage, finding_of, stage_row
+from angiogram.stage import Stage, finding_of, missing_stages, stage_row, unbuilt_stage
 from angiogram.trace import Tracer
 from angiogram.verdict import conclude
 
@@ -48,7 +48,9 @@ def run_from_seeds(project: Project) -> Run:
         hold_tables(database)
         results = build(database, project)
         unloaded = _unloaded(results)
-        stages = {name: _stage(database, project, node, results, unloaded) for name, node in project.nodes.items()}
+        stages = missing_stages(project) | {
+            name: _stage(database, project, node, results, unloaded) for name, node in project.nodes.items()
+        }
         findings = {name: stage.finding for name, stage in stages.items()}
         health = diagnose(
             {name: stage.reads for name, stage in stages.items()},
@@ -191,7 +193,7 @@ def _stage(
     if result is None or result.status == "skipped":
         return Stage(kind, reads, Finding.SKIPPED, Differences(), None, seconds)
     if result.status == "error":
-        return Stage(kind, reads, Finding.FAILED, Differences(), None, seconds, result.message)
+        return unbuilt_stage(kind, reads, seconds, result.message)
     if node.is_seed and not node.key:
         return Stage(kind, reads, Finding.RIGHT, Differences(), None, seconds)
     if reason := unloaded.get(node.expected_relation or ""):

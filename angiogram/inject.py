@@ -203,7 +203,7 @@ def _through_front_door(client: httpx.Client, run_id: str, item: Dye, key: bytes
         return Sent(item.ride_number, item.name, "api", refusal=f"{answer.status_code} {answer.text.strip()[:200]}")
     raise InjectFailed(
         f"The front door at {client.base_url} answered {answer.status_code} for ride {item.name}: "
-        f"{answer.text.strip()[:200]}. That is no verdict on the ride. Check RIDES_API_KEY, RIDES_API_URL and the "
+        f"{answer.text.strip()[:1000]}. That is no verdict on the ride. Check RIDES_API_KEY, RIDES_API_URL and the "
         "API's own log."
     )
 

@@ -76,12 +76,15 @@ class Kept:
             return [dict(row) for row in query.fetchall()]
 
 
-def read_all(database: connection, run_id: str, stage: str | None) -> Iterator[dict[str, Any]]:
+def read_all(
+    database: connection, run_id: str, order: Sequence[str], stage: str | None = None
+) -> Iterator[dict[str, Any]]:
     """All differences of a run, some at a time.
 
     Args:
         database: as a role that reads them, in autocommit.
         run_id: whose.
+        order: the stages as they come; others follow.
         stage: of this stage alone; None: of all.
     """
     # With hold, since in autocommit no transaction keeps the cursor.
@@ -89,7 +92,8 @@ def read_all(database: connection, run_id: str, stage: str | None) -> Iterator[d
         query.itersize = _AT_A_TIME
         query.execute(
             'select stage, difference, row_key, column_name as "column", expected, actual, rides, unfed'
-            " from angiogram.differences where run_id = %s and (stage = %s or %s::text is null) order by stage, number",
-            (run_id, stage, stage),
+            " from angiogram.differences where run_id = %s and (stage = %s or %s::text is null)"
+            " order by array_position(%s::text[], stage), stage, number",
+            (run_id, stage, stage, list(order)),
         )
         yield from map(dict, query)

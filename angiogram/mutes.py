@@ -81,8 +81,10 @@ def _insert(database: connection, run_id: str | None, blockage: list[str] | None
 
 def who() -> str:
     """Who is at the keyboard, as far as the system knows."""
-    # Without a name for its number, as in a container, the number has to do.
-    return getpass.getuser() if any(map(os.environ.get, ("LOGNAME", "USER", "LNAME", "USERNAME"))) else str(os.getuid())
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a number without a name, as in a container
+        return str(os.getuid())
 
 
 def in_force(database: connection) -> list[Mute]:

@@ -112,7 +112,7 @@ def worded(reason: str) -> str:
 def plain(value: object) -> str | float:
     """Times as JSON has them: ISO 8601, and seconds."""
     if isinstance(value, datetime):
-        return value.isoformat()
+        return value.astimezone(UTC).isoformat()
     if isinstance(value, timedelta):
         return value.total_seconds()
     raise TypeError(f"{type(value).__name__} is not told as JSON")

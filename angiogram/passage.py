@@ -11,8 +11,20 @@ from angiogram.from_seeds import opened
 from angiogram.project import Project
 from ingestion.errors import DatabaseUnavailable
 
+_told_to_stop = threading.Event()
+
 LEASE = 30.0
 """Seconds that the run stays in hand if this process is killed; while it lives, it renews them all the time."""
+
+
+def interrupt(signal_number: int, frame: object) -> None:
+    """The answer to Ctrl-C and SIGTERM: end the run, and release it.
+
+    Raises:
+        KeyboardInterrupt: always; should it be lost on its way, as in a destructor, the next step raises it again.
+    """
+    _told_to_stop.set()
+    raise KeyboardInterrupt
 
 
 class Passage:
@@ -51,7 +63,11 @@ class Passage:
             with kept_in_hand(run_id):
                 report = self._steps(run_id)
         except BaseException as error:
-            self._release("interrupted" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}")
+            if isinstance(error, KeyboardInterrupt):
+                self._release("interrupted")
+                self._say(f"Interrupted. Run {self.run_id} is released." if self.run_id else "Interrupted.")
+            else:
+                self._release(f"{type(error).__name__}: {error}")
             raise
         steps.finish(run_id)
         return report
@@ -72,6 +88,8 @@ class Passage:
         if failed := result.get("failed"):
             told.append(f"failed: {', '.join(failed)}")
         self._say(f"{step:<14} {result['seconds']:6.2f} s  {', '.join(told)}".rstrip())
+        if _told_to_stop.is_set():
+            raise KeyboardInterrupt
 
     def _release(self, error: str) -> None:
         if self.run_id is None:

@@ -54,7 +54,7 @@ class Production:
     def warnings(self) -> list[str]:
         """What to say if it is not the same."""
         return [
-            f"The dye did not test what runs in production: {kind} {', '.join(names)} "
+            f"The dye did not test what runs in production: {kind}{'s' if len(names) > 1 else ''} {', '.join(names)} "
             f"{'differs' if len(names) == 1 else 'differ'}."
             for kind, names in self.differing.items()
             if names

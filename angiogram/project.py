@@ -256,6 +256,24 @@ class Project:
             )
         return found
 
+    @cached_property
+    def missing_models(self) -> list[str]:
+        """What an expected seed names and no model, seed or snapshot of the project is called.
+
+        Raises:
+            DbtFailed: the project cannot be read.
+        """
+        nodes = self.manifest.nodes.values()
+        known = {expected_name(node.name) for node in nodes} | {
+            expected_name(node.search_name) for node in nodes if node.resource_type == "model"
+        }
+        seeds = (node.name for node in nodes if node.resource_type == "seed")
+        return sorted(
+            name.removeprefix(EXPECTED_PREFIX)
+            for name in seeds
+            if name.startswith(EXPECTED_PREFIX) and name not in known
+        )
+
     def parents(self, unique_id: str) -> list[str]:
         """As the function `parents`."""
         return parents(self.manifest, unique_id)

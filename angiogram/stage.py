@@ -1,5 +1,6 @@
 """What is known of one stage before the stages above it are looked at, and how a report tells it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ from angiogram.compare import Comparison
 from angiogram.diagnose import Finding, Health
 from angiogram.differences import Differences
 from angiogram.in_a_line import in_a_line
+from angiogram.project import Project, expected_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,37 @@ class Stage:
         """The whole reason, if it is more than one line."""
         reason = (self.reason or "").strip()
         return reason if "\n" in reason else None
+
+
+_CONNECTION_LOST = re.compile(
+    r"server closed the connection unexpectedly|terminating connection due to|connection (already|to server .*) closed"
+    r"|could not receive data from server|could not connect to server|connection to server at .* failed"
+    r"|the database system is (shutting down|starting up|in recovery)"
+)
+"""What the driver says of a server that went away: no fault of the model that it was busy with."""
+
+
+def unbuilt_stage(kind: str, reads: list[str], seconds: float, message: str | None) -> Stage:
+    """A stage whose build ended in an error: it failed, unless it is the connection that was lost."""
+    lost = message is not None and _CONNECTION_LOST.search(message)
+    return Stage(kind, reads, Finding.UNKNOWN if lost else Finding.FAILED, Differences(), None, seconds, message)
+
+
+def missing_stages(project: Project) -> dict[str, Stage]:
+    """Models that have an expected seed and are not in the project: what they should make is never made."""
+    return {
+        name: Stage(
+            "model",
+            [],
+            Finding.FAILED,
+            Differences(),
+            None,
+            0.0,
+            f"the project has no model of this name, or it is disabled, but {expected_name(name)} tells what it should "
+            "hold: if it was meant to go, delete that seed",
+        )
+        for name in project.missing_models
+    }
 
 
 def finding_of(comparison: Comparison) -> Finding:

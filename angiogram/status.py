@@ -12,7 +12,7 @@ from psycopg2.extensions import connection
 
 from angiogram import mutes
 from angiogram.durations import spoken, utc
-from angiogram.verdict import BLOCKED
+from angiogram.verdict import BLOCKED, COULD_NOT_RUN
 
 
 class State(StrEnum):
@@ -42,6 +42,7 @@ class Status:
         age: since judged_at.
         within: how old a verdict may be.
         muted: what is muted or acknowledged now, in words.
+        unjudged: runs since that came to no verdict.
     """
 
     state: State
@@ -54,9 +55,18 @@ class Status:
     age: timedelta | None
     within: timedelta
     muted: list[str]
+    unjudged: int
 
     def sentence(self) -> str:
         """The status in words."""
+        if self.unjudged:
+            return f"{self._of_the_verdict()} Since then {self._unjudged()}: see `angiogram runs`."
+        return self._of_the_verdict()
+
+    def _unjudged(self) -> str:
+        return f"{self.unjudged} run{'s' if self.unjudged > 1 else ''} came to no verdict"
+
+    def _of_the_verdict(self) -> str:
         if self.age is None or self.judged_at is None:
             return "No run has come to a verdict yet. Start one with `angiogram run`."
         when = f"{utc(self.judged_at)}, {spoken(self.age)} ago (run {self.run_id})"
@@ -82,7 +92,12 @@ def status(database: connection, within: timedelta) -> Status:
             " clock_timestamp() - last_judged_at from angiogram.last_verified"
         )
         found = query.fetchone() or (None,) * 7
-    run_id, verdict, blockage, judged_at, code_commit, verified_at, age = found
+        run_id, verdict, blockage, judged_at, code_commit, verified_at, age = found
+        query.execute(
+            "select count(*) from angiogram.runs where verdict = %s and finished_at > coalesce(%s::timestamptz, '-infinity')",
+            (COULD_NOT_RUN, judged_at),
+        )
+        ((unjudged,),) = query.fetchall()
     state = State.HEALTHY
     if age is None or age > within:
         state = State.OVERDUE
@@ -93,7 +108,9 @@ def status(database: connection, within: timedelta) -> Status:
         f" until {utc(m.muted_until)} by {m.made_by}: {m.reason}"
         for m in mutes.in_force(database)
     ]
-    return Status(state, run_id, verdict, blockage or [], judged_at, code_commit, verified_at, age, within, muted)
+    return Status(
+        state, run_id, verdict, blockage or [], judged_at, code_commit, verified_at, age, within, muted, unjudged
+    )
 
 
 def metrics(found: Status) -> Iterator[str]:

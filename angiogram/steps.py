@@ -30,7 +30,7 @@ from ingestion.loader import follower_alive, load_until_caught_up
 from ingestion.loader.source import Source
 from ingestion.migrations import require_current
 from ingestion.producer import RideProducer
-from ingestion.settings import DyeKeys, KafkaSettings
+from ingestion.settings import DyeKeys, FrontDoorSettings, KafkaSettings
 from ingestion.topic import topic_id
 
 LEASE = 900.0
@@ -91,6 +91,7 @@ def begin(lease: float = LEASE, wait: float = WAIT, say: Callable[[str], None] =
         TablesInUse: somebody held tables of the last run for too long.
     """
     kafka = KafkaSettings.from_environment()
+    FrontDoorSettings.from_environment()
     with closing(Source.open(kafka)) as source, runs.database("begin") as database:
         _, partitions = source.topic()
         require_current(database)

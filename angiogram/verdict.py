@@ -15,7 +15,7 @@ from angiogram.kept import Kept
 from angiogram.limits import is_too_slow, too_slow
 from angiogram.project import LOADER, Node, Project
 from angiogram.runs import Run
-from angiogram.stage import Stage, finding_of, stage_row
+from angiogram.stage import Stage, finding_of, missing_stages, stage_row, unbuilt_stage
 from angiogram.trace import Tracer
 
 API, TOPIC = "api", "topic"
@@ -147,12 +147,12 @@ def _way_stage(
 def _node_stages(database: connection, project: Project, kept: Kept, run: Run) -> dict[str, Stage]:
     """Reference seeds and models, from dbt's own record and the comparison with the expected seeds."""
     results = _node_results(database, run)
-    stages: dict[str, Stage] = {}
+    stages = missing_stages(project)
     for name, node in project.nodes.items():
         status, message, seconds, of_last_batch = results.get(node.unique_id, (None, None, 0.0, False))
         kind = "reference" if node.is_seed else "model"
         if status == "error":
-            stages[name] = Stage(kind, node.reads, Finding.FAILED, Differences(), None, seconds, message)
+            stages[name] = unbuilt_stage(kind, node.reads, seconds, message)
         elif status in (None, "skipped") or not (node.is_seed or of_last_batch):
             stages[name] = Stage(kind, node.reads, Finding.SKIPPED, Differences(), None, seconds)
         elif node.is_seed and not node.key:

@@ -35,6 +35,11 @@ def code_commit() -> str | None:
     return head.stdout.strip() + ("+" if changes.stdout.strip() else "")
 
 
+def short_commit(commit: str) -> str:
+    """A commit as pages show it, with the + of a checkout that has changes of its own."""
+    return commit[:12] + ("+" if commit.endswith("+") else "")
+
+
 def record(database: connection, run_id: str) -> None:
     """Keep in the run's row what it is made with.
 

@@ -9,6 +9,7 @@ from angiogram.pages.view import RowDifference, RunView, StageView
 from angiogram.pages.view import view as view_of
 from angiogram.report import counted
 from angiogram.runs import Run
+from angiogram.versions import short_commit
 
 ROWS_LISTED = 10
 """Rows of one stage that are listed; the full count is always given."""
@@ -43,7 +44,7 @@ def _lines(view: RunView) -> Iterator[str]:
     took = f", {view.seconds:.1f} s" if view.seconds is not None else ""
     commit = view.versions.get("code_commit")
     yield ""
-    yield f"<sub>run {_inert(view.run.run_id)}{took}{', code ' + _inert(commit[:12]) if commit else ''}</sub>"
+    yield f"<sub>run {_inert(view.run.run_id)}{took}{', code ' + _inert(short_commit(commit)) if commit else ''}</sub>"
 
 
 def _stage(stage: StageView) -> Iterator[str]:

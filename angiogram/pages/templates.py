@@ -13,6 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from angiogram.durations import utc
+from angiogram.versions import short_commit
 
 
 @cache
@@ -25,6 +26,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["count"] = _count
+    environment.filters["commit"] = short_commit
     environment.filters["utc"] = utc
     return environment
 

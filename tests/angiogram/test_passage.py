@@ -132,6 +132,31 @@ def test_a_model_that_fails_is_blocked_with_its_message_and_one_without_an_expec
     assert {s["verdict"] for name, s in stages.items() if name not in ("revenue_by_date", "dim_extra")} == {"healthy"}
 
 
+def test_a_model_that_is_gone_is_blocked_while_its_expected_seed_is_there(
+    angiogram: Angiogram, project_copy: Path
+) -> None:
+    """Nothing else would notice that a mart which no other model reads was deleted."""
+    seed = project_copy / "seeds" / "angiogram" / "expected" / "expected__revenue_by_hour.csv"
+    seed.write_text("trip_hour,ride_count\n7,1\n", encoding="utf-8")
+    outcome = angiogram("run", "--json", DBT_PROJECT_DIR=str(project_copy), DBT_TARGET_PATH=str(project_copy / "t"))
+    assert outcome.code == 1, outcome.stderr
+    assert outcome.report()["blockage"] == ["revenue_by_hour"]
+    stages = {stage["stage"]: stage for stage in outcome.report()["stages"]}
+    assert "expected__revenue_by_hour tells what it should hold" in stages["revenue_by_hour"]["reason"]
+
+
+def test_a_connection_lost_while_a_model_was_built_is_no_fault_of_the_model(
+    angiogram: Angiogram, project_copy: Path
+) -> None:
+    mart = project_copy / "models" / "revenue" / "revenue_by_date.sql"
+    lost = "{{ config(pre_hook='select pg_terminate_backend(pg_backend_pid())') }}\n"
+    mart.write_text(lost + mart.read_text(encoding="utf-8"), encoding="utf-8")
+    outcome = angiogram("run", "--json", DBT_PROJECT_DIR=str(project_copy), DBT_TARGET_PATH=str(project_copy / "t"))
+    assert outcome.code == 2, outcome.stdout
+    assert (outcome.report()["verdict"], outcome.report()["blockage"]) == ("could_not_run", [])
+    assert "revenue_by_date (Database Error: server closed the connection" in outcome.report()["error"]
+
+
 def test_the_run_waits_for_a_loader_that_follows_instead_of_loading_itself(pipeline: None, fresh_topic: str) -> None:
     stop = Event()
     with ThreadPoolExecutor() as pool, runs.database("test") as database:
@@ -263,8 +288,9 @@ def test_an_interrupted_run_is_released_and_exits_with_130(angiogram: Angiogram)
         assert process.stderr is not None
         run_id = next(line.split()[1] for line in process.stderr if line.startswith("Run "))
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=120)
+        _, told = process.communicate(timeout=120)
     assert process.returncode == 130
+    assert f"Interrupted. Run {run_id} is released." in told
     with runs.database("test") as database:
         run = runs.read(database, run_id)
     assert not run.in_hand

@@ -79,7 +79,7 @@ def test_a_step_that_is_tried_again_keeps_its_differences_once(kept: Kept) -> No
     kept.put("loader", [Difference("missing", {"message_id": "8"}, None, "{}", None)] * 3)
     kept.put("loader", [Difference("multiplicity", {"message_id": "9"}, None, "1", "2")])
     kept.put("api", [])
-    assert [(d["stage"], d["row_key"]) for d in read_all(kept.database, kept.run_id, None)] == [
+    assert [(d["stage"], d["row_key"]) for d in read_all(kept.database, kept.run_id, [])] == [
         ("loader", {"message_id": "9"})
     ]
 
@@ -88,7 +88,7 @@ def test_a_run_that_is_deleted_takes_its_differences_along(kept: Kept, connect_a
     kept.put("loader", [Difference("missing", {"message_id": "8"}, None, "{}", None)])
     with connect_as("taxi_owner").cursor() as query:
         query.execute("delete from angiogram.runs where run_id = %s", (kept.run_id,))
-    assert list(read_all(kept.database, kept.run_id, None)) == []
+    assert list(read_all(kept.database, kept.run_id, [])) == []
 
 
 def build_live(project: DbtProject) -> None:
