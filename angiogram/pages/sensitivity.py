@@ -9,7 +9,7 @@ from itertools import groupby
 from angiogram.pages.cells import printable
 from angiogram.pages.lineage import lineage
 from angiogram.pages.templates import fill
-from angiogram.sensitivity.score import BLIND_SPOT, EQUIVALENT, UNKNOWN, Score, Tally, Verdict
+from angiogram.sensitivity.score import BLIND_SPOT, EQUIVALENT, UNKNOWN, Score, Spoiled, Tally, Verdict
 from angiogram.sensitivity.terminal import percent
 
 REDDEST = 0.9
@@ -45,12 +45,14 @@ class Shown:
     Attributes:
         verdict: the survivor.
         pieces: what is changed, with what stands around it.
-        spoils: the smallest input that shows it; empty if none is known.
+        spoils: the smallest input that shows it, if it is a ride or a message; else empty.
+        spoiled: the same, whatever it is.
     """
 
     verdict: Verdict
     pieces: Sequence[Piece]
     spoils: str
+    spoiled: Spoiled
 
 
 def sensitivity_page(score: Score, reads: Mapping[str, Sequence[str]], project: str) -> str:
@@ -62,7 +64,7 @@ def sensitivity_page(score: Score, reads: Mapping[str, Sequence[str]], project: 
         project: name of the project.
     """
     shown = {name: _nearest(name, reads, score.by_node) for name in reads if name in score.by_node}
-    survivors = [Shown(v, difference(v.mutant.before, v.mutant.after), _spoils(score, v)) for v in score.survivors()]
+    survivors = [_shown(score, v) for v in score.survivors()]
     equivalent = sorted(
         (v for v in score.verdicts if v.state == EQUIVALENT), key=lambda v: (v.reason or "", v.mutant.id)
     )
@@ -122,8 +124,9 @@ def _cut(text: str, begins_after: bool, ends_before: bool) -> str:
     return (text[:_CONTEXT] if begins_after else "") + " … " + (text[-_CONTEXT:] if ends_before else "")
 
 
-def _spoils(score: Score, verdict: Verdict) -> str:
-    return printable(score.spoiled.get(verdict.mutant.id, ""))
+def _shown(score: Score, verdict: Verdict) -> Shown:
+    spoiled = score.spoiled.get(verdict.mutant.id, Spoiled())
+    return Shown(verdict, difference(verdict.mutant.before, verdict.mutant.after), printable(spoiled.words), spoiled)
 
 
 def badge(tally: Tally) -> str:

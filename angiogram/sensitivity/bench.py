@@ -157,6 +157,22 @@ class Bench:
         self._database.rollback()
         return found
 
+    def made(self) -> list[str | None]:
+        """Hashes of what the unmutated models make, as it is compared; the same whatever the session's time zone."""
+        self._query.execute("select set_config('TimeZone', 'UTC', true)")
+        hashes = []
+        for name, shape in self._shapes.items():
+            relation = sql.Identifier("pg_temp", f"{self.batches}:{name}")
+            self._query.execute(
+                sql.SQL(
+                    "select md5(string_agg(row_made, ',' order by row_made))"
+                    " from (select (to_jsonb(r) - {}::text[])::text as row_made from {} as r) as made"
+                ).format(sql.Literal(list(shape.excluded)), relation)
+            )
+            hashes.append(self._query.fetchall()[0][0])
+        self._database.rollback()
+        return hashes
+
     def describe(self, query: str) -> Columns:
         """Names and types of the columns of a query, in which relations have their local names."""
         located = sql.SQL(self._located(query, self.batches, frozenset()))

@@ -4,6 +4,8 @@ dbt_utils.equality, generic tests and the original demo's assertions run on what
 project's unit tests on their own fixtures, with the mutant in the model's place.
 """
 
+from dataclasses import replace
+
 from sqlglot import exp
 
 from angiogram.sensitivity.bench import Check
@@ -44,6 +46,18 @@ def _equality(project: Compiled) -> list[Check]:
         )
         query = f"({generate(actual.except_(expected))}) union all ({generate(expected.except_(actual))})"
         checks.append(Check(EQUALITY, query, frozenset({model.name})))
+    return checks
+
+
+def checks_of_data(project: Compiled) -> list[Check]:
+    """What the project says of its data: its generic tests, and the keys of its models; each of a kind of its own."""
+    checks = [replace(check, kind=f"test {number}") for number, check in enumerate(_generic(project))]
+    for model in project.models.values():
+        if model.key:
+            key = [exp.column(name, quoted=True) for name in model.key]
+            made = exp.Table(this=exp.to_identifier(MARK + model.name, quoted=True))
+            repeated = exp.select(*key).from_(made).group_by(*key).having("count(*) > 1")
+            checks.append(Check(f"key of {model.name}", generate(repeated), frozenset({model.name})))
     return checks
 
 

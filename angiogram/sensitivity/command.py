@@ -20,11 +20,12 @@ from angiogram.sensitivity.feed import RIDES_IN_HAND, surroundings
 from angiogram.sensitivity.routing import measure_routing
 from angiogram.sensitivity.routing_mutants import LOADER
 from angiogram.sensitivity.runner import Runner
-from angiogram.sensitivity.score import BLIND_SPOT, Score, verdict
+from angiogram.sensitivity.score import BLIND_SPOT, Score, Spoiled, verdict
 from angiogram.sensitivity.side_by_side import as_markdown, side_by_side
-from angiogram.sensitivity.suggest import add_to_dye, require_calculation, witnesses
+from angiogram.sensitivity.suggest import add_to_dye, require_calculation
 from angiogram.sensitivity.survivors import EQUIVALENT_FILE, crowds, read_equivalent, told_apart
 from angiogram.sensitivity.terminal import print_score
+from angiogram.sensitivity.witness import witnesses
 
 _PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 TARGET = "angiogram"
@@ -70,14 +71,8 @@ def sensitivity(
             outcomes, seconds = runner.run(mutants, advance)
         survivors = [m for m, o in zip(mutants, outcomes, strict=True) if o.how == "survived"]
         talk.print(f"{len(survivors)} survivors meet {RIDES:,} random inputs")
-        apart = told_apart(
-            project,
-            directory,
-            TARGET,
-            survivors,
-            crowds(project, directory),
-            lambda text: talk.print(text, markup=False),
-        )
+        inputs = crowds(project, directory)
+        apart = told_apart(project, directory, TARGET, survivors, inputs, lambda text: talk.print(text, markup=False))
         equivalent = read_equivalent(directory)
         verdicts = [verdict(m, o, apart.keys(), equivalent) for m, o in zip(mutants, outcomes, strict=True)]
         if compare_checks:
@@ -89,14 +84,14 @@ def sensitivity(
     blind = [v.mutant for v in verdicts if v.state == BLIND_SPOT]
     if not (as_json or page or suggest):
         blind = blind[:shown]  # the others are not shown, and each takes its while
-    found = witnesses(project, directory, TARGET, blind, apart)
-    spoiled = {witness.mutant.id: witness.words() for witness in found}
+    found = witnesses(project, directory, TARGET, blind, apart, inputs)
+    spoiled = {witness.mutant.id: witness.told(project) for witness in found}
     if RIDES_IN_HAND in project.sources:
         talk.print("making mutants of the loader's routing")
         routed = measure_routing(directory, TARGET, equivalent)
         verdicts += routed.verdicts
         seconds += routed.seconds
-        spoiled |= routed.spoiled
+        spoiled |= {mutant: Spoiled(words) for mutant, words in routed.spoiled.items()}
     for stale in sorted(equivalent.keys() - {v.mutant.id for v in verdicts if v.outcome.how == "survived"}):
         talk.print(f"{EQUIVALENT_FILE} lists {stale}, which is no survivor: drop it.")
     score = Score(verdicts, seconds, spoiled)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from angiogram.errors import DbtFailed, NotReady
-from angiogram.expectation import CARRIAGE_RETURN
 from angiogram.project import (
     expected_name,
     forget_ephemeral,
@@ -19,7 +18,8 @@ from angiogram.project import (
     parents,
     project_variables,
 )
-from angiogram.sensitivity.tables import Column, Table
+from angiogram.sensitivity.seed_files import SeedFile
+from angiogram.sensitivity.tables import Table
 
 GENERIC_TESTS = frozenset({"not_null", "unique", "accepted_values", "relationships", "unique_combination_of_columns"})
 """The four that come with dbt, and the one for unique over several columns."""
@@ -32,8 +32,6 @@ _FORMS = ("false", "model.config.materialized == 'incremental'")
 _VARS = "{dye_source: topic}"
 _MATERIALIZED = ("table", "view", "incremental")
 _DO_WITHOUT = "Let a seed stand for it under target angiogram, or leave it out there."
-INPUT_FOLDER = "input"
-"""Seeds in a folder of this name are the dye; seeds named expected__<model> what it must become; others reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ class Compiled:
     Attributes:
         models: by name, each after all that it reads.
         seeds: reference seeds that models read, by name.
-        dye: input seeds that models read, by name.
+        inputs: the files of the input seeds that models read, by name.
         sources: relations that models read and dbt does not make, by name.
         names: local name of each relation, by its schema and identifier.
         excluded: columns that differ from run to run.
@@ -101,12 +99,17 @@ class Compiled:
 
     models: dict[str, Model]
     seeds: dict[str, Table]
-    dye: dict[str, Table]
+    inputs: dict[str, SeedFile]
     sources: list[str]
     names: dict[tuple[str, str], str]
     excluded: tuple[str, ...]
     tests: dict[str, str] = field(repr=False)
     manifest: Any = field(repr=False)
+
+    @property
+    def dye(self) -> dict[str, Table]:
+        """The input seeds that models read, by name."""
+        return {name: file.table for name, file in self.inputs.items()}
 
     def downstream(self, name: str) -> list[Model]:
         """The models that read `name`, directly or not, each after all that it reads."""
@@ -230,23 +233,19 @@ def _compiled(directory: Path, manifest: Any, first: dict[str, str], later: dict
                 reads=tuple(
                     dict.fromkeys(_local_name(manifest, parent) for parent in parents(manifest, node.unique_id))
                 ),
-                expected=_seed_table(directory, expected) if expected else None,
+                expected=SeedFile.of(directory, expected).table if expected else None,
                 key=keys.get(node.unique_id, ()),
                 unheeded=_unheeded(node.config),
             )
             made.add(node.unique_id)
         pending = [node for node in pending if node.unique_id not in made]
     read = {name for model in models.values() for name in model.reads}
-    tables = {
-        name: (INPUT_FOLDER in Path(seed.original_file_path).parts, _seed_table(directory, seed))
-        for name, seed in seeds.items()
-        if name in read
-    }
+    files = {name: SeedFile.of(directory, seed) for name, seed in seeds.items() if name in read}
     relations = [node for node in nodes.values() if node.resource_type in ("model", "seed")]
     return Compiled(
         models=models,
-        seeds={name: table for name, (is_dye, table) in tables.items() if not is_dye},
-        dye={name: table for name, (is_dye, table) in tables.items() if is_dye},
+        seeds={name: file.table for name, file in files.items() if not file.is_dye},
+        inputs={name: file for name, file in files.items() if file.is_dye},
         sources=sorted(read - models.keys() - seeds.keys()),
         names={(node.schema, node.alias): node.name for node in relations}
         | {(source.schema, source.identifier): _local_name(manifest, key) for key, source in manifest.sources.items()},
@@ -324,28 +323,3 @@ def incremental_of(node: Any, later: str) -> Incremental | None:
         exclude_columns=tuple(config.get("merge_exclude_columns") or ()),
         predicates=tuple(config.get("predicates") or config.get("incremental_predicates") or ()),
     )
-
-
-def _seed_table(directory: Path, seed: Any) -> Table:
-    """Read a seed's file as dbt does: declared types as declared, the others guessed; <CR> is a carriage return."""
-    from dbt.adapters.postgres.impl import PostgresAdapter
-    from dbt_common.clients import agate_helper
-
-    declared = seed.config.column_types
-    read = agate_helper.from_csv(
-        Path(seed.root_path or directory) / seed.original_file_path, list(declared), seed.config.delimiter
-    )
-    columns = tuple(
-        Column(name, str(declared.get(name) or PostgresAdapter.convert_agate_type(read, number)))
-        for number, name in enumerate(read.column_names)
-    )
-    rows = tuple(
-        tuple(None if value is None else str(value).replace(CARRIAGE_RETURN, "\r") for value in row)
-        for row in read.rows
-    )
-    batch = next((number for number, column in enumerate(columns) if column.name == "batch"), None)
-    if batch is None or INPUT_FOLDER not in Path(seed.original_file_path).parts:
-        return Table(seed.name, columns, (rows,))
-    last = max((int(row[batch] or 1) for row in rows), default=1)
-    batches = tuple(tuple(row for row in rows if int(row[batch] or 1) <= number) for number in range(1, last + 1))
-    return Table(seed.name, columns, batches)

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from angiogram.sensitivity.compiled import Compiled
-from angiogram.sensitivity.nearby import made_up_id, shifted
-from angiogram.sensitivity.tables import Row, Table
+from angiogram.sensitivity.nearby import kind_of, made_up_id, shifted
+from angiogram.sensitivity.tables import Row, Table, in_batches
 
 
 def crowded_rows(
@@ -13,7 +13,7 @@ def crowded_rows(
 ) -> tuple[list[tuple[str, Row]], Callable[[Sequence[tuple[str, Row]]], list[Table]]]:
     """Random rows for the input seeds of any project: the dye's, with values swapped among them and shifted a little.
 
-    The first column of a seed is its id: it stays unique while the dye's own values last, so that joins find partners.
+    A seed's id stays unique while the dye's own values last, so that joins find partners.
 
     Args:
         project: its input seeds are the pattern.
@@ -29,8 +29,8 @@ def crowded_rows(
     each = max(number // max(len(filled), 1), 1)
     for table in filled:
         rows = table.batches[-1]
-        parents = _parents(table, project)
-        open_columns = [n for n, column in enumerate(table.columns) if n and column.name != "batch"]
+        parents = parents_of(table, project)
+        open_columns = [n for n in range(len(table.columns)) if n not in (table.id_column, table.batch_column)]
         for position in range(each):
             row = list(random.choice(rows))
             for column in random.sample(open_columns, min(random.choice((0, 1, 1, 2, 4)), len(open_columns))):
@@ -40,13 +40,18 @@ def crowded_rows(
                 row[column] = value
             for column, parent in parents.items():
                 row[column] = _id(parent, random.randrange(each))
-            row[0] = _id(table, position)
+            row[table.id_column] = _id(table, position)
             items.append((table.name, tuple(row)))
 
     def lay(some: Sequence[tuple[str, Row]]) -> list[Table]:
         return [
             *project.seeds.values(),
-            *(_batched(table, [row for name, row in some if name == table.name]) for table in project.dye.values()),
+            *(
+                in_batches(
+                    table.name, table.columns, [row for name, row in some if name == table.name], len(table.batches)
+                )
+                for table in project.dye.values()
+            ),
         ]
 
     return items, lay
@@ -60,8 +65,8 @@ def strangeness(project: Compiled) -> Callable[[tuple[str, Row]], tuple[int, int
     own = {
         table.name: {
             number: {row[number] for row in table.batches[-1]}
-            for number in range(1, len(table.columns))
-            if number not in _parents(table, project)
+            for number in range(len(table.columns))
+            if number not in (table.id_column, *parents_of(table, project))
         }
         for table in project.dye.values()
     }
@@ -69,38 +74,35 @@ def strangeness(project: Compiled) -> Callable[[tuple[str, Row]], tuple[int, int
     def strange(item: tuple[str, Row]) -> tuple[int, int, list[tuple[str, int, str]]]:
         name, row = item
         cells = [(name, number, row[number] or "") for number, known in own[name].items() if row[number] not in known]
-        return len(cells), _batch(project.dye[name], row), cells
+        return len(cells), project.dye[name].batch_of(row), cells
 
     return strange
 
 
 def _id(table: Table, position: int) -> str | None:
     """The id of a row at a position: the dye's own while they last, then one made up, or the own ones over again."""
-    rows = table.batches[-1]
+    rows, at = table.batches[-1], table.id_column
     if position < len(rows):
-        return rows[position][0]
-    return made_up_id(position, table.columns[0].type_name) or rows[position % len(rows)][0]
+        return rows[position][at]
+    return made_up_id(position, table.columns[at].type_name) or rows[position % len(rows)][at]
 
 
-def _parents(table: Table, project: Compiled) -> dict[int, Table]:
-    """Columns named as an id that hold another input seed's ids, and that seed."""
+def parents_of(table: Table, project: Compiled) -> dict[int, Table]:
+    """Columns that hold another input seed's ids, and that seed.
+
+    They are named as ids, or of a type in which equal values are no chance. Of several seeds it is the one whose name
+    is in that of the column, else that of the fewest ids: small numbers are ids of many.
+    """
     found = {}
     for number, column in enumerate(table.columns):
         values = {row[number] for row in table.batches[-1]} - {None}
-        if number and values and column.name.endswith("id"):
-            for other in project.dye.values():
-                if other is not table and values <= {row[0] for row in other.batches[-1]}:
-                    found[number] = other
+        is_id = column.name.lower().endswith("id") or kind_of(column.type_name) in ("text", "uuid")
+        if number in (table.id_column, table.batch_column) or not values or not is_id:
+            continue
+        ids = {other.name: {row[other.id_column] for row in other.batches[-1]} for other in project.dye.values()}
+        holding = [name for name, some in ids.items() if name != table.name and values <= some]
+        if holding:
+            meant = column.name.lower().removesuffix("id").strip("_ ")
+            parent = min(holding, key=lambda name: (meant not in name.lower(), len(ids[name])))
+            found[number] = project.dye[parent]
     return found
-
-
-def _batched(table: Table, rows: list[Row]) -> Table:
-    """The rows as batches, by the seed's own column batch."""
-    return table.with_rows(
-        *([row for row in rows if _batch(table, row) <= number] for number in range(1, len(table.batches) + 1))
-    )
-
-
-def _batch(table: Table, row: Row) -> int:
-    at = next((number for number, column in enumerate(table.columns) if column.name == "batch"), None)
-    return 1 if at is None else int(row[at] or 1)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from kafka.partitioner.default import murmur2
 
@@ -14,7 +15,8 @@ from angiogram.errors import NotReady
 from angiogram.expectation.models import staged_ride
 from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.runner import Surroundings
-from angiogram.sensitivity.tables import Column, Row, Table
+from angiogram.sensitivity.seed_files import INPUT_FOLDER
+from angiogram.sensitivity.tables import Column, Row, Table, in_batches
 from ingestion.message import message_key
 
 RIDES_IN_HAND = "angiogram_raw.rides_in_hand"
@@ -98,20 +100,46 @@ def _table(stored: Sequence[tuple[int, Row]]) -> Table:
     return Table(RIDES_IN_HAND, COLUMNS, tuple(batches))
 
 
-def surroundings(project: Compiled, directory: Path) -> list[Surroundings]:
+def surroundings(project: Compiled, directory: Path, added: Sequence[Any] = ()) -> list[Surroundings]:
     """The dye as the daily run lays it down, and as it might lie otherwise without changing what is expected.
 
+    Args:
+        project, directory: of the dbt project.
+        added: rides, or rows with the names of their seeds, that are added to the dye.
+
     Raises:
-        NotReady: a model reads a source that no dye enters.
+        NotReady: a model reads a source that no dye enters, or none reads an input seed.
         SeedError: the dye cannot be read.
     """
-    seeds = [*project.seeds.values(), *project.dye.values()]
-    usual, other = seeds[:], seeds[:]
+    if not project.sources and not project.dye:
+        raise NotReady(
+            f"No model of {directory} reads an input seed: a seed is one if it lies in a folder named {INPUT_FOLDER}. "
+            "Move the seeds that hold the dye into one."
+        )
+    usual = [*project.seeds.values()]
+    other = usual[:]
     if project.sources:
-        rides = dye_rides(project, directory)
-        usual.append(rides_table(rides))
-        other.append(rides_elsewhere(rides))
+        rides = [*dye_rides(project, directory), *added]
+        usual += [*project.dye.values(), rides_table(rides)]
+        other += [*project.dye.values(), rides_elsewhere(rides)]
+    else:
+        rows = [
+            in_batches(name, table.columns, [*table.batches[-1], *(row for seed, row in added if seed == name)])
+            for name, table in project.dye.items()
+        ]
+        usual += rows
+        other += rows
     return [Surroundings("usual", usual), Surroundings("other topics, batches and time zone", other, OTHER_TIME_ZONE)]
+
+
+def renumbered(dye: Sequence[DyeRide], rides: Sequence[DyeRide], taken: Sequence[DyeRide]) -> list[DyeRide]:
+    """Rides as they may be added to the dye: of batch 2, and numbered after the dye's and those of `taken`."""
+    latest = max(ride.sent_at for ride in dye)
+    first = max(ride.ride_number for ride in (*dye, *taken)) + 1
+    return [
+        replace(ride, ride_number=number, batch=2, sent_at=max(ride.sent_at, latest))
+        for number, ride in enumerate(rides, first)
+    ]
 
 
 def dye_rides(project: Compiled, directory: Path) -> list[DyeRide]:

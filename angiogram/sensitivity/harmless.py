@@ -1,4 +1,4 @@
-"""What of a random input the unmutated project can take: a row on which a model fails tells nothing of mutants."""
+"""Random input made smaller: to what the unmutated project can take, and to the fewest items that show a mistake."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -34,6 +34,27 @@ def harmless(
         else:
             waiting += _halves(some)
     return [items[place] for place in sorted(good)]
+
+
+def fewest(items: Sequence[Item], tells: Callable[[Sequence[Item]], bool]) -> list[Item]:
+    """Items that still tell and cannot lose one more (delta debugging).
+
+    Args:
+        items: what tells as a whole.
+        tells: whether some of them do.
+    """
+    left, parts = list(items), 2
+    while len(left) > 1:
+        size = -(-len(left) // parts)
+        rests = (left[:at] + left[at + size :] for at in range(0, len(left), size))
+        chunks = (left[at : at + size] for at in range(0, len(left), size)) if parts == 2 else iter(())
+        if fewer := next((some for some in (*chunks, *rests) if some and tells(some)), None):
+            left, parts = fewer, 2 if len(fewer) <= size else max(parts - 1, 2)
+        elif size == 1:
+            break
+        else:
+            parts = min(parts * 2, len(left))
+    return left
 
 
 def _halves(places: list[int]) -> list[list[int]]:

@@ -111,11 +111,13 @@ def shifted(random: Random, value: str | None, type_name: str) -> str | None:
 
 def made_up_id(position: int, type_name: str) -> str | None:
     """An id that counts up with the position; None for a type without such ones, or with no room for this one."""
+    made = str(position + 1)
     match kind_of(type_name):
-        case "integer" | "number" | "json":
-            return str(position + 1)
+        case "integer":
+            return made if Decimal(made) == _within(type_name, Decimal(made)) else None
+        case "number" | "json":
+            return made
         case "text":
-            made = str(position + 1)
             return made if made == made[: _length(type_name)] else None
         case "uuid":
             return str(UUID(int=position + 1))

@@ -7,6 +7,7 @@ from typing import Any
 
 from angiogram.sensitivity.bench import Outcome
 from angiogram.sensitivity.mutants import Mutant
+from angiogram.sensitivity.seed_files import SeedRows
 
 SEEN, BLIND_SPOT, EQUIVALENT, UNKNOWN, STILLBORN = "seen", "blind_spot", "equivalent", "unknown", "stillborn"
 
@@ -77,18 +78,46 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class Spoiled:
+    """The smallest input that shows a blind spot.
+
+    Attributes:
+        words: rides, or a message; empty if rows of seeds show it.
+        rows: rows of input seeds.
+        closes: whether it was tried beside the dye: added to it, it closes the blind spot.
+        repeats: keys of the dye that the rows repeat.
+    """
+
+    words: str = ""
+    rows: tuple[SeedRows, ...] = ()
+    closes: bool = False
+    repeats: tuple[str, ...] = ()
+
+    def sentence(self) -> str:
+        """What is said of the rows; empty without rows."""
+        if not self.rows:
+            return ""
+        if not self.closes:
+            return (
+                "No rows were found that show it beside the dye and can go through a seed. In the dye's place these do:"
+            )
+        repeats = f" They repeat keys of the dye, for nothing else shows it: {', '.join(self.repeats)}."
+        return f"Seen once these rows are in the dye.{repeats if self.repeats else ''}"
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """Everything that one pass found out.
 
     Attributes:
         verdicts: one for each mutant.
         seconds: how long the mutants took on the dye.
-        spoiled: the smallest input that shows a blind spot, in words, by the mutant's id.
+        spoiled: the smallest input that shows a blind spot, by the mutant's id.
     """
 
     verdicts: list[Verdict]
     seconds: float
-    spoiled: Mapping[str, str]
+    spoiled: Mapping[str, Spoiled]
     total: Tally = field(init=False)
     by_node: dict[str, Tally] = field(init=False)
     by_operator: dict[str, Tally] = field(init=False)
@@ -117,19 +146,23 @@ class Score:
             "mutants_per_second": round(self.mutants_per_second, 1),
             "by_model": {name: tally.as_json() for name, tally in self.by_node.items()},
             "by_operator": {name: tally.as_json() for name, tally in sorted(self.by_operator.items())},
-            "survivors": [
-                {
-                    "id": v.mutant.id,
-                    "state": v.state,
-                    "model": v.mutant.node,
-                    "operator": v.mutant.operator,
-                    "place": v.mutant.place,
-                    "before": v.mutant.before,
-                    "after": v.mutant.after,
-                    "spoils": self.spoiled.get(v.mutant.id),
-                }
-                for v in self.survivors()
-            ],
+            "survivors": [self._survivor(v) for v in self.survivors()],
+        }
+
+    def _survivor(self, v: Verdict) -> dict[str, Any]:
+        spoiled = self.spoiled.get(v.mutant.id, Spoiled())
+        return {
+            "id": v.mutant.id,
+            "state": v.state,
+            "model": v.mutant.node,
+            "operator": v.mutant.operator,
+            "place": v.mutant.place,
+            "before": v.mutant.before,
+            "after": v.mutant.after,
+            "spoils": spoiled.words or None,
+            "rows": {some.seed: some.as_json() for some in spoiled.rows},
+            "closes": spoiled.closes,
+            "repeats": list(spoiled.repeats),
         }
 
 

@@ -1,48 +1,17 @@
-"""Blind spots shown: the smallest input that a mutant spoils unseen, and `--suggest`, which makes dye of it."""
+"""`--suggest`: the rides that close blind spots become dye rides."""
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
-from typing import Any
 
-from angiogram.dye import EMPTY, RAW_FIELDS, RIDE_COLUMNS, DyeRide, dye_messages, read_dye
+from angiogram.dye import EMPTY, RIDE_COLUMNS, DyeRide, dye_messages, read_dye
 from angiogram.errors import NotReady
 from angiogram.expectation import CARRIAGE_RETURN, expected_tables, read_reference, write_expected
 from angiogram.expectation.__main__ import last_day
 from angiogram.sensitivity.compiled import Compiled
-from angiogram.sensitivity.mutants import Mutant
-from angiogram.sensitivity.survivors import Crowd, smallest
-
-
-@dataclass(frozen=True, slots=True)
-class Witness:
-    """The fewest rides, or rows of input seeds, that tell a mutant from the original.
-
-    Attributes:
-        mutant: the mutant.
-        items: rides, or rows with the names of their seeds.
-    """
-
-    mutant: Mutant
-    items: tuple[Any, ...]
-
-    def words(self) -> str:
-        """The items as text for people."""
-        return "; ".join(
-            ", ".join(f"{name} {item.fields[name]!r}" for name in RAW_FIELDS if item.fields[name] is not None)
-            if isinstance(item, DyeRide)
-            else repr(item)
-            for item in self.items
-        )
-
-
-def witnesses(
-    project: Compiled, directory: Path, target: str, blind: Sequence[Mutant], apart: Mapping[str, Crowd]
-) -> list[Witness]:
-    """The smallest input for each of some blind spots."""
-    return [Witness(m, tuple(smallest(project, directory, target, m, apart[m.id]))) for m in blind]
+from angiogram.sensitivity.witness import Witness
 
 
 def require_calculation(project: Compiled, directory: Path) -> None:
@@ -56,7 +25,7 @@ def require_calculation(project: Compiled, directory: Path) -> None:
 
 
 def add_to_dye(project: Compiled, directory: Path, found: Iterable[Witness]) -> list[str]:
-    """Write each witness as new dye rides of batch 2, and every expected seed anew, by the independent calculation.
+    """Write rides that close blind spots into the dye, and every expected seed anew, by the independent calculation.
 
     Args:
         project: one that `require_calculation` lets pass.
@@ -71,30 +40,19 @@ def add_to_dye(project: Compiled, directory: Path, found: Iterable[Witness]) -> 
     """
     seeds = directory.parent / "seeds"
     path = seeds / "angiogram" / "input" / "dye_rides.csv"
-    rides = read_dye(path)
-    latest = max(ride.sent_at for ride in rides)
-    highest = max(ride.ride_number for ride in rides)
-    added: list[DyeRide] = []
+    added: dict[int, DyeRide] = {}
     for witness in found:
-        for item in witness.items:
-            number = highest + len(added) + 1
-            added.append(
-                replace(
-                    item,
-                    ride_number=number,
-                    batch=2,
-                    ride_name=f"blind-spot-{witness.mutant.id}-{number}",
-                    why=f"Shows a mistake in {witness.mutant.node}, {witness.mutant.place}: {witness.mutant.operator}.",
-                    sent_at=max(item.sent_at, latest),
-                )
-            )
+        for item in witness.items if witness.closes else ():
+            name = f"blind-spot-{witness.mutant.id}-{item.ride_number}"
+            why = f"Shows a mistake in {witness.mutant.node}, {witness.mutant.place}: {witness.mutant.operator}."
+            added.setdefault(item.ride_number, replace(item, ride_name=name, why=why))
     with path.open("a", encoding="utf-8", newline="") as file:
-        csv.DictWriter(file, RIDE_COLUMNS, lineterminator="\n").writerows(map(_row, added))
+        csv.DictWriter(file, RIDE_COLUMNS, lineterminator="\n").writerows(map(_row, added.values()))
     tables = expected_tables(
         dye_messages(read_dye(path)), read_reference(seeds / "reference"), last_day(directory / "dbt_project.yml")
     )
     write_expected(seeds / "angiogram" / "expected", tables)
-    return [ride.ride_name for ride in added]
+    return [ride.ride_name for ride in added.values()]
 
 
 def _row(ride: DyeRide) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.crowd import HANDFUL, HANDFULS, RIDES, SLICE, crowded_rides
 from angiogram.sensitivity.crowd_rows import crowded_rows, strangeness
 from angiogram.sensitivity.database import open_sessions
-from angiogram.sensitivity.feed import OTHER_TIME_ZONE, rides_elsewhere, rides_table
+from angiogram.sensitivity.feed import OTHER_TIME_ZONE, dye_rides, renumbered, rides_elsewhere, rides_table
 from angiogram.sensitivity.harmless import harmless
 from angiogram.sensitivity.mutants import Mutant
+from angiogram.sensitivity.new_keys import as_seeds_read, with_new_keys
 from angiogram.sensitivity.runner import Runner, Surroundings
 from angiogram.sensitivity.tables import Table
 
@@ -26,19 +28,36 @@ EQUIVALENT_FILE = "equivalent_mutants.yml"
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """A way in which random input may be added to the dye.
+
+    Attributes:
+        added: items as they would be added, given those that are to be added as well.
+        sound: whether the checks on the data that hold without them must hold.
+    """
+
+    added: Callable[[Sequence[Any], Sequence[Any]], list[Any]]
+    sound: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Crowd:
     """Random input.
 
     Attributes:
+        number: which it is; those with odd numbers lie in unusual surroundings.
         items: rides, or rows of input seeds.
         lay: the tables that hold some of the items.
         time_zone: of the session that reads them.
+        ways: in which its items may be added to the dye, the best first.
         strange: what an item has that the dye has not, in a form that sorts; the same of all where it is not known.
     """
 
+    number: int
     items: Sequence[Any]
     lay: Callable[[Sequence[Any]], list[Table]]
     time_zone: str | None
+    ways: Sequence[Way]
     strange: Callable[[Any], Any] = lambda item: 0
 
     def surroundings(self) -> Surroundings:
@@ -48,27 +67,28 @@ class Crowd:
 
 def crowds(project: Compiled, directory: Path) -> list[Crowd]:
     """20,000 random inputs in slices, and some handfuls, always the same: every second one in unusual surroundings."""
-    seeds = list(project.seeds.values())
     slices = range(RIDES // SLICE + HANDFULS)
+    zones = {number: OTHER_TIME_ZONE if number % 2 else None for number in slices}
     if not project.sources:
         strange = strangeness(project)
+        new_keys = partial(with_new_keys, project)
+        ways = (Way(new_keys, True), Way(new_keys, False), Way(partial(as_seeds_read, project), False))
         return [
-            Crowd(
-                *crowded_rows(project, _size(number), number),
-                OTHER_TIME_ZONE if number % 2 else None,
-                strange,
-            )
+            Crowd(number, *crowded_rows(project, _size(number), number), zones[number], ways, strange)
             for number in slices
         ]
     reference = read_reference(directory.parent / "seeds" / "reference")
-    dye = list(project.dye.values())
+    tables = [*project.seeds.values(), *project.dye.values()]
+    way = Way(partial(renumbered, dye_rides(project, directory)), False)
     return [
         Crowd(
+            number,
             crowded_rides(_size(number), reference, number),
-            (lambda rides: [*seeds, *dye, rides_elsewhere(rides)])
+            (lambda rides: [*tables, rides_elsewhere(rides)])
             if number % 2
-            else (lambda rides: [*seeds, *dye, rides_table(rides)]),
-            OTHER_TIME_ZONE if number % 2 else None,
+            else (lambda rides: [*tables, rides_table(rides)]),
+            zones[number],
+            (way,),
         )
         for number in slices
     ]
@@ -154,31 +174,3 @@ def _buildable(project: Compiled, directory: Path, target: str, crowd: Crowd) ->
             return True
 
         return harmless(crowd.items, crowd.strange, builds)
-
-
-def smallest(project: Compiled, directory: Path, target: str, mutant: Mutant, crowd: Crowd) -> list[Any]:
-    """Items of a crowd that still tell the mutant from the original and cannot lose one more (delta debugging)."""
-    (session,) = open_sessions(directory, target, 1)
-
-    def tells(items: Sequence[Any]) -> bool:
-        try:
-            bench = Bench(session, project, crowd.lay(items), crowd.time_zone, against_expected=False)
-        except Unbuilt:
-            return False
-        return bench.run(mutant).how != "survived"
-
-    try:
-        items, parts = list(crowd.items), 2
-        while len(items) > 1:
-            size = -(-len(items) // parts)
-            rests = (items[:at] + items[at + size :] for at in range(0, len(items), size))
-            chunks = (items[at : at + size] for at in range(0, len(items), size)) if parts == 2 else iter(())
-            if fewer := next((some for some in (*chunks, *rests) if some and tells(some)), None):
-                items, parts = fewer, 2 if len(fewer) <= size else max(parts - 1, 2)
-            elif size == 1:
-                break
-            else:
-                parts = min(parts * 2, len(items))
-    finally:
-        session.close()
-    return items

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from psycopg2 import sql
 from psycopg2.extensions import cursor
 
+from angiogram.project import BATCH
+
 Row = tuple[str | None, ...]
 
 _NULL = "\\N"
@@ -40,9 +42,37 @@ class Table:
         """The rows that it holds after a batch, counted from 1; a table that no batch changes always holds the same."""
         return self.batches[min(batch, len(self.batches)) - 1]
 
+    @property
+    def batch_column(self) -> int | None:
+        """The place of the column that says when a row arrives; None if all come at once."""
+        return next((number for number, column in enumerate(self.columns) if column.name == BATCH), None)
+
+    @property
+    def id_column(self) -> int:
+        """The place of the column that is the row's id: the first, after that of the batch."""
+        return 1 if self.batch_column == 0 and len(self.columns) > 1 else 0
+
+    def batch_of(self, row: Row) -> int:
+        """The batch in which a row of it arrives."""
+        return 1 if self.batch_column is None else int(row[self.batch_column] or 1)
+
     def with_rows(self, *batches: Sequence[Row]) -> "Table":
         """The same table with other rows."""
         return Table(self.name, self.columns, tuple(tuple(rows) for rows in batches))
+
+
+def in_batches(name: str, columns: tuple[Column, ...], rows: Sequence[Row], at_least: int = 1) -> Table:
+    """A table whose rows arrive when its column `batch` says.
+
+    Args:
+        name, columns, rows: of the table.
+        at_least: how many batches there are in any case.
+    """
+    table = Table(name, columns, (tuple(rows),))
+    last = max((table.batch_of(row) for row in rows), default=1)
+    return table.with_rows(
+        *([row for row in rows if table.batch_of(row) <= number] for number in range(1, max(last, at_least) + 1))
+    )
 
 
 def create(query: cursor, name: str, table: Table, rows: Iterable[Row]) -> None:

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from angiogram.sensitivity.score import Score, Tally, Verdict
+from angiogram.sensitivity.score import Score, Spoiled, Tally, Verdict
 
 _LONGEST = 70
 """Characters of SQL that are shown of a survivor; --json has it whole."""
@@ -16,15 +16,28 @@ def print_score(console: Console, score: Score, shown: int) -> None:
     survivors = score.survivors()
     if survivors and shown:
         console.print(_survivors(survivors[:shown]))
+        alike: dict[Spoiled, list[str]] = {}
         for v in survivors[:shown]:
             if v.mutant.id in score.spoiled:
-                console.print(f"{v.mutant.id} spoils, unseen: {_visible(score.spoiled[v.mutant.id])}")
+                alike.setdefault(score.spoiled[v.mutant.id], []).append(v.mutant.id)
+        for spoiled, mutants in alike.items():
+            _print_spoiled(console, ", ".join(mutants), spoiled)
         if len(survivors) > shown:
             console.print(f"... and {len(survivors) - shown} more: --json has them all.")
     console.print(
         f"{score.total.seen} of {score.total.mutants - score.total.equivalent} mutants seen: {percent(score.total)}; "
         f"{score.mutants_per_second:.0f} mutants per second"
     )
+
+
+def _print_spoiled(console: Console, mutants: str, spoiled: Spoiled) -> None:
+    if spoiled.words:
+        console.print(f"{mutants} spoils, unseen: {spoiled.words}", markup=False)
+        return
+    console.print(f"{mutants}: {spoiled.sentence()}", markup=False)
+    for some in spoiled.rows:
+        console.print(f"{some.file}:", markup=False, soft_wrap=True)
+        print(f"{some.header}\n{some.lines}", file=console.file)  # to be pasted: no line is broken, no tab a blank
 
 
 def percent(tally: Tally) -> str:

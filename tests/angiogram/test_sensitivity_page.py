@@ -9,13 +9,15 @@ import pytest
 from angiogram.pages.sensitivity import badge, difference, sensitivity_page, shade
 from angiogram.sensitivity.bench import Outcome
 from angiogram.sensitivity.mutants import Mutant
-from angiogram.sensitivity.score import BLIND_SPOT, EQUIVALENT, SEEN, Score, Tally, Verdict
+from angiogram.sensitivity.score import BLIND_SPOT, EQUIVALENT, SEEN, Score, Spoiled, Tally, Verdict
+from angiogram.sensitivity.seed_files import SeedRows
 from tests.angiogram.test_pages import CHROMIUM, HOSTILE, QUIET, Elements, in_browser
 
 READS = {"loader": [], "rides": ["loader"], "bare": ["rides"], "revenue": ["bare"]}
+RIDE = Spoiled("fare '0'")
 
 
-def score(before: str = "fare >= 0", after: str = "fare > 0", spoils: str = "fare '0'") -> Score:
+def score(before: str = "fare >= 0", after: str = "fare > 0", spoiled: Spoiled = RIDE) -> Score:
     """Of two models and the loader: one blind spot, one equivalent, the others seen."""
 
     def found(name: str, node: str, state: str, reason: str | None = None) -> Verdict:
@@ -29,7 +31,7 @@ def score(before: str = "fare >= 0", after: str = "fare > 0", spoils: str = "far
         found("revenue-1", "revenue", SEEN),
         found("revenue-same", "revenue", EQUIVALENT, "No fare is null."),
     ]
-    return Score(verdicts, 2.0, {"rides-blind": spoils})
+    return Score(verdicts, 2.0, {"rides-blind": spoiled})
 
 
 def test_models_are_shaded_by_score_and_lead_to_their_survivors() -> None:
@@ -59,7 +61,9 @@ def test_a_survivor_is_shown_with_its_sql_and_what_it_spoils_and_an_equivalent_w
 
 
 def test_nothing_that_sql_holds_is_markup() -> None:
-    page = sensitivity_page(score(HOSTILE, f"{HOSTILE}~", HOSTILE), READS, HOSTILE)
+    rows = SeedRows(HOSTILE, HOSTILE, HOSTILE, (HOSTILE,), ((HOSTILE,),), HOSTILE)
+    spoiled = Spoiled(HOSTILE, (rows,), True, (HOSTILE,))
+    page = sensitivity_page(score(HOSTILE, f"{HOSTILE}~", spoiled), READS, HOSTILE)
     elements = Elements(page)
     assert len(elements.named("script")) == 1
     assert elements.named("img") == []

@@ -39,15 +39,20 @@ def test_another_project_is_measured(run: Callable[..., Result], coffee_shop: Pa
 def test_a_dye_without_its_boundary_falls_below_the_floor_and_the_rows_are_shown(
     run: Callable[..., Result], coffee_shop: Path
 ) -> None:
-    """Without the line of no cups, nothing tells cups > 0 from cups >= 0."""
+    """Without the line of no cups, nothing tells cups > 0 from cups >= 0. JSON and page have the same row."""
     lines = coffee_shop / "seeds" / "input" / "raw_lines.csv"
     lines.write_text(lines.read_text().replace("13,9,MUF,0\n", ""))
-    result = run("--json", "--floor", "1.0", "--shown", "1")
+    page = coffee_shop / "page.html"
+    result = run("--json", "--floor", "1.0", "--shown", "1", "--page", str(page))
     score = json.loads(result.stdout)
     assert result.exit_code == 1
     [survivor] = [s for s in score["survivors"] if s["after"] == "cups >= 0"]
     assert survivor["state"] == "blind_spot"
-    assert "raw_lines" in score["survivors"][0]["spoils"]
+    assert (survivor["closes"], survivor["repeats"], survivor["spoils"]) == (True, [], None)
+    [row] = survivor["rows"]["raw_lines"]
+    assert (row["id"], row["cups"]) == ("21", "0")
+    lines_to_paste = f"id,ticket_id,sku,cups\n21,{row['ticket_id']},{row['sku']},0\n"
+    assert f"seeds/input/raw_lines.csv:</p><pre>{lines_to_paste}</pre>" in page.read_text()
 
 
 def test_dye_of_a_project_without_an_independent_calculation_is_added_by_hand(

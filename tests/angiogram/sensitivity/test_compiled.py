@@ -8,6 +8,8 @@ from angiogram.errors import NotReady
 from angiogram.sensitivity.compiled import compile_project
 from angiogram.sensitivity.feed import surroundings
 from angiogram.sensitivity.runner import Runner
+from angiogram.sensitivity.survivors import crowds, told_apart
+from angiogram.sensitivity.witness import witnesses
 
 SNAPSHOT = """
 snapshots:
@@ -44,6 +46,50 @@ def test_what_narrows_a_merge_is_known(coffee_shop: Path) -> None:
     later = compile_project(coffee_shop).models["tickets"].incremental
     assert later is not None
     assert (later.exclude_columns, later.predicates) == (("state",), ("true",))
+
+
+CAPITALS = """seeds:
+  coffee_shop:
+    Orders:
+      +schema: Mixed Case
+      input: {{+quote_columns: {quoted}, +column_types: {{OrderId: integer, Amount: numeric}}}}
+      expected: {{+column_types: {{{order}: integer, Due: numeric}}}}
+"""
+ORDERS = """{{{{ config(schema='Mixed Case') }}}}
+select "{order}", "{amount}" as "Due" from {{{{ ref('RawOrders') }}}} as "Raw" where "Raw"."{amount}" > 9"""
+
+
+@pytest.mark.parametrize(
+    ("quoted", "order", "amount"),
+    [pytest.param("true", "OrderId", "Amount", id="quoted"), pytest.param("false", "orderid", "amount", id="unquoted")],
+)
+def test_names_in_capitals_are_those_that_postgresql_has(
+    coffee_shop: Path, quoted: str, order: str, amount: str
+) -> None:
+    """Of schemas, tables and columns. A seed's columns that dbt does not quote are written in small letters."""
+    settings = coffee_shop / "dbt_project.yml"
+    orders = CAPITALS.format(quoted=quoted, order=order)
+    settings.write_text(settings.read_text().replace("seeds:\n  coffee_shop:\n", orders))
+    files = {
+        "models/Orders.sql": ORDERS.format(order=order, amount=amount),
+        "seeds/Orders/input/RawOrders.csv": "OrderId,Amount\n1,8.00\n2,10.00\n",
+        "seeds/Orders/expected/expected__Orders.csv": f"{order},Due\n2,10.00\n",
+    }
+    for name, text in files.items():
+        (coffee_shop / name).parent.mkdir(parents=True, exist_ok=True)
+        (coffee_shop / name).write_text(text)
+    project = compile_project(coffee_shop)
+    with Runner(project, coffee_shop, "angiogram", surroundings(project, coffee_shop)) as runner:
+        mutants = [m for m in runner.mutants() if m.node == "Orders"]
+        outcomes, _ = runner.run(mutants)
+    survivors = [m for m, outcome in zip(mutants, outcomes, strict=True) if outcome.how == "survived"]
+    boundary = [m for m in survivors if ">=" in m.after]
+    assert len(boundary) == 1
+    inputs = crowds(project, coffee_shop)
+    apart = told_apart(project, coffee_shop, "angiogram", boundary, inputs)
+    [witness] = witnesses(project, coffee_shop, "angiogram", boundary, apart, inputs)
+    [rows_added] = witness.told(project).rows
+    assert (rows_added.header, rows_added.lines) == ("OrderId,Amount", "21,9.00\n")
 
 
 @pytest.mark.parametrize(
@@ -85,3 +131,9 @@ def test_what_cannot_be_run_is_refused_by_name(coffee_shop: Path, files: dict[st
         file.write_text(text)
     with pytest.raises(NotReady, match=f"{refusal}.* under target angiogram"):
         compile_project(coffee_shop)
+
+
+def test_a_dye_in_a_folder_of_another_name_is_no_dye(coffee_shop: Path) -> None:
+    (coffee_shop / "seeds" / "input").rename(coffee_shop / "seeds" / "raw")
+    with pytest.raises(NotReady, match=r"reads an input seed.*folder named input"):
+        surroundings(compile_project(coffee_shop), coffee_shop)

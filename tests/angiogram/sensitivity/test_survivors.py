@@ -17,8 +17,9 @@ from angiogram.sensitivity.feed import surroundings
 from angiogram.sensitivity.mutants import Mutant, model_mutants
 from angiogram.sensitivity.runner import Runner
 from angiogram.sensitivity.score import verdict
-from angiogram.sensitivity.suggest import add_to_dye, witnesses
+from angiogram.sensitivity.suggest import add_to_dye
 from angiogram.sensitivity.survivors import crowds, told_apart
+from angiogram.sensitivity.witness import witnesses
 from tests.angiogram.sensitivity.conftest import TAXI
 
 TARGET = "angiogram"
@@ -102,11 +103,14 @@ def test_a_blind_spot_becomes_a_dye_ride_that_sees_it(taxi_copy: Path) -> None:
     mutant, how = free_ride_refused(taxi_copy)
     assert how == "survived"
     compiled = compile_project(taxi_copy)
-    apart = told_apart(compiled, taxi_copy, TARGET, [mutant], crowds(compiled, taxi_copy))
-    [witness] = witnesses(compiled, taxi_copy, TARGET, [mutant], apart)
+    inputs = crowds(compiled, taxi_copy)
+    apart = told_apart(compiled, taxi_copy, TARGET, [mutant], inputs)
+    [witness] = witnesses(compiled, taxi_copy, TARGET, [mutant], apart, inputs)
+    assert witness.closes
     [ride] = witness.items
     assert is_zero(ride.fields["fare_amount"])
     [name] = add_to_dye(compiled, taxi_copy, [witness])
     added = read_dye(taxi_copy.parent / "seeds" / "angiogram" / "input" / "dye_rides.csv")[-1]
-    assert (added.ride_name, added.batch, added.fields) == (name, 2, ride.fields)
+    assert (added.ride_name, added.ride_number, added.batch) == (name, ride.ride_number, 2)
+    assert added.fields == ride.fields
     assert free_ride_refused(taxi_copy) == (mutant, "differs")

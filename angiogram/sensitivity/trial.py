@@ -1,0 +1,80 @@
+"""Trials: what input does beside the present dye, as if it had been added to it, or in its place."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from angiogram.sensitivity.bench import Bench, Unbuilt
+from angiogram.sensitivity.checks import checks_of_data
+from angiogram.sensitivity.compiled import Compiled
+from angiogram.sensitivity.database import open_sessions
+from angiogram.sensitivity.feed import surroundings
+from angiogram.sensitivity.mutants import Mutant
+from angiogram.sensitivity.survivors import Crowd
+
+
+class Trial:
+    """Sessions for trials. Not to be shared between threads."""
+
+    def __init__(self, project: Compiled, directory: Path, target: str) -> None:
+        """Open the sessions, and see which checks on the data hold as it is."""
+        self._project = project
+        self._directory = directory
+        with ExitStack() as stack:
+            number = len(surroundings(project, directory))
+            self._sessions = [
+                stack.enter_context(closing(session)) for session in open_sessions(directory, target, number)
+            ]
+            checks = checks_of_data(project)
+            failing = self._benches(())[0].failing_unmutated(checks)
+            self._checks = [check for check in checks if check.kind not in failing]
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def takes(self, added: Sequence[Any], sound: bool) -> bool:
+        """Whether the unmutated project can be built with the dye and what is added, alike in all surroundings.
+
+        Args:
+            added: rides, or rows with the names of their seeds.
+            sound: whether the checks on the data that hold without it must hold.
+        """
+        return bool(self._taking(added, sound))
+
+    def shows(self, mutant: Mutant, added: Sequence[Any], sound: bool) -> bool:
+        """Whether a mutant is seen with the dye and what is added, in any of the surroundings."""
+        return any(bench.run(mutant).how != "survived" for bench in self._taking(added, sound))
+
+    def shows_instead(self, mutant: Mutant, items: Sequence[Any], crowd: Crowd) -> bool:
+        """Whether some items of a crowd tell the mutant from the original in the dye's place."""
+        try:
+            bench = Bench(self._sessions[0], self._project, crowd.lay(items), crowd.time_zone, against_expected=False)
+        except Unbuilt:
+            return False
+        return bench.run(mutant).how != "survived"
+
+    def _taking(self, added: Sequence[Any], sound: bool) -> list[Bench]:
+        """Benches with the dye and what is added; none if the project does not take it."""
+        try:
+            benches = self._benches(added)
+        except Unbuilt:
+            return []
+        if any(bench.made() != benches[0].made() for bench in benches[1:]) or (
+            sound and benches[0].failing_unmutated(self._checks)
+        ):
+            return []
+        return benches
+
+    def _benches(self, added: Sequence[Any]) -> list[Bench]:
+        return [
+            Bench(session, self._project, around.tables, around.time_zone, against_expected=False)
+            for session, around in zip(self._sessions, surroundings(self._project, self._directory, added), strict=True)
+        ]
