@@ -116,7 +116,7 @@ class Project:
         Raises:
             DbtFailed: it cannot be read, or not be built: what a node reads is disabled, nodes read each other in a
                 circle, and the like.
-            NotReady: a model reads what is neither source, seed nor model.
+            NotReady: a model is not SQL, or reads what is neither source, seed nor model.
         """
         if absent := _read_but_absent(self.manifest):
             raise DbtFailed(f"dbt cannot build {self.directory}: {'; '.join(absent)}.")
@@ -217,6 +217,11 @@ class Project:
         found: dict[str, Node] = {}
         for model in models:
             name = model.search_name
+            if model.language != "sql":
+                raise NotReady(
+                    f"{name} is a {model.language} model, which dbt cannot run on PostgreSQL. Let a seed stand for it "
+                    f"under target {TARGET}, or leave it out there (`enabled`)."
+                )
             expected = seeds.get(expected_name(name))
             reads = []
             for parent in self.parents(model.unique_id):

@@ -44,6 +44,7 @@ LONG = (
         "test_passage",
         "test_faults",
         "test_survivors",
+        "test_witness",
         "test_incremental",
     ),
     *("test_dye_build", "test_command", "test_bench", "test_from_seeds", "test_accept", "test_loader_outages"),

@@ -5,7 +5,7 @@ batch 1; a mutant's own tables are "new 1:fct_rides", made in a transaction that
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -94,6 +94,7 @@ class Bench:
         tables: Iterable[Table],
         time_zone: str | None = None,
         against_expected: bool = True,
+        originals: Mapping[str, Variant] | None = None,
     ) -> None:
         """Load the tables and build every model on them, unmutated.
 
@@ -103,6 +104,7 @@ class Bench:
             tables: everything that models read and no model makes.
             time_zone: the session's; None for the role's own.
             against_expected: mutants are compared with the expected seeds; otherwise with the unmutated models.
+            originals: the unmutated models, where they have been parsed before.
 
         Raises:
             Unbuilt: a table cannot be laid down, or a model not be built on them.
@@ -114,7 +116,7 @@ class Bench:
         self._tables = {table.name: table for table in tables}
         self._given = "the dye" if against_expected else "random input"
         self.batches = max((len(table.batches) for table in self._tables.values()), default=1)
-        self.originals = {model.name: original(project, model) for model in project.models.values()}
+        self.originals = originals or {model.name: original(project, model) for model in project.models.values()}
         self._shapes: dict[str, Shape] = {}
         self._query.execute("discard temporary")
         self._query.execute("set client_min_messages to error")

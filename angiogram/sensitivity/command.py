@@ -20,7 +20,7 @@ from angiogram.sensitivity.feed import RIDES_IN_HAND, surroundings
 from angiogram.sensitivity.routing import measure_routing
 from angiogram.sensitivity.routing_mutants import LOADER
 from angiogram.sensitivity.runner import Runner
-from angiogram.sensitivity.score import BLIND_SPOT, Score, Spoiled, verdict
+from angiogram.sensitivity.score import BLIND_SPOT, SEEN, Score, Spoiled, verdict
 from angiogram.sensitivity.side_by_side import as_markdown, side_by_side
 from angiogram.sensitivity.suggest import add_to_dye, require_calculation
 from angiogram.sensitivity.survivors import EQUIVALENT_FILE, crowds, read_equivalent, told_apart
@@ -61,6 +61,8 @@ def sensitivity(
     talk = Console(stderr=True, highlight=False)
     talk.print(f"dbt compiles {directory}")
     project = compile_project(directory, TARGET)
+    if bare := [model.name for model in project.models.values() if model.expected is None]:
+        talk.print(f"Not compared, for want of an expected seed: {', '.join(bare)}.")
     if suggest:
         require_calculation(project, directory)
     around = surroundings(project, directory)
@@ -82,9 +84,10 @@ def sensitivity(
             print(as_markdown(rivals))
             raise typer.Exit(0)
     blind = [v.mutant for v in verdicts if v.state == BLIND_SPOT]
+    seen = [v.mutant for v in verdicts if v.state == SEEN]
     if not (as_json or page or suggest):
         blind = blind[:shown]  # the others are not shown, and each takes its while
-    found = witnesses(project, directory, TARGET, blind, apart, inputs)
+    found = witnesses(project, directory, TARGET, blind, apart, inputs, seen)
     spoiled = {witness.mutant.id: witness.told(project) for witness in found}
     if RIDES_IN_HAND in project.sources:
         talk.print("making mutants of the loader's routing")

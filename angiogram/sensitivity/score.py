@@ -86,12 +86,14 @@ class Spoiled:
         rows: rows of input seeds.
         closes: whether it was tried beside the dye: added to it, it closes the blind spot.
         repeats: keys of the dye that the rows repeat.
+        hides: ids of mutants that the dye shows, and no longer if it is added.
     """
 
     words: str = ""
     rows: tuple[SeedRows, ...] = ()
     closes: bool = False
     repeats: tuple[str, ...] = ()
+    hides: tuple[str, ...] = ()
 
     def sentence(self) -> str:
         """What is said of the rows; empty without rows."""
@@ -101,8 +103,12 @@ class Spoiled:
             return (
                 "No rows were found that show it beside the dye and can go through a seed. In the dye's place these do:"
             )
-        repeats = f" They repeat keys of the dye, for nothing else shows it: {', '.join(self.repeats)}."
-        return f"Seen once these rows are in the dye.{repeats if self.repeats else ''}"
+        words = ["Seen once these rows are in the dye."]
+        if self.repeats:
+            words.append(f"They repeat keys of the dye, for nothing else shows it: {', '.join(self.repeats)}.")
+        if self.hides:
+            words.append(f"With them no longer seen: {', '.join(self.hides)}. Run again: more is proposed then.")
+        return " ".join(words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +169,7 @@ class Score:
             "rows": {some.seed: some.as_json() for some in spoiled.rows},
             "closes": spoiled.closes,
             "repeats": list(spoiled.repeats),
+            "hides": list(spoiled.hides),
         }
 
 

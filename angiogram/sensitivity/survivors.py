@@ -33,7 +33,7 @@ class Way:
 
     Attributes:
         added: items as they would be added, given those that are to be added as well.
-        sound: whether the checks on the data that hold without them must hold.
+        sound: whether those are preferred that break no check on the data which holds without them.
     """
 
     added: Callable[[Sequence[Any], Sequence[Any]], list[Any]]
@@ -71,8 +71,7 @@ def crowds(project: Compiled, directory: Path) -> list[Crowd]:
     zones = {number: OTHER_TIME_ZONE if number % 2 else None for number in slices}
     if not project.sources:
         strange = strangeness(project)
-        new_keys = partial(with_new_keys, project)
-        ways = (Way(new_keys, True), Way(new_keys, False), Way(partial(as_seeds_read, project), False))
+        ways = (Way(partial(with_new_keys, project), True), Way(partial(as_seeds_read, project), False))
         return [
             Crowd(number, *crowded_rows(project, _size(number), number), zones[number], ways, strange)
             for number in slices

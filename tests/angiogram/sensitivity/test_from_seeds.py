@@ -153,6 +153,15 @@ def test_nothing_of_an_earlier_run_answers_for_this_one(run: Callable[..., Outco
     assert 'invalid input syntax for type integer: "first"' in stages["base_guests"]["reason"]
 
 
+def test_a_model_that_is_not_sql_is_refused_before_the_work(run: Callable[..., Outcome], coffee_shop: Path) -> None:
+    scores = coffee_shop / "models" / "reports" / "scores.py"
+    scores.write_text("def model(dbt, session):\n    return dbt.ref('guests')\n")
+    result = run("--json")
+    assert (result.code, result.report()["verdict"]) == (2, "could_not_run")
+    assert "scores is a python model" in result.report()["error"]
+    assert "under target angiogram" in result.report()["error"]
+
+
 def test_an_error_that_nobody_foresaw_is_no_blockage(run: Callable[..., Outcome], coffee_shop: Path) -> None:
     """1 would say that the models are wrong. Whoever reads stdout gets JSON all the same."""
     edit(coffee_shop / "dbt_project.yml", "batch: integer", "batch: text")

@@ -22,6 +22,8 @@ from tests.angiogram.conftest import ANGIOGRAM
 from tests.angiogram.sensitivity.test_crowd_rows import edit
 
 TARGET = "angiogram"
+SLICES = 4
+"""Random inputs that a single mutant meets here."""
 
 app = Typer()
 app.command()(sensitivity)
@@ -52,14 +54,14 @@ def accept_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seed", "row", "mutant"),
+    ("seed", "row"),
     [
-        pytest.param("raw_lines", "13,9,MUF,0\n", "cups >= 0", id="a boundary"),
-        pytest.param("raw_tickets", "8,2,2,2024-12-31,void,2025-03-01 09:00:00\n", "changed_at >= (", id="a late row"),
+        pytest.param("raw_lines", "13,9,MUF,0\n", id="a boundary"),
+        pytest.param("raw_tickets", "8,2,2,2024-12-31,void,2025-03-01 09:00:00\n", id="a late row"),
     ],
 )
 def test_the_rows_shown_are_pasted_and_the_blind_spot_is_gone(
-    coffee_shop: Path, monkeypatch: pytest.MonkeyPatch, seed: str, row: str, mutant: str
+    coffee_shop: Path, monkeypatch: pytest.MonkeyPatch, seed: str, row: str
 ) -> None:
     monkeypatch.setenv("DBT_TARGET_PATH", str(coffee_shop / "target"))
     monkeypatch.setenv("DBT_LOG_PATH", str(coffee_shop / "logs"))
@@ -67,7 +69,7 @@ def test_the_rows_shown_are_pasted_and_the_blind_spot_is_gone(
     accept_all()
     before = run("--shown", "100").stdout
     assert "blind_spot" in before
-    assert mutant in before
+    assert f"seeds/input/{seed}.csv:\n" in before
 
     paste(coffee_shop, before)
     accept_all()
@@ -92,7 +94,7 @@ def witness_of(project: Compiled, folder: Path, right: str, wrong: str) -> Witne
     with Runner(project, folder, TARGET, surroundings(project, folder)) as runner:
         [outcome], _ = runner.run([mutant])
     assert outcome.how == "survived"
-    inputs = crowds(project, folder)
+    inputs = crowds(project, folder)[:SLICES]
     apart = told_apart(project, folder, TARGET, [mutant], inputs)
     [witness] = witnesses(project, folder, TARGET, [mutant], apart, inputs)
     return witness
