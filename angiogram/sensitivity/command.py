@@ -107,6 +107,9 @@ def sensitivity(
     if badge:
         write(badge_of(score.total), badge)
     if suggest:
+        for witness in found:
+            if not witness.closes:
+                talk.print(f"{witness.mutant.id}: no ride was found that shows it beside the dye; add one by hand.")
         for name in add_to_dye(project, directory, found):
             talk.print(f"new dye ride: {name}")
     raise typer.Exit(0 if (score.total.score or 0.0) >= floor else 1)
