@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+PACKAGES := dbt_project/dbt_packages/dbt_utils/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test up down sensitivity docs bench torture lint format requirements clean
@@ -11,7 +12,7 @@ INSTALLED := $(VENV)/.installed
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(INSTALLED): pyproject.toml requirements-dev.txt dbt_project/packages.yml
+$(INSTALLED): pyproject.toml requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' \
 	  || { echo "Python 3.11 or 3.12 is needed; name one with: make PYTHON=/path/to/python3.11" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
@@ -19,10 +20,13 @@ $(INSTALLED): pyproject.toml requirements-dev.txt dbt_project/packages.yml
 	@# Compiled once, here, and not by every process where PYTHONDONTWRITEBYTECODE is set, as in many containers.
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements-dev.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
-	$(BIN)/python dbt_project/install_packages.py
 	@touch $@
 
-install: $(INSTALLED) ## set up the virtual environment and the dbt packages
+$(PACKAGES): dbt_project/packages.yml | $(INSTALLED)
+	$(BIN)/python dbt_project/install_packages.py
+	@[ ! -e $@ ] || touch $@
+
+install: $(INSTALLED) $(PACKAGES) ## set up the virtual environment and the dbt packages
 
 run: install ## from clone to verdict: live rides and dye through Kafka, PostgreSQL, dbt and Airflow
 	@scripts/walkthrough
