@@ -37,7 +37,8 @@ class Proposal:
         obstacle: why the output cannot become a seed whatever anybody says; None if it can.
         calculated: whether the independent calculation knows the model.
         text: the new seed; None if it is not to be written.
-        new_columns: columns that the seed did not have.
+        new_columns: columns that the seed did not have, with their cells in words.
+        untyped: those of them to which dbt_project.yml gives no type, with that of the model.
     """
 
     model: str
@@ -47,7 +48,8 @@ class Proposal:
     obstacle: str | None
     calculated: bool
     text: str | None
-    new_columns: list[str]
+    new_columns: dict[str, list[str]]
+    untyped: dict[str, str]
 
     @property
     def acceptable(self) -> bool:
@@ -142,6 +144,7 @@ def _proposal(
             text = seed_text(node.name, calculated)
     elif not obstacle and not (obstacle := output.unwritable(_hooks(project, node.name))):
         text = output.as_seed(stored)
+    new_columns = output.columns_beyond(stored)
     return Proposal(
         model=node.name,
         seed=seed,
@@ -150,8 +153,22 @@ def _proposal(
         obstacle=obstacle,
         calculated=calculated is not None,
         text=text,
-        new_columns=output.columns_beyond(stored),
+        new_columns={column: output.told(column) for column in new_columns},
+        untyped=_untyped(database, project, node, new_columns),
     )
+
+
+def _untyped(database: connection, project: Project, node: Node, columns: Sequence[str]) -> dict[str, str]:
+    """Types of columns that a model has and the configuration of its expected seed does not name."""
+    (seed,) = (n for n in project.manifest.nodes.values() if n.relation_name == node.expected_relation)
+    absent = [column for column in columns if column not in seed.config.column_types]
+    with database.cursor() as query:
+        query.execute(
+            "select attname::text, format_type(atttypid, null) from pg_attribute"
+            " where attrelid = to_regclass(%s) and attname = any(%s) order by attnum",
+            (node.relation, absent),
+        )
+        return dict(query.fetchall())
 
 
 def _hooks(project: Project, model: str) -> list[str]:

@@ -52,12 +52,6 @@ def accept(
         raise typer.Exit(1)
     for file in write(proposals):
         typer.echo(file)
-    for proposal in proposals:
-        if proposal.new_columns:
-            _say(
-                f"{proposal.model} has new columns: {', '.join(proposal.new_columns)}. Give them their types under "
-                f"{proposal.seed.stem} in dbt_project.yml, or dbt guesses them."
-            )
 
 
 def _show(proposal: Proposal) -> None:
@@ -69,6 +63,20 @@ def _show(proposal: Proposal) -> None:
     )
     for line in cells(first):
         out.print(line)
+    for column, values in proposal.new_columns.items():
+        some = f"; the first {SHOWN}" if len(values) > SHOWN else ""
+        out.print(Text(f"  new column {column}, {_count(len(values), 'row')}{some}:"))
+        for value in values[:SHOWN]:
+            out.print(Text(f"    {value}"))
+    if proposal.untyped:
+        types = ", ".join(f"{column}: {kind}" for column, kind in proposal.untyped.items())
+        out.print(
+            Text(
+                f"  give {proposal.seed.stem} its column_types in dbt_project.yml as well: {types}. Of another type, as "
+                "dbt may guess it, the column differs at the next run.",
+                style="yellow",
+            )
+        )
     if rides := sorted({ride for found in proposal.differences["first"] for ride in found["rides"]}):
         out.print(Text(f"  dye rides concerned: {', '.join(rides)}"))
     if proposal.objection:

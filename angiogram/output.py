@@ -88,6 +88,11 @@ class Output:
         header = next(_lines(stored), [])
         return [name for name in self.columns if name not in header]
 
+    def told(self, column: str) -> list[str]:
+        """The cells of a column in words, each with the key of its row."""
+        keys = (", ".join(f"{name} {_text(row[name])}" for name in self.key) for row in self.rows)
+        return [f"{key}: {_text(row[column]) or 'nothing'}" for key, row in zip(keys, self.rows, strict=True)]
+
     def as_seed(self, stored: str) -> str:
         """The seed's new text: columns, rows and cells of the stored one stay in order and words; new ones follow.
 

@@ -94,7 +94,8 @@ def status(database: connection, within: timedelta) -> Status:
         found = query.fetchone() or (None,) * 7
         run_id, verdict, blockage, judged_at, code_commit, verified_at, age = found
         query.execute(
-            "select count(*) from angiogram.runs where verdict = %s and finished_at > coalesce(%s::timestamptz, '-infinity')",
+            "select count(*) from angiogram.runs"
+            " where verdict = %s and finished_at > coalesce(%s::timestamptz, '-infinity')",
             (COULD_NOT_RUN, judged_at),
         )
         ((unjudged,),) = query.fetchall()

@@ -1,6 +1,7 @@
 """`angiogram accept`: a change that was meant becomes the expected seed, one that the calculation denies does not."""
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -101,11 +102,16 @@ def test_where_no_calculation_knows_the_model_it_says_so_and_takes_a_yes(accept:
     (project_copy / "models" / "revenue" / "_by_day.yml").write_text(RIDES_BY_DAY_TESTS)
     expected = project_copy / "seeds" / "angiogram" / "expected"
     seed = expected / "expected__rides_by_day.csv"
-    seed.write_text("trip_date,ride_count\n2024-01-01,12345\n")
+    seed.write_text("trip_date\n2024-01-01\n")
 
     written = accept("rides_by_day", "--yes")
 
     assert written.code == 0, written.stderr
+    assert "new column ride_count, " in written.stdout
+    assert re.search(r"trip_date \d{4}-\d\d-\d\d: [1-9]\d*\n", written.stdout), "what the yes is about"
+    assert "give expected__rides_by_day its column_types in dbt_project.yml as well: ride_count: bigint" in " ".join(
+        written.stdout.split()
+    )
     assert "No independent calculation knows rides_by_day" in written.stderr
     assert seed.name in written.stdout
     days = Counter(ride["trip_date"] for ride in rows(expected / "expected__fct_rides.csv"))
