@@ -72,8 +72,8 @@ def _show(proposal: Proposal) -> None:
         types = ", ".join(f"{column}: {kind}" for column, kind in proposal.untyped.items())
         out.print(
             Text(
-                f"  give {proposal.seed.stem} its column_types in dbt_project.yml as well: {types}. Of another type, as "
-                "dbt may guess it, the column differs at the next run.",
+                f"  give {proposal.seed.stem} its column_types in dbt_project.yml as well: {types}. Of another type, "
+                "as dbt may guess it, the column differs at the next run.",
                 style="yellow",
             )
         )

@@ -71,6 +71,26 @@ def acknowledge(database: connection, run_id: str, until: datetime, reason: str)
     return found.blockage
 
 
+def unmute(database: connection, run_id: str | None = None) -> list[Mute]:
+    """End now what is muted or acknowledged.
+
+    Args:
+        database: as role angiogram, in autocommit.
+        run_id: the acknowledgement of this run alone; None: all.
+
+    Returns:
+        What was ended.
+    """
+    ended = [mute for mute in in_force(database) if run_id in (None, mute.run_id)]
+    with database.cursor() as query:
+        query.execute(
+            "update angiogram.mutes set muted_until = clock_timestamp()"
+            " where muted_until > clock_timestamp() and (run_id = %s or %s::text is null)",
+            (run_id, run_id),
+        )
+    return ended
+
+
 def _insert(database: connection, run_id: str | None, blockage: list[str] | None, until: datetime, reason: str) -> None:
     with database.cursor() as query:
         query.execute(

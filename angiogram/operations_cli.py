@@ -87,6 +87,19 @@ def acknowledge(
     _talk.print(f"The blockage at {', '.join(blockage)} is acknowledged until {utc(until)}.", markup=False)
 
 
+def unmute(
+    run_id: Annotated[str | None, typer.Argument(help="A run that was acknowledged; without it all is ended.")] = None,
+) -> None:
+    """End mutes and acknowledgements before their time; what is wrong then is told after the next run."""
+    with runs.database("unmute") as database:
+        ended = mutes.unmute(database, run_id)
+    for silence in ended:
+        what = f"The acknowledgement of {', '.join(silence.blockage)}" if silence.blockage else "The mute of all alerts"
+        _talk.print(f"{what} ({silence.reason}) is ended.", markup=False)
+    if not ended:
+        _talk.print("Nothing is muted or acknowledged.")
+
+
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False) -> None:
     """Look whether all is there that a run needs: versions, services, roles, keys, packages, migrations, topic, seeds.
 
