@@ -153,15 +153,21 @@ def test_a_replacement_logs_as_the_others_do(session: connection, fresh_topic: s
         before = set(owners(session))
         for worker in psutil.Process(process.pid).children():
             worker.kill()
-        await_condition(lambda: len(owners(session)) == 2 and not before & set(owners(session)), "both were replaced")
+        await_condition(lambda: _two_others(session, before), "both were replaced")
+        cut = set(owners(session))
         with session.cursor() as query:
-            for pid in owners(session):
+            for pid in cut:
                 query.execute("select pg_terminate_backend(%s)", (pid,))
-        await_condition(lambda: len(owners(session)) == 2, "they had their partitions again")
+        await_condition(lambda: _two_others(session, cut), "they had their partitions again")
         process.send_signal(signal.SIGTERM)
         _, talk = process.communicate(timeout=30)
     assert process.returncode == 0, talk
-    assert sum("PostgreSQL failed" in json.loads(line)["message"] for line in talk.splitlines()) == 2
+    assert sum("PostgreSQL failed" in json.loads(line)["message"] for line in talk.splitlines()) == 2, talk
+
+
+def _two_others(session: connection, former: set[int]) -> bool:
+    found = set(owners(session))
+    return len(found) == 2 and not found & former
 
 
 def test_a_port_that_is_taken_ends_the_command_and_its_workers(session: connection, fresh_topic: str) -> None:
