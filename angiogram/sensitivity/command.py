@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,6 +58,7 @@ def sensitivity(
     """
     if compare_checks and (as_json or floor or page or badge or suggest):
         raise typer.BadParameter("--compare-checks prints its own table: leave out the other options")
+    begun = time.perf_counter()
     directory = Path(os.environ.get("DBT_PROJECT_DIR") or _PROJECT).resolve()
     talk = Console(stderr=True, highlight=False)
     talk.print(f"dbt compiles {directory}")
@@ -112,6 +114,7 @@ def sensitivity(
                 talk.print(f"{witness.mutant.id}: no ride was found that shows it beside the dye; add one by hand.")
         for name in add_to_dye(project, directory, found):
             talk.print(f"new dye ride: {name}")
+    talk.print(f"{time.perf_counter() - begun:.0f} seconds in all")
     raise typer.Exit(0 if (score.total.score or 0.0) >= floor else 1)
 
 

@@ -136,6 +136,11 @@ class Score:
         object.__setattr__(self, "by_operator", _tally((v.mutant.operator, v.state) for v in counted))
 
     @property
+    def seen_elsewhere(self) -> int:
+        """How many of those seen only other surroundings show than those in which a run lays the dye down."""
+        return sum(v.state == SEEN and v.outcome.surroundings is not None for v in self.verdicts)
+
+    @property
     def mutants_per_second(self) -> float:
         """How many mutants were run in a second, those that PostgreSQL refused included."""
         return len(self.verdicts) / self.seconds if self.seconds else 0.0
@@ -148,6 +153,7 @@ class Score:
         """The score in a typed shape: what `--json` prints."""
         return self.total.as_json() | {
             "stillborn": sum(v.state == STILLBORN for v in self.verdicts),
+            "seen_elsewhere": self.seen_elsewhere,
             "seconds": round(self.seconds, 3),
             "mutants_per_second": round(self.mutants_per_second, 1),
             "by_model": {name: tally.as_json() for name, tally in self.by_node.items()},

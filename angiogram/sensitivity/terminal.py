@@ -25,7 +25,8 @@ def print_score(console: Console, score: Score, shown: int) -> None:
         if len(survivors) > shown:
             console.print(f"... and {len(survivors) - shown} more: --json has them all.")
     console.print(
-        f"{score.total.seen} of {score.total.mutants - score.total.equivalent} mutants seen: {percent(score.total)}; "
+        f"{score.total.seen} of {score.total.mutants - score.total.equivalent} mutants seen: {percent(score.total)}, "
+        f"{score.seen_elsewhere} of them only in other surroundings than a run's; "
         f"{score.mutants_per_second:.0f} mutants per second"
     )
 

@@ -32,6 +32,7 @@ def test_another_project_is_measured(run: Callable[..., Result], coffee_shop: Pa
     )
     assert score["by_operator"]["incremental"]["seen"] == 2
     assert score["mutants_per_second"] > 0
+    assert score["seen_elsewhere"] == 0, "no source, so nowhere else for the dye to lie"
     assert all(f'id="model={name}"' in page.read_text() for name in score["by_model"])
     assert "100.0 %" in badge.read_text()
 
