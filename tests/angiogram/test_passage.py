@@ -109,9 +109,7 @@ def test_a_broken_model_is_named_with_its_cells_and_the_rides_they_come_from(
     assert report["run_id"] in angiogram("runs").stdout
 
 
-def test_a_model_that_fails_is_blocked_with_its_message_and_one_without_an_expected_seed_is_named(
-    angiogram: Angiogram, project_copy: Path
-) -> None:
+def test_models_that_fail_are_gone_or_have_no_expected_seed_are_named(angiogram: Angiogram, project_copy: Path) -> None:
     mart = project_copy / "models" / "revenue" / "revenue_by_date.sql"
     sound = mart.read_text(encoding="utf-8")
     broken = sound.replace("sum(fare_amount)", "sum(fare_amount / 0)")
@@ -119,42 +117,21 @@ def test_a_model_that_fails_is_blocked_with_its_message_and_one_without_an_expec
     mart.write_text(broken, encoding="utf-8")
     extra = project_copy / "models" / "dimensions" / "dim_extra.sql"
     extra.write_text("select zipcode from {{ ref('dim_zipcodes') }}\n", encoding="utf-8")
+    seed = project_copy / "seeds" / "angiogram" / "expected" / "expected__revenue_by_hour.csv"
+    seed.write_text("trip_hour,ride_count\n7,1\n", encoding="utf-8")
 
     outcome = angiogram("run", "--json", DBT_PROJECT_DIR=str(project_copy), DBT_TARGET_PATH=str(project_copy / "t"))
 
     assert outcome.code == 1, outcome.stderr
     report = outcome.report()
-    assert report["blockage"] == ["revenue_by_date"]
+    assert sorted(report["blockage"]) == ["revenue_by_date", "revenue_by_hour"]
     stages = {stage["stage"]: stage for stage in report["stages"]}
+    assert "expected__revenue_by_hour tells what it should hold" in stages["revenue_by_hour"]["reason"]
     assert "division by zero" in stages["revenue_by_date"]["reason"]
     assert stages["dim_extra"]["verdict"] == "not_compared"
     assert stages["dim_extra"]["reason"] == "it has no expected seed"
-    assert {s["verdict"] for name, s in stages.items() if name not in ("revenue_by_date", "dim_extra")} == {"healthy"}
-
-
-def test_a_model_that_is_gone_is_blocked_while_its_expected_seed_is_there(
-    angiogram: Angiogram, project_copy: Path
-) -> None:
-    """Nothing else would notice that a mart which no other model reads was deleted."""
-    seed = project_copy / "seeds" / "angiogram" / "expected" / "expected__revenue_by_hour.csv"
-    seed.write_text("trip_hour,ride_count\n7,1\n", encoding="utf-8")
-    outcome = angiogram("run", "--json", DBT_PROJECT_DIR=str(project_copy), DBT_TARGET_PATH=str(project_copy / "t"))
-    assert outcome.code == 1, outcome.stderr
-    assert outcome.report()["blockage"] == ["revenue_by_hour"]
-    stages = {stage["stage"]: stage for stage in outcome.report()["stages"]}
-    assert "expected__revenue_by_hour tells what it should hold" in stages["revenue_by_hour"]["reason"]
-
-
-def test_a_connection_lost_while_a_model_was_built_is_no_fault_of_the_model(
-    angiogram: Angiogram, project_copy: Path
-) -> None:
-    mart = project_copy / "models" / "revenue" / "revenue_by_date.sql"
-    lost = "{{ config(pre_hook='select pg_terminate_backend(pg_backend_pid())') }}\n"
-    mart.write_text(lost + mart.read_text(encoding="utf-8"), encoding="utf-8")
-    outcome = angiogram("run", "--json", DBT_PROJECT_DIR=str(project_copy), DBT_TARGET_PATH=str(project_copy / "t"))
-    assert outcome.code == 2, outcome.stdout
-    assert (outcome.report()["verdict"], outcome.report()["blockage"]) == ("could_not_run", [])
-    assert "revenue_by_date (Database Error: server closed the connection" in outcome.report()["error"]
+    others = stages.keys() - {"revenue_by_date", "revenue_by_hour", "dim_extra"}
+    assert {stages[name]["verdict"] for name in others} == {"healthy"}
 
 
 def test_the_run_waits_for_a_loader_that_follows_instead_of_loading_itself(pipeline: None, fresh_topic: str) -> None:
@@ -224,10 +201,9 @@ def test_nothing_is_built_from_the_input_seeds_while_a_run_is_in_hand(
     run_in_hand: str, angiogram: Angiogram, dbt_target: Path
 ) -> None:
     """The seeds' rides would answer for those that were lost on the way."""
-    for command in (["run", "--from-seeds"], ["accept"]):
-        outcome = angiogram(*command)
-        assert outcome.code == 2
-        assert f"RunInHand: Run {run_in_hand} is in hand" in outcome.stderr
+    outcome = angiogram("run", "--from-seeds")
+    assert outcome.code == 2
+    assert f"RunInHand: Run {run_in_hand} is in hand" in outcome.stderr
     dbt = [sys.executable, "-m", "dbt.cli.main", "build", "--target", "angiogram", "--select", "dim_zipcodes"]
     done = subprocess.run(dbt, cwd=PROJECT, capture_output=True, text=True, timeout=300)
     assert done.returncode != 0
@@ -315,13 +291,6 @@ def test_a_run_that_was_killed_is_released_by_hand_and_the_next_one_begins_at_on
     ("file", "before", "after", "told"),
     [
         pytest.param(
-            "models/facts/fct_rides.sql",
-            "materialized=",
-            "enabled=false, materialized=",
-            "the model fct_rides is disabled, but read by the model daily_revenue",
-            id="a model that models read is disabled",
-        ),
-        pytest.param(
             "models/facts/fct_rejected_rides.sql",
             "materialized=",
             "enabled=false, materialized=",
@@ -335,13 +304,6 @@ def test_a_run_that_was_killed_is_released_by_hand_and_the_next_one_begins_at_on
             "ref('revenue_by_state')",
             "Found a cycle",
             id="models that read each other in a circle",
-        ),
-        pytest.param(
-            "models/dimensions/dim_zipcodes.sql",
-            "ref('zipcodes')",
-            "ref('zipcode')",
-            "depends on a node named 'zipcode' which was not found. Correct it, then run again",
-            id="a model reads what is not there",
         ),
         pytest.param(
             "profiles.yml", "password:", "password: wrong #", "did not let angiogram in", id="dbt's password is refused"

@@ -3,7 +3,8 @@
 import pytest
 
 from angiogram.checkpoints import Checkpoint
-from angiogram.diagnose import Health
+from angiogram.diagnose import Finding, Health
+from angiogram.stage import unbuilt_stage
 from angiogram.verdict import conclude
 
 AGREES = Checkpoint("published = in Kafka", 3, {"in_kafka": 3})
@@ -49,3 +50,20 @@ def test_a_checkpoint_holds_only_if_all_its_counts_are_known_and_add_up() -> Non
     assert not DIFFERS.holds
     assert not UNCOUNTED.holds
     assert Checkpoint("sum", 5, {"loaded": 3, "dead_letters": 2}).holds
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Database Error: server closed the connection unexpectedly\n\tThis probably means the server terminated",
+        "Database Error\n  terminating connection due to administrator command",
+        'connection to server at "127.0.0.1", port 5432 failed: Connection refused',
+    ],
+)
+def test_a_connection_lost_while_a_model_was_built_is_no_fault_of_the_model(message: str) -> None:
+    assert unbuilt_stage("model", [], 0.1, message).finding is Finding.UNKNOWN
+
+
+def test_any_other_error_is_the_models() -> None:
+    message = "Database Error: canceling statement due to statement timeout"
+    assert unbuilt_stage("model", [], 0.1, message).finding is Finding.FAILED

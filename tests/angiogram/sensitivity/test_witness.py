@@ -20,10 +20,9 @@ from angiogram.sensitivity.survivors import crowds, told_apart
 from angiogram.sensitivity.witness import Witness, witnesses
 from tests.angiogram.conftest import ANGIOGRAM
 from tests.angiogram.sensitivity.test_crowd_rows import edit
+from tests.angiogram.sensitivity.test_survivors import SLICES
 
 TARGET = "angiogram"
-SLICES = 4
-"""Random inputs that a single mutant meets here."""
 
 app = Typer()
 app.command()(sensitivity)
@@ -56,7 +55,6 @@ def accept_all() -> None:
 @pytest.mark.parametrize(
     ("seed", "row"),
     [
-        pytest.param("raw_lines", "13,9,MUF,0\n", id="a boundary"),
         pytest.param("raw_tickets", "8,2,2,2024-12-31,void,2025-03-01 09:00:00\n", id="a late row"),
     ],
 )
