@@ -47,7 +47,16 @@ LONG = (
         "test_witness",
         "test_incremental",
     ),
-    *("test_dye_build", "test_command", "test_bench", "test_from_seeds", "test_accept", "test_loader_outages"),
+    *(
+        "test_record",
+        "test_witness",
+        "test_dye_build",
+        "test_command",
+        "test_bench",
+        "test_from_seeds",
+        "test_accept",
+        "test_loader_outages",
+    ),
 )
 """Files of tests that take minutes, the longest first."""
 

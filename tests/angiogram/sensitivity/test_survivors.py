@@ -11,6 +11,7 @@ import pytest
 from angiogram.dye import RIDE_COLUMNS, dye_messages, read_dye
 from angiogram.expectation import expected_tables, read_reference, write_expected
 from angiogram.expectation.__main__ import last_day
+from angiogram.sensitivity import harmless
 from angiogram.sensitivity.bench import Outcome
 from angiogram.sensitivity.compiled import compile_project
 from angiogram.sensitivity.feed import surroundings
@@ -95,7 +96,7 @@ def free_ride_refused(project: Path) -> tuple[Mutant, str]:
     return mutant, outcome.how
 
 
-def test_a_blind_spot_becomes_a_dye_ride_that_sees_it(taxi_copy: Path) -> None:
+def test_a_blind_spot_becomes_a_dye_ride_that_sees_it(taxi_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the rides that cost nothing, fare < 0 cannot be told from fare <= 0; one such ride is suggested.
 
     Its expected rows come from the independent calculation, so that the unmutated models equal their seeds again.
@@ -107,6 +108,7 @@ def test_a_blind_spot_becomes_a_dye_ride_that_sees_it(taxi_copy: Path) -> None:
     compiled = compile_project(taxi_copy)
     inputs = crowds(compiled, taxi_copy)[:SLICES]
     apart = told_apart(compiled, taxi_copy, TARGET, [mutant], inputs)
+    monkeypatch.setattr(harmless, "TRIES", 12)  # enough for one ride, and builds take their time
     [witness] = witnesses(compiled, taxi_copy, TARGET, [mutant], apart, inputs)
     assert witness.closes
     [ride] = witness.items
