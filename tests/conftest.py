@@ -37,26 +37,9 @@ NOT_IN_TESTS = (
 """Variables of a developer's own that would lead a test away from the sandbox, or tell others of its blockages."""
 
 LONG = (
-    *(
-        "test_airflow",
-        "test_isolation",
-        "test_hold",
-        "test_passage",
-        "test_faults",
-        "test_survivors",
-        "test_witness",
-        "test_incremental",
-    ),
-    *(
-        "test_record",
-        "test_witness",
-        "test_dye_build",
-        "test_command",
-        "test_bench",
-        "test_from_seeds",
-        "test_accept",
-        "test_loader_outages",
-    ),
+    *("test_airflow", "test_isolation", "test_hold", "test_passage", "test_faults", "test_survivors"),
+    *("test_record", "test_witness", "test_incremental", "test_dye_build", "test_command", "test_bench"),
+    *("test_from_seeds", "test_accept", "test_loader_outages"),
 )
 """Files of tests that take minutes, the longest first."""
 
