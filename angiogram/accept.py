@@ -19,7 +19,7 @@ from angiogram.expectation.__main__ import last_day
 from angiogram.expectation.seeds import seed_text
 from angiogram.from_seeds import build, opened
 from angiogram.output import Output
-from angiogram.project import Node, Project, expected_name
+from angiogram.project import Node, Project
 from angiogram.runs import hold_tables
 from angiogram.stale import compare_with_rows
 from angiogram.trace import Tracer
@@ -135,32 +135,32 @@ def _proposal(
     objection, obstacle, text = None, found.obstacle, None
     output = Output.of(database, node)
     seed = project.expected_seed(node.name)
-    stored = seed.read_text(encoding="utf-8")
+    file = project.directory / seed.original_file_path
+    stored = file.read_text(encoding="utf-8")
     if calculated is not None:
         against = compare_with_rows(database, node, calculated, project.directory)
         obstacle = obstacle or against.obstacle
         objection = tracer.told(node.name, against.differences) if against.differences.count else None
         if not objection and not obstacle:
             text = seed_text(node.name, calculated)
-    elif not obstacle and not (obstacle := output.unwritable(_hooks(project, node.name))):
+    elif not obstacle and not (obstacle := output.unwritable([hook.sql for hook in seed.config.post_hook])):
         text = output.as_seed(stored)
     new_columns = output.columns_beyond(stored)
     return Proposal(
         model=node.name,
-        seed=seed,
+        seed=file,
         differences=tracer.told(node.name, found.differences),
         objection=objection,
         obstacle=obstacle,
         calculated=calculated is not None,
         text=text,
         new_columns={column: output.told(column) for column in new_columns},
-        untyped=_untyped(database, project, node, new_columns),
+        untyped=_untyped(database, seed, node, new_columns),
     )
 
 
-def _untyped(database: connection, project: Project, node: Node, columns: Sequence[str]) -> dict[str, str]:
+def _untyped(database: connection, seed: Any, node: Node, columns: Sequence[str]) -> dict[str, str]:
     """Types of columns that a model has and the configuration of its expected seed does not name."""
-    (seed,) = (n for n in project.manifest.nodes.values() if n.relation_name == node.expected_relation)
     absent = [column for column in columns if column not in seed.config.column_types]
     with database.cursor() as query:
         query.execute(
@@ -169,9 +169,3 @@ def _untyped(database: connection, project: Project, node: Node, columns: Sequen
             (node.relation, absent),
         )
         return dict(query.fetchall())
-
-
-def _hooks(project: Project, model: str) -> list[str]:
-    """What dbt runs after it has loaded the expected seed of a model."""
-    seeds = (node for node in project.manifest.nodes.values() if node.resource_type == "seed")
-    return [hook.sql for node in seeds if node.name == expected_name(model) for hook in node.config.post_hook]

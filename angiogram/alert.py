@@ -114,7 +114,7 @@ def _alert(database: connection, run: runs.Run, pause: float) -> Alert:
     failures = [
         failure
         for number, url in enumerate(urls, 1)
-        if (failure := _send(number, url, (title, body), run.verdict == HEALTHY, pause))
+        if (failure := _send(number, url, title, body, run.verdict == HEALTHY, pause))
     ]
     state = "failed" if len(failures) == len(urls) else "sent"
     return Alert(state, words, "; ".join(failures) or None)
@@ -144,7 +144,7 @@ def link(run_id: str) -> str:
     return f"{base.rstrip('/')}/{run_id}.html" if base else f"Page: angiogram report {run_id} --output report.html"
 
 
-def _send(number: int, url: str, text: tuple[str, str], is_good: bool, pause: float) -> str | None:
+def _send(number: int, url: str, title: str, body: str, is_good: bool, pause: float) -> str | None:
     """Send to one address; tells what failed."""
     import apprise  # 0.2 s, only when there is something to tell
 
@@ -154,8 +154,8 @@ def _send(number: int, url: str, text: tuple[str, str], is_good: bool, pause: fl
             return f"address {number} in {URLS} is none that apprise knows"
         place = f"address {number} ({target.service_name})"
         notify: Callable[[], Any] = lambda: target.notify(  # noqa: E731
-            title=text[0],
-            body=text[1],
+            title=title,
+            body=body,
             notify_type=apprise.NotifyType.SUCCESS if is_good else apprise.NotifyType.FAILURE,
             body_format=apprise.NotifyFormat.TEXT,
         )

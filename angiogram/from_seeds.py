@@ -19,7 +19,7 @@ from angiogram.differences import Differences
 from angiogram.errors import NotReady
 from angiogram.limits import is_too_slow, too_slow
 from angiogram.project import BATCH, LOADER, TARGET, Node, Project
-from angiogram.relations import batches, columns
+from angiogram.relations import columns, later_batches
 from angiogram.right_input import RightInput
 from angiogram.runs import Run, hold_tables
 from angiogram.sensitivity.database import open_sessions, target_schema
@@ -51,21 +51,15 @@ def run_from_seeds(project: Project) -> Run:
         stages = missing_stages(project) | {
             name: _stage(database, project, node, results, unloaded) for name, node in project.nodes.items()
         }
+        reads = {name: stage.reads for name, stage in stages.items()}
         findings = {name: stage.finding for name, stage in stages.items()}
-        health = diagnose(
-            {name: stage.reads for name, stage in stages.items()},
-            findings,
-            RightInput(database, project, findings),
-        )
+        health = diagnose(reads, findings, RightInput(database, project, findings))
         failed = {name for name, stage in stages.items() if stage.finding is Finding.FAILED}
         tracer = Tracer(database, project.nodes, {}, failed)
         differences = {
             name: tracer.told(name, stage.differences) for name, stage in stages.items() if stage.differences.count
         }
-    rows = [
-        stage_row(name, stages, health[name], project.max_seconds(name))
-        for name in in_order({name: stage.reads for name, stage in stages.items()})
-    ]
+    rows = [stage_row(name, stages, health[name], project.max_seconds(name)) for name in in_order(reads)]
     verdict = conclude(health, {name: stage.headline for name, stage in stages.items()}, [])
     run_id = f"seeds-{started_at:%Y%m%dT%H%M%SZ}"
     report: dict[str, Any] = {
@@ -169,7 +163,7 @@ def _batches(database: connection, project: Project) -> Iterator[None]:
             query.execute(
                 sql.SQL("create temporary table {} as table {}").format(sql.Identifier(f"kept {number}"), relation)
             )
-            taken |= batches(query, kept)
+            taken |= later_batches(query, kept)
         for batch in sorted(taken):
             for number, node in enumerate(seeds):
                 relation, kept = sql.SQL(node.relation), sql.Identifier("pg_temp", f"kept {number}")

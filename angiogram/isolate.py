@@ -28,7 +28,7 @@ from angiogram.dye import RAW_FIELDS, DyeRide, read_dye
 from angiogram.errors import DbtFailed, NotReady
 from angiogram.inject import Sent
 from angiogram.project import BATCH, LOADER, Node, Project
-from angiogram.relations import batches, columns
+from angiogram.relations import columns, later_batches
 from angiogram.sensitivity.compiled import Incremental, compile_forms, incremental_of
 from angiogram.sensitivity.merge import INCREMENT, merge_statements
 from angiogram.trace import MESSAGE_ID
@@ -163,7 +163,7 @@ class Isolation:
         taken = {1} | {ride.batch for ride in self._rides}
         for node in self._project.nodes.values():
             if self._is_input(query, node):
-                taken |= batches(query, sql.SQL(node.relation))
+                taken |= later_batches(query, sql.SQL(node.relation))
         last = max(taken)
         if recipe.later is None or last == 1:
             return [last]

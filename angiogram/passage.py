@@ -11,7 +11,7 @@ from angiogram.from_seeds import opened
 from angiogram.project import Project
 from ingestion.errors import DatabaseUnavailable
 
-_told_to_stop = threading.Event()
+_told_to_stop = False
 
 LEASE = 30.0
 """Seconds that the run stays in hand if this process is killed; while it lives, it renews them all the time."""
@@ -23,7 +23,8 @@ def interrupt(signal_number: int, frame: object) -> None:
     Raises:
         KeyboardInterrupt: always; should it be lost on its way, as in a destructor, the next step raises it again.
     """
-    _told_to_stop.set()
+    global _told_to_stop
+    _told_to_stop = True  # no Event: the lock that it takes may be this thread's own, in the midst of another signal
     raise KeyboardInterrupt
 
 
@@ -88,7 +89,7 @@ class Passage:
         if failed := result.get("failed"):
             told.append(f"failed: {', '.join(failed)}")
         self._say(f"{step:<14} {result['seconds']:6.2f} s  {', '.join(told)}".rstrip())
-        if _told_to_stop.is_set():
+        if _told_to_stop:
             raise KeyboardInterrupt
 
     def _release(self, error: str) -> None:

@@ -18,7 +18,7 @@ def columns(query: cursor, relation: str) -> set[str]:
     return {name for (name,) in query.fetchall()}
 
 
-def batches(query: cursor, relation: sql.Composable) -> set[int]:
+def later_batches(query: cursor, relation: sql.Composable) -> set[int]:
     """The batches that an input seed names beyond the first, which every row without one belongs to."""
     query.execute(sql.SQL("select distinct {0} from {1} where {0} > 1").format(sql.Identifier(BATCH), relation))
     return {batch for (batch,) in query.fetchall()}

@@ -59,12 +59,10 @@ class Status:
 
     def sentence(self) -> str:
         """The status in words."""
-        if self.unjudged:
-            return f"{self._of_the_verdict()} Since then {self._unjudged()}: see `angiogram runs`."
-        return self._of_the_verdict()
-
-    def _unjudged(self) -> str:
-        return f"{self.unjudged} run{'s' if self.unjudged > 1 else ''} came to no verdict"
+        if not self.unjudged:
+            return self._of_the_verdict()
+        some = f"{self.unjudged} run{'s' if self.unjudged > 1 else ''}"
+        return f"{self._of_the_verdict()} Since then {some} came to no verdict: see `angiogram runs`."
 
     def _of_the_verdict(self) -> str:
         if self.age is None or self.judged_at is None:

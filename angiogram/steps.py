@@ -91,7 +91,7 @@ def begin(lease: float = LEASE, wait: float = WAIT, say: Callable[[str], None] =
         TablesInUse: somebody held tables of the last run for too long.
     """
     kafka = KafkaSettings.from_environment()
-    FrontDoorSettings.from_environment()
+    FrontDoorSettings.from_environment()  # what it lacks is told before a run is begun, not when its dye is sent
     with closing(Source.open(kafka)) as source, runs.database("begin") as database:
         _, partitions = source.topic()
         require_current(database)

@@ -65,9 +65,8 @@ class Work:
         self._stop = stop
         self._committed = committed
         self._owned: dict[int, int] = {}  # partition: the next offset as stored, the batch under way included
-        self._read_up_to: dict[
-            int, int
-        ] = {}  # partition: where the next batch begins; behind a gap beyond what is stored
+        # partition: where the next batch begins; behind a gap beyond what is stored
+        self._read_up_to: dict[int, int] = {}
         self._told: set[tuple[int, str]] = set()  # partitions and why offsets are missing there
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="copy")
         self._under_way: tuple[Future[None], Batch] | None = None
