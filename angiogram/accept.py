@@ -140,7 +140,7 @@ def _proposal(
     if calculated is not None:
         against = compare_with_rows(database, node, calculated, project.directory)
         obstacle = obstacle or against.obstacle
-        objection = tracer.told(node.name, against.differences) if against.differences.count else None
+        objection = tracer.told(node.stage, against.differences) if against.differences.count else None
         if not objection and not obstacle:
             text = seed_text(node.name, calculated)
     elif not obstacle and not (obstacle := output.unwritable([hook.sql for hook in seed.config.post_hook])):
@@ -149,7 +149,7 @@ def _proposal(
     return Proposal(
         model=node.name,
         seed=file,
-        differences=tracer.told(node.name, found.differences),
+        differences=tracer.told(node.stage, found.differences),
         objection=objection,
         obstacle=obstacle,
         calculated=calculated is not None,

@@ -77,8 +77,8 @@ def _show(proposal: Proposal) -> None:
                 style="yellow",
             )
         )
-    if rides := sorted({ride for found in proposal.differences["first"] for ride in found["rides"]}):
-        out.print(Text(f"  dye rides concerned: {', '.join(rides)}"))
+    if messages := sorted({name for found in proposal.differences["first"] for name in found["messages"]}):
+        out.print(Text(f"  dye messages concerned: {', '.join(messages)}"))
     if proposal.objection:
         out.print(Text("  the independent calculation expects something else:", style="bold red"))
         for line in cells(proposal.objection["first"][:SHOWN]):

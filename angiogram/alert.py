@@ -18,10 +18,12 @@ from datetime import datetime
 from typing import Any
 
 from psycopg2.extensions import connection
+from psycopg2.extras import Json
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_attempt, wait_exponential
 
 from angiogram import headline, mutes, runs
 from angiogram.durations import utc
+from angiogram.stage_id import as_json, from_json
 from angiogram.verdict import BLOCKED, HEALTHY
 
 URLS = "ANGIOGRAM_ALERT_URLS"
@@ -88,14 +90,14 @@ def _is_news(database: connection, run: runs.Run) -> bool:
             "select run_id, blockage, decided_at from angiogram.alerts where state = 'sent'"
             " order by decided_at desc limit 1"
         )
-        told: tuple[str, list[str], datetime] | None = query.fetchone()
+        told: tuple[str, list[dict[str, str]], datetime] | None = query.fetchone()
     if told is None:
         return run.verdict == BLOCKED
     told_run, told_blockage, told_at = told
     if told_run == run.run_id:
         return False
     blockage = run.blockage or []
-    if set(blockage) != set(told_blockage):
+    if set(blockage) != set(from_json(told_blockage)):
         return True
     ended = mutes.ended_since(database, told_at)
     return run.verdict == BLOCKED and any(over.run_id is not None and over.covers(blockage) for over in ended)
@@ -126,7 +128,7 @@ def message(run: runs.Run) -> tuple[str, str]:
     Args:
         run: with its verdict.
     """
-    report: dict[str, Any] = run.report | {"verdict": run.verdict, "blockage": run.blockage or []}
+    report: dict[str, Any] = run.report | {"verdict": run.verdict, "blockage": as_json(run.blockage or [])}
     title = f"Angiogram: {headline.title(report).lower()}"
     if run.verdict == HEALTHY:
         title = "Angiogram: recovered"
@@ -191,5 +193,5 @@ def _record(database: connection, run: runs.Run, alert: Alert) -> None:
             "insert into angiogram.alerts (run_id, verdict, blockage, state, message, detail)"
             " values (%s, %s, %s, %s, %s, %s) on conflict (run_id) do update set state = excluded.state,"
             " message = excluded.message, detail = excluded.detail, decided_at = clock_timestamp()",
-            (run.run_id, run.verdict, run.blockage or [], alert.state, alert.message, alert.detail),
+            (run.run_id, run.verdict, Json(as_json(run.blockage or [])), alert.state, alert.message, alert.detail),
         )

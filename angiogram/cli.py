@@ -25,7 +25,8 @@ from angiogram.passage import Passage, interrupt
 from angiogram.project import Project
 from angiogram.prune import prune as delete_old_runs
 from angiogram.sensitivity.command import sensitivity
-from angiogram.verdict import BLOCKED, COULD_NOT_RUN, HEALTHY
+from angiogram.stage_id import StageId, as_json, listed
+from angiogram.verdict import BLOCKED, COULD_NOT_RUN, HEALTHY, SCHEMA_VERSION
 from ingestion.command_line import run as run_command_line
 from ingestion.errors import IngestionError
 
@@ -155,15 +156,19 @@ def show(
 @app.command()
 def differences(
     run_id: Annotated[str | None, typer.Argument(help="As `angiogram runs` lists it; without it the last.")] = None,
-    stage: Annotated[str | None, typer.Option(help="Of this stage alone.")] = None,
+    stage: Annotated[
+        str | None,
+        typer.Option(help="Show only this stage: fct_rides for a model, else its kind and name, as in loader:rides."),
+    ] = None,
 ) -> None:
     """Print every difference that a run found, one JSON object a line; a report shows the first ones of each stage."""
     with runs.database("differences") as database:
         found = runs.read_or_last(database, run_id)
-        stages = [row["stage"] for row in found.report.get("stages", [])]
-        if stage and stages and stage not in stages:
-            raise typer.BadParameter(f"Run {found.run_id} has {', '.join(stages)}.", param_hint="--stage")
-        for difference in read_all(database, found.run_id, stages, stage):
+        stages = [StageId.of(row) for row in found.report.get("stages", [])]
+        chosen = StageId.parse(stage) if stage else None
+        if chosen and stages and chosen not in stages:
+            raise typer.BadParameter(f"Run {found.run_id} has {listed(stages)}.", param_hint="--stage")
+        for difference in read_all(database, found.run_id, stages, chosen):
             typer.echo(json.dumps(difference, ensure_ascii=False))
 
 
@@ -174,16 +179,18 @@ def _summary(found: runs.Run) -> dict[str, Any]:
         "started_at": found.started_at.isoformat(),
         "finished_at": found.finished_at.isoformat() if found.finished_at else None,
         "verdict": found.verdict,
-        "blockage": found.blockage or [],
+        "blockage": as_json(found.blockage or []),
     }
 
 
 def _could_not_run(run_id: str | None, error: Exception) -> dict[str, Any]:
     return {
+        "schema_version": SCHEMA_VERSION,
         "run_id": run_id,
         "verdict": COULD_NOT_RUN,
         "error": f"{type(error).__name__}: {error}",
-        **{"blockage": [], "checkpoints": [], "stages": [], "differences": {}, "seconds": None},
+        **{"blockage": [], "findings": [], "notices": [], "checkpoints": [], "stages": [], "differences": []},
+        "seconds": None,
     }
 
 

@@ -15,6 +15,7 @@ from angiogram.differences import KEPT, Difference, Differences
 from angiogram.errors import NotReady
 from angiogram.kept import Kept
 from angiogram.relations import beside_values
+from angiogram.stage_id import StageId
 
 SQL_FAILED = (
     psycopg2.DataError,
@@ -62,7 +63,7 @@ class Comparison:
 
 
 def compare(
-    database: connection, model: Compared, project: Path, kept: Kept | None = None, stage: str = ""
+    database: connection, model: Compared, project: Path, kept: Kept | None = None, stage: StageId | None = None
 ) -> Comparison:
     """Compare a model's table with its expected seed.
 
@@ -71,7 +72,7 @@ def compare(
         model: which tables, by which key.
         project: the folder of the dbt project, which holds the comparison's SQL text.
         kept: where all differences are kept; None: nowhere.
-        stage: under which name they are kept.
+        stage: whose they are there; None: nobody keeps them.
 
     Raises:
         NotReady: the project has no macro `differences`.
@@ -124,10 +125,10 @@ def _absent(query: cursor, model: Compared) -> str:
     return str(absent)
 
 
-def _counted(statement: sql.Composable, kept: Kept | None, stage: str) -> sql.Composable:
+def _counted(statement: sql.Composable, kept: Kept | None, stage: StageId | None) -> sql.Composable:
     """The first differences and how many there are in all; the server keeps them all on the way."""
     counted = sql.SQL("select d.*, count(*) over () from d limit %s")
-    if kept is None:
+    if kept is None or stage is None:
         return sql.SQL("with d as ({}) {}").format(statement, counted)
     kept.forget(stage)
     return sql.SQL("with d as ({}), kept as ({}) {}").format(statement, kept.inserting(stage), counted)

@@ -1,10 +1,12 @@
-"""From what was found at each stage to where the pipeline is blocked. Pure: a graph and findings in, a health out."""
+"""From what was found at each stage to where the pipeline is blocked. Pure: a graph and states in, a health out."""
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 
+from angiogram.stage_id import StageId
 
-class Finding(StrEnum):
+
+class OutputState(StrEnum):
     """What one stage's output looked like, taken by itself."""
 
     RIGHT = "right"
@@ -20,7 +22,7 @@ class Finding(StrEnum):
 
 
 class Health(StrEnum):
-    """What a finding means once the stages above are known."""
+    """What a state means once the stages above are known."""
 
     HEALTHY = "healthy"
     """The output is right."""
@@ -34,11 +36,11 @@ class Health(StrEnum):
     """Nobody knows: there was nothing to compare with."""
 
 
-def in_order(reads: Mapping[str, Sequence[str]]) -> list[str]:
+def in_order(reads: Mapping[StageId, Sequence[StageId]]) -> list[StageId]:
     """The stages in the order given, but each after all that it reads. No stage may read itself through others."""
-    placed: dict[str, None] = {}
+    placed: dict[StageId, None] = {}
 
-    def place(stage: str) -> None:
+    def place(stage: StageId) -> None:
         if stage not in placed:
             for parent in reads[stage]:
                 place(parent)
@@ -49,15 +51,15 @@ def in_order(reads: Mapping[str, Sequence[str]]) -> list[str]:
     return list(placed)
 
 
-OnRightInput = Callable[[str, frozenset[str]], Finding | None]
-"""What a stage makes of right input: given its name and the stages whose output is right as it is. None: unknown."""
+OnRightInput = Callable[[StageId, frozenset[StageId]], OutputState | None]
+"""What a stage makes of right input: given which it is and the stages whose output is right as it is. None: unknown."""
 
 
 def diagnose(
-    reads: Mapping[str, Sequence[str]],
-    findings: Mapping[str, Finding],
+    reads: Mapping[StageId, Sequence[StageId]],
+    states: Mapping[StageId, OutputState],
     on_right_input: OnRightInput = lambda stage, sound: None,
-) -> dict[str, Health]:
+) -> dict[StageId, Health]:
     """Tell for each stage whether it is healthy, blocked, affected by something above, or not reached.
 
     A stage is judged by what it reads directly: one that turns right input into wrong output is blocked even if the
@@ -67,30 +69,30 @@ def diagnose(
 
     Args:
         reads: for each stage the stages it reads.
-        findings: for each stage what its output looked like.
+        states: for each stage what its output looked like.
         on_right_input: asked about the stages that read something wrong.
     """
-    sound: dict[str, bool] = {}
-    health: dict[str, Health] = {}
+    sound: dict[StageId, bool] = {}
+    health: dict[StageId, Health] = {}
     for stage in in_order(reads):
-        finding = findings[stage]
+        state = states[stage]
         input_sound = all(sound[parent] for parent in reads.get(stage, ()))
-        sound[stage] = finding is Finding.RIGHT or (finding is Finding.UNKNOWN and input_sound)
-        health[stage] = _health(finding, input_sound)
-        if not input_sound and finding is not Finding.UNKNOWN:
-            alone = on_right_input(stage, frozenset(name for name, is_sound in sound.items() if is_sound))
-            if alone in (Finding.WRONG, Finding.FAILED):
+        sound[stage] = state is OutputState.RIGHT or (state is OutputState.UNKNOWN and input_sound)
+        health[stage] = _health(state, input_sound)
+        if not input_sound and state is not OutputState.UNKNOWN:
+            alone = on_right_input(stage, frozenset(other for other, is_sound in sound.items() if is_sound))
+            if alone in (OutputState.WRONG, OutputState.FAILED):
                 health[stage] = Health.BLOCKED
     return health
 
 
-def _health(finding: Finding, input_sound: bool) -> Health:
-    match finding:
-        case Finding.RIGHT:
+def _health(state: OutputState, input_sound: bool) -> Health:
+    match state:
+        case OutputState.RIGHT:
             return Health.HEALTHY
-        case Finding.SKIPPED:
+        case OutputState.SKIPPED:
             return Health.NOT_REACHED
-        case Finding.UNKNOWN:
+        case OutputState.UNKNOWN:
             return Health.NOT_COMPARED
-        case Finding.WRONG | Finding.FAILED:
+        case OutputState.WRONG | OutputState.FAILED:
             return Health.BLOCKED if input_sound else Health.AFFECTED

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from angiogram.stage_id import StageId
+
 KEPT = 200
 """Differences of one stage that the report keeps; the full count is always given."""
 
@@ -47,10 +49,16 @@ def fed_by(found: Mapping[str, Any], limit: int | None = None) -> str:
 
     Args:
         found: a difference of a report. One of a run before migration 0010 does not tell whether a row is unfed.
-        limit: rides that are named; the others are counted.
+        limit: messages that are named; the others are counted.
     """
-    rides = list(found.get("rides", []))
-    named = ", ".join(rides[:limit])
-    if limit is not None and len(rides) > limit:
-        named += f" and {len(rides) - limit} more"
+    messages = list(found.get("messages", []))
+    named = ", ".join(messages[:limit])
+    if limit is not None and len(messages) > limit:
+        named += f" and {len(messages) - limit} more"
     return named or (_UNFED if found.get("unfed") else "")
+
+
+def of_stage(report: Mapping[str, Any], stage: StageId) -> Mapping[str, Any]:
+    """The differences of a stage as a report has them: count, and the first ones."""
+    found = (one for one in report.get("differences", []) if StageId.of(one["stage"]) == stage)
+    return next(found, {"count": 0, "first": []})

@@ -3,6 +3,7 @@
 AngiogramError
 ├── NotReady               a service, a migration or a package the run needs is not there; set it up, then run again
 ├── SeedError              an input seed cannot be read; correct it
+├── InvalidSettings        angiogram.yml holds what it may not; the message names the line
 ├── KeyMismatch            the loader does not accept the key that would sign the dye; bring the keys in line
 ├── NeverBegan             the step before the first ended without a run; see its log, and start a new run
 ├── RunInHand              another run kept its lease longer than this one would wait; run again later
@@ -35,6 +36,10 @@ class NotReady(AngiogramError):
 
 class SeedError(AngiogramError):
     """An input seed is absent or malformed. A retry does not help before it is corrected."""
+
+
+class InvalidSettings(AngiogramError):
+    """The settings file angiogram.yml cannot be used. A retry does not help before it is corrected."""
 
 
 class KeyMismatch(AngiogramError):

@@ -40,7 +40,7 @@ def failures(manifest: Path, model: str) -> RenderableType | None:
     names = ("difference", "row_key", "column", "expected", "actual")
     count = found[0][-1]
     some = f"; the first {SHOWN}:" if count > len(found) else ":"
-    first = [{**dict(zip(names, row[:-1], strict=True)), "rides": []} for row in found]
+    first = [{**dict(zip(names, row[:-1], strict=True)), "messages": []} for row in found]
     return Group(Text(f"Differences from the expected seed: {count}{some}"), *cells(first))
 
 

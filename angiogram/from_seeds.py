@@ -14,16 +14,17 @@ from psycopg2 import sql
 from psycopg2.extensions import connection
 
 from angiogram.compare import Comparison, compare
-from angiogram.diagnose import Finding, diagnose, in_order
+from angiogram.diagnose import OutputState, diagnose, in_order
 from angiogram.differences import Differences
 from angiogram.errors import NotReady
-from angiogram.limits import is_too_slow, too_slow
-from angiogram.project import BATCH, LOADER, TARGET, Node, Project
+from angiogram.limits import too_slow
+from angiogram.project import BATCH, TARGET, Node, Project
 from angiogram.relations import columns, later_batches
 from angiogram.right_input import RightInput
 from angiogram.runs import Run, hold_tables
 from angiogram.sensitivity.database import open_sessions, target_schema
-from angiogram.stage import Stage, finding_of, missing_stages, stage_row, unbuilt_stage
+from angiogram.stage import Stage, missing_stages, stage_row, state_of, unbuilt_stage
+from angiogram.stage_id import LOADER_STAGE, from_json
 from angiogram.trace import Tracer
 from angiogram.verdict import conclude
 
@@ -49,18 +50,18 @@ def run_from_seeds(project: Project) -> Run:
         results = build(database, project)
         unloaded = _unloaded(results)
         stages = missing_stages(project) | {
-            name: _stage(database, project, node, results, unloaded) for name, node in project.nodes.items()
+            node.stage: _stage(database, project, node, results, unloaded) for node in project.nodes.values()
         }
         reads = {name: stage.reads for name, stage in stages.items()}
-        findings = {name: stage.finding for name, stage in stages.items()}
-        health = diagnose(reads, findings, RightInput(database, project, findings))
-        failed = {name for name, stage in stages.items() if stage.finding is Finding.FAILED}
+        states = {name: stage.state for name, stage in stages.items()}
+        health = diagnose(reads, states, RightInput(database, project, states))
+        failed = {name for name, stage in stages.items() if stage.state is OutputState.FAILED}
         tracer = Tracer(database, project.nodes, {}, failed)
-        differences = {
-            name: tracer.told(name, stage.differences) for name, stage in stages.items() if stage.differences.count
-        }
+        differences = [
+            tracer.told(name, stage.differences) for name, stage in stages.items() if stage.differences.count
+        ]
     rows = [stage_row(name, stages, health[name], project.max_seconds(name)) for name in in_order(reads)]
-    verdict = conclude(health, {name: stage.headline for name, stage in stages.items()}, [])
+    verdict = conclude(health, stages, [], notices=too_slow(rows))
     run_id = f"seeds-{started_at:%Y%m%dT%H%M%SZ}"
     report: dict[str, Any] = {
         "run_id": run_id,
@@ -68,7 +69,6 @@ def run_from_seeds(project: Project) -> Run:
         "checkpoints": [],
         "stages": rows,
         "differences": differences,
-        "warnings": list(map(too_slow, filter(is_too_slow, rows))),
         "seconds": round(time.perf_counter() - begun, 2),
         "seconds_by_step": {},
         "kept": False,
@@ -82,7 +82,7 @@ def run_from_seeds(project: Project) -> Run:
         started_at=started_at,
         finished_at=datetime.now(UTC),
         verdict=verdict["verdict"],
-        blockage=verdict["blockage"],
+        blockage=from_json(verdict["blockage"]),
         report=report,
     )
 
@@ -181,16 +181,15 @@ def _stage(
     database: connection, project: Project, node: Node, results: dict[str, Any], unloaded: Mapping[str, str]
 ) -> Stage:
     result = results.get(node.unique_id)
-    kind = "reference" if node.is_seed else "model"
     seconds = result.execution_time if result else 0.0
-    reads = [name for name in node.reads if name != LOADER]
+    reads = [above for above in node.reads if above != LOADER_STAGE]
     if result is None or result.status == "skipped":
-        return Stage(kind, reads, Finding.SKIPPED, Differences(), None, seconds)
+        return Stage(reads, OutputState.SKIPPED, Differences(), None, seconds)
     if result.status == "error":
-        return unbuilt_stage(kind, reads, seconds, result.message)
+        return unbuilt_stage(reads, seconds, result.message)
     if node.is_seed and not node.key:
-        return Stage(kind, reads, Finding.RIGHT, Differences(), None, seconds)
+        return Stage(reads, OutputState.RIGHT, Differences(), None, seconds)
     if reason := unloaded.get(node.expected_relation or ""):
-        return Stage(kind, reads, Finding.UNKNOWN, Differences(), None, seconds, f"its expected seed: {reason}")
+        return Stage(reads, OutputState.UNKNOWN, Differences(), None, seconds, f"its expected seed: {reason}")
     found: Comparison = compare(database, node, project.directory)
-    return Stage(kind, reads, finding_of(found), found.differences, found.rows, seconds, found.obstacle)
+    return Stage(reads, state_of(found), found.differences, found.rows, seconds, found.obstacle)

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from angiogram.differences import fed_by
-from angiogram.report import visible
+from angiogram.differences import fed_by, of_stage
+from angiogram.report import healthy, visible
+from angiogram.stage_id import StageId, from_json, listed
 from angiogram.verdict import BLOCKED, HEALTHY
 
-RIDES_NAMED = 3
-"""Rides that are named in one sentence; the others are counted."""
+MESSAGES_NAMED = 3
+"""Messages that are named in one sentence; the others are counted."""
 
 
 def title(report: Mapping[str, Any]) -> str:
@@ -17,7 +18,7 @@ def title(report: Mapping[str, Any]) -> str:
     if verdict == HEALTHY:
         return "Healthy"
     if verdict == BLOCKED:
-        return f"Blocked at {', '.join(report.get('blockage') or ['an unknown stage'])}"
+        return f"Blocked at {listed(from_json(report.get('blockage'))) or 'an unknown stage'}"
     return "Could not run" if verdict else "In hand"
 
 
@@ -25,7 +26,7 @@ def explanation(report: Mapping[str, Any]) -> str:
     """What the verdict means, in a sentence."""
     verdict = report.get("verdict")
     if verdict == HEALTHY:
-        return "Every checkpoint holds and every model equals its expected seed."
+        return f"{healthy(report)}."
     if verdict == BLOCKED:
         many = len(report.get("blockage") or []) > 1
         return (
@@ -38,17 +39,18 @@ def explanation(report: Mapping[str, Any]) -> str:
 
 
 def example(report: Mapping[str, Any]) -> str | None:
-    """One difference of a blocked stage in a sentence, with the rides that feed it; else why the stage is blocked.
+    """One difference of a blocked stage in a sentence, with the messages that feed it; else why the stage is blocked.
 
     A changed cell tells most, so one is taken if there is any.
     """
-    stages = {stage["stage"]: stage for stage in report.get("stages", [])}
-    for name in report.get("blockage") or []:
-        first = report.get("differences", {}).get(name, {}).get("first", [])
+    findings = {StageId.of(found["stage"]): found["text"] for found in reversed(report.get("findings", []))}
+    stages = {StageId.of(stage): stage for stage in report.get("stages", [])}
+    for name in from_json(report.get("blockage")):
+        first = of_stage(report, name)["first"]
         if first:
             best = next((found for found in first if found["difference"] == "changed"), first[0])
             return f"{name}, {_sentence(best)}"
-        if reason := stages.get(name, {}).get("reason"):
+        if reason := stages.get(name, {}).get("reason") or findings.get(name):
             return f"{name}: {' '.join(str(reason).split())}"
     for point in report.get("checkpoints", []):
         if not point["holds"]:
@@ -59,7 +61,7 @@ def example(report: Mapping[str, Any]) -> str | None:
 
 def _sentence(found: Mapping[str, Any]) -> str:
     key = ", ".join(f"{column} {cell}" for column, cell in (found["row_key"] or {}).items())
-    feeding = fed_by(found, RIDES_NAMED)
+    feeding = fed_by(found, MESSAGES_NAMED)
     fed = f"; fed by {feeding}" if feeding else ""
     if found["column"] is None:
         return f"{found['difference']}: {key or visible(found['actual'] or found['expected'])}{fed}"
@@ -72,4 +74,4 @@ def _sentence(found: Mapping[str, Any]) -> str:
 
 def differences_in_all(report: Mapping[str, Any]) -> int:
     """How many differences all stages have together."""
-    return sum(found["count"] for found in report.get("differences", {}).values())
+    return sum(found["count"] for found in report.get("differences", []))

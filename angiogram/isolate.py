@@ -22,15 +22,16 @@ from psycopg2.extensions import connection, cursor
 from psycopg2.extras import execute_values
 
 from angiogram.compare import SQL_FAILED, Comparison, compare
-from angiogram.diagnose import Finding
+from angiogram.diagnose import OutputState
 from angiogram.differences import Differences
 from angiogram.dye import RAW_FIELDS, DyeRide, read_dye
 from angiogram.errors import DbtFailed, NotReady
 from angiogram.inject import Sent
-from angiogram.project import BATCH, LOADER, Node, Project
+from angiogram.project import BATCH, Node, Project
 from angiogram.relations import columns, later_batches
 from angiogram.sensitivity.compiled import Incremental, compile_forms, incremental_of
 from angiogram.sensitivity.merge import INCREMENT, merge_statements
+from angiogram.stage_id import LOADER_STAGE, StageId
 from angiogram.trace import MESSAGE_ID
 
 _RIDES_IN_HAND = "rides_in_hand"
@@ -73,14 +74,14 @@ class Isolation:
     """Runs models of a project on right input."""
 
     def __init__(
-        self, database: connection, project: Project, findings: Mapping[str, Finding], sent: Iterable[Sent]
+        self, database: connection, project: Project, states: Mapping[StageId, OutputState], sent: Iterable[Sent]
     ) -> None:
         """Compile all models; if one cannot be, those that dbt could build.
 
         Args:
             database: as the role of target angiogram, in autocommit; the seeds are loaded.
             project: whose models were built.
-            findings: what each stage's output looked like.
+            states: what each stage's output looked like.
             sent: where the dye was put; nowhere if the models read the input seeds.
 
         Raises:
@@ -91,7 +92,7 @@ class Isolation:
         self._sent = {place.ride_number: place for place in sent}
         self._rides = _rides(project)
         self._recipes: dict[str, _Recipe] = {}
-        first, later = _compiled(project, findings)
+        first, later = _compiled(project, states)
         for name, node in project.nodes.items():
             compiled = first.get(node.unique_id), later.get(node.unique_id)
             if not node.is_seed and (recipe := _recipe(node, project.manifest.nodes[node.unique_id], *compiled)):
@@ -206,9 +207,9 @@ class Isolation:
 
     def _is_constant(self, query: cursor, node: Node) -> bool:
         """Whether a relation is made of reference data alone, so that all batches see the same of it."""
-        if LOADER in node.reads or self._is_input(query, node):
+        if LOADER_STAGE in node.reads or self._is_input(query, node):
             return False
-        return all(self._is_constant(query, self._project.nodes[name]) for name in node.reads)
+        return all(self._is_constant(query, self._project.nodes[above.name]) for above in node.reads)
 
     def _has_message_id(self, query: cursor, parent: _Parent) -> bool:
         return bool(self._rides) and parent.holds is not None and MESSAGE_ID in columns(query, parent.holds)
@@ -273,10 +274,10 @@ class Isolation:
                 query.execute(create + sql.SQL("select * from {}").format(sql.SQL(parent.holds)))
 
 
-def _compiled(project: Project, findings: Mapping[str, Finding]) -> tuple[dict[str, str], dict[str, str]]:
+def _compiled(project: Project, states: Mapping[StageId, OutputState]) -> tuple[dict[str, str], dict[str, str]]:
     """The models' SQL in both forms; without those that failed, and those skipped, if with them nothing is compiled."""
-    failed = [name for name in project.nodes if findings[name] is Finding.FAILED]
-    skipped = [name for name in project.nodes if findings[name] is Finding.SKIPPED]
+    failed = [name for name, node in project.nodes.items() if states[node.stage] is OutputState.FAILED]
+    skipped = [name for name, node in project.nodes.items() if states[node.stage] is OutputState.SKIPPED]
     for left_out in ([], failed, failed + skipped):
         try:
             return compile_forms(project.directory, project.manifest, variables=project.dbt_vars, left_out=left_out)

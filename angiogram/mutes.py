@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import LiteralString
 
 from psycopg2.extensions import connection
-from psycopg2.extras import RealDictCursor
+from psycopg2.extras import Json, RealDictCursor
 
 from angiogram import runs
 from angiogram.errors import NothingToAcknowledge
+from angiogram.stage_id import StageId, as_json, from_json
 from angiogram.verdict import BLOCKED
 
 _SELECT: LiteralString = "select run_id, blockage, reason, made_by, made_at, muted_until from angiogram.mutes"
@@ -31,13 +32,13 @@ class Mute:
     """
 
     run_id: str | None
-    blockage: list[str] | None
+    blockage: list[StageId] | None
     reason: str
     made_by: str
     made_at: datetime
     muted_until: datetime
 
-    def covers(self, blockage: Sequence[str]) -> bool:
+    def covers(self, blockage: Sequence[StageId]) -> bool:
         """Whether an alert on this blockage is held back: a stage that was not acknowledged breaks the silence."""
         return self.blockage is None or (bool(blockage) and set(blockage) <= set(self.blockage))
 
@@ -53,7 +54,7 @@ def mute(database: connection, until: datetime, reason: str) -> None:
     _insert(database, None, None, until, reason)
 
 
-def acknowledge(database: connection, run_id: str, until: datetime, reason: str) -> list[str]:
+def acknowledge(database: connection, run_id: str, until: datetime, reason: str) -> list[StageId]:
     """Hold alerts on the blockage of a run back; if it is still there at the end, it is told again.
 
     Returns:
@@ -91,11 +92,13 @@ def unmute(database: connection, run_id: str | None = None) -> list[Mute]:
     return ended
 
 
-def _insert(database: connection, run_id: str | None, blockage: list[str] | None, until: datetime, reason: str) -> None:
+def _insert(
+    database: connection, run_id: str | None, blockage: list[StageId] | None, until: datetime, reason: str
+) -> None:
     with database.cursor() as query:
         query.execute(
             "insert into angiogram.mutes (run_id, blockage, reason, made_by, muted_until) values (%s, %s, %s, %s, %s)",
-            (run_id, blockage, reason, who(), until),
+            (run_id, None if blockage is None else Json(as_json(blockage)), reason, who(), until),
         )
 
 
@@ -120,4 +123,4 @@ def ended_since(database: connection, since: datetime) -> list[Mute]:
 def _read(database: connection, statement: LiteralString, values: tuple[datetime, ...]) -> list[Mute]:
     with database.cursor(cursor_factory=RealDictCursor) as query:
         query.execute(statement, values)
-        return [Mute(**row) for row in query.fetchall()]
+        return [Mute(**{**row, "blockage": row["blockage"] and from_json(row["blockage"])}) for row in query.fetchall()]

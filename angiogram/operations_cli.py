@@ -12,6 +12,8 @@ from rich.console import Console
 from angiogram import mutes, runs
 from angiogram.doctor import Line, Mark, examine
 from angiogram.durations import duration, moment, utc
+from angiogram.stage_id import as_json as stages_as_json
+from angiogram.stage_id import listed
 from angiogram.status import EXIT_CODES, metrics
 from angiogram.status import status as judge_status
 
@@ -61,7 +63,8 @@ def status(
     if as_metrics:
         typer.echo("\n".join(metrics(found)))
     elif as_json:
-        typer.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False, default=plain))
+        told = asdict(found) | {"blockage": stages_as_json(found.blockage)}
+        typer.echo(json.dumps(told, indent=2, ensure_ascii=False, default=plain))
     else:
         typer.echo(found.sentence())
         for silence in found.muted:
@@ -84,7 +87,7 @@ def acknowledge(
     """Say that a run's blockage is known: no alert on it until a time, and one again if it is still there then."""
     with runs.database("acknowledge") as database:
         blockage = mutes.acknowledge(database, run_id, until, worded(reason))
-    _talk.print(f"The blockage at {', '.join(blockage)} is acknowledged until {utc(until)}.", markup=False)
+    _talk.print(f"The blockage at {listed(blockage)} is acknowledged until {utc(until)}.", markup=False)
 
 
 def unmute(
@@ -94,7 +97,7 @@ def unmute(
     with runs.database("unmute") as database:
         ended = mutes.unmute(database, run_id)
     for silence in ended:
-        what = f"The acknowledgement of {', '.join(silence.blockage)}" if silence.blockage else "The mute of all alerts"
+        what = f"The acknowledgement of {listed(silence.blockage)}" if silence.blockage else "The mute of all alerts"
         _talk.print(f"{what} ({silence.reason}) is ended.", markup=False)
     if not ended:
         _talk.print("Nothing is muted or acknowledged.")

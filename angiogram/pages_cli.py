@@ -16,6 +16,7 @@ from angiogram.pages.junit import junit
 from angiogram.pages.markdown import markdown
 from angiogram.pages.page import Docs, page
 from angiogram.pages.write import write
+from angiogram.stage_id import as_json as stages_as_json
 
 DOCS_URL = "ANGIOGRAM_DOCS_URL"
 """Variable with the address of the dbt docs; without it a page links to site/dye.html beside it, if it is there."""
@@ -88,13 +89,13 @@ def run_page(run: runs.Run, folder: Path | None, history: str | None = None) -> 
 
 
 def whys() -> dict[str, str]:
-    """Of each dye ride why it is there, by its name."""
+    """Of each dye message why it is there, by its name."""
     return {ride.ride_name: ride.why for ride in read_dye()} | {m.name: m.why for m in read_malformed()}
 
 
 def as_json(run: runs.Run) -> dict[str, Any]:
     """The report as `angiogram run --json` gives it, and what the run was made with."""
-    return {"run_id": run.run_id, "verdict": run.verdict, "blockage": run.blockage or []} | run.outcome
+    return {"run_id": run.run_id, "verdict": run.verdict, "blockage": stages_as_json(run.blockage or [])} | run.outcome
 
 
 def _docs(folder: Path | None) -> Docs | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from psycopg2.extensions import connection
 
+from angiogram.findings import Notice
 from angiogram.project import Node
 
 _KINDS = ("model", "seed")
@@ -51,11 +52,14 @@ class Production:
             "differing": {kind: list(names) for kind, names in self.differing.items()},
         }
 
-    def warnings(self) -> list[str]:
+    def notices(self) -> list[Notice]:
         """What to say if it is not the same."""
         return [
-            f"The dye did not test what runs in production: {kind}{'s' if len(names) > 1 else ''} {', '.join(names)} "
-            f"{'differs' if len(names) == 1 else 'differ'}."
+            Notice(
+                "production",
+                f"The dye did not test what runs in production: {kind}{'s' if len(names) > 1 else ''} "
+                f"{', '.join(names)} {'differs' if len(names) == 1 else 'differ'}.",
+            )
             for kind, names in self.differing.items()
             if names
         ]

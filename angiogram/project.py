@@ -13,9 +13,8 @@ import yaml
 
 from angiogram.errors import DbtFailed, NotReady
 from angiogram.in_a_line import in_a_line
-
-LOADER = "loader"
-"""The stage that every model without another parent among the models reads: it fills the sources."""
+from angiogram.pipeline_settings import PipelineSettings
+from angiogram.stage_id import LOADER_STAGE, MODEL, SEED, StageId
 
 EXPECTED_PREFIX = "expected__"
 """An expected seed is named after its model, see expected_name."""
@@ -38,11 +37,11 @@ class Node:
     """A model, or a seed that models read.
 
     Attributes:
-        name: its name in dbt, and as a stage; one version of several is name.v2.
+        name: its name in dbt; one version of several is name.v2.
         unique_id: dbt's id for it.
         is_seed: whether it is reference data.
         relation: its table, quoted.
-        reads: names of the models and seeds that it reads, and LOADER for sources.
+        reads: the models and seeds that it reads, and LOADER_STAGE for sources.
         expected_relation: the table of its expected seed, quoted; None if there is none.
         key: the columns that tell its rows apart, from its test equals_expected.
         excluded: the columns that differ from run to run.
@@ -53,11 +52,16 @@ class Node:
     unique_id: str
     is_seed: bool
     relation: str
-    reads: list[str]
+    reads: list[StageId]
     expected_relation: str | None = None
     key: list[str] = field(default_factory=list)
     excluded: list[str] = field(default_factory=list)
     accounts_for: str | None = None
+
+    @property
+    def stage(self) -> StageId:
+        """What it is called as a stage."""
+        return StageId(SEED if self.is_seed else MODEL, self.name)
 
 
 class Project:
@@ -65,6 +69,7 @@ class Project:
 
     Attributes:
         directory: its folder.
+        settings: what its angiogram.yml declares.
         log_directory: where dbt writes its log.
         dye_source: where the models read the dye: of the run in hand (topic), or straight from the input seeds.
         dbt_vars: the variables with which dbt is called, as YAML.
@@ -87,6 +92,7 @@ class Project:
 
         Raises:
             NotReady: there is no dbt project, or its packages are not installed.
+            InvalidSettings: its angiogram.yml cannot be used.
         """
         self.directory = (directory or Path(os.environ.get("DBT_PROJECT_DIR") or _DEFAULT_PROJECT)).resolve()
         self.target_directory = Path(os.environ.get("DBT_TARGET_PATH") or self.directory / "target_angiogram")
@@ -104,6 +110,7 @@ class Project:
                 f"The dbt packages of {self.directory} are not installed. Run `make install`, "
                 "or `python dbt_project/install_packages.py`."
             )
+        self.settings = PipelineSettings.read(self.directory)
 
     @cached_property
     def manifest(self) -> Any:
@@ -227,14 +234,14 @@ class Project:
             for parent in self.parents(model.unique_id):
                 kind = parent.split(".")[0]
                 if kind == "source":
-                    reads.append(LOADER)
+                    reads.append(LOADER_STAGE)
                     continue
                 if kind not in ("model", "seed"):
                     raise NotReady(
                         f"{name} reads the {_in_words(parent)}, and nobody knows what it should hold. Let the model "
                         f"read an input seed in its place under target {TARGET}."
                     )
-                reads.append(manifest.nodes[parent].search_name)
+                reads.append(StageId(kind, manifest.nodes[parent].search_name))
                 if kind == "seed":
                     seed = manifest.nodes[parent]
                     known = seeds.get(expected_name(seed.name))
@@ -283,14 +290,15 @@ class Project:
         """As the function `parents`."""
         return parents(self.manifest, unique_id)
 
-    def max_seconds(self, stage: str) -> float | None:
+    def max_seconds(self, stage: StageId) -> float | None:
         """How long a stage may take before the verdict warns of it; None: as long as it likes.
 
         Args:
-            stage: api, topic, loader, or the name of a model or seed.
+            stage: which; the variable names it as text, one before dbt by its kind alone, a seed by its name alone.
         """
         limits: dict[str, float] = self._variables.get("max_seconds") or {}
-        return limits.get(stage, limits.get("default"))
+        short = stage.name if stage.kind == SEED else stage.kind
+        return limits.get(str(stage), limits.get(short, limits.get("default")))
 
     def _run_dependent_columns(self) -> list[str]:
         """The one list of columns that no comparison looks at."""

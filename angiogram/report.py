@@ -10,8 +10,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from angiogram.differences import fed_by
+from angiogram.differences import fed_by, of_stage
 from angiogram.runs import Run
+from angiogram.stage_id import MODEL, StageId, from_json, listed
 from angiogram.verdict import BLOCKED, HEALTHY
 
 SHOWN = 20
@@ -40,14 +41,15 @@ def render(report: Mapping[str, Any]) -> RenderableType:
         parts += [_stages(stages), Text(), *map(checkpoint_line, report["checkpoints"]), Text()]
         for stage in stages:
             if stage["verdict"] in ("blocked", "not_compared"):
-                parts += _blocked(
-                    stage, report["differences"].get(stage["stage"]), all_differences(report, stage["stage"])
-                )
-    parts += [Text("! ", style="yellow").append(warning, style="default") for warning in report.get("warnings", [])]
+                found = StageId.of(stage)
+                parts += _blocked(stage, of_stage(report, found), all_differences(report, found))
+    parts += [
+        Text("! ", style="yellow").append(notice["text"], style="default") for notice in report.get("notices", [])
+    ]
     return Group(*parts, verdict_line(report))
 
 
-def all_differences(report: Mapping[str, Any], stage: str) -> str | None:
+def all_differences(report: Mapping[str, Any], stage: StageId) -> str | None:
     """The command that prints all differences of a stage; None for a run fed from seeds, which is kept nowhere."""
     return f"angiogram differences {report['run_id']} --stage {stage}" if report.get("kept", True) else None
 
@@ -57,15 +59,30 @@ def verdict_line(report: Mapping[str, Any]) -> Text:
     verdict = report.get("verdict") or "in hand"
     line = Text(verdict.replace("_", " ").upper(), style=_COLOURS.get(verdict, ""))
     if verdict == HEALTHY:
-        line.append(": every checkpoint holds and every model equals its expected seed", style="default not bold")
+        line.append(f"  {healthy(report)}", style="default not bold")
     elif verdict == BLOCKED:
-        line.append(f" at {', '.join(report['blockage'])}", style="default not bold")
+        line.append(f" at {listed(from_json(report['blockage']))}", style="default not bold")
     elif "error" in report:
         line.append(f": {report['error']}", style="default not bold")
     line.append(f"  (run {report['run_id']}", style="dim not bold")
     if "seconds" in report:
         line.append(f", {report['seconds']:.1f} s", style="dim not bold")
     return line.append(")", style="dim not bold")
+
+
+def healthy(report: Mapping[str, Any]) -> str:
+    """What a healthy verdict rests on, in a line; parts that say nothing are left out."""
+    compared = sum(
+        StageId.of(stage).kind == MODEL and stage["verdict"] == "healthy" for stage in report.get("stages", [])
+    )
+    held = len(report.get("checkpoints", []))
+    notices = len(report.get("notices", []))
+    parts = [
+        "1 model equals its expected seed" if compared == 1 else f"{compared} models equal their expected seeds",
+        f"{held} checkpoint{'s hold' if held > 1 else ' holds'}" if held else "",
+        f"{notices} notice{'s' if notices > 1 else ''}" if notices else "",
+    ]
+    return " · ".join(filter(None, parts))
 
 
 def runs_table(found: list[Run]) -> Table:
@@ -80,7 +97,7 @@ def runs_table(found: list[Run]) -> Table:
             run.run_id,
             f"{run.started_at:%Y-%m-%d %H:%M:%S%z}",
             Text(verdict.replace("_", " "), style=_COLOURS.get(verdict, "")),
-            ", ".join(run.blockage or []) or "-",
+            listed(run.blockage or []) or "-",
             took,
         )
     return table
@@ -93,7 +110,7 @@ def _stages(stages: list[dict[str, Any]]) -> Table:
     for stage in stages:
         verdict = stage["verdict"]
         table.add_row(
-            stage["stage"],
+            str(StageId.of(stage)),
             _count(stage["rows_in"]),
             _count(stage["rows_out"]),
             Text(verdict.replace("_", " "), style=_COLOURS[verdict]),
@@ -121,17 +138,15 @@ def checkpoint_line(point: Mapping[str, Any]) -> Text:
     )
 
 
-def _blocked(
-    stage: Mapping[str, Any], differences: Mapping[str, Any] | None, command: str | None
-) -> list[RenderableType]:
-    """One stage that is blocked: why, and the cells that differ with the rides that feed them."""
-    title = Text(f"{stage['stage']}: ", style=_COLOURS[stage["verdict"]])
+def _blocked(stage: Mapping[str, Any], differences: Mapping[str, Any], command: str | None) -> list[RenderableType]:
+    """One stage that is blocked: why, and the cells that differ with the messages that feed them."""
+    title = Text(f"{StageId.of(stage)}: ", style=_COLOURS[stage["verdict"]])
     lines: list[RenderableType] = [title]
     if stage["reason"]:
         title.append(stage["reason"].strip(), style="default not bold")
     if details := stage.get("details"):
         lines.append(Text(indent(details, "    "), style="dim"))
-    if differences:
+    if differences["count"]:
         first, count = differences["first"][:SHOWN], differences["count"]
         some = f"; the first {SHOWN}:" if len(first) < count else ":"
         if stage["reason"]:
@@ -144,7 +159,7 @@ def _blocked(
 
 
 def cells(found: list[dict[str, Any]]) -> list[RenderableType]:
-    """Differences row by row, with the rides that feed them."""
+    """Differences row by row, with the messages that feed them."""
     rows = groupby(found, key=lambda one: (one["difference"], str(one["row_key"])))
     return [line for _, of_row in rows for line in _row(list(of_row))]
 

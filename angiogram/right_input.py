@@ -5,11 +5,12 @@ from functools import cached_property
 
 from psycopg2.extensions import connection
 
-from angiogram.diagnose import Finding
+from angiogram.diagnose import OutputState
 from angiogram.inject import Sent
 from angiogram.isolate import Isolation
 from angiogram.project import Project
-from angiogram.stage import finding_of
+from angiogram.stage import state_of
+from angiogram.stage_id import MODEL, SEED, StageId
 from angiogram.stale import has_only_new_columns
 
 
@@ -17,44 +18,43 @@ class RightInput:
     """Runs a model on right input when it is first asked about; until then nothing is compiled."""
 
     def __init__(
-        self, database: connection, project: Project, findings: Mapping[str, Finding], sent: Iterable[Sent] = ()
+        self, database: connection, project: Project, states: Mapping[StageId, OutputState], sent: Iterable[Sent] = ()
     ) -> None:
         """Nothing is compiled yet.
 
         Args:
             database: as the role of target angiogram, in autocommit; the expected seeds are loaded.
             project: whose models were built.
-            findings: what each stage's output looked like.
+            states: what each stage's output looked like.
             sent: where the dye was put; nowhere if the models read the input seeds.
         """
         self._database = database
         self._project = project
-        self._findings = findings
+        self._findings = states
         self._sent = sent
-        self._known: dict[str, Finding | None] = {}
+        self._known: dict[StageId, OutputState | None] = {}
 
-    def __call__(self, name: str, sound: frozenset[str]) -> Finding | None:
+    def __call__(self, stage: StageId, sound: frozenset[StageId]) -> OutputState | None:
         """What a stage makes of right input; None: unknown.
 
         Args:
-            name: of the stage.
+            stage: which.
             sound: the stages whose output is right as it is.
         """
-        node = self._project.nodes.get(name)
-        if node is None or node.is_seed:
+        if stage.kind != MODEL or stage.name not in self._project.nodes:
             return None
-        if name not in self._known:
-            self._known[name] = self._finding(name, sound)
-        return self._known[name]
+        if stage not in self._known:
+            self._known[stage] = self._finding(stage, sound)
+        return self._known[stage]
 
-    def _finding(self, name: str, sound: frozenset[str]) -> Finding | None:
-        comparison = self._isolation.judge(name, sound)
+    def _finding(self, stage: StageId, sound: frozenset[StageId]) -> OutputState | None:
+        comparison = self._isolation.judge(stage.name, {other.name for other in sound if other.kind in (MODEL, SEED)})
         if comparison is None:
             return None
         if has_only_new_columns(comparison.differences):
             # Its rows are right: if dbt did not build it, then because its contract forbids the columns.
-            return Finding.FAILED if self._findings[name] is Finding.FAILED else None
-        return finding_of(comparison)
+            return OutputState.FAILED if self._findings[stage] is OutputState.FAILED else None
+        return state_of(comparison)
 
     @cached_property
     def _isolation(self) -> Isolation:

@@ -18,6 +18,8 @@ from psycopg2.extensions import connection, cursor
 from psycopg2.extras import Json, RealDictCursor
 
 from angiogram.errors import LeaseLost, RunInHand, UnknownRun
+from angiogram.old_reports import as_current
+from angiogram.stage_id import StageId, as_json, from_json
 from ingestion.errors import DatabaseUnavailable
 from ingestion.settings import connect
 
@@ -51,7 +53,7 @@ class Run:
     started_at: datetime
     finished_at: datetime | None
     verdict: str | None
-    blockage: list[str] | None
+    blockage: list[StageId] | None
     report: dict[str, Any]
 
     def step(self, name: str) -> dict[str, Any]:
@@ -180,7 +182,7 @@ def _try_to_take(database: connection, run_id: str, lease: float, say: Callable[
     with database.cursor() as query, _one_at_a_time(query):
         query.execute(
             "update angiogram.runs set in_hand = false, finished_at = clock_timestamp(),"
-            " verdict = 'could_not_run', blockage = '{}',"
+            " verdict = 'could_not_run', blockage = '[]',"
             " report = coalesce(report, '{}') || jsonb_build_object("
             "'verdict', 'could_not_run', 'error', 'its lease ran out and another run took over')"
             " where in_hand and lease_until <= clock_timestamp() returning run_id"
@@ -274,13 +276,13 @@ def _update_in_hand(database: connection, run_id: str, assignments: LiteralStrin
             )
 
 
-def record(database: connection, run_id: str, verdict: str, blockage: list[str], report: dict[str, Any]) -> None:
+def record(database: connection, run_id: str, verdict: str, blockage: list[StageId], report: dict[str, Any]) -> None:
     """Record a run's verdict. The first one stays: a late clean-up never overwrites it."""
     with database.cursor() as query:
         query.execute(
             "update angiogram.runs set verdict = %s, blockage = %s, report = coalesce(report, '{}') || %s,"
             " finished_at = clock_timestamp() where run_id = %s and verdict is null",
-            (verdict, blockage, Json(report), run_id),
+            (verdict, Json(as_json(blockage)), Json(report), run_id),
         )
 
 
@@ -330,4 +332,6 @@ def _run(row: Mapping[str, Any]) -> Run:
     cells: dict[str, Any] = {
         name: cell.astimezone(UTC) if isinstance(cell, datetime) else cell for name, cell in row.items()
     }
-    return Run(**cells)
+    blockage = cells.pop("blockage")
+    report = as_current(cells.pop("report"))
+    return Run(blockage=None if blockage is None else from_json(blockage), report=report, **cells)

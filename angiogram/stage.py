@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from angiogram.compare import Comparison
-from angiogram.diagnose import Finding, Health
+from angiogram.diagnose import Health, OutputState
 from angiogram.differences import Differences
 from angiogram.in_a_line import in_a_line
 from angiogram.project import Project, expected_name
+from angiogram.stage_id import MODEL, SEED, StageId, as_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,18 +18,16 @@ class Stage:
     """A stage taken by itself.
 
     Attributes:
-        kind: way, reference, model, or expected (an expected seed, named only if it is stale).
         reads: the stages it reads.
-        finding: what its output looked like.
+        state: what its output looked like.
         differences: how it differs from what is expected.
         rows: what came out of it; None if nothing did.
         seconds: how long it took.
         reason: in words, if it is not right; of a failure the whole message.
     """
 
-    kind: str
-    reads: list[str]
-    finding: Finding
+    reads: list[StageId]
+    state: OutputState
     differences: Differences
     rows: int | None
     seconds: float
@@ -54,19 +53,18 @@ _CONNECTION_LOST = re.compile(
 """What the driver says of a server that went away: no fault of the model that it was busy with."""
 
 
-def unbuilt_stage(kind: str, reads: list[str], seconds: float, message: str | None) -> Stage:
+def unbuilt_stage(reads: list[StageId], seconds: float, message: str | None) -> Stage:
     """A stage whose build ended in an error: it failed, unless it is the connection that was lost."""
     lost = message is not None and _CONNECTION_LOST.search(message)
-    return Stage(kind, reads, Finding.UNKNOWN if lost else Finding.FAILED, Differences(), None, seconds, message)
+    return Stage(reads, OutputState.UNKNOWN if lost else OutputState.FAILED, Differences(), None, seconds, message)
 
 
-def missing_stages(project: Project) -> dict[str, Stage]:
+def missing_stages(project: Project) -> dict[StageId, Stage]:
     """Models that have an expected seed and are not in the project: what they should make is never made."""
     return {
-        name: Stage(
-            "model",
+        StageId(MODEL, name): Stage(
             [],
-            Finding.FAILED,
+            OutputState.FAILED,
             Differences(),
             None,
             0.0,
@@ -77,33 +75,36 @@ def missing_stages(project: Project) -> dict[str, Stage]:
     }
 
 
-def finding_of(comparison: Comparison) -> Finding:
+def state_of(comparison: Comparison) -> OutputState:
     """What a comparison says of the stage that was compared."""
     if comparison.rows is None:
-        return Finding.SKIPPED if comparison.obstacle is None else Finding.FAILED
+        return OutputState.SKIPPED if comparison.obstacle is None else OutputState.FAILED
     if comparison.obstacle is not None:
-        return Finding.UNKNOWN
-    return Finding.WRONG if comparison.differences.count else Finding.RIGHT
+        return OutputState.UNKNOWN
+    return OutputState.WRONG if comparison.differences.count else OutputState.RIGHT
 
 
 def stage_row(
-    name: str, stages: Mapping[str, Stage], health: Health, max_seconds: float | None, rows_in: int | None = None
+    stage_id: StageId,
+    stages: Mapping[StageId, Stage],
+    health: Health,
+    max_seconds: float | None,
+    rows_in: int | None = None,
 ) -> dict[str, Any]:
     """A stage as a report has it.
 
     Args:
-        name: of the stage.
+        stage_id: which stage.
         stages: all of them.
         health: of this one.
         max_seconds: that it may take before the verdict warns; None: as many as it likes.
         rows_in: what it was given; None: what the stages that it reads made, reference data left out.
     """
-    stage = stages[name]
-    read = [stages[above].rows or 0 for above in stage.reads if stages[above].kind != "reference"]
+    stage = stages[stage_id]
+    read = [stages[above].rows or 0 for above in stage.reads if above.kind != SEED]
     return {
-        "stage": name,
-        "kind": stage.kind,
-        "reads": stage.reads,
+        **stage_id.as_json(),
+        "reads": as_json(stage.reads),
         "verdict": health.value,
         "rows_in": rows_in if rows_in is not None else sum(read) if read else None,
         "rows_out": stage.rows,

@@ -23,6 +23,7 @@ from angiogram.expectation import COLUMNS, Row, differing_files, expected_tables
 from angiogram.expectation.__main__ import last_day
 from angiogram.kept import Kept
 from angiogram.project import EXPECTED_PREFIX, Node, Project, expected_name
+from angiogram.stage_id import EXPECTED, StageId
 
 _CALCULATED = "calculated"
 
@@ -59,7 +60,7 @@ class Calculation:
             return None
         if self._folder / "expected" / f"{expected_name(node.name)}.csv" not in self._stale_files:
             return None
-        kept.rename(node.name, expected_name(node.name))
+        kept.rename(node.stage, StageId(EXPECTED, node.name))
         return compare_with_rows(self._database, node, self._tables[node.name], self._project.directory, kept)
 
     @property
@@ -116,7 +117,7 @@ def compare_with_rows(
                 [[row[name] for name in names] for row in rows],
             )
             calculated = replace(node, expected_relation=f'"pg_temp"."{_CALCULATED}"')
-            comparison = compare(database, calculated, project, kept, node.name)
+            comparison = compare(database, calculated, project, kept, node.stage)
         except BaseException:
             query.execute("rollback")
             raise

@@ -12,6 +12,7 @@ from psycopg2.extensions import connection
 
 from angiogram import mutes
 from angiogram.durations import spoken, utc
+from angiogram.stage_id import StageId, from_json, listed
 from angiogram.verdict import BLOCKED, COULD_NOT_RUN
 
 
@@ -48,7 +49,7 @@ class Status:
     state: State
     run_id: str | None
     verdict: str | None
-    blockage: list[str]
+    blockage: list[StageId]
     judged_at: datetime | None
     code_commit: str | None
     verified_at: datetime | None
@@ -68,7 +69,7 @@ class Status:
         if self.age is None or self.judged_at is None:
             return "No run has come to a verdict yet. Start one with `angiogram run`."
         when = f"{utc(self.judged_at)}, {spoken(self.age)} ago (run {self.run_id})"
-        at = f" at {', '.join(self.blockage)}" if self.blockage else ""
+        at = f" at {listed(self.blockage)}" if self.blockage else ""
         if self.state is State.OVERDUE:
             return (
                 f"No verdict within {spoken(self.within)}: the last one, {self.verdict}{at}, came {when}. "
@@ -103,12 +104,12 @@ def status(database: connection, within: timedelta) -> Status:
     elif verdict == BLOCKED:
         state = State.BLOCKED
     muted = [
-        f"{'alerts on ' + ', '.join(m.blockage) if m.blockage else 'all alerts'}"
+        f"{'alerts on ' + listed(m.blockage) if m.blockage else 'all alerts'}"
         f" until {utc(m.muted_until)} by {m.made_by}: {m.reason}"
         for m in mutes.in_force(database)
     ]
     return Status(
-        state, run_id, verdict, blockage or [], judged_at, code_commit, verified_at, age, within, muted, unjudged
+        state, run_id, verdict, from_json(blockage), judged_at, code_commit, verified_at, age, within, muted, unjudged
     )
 
 
@@ -127,7 +128,7 @@ def metrics(found: Status) -> Iterator[str]:
     if found.blockage:
         yield from _metric("angiogram_blocked_stage", "1 for each stage at which the last verdict found a blockage.")
         for stage in found.blockage:
-            escaped = stage.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+            escaped = str(stage).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
             yield f'angiogram_blocked_stage{{stage="{escaped}"}} 1'
 
 

@@ -23,8 +23,9 @@ from angiogram.differences import Differences
 from angiogram.errors import InjectFailed, NeverBegan, TablesInUse
 from angiogram.inject import Dye, Sent, check_key, front_door, read_whole_dye, send
 from angiogram.kept import Kept
-from angiogram.project import LOADER, Project
-from angiogram.verdict import API, COULD_NOT_RUN, TOPIC, judge
+from angiogram.project import Project
+from angiogram.stage_id import API, API_STAGE, LOADER, LOADER_STAGE, TOPIC, TOPIC_STAGE, from_json
+from angiogram.verdict import COULD_NOT_RUN, SCHEMA_VERSION, judge
 from ingestion.errors import Interrupted, MessagesLost
 from ingestion.loader import follower_alive, load_until_caught_up
 from ingestion.loader.source import Source
@@ -229,8 +230,8 @@ def check_topic(run_id: str) -> dict[str, Any]:
         found, first_held = topic.read_back(KafkaSettings.from_environment(), starts, run_id, keys)
         api, on_topic = topic.judge_topic(sent, dye, found, first_held)
         kept = Kept(step.database, run_id)
-        kept.put(API, api)
-        kept.put(TOPIC, on_topic)
+        kept.put(API_STAGE, api)
+        kept.put(TOPIC_STAGE, on_topic)
         step.result |= {
             "in_kafka": sum(message.ride_number is not None for message in found),
             API: asdict(Differences.of(api)),
@@ -309,7 +310,7 @@ def check_loaded(run_id: str) -> dict[str, Any]:
     with _step(run_id, "check_loaded") as step:
         rides, letters = loaded.loaded_rows(step.database, run_id)
         differences = loaded.judge_loaded(_sent(step.run), _dye_by_name(), rides, letters)
-        Kept(step.database, run_id).put(LOADER, differences)
+        Kept(step.database, run_id).put(LOADER_STAGE, differences)
         step.result |= {
             "loaded": len(rides),
             "dead_letters": len(letters),
@@ -366,7 +367,7 @@ def verdict(run_id: str, project: Project | None = None) -> dict[str, Any]:
             ((seconds,),) = query.fetchall()
         report = judge(step.database, step.run, project or Project(), seconds)
     with runs.database("verdict") as database:
-        runs.record(database, run_id, report["verdict"], report["blockage"], report)
+        runs.record(database, run_id, report["verdict"], from_json(report["blockage"]), report)
         alert.after_verdict(database, run_id)
     return report
 
@@ -381,7 +382,10 @@ def finish(run_id: str | None, error: str = "the run ended before its verdict") 
     if run_id is None:
         return
     with runs.database("finish") as database:
-        report = {"run_id": run_id, "verdict": COULD_NOT_RUN, "blockage": [], "error": error}
+        report = {
+            **{"schema_version": SCHEMA_VERSION, "run_id": run_id, "verdict": COULD_NOT_RUN, "error": error},
+            **{"blockage": [], "findings": [], "notices": []},
+        }
         runs.record(database, run_id, COULD_NOT_RUN, [], report)
         runs.release(database, run_id)
 

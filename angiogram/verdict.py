@@ -5,26 +5,40 @@ from typing import Any
 
 from psycopg2.extensions import connection
 
-from angiogram import production
+from angiogram import findings, production
 from angiogram.blame import Blame
 from angiogram.checkpoints import Checkpoint, count_accounted
 from angiogram.compare import compare
-from angiogram.diagnose import Finding, Health, in_order
+from angiogram.diagnose import Health, OutputState, in_order
 from angiogram.differences import Difference, Differences
+from angiogram.findings import Finding, FindingKind, Notice
 from angiogram.kept import Kept
-from angiogram.limits import is_too_slow, too_slow
-from angiogram.project import LOADER, Node, Project
+from angiogram.limits import too_slow
+from angiogram.project import Node, Project
 from angiogram.runs import Run
-from angiogram.stage import Stage, finding_of, missing_stages, stage_row, unbuilt_stage
+from angiogram.stage import Stage, missing_stages, stage_row, state_of, unbuilt_stage
+from angiogram.stage_id import (
+    API,
+    API_STAGE,
+    CHECKPOINT,
+    LOADER,
+    LOADER_STAGE,
+    MODEL,
+    TOPIC,
+    TOPIC_STAGE,
+    StageId,
+    as_json,
+)
 from angiogram.trace import Tracer
-
-API, TOPIC = "api", "topic"
 
 LAST_BATCH = 2
 """The batch after which the expected seeds tell what every model holds."""
 
 HEALTHY, BLOCKED, COULD_NOT_RUN = "healthy", "blocked", "could_not_run"
 """The verdicts."""
+
+SCHEMA_VERSION = 2
+"""Of the report's JSON; docs/report.schema.json says what it holds."""
 
 
 def judge(database: connection, run: Run, project: Project, seconds: float) -> dict[str, Any]:
@@ -37,8 +51,8 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
         seconds: since the run began.
 
     Returns:
-        The report: run_id, verdict, blockage, checkpoints, stages, differences, warnings (which make no verdict),
-        production (see angiogram.production), seconds, seconds_by_step and, if not all could be judged, error.
+        The report: run_id, what `conclude` gives, checkpoints, stages, differences, production (see
+        angiogram.production), seconds and seconds_by_step.
 
     Raises:
         DbtFailed: the project cannot be read.
@@ -47,15 +61,15 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
     kept = Kept(database, run.run_id)
     stages, health = Blame(database, project, run).judge(_way_stages(run) | _node_stages(database, project, kept, run))
     names = {str(sent["ride_number"]): sent["name"] for sent in run.step("inject").get("sent", [])}
-    failed = {name for name, stage in stages.items() if stage.finding is Finding.FAILED}
+    failed = {name for name, stage in stages.items() if stage.state is OutputState.FAILED}
     tracer = Tracer(database, nodes, names, failed)
     checkpoints = _checkpoints(database, run, nodes)
-    report = conclude(health, {name: stage.headline for name, stage in stages.items()}, checkpoints)
     rows = [
-        stage_row(name, stages, health[name], project.max_seconds(name), _rows_in(name, stages[name], run))
-        for name in in_order(_reads(stages))
+        stage_row(stage, stages, health[stage], project.max_seconds(stage), _rows_in(stage, stages[stage], run))
+        for stage in in_order(_reads(stages))
     ]
     tested = production.compare(database, nodes)
+    report = conclude(health, stages, checkpoints, notices=[*too_slow(rows), *tested.notices()])
     steps = run.report.get("steps", {})
     return (
         {"run_id": run.run_id}
@@ -63,12 +77,11 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
         | {
             "checkpoints": [point.report() for point in checkpoints],
             "stages": rows,
-            "differences": {
-                name: _difference_rows(name, stage.differences, tracer, kept)
+            "differences": [
+                _difference_rows(name, stage.differences, tracer, kept)
                 for name, stage in stages.items()
                 if stage.differences.count
-            },
-            "warnings": [*map(too_slow, filter(is_too_slow, rows)), *tested.warnings()],
+            ],
             "production": tested.report(),
             "seconds": round(seconds, 2),
             "seconds_by_step": {name: result["seconds"] for name, result in steps.items()},
@@ -77,36 +90,73 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
 
 
 def conclude(
-    health: Mapping[str, Health], reasons: Mapping[str, str | None], checkpoints: Sequence[Checkpoint]
+    health: Mapping[StageId, Health],
+    stages: Mapping[StageId, Stage],
+    checkpoints: Sequence[Checkpoint],
+    more: Sequence[Finding] = (),
+    notices: Sequence[Notice] = (),
 ) -> dict[str, Any]:
-    """The verdict: blocked if a stage is, or else a checkpoint does not hold; healthy only if every stage is.
+    """The verdict: blocked if anything is red; healthy only if every stage is.
 
     Args:
         health: of each stage.
-        reasons: why a stage is not right, where known.
+        stages: as found, each by itself.
         checkpoints: the counts that must agree.
+        more: findings beyond what stages and checkpoints show.
+        notices: what a reader should know all the same.
 
     Returns:
-        verdict, blockage and, if something could not be judged and nothing is known to be blocked, error.
+        schema_version, verdict, blockage, findings, notices, models and, if something could not be judged and nothing
+        is known to be blocked, error. A checkpoint is in the blockage only where nothing else is.
     """
-    blockage = [name for name, state in health.items() if state is Health.BLOCKED]
-    blockage = blockage or [point.name for point in checkpoints if not point.holds]
+    red = [_finding(stage, stages[stage]) for stage, state in health.items() if state is Health.BLOCKED]
+    red += more
+    lost = [_lost(point) for point in checkpoints if not point.holds]
     unjudged = [
-        f"{name} ({reasons.get(name) or 'it was not reached'})"
-        for name, state in health.items()
+        f"{stage} ({stages[stage].headline or 'it was not reached'})"
+        for stage, state in health.items()
         if state in (Health.NOT_COMPARED, Health.NOT_REACHED)
     ]
-    if unjudged and all(state is not Health.BLOCKED for state in health.values()):
-        error = f"Could not compare {', '.join(unjudged)}."
-        return {"verdict": COULD_NOT_RUN, "blockage": [], "error": error}
-    return {"verdict": BLOCKED if blockage else HEALTHY, "blockage": blockage}
+    verdict = BLOCKED if red or lost else HEALTHY
+    error = {}
+    if unjudged and not red:
+        verdict, error = COULD_NOT_RUN, {"error": f"Could not compare {', '.join(unjudged)}."}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "verdict": verdict,
+        "blockage": as_json(findings.blocked_stages(red or lost)) if verdict == BLOCKED else [],
+        "findings": findings.as_json([*red, *lost]),
+        "notices": findings.as_json(notices),
+        "models": _watched(health),
+        **error,
+    }
 
 
-def _reads(stages: Mapping[str, Stage]) -> dict[str, list[str]]:
+def _watched(health: Mapping[StageId, Health]) -> dict[str, int]:
+    """How many models there are, and the output of how many was compared."""
+    models = [state for stage, state in health.items() if stage.kind == MODEL]
+    compared = [state for state in models if state not in (Health.NOT_COMPARED, Health.NOT_REACHED)]
+    return {"watched": len(compared), "total": len(models)}
+
+
+def _finding(stage: StageId, found: Stage) -> Finding:
+    """What is red of a stage that is blocked."""
+    many = found.differences.count
+    text = found.headline or f"{many} difference{'s' if many != 1 else ''} from what is expected"
+    return Finding(FindingKind.BUILD if found.state is OutputState.FAILED else FindingKind.OUTPUT, stage, text)
+
+
+def _lost(point: Checkpoint) -> Finding:
+    counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in point.report()["counts"].items())
+    text = f"expected {point.expected}, found {counts}"
+    return Finding(FindingKind.CHECKPOINT, StageId(CHECKPOINT, point.name), text)
+
+
+def _reads(stages: Mapping[StageId, Stage]) -> dict[StageId, list[StageId]]:
     return {name: stage.reads for name, stage in stages.items()}
 
 
-def _way_stages(run: Run) -> dict[str, Stage]:
+def _way_stages(run: Run) -> dict[StageId, Stage]:
     """The stages before dbt, from what the checks found."""
     inject, topic = run.step("inject"), run.step("check_topic")
     load, loaded = run.step("load"), run.step("check_loaded")
@@ -115,12 +165,12 @@ def _way_stages(run: Run) -> dict[str, Stage]:
     loader_found = loaded.get(LOADER, nothing)
     topic_right = not (api_found["count"] or topic_found["count"])
     return {
-        API: _way_stage([], bool(topic), api_found, inject.get("published"), inject.get("seconds", 0.0)),
-        TOPIC: _way_stage(
-            [API], bool(topic), topic_found, topic.get("in_kafka"), topic.get("seconds", 0.0), right=topic_right
+        API_STAGE: _way_stage([], bool(topic), api_found, inject.get("published"), inject.get("seconds", 0.0)),
+        TOPIC_STAGE: _way_stage(
+            [API_STAGE], bool(topic), topic_found, topic.get("in_kafka"), topic.get("seconds", 0.0), right=topic_right
         ),
-        LOADER: _way_stage(
-            [TOPIC],
+        LOADER_STAGE: _way_stage(
+            [TOPIC_STAGE],
             bool(loaded),
             loader_found,
             loaded["loaded"] + loaded["dead_letters"] if loaded else None,
@@ -131,7 +181,7 @@ def _way_stages(run: Run) -> dict[str, Stage]:
 
 
 def _way_stage(
-    reads: list[str],
+    reads: list[StageId],
     reached: bool,
     found: Mapping[str, Any],
     rows: int | None,
@@ -140,29 +190,27 @@ def _way_stage(
     reason: str | None = None,
 ) -> Stage:
     differences = Differences(found["count"], [Difference(**difference) for difference in found["first"]])
-    finding = Finding.RIGHT if right and not differences.count else Finding.WRONG
-    return Stage("way", reads, finding if reached else Finding.SKIPPED, differences, rows, seconds, reason)
+    state = OutputState.RIGHT if right and not differences.count else OutputState.WRONG
+    return Stage(reads, state if reached else OutputState.SKIPPED, differences, rows, seconds, reason)
 
 
-def _node_stages(database: connection, project: Project, kept: Kept, run: Run) -> dict[str, Stage]:
+def _node_stages(database: connection, project: Project, kept: Kept, run: Run) -> dict[StageId, Stage]:
     """Reference seeds and models, from dbt's own record and the comparison with the expected seeds."""
     results = _node_results(database, run)
     stages = missing_stages(project)
-    for name, node in project.nodes.items():
+    for node in project.nodes.values():
         status, message, seconds, of_last_batch = results.get(node.unique_id, (None, None, 0.0, False))
-        kind = "reference" if node.is_seed else "model"
         if status == "error":
-            stages[name] = unbuilt_stage(kind, node.reads, seconds, message)
+            stages[node.stage] = unbuilt_stage(node.reads, seconds, message)
         elif status in (None, "skipped") or not (node.is_seed or of_last_batch):
-            stages[name] = Stage(kind, node.reads, Finding.SKIPPED, Differences(), None, seconds)
+            stages[node.stage] = Stage(node.reads, OutputState.SKIPPED, Differences(), None, seconds)
         elif node.is_seed and not node.key:
-            stages[name] = Stage(kind, node.reads, Finding.RIGHT, Differences(), None, seconds)
+            stages[node.stage] = Stage(node.reads, OutputState.RIGHT, Differences(), None, seconds)
         else:
-            comparison = compare(database, node, project.directory, kept, name)
-            stages[name] = Stage(
-                kind,
+            comparison = compare(database, node, project.directory, kept, node.stage)
+            stages[node.stage] = Stage(
                 node.reads,
-                finding_of(comparison),
+                state_of(comparison),
                 comparison.differences,
                 comparison.rows,
                 seconds,
@@ -206,14 +254,14 @@ def _checkpoints(database: connection, run: Run, nodes: Mapping[str, Node]) -> l
     ]
 
 
-def _rows_in(name: str, stage: Stage, run: Run) -> int | None:
+def _rows_in(stage_id: StageId, stage: Stage, run: Run) -> int | None:
     """What a stage of the way was given; of any other the stages that it reads tell."""
-    if name == API:
+    if stage_id == API_STAGE:
         return len(run.step("inject").get("sent", []))
-    loaded: int | None = run.step("check_loaded").get("loaded") if LOADER in stage.reads else None
+    loaded: int | None = run.step("check_loaded").get("loaded") if LOADER_STAGE in stage.reads else None
     return loaded
 
 
-def _difference_rows(name: str, differences: Differences, tracer: Tracer, kept: Kept) -> dict[str, Any]:
-    tracer.name_rides(kept, name)
-    return {"count": differences.count, "first": kept.first(name)}
+def _difference_rows(stage: StageId, differences: Differences, tracer: Tracer, kept: Kept) -> dict[str, Any]:
+    tracer.name_messages(kept, stage)
+    return {"stage": stage.as_json(), "count": differences.count, "first": kept.first(stage)}

@@ -20,6 +20,7 @@ from angiogram.faults.document import DOCUMENT
 from angiogram.faults.place import own_place, variables
 from angiogram.passage import Passage
 from angiogram.project import Project
+from angiogram.stage_id import from_json, listed
 from ingestion.api import serving
 from ingestion.loader import follow
 from ingestion.settings import connect
@@ -74,7 +75,7 @@ def main() -> int:
                 report = Passage(project, wait=60, say=lambda _: None).run()
                 verdicts[report["verdict"]] += 1
                 seconds.append(report["seconds"])
-                blockage = ", ".join(report["blockage"])
+                blockage = listed(from_json(report["blockage"]))
                 print(
                     f"{number:>3} {report['verdict']} {blockage} {report['seconds']:.1f} s", file=sys.stderr, flush=True
                 )

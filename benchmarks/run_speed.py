@@ -57,7 +57,7 @@ def page(runs: list[float], builds: list[float], steps: list[dict[str, float]], 
         "",
         "| stage of the last run | seconds |",
         "|---|---:|",
-        *(f"| {stage['stage']} | {stage['seconds']:.2f} |" for stage in stages),
+        *(f"| {stage['name']} | {stage['seconds']:.2f} |" for stage in stages),
         "",
     ]
     return "\n".join(lines)

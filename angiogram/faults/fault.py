@@ -84,7 +84,7 @@ class Fault:
     Attributes:
         name: tells it from all others.
         description: what goes wrong, in a sentence.
-        planted: the stages that must be named, and no others; none if a right pipeline absorbs it.
+        planted: the stages that must be named, as text, and no others; none if a right pipeline absorbs it.
         plant: puts it on the ground.
     """
 

@@ -16,6 +16,7 @@ from angiogram.faults.place import ProjectCopy, own_place, variables
 from angiogram.inject import read_whole_dye
 from angiogram.passage import LEASE, kept_in_hand
 from angiogram.project import Project
+from angiogram.stage_id import from_json
 from angiogram.verdict import BLOCKED, COULD_NOT_RUN, HEALTHY
 from ingestion.errors import IngestionError
 
@@ -84,7 +85,9 @@ class Player:
         except (AngiogramError, IngestionError) as error:
             told = f"{type(error).__name__}: {error}"
             return Played(fault, COULD_NOT_RUN, (), time.perf_counter() - started, told)
-        return Played(fault, report["verdict"], tuple(report["blockage"]), time.perf_counter() - started)
+        return Played(
+            fault, report["verdict"], tuple(map(str, from_json(report["blockage"]))), time.perf_counter() - started
+        )
 
     def _report(self, fault: Fault) -> dict[str, Any]:
         ground = Ground(self._copy.renew())

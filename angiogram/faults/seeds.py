@@ -6,25 +6,25 @@ FAULTS = [
     fault(
         "unmapped-10004",
         "The zip code 10004 is not in the reference data (original demo).",
-        "zipcodes",
+        "seed:zipcodes",
         edit("seeds/reference/zipcodes.csv", ("10004,Utah\n", "")),
     ),
     fault(
         "state-renamed",
         "A state changes its name in the reference data.",
-        "zipcodes",
+        "seed:zipcodes",
         edit("seeds/reference/zipcodes.csv", ("10001,Nevada", "10001,Nev.")),
     ),
     fault(
         "stale-rates",
         "The newest rates are missing.",
-        "exchange_rates",
+        "seed:exchange_rates",
         edit("seeds/reference/exchange_rates.csv", ("CAD,2026-01-01,0.7285\n", ""), ("MXN,2026-01-01,0.05558\n", "")),
     ),
     fault(
         "rate-inverted",
         "A rate is the wrong way round.",
-        "exchange_rates",
+        "seed:exchange_rates",
         edit("seeds/reference/exchange_rates.csv", ("CAD,2025-01-01,0.6952", "CAD,2025-01-01,1.4384")),
     ),
     fault(
@@ -36,7 +36,7 @@ FAULTS = [
     fault(
         "expected-seed-out-of-date",
         "A mart has a new column that its expected seed does not know.",
-        "expected__revenue_by_currency",
+        "expected:revenue_by_currency",
         edit(
             "models/revenue/revenue_by_currency.sql",
             (
@@ -49,7 +49,7 @@ FAULTS = [
     fault(
         "expected-column-renamed",
         "A dimension's column has a new name.",
-        "expected__dim_zipcodes",
+        "expected:dim_zipcodes",
         edit(
             "models/dimensions/dim_zipcodes.sql", ("        state\n", "        state,\n        state as state_name\n")
         ),
@@ -57,7 +57,7 @@ FAULTS = [
     fault(
         "expected-cell-wrong",
         "A cell of an expected seed was edited by hand.",
-        "expected__daily_revenue",
+        "expected:daily_revenue",
         edit(
             "seeds/angiogram/expected/expected__daily_revenue.csv",
             ("2024-02-29,New York,Honda,USD,1,7.5,0,7.5,7.50", "2024-02-29,New York,Honda,USD,1,7.5,0,7.5,7.51"),

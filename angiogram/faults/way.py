@@ -13,8 +13,7 @@ from angiogram.errors import FaultNotPlanted
 from angiogram.faults.door import Parcel
 from angiogram.faults.fault import Fault, Ground, Step, Tamper, as_owner, change_loaded, number_of, places
 from angiogram.inject import read_whole_dye
-from angiogram.project import LOADER
-from angiogram.verdict import API, TOPIC
+from angiogram.stage_id import API_STAGE, LOADER_STAGE, TOPIC_STAGE
 from ingestion.loader import load_until_caught_up
 from ingestion.message import DYE_HEADERS, SIGNATURE_HEADER, DyeStamp
 from ingestion.producer import RideProducer
@@ -26,7 +25,7 @@ def _at_door(name: str, description: str, tamper: Tamper) -> Fault:
     def plant(ground: Ground) -> None:
         ground.tamper = tamper
 
-    return Fault(name, description, (API,), plant)
+    return Fault(name, description, (str(API_STAGE),), plant)
 
 
 def _in_body(old: bytes, new: bytes) -> Tamper:
@@ -131,11 +130,11 @@ def _publish_signed(run_id: str, number: int, value: bytes | None) -> None:
 
 
 def _on_topic(name: str, description: str, act: Callable[[str], None]) -> Fault:
-    return Fault(name, description, (TOPIC,), lambda ground: ground.before("check_topic", act))
+    return Fault(name, description, (str(TOPIC_STAGE),), lambda ground: ground.before("check_topic", act))
 
 
 ON_THE_TOPIC = [
-    Fault("message-lost", "The topic deletes messages before they are loaded.", (TOPIC,), _plant_loss),
+    Fault("message-lost", "The topic deletes messages before they are loaded.", (str(TOPIC_STAGE),), _plant_loss),
     _on_topic("message-doubled", "A message lies on the topic twice.", _double_on_topic),
     _on_topic("message-from-nowhere", "The topic holds a signed message that this run never sent.", _publish_unknown),
 ]
@@ -158,7 +157,9 @@ def _skip_partition(run_id: str) -> None:
 
 
 def _in_loader(name: str, description: str, statement: LiteralString, before: Step = "check_loaded") -> Fault:
-    return Fault(name, description, (LOADER,), lambda ground: ground.before(before, change_loaded(statement)))
+    return Fault(
+        name, description, (str(LOADER_STAGE),), lambda ground: ground.before(before, change_loaded(statement))
+    )
 
 
 def _plant_yesterday(ground: Ground) -> None:
@@ -191,7 +192,7 @@ IN_THE_LOADER = [
     Fault(
         "loader-skips-a-partition",
         "A whole partition is not loaded.",
-        (LOADER,),
+        (str(LOADER_STAGE),),
         lambda g: g.before("load", _skip_partition),
     ),
     _in_loader(
@@ -252,7 +253,7 @@ IN_THE_LOADER = [
         "update angiogram_raw.taxi_rides set fare_amount = '99.99' where run_id = %(run_id)s and ride_number = 1",
         "build_1",
     ),
-    Fault("yesterdays-dye-answers", "The models see rides of another run id.", (LOADER,), _plant_yesterday),
+    Fault("yesterdays-dye-answers", "The models see rides of another run id.", (str(LOADER_STAGE),), _plant_yesterday),
 ]
 
 FAULTS = [*AT_THE_DOOR, *ON_THE_TOPIC, *IN_THE_LOADER]

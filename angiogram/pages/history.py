@@ -8,6 +8,7 @@ from angiogram.pages.cells import printable
 from angiogram.pages.templates import fill
 from angiogram.pages.view import VERDICT_WORDS
 from angiogram.runs import Run
+from angiogram.stage_id import SEED, StageId, as_json
 
 WIDTH, HEIGHT, FOOT, LEFT = 1200, 190, 26, 44
 
@@ -80,8 +81,8 @@ def _seconds(run: Run) -> float:
 
 def _words(run: Run) -> str:
     if run.verdict == "blocked":
-        return headline.example({**run.report, "blockage": run.blockage or []}) or headline.title(
-            {"verdict": run.verdict, "blockage": run.blockage}
+        return headline.example({**run.report, "blockage": as_json(run.blockage or [])}) or headline.title(
+            {"verdict": run.verdict, "blockage": as_json(run.blockage or [])}
         )
     return "" if run.verdict == "healthy" else str(run.report.get("error") or "")
 
@@ -106,8 +107,8 @@ def _rows(runs: Sequence[Run]) -> list[Rows]:
     counted: dict[str, list[int]] = {}
     for run in runs:
         for stage in run.report.get("stages", []):
-            if stage["kind"] != "reference" and stage["rows_out"] is not None:
-                counted.setdefault(stage["stage"], []).append(stage["rows_out"])
+            if stage["kind"] != SEED and stage["rows_out"] is not None:
+                counted.setdefault(str(StageId.of(stage)), []).append(stage["rows_out"])
     found = []
     for name, numbers in counted.items():
         least, most = min(numbers), max(numbers)

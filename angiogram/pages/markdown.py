@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from angiogram.headline import RIDES_NAMED
+from angiogram.headline import MESSAGES_NAMED
 from angiogram.pages.cells import printable
 from angiogram.pages.view import RowDifference, RunView, StageView
 from angiogram.pages.view import view as view_of
@@ -34,9 +34,9 @@ def _lines(view: RunView) -> Iterator[str]:
         yield _inert(view.example)
         yield ""
     yield _inert(view.explanation)
-    for warning in view.warnings:
+    for notice in view.notices:
         yield ""
-        yield f"⚠️ {_inert(warning)}"
+        yield f"⚠️ {_inert(notice)}"
     for stage in view.blocked:
         yield from _stage(stage)
     if view.stages:
@@ -73,7 +73,7 @@ def _stage(stage: StageView) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for row in rows:
         key = ", ".join(f"{column} {cell.plain}" for column, cell in row.key) or "the whole table"
-        fed = row.fed_by(RIDES_NAMED)
+        fed = row.fed_by(MESSAGES_NAMED)
         sides = [(found.column, found.expected.plain, found.actual.plain) for found in row.cells]
         if not sides:
             content = ", ".join(f"{column} {cell.plain}" for column, cell in row.content)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from angiogram.pages.lineage import lineage
 from angiogram.pages.templates import fill
-from angiogram.pages.view import RIDES_SHOWN, VERDICT_WORDS, RunView
+from angiogram.pages.view import MESSAGES_SHOWN, VERDICT_WORDS, RunView
 from angiogram.pages.view import view as view_of
 from angiogram.runs import Run
 
@@ -36,7 +36,7 @@ def page(run: Run, whys: Mapping[str, str], docs: Docs | None = None, history: s
 
     Args:
         run: with its report.
-        whys: of each dye ride why it is there, by its name.
+        whys: of each dye message why it is there, by its name.
         docs: where the dbt docs are, if anywhere.
         history: address of the page on all runs, if there is one.
     """
@@ -44,12 +44,12 @@ def page(run: Run, whys: Mapping[str, str], docs: Docs | None = None, history: s
     return fill(
         "run.html",
         view=view,
-        picture=lineage({stage.name: stage.reads for stage in view.stages}),
+        picture=lineage({stage.name: list(map(str, stage.reads)) for stage in view.stages}),
         stages={stage.name: stage for stage in view.stages},
         words=VERDICT_WORDS,
         whys=whys,
         docs=docs,
         history=history,
-        rides_shown=RIDES_SHOWN,
+        messages_shown=MESSAGES_SHOWN,
         longest=max([seconds for _, seconds in view.steps] + [stage.seconds for stage in view.stages], default=0) or 1,
     )

@@ -7,16 +7,17 @@ from itertools import groupby
 from typing import Any
 
 from angiogram import headline
-from angiogram.differences import fed_by
+from angiogram.differences import fed_by, of_stage
 from angiogram.pages.cells import Cell, cell, pair, printable, row
 from angiogram.report import all_differences
 from angiogram.runs import Run
+from angiogram.stage_id import StageId, as_json, from_json
 
 SHOWN = 200
 """Differences of one stage on a page; the full count is always given."""
 
-RIDES_SHOWN = 5
-"""Rides that a row names at once; the others are behind a click."""
+MESSAGES_SHOWN = 5
+"""Messages that a row names at once; the others are behind a click."""
 
 STEPS = ("begin", "inject", "check_topic", "load", "check_loaded", "build_batch_1", "build_batch_2", "verdict")
 """The steps in order, as angiogram.steps has them."""
@@ -49,7 +50,7 @@ class RowDifference:
         key: the row's key, by column.
         cells: both sides, if the row is on both.
         content: the row itself, if it is on one side.
-        rides: names of the dye rides that feed it.
+        messages: names of the dye messages that feed it.
         unfed: whether none does, because only the expected seed has it.
     """
 
@@ -57,16 +58,16 @@ class RowDifference:
     key: list[tuple[str, Cell]]
     cells: list[CellDifference]
     content: list[tuple[str, Cell]]
-    rides: list[str]
+    messages: list[str]
     unfed: bool
 
     def fed_by(self, limit: int | None = None) -> str:
         """What feeds it, in words; empty if nobody knows.
 
         Args:
-            limit: rides that are named; the others are counted.
+            limit: messages that are named; the others are counted.
         """
-        return fed_by({"rides": self.rides, "unfed": self.unfed}, limit)
+        return fed_by({"messages": self.messages, "unfed": self.unfed}, limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class StageView:
     """A stage with its differences.
 
     Attributes:
-        name: of the stage; for its place on the page too.
+        id: the stage; its text is its place on the page too.
         verdict: healthy, blocked, affected, not_reached or not_compared.
         reason: why it is not right, in a line.
         details: the message that the reason is taken from, if it has more lines.
@@ -84,9 +85,8 @@ class StageView:
         all_differences: the command that prints them all; None if the run is kept nowhere.
     """
 
-    name: str
-    kind: str
-    reads: list[str]
+    id: StageId
+    reads: list[StageId]
     verdict: str
     rows_in: int | None
     rows_out: int | None
@@ -115,9 +115,19 @@ class StageView:
         return VERDICT_WORDS[self.verdict][2]
 
     @property
-    def rides(self) -> list[str]:
-        """All rides that feed the rows shown, in order of their first row."""
-        return list(dict.fromkeys(ride for shown in self.rows for ride in shown.rides))
+    def messages(self) -> list[str]:
+        """All messages that feed the rows shown, in order of their first row."""
+        return list(dict.fromkeys(message for shown in self.rows for message in shown.messages))
+
+    @property
+    def name(self) -> str:
+        """The stage as it is written."""
+        return str(self.id)
+
+    @property
+    def kind(self) -> str:
+        """The stage's kind."""
+        return self.id.kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +140,7 @@ class RunView:
     explanation: str
     example: str | None
     stages: list[StageView]
-    warnings: list[str]
+    notices: list[str]
     checkpoints: list[dict[str, Any]]
     steps: list[tuple[str, float]]
     versions: dict[str, str | None]
@@ -148,7 +158,7 @@ def view(run: Run) -> RunView:
         "run_id": run.run_id,
         **run.report,
         "verdict": run.verdict,
-        "blockage": run.blockage or [],
+        "blockage": as_json(run.blockage or []),
     }
     example = headline.example(report)
     seconds = report.get("seconds")
@@ -161,7 +171,7 @@ def view(run: Run) -> RunView:
         explanation=printable(headline.explanation(report)),
         example=printable(example) if example else None,
         stages=[stage_view(stage, report) for stage in report.get("stages", [])],
-        warnings=[printable(warning) for warning in report.get("warnings", [])],
+        notices=[printable(notice["text"]) for notice in report.get("notices", [])],
         checkpoints=report.get("checkpoints", []),
         steps=_in_order(report.get("seconds_by_step", {})),
         versions=report.get("versions", {}),
@@ -177,12 +187,12 @@ def _in_order(seconds: Mapping[str, float]) -> list[tuple[str, float]]:
 
 def stage_view(stage: Mapping[str, Any], report: Mapping[str, Any]) -> StageView:
     """One stage of a run's report with its differences."""
-    first = report.get("differences", {}).get(stage["stage"], {}).get("first", [])[:SHOWN]
+    stage_id = StageId.of(stage)
+    first = of_stage(report, stage_id)["first"][:SHOWN]
     reason = stage.get("reason")
     return StageView(
-        name=stage["stage"],
-        kind=stage["kind"],
-        reads=stage.get("reads", []),
+        id=stage_id,
+        reads=from_json(stage.get("reads")),
         verdict=stage["verdict"],
         rows_in=stage["rows_in"],
         rows_out=stage["rows_out"],
@@ -193,7 +203,7 @@ def stage_view(stage: Mapping[str, Any], report: Mapping[str, Any]) -> StageView
         details=printable(details) if (details := stage.get("details")) else None,
         rows=[_row(list(cells)) for _, cells in groupby(first, key=lambda d: (d["difference"], str(d["row_key"])))],
         shown=len(first),
-        all_differences=all_differences(report, stage["stage"]),
+        all_differences=all_differences(report, stage_id),
     )
 
 
@@ -208,7 +218,7 @@ def _row(found: list[Mapping[str, Any]]) -> RowDifference:
         if whole_row
         else [CellDifference(d["column"] or "rows", *pair(d["expected"], d["actual"])) for d in found],
         content=row(first["expected"] or first["actual"]) if whole_row else [],
-        rides=first.get("rides", []),
+        messages=first.get("messages", []),
         unfed=first.get("unfed", False),
     )
 

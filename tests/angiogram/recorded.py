@@ -1,21 +1,23 @@
 """Runs as they stand in angiogram.runs, for tests of what is made of them afterwards."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from psycopg2.extensions import connection
 from psycopg2.extras import Json
 
+from angiogram.differences import of_stage
+from angiogram.stage_id import StageId, as_json, from_json
+
 STARTED = datetime(2026, 6, 1, 7, 0, tzinfo=UTC)
 
 
 def stage(name: str, reads: list[str], verdict: str = "healthy", **more: Any) -> dict[str, Any]:
     """A stage of a report."""
-    kind = "way" if name in ("api", "topic", "loader") else "model"
     return {
-        "stage": name,
-        "kind": kind,
-        "reads": reads,
+        **StageId.parse(name).as_json(),
+        "reads": as_json(map(StageId.parse, reads)),
         "verdict": verdict,
         "rows_in": 3,
         "rows_out": 3,
@@ -25,18 +27,23 @@ def stage(name: str, reads: list[str], verdict: str = "healthy", **more: Any) ->
     } | more
 
 
-def changed(key: dict[str, Any], column: str, expected: str, actual: str, *rides: str) -> dict[str, Any]:
+def changed(key: dict[str, Any], column: str, expected: str, actual: str, *messages: str) -> dict[str, Any]:
     """A cell that changed, its sides as JSON texts."""
     return {
         **{"difference": "changed", "row_key": key, "column": column, "expected": expected, "actual": actual},
-        "rides": list(rides),
+        "messages": list(messages),
     }
 
 
 def report(run_id: str, blockage: list[str], differences: dict[str, list[dict[str, Any]]] | None = None) -> Any:
     """A report with four stages, blocked where told, all of whose differences are shown."""
     found = differences or {}
-    reads = {"api": [], "topic": ["api"], "loader": ["topic"], "fct_rides": ["loader"]}
+    reads = {
+        "api:rides": [],
+        "topic:rides": ["api:rides"],
+        "loader:rides": ["topic:rides"],
+        "fct_rides": ["loader:rides"],
+    }
     stages = [
         stage(
             name,
@@ -49,15 +56,36 @@ def report(run_id: str, blockage: list[str], differences: dict[str, list[dict[st
     point = {"name": "published = in Kafka", "expected": 3, "counts": {"in_kafka": 3}, "holds": True}
     return {
         "run_id": run_id,
+        "schema_version": 2,
         "verdict": "blocked" if blockage else "healthy",
-        "blockage": blockage,
+        "blockage": as_json(map(StageId.parse, blockage)),
+        "findings": [],
+        "notices": [],
         "checkpoints": [point],
         "stages": stages,
-        "differences": {name: {"count": len(cells), "first": cells} for name, cells in found.items()},
+        "differences": [
+            {"stage": StageId.parse(name).as_json(), "count": len(cells), "first": cells}
+            for name, cells in found.items()
+        ],
         "seconds": 12.3,
         "seconds_by_step": {"inject": 3.0, "build_batch_1": 5.0},
         "versions": {"code_commit": "c0ffee", "dbt-core": "1.11.16"},
     }
+
+
+def blocked(report: Mapping[str, Any]) -> list[str]:
+    """The blocked stages of a report, as text."""
+    return list(map(str, from_json(report["blockage"])))
+
+
+def stages_of(report: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The stages of a report by their text."""
+    return {str(StageId.of(stage)): stage for stage in report["stages"]}
+
+
+def differences_at(report: Mapping[str, Any], stage: str) -> Mapping[str, Any]:
+    """The differences of a stage of a report."""
+    return of_stage(report, StageId.parse(stage))
 
 
 def record(database: connection, found: dict[str, Any], age: timedelta = timedelta()) -> str:
@@ -66,6 +94,6 @@ def record(database: connection, found: dict[str, Any], age: timedelta = timedel
         query.execute(
             "insert into angiogram.runs (run_id, started_at, finished_at, verdict, blockage, report)"
             " values (%s, clock_timestamp() - %s - interval '12 s', clock_timestamp() - %s, %s, %s, %s)",
-            (found["run_id"], age, age, found["verdict"], found["blockage"], Json(found)),
+            (found["run_id"], age, age, found["verdict"], Json(found["blockage"]), Json(found)),
         )
     return str(found["run_id"])

@@ -17,6 +17,7 @@ from psycopg2.extensions import connection
 
 from angiogram import alert, mutes
 from angiogram.errors import NothingToAcknowledge
+from angiogram.stage_id import StageId
 from tests.angiogram.recorded import changed, record, report
 
 SECRET = "an-address-s3cr3t-t0k3n-of-24-letters"  # noqa: S105
@@ -108,7 +109,7 @@ def test_an_alert_names_the_blockage_one_cell_its_rides_and_the_page(
 
 
 def test_a_blockage_elsewhere_is_a_change(told: Callable[..., alert.Alert | None]) -> None:
-    assert [state(told("run-1", "fct_rides")), state(told("run-2", "loader"))] == ["sent", "sent"]
+    assert [state(told("run-1", "fct_rides")), state(told("run-2", "loader:rides"))] == ["sent", "sent"]
 
 
 def test_a_second_verdict_step_of_the_same_run_tells_nothing_twice(
@@ -248,10 +249,12 @@ def test_an_acknowledged_blockage_is_not_told_again_but_another_one_and_its_end_
     told: Callable[..., alert.Alert | None], database: connection, connect_as: Callable[..., connection]
 ) -> None:
     told("run-1", "fct_rides")
-    assert mutes.acknowledge(database, "run-1", soon(hours=1), "known, fixed on Monday") == ["fct_rides"]
+    assert mutes.acknowledge(database, "run-1", soon(hours=1), "known, fixed on Monday") == [
+        StageId("model", "fct_rides")
+    ]
     assert state(told("run-2")) == "sent", "recovery is told"
     assert state(told("run-3", "fct_rides")) == "acknowledged"
-    assert state(told("run-4", "fct_rides", "loader")) == "sent", "a stage that nobody knew of"
+    assert state(told("run-4", "fct_rides", "loader:rides")) == "sent", "a stage that nobody knew of"
     with connect_as("taxi_owner").cursor() as query:
         query.execute("update angiogram.mutes set muted_until = clock_timestamp()")
     assert state(told("run-5", "fct_rides")) == "sent"

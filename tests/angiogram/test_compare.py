@@ -14,7 +14,7 @@ from angiogram.trace import Tracer
 from tests.angiogram.conftest import PROJECT
 
 VIEW = Node("view", "model.shop.view", False, '"shop"."view"', [], '"shop"."expected__view"', ["id"])
-BELOW = Node("below", "model.shop.below", False, '"shop"."below"', ["view"], None, ["id"])
+BELOW = Node("below", "model.shop.below", False, '"shop"."below"', [VIEW.stage], None, ["id"])
 
 
 @pytest.fixture
@@ -45,8 +45,8 @@ def test_a_view_that_fails_only_when_it_is_read_is_a_model_that_failed(
 
 def test_no_row_is_traced_or_counted_through_a_view_that_fails(database: connection) -> None:
     cell = Difference("changed", {"id": 1, "price": 2}, "name", '"a"', '"b"')
-    tracer = Tracer(database, {"view": VIEW, "below": BELOW}, {}, failed={"view"})
-    assert tracer.told("below", Differences.of([cell]))["first"][0]["rides"] == []
+    tracer = Tracer(database, {"view": VIEW, "below": BELOW}, {}, failed={VIEW.stage})
+    assert tracer.told(BELOW.stage, Differences.of([cell]))["first"][0]["messages"] == []
     counts = count_accounted(database, dict.fromkeys(("accepted", "rejected", "checked"), VIEW.relation))
     assert set(counts.values()) == {None}
 
@@ -72,4 +72,4 @@ def test_a_column_named_with_a_percent_sign_is_a_key_as_any_other(database: conn
     found = compare(database, sales, PROJECT)
     assert found.differences == Differences.of([Difference("changed", {"margin %s": 7}, "price", "2", "1")])
     tracer = Tracer(database, {"sales": sales}, {"1": "the-ride"})
-    assert tracer.told("sales", found.differences)["first"][0]["rides"] == ["the-ride"]
+    assert tracer.told(sales.stage, found.differences)["first"][0]["messages"] == ["the-ride"]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from angiogram.diagnose import Finding, Health, diagnose, in_order
+from angiogram.diagnose import Health, OutputState, diagnose, in_order
 
-R, W, F, S, U = Finding.RIGHT, Finding.WRONG, Finding.FAILED, Finding.SKIPPED, Finding.UNKNOWN
+R, W, F, S, U = OutputState.RIGHT, OutputState.WRONG, OutputState.FAILED, OutputState.SKIPPED, OutputState.UNKNOWN
 OK, BLOCKED, AFFECTED = Health.HEALTHY, Health.BLOCKED, Health.AFFECTED
 NOT_REACHED, NOT_COMPARED = Health.NOT_REACHED, Health.NOT_COMPARED
 
@@ -18,7 +18,7 @@ CHAIN: dict[str, list[str]] = {
 
 
 @pytest.mark.parametrize(
-    ("findings", "expected"),
+    ("states", "expected"),
     [
         pytest.param("RRRRR", [OK] * 5, id="all right: all healthy"),
         pytest.param("WWWWW", [BLOCKED] + [AFFECTED] * 4, id="the first wrong stage is blocked, all below affected"),
@@ -33,8 +33,8 @@ CHAIN: dict[str, list[str]] = {
         pytest.param("RRWUW", [OK, OK, BLOCKED, NOT_COMPARED, AFFECTED], id="an uncompared stage passes suspicion on"),
     ],
 )
-def test_a_chain_is_judged_from_the_top(findings: str, expected: list[Health]) -> None:
-    found = {stage: {"R": R, "W": W, "F": F, "S": S, "U": U}[f] for stage, f in zip(CHAIN, findings, strict=True)}
+def test_a_chain_is_judged_from_the_top(states: str, expected: list[Health]) -> None:
+    found = {stage: {"R": R, "W": W, "F": F, "S": S, "U": U}[f] for stage, f in zip(CHAIN, states, strict=True)}
     assert list(diagnose(CHAIN, found).values()) == expected
 
 
@@ -52,7 +52,7 @@ def test_the_order_of_stages_does_not_depend_on_how_the_graph_is_written() -> No
 def test_below_a_wrong_stage_one_that_spoils_right_input_is_blocked_as_well() -> None:
     asked: dict[str, frozenset[str]] = {}
 
-    def on_right_input(stage: str, sound: frozenset[str]) -> Finding:
+    def on_right_input(stage: str, sound: frozenset[str]) -> OutputState:
         asked[stage] = sound
         return W if stage == "mart" else R
 

@@ -15,9 +15,9 @@ from angiogram.faults.play import Played
 from tests.angiogram.conftest import PROJECT, Outcome
 
 HANDFUL = {
-    "api-acknowledges-without-publishing": "api",
-    "message-lost": "topic",
-    "yesterdays-dye-answers": "loader",
+    "api-acknowledges-without-publishing": "api:rides",
+    "message-lost": "topic:rides",
+    "yesterdays-dye-answers": "loader:rides",
     "column-renamed-under-its-readers": "int_rides__checked",
     "two-faults-at-once": "stg_taxi__rides, fct_rides",
     "stale-rates": "exchange_rates",

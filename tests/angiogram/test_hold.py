@@ -10,6 +10,7 @@ from psycopg2.extensions import connection
 from ingestion.loader import load_until_caught_up
 from ingestion.traffic import generate
 from tests.angiogram.conftest import PROJECT, Outcome
+from tests.angiogram.recorded import blocked as blocked_at
 from tests.angiogram.recorded import record, report
 from tests.dbt.project import DbtProject, DbtRun
 
@@ -54,7 +55,7 @@ def test_a_blocked_verdict_holds_the_marts_only_while_the_switch_is_on(
 
     DbtProject(project_copy).replace("models/facts/fct_rides.sql", "fare_amount + tax_amount", "fare_amount")
     blocked = angiogram("run", "--json", DBT_PROJECT_DIR=str(project_copy), DBT_TARGET_PATH=str(project_copy / "t"))
-    assert blocked.report()["blockage"] == ["fct_rides"]
+    assert blocked_at(blocked.report()) == ["fct_rides"]
     more_rides(2)
     assert build_live(*MODELS_ALONE).exit_code == 0
     assert published() == accepted(), "a blocked verdict alone holds nothing"

@@ -9,6 +9,7 @@ import pytest
 
 from angiogram.in_a_line import in_a_line
 from tests.angiogram.conftest import Outcome
+from tests.angiogram.recorded import blocked, stages_of
 from tests.dbt.project import DbtProject
 
 Angiogram = Callable[..., Outcome]
@@ -51,8 +52,8 @@ def test_a_model_that_dbt_cannot_build_is_told_in_one_line_with_dbts_message_beh
 
     assert outcome.code == 1, outcome.stderr
     report = outcome.report()
-    assert set(report["blockage"]) == set(BROKEN)
-    stages = {stage["stage"]: stage for stage in report["stages"]}
+    assert set(blocked(report)) == set(BROKEN)
+    stages = stages_of(report)
     assert {model: stages[model]["reason"] for model in BROKEN} == {model: line for model, (*_, line) in BROKEN.items()}
     assert (
         "| tax_amount  | TEXT            | DECIMAL       | data type mismatch" in stages["revenue_by_date"]["details"]

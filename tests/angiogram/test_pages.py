@@ -15,6 +15,7 @@ from angiogram.pages.history import history
 from angiogram.pages.lineage import lineage
 from angiogram.pages.page import Docs, page
 from angiogram.runs import Run
+from angiogram.stage_id import from_json
 from tests.angiogram.recorded import STARTED, changed, report, stage
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -38,7 +39,7 @@ def run_of(found: dict[str, Any], **more: Any) -> Run:
         "started_at": STARTED,
         "finished_at": STARTED + timedelta(seconds=12),
         "verdict": found["verdict"],
-        "blockage": found["blockage"],
+        "blockage": found["blockage"] and from_json(found["blockage"]),
         "report": found,
     }
     return Run(**values | more)
@@ -183,7 +184,7 @@ def open_boxes(dom: str) -> set[str | None]:
 def test_a_blocked_stage_is_open_at_first_and_a_link_opens_another(tmp_path: Path) -> None:
     text = page(blocked(JEEP), {})
     assert open_boxes(browse(text, tmp_path)) == {"stage=fct_rides"}
-    assert open_boxes(browse(text, tmp_path, "#stage=loader")) == {"stage=fct_rides", "stage=loader"}
+    assert open_boxes(browse(text, tmp_path, "#stage=loader:rides")) == {"stage=fct_rides", "stage=loader:rides"}
     assert open_boxes(browse(text, tmp_path, "#stage=nobody")) == {"stage=fct_rides"}
 
 
@@ -205,7 +206,7 @@ def test_every_stage_can_be_reached_by_keyboard_from_the_picture() -> None:
     elements = Elements(page(blocked(JEEP), {}))
     boxes = {box["id"] for box in elements.named("details") if "id" in box}
     linked = {f"{link['href']}"[1:] for link in elements.named("a") if "aria-label" in link}
-    assert linked == boxes == {"stage=api", "stage=topic", "stage=loader", "stage=fct_rides"}
+    assert linked == boxes == {"stage=api:rides", "stage=topic:rides", "stage=loader:rides", "stage=fct_rides"}
 
 
 def test_the_picture_goes_from_left_to_right_without_overlap() -> None:

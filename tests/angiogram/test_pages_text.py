@@ -60,7 +60,7 @@ def test_markdown_has_the_blockage_its_cells_and_all_stages() -> None:
     text = markdown(blocked(JEEP))
     assert text.startswith("## ❌ Angiogram: Blocked at fct&#95;rides\n")
     assert '| changed | ride&#95;id "jeep-1" | revenue&#95;amount | 20.40 | 20.20 | jeep-good, jeep-good-too |' in text
-    assert "| loader | ✓ healthy | 3 | 3 | - | 0.50 |" in text
+    assert "| loader&#58;rides | ✓ healthy | 3 | 3 | - | 0.50 |" in text
 
 
 def test_nothing_from_the_pipeline_counts_as_markdown() -> None:
@@ -91,7 +91,7 @@ def test_junit_has_a_case_for_each_stage_and_checkpoint_and_fails_where_the_way_
         "skipped": "1",
     }
     told = {f"{case.get('name')}": {part.tag: part for part in case} for case in suite}
-    assert told["loader"] == {}
+    assert told["loader:rides"] == {}
     assert "revenue_amount: expected 20.40, actual 20.20" in f"{told['fct_rides']['failure'].text}"
     assert told["fct_rides"]["failure"].get("type") == "blocked"
     assert "skipped" in told["late"]

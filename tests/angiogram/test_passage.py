@@ -25,6 +25,7 @@ from ingestion.loader import follow, follower_alive
 from ingestion.settings import KafkaSettings
 from ingestion.topic import open_admin, topic_id
 from tests.angiogram.conftest import ANGIOGRAM, PROJECT, Outcome
+from tests.angiogram.recorded import blocked, differences_at, stages_of
 from tests.dbt.project import DbtProject
 
 Angiogram = Callable[..., Outcome]
@@ -51,7 +52,7 @@ def test_a_healthy_pipeline_is_found_healthy_twice_in_a_row_each_time_by_its_own
         assert outcome.code == 0, outcome.stderr
         report = outcome.report()
         assert report["verdict"] == "healthy"
-        assert report["blockage"] == []
+        assert blocked(report) == []
         assert [point["counts"] for point in report["checkpoints"][:2]] == [
             {"in_kafka": RIDES + MALFORMED},
             {"loaded": RIDES, "dead_letters": MALFORMED},
@@ -87,19 +88,19 @@ def test_a_broken_model_is_named_with_its_cells_and_the_rides_they_come_from(
 
     assert outcome.code == 1, outcome.stderr
     report = outcome.report()
-    assert (report["verdict"], report["blockage"]) == ("blocked", ["fct_rides"])
-    verdicts = {stage["stage"]: stage["verdict"] for stage in report["stages"]}
+    assert (report["verdict"], blocked(report)) == ("blocked", ["fct_rides"])
+    verdicts = {name: stage["verdict"] for name, stage in stages_of(report).items()}
     assert verdicts["int_rides__checked"] == "healthy"
     assert verdicts["daily_revenue"] == "affected"
-    cells = report["differences"]["fct_rides"]
+    cells = differences_at(report, "fct_rides")
     assert cells["count"] > 20, "tax counts in more rides than are shown"
     assert len(cells["first"]) == cells["count"]
-    benz = [cell for cell in cells["first"] if cell["rides"] == ["ordinary-benz"]]
+    benz = [cell for cell in cells["first"] if cell["messages"] == ["ordinary-benz"]]
     assert ("changed", "revenue_amount", "27.50", "25.00") in [
         (c["difference"], c["column"], c["expected"], c["actual"]) for c in benz
     ]
-    jeep = [c for c in report["differences"]["revenue_by_car_model"]["first"] if c["row_key"]["car_model"] == "Jeep"]
-    assert {"jeep-good", "jeep-good-too"} <= set(jeep[0]["rides"]), "a row of a mart is traced to its rides"
+    jeep = [c for c in differences_at(report, "revenue_by_car_model")["first"] if c["row_key"]["car_model"] == "Jeep"]
+    assert {"jeep-good", "jeep-good-too"} <= set(jeep[0]["messages"]), "a row of a mart is traced to its rides"
 
     shown = angiogram("show", report["run_id"])
     assert shown.code == 0, shown.stderr
@@ -124,8 +125,8 @@ def test_models_that_fail_are_gone_or_have_no_expected_seed_are_named(angiogram:
 
     assert outcome.code == 1, outcome.stderr
     report = outcome.report()
-    assert sorted(report["blockage"]) == ["revenue_by_date", "revenue_by_hour"]
-    stages = {stage["stage"]: stage for stage in report["stages"]}
+    assert sorted(blocked(report)) == ["revenue_by_date", "revenue_by_hour"]
+    stages = stages_of(report)
     assert "expected__revenue_by_hour tells what it should hold" in stages["revenue_by_hour"]["reason"]
     assert "division by zero" in stages["revenue_by_date"]["reason"]
     assert stages["dim_extra"]["verdict"] == "not_compared"
@@ -169,7 +170,7 @@ def test_models_that_never_saw_the_second_batch_are_not_judged(
     subprocess.run([sys.executable, "-c", first_batch, run_in_hand], check=True, timeout=300)
     steps.take_batch(run_in_hand, 2)
     report = angiogram_verdict(run_in_hand)
-    assert (report["verdict"], report["blockage"]) == ("could_not_run", [])
+    assert (report["verdict"], blocked(report)) == ("could_not_run", [])
     assert "fct_rides (it was not reached)" in report["error"]
 
 
@@ -187,8 +188,8 @@ def test_a_ride_that_the_loader_lost_blocks_the_loader_and_is_named(
         )
     steps.check_loaded(run_in_hand)
     report = angiogram_verdict(run_in_hand)
-    assert (report["verdict"], report["blockage"]) == ("blocked", ["loader"])
-    found = {(d["difference"], d["column"], *d["rides"]) for d in report["differences"]["loader"]["first"]}
+    assert (report["verdict"], blocked(report)) == ("blocked", ["loader:rides"])
+    found = {(d["difference"], d["column"], *d["messages"]) for d in differences_at(report, "loader:rides")["first"]}
     assert found == {
         ("missing", None, "jeep-good"),
         ("changed", "taxi_id", "ordinary-benz"),
@@ -225,11 +226,11 @@ def test_messages_that_the_topic_lost_before_they_were_loaded_block_the_topic(
     steps.check_loaded(run_in_hand)
     report = angiogram_verdict(run_in_hand)
 
-    assert report["blockage"] == ["topic"]
-    stages = {stage["stage"]: stage for stage in report["stages"]}
-    assert (stages["api"]["verdict"], stages["loader"]["verdict"]) == ("healthy", "affected")
-    assert "deleted from the topic" in stages["loader"]["reason"]
-    assert "jeep-good" in [ride for d in report["differences"]["topic"]["first"] for ride in d["rides"]]
+    assert blocked(report) == ["topic:rides"]
+    stages = stages_of(report)
+    assert (stages["api:rides"]["verdict"], stages["loader:rides"]["verdict"]) == ("healthy", "affected")
+    assert "deleted from the topic" in stages["loader:rides"]["reason"]
+    assert "jeep-good" in [ride for d in differences_at(report, "topic:rides")["first"] for ride in d["messages"]]
 
 
 def test_a_key_that_the_loader_does_not_accept_ends_the_run_before_anything_is_sent(
@@ -247,7 +248,7 @@ def test_a_key_that_the_loader_does_not_accept_ends_the_run_before_anything_is_s
         query.execute("delete from raw.loaders where loader_id = %s", (loader_id,))
     assert outcome.code == 2
     assert outcome.report()["verdict"] == "could_not_run"
-    assert outcome.report()["blockage"] == []
+    assert blocked(outcome.report()) == []
     assert "KeyMismatch" in outcome.report()["error"]
     assert "0123456789abcdef" in outcome.stderr
 
@@ -408,4 +409,4 @@ def test_a_backlog_that_outlasts_the_loaders_time_is_a_finding_and_no_error(
     assert result["behind"].startswith("the loader did not pass the dye within 1 s: partition 0 at 0")
     steps.check_loaded(run_in_hand)
     report = angiogram_verdict(run_in_hand)
-    assert (report["verdict"], report["blockage"]) == ("blocked", ["loader"])
+    assert (report["verdict"], blocked(report)) == ("blocked", ["loader:rides"])

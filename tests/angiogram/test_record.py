@@ -12,10 +12,11 @@ from psycopg2.extensions import connection
 from angiogram.differences import KEPT, Difference
 from angiogram.dye import read_dye
 from angiogram.kept import Kept, read_all
-from angiogram.limits import is_too_slow, too_slow
+from angiogram.limits import too_slow
 from angiogram.report import SHOWN
+from angiogram.stage_id import API_STAGE, LOADER_STAGE, StageId
 from tests.angiogram.conftest import Outcome
-from tests.angiogram.recorded import record, report
+from tests.angiogram.recorded import blocked, differences_at, record, report
 from tests.dbt.project import DbtProject
 
 Angiogram = Callable[..., Outcome]
@@ -36,27 +37,30 @@ def test_every_difference_is_kept_with_its_rides_though_the_report_shows_the_fir
     outcome = angiogram("run", "--json", **variables)
     assert outcome.code == 1, outcome.stderr
     found = outcome.report()
-    assert {"dim_dates", "fct_rides"} <= set(found["blockage"])
-    days = found["differences"]["dim_dates"]
+    assert {"dim_dates", "fct_rides"} <= set(blocked(found))
+    days = differences_at(found, "dim_dates")
     assert days["count"] > len(days["first"]) == KEPT
 
     with connect_as("marts_reader").cursor() as query:
         query.execute(
-            "select stage, count(*), max(number) from angiogram.differences where run_id = %s group by stage",
+            "select stage_kind, stage_name, count(*), max(number) from angiogram.differences where run_id = %s"
+            " group by stage_kind, stage_name",
             (found["run_id"],),
         )
-        kept = {stage: (count, highest) for stage, count, highest in query.fetchall()}
-    assert kept == {stage: (differs["count"],) * 2 for stage, differs in found["differences"].items()}
+        kept = {StageId(kind, name): counts for kind, name, *counts in query.fetchall()}
+    assert kept == {StageId.of(differs["stage"]): [differs["count"]] * 2 for differs in found["differences"]}
 
     printed = angiogram("differences", found["run_id"], "--stage", "dim_dates").stdout.splitlines()
     assert len(printed) == days["count"]
-    assert [{"stage": "dim_dates"} | first for first in days["first"]] == [json.loads(p) for p in printed[:KEPT]]
+    assert [{"stage": {"kind": "model", "name": "dim_dates"}} | first for first in days["first"]] == [
+        json.loads(p) for p in printed[:KEPT]
+    ]
     everything = [json.loads(line) for line in angiogram("differences").stdout.splitlines()]
-    assert len(everything) == sum(differs["count"] for differs in found["differences"].values())
+    assert len(everything) == sum(differs["count"] for differs in found["differences"])
     names = {ride.ride_name for ride in read_dye()}
-    facts = [difference for difference in everything if difference["stage"] == "fct_rides"]
+    facts = [difference for difference in everything if difference["stage"]["name"] == "fct_rides"]
     assert facts
-    assert all(difference["rides"] and set(difference["rides"]) <= names for difference in facts)
+    assert all(difference["messages"] and set(difference["messages"]) <= names for difference in facts)
 
     command = f"angiogram differences {found['run_id']} --stage dim_dates"
     shown = angiogram("show").stdout
@@ -76,16 +80,16 @@ def kept(pipeline: None, connect_as: Callable[..., connection]) -> Iterator[Kept
 
 
 def test_a_step_that_is_tried_again_keeps_its_differences_once(kept: Kept) -> None:
-    kept.put("loader", [Difference("missing", {"message_id": "8"}, None, "{}", None)] * 3)
-    kept.put("loader", [Difference("multiplicity", {"message_id": "9"}, None, "1", "2")])
-    kept.put("api", [])
+    kept.put(LOADER_STAGE, [Difference("missing", {"message_id": "8"}, None, "{}", None)] * 3)
+    kept.put(LOADER_STAGE, [Difference("multiplicity", {"message_id": "9"}, None, "1", "2")])
+    kept.put(API_STAGE, [])
     assert [(d["stage"], d["row_key"]) for d in read_all(kept.database, kept.run_id, [])] == [
-        ("loader", {"message_id": "9"})
+        ({"kind": "loader", "name": "rides"}, {"message_id": "9"})
     ]
 
 
 def test_a_run_that_is_deleted_takes_its_differences_along(kept: Kept, connect_as: Callable[..., connection]) -> None:
-    kept.put("loader", [Difference("missing", {"message_id": "8"}, None, "{}", None)])
+    kept.put(LOADER_STAGE, [Difference("missing", {"message_id": "8"}, None, "{}", None)])
     with connect_as("taxi_owner").cursor() as query:
         query.execute("delete from angiogram.runs where run_id = %s", (kept.run_id,))
     assert list(read_all(kept.database, kept.run_id, [])) == []
@@ -106,14 +110,14 @@ def test_the_verdict_says_whether_the_dye_tested_what_production_runs(
         query.execute("delete from angiogram.live_nodes")
     unknown = angiogram("run", "--json").report()
     assert unknown["production"]["live"] is None
-    assert unknown["warnings"] == []
+    assert unknown["notices"] == []
     assert all(stage["max_seconds"] > stage["seconds"] for stage in unknown["stages"]), "every stage has its limit"
 
     live = DbtProject(project_copy)
     for _ in ("models built for the first time", "incremental models built again"):
         build_live(live)
     same = angiogram("run", "--json").report()
-    assert same["warnings"] == []
+    assert same["notices"] == []
     assert same["production"]["live"] == same["production"]["dye"]
 
     live.replace("models/facts/fct_rides.sql", "fare_amount + tax_amount", "fare_amount")
@@ -126,7 +130,7 @@ def test_the_verdict_says_whether_the_dye_tested_what_production_runs(
     assert found["production"]["live"]["model"] != found["production"]["dye"]["model"]
     assert found["production"]["live"]["seed"] != found["production"]["dye"]["seed"]
     sentence = "The dye did not test what runs in production: model fct_rides differs."
-    assert sentence in found["warnings"]
+    assert sentence in [notice["text"] for notice in found["notices"]]
     assert sentence in " ".join(angiogram("show").stdout.split())
     for form in ("html", "markdown"):
         assert sentence in angiogram("report", "--format", form).stdout.replace("&#95;", "_").replace("&#58;", ":"), (
@@ -140,10 +144,10 @@ def test_a_stage_over_its_limit_is_told_and_no_blockage(angiogram: Angiogram, pr
     assert outcome.code == 0, outcome.stderr
     found = outcome.report()
     slow = [stage for stage in found["stages"] if stage["seconds"] > 0 and stage["max_seconds"] == 0]
-    assert {stage["kind"] for stage in slow} == {"model", "reference"}
-    assert [warning for warning in found["warnings"] if "its limit is" in warning] == [too_slow(s) for s in slow]
+    assert {stage["kind"] for stage in slow} == {"model", "seed"}
+    assert [notice for notice in found["notices"] if notice["code"] == "slow"] == [n.as_json() for n in too_slow(slow)]
     page = angiogram("report", "--format", "html").stdout
-    assert all(too_slow(stage) in page for stage in slow)
+    assert all(notice.text in page for notice in too_slow(slow))
     assert "over its limit of 0 s" in page
 
 
@@ -151,5 +155,5 @@ def test_a_stage_over_its_limit_is_told_and_no_blockage(angiogram: Angiogram, pr
     ("seconds", "limit", "slow"), [(2.0, 1.0, True), (1.0, 1.0, False), (9.0, None, False)], ids=str
 )
 def test_a_stage_is_slow_beyond_its_limit_alone(seconds: float, limit: float | None, slow: bool) -> None:
-    stage: dict[str, Any] = {"stage": "api", "seconds": seconds, "max_seconds": limit}
-    assert is_too_slow(stage) is slow
+    stage: dict[str, Any] = {**API_STAGE.as_json(), "seconds": seconds, "max_seconds": limit}
+    assert bool(too_slow([stage])) is slow

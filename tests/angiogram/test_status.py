@@ -14,7 +14,7 @@ from angiogram import versions
 from angiogram.cli import app
 from angiogram.durations import duration, moment, spoken
 from tests.angiogram.conftest import Outcome
-from tests.angiogram.recorded import record, report
+from tests.angiogram.recorded import blocked, record, report
 
 Angiogram = Callable[..., Outcome]
 HOUR = timedelta(hours=1)
@@ -41,7 +41,7 @@ def test_blocked_is_1_and_names_the_stage(angiogram: Angiogram, database: connec
     outcome = angiogram("status", "--json")
     found = json.loads(outcome.stdout)
     assert outcome.code == 1
-    assert (found["state"], found["run_id"], found["blockage"]) == ("blocked", "run-2", ["fct_rides"])
+    assert (found["state"], found["run_id"], blocked(found)) == ("blocked", "run-2", ["fct_rides"])
     assert datetime.fromisoformat(found["verified_at"]) < datetime.fromisoformat(found["judged_at"])
     assert 3600 <= found["age"] < 7200
 
@@ -152,7 +152,9 @@ def test_dashboards_read_the_last_verified_time_with_its_commit_and_nothing_can_
             "select verified_run_id, verified_code_commit, last_run_id, last_verdict, last_blockage,"
             " verified_at < last_judged_at from angiogram.last_verified"
         )
-        assert query.fetchall() == [("run-1", "c0ffee", "run-2", "blocked", ["fct_rides"], True)]
+        assert query.fetchall() == [
+            ("run-1", "c0ffee", "run-2", "blocked", [{"kind": "model", "name": "fct_rides"}], True)
+        ]
         query.execute(
             "select count(*) from information_schema.table_privileges where grantee = 'marts_reader'"
             " and table_schema = 'angiogram' and privilege_type <> 'SELECT'"

@@ -1,48 +1,73 @@
 """The verdict, concluded from the health of the stages and the checkpoints."""
 
+from typing import Any
+
 import pytest
 
 from angiogram.checkpoints import Checkpoint
-from angiogram.diagnose import Finding, Health
-from angiogram.stage import unbuilt_stage
+from angiogram.diagnose import Health, OutputState
+from angiogram.differences import Differences
+from angiogram.stage import Stage, unbuilt_stage
+from angiogram.stage_id import LOADER_STAGE, StageId
 from angiogram.verdict import conclude
+from tests.angiogram.recorded import blocked
 
 AGREES = Checkpoint("published = in Kafka", 3, {"in_kafka": 3})
 DIFFERS = Checkpoint("published = in Kafka", 3, {"in_kafka": 2})
 UNCOUNTED = Checkpoint("loaded = accepted + superseded + rejected", 0, {"accepted": None})
 
 
+def judged(health: dict[str, Health], *points: Checkpoint, reason: str | None = None, **states: OutputState) -> Any:
+    """The verdict on some models."""
+    ids = {StageId("model", name): state for name, state in health.items()}
+    stages = {
+        stage: Stage([], states.get(stage.name, OutputState.WRONG), Differences(), None, 0.0, reason) for stage in ids
+    }
+    return conclude(ids, stages, points)
+
+
 def test_all_stages_healthy_and_all_counts_agreeing_is_healthy() -> None:
-    assert conclude({"api": Health.HEALTHY}, {}, [AGREES]) == {"verdict": "healthy", "blockage": []}
+    found = judged({"facts": Health.HEALTHY}, AGREES)
+    assert (found["verdict"], found["blockage"], found["findings"]) == ("healthy", [], [])
+    assert found["models"] == {"watched": 1, "total": 1}
 
 
 def test_all_blocked_stages_are_the_blockage_and_affected_ones_are_not() -> None:
-    health = {"api": Health.HEALTHY, "facts": Health.BLOCKED, "mart": Health.AFFECTED, "dates": Health.BLOCKED}
-    assert conclude(health, {}, [AGREES]) == {"verdict": "blocked", "blockage": ["facts", "dates"]}
+    health = {"stg": Health.HEALTHY, "facts": Health.BLOCKED, "mart": Health.AFFECTED, "dates": Health.BLOCKED}
+    found = judged(health, AGREES, dates=OutputState.FAILED)
+    assert (found["verdict"], blocked(found)) == ("blocked", ["facts", "dates"])
+    assert [(one["kind"], one["stage"]["name"]) for one in found["findings"]] == [
+        ("output", "facts"),
+        ("build", "dates"),
+    ]
 
 
 @pytest.mark.parametrize("point", [DIFFERS, UNCOUNTED])
 def test_a_checkpoint_that_does_not_hold_is_never_healthy_though_every_stage_is(point: Checkpoint) -> None:
-    assert conclude({"api": Health.HEALTHY}, {}, [point]) == {"verdict": "blocked", "blockage": [point.name]}
+    found = judged({"facts": Health.HEALTHY}, point)
+    assert (found["verdict"], blocked(found)) == ("blocked", [f"checkpoint:{point.name}"])
+    assert [one["kind"] for one in found["findings"]] == ["checkpoint"]
 
 
 def test_a_stage_that_could_not_be_compared_is_named_and_never_healthy() -> None:
-    concluded = conclude({"dim_extra": Health.NOT_COMPARED}, {"dim_extra": "it has no expected seed"}, [AGREES])
-    assert concluded == {
-        "verdict": "could_not_run",
-        "blockage": [],
-        "error": "Could not compare dim_extra (it has no expected seed).",
-    }
+    found = judged({"dim_extra": Health.NOT_COMPARED}, AGREES, reason="it has no expected seed")
+    assert (found["verdict"], found["blockage"]) == ("could_not_run", [])
+    assert found["error"] == "Could not compare dim_extra (it has no expected seed)."
 
 
 def test_a_stage_that_was_not_reached_is_never_healthy() -> None:
-    concluded = conclude({"stg": Health.NOT_REACHED}, {}, [UNCOUNTED])
-    assert (concluded["verdict"], concluded["blockage"]) == ("could_not_run", [])
+    found = judged({"stg": Health.NOT_REACHED}, UNCOUNTED)
+    assert (found["verdict"], found["blockage"]) == ("could_not_run", [])
 
 
 def test_a_blockage_counts_more_than_what_could_not_be_compared() -> None:
-    health = {"api": Health.BLOCKED, "dim_extra": Health.NOT_COMPARED}
-    assert conclude(health, {}, [AGREES])["verdict"] == "blocked"
+    assert judged({"stg": Health.BLOCKED, "dim_extra": Health.NOT_COMPARED}, AGREES)["verdict"] == "blocked"
+
+
+def test_a_model_named_as_a_stage_before_dbt_does_not_take_its_place() -> None:
+    health = {LOADER_STAGE: Health.BLOCKED, StageId("model", "loader"): Health.HEALTHY}
+    stages = {stage: Stage([], OutputState.WRONG, Differences(), None, 0.0) for stage in health}
+    assert blocked(conclude(health, stages, [])) == ["loader:rides"]
 
 
 def test_a_checkpoint_holds_only_if_all_its_counts_are_known_and_add_up() -> None:
@@ -61,9 +86,9 @@ def test_a_checkpoint_holds_only_if_all_its_counts_are_known_and_add_up() -> Non
     ],
 )
 def test_a_connection_lost_while_a_model_was_built_is_no_fault_of_the_model(message: str) -> None:
-    assert unbuilt_stage("model", [], 0.1, message).finding is Finding.UNKNOWN
+    assert unbuilt_stage([], 0.1, message).state is OutputState.UNKNOWN
 
 
 def test_any_other_error_is_the_models() -> None:
     message = "Database Error: canceling statement due to statement timeout"
-    assert unbuilt_stage("model", [], 0.1, message).finding is Finding.FAILED
+    assert unbuilt_stage([], 0.1, message).state is OutputState.FAILED

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 from angiogram.dye import read_dye
 from tests.angiogram.conftest import Outcome
+from tests.angiogram.recorded import blocked, differences_at
 from tests.dbt.project import DbtProject
 
 Angiogram = Callable[..., Outcome]
@@ -31,17 +32,17 @@ def test_what_differs_from_a_wrong_expected_seed_is_traced_to_the_rides_that_fee
 
     assert outcome.code == 1, outcome.stderr
     report = outcome.report()
-    assert set(report["blockage"]) == {"expected__revenue_by_car_model", "expected__fct_rejected_rides"}
-    jeep, *teslas = by_kind(report, "expected__revenue_by_car_model")
+    assert set(blocked(report)) == {"expected:revenue_by_car_model", "expected:fct_rejected_rides"}
+    jeep, *teslas = by_kind(report, "expected:revenue_by_car_model")
     assert (jeep["column"], jeep["expected"], jeep["actual"]) == ("revenue_amount", "21.40", "20.40")
-    assert (jeep["rides"], jeep["unfed"]) == (JEEP_RIDES, False)
+    assert (jeep["messages"], jeep["unfed"]) == (JEEP_RIDES, False)
     missing, unexpected = teslas
-    assert (missing["row_key"]["car_model"], missing["rides"], missing["unfed"]) == ("Tesla Model 4", [], True)
+    assert (missing["row_key"]["car_model"], missing["messages"], missing["unfed"]) == ("Tesla Model 4", [], True)
     assert unexpected["row_key"]["car_model"] == "Tesla Model 3"
-    assert unexpected["rides"]
-    nobody, ride = by_kind(report, "expected__fct_rejected_rides")
-    assert (nobody["row_key"], nobody["rides"], nobody["unfed"]) == ({"message_id": "999"}, [], True)
-    assert (ride["row_key"], ride["rides"]) == ({"message_id": number}, [name_of(number)])
+    assert unexpected["messages"]
+    nobody, ride = by_kind(report, "expected:fct_rejected_rides")
+    assert (nobody["row_key"], nobody["messages"], nobody["unfed"]) == ({"message_id": "999"}, [], True)
+    assert (ride["row_key"], ride["messages"]) == ({"message_id": number}, [name_of(number)])
 
     run_id = report["run_id"]
     for text in (
@@ -51,7 +52,7 @@ def test_what_differs_from_a_wrong_expected_seed_is_traced_to_the_rides_that_fee
         "\n".join(ElementTree.fromstring(angiogram("report", run_id, "--format", "junit").stdout).itertext()),  # noqa: S314
     ):
         assert UNFED in html.unescape(text)
-        assert all(name in html.unescape(text) for name in (*JEEP_RIDES, *unexpected["rides"], *ride["rides"]))
+        assert all(name in html.unescape(text) for name in (*JEEP_RIDES, *unexpected["messages"], *ride["messages"]))
 
 
 def test_a_row_that_the_model_lost_besides_has_the_rides_that_should_feed_it(
@@ -66,13 +67,13 @@ def test_a_row_that_the_model_lost_besides_has_the_rides_that_should_feed_it(
 
     assert outcome.code == 1, outcome.stderr
     report = outcome.report()
-    assert {"expected__fct_rides", "fct_rides"} <= set(report["blockage"])
-    lost = [found for found in by_kind(report, "expected__fct_rides") if found["difference"] == "missing"]
-    assert [(found["rides"], found["unfed"]) for found in lost] == [(["jeep-good"], False)]
+    assert {"expected:fct_rides", "fct_rides"} <= set(blocked(report))
+    lost = [found for found in by_kind(report, "expected:fct_rides") if found["difference"] == "missing"]
+    assert [(found["messages"], found["unfed"]) for found in lost] == [(["jeep-good"], False)]
 
 
 def by_kind(report: dict[str, Any], stage: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = report["differences"][stage]["first"]
+    found: list[dict[str, Any]] = differences_at(report, stage)["first"]
     return sorted(found, key=lambda difference: str(difference["difference"]))
 
 

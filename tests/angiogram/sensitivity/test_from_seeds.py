@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.angiogram.conftest import ANGIOGRAM, Outcome
+from tests.angiogram.recorded import blocked, differences_at, stages_of
 
 NOT_NEEDED = ("KAFKA_BOOTSTRAP_SERVERS", "RIDES_API_KEY", "DYE_KEY")
 STOP = "{% if execute %}{{ exceptions.raise_compiler_error('no such day') }}{% endif %} "
@@ -45,11 +46,11 @@ def test_another_project_is_healthy_on_its_own_dye(run: Callable[..., Outcome], 
     edit(coffee_shop / "dbt_project.yml", "\nvars:\n", "\nvars:\n  max_seconds: {guests: 0}\n")
     result = run("--json", "--page", str(page))
     report = result.report()
-    assert (result.code, report["verdict"], report["blockage"]) == (0, "healthy", [])
-    [warning] = report["warnings"]
+    assert (result.code, report["verdict"], blocked(report)) == (0, "healthy", [])
+    [warning] = [notice["text"] for notice in report["notices"]]
     assert warning.startswith("guests took ")
     assert warning.endswith("its limit is 0 s.")
-    models = {stage["stage"] for stage in report["stages"] if stage["kind"] == "model"}
+    models = {stage["name"] for stage in report["stages"] if stage["kind"] == "model"}
     assert models == {"base_guests", "base_tickets", "base_lines", "tickets", "guests", "takings_by_month"}
     assert all(f'id="stage={name}"' in page.read_text() for name in models)
     subprocess.run([sys.executable, "-m", "dbt.cli.main", "--quiet", "test"], cwd=coffee_shop, check=True)
@@ -68,7 +69,7 @@ def put_an_ephemeral_model_between(models: Path) -> None:
 def test_an_ephemeral_model_is_there_in_every_batch(run: Callable[..., Outcome], coffee_shop: Path) -> None:
     put_an_ephemeral_model_between(coffee_shop / "models")
     result = run("--json")
-    assert (result.code, result.report()["blockage"]) == (0, []), result.stdout
+    assert (result.code, blocked(result.report())) == (0, []), result.stdout
 
 
 @pytest.mark.parametrize(
@@ -105,11 +106,11 @@ def test_the_blocked_models_are_named_with_the_rows_that_differ(
         edit(models / file, right, wrong)
     result = run("--json")
     report = result.report()
-    reads = {stage["stage"]: stage["reads"] for stage in report["stages"]}
+    reads = {name: stage["reads"] for name, stage in stages_of(report).items()}
     assert sorted(reads["guests"]) == ["base_guests", "tickets"]
     assert "named_guests" not in reads
-    assert (result.code, report["blockage"]) == (1, blockage)
-    first = report["differences"][blockage[0]]["first"]
+    assert (result.code, blocked(report)) == (1, blockage)
+    first = differences_at(report, blockage[0])["first"]
     assert {*first[0]["row_key"]} == {key}
 
 
@@ -122,8 +123,8 @@ def test_models_that_fail_are_blocked_and_those_below_are_not_reached(
     edit(models / "core" / "tickets.sql", "with tickets as", STOP + "with tickets as")
     edit(models / "core" / "guests.sql", "/ 100.0", "/ 10.0")
     report = run("--json").report()
-    health = {stage["stage"]: stage["verdict"] for stage in report["stages"]}
-    assert report["blockage"] == ["base_guests", "tickets", "guests"]
+    health = {name: stage["verdict"] for name, stage in stages_of(report).items()}
+    assert blocked(report) == ["base_guests", "tickets", "guests"]
     assert (health["base_tickets"], health["takings_by_month"]) == ("healthy", "not_reached")
 
 
@@ -138,7 +139,7 @@ def test_the_taxi_models_are_judged_as_in_a_run(
     edit(models / "facts" / "fct_rides.sql", "fare_amount + tax_amount as", "fare_amount as")
     edit(project_copy / "seeds" / "reference" / "car_models.csv", "\nBenz", "\nBence")
     report = run("--json").report()
-    assert sorted(report["blockage"]) == ["car_models", "fct_rides", "stg_taxi__rides"]
+    assert sorted(blocked(report)) == ["fct_rides", "seed:car_models", "stg_taxi__rides"]
 
 
 def test_nothing_of_an_earlier_run_answers_for_this_one(run: Callable[..., Outcome], coffee_shop: Path) -> None:
@@ -151,8 +152,8 @@ def test_nothing_of_an_earlier_run_answers_for_this_one(run: Callable[..., Outco
     edit(coffee_shop / "seeds" / "expected" / "expected__base_guests.csv", "1,Ada", "first,Ada")
     report = run("--json").report()
 
-    assert report["blockage"] == ["tickets"]
-    stages = {stage["stage"]: stage for stage in report["stages"]}
+    assert blocked(report) == ["tickets"]
+    stages = stages_of(report)
     assert stages["base_guests"]["verdict"] == "not_compared"
     assert 'invalid input syntax for type integer: "first"' in stages["base_guests"]["reason"]
 

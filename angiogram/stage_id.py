@@ -1,0 +1,62 @@
+"""What a stage is called: its kind and its name, so that a model named `loader` never takes the loader's place.
+
+| kind | the stage | name |
+|---|---|---|
+| api, topic, loader | what the dye passes before dbt | the stream's |
+| model | a dbt model | the model's; one version of several is name.v2 |
+| seed | reference data that models read | the seed's |
+| expected | an expected seed, named only if it is wrong itself | the model's |
+| checkpoint | a count that must agree | what is compared |
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Self
+
+API, TOPIC, LOADER = "api", "topic", "loader"
+MODEL, SEED, EXPECTED, CHECKPOINT = "model", "seed", "expected", "checkpoint"
+
+STREAM = "rides"
+"""Name of the one stream that a pipeline has so far."""
+
+
+class StageId(NamedTuple):
+    """Kind and name of a stage; written `fct_rides` for a model and `loader:rides` for any other."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return self.name if self.kind == MODEL else f"{self.kind}:{self.name}"
+
+    def as_json(self) -> dict[str, str]:
+        """As JSON and the database have it: {"kind": ..., "name": ...}."""
+        return {"kind": self.kind, "name": self.name}
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Self:
+        """Back from JSON; other members, as those of a stage's row in a report, do not count."""
+        return cls(told["kind"], told["name"])
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Back from text; without a kind it is a model. dbt allows no colon in the name of one."""
+        kind, colon, name = text.partition(":")
+        return cls(kind, name) if colon else cls(MODEL, text)
+
+
+API_STAGE, TOPIC_STAGE, LOADER_STAGE = (StageId(kind, STREAM) for kind in (API, TOPIC, LOADER))
+
+
+def listed(stages: Iterable[StageId]) -> str:
+    """Stages as one reads them, separated by commas."""
+    return ", ".join(map(str, stages))
+
+
+def as_json(stages: Iterable[StageId]) -> list[dict[str, str]]:
+    """Stages as JSON and the database have them."""
+    return [stage.as_json() for stage in stages]
+
+
+def from_json(stages: Iterable[Mapping[str, Any]] | None) -> list[StageId]:
+    """Back from JSON; none from null."""
+    return [StageId.of(stage) for stage in stages or ()]
