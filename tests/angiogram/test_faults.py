@@ -20,8 +20,8 @@ HANDFUL = {
     "yesterdays-dye-answers": "loader:rides",
     "column-renamed-under-its-readers": "int_rides__checked",
     "two-faults-at-once": "stg_taxi__rides, fct_rides",
-    "stale-rates": "exchange_rates",
-    "expected-cell-wrong": "expected__daily_revenue",
+    "stale-rates": "seed:exchange_rates",
+    "expected-cell-wrong": "expected:daily_revenue",
     "messages-reordered": None,
 }
 """One fault of each kind, and the stage to be named; what one leaves must not be met by the next."""
