@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import yaml
 
-from angiogram.equality_test import equality_tests
 from angiogram.errors import DbtFailed, NotReady
 from angiogram.in_a_line import in_a_line
 from angiogram.pipeline_settings import PipelineSettings
@@ -47,7 +46,6 @@ class Node:
         key: the columns that tell its rows apart, from its test equals_expected.
         excluded: the columns that differ from run to run.
         accounts_for: accepted, rejected or checked: which of the messages its rows account for (meta.accounts_for).
-        where: which of its rows are compared, from its test equals_expected, as SQL; None: all.
     """
 
     name: str
@@ -59,7 +57,6 @@ class Node:
     key: list[str] = field(default_factory=list)
     excluded: list[str] = field(default_factory=list)
     accounts_for: str | None = None
-    where: str | None = None
 
     @property
     def stage(self) -> StageId:
@@ -217,7 +214,12 @@ class Project:
         manifest = self.manifest
         seeds = {n.name: n for n in manifest.nodes.values() if n.resource_type == "seed"}
         models = [n for n in manifest.nodes.values() if n.resource_type == "model" and n.relation_name]
-        tests = equality_tests(manifest)
+        tests = [n for n in manifest.nodes.values() if n.resource_type == "test"]
+        keys = {
+            test.attached_node: key_columns(metadata.kwargs)
+            for test in tests
+            if (metadata := getattr(test, "test_metadata", None)) and metadata.name == "equals_expected"
+        }
         excluded = self._run_dependent_columns()
         found: dict[str, Node] = {}
         for model in models:
@@ -250,9 +252,8 @@ class Project:
                         relation=seed.relation_name,
                         reads=[],
                         expected_relation=known.relation_name if known else None,
-                        key=tests[parent].key if parent in tests else [],
+                        key=keys.get(parent, []),
                         excluded=excluded,
-                        where=tests[parent].where if parent in tests else None,
                     )
             found[name] = Node(
                 name=name,
@@ -261,10 +262,9 @@ class Project:
                 relation=model.relation_name,
                 reads=reads,
                 expected_relation=expected.relation_name if expected else None,
-                key=tests[model.unique_id].key if model.unique_id in tests else [],
+                key=keys.get(model.unique_id, []),
                 excluded=excluded,
                 accounts_for=model.config.meta.get("accounts_for"),
-                where=tests[model.unique_id].where if model.unique_id in tests else None,
             )
         return found
 
@@ -366,6 +366,12 @@ def project_variables(directory: Path) -> dict[str, Any]:
     settings = yaml.safe_load((directory / "dbt_project.yml").read_text(encoding="utf-8"))
     variables: dict[str, Any] = settings.get("vars") or {}
     return variables | (variables.get(settings.get("name")) or {})
+
+
+def key_columns(arguments: Mapping[str, Any]) -> list[str]:
+    """The columns that a test equals_expected names as its key: a list, or one alone."""
+    key = arguments.get("key") or []
+    return [key] if isinstance(key, str) else list(key)
 
 
 @contextmanager

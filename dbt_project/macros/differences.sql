@@ -26,7 +26,7 @@
         and attribute.attname::text <> all({{ text_array(excluded) }})
 {%- endmacro -%}
 
-{%- macro counted_rows(relation, excluded, where) -%}
+{%- macro counted_rows(relation, excluded) -%}
     select
         counted.content,
         count(*) as copies
@@ -34,17 +34,12 @@
         select to_jsonb(compared.*) - {{ text_array(excluded) }} - unshared_columns.column_names as content
         from utc
         cross join unshared_columns
-        cross join {% if where %}(
-            select * from {{ relation }}
-            where
-                {{ where }}
-        ){% else %}{{ relation }}{% endif %} as compared
+        cross join {{ relation }} as compared
     ) as counted
     group by counted.content
 {%- endmacro -%}
 
-{#- `where` chooses the rows of the actual table that are compared, as dbt's configuration of that name does. -#}
-{%- macro differences(actual, expected, key, excluded, where=none) -%}
+{%- macro differences(actual, expected, key, excluded) -%}
 with utc as materialized (
     select set_config('TimeZone', 'UTC', true) as time_zone
 ),
@@ -73,11 +68,11 @@ unshared_columns as (
 ),
 
 actual_rows as (
-    {{ counted_rows(actual, excluded, where) }}
+    {{ counted_rows(actual, excluded) }}
 ),
 
 expected_rows as (
-    {{ counted_rows(expected, excluded, none) }}
+    {{ counted_rows(expected, excluded) }}
 ),
 
 unequal_rows as materialized (
