@@ -17,6 +17,8 @@ from angiogram.kept import Kept
 from angiogram.relations import beside_values
 from angiogram.stage_id import StageId
 
+_MACRO = Path("macros", "differences.sql")
+
 SQL_FAILED = (
     psycopg2.DataError,
     psycopg2.IntegrityError,
@@ -41,6 +43,10 @@ class Compared(Protocol):
     @property
     def key(self) -> list[str]:
         """The columns that tell its rows apart."""
+
+    @property
+    def where(self) -> str | None:
+        """Which of its rows are compared, as SQL; None: all."""
 
     @property
     def excluded(self) -> list[str]:
@@ -96,13 +102,15 @@ def compare(
             return Comparison(rows, Differences(), "it has no test equals_expected that names its key")
         if absent := _absent(query, model):
             return Comparison(rows, Differences(), f"the key of its test equals_expected names no column: {absent}")
-        statement = str(
-            _template(project).module.differences(  # type: ignore[attr-defined]
-                model.relation, model.expected_relation, model.key, model.excluded
-            )
-        )
+        statement: sql.Composable = _statement(project, model)
+        if model.where and (why := _unusable(query, model.where, model.relation)):
+            if _unusable(query, model.where, model.expected_relation):
+                return Comparison(rows, Differences(), f"the `where` of its test equals_expected fails: {why}")
+            # The model lost what its rows are chosen by: only its columns can be compared.
+            every = _statement(project, model, where=None)
+            statement = sql.SQL("select * from ({}) as found where row_key is null").format(every)
         try:
-            query.execute(_counted(sql.SQL(beside_values(statement)), kept, stage), (KEPT,))
+            query.execute(_counted(statement, kept, stage), (KEPT,))
         except SQL_FAILED as error:
             return Comparison(rows, Differences(), f"the comparison failed: {str(error).strip()}")
         found = query.fetchall()
@@ -111,6 +119,33 @@ def compare(
         for kind, key, column, expected, actual, _ in found
     ]
     return Comparison(rows, Differences(found[0][-1] if found else 0, first))
+
+
+def _statement(project: Path, model: Compared, **otherwise: str | None) -> sql.SQL:
+    """The comparison, as part of a statement that is executed with values.
+
+    Raises:
+        NotReady: the project has no macro `differences`, or one that knows no `where`.
+    """
+    chosen = {"where": model.where} | otherwise
+    macro = _template(project).module.differences  # type: ignore[attr-defined]
+    if chosen["where"] and "where" not in macro.arguments:
+        raise NotReady(
+            f"{project / _MACRO} is of an earlier version, which cannot heed the `where` of a test equals_expected. "
+            "Copy that file anew, and tests/generic/equals_expected.sql with it."
+        )
+    heeded = {name: text for name, text in chosen.items() if name in macro.arguments}
+    text = str(macro(model.relation, model.expected_relation, model.key, model.excluded, **heeded))
+    return sql.SQL(beside_values(text))
+
+
+def _unusable(query: cursor, where: str, relation: str | None) -> str | None:
+    """Why rows of a relation cannot be chosen by a condition; None if they can."""
+    try:
+        query.execute(sql.SQL("select from {} where\n{}\n").format(sql.SQL(relation or ""), sql.SQL(where)))
+    except SQL_FAILED as error:
+        return str(error).strip()
+    return None
 
 
 def _absent(query: cursor, model: Compared) -> str:
@@ -136,7 +171,7 @@ def _counted(statement: sql.Composable, kept: Kept | None, stage: StageId | None
 
 @cache
 def _template(project: Path) -> jinja2.Template:
-    file = project / "macros" / "differences.sql"
+    file = project / _MACRO
     try:
         # SQL, not HTML: nothing to escape; names come from the manifest and are quoted by dbt.
         return jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined).from_string(  # noqa: S701

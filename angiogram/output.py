@@ -30,7 +30,7 @@ _READ_BY_PYTHON = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """The rows of a model's table, without the columns that differ from run to run.
+    """The rows of a model's table that are compared, without the columns that differ from run to run.
 
     Attributes:
         columns: names, in the table's order.
@@ -58,7 +58,10 @@ class Output:
                 sql.SQL("{}" if column.type_code in _READ_BY_PYTHON else "{}::text").format(sql.Identifier(column.name))
                 for column in query.description or ()
             )
-            query.execute(sql.SQL("select {} from {}").format(sql.SQL(", ").join(cells), relation))
+            compared = sql.SQL("select {} from {} where\n{}\n").format(
+                sql.SQL(", ").join(cells), relation, sql.SQL(node.where or "true")
+            )
+            query.execute(compared)
             rows = [dict(zip(names, row, strict=True)) for row in query.fetchall()]
         return cls([name for name in names if name not in node.excluded], node.key, rows)
 

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import yaml
 
+from angiogram.equality_test import equality_tests
 from angiogram.errors import DbtFailed, NotReady
 from angiogram.in_a_line import in_a_line
 from angiogram.pipeline_settings import PipelineSettings
@@ -46,6 +47,7 @@ class Node:
         key: the columns that tell its rows apart, from its test equals_expected.
         excluded: the columns that differ from run to run.
         accounts_for: accepted, rejected or checked: which of the messages its rows account for (meta.accounts_for).
+        where: which of its rows are compared, from its test equals_expected, as SQL; None: all.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Node:
     key: list[str] = field(default_factory=list)
     excluded: list[str] = field(default_factory=list)
     accounts_for: str | None = None
+    where: str | None = None
 
     @property
     def stage(self) -> StageId:
@@ -214,12 +217,7 @@ class Project:
         manifest = self.manifest
         seeds = {n.name: n for n in manifest.nodes.values() if n.resource_type == "seed"}
         models = [n for n in manifest.nodes.values() if n.resource_type == "model" and n.relation_name]
-        tests = [n for n in manifest.nodes.values() if n.resource_type == "test"]
-        keys = {
-            test.attached_node: key_columns(metadata.kwargs)
-            for test in tests
-            if (metadata := getattr(test, "test_metadata", None)) and metadata.name == "equals_expected"
-        }
+        tests = equality_tests(manifest)
         excluded = self._run_dependent_columns()
         found: dict[str, Node] = {}
         for model in models:
@@ -252,8 +250,9 @@ class Project:
                         relation=seed.relation_name,
                         reads=[],
                         expected_relation=known.relation_name if known else None,
-                        key=keys.get(parent, []),
+                        key=tests[parent].key if parent in tests else [],
                         excluded=excluded,
+                        where=tests[parent].where if parent in tests else None,
                     )
             found[name] = Node(
                 name=name,
@@ -262,9 +261,10 @@ class Project:
                 relation=model.relation_name,
                 reads=reads,
                 expected_relation=expected.relation_name if expected else None,
-                key=keys.get(model.unique_id, []),
+                key=tests[model.unique_id].key if model.unique_id in tests else [],
                 excluded=excluded,
                 accounts_for=model.config.meta.get("accounts_for"),
+                where=tests[model.unique_id].where if model.unique_id in tests else None,
             )
         return found
 
@@ -366,12 +366,6 @@ def project_variables(directory: Path) -> dict[str, Any]:
     settings = yaml.safe_load((directory / "dbt_project.yml").read_text(encoding="utf-8"))
     variables: dict[str, Any] = settings.get("vars") or {}
     return variables | (variables.get(settings.get("name")) or {})
-
-
-def key_columns(arguments: Mapping[str, Any]) -> list[str]:
-    """The columns that a test equals_expected names as its key: a list, or one alone."""
-    key = arguments.get("key") or []
-    return [key] if isinstance(key, str) else list(key)
 
 
 @contextmanager

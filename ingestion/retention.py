@@ -53,15 +53,20 @@ def delete_older_than(days: int) -> dict[str, int]:
 
 def _delete(session: connection, table: str, days: int) -> int:
     statement = sql.SQL(
-        "delete from {table} where ctid = any(array(select ctid from {table} "
-        "where loaded_at < now() - make_interval(days => %s) limit %s))"
+        "with gone as (delete from {table} where ctid = any(array(select ctid from {table} "
+        "where loaded_at < now() - make_interval(days => %s) limit %s)) returning topic_id), "
+        # Of a file that lost rows by age nothing is missing: `ingestion bulk-load` does not bring them back.
+        "retired as (update raw.loaded_files set retired_at = now() "
+        "where retired_at is null and topic_id in (select gone.topic_id from gone)) "
+        "select count(*) from gone"
     ).format(table=sql.Identifier(*table.split(".")))
     deleted = 0
     while True:
         with session, session.cursor() as query:
             query.execute(statement, (days, _AT_A_TIME))
-            deleted += query.rowcount
-            if query.rowcount < _AT_A_TIME:
+            gone = int(query.fetchall()[0][0])
+            deleted += gone
+            if gone < _AT_A_TIME:
                 return deleted
 
 

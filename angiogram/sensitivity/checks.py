@@ -57,6 +57,8 @@ def checks_of_data(project: Compiled) -> list[Check]:
             key = [exp.column(name, quoted=True) for name in model.key]
             made = exp.Table(this=exp.to_identifier(MARK + model.name, quoted=True))
             repeated = exp.select(*key).from_(made).group_by(*key).having("count(*) > 1")
+            if model.where:
+                repeated = repeated.where(model.where, dialect="postgres")
             checks.append(Check(f"key of {model.name}", generate(repeated), frozenset({model.name})))
     return checks
 

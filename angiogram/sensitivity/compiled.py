@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from angiogram.equality_test import equality_tests
 from angiogram.errors import DbtFailed, NotReady
 from angiogram.project import (
     expected_name,
     forget_ephemeral,
     is_ephemeral,
-    key_columns,
     parents,
     project_variables,
 )
@@ -69,6 +69,7 @@ class Model:
         reads: names of the models, seeds and sources that it reads.
         expected: its expected seed; None if it has none.
         key: the columns that tell its rows apart, from its test equals_expected.
+        where: which of its rows are compared, from the same test, as SQL; None: all.
         unheeded: what dbt does for it and sensitivity does not.
     """
 
@@ -79,6 +80,7 @@ class Model:
     reads: tuple[str, ...]
     expected: Table | None
     key: tuple[str, ...] = ()
+    where: str | None = None
     unheeded: tuple[str, ...] = ()
 
 
@@ -213,11 +215,7 @@ def run_dbt(
 def _compiled(directory: Path, manifest: Any, first: dict[str, str], later: dict[str, str]) -> Compiled:
     nodes = {node.unique_id: node for node in manifest.nodes.values()}
     seeds = {node.name: node for node in nodes.values() if node.resource_type == "seed"}
-    keys = {
-        node.attached_node: tuple(key_columns(node.test_metadata.kwargs))
-        for node in nodes.values()
-        if getattr(node, "test_metadata", None) and node.test_metadata.name == "equals_expected"
-    }
+    tests = equality_tests(manifest)
     models: dict[str, Model] = {}
     pending = [node for node in nodes.values() if node.resource_type == "model" and not is_ephemeral(node)]
     _require_known(manifest, pending)
@@ -234,7 +232,8 @@ def _compiled(directory: Path, manifest: Any, first: dict[str, str], later: dict
                     dict.fromkeys(_local_name(manifest, parent) for parent in parents(manifest, node.unique_id))
                 ),
                 expected=SeedFile.of(directory, expected).table if expected else None,
-                key=keys.get(node.unique_id, ()),
+                key=tuple(tests[node.unique_id].key) if node.unique_id in tests else (),
+                where=tests[node.unique_id].where if node.unique_id in tests else None,
                 unheeded=_unheeded(node.config),
             )
             made.add(node.unique_id)

@@ -21,11 +21,15 @@ class Shape:
         name: the temporary table.
         columns: names and types of its columns, by name.
         excluded: columns that are not compared.
+        where: which rows of the other table are compared with it, as SQL; None: all.
+        own_where: which of its own.
     """
 
     name: str
     columns: tuple[tuple[str, str], ...]
     excluded: tuple[str, ...]
+    where: str | None = None
+    own_where: str | None = None
 
 
 _COLUMNS = """
@@ -57,8 +61,10 @@ def differs(query: cursor, actual: str, expected: Shape) -> bool:
         for name, kind in expected.columns
     )
     rows = [
-        sql.SQL("select {} from {}").format(columns, sql.Identifier("pg_temp", name))
-        for name in (actual, expected.name)
+        sql.SQL("select {} from {} where\n{}\n").format(
+            columns, sql.Identifier("pg_temp", name), sql.SQL(where or "true")
+        )
+        for name, where in ((actual, expected.where), (expected.name, expected.own_where))
     ]
     query.execute(sql.SQL("select exists (({0}) except all ({1})) or exists (({1}) except all ({0}))").format(*rows))
     return bool(query.fetchall()[0][0])

@@ -26,7 +26,7 @@
         and attribute.attname::text <> all({{ text_array(excluded) }})
 {%- endmacro -%}
 
-{%- macro counted_rows(relation, excluded) -%}
+{%- macro counted_rows(relation, excluded, where) -%}
     select
         counted.content,
         count(*) as copies
@@ -34,12 +34,17 @@
         select to_jsonb(compared.*) - {{ text_array(excluded) }} - unshared_columns.column_names as content
         from utc
         cross join unshared_columns
-        cross join {{ relation }} as compared
+        cross join {% if where %}(
+            select * from {{ relation }}
+            where
+                {{ where }}
+        ){% else %}{{ relation }}{% endif %} as compared
     ) as counted
     group by counted.content
 {%- endmacro -%}
 
-{%- macro differences(actual, expected, key, excluded) -%}
+{#- `where` chooses the rows of the actual table that are compared, as dbt's configuration of that name does. -#}
+{%- macro differences(actual, expected, key, excluded, where=none) -%}
 with utc as materialized (
     select set_config('TimeZone', 'UTC', true) as time_zone
 ),
@@ -68,11 +73,11 @@ unshared_columns as (
 ),
 
 actual_rows as (
-    {{ counted_rows(actual, excluded) }}
+    {{ counted_rows(actual, excluded, where) }}
 ),
 
 expected_rows as (
-    {{ counted_rows(expected, excluded) }}
+    {{ counted_rows(expected, excluded, none) }}
 ),
 
 unequal_rows as materialized (

@@ -15,10 +15,12 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from ingestion.bulk.times import TIME_COLUMN
 from ingestion.stop import on_signals
 
 if TYPE_CHECKING:
-    from ingestion.bulk.run import BulkReport, Progress
+    from ingestion.bulk.report import BulkReport
+    from ingestion.bulk.run import Progress
 
 talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -32,20 +34,37 @@ def bulk_load_command(
         datetime | None,
         typer.Option(
             formats=["%Y-%m-%d"],
-            help="Take only the files whose path names this day, and take away what was loaded of that day before.",
+            help="Load only the files whose path names this day, and remove what was loaded for that day before.",
         ),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --replace-day: show what would be removed, and change nothing.")
+    ] = False,
+    time_column: Annotated[
+        str, typer.Option(help="Column that says when a row was sent. Rows without it count as sent when loaded.")
+    ] = TIME_COLUMN,
 ) -> None:
     """Load files of rides into the raw tables, each content once; prints what was loaded as JSON.
 
     A bad file leaves nothing and is listed at the end; the rest is loaded, and the exit code is 1.
     """
+    if dry_run and replace_day is None:
+        raise typer.BadParameter("needs --replace-day", param_hint="--dry-run")
     from ingestion.bulk.run import bulk_load  # and Arrow with it: no other command has to wait for that
 
     logging.basicConfig(format="%(asctime)s %(message)s")
     stop = on_signals()
     with _shown() as shown:
-        report = bulk_load(folder, workers, replace_day.date() if replace_day else None, stop, shown.update)
+        report = bulk_load(
+            folder,
+            workers,
+            replace_day.date() if replace_day else None,
+            stop,
+            shown.update,
+            time_column=time_column,
+            dry_run=dry_run,
+            tell=lambda sentence: talk.print(sentence, markup=False),
+        )
     _tell(report)
     typer.echo(json.dumps({**asdict(report), "rides_per_second": _rate(report)}, default=str))
     if report.bad_files:
@@ -62,6 +81,19 @@ def _tell(report: "BulkReport") -> None:
         talk.print(f"Taken away: {gone.files:,} files, {gone.rides:,} rides, {gone.dead_letters:,} dead letters.")
         if gone.files:
             talk.print("The dbt models still hold them: build with `dbt build --full-refresh`.")
+    for name, rows in sorted(report.restored.items()):
+        talk.print(f"{rows:,} rows of {name} were no longer in the tables: they are loaded again.", markup=False)
+    if report.restored:
+        talk.print("Models built without these rows need `dbt build --full-refresh`.")
+    for name, rows in sorted(report.appended.items()):
+        talk.print(f"{name} was appended to: its first {rows:,} rows were loaded before, the rest now.", markup=False)
+    for name, topic_ids in sorted(report.changed.items()):
+        ids = " ".join(topic_ids)
+        talk.print(
+            f"{name} was loaded before with another content, whose rows are still there. "
+            f"If the new one replaces it, remove these: ingestion files forget {ids}",
+            markup=False,
+        )
     talk.print(
         f"{report.loaded:,} files loaded with {report.rides:,} rides and {report.dead_letters:,} dead letters in "
         f"{report.seconds:.1f} s; {report.already_loaded:,} were loaded before."

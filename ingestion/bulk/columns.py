@@ -6,8 +6,8 @@ digits; times become ISO 8601 (UTC with a Z if the column has a zone, without on
 
 import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingestion.bulk.files import BadFile
+from ingestion.bulk.times import TIME_COLUMN, sent_at
 from ingestion.loader.rows import NULL, DeadLetter, binary, quoted, ride_columns
 from ingestion.message import FIELDS
 
@@ -41,6 +42,7 @@ _NEVER_SPECIAL: tuple[Callable[[Any], bool], ...] = (
     pa.types.is_time,
     pa.types.is_timestamp,
 )
+_NANOSECONDS_REACH = (2**63 - 1) // 1000  # microseconds before or after 1970
 _json = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
 
 
@@ -68,50 +70,68 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What all rows of a file share: its topic, its topic id, and when it is loaded."""
+    """What all rows of a file share.
+
+    Attributes:
+        topic: its topic.
+        topic_id: the id of that.
+        message_at: when its rows count as sent, unless a column says so.
+        time_column: the column that does.
+        folder_columns: columns that the names of its folders give; a column of the file's own counts before them.
+    """
 
     topic: str
     topic_id: UUID
     message_at: datetime
+    time_column: str = TIME_COLUMN
+    folder_columns: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def before_offset(self) -> bytes:
         """Columns topic, topic_id and partition."""
         return b"%b,%b,0" % (quoted(self.topic.replace("\x00", "").encode()), str(self.topic_id).encode())
 
-    @property
-    def after_offset(self) -> bytes:
-        """Column message_at, and the line end."""
-        return self.message_at.isoformat().encode() + b"\n"
+    def after_offset(self, sent: str | None = None) -> bytes:
+        """Column message_at, and the line end.
 
-    def line(self, columns: bytes, offset: int) -> bytes:
+        Args:
+            sent: what the time column says.
+        """
+        return sent_at(sent, self.message_at).isoformat().encode() + b"\n"
+
+    def line(self, columns: bytes, offset: int, sent: str | None = None) -> bytes:
         """One line, from its first columns."""
-        return b"%b,%b,%d,%b" % (columns, self.before_offset, offset, self.after_offset)
+        return b"%b,%b,%d,%b" % (columns, self.before_offset, offset, self.after_offset(sent))
 
 
-def check_names(names: list[str]) -> None:
+def check_names(names: list[str], place: Place) -> None:
     """Raises BadFile if a column is there twice, or none is a field of a ride."""
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise BadFile(f"the column {twice[0]} is there {names.count(twice[0])} times")
-    if not set(names) & set(FIELDS):
+    if not {*names, *place.folder_columns} & set(FIELDS):
         raise BadFile(f"none of its columns ({', '.join(names)[:200]}) is a field of a ride")
 
 
 def chunk_of(batch: "pa.RecordBatch", first_row: int, place: Place) -> Chunk:
     """The rows of a batch as lines; a row that PostgreSQL cannot store as text becomes a dead letter, as JSON."""
-    names = batch.schema.names
-    columns = {name: _Column(column) for name, column in zip(names, batch.columns, strict=True)}
+    columns = {name: _Column(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
+    for name, value in place.folder_columns.items():
+        if name not in columns:
+            columns[name] = _Column(pa.repeat(pa.scalar(value, pa.string()), batch.num_rows))
     unknown = {name: column for name, column in columns.items() if name not in FIELDS}
     texts: list[Any] = [
         columns[name].line_text() if name in columns else pa.scalar(None, pa.string()) for name in FIELDS
     ]
     texts.append(_quoted(pa.array(_unknown_fields(unknown), pa.string())) if unknown else pa.scalar(None, pa.string()))
     offsets = pc.cast(pa.array(range(first_row, first_row + batch.num_rows), pa.int64()), pa.string())
+    sent = columns[place.time_column].text.to_pylist() if place.time_column in columns else None
     lines = pc.binary_join_element_wise(
         *texts,
         pa.scalar(place.before_offset.decode()),
         offsets,
-        pa.scalar(place.after_offset.decode()),
+        pa.array([place.after_offset(at).decode() for at in sent])
+        if sent
+        else pa.scalar(place.after_offset().decode()),
         ",",
         null_handling="replace",
         null_replacement=NULL.decode(),
@@ -124,11 +144,12 @@ def chunk_of(batch: "pa.RecordBatch", first_row: int, place: Place) -> Chunk:
     letters = []
     for row in suspects:
         message = _as_message({name: column.value(row) for name, column in columns.items()})
+        at = sent[row] if sent else None
         try:
-            rides.append(place.line(ride_columns(message), first_row + row))
+            rides.append(place.line(ride_columns(message), first_row + row, at))
         except DeadLetter as letter:
             start = b",".join((binary(message), NULL, letter.reason.encode()))
-            letters.append(place.line(start, first_row + row))
+            letters.append(place.line(start, first_row + row, at))
     return Chunk(b"".join(rides), batch.num_rows - len(letters), b"".join(letters), len(letters))
 
 
@@ -207,20 +228,35 @@ def _as_text(column: "pa.Array") -> "pa.Array":
         # A duration is a string in JSON: its text goes without the quotes.
         return pa.array([None if v is None else _json(v).decode().strip('"') for v in column.to_pylist()], pa.string())
     if pa.types.is_timestamp(kind):
-        if kind.unit == "ns":
-            column, kind = _without_empty_nanoseconds(column)
-        if kind.tz is None:
-            return pc.strftime(column, "%Y-%m-%dT%H:%M:%S")
-        return pc.strftime(pc.cast(column, pa.timestamp(kind.unit, "UTC")), "%Y-%m-%dT%H:%M:%SZ")
+        return _nanoseconds_as_text(column) if kind.unit == "ns" else _time_as_text(column)
     return pc.cast(column, pa.string())
 
 
-def _without_empty_nanoseconds(column: "pa.Array") -> "tuple[pa.Array, pa.DataType]":
-    microseconds = pa.timestamp("us", column.type.tz)
-    try:
-        return pc.cast(column, microseconds), microseconds
-    except pa.ArrowInvalid:  # digits would be lost: they stay
-        return column, column.type
+def _time_as_text(column: "pa.Array") -> "pa.Array":
+    kind = column.type
+    if kind.tz is None:
+        return pc.strftime(column, "%Y-%m-%dT%H:%M:%S")
+    return pc.strftime(pc.cast(column, pa.timestamp(kind.unit, "UTC")), "%Y-%m-%dT%H:%M:%SZ")
+
+
+def _nanoseconds_as_text(column: "pa.Array") -> "pa.Array":
+    """Nine digits where a value needs them; its neighbours keep six, which is what the models read."""
+    in_microseconds = pc.cast(column, pa.timestamp("us", column.type.tz), safe=False)
+    return with_nanoseconds(in_microseconds, column)
+
+
+def with_nanoseconds(in_microseconds: "pa.Array", column: "pa.Array") -> "pa.Array":
+    """Times as text, from the same values in microseconds and in nanoseconds: nine digits where six would lose some.
+
+    Nanoseconds reach from 1677 to 2262: a value beyond has them cut off in one column, and is another time in the
+    other.
+    """
+    text = _time_as_text(in_microseconds)
+    microseconds = pc.cast(in_microseconds, pa.int64())
+    reach = pc.less_equal(pc.abs(microseconds), _NANOSECONDS_REACH)
+    whole = pc.equal(pc.multiply(pc.if_else(reach, microseconds, 0), 1000), pc.cast(column, pa.int64()))
+    fine = pc.and_(reach, pc.invert(whole))
+    return pc.if_else(fine, _time_as_text(column), text) if pc.any(fine).as_py() else text
 
 
 def _unknown_fields(unknown: dict[str, _Column]) -> list[str | None]:

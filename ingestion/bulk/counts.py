@@ -1,8 +1,18 @@
 """How many rows of files the raw tables hold: counted, not remembered."""
 
 from contextlib import closing
+from dataclasses import dataclass
 
 from ingestion.settings import connect
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What was written, or taken away: files, rides and dead letters."""
+
+    files: int
+    rides: int
+    dead_letters: int
 
 
 def row_counts() -> dict[str, int]:

@@ -2,11 +2,13 @@
 
 import os
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 from ingestion.errors import InputError
 
@@ -16,6 +18,7 @@ SMALL_BYTES = 1 << 20
 _GROUP_BYTES = 2 << 20  # about 30,000 rides: enough to make the commit cheap, little enough to hold in memory
 _GROUP_FILES = 64
 
+_HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 _DAY = re.compile(r"(?<!\d)(\d{4})([-_/]?)(\d{2})\2(\d{2})(?!\d)")
 
 
@@ -43,7 +46,7 @@ class RidesFile:
         name: its path below the folder, as text.
         format: how it holds its rides.
         size: bytes.
-        day: the day that its name names; None if none.
+        day: the day that its name, or else the folder that was asked for, names; None if none.
     """
 
     path: Path
@@ -69,12 +72,42 @@ def rides_files(folder: Path) -> list[RidesFile]:
 
 def day_named(name: str) -> date | None:
     """The first calendar day that a path names: 2026-01-31, 2026_01_31, 2026/01/31 or 20260131."""
+    return next(_days_named(name), None)
+
+
+def folder_columns(path: Path) -> dict[str, str | None]:
+    """The columns that the names of a file's folders give, as Hive and Spark lay them out: currency=EUR.
+
+    Raises:
+        BadFile: a column is named twice, or a value is no text that can be stored.
+    """
+    columns: dict[str, str | None] = {}
+    for folder in path.absolute().parts[:-1]:
+        if "=" not in folder[1:]:
+            continue
+        name, _, value = (_unescaped(part) for part in folder.partition("="))
+        if name in columns:
+            raise BadFile(f"two of its folders give the column {name}")
+        columns[name] = None if value == _HIVE_NULL else value
+    return columns
+
+
+def _days_named(name: str) -> Iterator[date]:
     for match in _DAY.finditer(name):
         try:
-            return date(int(match[1]), int(match[3]), int(match[4]))
+            yield date(int(match[1]), int(match[3]), int(match[4]))
         except ValueError:
             continue
-    return None
+
+
+def _unescaped(name: str) -> str:
+    try:
+        text = unquote_to_bytes(os.fsencode(name)).decode()
+    except UnicodeDecodeError:
+        raise BadFile(f"the name of its folder, {name!a}, is not UTF-8") from None
+    if "\x00" in text:
+        raise BadFile(f"the name of its folder, {name}, holds a NUL character, which no column can")
+    return text
 
 
 def groups(files: Iterable[RidesFile]) -> Iterator[list[RidesFile]]:
@@ -99,6 +132,7 @@ def groups(files: Iterable[RidesFile]) -> Iterator[list[RidesFile]]:
 
 
 def _walk(folder: Path) -> Iterator[RidesFile]:
+    folder_day = deque(_days_named(str(folder.absolute())), 1)  # the last: what lies nearest to the files
     for place, names in _places(folder):
         for file_name in names:
             path = Path(place, file_name)
@@ -110,7 +144,7 @@ def _walk(folder: Path) -> Iterator[RidesFile]:
                 size = path.stat().st_size
             except OSError:  # a dangling link: reading it will say so
                 size = 0
-            yield RidesFile(path, name, kind, size, day_named(name))
+            yield RidesFile(path, name, kind, size, day_named(name) or next(iter(folder_day), None))
 
 
 def _places(folder: Path) -> Iterator[tuple[str, list[str]]]:

@@ -1,26 +1,25 @@
-"""From a file's bytes to chunks of lines, a few megabytes at a time whatever the file's size."""
+"""A file in hand: read once for what it is, and again for its rows."""
 
 import csv
 import hashlib
 import io
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import BinaryIO
 from uuid import UUID
 
 import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
-from ingestion.bulk.columns import Chunk, Place, check_names, chunk_of
-from ingestion.bulk.files import SMALL_BYTES, BadFile, Format, RidesFile
-from ingestion.loader.rows import NULL, DeadLetter, binary, ride_columns
+from ingestion.bulk.columns import Chunk, Place
+from ingestion.bulk.files import SMALL_BYTES, BadFile, RidesFile, folder_columns
+from ingestion.bulk.formats import READERS
+from ingestion.bulk.rows import ALL_ROWS, Rows
+from ingestion.bulk.times import TIME_COLUMN
 
-_BATCH_ROWS = 16_384
-_BATCH_BYTES = 4 << 20
-_CSV_BLOCK = 1 << 20  # bytes; also the longest row
-_LONGEST_LINE = 16 << 20  # bytes of a line of NDJSON: more than a message on the topic can have
+_LINE_ENDS = (b"\n", b"\r")
+_HASHED_BYTES = 1 << 20  # at a time
 
 
 class OpenFile:
@@ -28,51 +27,84 @@ class OpenFile:
 
     Attributes:
         file: which it is.
-        topic_id: the first 16 bytes of the SHA-256 of its content.
+        content: the first 16 bytes of the SHA-256 of its content.
+        folder_columns: columns that the names of its folders give.
+        topic_id: made of its content, its format and these columns: the same bytes read otherwise are other rides.
+        size: its bytes.
+        beginnings: the content that so many first bytes of it would be, of those asked for.
     """
 
-    def __init__(self, file: RidesFile, keep: bool = True) -> None:
+    def __init__(
+        self, file: RidesFile, keep: bool = True, beginnings: Iterable[int] = (), time_column: str = TIME_COLUMN
+    ) -> None:
         """Read the content once.
 
         Args:
             file: which it is.
             keep: hold a small file's content, so that it need not be read again.
+            beginnings: numbers of first bytes to be told apart: where an earlier content of it may have ended.
+            time_column: the column that says when a row was sent, if it is there.
 
         Raises:
-            BadFile: it cannot be read.
+            BadFile: it cannot be read, or a folder's name gives no usable column.
         """
         self.file = file
+        self.beginnings: dict[int, UUID] = {}
         self._content: bytes | None = None
+        self._time_column = time_column
+        self.folder_columns = folder_columns(file.path)
         try:
             if not file.path.is_file():  # a pipe would be waited for without end
                 raise BadFile("it is no file")
             with file.path.open("rb") as source:
                 self._state = _state(source)
-                if keep and self._state[0] <= SMALL_BYTES:
+                self.size = self._state[0]
+                if keep and self.size <= SMALL_BYTES:
                     self._content = source.read()
-                    digest = hashlib.sha256(self._content).digest()
+                    self.content = self._hash(io.BytesIO(self._content), beginnings)
                 else:
-                    digest = hashlib.file_digest(source, "sha256").digest()
+                    self.content = self._hash(source, beginnings)
         except OSError as error:
             raise BadFile(f"it cannot be read: {error.strerror or error}") from error
-        self.topic_id = UUID(bytes=digest[:16])
-        self.size = self._state[0]
+        said = json.dumps([file.format, self.content.hex, self.folder_columns], sort_keys=True)
+        self.topic_id = _as_id(hashlib.sha256(said.encode()).digest())
 
-    def chunks(self) -> Iterator[Chunk]:
+    def place(self) -> Place:
+        """Where its rows go: to a topic of its own, as sent now where no column says when."""
+        return Place(f"file:{self.file.name}", self.topic_id, datetime.now(UTC), self._time_column, self.folder_columns)
+
+    def chunks(self, rows: Rows = ALL_ROWS, place: Place | None = None) -> Iterator[Chunk]:
         """The rows, in order.
+
+        Args:
+            rows: which of them.
+            place: where they go, if not to this file's own.
 
         Raises:
             BadFile: it cannot be read to its end, is cut off, changed meanwhile, or is no file of rides.
         """
-        place = Place(f"file:{self.file.name}", self.topic_id, datetime.now(UTC))
-        read = {Format.PARQUET: _parquet, Format.CSV: _csv, Format.NDJSON: _ndjson}[self.file.format]
         try:
             with self._reopened() as source:
-                yield from read(source, place)
+                yield from READERS[self.file.format](source, place or self.place(), rows)
                 if self._content is None and _state(source) != self._state:
                     raise BadFile("it changed while it was read")
         except (pa.ArrowException, OSError, ValueError, OverflowError, csv.Error) as error:
             raise BadFile(f"it cannot be read: {str(error).splitlines()[0] if str(error) else error!r}") from error
+
+    def _hash(self, source: BinaryIO, beginnings: Iterable[int]) -> UUID:
+        digest = hashlib.sha256()
+        done = 0
+        for end in sorted({end for end in beginnings if 0 < end < self.size}):
+            _feed(digest.update, source, end - done)
+            done = end
+            source.seek(end - 1)
+            around = source.read(2)
+            source.seek(end)
+            # A last line without an end may have been continued: then it is another line.
+            if around[:1] in _LINE_ENDS or around[1:] in _LINE_ENDS:
+                self.beginnings[end] = _as_id(digest.copy().digest())
+        _feed(digest.update, source, None)
+        return _as_id(digest.digest())
 
     def _reopened(self) -> BinaryIO:
         if self._content is not None:
@@ -84,86 +116,20 @@ class OpenFile:
         return source
 
 
+def _feed(update: Callable[[bytes], None], source: BinaryIO, size: int | None) -> None:
+    """So many bytes, or all that are left."""
+    while size is None or size > 0:
+        block = source.read(_HASHED_BYTES if size is None else min(size, _HASHED_BYTES))
+        if not block:
+            return
+        update(block)
+        size = None if size is None else size - len(block)
+
+
+def _as_id(digest: bytes) -> UUID:
+    return UUID(bytes=digest[:16])
+
+
 def _state(source: BinaryIO) -> tuple[int, int, int]:
     state = os.fstat(source.fileno())
     return state.st_size, state.st_mtime_ns, state.st_ino
-
-
-def _parquet(source: BinaryIO, place: Place) -> Iterator[Chunk]:
-    # No read-ahead of whole column chunks: a row group may be larger than the memory.
-    with pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 18) as parquet:
-        check_names(parquet.schema_arrow.names)
-        footer = parquet.metadata
-        stored = sum(footer.row_group(number).total_byte_size for number in range(footer.num_row_groups))
-        rows = max(64, min(_BATCH_ROWS, _BATCH_BYTES * footer.num_rows // max(stored, 1)))
-        first_row = 0
-        for batch in parquet.iter_batches(rows, use_threads=False):
-            yield chunk_of(batch, first_row, place)
-            first_row += batch.num_rows
-        if first_row != footer.num_rows:
-            raise BadFile(f"it holds {first_row} rows and not {footer.num_rows}, as its footer says")
-
-
-def _csv(source: BinaryIO, place: Place) -> Iterator[Chunk]:
-    names = _header(source)
-    check_names(names)
-    reader = pa_csv.open_csv(
-        source,
-        pa_csv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK),
-        pa_csv.ParseOptions(newlines_in_values=True),
-        pa_csv.ConvertOptions(
-            check_utf8=False,  # checked later, row by row
-            column_types={name: pa.binary() for name in names},
-            null_values=[""],  # as COPY has it: nothing is null, "" is an empty text
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-        ),
-    )
-    first_row = 0
-    with reader:
-        for batch in reader:
-            for start in range(0, batch.num_rows, _BATCH_ROWS):
-                part = batch.slice(start, _BATCH_ROWS)
-                yield chunk_of(part, first_row, place)
-                first_row += part.num_rows
-
-
-def _header(source: BinaryIO) -> list[str]:
-    """The names in the first row. A file that does not end its last line is refused: it may be cut off in a value."""
-    if source.seek(0, os.SEEK_END) == 0:
-        raise BadFile("it is empty")
-    source.seek(-1, os.SEEK_END)
-    if source.read(1) not in (b"\n", b"\r"):
-        raise BadFile("its last line has no end: it is cut off (if it is not, add a line end)")
-    source.seek(0)
-    names = next(csv.reader(io.StringIO(source.read(_CSV_BLOCK).decode("utf-8-sig", "replace"), newline="")))
-    source.seek(0)
-    return names
-
-
-def _ndjson(source: BinaryIO, place: Place) -> Iterator[Chunk]:
-    rides: list[bytes] = []
-    letters: list[bytes] = []
-    size = 0
-    before, after = b"," + place.before_offset, place.after_offset
-    number = -1
-    while line := source.readline(_LONGEST_LINE + 1):
-        number += 1
-        if len(line) > _LONGEST_LINE:
-            raise BadFile(f"line {number + 1} is longer than {_LONGEST_LINE >> 20} MiB")
-        ended = line.endswith(b"\n")
-        message = line[:-1] if ended else line
-        try:
-            rides.append(b"%b%b,%d,%b" % (ride_columns(message), before, number, after))
-        except DeadLetter as letter:
-            if not ended:
-                raise BadFile(f"its last line, {number + 1}, is cut off") from None
-            start = b",".join((binary(message), NULL, letter.reason.encode()))
-            letters.append(place.line(start, number))
-        size += len(line)
-        if size >= _BATCH_BYTES:
-            yield Chunk(b"".join(rides), len(rides), b"".join(letters), len(letters))
-            rides, letters, size = [], [], 0
-    if number < 0:
-        raise BadFile("it is empty")
-    yield Chunk(b"".join(rides), len(rides), b"".join(letters), len(letters))

@@ -1,41 +1,66 @@
 """The bulk load's session in PostgreSQL: a group of files, rows and record together, is one transaction."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import date
 from io import BytesIO
 from typing import Self
 from uuid import UUID
 
+import psycopg2
 from psycopg2.extensions import connection, cursor
 
-from ingestion.bulk.columns import Chunk
+from ingestion.bulk import records
+from ingestion.bulk.columns import Chunk, Place
+from ingestion.bulk.counts import Loaded
 from ingestion.bulk.files import RidesFile
+from ingestion.bulk.reading import OpenFile
+from ingestion.bulk.records import Claim, Record
+from ingestion.bulk.rows import Rows
+from ingestion.bulk.standing import DayPlan, Earlier, Standing, plan_of_day, standings
 from ingestion.loader.batch import LIVE_LETTERS, LIVE_RIDES, Table
 from ingestion.loader.store import copy_statement
 from ingestion.migrations import require_current
 from ingestion.settings import connect
 
+ROLE = "taxi_loader"
+"""The role of its sessions."""
+
+Read = Callable[[OpenFile, Rows, Place | None], Iterator[Chunk]]
+"""Reads wanted rows of a file; see OpenFile.chunks."""
+
 _COPY_BYTES = 8 << 20  # lines gathered for one COPY
+
+
+class Outrun(Exception):  # a signal inside the bulk load: look again
+    """What was found a moment ago, another command has taken away since; nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file to load: which it is, its topic id, its size in bytes, and its rows."""
+    """A file to load: which it is, its rows, and what it continues."""
 
-    file: RidesFile
-    topic_id: UUID
-    size: int
+    opened: OpenFile
     chunks: Iterable[Chunk]
+    continues: Record | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """What one load wrote: files, rides and dead letters."""
+@dataclass(slots=True)
+class Replaced:
+    """What replacing a day did.
 
-    files: int
-    rides: int
-    dead_letters: int
+    Attributes:
+        gone: what was taken away.
+        already_loaded: files that are as they were.
+        restored: by file, rows loaded again that had been lost.
+        appended: by file, its rows that were loaded before.
+    """
+
+    gone: Loaded
+    already_loaded: int = 0
+    restored: dict[str, int] = field(default_factory=dict)
+    appended: dict[str, int] = field(default_factory=dict)
 
 
 class BulkStore:
@@ -45,15 +70,18 @@ class BulkStore:
         self._session = session
 
     @classmethod
-    def open(cls) -> Self:
+    def open(cls, application_name: str = "ingestion bulk-load") -> Self:
         """Connect and check the migrations.
+
+        Args:
+            application_name: what pg_stat_activity shows.
 
         Raises:
             SettingsError: address or password is not set.
             DatabaseUnavailable: PostgreSQL cannot be reached.
             SchemaOutdated: a migration is missing.
         """
-        session = connect("taxi_loader", "ingestion bulk-load")
+        session = connect(ROLE, application_name)
         try:
             require_current(session)
         except BaseException:
@@ -65,10 +93,20 @@ class BulkStore:
         """End the session; what was not committed is gone."""
         self._session.close()
 
-    def known(self, topic_ids: Iterable[UUID]) -> set[UUID]:
-        """Which of these contents are loaded."""
+    def earlier(self, files: Iterable[RidesFile]) -> Earlier:
+        """What was loaded from the paths of some files."""
         with self._session, self._session.cursor() as query:
-            return _known(query, topic_ids)
+            return records.at_paths(query, files)
+
+    def standings(self, opened: Sequence[OpenFile], earlier: Earlier) -> list[Standing]:
+        """What is known of each of some files; `earlier` is what was loaded from their paths."""
+        with self._session, self._session.cursor() as query:
+            return standings(query, opened, earlier)
+
+    def plan(self, day: date, opened: Sequence[OpenFile], earlier: Earlier) -> DayPlan:
+        """What replacing a day by these files takes away."""
+        with self._session, self._session.cursor() as query:
+            return plan_of_day(query, day, _kept(standings(query, opened, earlier)))
 
     def loaded_by(self, load_id: UUID) -> Loaded:
         """What a load has committed."""
@@ -80,93 +118,150 @@ class BulkStore:
             )
             return Loaded(*query.fetchall()[0])
 
-    def load(self, load_id: UUID, sources: Sequence[Source]) -> int:
+    def load(self, load_id: UUID, sources: Sequence[Source], claims: Sequence[Claim]) -> int:
         """Write files in one transaction; those that are loaded already, also meanwhile by another, are left out.
+
+        Args:
+            load_id: the key of the command that loads them.
+            sources: the files.
+            claims: days that these and others, which are loaded, were asked for under.
 
         Returns:
             Rides and dead letters written.
 
         Raises:
             BadFile: from a source's chunks; nothing was written.
+            Outrun: a file was taken away that is continued or claimed here; nothing was written.
             psycopg2.Error: nothing was written, or (if the connection broke) all of it.
         """
-        wanted = {source.topic_id: source for source in sources}
-        with self._session, self._session.cursor() as query:
-            query.execute("select pg_advisory_xact_lock_shared(hashtext('ingestion'), hashtext('replace day'))")
-            for topic_id in sorted(wanted):  # in one order, so that two loads of the same files cannot lock each other
-                query.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (str(topic_id),))
-            for topic_id in _known(query, wanted):
-                del wanted[topic_id]
-            return _write(query, load_id, wanted.values())
+        with _outrun(), self._session, self._session.cursor() as query:
+            _lock(query, [source.opened for source in sources])
+            known = records.with_contents(query, {source.opened.content for source in sources})
+            pending = _Pending(query)
+            for source in sources:
+                if not any(record.is_of(source.opened) for record in known[source.opened.content]):
+                    _write(query, load_id, source, pending)
+            pending.copy()
+            records.add_claims(query, load_id, claims)
+        return pending.rows
 
-    def replace_day(self, load_id: UUID, day: date, sources: Sequence[Source]) -> Loaded:
-        """Exchange the files of a day for these in one transaction; files that stay the same are not touched.
+    def restore(self, standing: Standing, read: Read) -> int:
+        """Load those rows of a file again that are no longer there, in one transaction.
 
         Returns:
-            The files, rides and dead letters that were taken away.
+            Rides and dead letters written.
 
         Raises:
-            BadFile: from a source's chunks; nothing was changed.
+            As `load`.
+        """
+        with self._session, self._session.cursor() as query:
+            _lock(query, [standing.opened])
+            return _restore(query, standing, read)
+
+    def replace_day(
+        self, load_id: UUID, day: date, opened: Sequence[OpenFile], earlier: Earlier, read: Read
+    ) -> Replaced:
+        """Exchange the files of a day for these in one transaction; files that stay the same are not touched.
+
+        Args:
+            load_id: the key of the command.
+            day: the day.
+            opened: its files.
+            earlier: what was loaded from their paths.
+            read: their rows.
+
+        Raises:
+            BadFile: from a file's rows; nothing was changed.
             psycopg2.Error: nothing was changed, or (if the connection broke) all of it.
         """
-        wanted = {source.topic_id: source for source in sources}
         with self._session, self._session.cursor() as query:
             query.execute("select pg_advisory_xact_lock(hashtext('ingestion'), hashtext('replace day'))")
+            found = standings(query, opened, earlier)
             query.execute(
                 "select files, rides, dead_letters from raw.forget_files(%s, %s::uuid[])",
-                (day, [str(topic_id) for topic_id in wanted]),
+                (day, [str(topic_id) for topic_id in _kept(found)]),
             )
-            forgotten = Loaded(*query.fetchall()[0])
-            for topic_id in _known(query, wanted):
-                del wanted[topic_id]
-            _write(query, load_id, wanted.values())
-        return forgotten
+            done = Replaced(Loaded(*query.fetchall()[0]))
+            pending = _Pending(query)
+            seen: set[UUID] = set()
+            for standing in found:
+                name = standing.opened.file.name
+                if standing.opened.topic_id in seen:
+                    done.already_loaded += 1
+                    continue
+                seen.add(standing.opened.topic_id)
+                if restored := _restore(query, standing, read):
+                    done.restored[name] = restored
+                if standing.record:
+                    done.already_loaded += 1
+                    continue
+                if standing.continues:
+                    done.appended[name] = standing.continues.end_row
+                rows = read(standing.opened, standing.rows, None)
+                _write(query, load_id, Source(standing.opened, rows, standing.continues), pending)
+            pending.copy()
+            records.add_claims(query, load_id, [standing.claim() for standing in found])
+        return done
 
 
-def _known(query: cursor, topic_ids: Iterable[UUID]) -> set[UUID]:
-    query.execute(
-        "select topic_id::text from raw.loaded_files where topic_id = any(%s::uuid[])",
-        ([str(topic_id) for topic_id in topic_ids],),
-    )
-    return {UUID(topic_id) for (topic_id,) in query.fetchall()}
+@contextmanager
+def _outrun() -> Iterator[None]:
+    try:
+        yield
+    except psycopg2.errors.ForeignKeyViolation as error:  # of the records: rows have no such key
+        raise Outrun from error
 
 
-def _write(query: cursor, load_id: UUID, sources: Iterable[Source]) -> int:
+def _lock(query: cursor, opened: Iterable[OpenFile]) -> None:
+    """Let no day be replaced meanwhile, and nobody else load these files."""
+    query.execute("select pg_advisory_xact_lock_shared(hashtext('ingestion'), hashtext('replace day'))")
+    for content in sorted({each.content for each in opened}):  # in one order, so that two loads cannot lock each other
+        query.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (str(content),))
+
+
+def _kept(found: Iterable[Standing]) -> list[UUID]:
+    return [standing.kept for standing in found if standing.kept]
+
+
+def _restore(query: cursor, standing: Standing, read: Read) -> int:
     pending = _Pending(query)
-    rows = 0
-    for source in sources:
-        rides = letters = 0
-        for chunk in source.chunks:
-            rides += chunk.ride_count
-            letters += chunk.letter_count
-            pending.add(chunk)
-        rows += rides + letters
-        query.execute(
-            "insert into raw.loaded_files (topic_id, path, day, bytes, rides, dead_letters, load_id) "
-            "values (%s, %s, %s, %s, %s, %s, %s)",
-            (
-                str(source.topic_id),
-                source.file.name.replace("\x00", ""),
-                source.file.day,
-                source.size,
-                rides,
-                letters,
-                str(load_id),
-            ),
-        )
+    opened = standing.opened
+    for record in standing.lost:
+        if missing := records.missing_rows(query, record.topic_id):
+            # As old as they were: what has replaced them since stays the newer version.
+            place = replace(
+                opened.place(), topic=f"file:{record.path}", topic_id=record.topic_id, message_at=record.loaded_at
+            )
+            for chunk in read(opened, Rows(missing), place):
+                pending.add(chunk)
     pending.copy()
-    return rows
+    return pending.rows
+
+
+def _write(query: cursor, load_id: UUID, source: Source, pending: "_Pending") -> None:
+    rides = letters = 0
+    for chunk in source.chunks:
+        rides += chunk.ride_count
+        letters += chunk.letter_count
+        pending.add(chunk)
+    records.add_record(query, load_id, source.opened, rides, letters, source.continues)
 
 
 class _Pending:
-    """Lines gathered until a COPY is worth its start."""
+    """Lines gathered until a COPY is worth its start.
+
+    Attributes:
+        rows: rides and dead letters added.
+    """
 
     def __init__(self, query: cursor) -> None:
         self._query = query
         self._chunks: list[Chunk] = []
         self._size = 0
+        self.rows = 0
 
     def add(self, chunk: Chunk) -> None:
+        self.rows += chunk.ride_count + chunk.letter_count
         self._chunks.append(chunk)
         self._size += chunk.size
         if self._size >= _COPY_BYTES:

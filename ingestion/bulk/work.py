@@ -12,10 +12,13 @@ from uuid import UUID
 
 import psycopg2
 
-from ingestion.bulk.columns import Chunk
-from ingestion.bulk.files import SMALL_BYTES, BadFile, RidesFile
+from ingestion.bulk.columns import Chunk, Place
+from ingestion.bulk.files import SMALL_BYTES, BadFile, Format, RidesFile
 from ingestion.bulk.reading import OpenFile
-from ingestion.bulk.store import BulkStore, Source
+from ingestion.bulk.records import Claim, stored_name
+from ingestion.bulk.rows import Rows
+from ingestion.bulk.standing import Earlier, Standing
+from ingestion.bulk.store import BulkStore, Outrun, Source
 from ingestion.errors import DatabaseRefused, DatabaseUnavailable, Interrupted
 from ingestion.loader.store import in_our_words
 from ingestion.stop import SIGNALS
@@ -37,6 +40,9 @@ class GroupResult:
         rows: rides and dead letters written.
         already_loaded: files whose content was loaded before.
         bad: name and reason of each file that could not be loaded.
+        appended: by file, its rows that were loaded before; only those behind them were loaded now.
+        restored: by file, rows loaded again that had been lost.
+        changed: by file, the topic ids of what was loaded from its path before; both are loaded now.
     """
 
     files: int
@@ -44,6 +50,21 @@ class GroupResult:
     rows: int = 0
     already_loaded: int = 0
     bad: dict[str, str] = field(default_factory=dict)
+    appended: dict[str, int] = field(default_factory=dict)
+    restored: dict[str, int] = field(default_factory=dict)
+    changed: dict[str, list[str]] = field(default_factory=dict)
+
+    def note(self, standing: Standing) -> None:
+        """Note what a file that is now loaded is to what was loaded before."""
+        name = standing.opened.file.name
+        if standing.continues:
+            self.appended[name] = standing.continues.end_row
+        if standing.changed:
+            self.changed[name] = [str(record.topic_id) for record in standing.changed]
+
+
+_Alike = tuple[Sequence[Standing], Source]
+"""A file to load, with all that hold the same content: it is loaded once, and asked for by each."""
 
 
 class Worker:
@@ -51,12 +72,16 @@ class Worker:
 
     Args:
         load_id: the key of the files in raw.loaded_files.
+        time_column: the column that says when a row was sent.
         stop: has something to read once the load shall end.
+        application_name: what pg_stat_activity shows.
     """
 
-    def __init__(self, load_id: UUID, stop: Connection) -> None:
+    def __init__(self, load_id: UUID, time_column: str, stop: Connection, application_name: str) -> None:
         self._load_id = load_id
+        self._time_column = time_column
         self._stop = stop
+        self._application_name = application_name
         self._store: BulkStore | None = None
 
     def load(self, group: Sequence[RidesFile]) -> GroupResult:
@@ -71,6 +96,8 @@ class Worker:
         while True:
             try:
                 return self._load_once(group)
+            except Outrun:
+                continue
             except DatabaseUnavailable as error:
                 outage = error
             except psycopg2.Error as error:
@@ -92,68 +119,98 @@ class Worker:
 
     def _load_once(self, group: Sequence[RidesFile]) -> GroupResult:
         if self._store is None:
-            self._store = BulkStore.open()
+            self._store = BulkStore.open(self._application_name)
         result = GroupResult(len(group), sum(file.size for file in group))
-        opened: dict[UUID, OpenFile] = {}
-        for file in group:
-            try:
-                source = OpenFile(file)
-            except BadFile as bad:
-                result.bad[file.name] = str(bad)
-                continue
-            if source.topic_id in opened:
-                result.already_loaded += 1
-            opened.setdefault(source.topic_id, source)
-        known = self._store.known(opened)
-        result.already_loaded += len(known)
-        together = []
-        for source in (source for topic_id, source in opened.items() if topic_id not in known):
-            held = self._held(source, result)
-            if held is not None:
-                together.append(held)
-        if together:
-            self._write_together(together, result)
+        earlier = self._store.earlier(group)
+        found = self._store.standings(list(self._opened(group, earlier, result)), earlier)
+        known = [standing for standing in found if standing.record]
+        result.already_loaded = len(known)
+        for standing in known:
+            self._restore(standing, result)
+        new: dict[UUID, list[Standing]] = {}
+        for standing in found:
+            if not standing.record:
+                new.setdefault(standing.opened.topic_id, []).append(standing)
+        result.already_loaded += sum(len(alike) - 1 for alike in new.values())
+        together = [(alike, held) for alike in new.values() if (held := self._held(alike, result))]
+        self._write_together(together, [s.claim() for s in known if not s.is_claimed], result)
         return result
 
-    def _held(self, opened: OpenFile, result: GroupResult) -> Source | None:
-        """A small file with its lines; None if it is bad or was streamed into a transaction of its own."""
+    def _opened(self, group: Sequence[RidesFile], earlier: Earlier, result: GroupResult) -> Iterator[OpenFile]:
+        for file in group:
+            try:
+                yield OpenFile(file, beginnings=beginnings(file, earlier), time_column=self._time_column)
+            except BadFile as bad:
+                result.bad[file.name] = str(bad)
+
+    def _restore(self, standing: Standing, result: GroupResult) -> None:
+        assert self._store  # noqa: S101  # opened by _load_once
+        if not standing.lost:
+            return
         try:
+            if rows := self._store.restore(standing, self._chunks):
+                result.restored[standing.opened.file.name] = rows
+                result.rows += rows
+        except BadFile as bad:
+            result.bad[standing.opened.file.name] = str(bad)
+
+    def _held(self, alike: Sequence[Standing], result: GroupResult) -> Source | None:
+        """A small file with its lines; None if it is bad or was streamed into a transaction of its own."""
+        standing = alike[0]
+        opened = standing.opened
+        try:
+            self._restore(standing, result)
             if opened.size <= SMALL_BYTES:
                 chunks = []
                 size = 0
-                for chunk in opened.chunks():
+                for chunk in opened.chunks(standing.rows):
                     chunks.append(chunk)
                     if (size := size + chunk.size) > _HELD_BYTES:
                         break
                 else:
-                    return Source(opened.file, opened.topic_id, opened.size, chunks)
+                    return Source(opened, chunks, standing.continues)
                 del chunks
-            self._write([Source(opened.file, opened.topic_id, opened.size, self._chunks(opened))], result)
+            streamed = Source(opened, self._chunks(opened, standing.rows, None), standing.continues)
+            self._write([(alike, streamed)], [], result)
         except BadFile as bad:
             result.bad[opened.file.name] = str(bad)
         except psycopg2.DataError as error:
             result.bad[opened.file.name] = _refused(error)
         return None
 
-    def _chunks(self, opened: OpenFile) -> Iterator[Chunk]:
-        for chunk in opened.chunks():
+    def _chunks(self, opened: OpenFile, rows: Rows, place: Place | None) -> Iterator[Chunk]:
+        for chunk in opened.chunks(rows, place):
             if self._stop.poll():
                 raise Interrupted(f"Told to stop within {opened.file.name}.")
             yield chunk
 
-    def _write_together(self, sources: list[Source], result: GroupResult) -> None:
+    def _write_together(self, sources: Sequence[_Alike], claims: Sequence[Claim], result: GroupResult) -> None:
         try:
-            self._write(sources, result)
+            self._write(sources, claims, result)
         except psycopg2.DataError:  # which of them it was, each alone will tell
-            for source in sources:
+            self._write([], claims, result)
+            for alike, source in sources:
                 try:
-                    self._write([source], result)
+                    self._write([(alike, source)], [], result)
                 except psycopg2.DataError as error:
-                    result.bad[source.file.name] = _refused(error)
+                    result.bad[source.opened.file.name] = _refused(error)
 
-    def _write(self, sources: list[Source], result: GroupResult) -> None:
+    def _write(self, sources: Sequence[_Alike], claims: Sequence[Claim], result: GroupResult) -> None:
+        """Write files, and note under which days these and others were asked for."""
         assert self._store  # noqa: S101  # opened by _load_once, the only caller
-        result.rows += self._store.load(self._load_id, sources)
+        if not (sources or claims):
+            return
+        asked = [*claims, *(standing.claim() for alike, _ in sources for standing in alike)]
+        result.rows += self._store.load(self._load_id, [source for _, source in sources], asked)
+        for alike, _ in sources:
+            result.note(alike[0])
+
+
+def beginnings(file: RidesFile, earlier: Earlier) -> set[int]:
+    """Where earlier contents of a file may have ended; a Parquet file cannot be appended to."""
+    if file.format == Format.PARQUET:
+        return set()
+    return {record.size for _, record in earlier.get(stored_name(file), ())}
 
 
 def _refused(error: psycopg2.Error) -> str:
@@ -163,7 +220,7 @@ def _refused(error: psycopg2.Error) -> str:
 _worker: Worker | None = None
 
 
-def begin(load_id: UUID, stop: Connection) -> None:
+def begin(load_id: UUID, time_column: str, stop: Connection, application_name: str) -> None:
     """Make this process a worker, see `Worker`; it ends at once if the process that started it is gone."""
     global _worker
     for number in SIGNALS:
@@ -171,7 +228,7 @@ def begin(load_id: UUID, stop: Connection) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-    _worker = Worker(load_id, stop)
+    _worker = Worker(load_id, time_column, stop, application_name)
 
 
 def load_group(group: Sequence[RidesFile]) -> GroupResult:

@@ -162,6 +162,14 @@ def test_a_carriage_return_is_written_only_where_the_project_puts_it_back(hooks:
     assert (output.unwritable(hooks) is None) is is_writable
 
 
+def test_only_the_rows_that_are_compared_become_the_seed(connect_as: Callable[..., connection]) -> None:
+    node = Node("made", "model.made", False, '"pg_temp"."made"', [], key=["id"], where="id % 2 = 1 -- the odd ones")
+    database = connect_as("postgres")
+    with database.cursor() as query:
+        query.execute("create temporary table made as select id from generate_series(1, 3) as series (id)")
+    assert Output.of(database, node).as_seed("id\n") == "id\n1\n3\n"
+
+
 def test_what_python_has_other_words_for_is_written_as_postgresql_reads_it(
     connect_as: Callable[..., connection],
 ) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from psycopg2.extensions import connection
@@ -9,6 +10,7 @@ from psycopg2.extensions import connection
 from angiogram.checkpoints import count_accounted
 from angiogram.compare import Comparison, compare
 from angiogram.differences import Difference, Differences
+from angiogram.errors import NotReady
 from angiogram.project import Node
 from angiogram.trace import Tracer
 from tests.angiogram.conftest import PROJECT
@@ -57,6 +59,52 @@ def test_a_key_that_names_no_column_to_compare_is_an_obstacle(database: connecti
     model = replace(BELOW, expected_relation='"shop"."expected__below"', key=["id", key], excluded=["loaded_at"])
     found = compare(database, model, PROJECT)
     assert (found.rows, found.obstacle) == (3, f"the key of its test equals_expected names no column: {key}")
+
+
+def test_only_the_rows_of_the_where_are_compared(database: connection) -> None:
+    """A percent sign in it is none of psycopg2's, and a comment ends where its line does."""
+    with database.cursor() as query:
+        query.execute("insert into shop.expected__below values (2)")
+    below = replace(BELOW, expected_relation='"shop"."expected__below"', excluded=["loaded_at"])
+    assert compare(database, below, PROJECT).differences.count == 2
+    below = replace(below, where="id % 2 = 0 -- the even ones")
+    assert compare(database, below, PROJECT) == Comparison(3, Differences())
+
+
+@pytest.mark.parametrize(
+    ("expected", "found"),
+    [
+        pytest.param(
+            "id int, price int",
+            Differences.of([Difference("missing", None, "price", "integer", None)]),
+            id="it lost it",
+        ),
+        pytest.param("id int", Differences(), id="neither side has it"),
+    ],
+)
+def test_a_model_without_the_column_of_its_where_is_wrong_only_if_it_lost_it(
+    database: connection, expected: str, found: Differences
+) -> None:
+    with database.cursor() as query:
+        query.execute(f"create table shop.expected__priced ({expected})")
+    model = replace(BELOW, expected_relation='"shop"."expected__priced"', excluded=["loaded_at"], where="price > 0")
+    comparison = compare(database, model, PROJECT)
+    assert comparison.differences == found
+    assert (comparison.obstacle is None) is bool(found.count)
+
+
+def test_a_project_whose_comparison_knows_no_where_is_told_to_copy_it_anew(
+    database: connection, tmp_path: Path
+) -> None:
+    """Others have a copy of the macro, which may be of an earlier version."""
+    (tmp_path / "macros").mkdir()
+    macro = (PROJECT / "macros" / "differences.sql").read_text(encoding="utf-8").replace(", where=none)", ")")
+    macro = macro.replace("(actual, excluded, where)", "(actual, excluded, none)")
+    (tmp_path / "macros" / "differences.sql").write_text(macro, encoding="utf-8")
+    below = replace(BELOW, expected_relation='"shop"."expected__below"', excluded=["loaded_at"])
+    assert compare(database, below, tmp_path).obstacle is None
+    with pytest.raises(NotReady, match=r"macros/differences\.sql is of an earlier version.* Copy that file anew"):
+        compare(database, replace(below, where="id > 1"), tmp_path)
 
 
 def test_a_column_named_with_a_percent_sign_is_a_key_as_any_other(database: connection) -> None:

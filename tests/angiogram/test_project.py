@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from angiogram.equality_test import key_columns
 from angiogram.errors import NotReady
-from angiogram.project import LOADER, Node, Project, key_columns, project_variables
+from angiogram.project import LOADER, Node, Project, project_variables
 from angiogram.sensitivity.compiled import run_dbt
 
 PROFILE = """

@@ -1,4 +1,10 @@
 {% test equals_expected(model, compare_model, key) %}
-    {% set columns = [key] if key is string else key %}
-    {{ differences(model | string, compare_model | string, columns, var('run_dependent_columns')) }}
+    {%- set columns = [key] if key is string else key -%}
+    {%- set where = config.get('where') -%}
+    {%- set tested = namespace(relation=model) -%}
+    {%- if where and execute -%} {#- dbt's `model` is a subquery then, of which nobody can ask the columns -#}
+        {%- set node = graph.nodes[context['model']['attached_node']] -%}
+        {%- set tested.relation = ref(node.package_name, node.name, v=node.version) -%}
+    {%- endif -%}
+    {{ differences(tested.relation | string, compare_model | string, columns, var('run_dependent_columns'), where) }}
 {% endtest %}

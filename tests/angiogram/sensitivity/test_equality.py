@@ -1,5 +1,6 @@
 """The fast verdict is the verdict of differences.sql."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,18 @@ def test_it_agrees_with_the_text_that_the_dbt_test_and_the_verdict_use(
         found = query.fetchall()
     session.rollback()
     assert fast == bool(found)
+
+
+@pytest.mark.parametrize("where", [None, "a < 3", "a < 2", "a > 3"])
+def test_it_agrees_on_the_rows_of_a_where(session: connection, where: str | None) -> None:
+    with session.cursor() as query:
+        query.execute("create temporary table expected as select 1 as a")
+        query.execute("create temporary table actual as select a from generate_series(1, 3) as series (a)")
+        fast = differs(query, "actual", replace(shape_of(query, "expected", []), where=where))
+        statement = _template(Path(TAXI)).module.differences(  # type: ignore[attr-defined]
+            "pg_temp.actual", "pg_temp.expected", ["a"], [], where
+        )
+        query.execute(str(statement))
+        found = query.fetchall()
+    session.rollback()
+    assert fast == bool(found) == (where != "a < 2")

@@ -22,8 +22,13 @@ def parquet(path: Path, rides: int = 10, first: int = 0, **columns: Any) -> Path
     return path
 
 
-def loaded(session: connection, columns: str = ", ".join(FIELDS), table: str = "taxi_rides") -> list[tuple[Any, ...]]:
+def loaded(
+    session: connection,
+    columns: str = ", ".join(FIELDS),
+    table: str = "taxi_rides",
+    order: str = 'topic, "offset"',
+) -> list[tuple[Any, ...]]:
     """Rows of a raw table, by file and offset."""
     with session.cursor() as query:
-        query.execute(f'select {columns} from raw.{table} order by topic, "offset"')  # noqa: S608  # names of the tests'
+        query.execute(f"select {columns} from raw.{table} order by {order}")  # noqa: S608  # names of the tests'
         return query.fetchall()

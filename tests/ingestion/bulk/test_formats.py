@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from psycopg2.extensions import connection
 
@@ -117,6 +118,165 @@ def test_typed_columns_keep_their_digits(session: connection, tmp_path: Path, co
     parquet(tmp_path / "a.parquet", taxi_id=["t1"], fare_amount=column)
     assert bulk_load(tmp_path).bad_files == {}
     assert loaded(session, "taxi_id, fare_amount") == [("t1", text)]
+
+
+def test_one_value_of_nanoseconds_leaves_its_neighbours_their_digits(session: connection, tmp_path: Path) -> None:
+    """Nine digits are what the models cannot read: only the value that has them gets them."""
+    times = pa.array([1767357015000001000, 1767357015000000001, None], pa.timestamp("ns"))
+    parquet(tmp_path / "a.parquet", taxi_id=["t0", "t1", "t2"], start_time=times)
+    bulk_load(tmp_path)
+    assert [at for (at,) in loaded(session, "start_time")] == [
+        "2026-01-02T12:30:15.000001",
+        "2026-01-02T12:30:15.000000001",
+        None,
+    ]
+
+
+def test_old_times_of_parquet_keep_their_year_and_their_digits(session: connection, tmp_path: Path) -> None:
+    """INT96 reaches from long ago to far ahead; nanoseconds, as which Arrow reads it, only from 1677 to 2262."""
+    early_and_late = [datetime(1000, 1, 1), datetime(2026, 1, 2, 12, 30, 15, 250000), datetime(9999, 12, 31), None]  # noqa: DTZ001
+    pq.write_table(
+        pa.table({"taxi_id": ["t0", "t1", "t2", "t3"], "start_time": pa.array(early_and_late, pa.timestamp("us"))}),
+        tmp_path / "a.parquet",
+        use_deprecated_int96_timestamps=True,
+    )
+    pq.write_table(
+        pa.table({"taxi_id": ["t0"], "note": pa.array([1767357015000000001], pa.timestamp("ns"))}),
+        tmp_path / "b.parquet",
+        use_deprecated_int96_timestamps=True,
+    )
+    assert bulk_load(tmp_path).bad_files == {}
+    assert loaded(session, "start_time, unknown_fields") == [
+        ("1000-01-01T00:00:00.000000", None),
+        ("2026-01-02T12:30:15.250000", None),
+        ("9999-12-31T00:00:00.000000", None),
+        (None, None),
+        (None, '{"note":"2026-01-02T12:30:15.000000001"}'),
+    ]
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["quoted", "line-end"])
+def test_a_cr_lf_across_two_blocks_of_csv_stays_whole(session: connection, tmp_path: Path, inside: bool) -> None:
+    """Arrow reads blocks of 1 MiB; the CR is the last byte of the first one."""
+    block = 1 << 20
+    start = b"taxi_id,pax_id\r\n"
+    filler = b"t,p\r\n" * ((block - len(start)) // 5 - 20)
+    long = b'long,"' if inside else b"long,"
+    long += b"x" * (block - len(start) - len(filler) - len(long) - 1)
+    end = b'\r\nbehind"\r\nlast,p\r\n' if inside else b"\r\nlast,p\r\n"
+    (tmp_path / "a.csv").write_bytes(start + filler + long + end)
+    assert bulk_load(tmp_path).bad_files == {}
+    rows = loaded(session, "taxi_id, pax_id")
+    assert rows[-1] == ("last", "p")
+    assert (rows[-2][0], rows[-2][1][-10:]) == ("long", "xx\r\nbehind" if inside else "x" * 10)
+    assert len(rows) == filler.count(b"\n") + 2
+
+
+FOLDERS = {
+    "a-field": ("currency=EUR", ("EUR", None)),
+    "another-column": ("region=eu%2Fwest", (None, '{"region":"eu/west"}')),
+    "null": ("currency=__HIVE_DEFAULT_PARTITION__", (None, None)),
+    "two": ("year=2026/currency=EUR", ("EUR", '{"year":"2026"}')),
+    "none": ("EUR", (None, None)),
+}
+
+
+@pytest.mark.parametrize(("folder", "columns"), FOLDERS.values(), ids=FOLDERS.keys())
+def test_columns_that_folders_name_are_read(
+    session: connection, tmp_path: Path, folder: str, columns: tuple[str | None, str | None]
+) -> None:
+    """As Hive, Spark and others lay out a table; also where the folder itself is what is loaded."""
+    place = tmp_path / folder
+    parquet(place / "a.parquet", taxi_id=["t"])
+    (place / "b.csv").write_text("taxi_id\nt\n")
+    (place / "c.ndjson").write_text('{"taxi_id": "t"}\n{ }\n')
+    bulk_load(place)
+    assert loaded(session, "currency, unknown_fields", order="topic") == [columns] * 4
+
+
+def test_a_column_of_the_files_own_counts_before_its_folders(session: connection, tmp_path: Path) -> None:
+    place = tmp_path / "currency=EUR"
+    parquet(place / "a.parquet", taxi_id=["t"], currency=["USD"])
+    (place / "b.csv").write_text("taxi_id,currency\nt,USD\n")
+    (place / "c.ndjson").write_text('{"taxi_id": "t", "currency": "USD"}\n')
+    bulk_load(tmp_path)
+    assert loaded(session, "currency") == [("USD",)] * 3
+
+
+def test_one_content_under_two_folders_is_two_files(session: connection, tmp_path: Path) -> None:
+    for currency in ("EUR", "GBP"):
+        parquet(tmp_path / f"currency={currency}" / "a.parquet", taxi_id=["t"])
+    assert bulk_load(tmp_path).rides == 2
+    assert loaded(session, "currency", order="currency") == [("EUR",), ("GBP",)]
+    assert bulk_load(tmp_path / "currency=EUR").already_loaded == 1
+
+
+@pytest.mark.parametrize(
+    ("folder", "reason"),
+    [
+        ("currency=EUR/currency=GBP", "two of its folders give the column currency"),
+        ("currency=%FF", "is not UTF-8"),
+        ("currency=%00", "NUL character"),
+    ],
+    ids=["twice", "not-utf8", "nul"],
+)
+def test_a_folder_whose_column_cannot_be_read_is_refused(
+    session: connection, tmp_path: Path, folder: str, reason: str
+) -> None:
+    parquet(tmp_path / folder / "a.parquet")
+    assert reason in bulk_load(tmp_path).bad_files[f"{folder}/a.parquet"]
+    assert loaded(session, "taxi_id") == []
+
+
+def test_the_same_bytes_under_the_right_ending_are_loaded(session: connection, tmp_path: Path) -> None:
+    """What was read in the wrong way before is another file."""
+    content = "taxi_id,pax_id\nt1,p1\n"
+    (tmp_path / "a.ndjson").write_text(content)
+    assert bulk_load(tmp_path).dead_letters == 2
+    (tmp_path / "a.ndjson").rename(tmp_path / "a.csv")
+    report = bulk_load(tmp_path)
+    assert (report.already_loaded, report.rides) == (0, 1)
+    assert loaded(session, "taxi_id, pax_id") == [("t1", "p1")]
+
+
+def test_rows_carry_their_own_time_where_a_column_has_it(session: connection, tmp_path: Path) -> None:
+    """So that an older file loaded later does not overwrite a newer correction."""
+    sent = ["2026-01-02T12:30:15.25Z", "2026-01-02 12:30:15+02:00", "yesterday", None, "9999-01-01T00:00:00Z"]
+    taxis = [f"t{number}" for number in range(len(sent))]
+    parquet(tmp_path / "a.parquet", taxi_id=taxis, message_at=sent)
+    parquet(tmp_path / "b.parquet", taxi_id=["t0"], message_at=pa.array([NOON], pa.timestamp("us", "UTC")))
+    with (tmp_path / "c.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("taxi_id", "message_at"), *zip(taxis, sent, strict=True)])
+    (tmp_path / "d.ndjson").write_text(
+        "".join(json.dumps({"taxi_id": taxi, "message_at": at}) + "\n" for taxi, at in zip(taxis, sent, strict=True))
+        + '{"taxi_id": "t5", "message_at": 5}\n{"message_at": "2026-01-02T12:30:15Z"\n{}\n'
+    )
+    bulk_load(tmp_path)
+    by_file: dict[str, list[datetime | None]] = {}
+    with session.cursor() as query:
+        query.execute(
+            "select topic, case when message_at < (select min(loaded_at) from raw.loaded_files) - interval '1 hour' "
+            'then message_at end from raw.taxi_rides order by topic, "offset"'
+        )
+        for topic, at in query.fetchall():
+            by_file.setdefault(topic, []).append(at)
+    told = [
+        datetime(2026, 1, 2, 12, 30, 15, 250000, UTC),
+        datetime(2026, 1, 2, 10, 30, 15, tzinfo=UTC),
+        *[None] * 3,
+    ]
+    assert by_file == {
+        "file:a.parquet": told,
+        "file:b.parquet": [NOON.replace(tzinfo=UTC)],
+        "file:c.csv": told,
+        "file:d.ndjson": [*told, None, None],
+    }
+
+
+def test_another_column_can_be_named_as_the_time(session: connection, tmp_path: Path) -> None:
+    parquet(tmp_path / "a.parquet", taxi_id=["t"], seen=["2026-01-02T12:30:15Z"], message_at=["2025-01-01T00:00:00Z"])
+    bulk_load(tmp_path, time_column="seen")
+    assert loaded(session, "message_at") == [(datetime(2026, 1, 2, 12, 30, 15, tzinfo=UTC),)]
 
 
 def test_a_file_of_many_batches_loads_whole_and_in_order(session: connection, tmp_path: Path) -> None:

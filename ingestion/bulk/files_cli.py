@@ -1,0 +1,90 @@
+"""The commands `ingestion files ...`: the files that were loaded, and taking one away with its record."""
+
+import json
+from contextlib import closing
+from dataclasses import asdict
+from datetime import date
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.console import Console
+
+from ingestion.bulk.counts import Loaded
+from ingestion.errors import InputError
+from ingestion.migrations import require_current
+from ingestion.settings import connect
+
+app = typer.Typer(no_args_is_help=True, help="Files that bulk-load loaded.")
+_talk = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@app.command("list")
+def list_files(lost: Annotated[bool, typer.Option(help="Show only files with missing rows.")] = False) -> None:
+    """List the files, one a line: topic id, days, rides, dead letters, missing rows, path. Counts all their rows."""
+    with closing(connect("taxi_owner", "ingestion files list")) as session:
+        require_current(session)
+        with session, session.cursor() as query:
+            query.execute(
+                "select files.topic_id, files.rides, files.dead_letters, files.path, "
+                "case when files.retired_at is null "
+                "then files.rides + files.dead_letters - counted.stored else 0 end, "
+                "array(select distinct days.day from raw.file_days as days "
+                "where days.topic_id = files.topic_id and days.day is not null order by days.day) "
+                "from raw.loaded_files as files "
+                "inner join raw.file_rows(array(select topic_id from raw.loaded_files)) as counted "
+                "on files.topic_id = counted.topic_id order by files.path, files.loaded_at"
+            )
+            found: list[tuple[str, int, int, str, int, list[date]]] = query.fetchall()
+    for topic_id, rides, letters, path, missing, days in found:
+        if missing or not lost:
+            named = ",".join(map(str, days)) or "-"
+            typer.echo("\t".join((topic_id, named, str(rides), str(letters), str(missing), path)))
+
+
+@app.command()
+def forget(
+    topic_ids: Annotated[list[UUID], typer.Argument(metavar="TOPIC_ID...", help="As `list` shows them.")],
+) -> None:
+    """Remove files with their rows, under every day, so that the same content can be loaded again; prints counts."""
+    typer.echo(json.dumps(asdict(forget_files(topic_ids))))
+    _talk.print("Models that hold these rows need `dbt build --full-refresh`.")
+
+
+def forget_files(topic_ids: list[UUID]) -> Loaded:
+    """Take files away with their records.
+
+    Args:
+        topic_ids: which ones.
+
+    Returns:
+        What was taken away.
+
+    Raises:
+        InputError: there is no such file, or another one continues it; nothing was taken away.
+        SettingsError, DatabaseUnavailable, SchemaOutdated: there is no such database, or not yet.
+    """
+    wanted = sorted({str(topic_id) for topic_id in topic_ids})
+    with closing(connect("taxi_owner", "ingestion files forget")) as session:
+        require_current(session)
+        with session, session.cursor() as query:
+            query.execute("select pg_advisory_xact_lock(hashtext('ingestion'), hashtext('replace day'))")
+            query.execute(
+                "select topic_id, continues from raw.loaded_files "
+                "where topic_id = any(%(wanted)s::uuid[]) or continues = any(%(wanted)s::uuid[])",
+                {"wanted": wanted},
+            )
+            continues = dict(query.fetchall())
+            if unknown := [topic_id for topic_id in wanted if topic_id not in continues]:
+                raise InputError(f"No file has the topic id {', '.join(unknown)}. See `ingestion files list`.")
+            if more := {topic_id: start for topic_id, start in continues.items() if topic_id not in wanted}:
+                pairs = ", ".join(f"{topic_id} continues {start}" for topic_id, start in more.items())
+                raise InputError(
+                    f"Rows were appended to a file, and loaded since: {pairs}. Nothing was removed. Name both."
+                )
+            query.execute("delete from raw.taxi_rides where topic_id = any(%s::uuid[])", (wanted,))
+            rides = query.rowcount
+            query.execute("delete from raw.dead_letters where topic_id = any(%s::uuid[])", (wanted,))
+            letters = query.rowcount
+            query.execute("delete from raw.loaded_files where topic_id = any(%s::uuid[])", (wanted,))
+    return Loaded(len(wanted), rides, letters)

@@ -1,0 +1,214 @@
+"""What raw.loaded_files and raw.file_days say of files: which are loaded, under which days, and which lost rows."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from psycopg2 import sql
+from psycopg2.extensions import cursor
+
+from ingestion.bulk.files import RidesFile
+from ingestion.bulk.reading import OpenFile
+from ingestion.message import FIELDS
+
+_COLUMNS = sql.SQL(", ").join(
+    sql.Identifier("files", name)
+    for name in (
+        *("topic_id", "path", "content", "format", "folder_columns", "bytes", "first_row", "rides", "dead_letters"),
+        *("continues", "loaded_at", "retired_at"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A file that is loaded.
+
+    Attributes:
+        topic_id: what its rows carry.
+        path: where it lay when these were written.
+        content: which bytes it holds.
+        format: how it was read.
+        folder_columns: what its folders' names gave; None: they were not read yet.
+        size: its bytes.
+        first_row: the first row written; those before it are its earlier content's.
+        rides, dead_letters: rows written.
+        continues: the topic id of that earlier content; None: there is none.
+        loaded_at: when that was.
+        retired: retention took rows of it away.
+    """
+
+    topic_id: UUID
+    path: str
+    content: UUID
+    format: str
+    folder_columns: Mapping[str, str | None] | None
+    size: int
+    first_row: int
+    rides: int
+    dead_letters: int
+    continues: UUID | None
+    loaded_at: datetime
+    retired: bool
+
+    @property
+    def rows(self) -> int:
+        """Rows written."""
+        return self.rides + self.dead_letters
+
+    @property
+    def end_row(self) -> int:
+        """The row behind its last one."""
+        return self.first_row + self.rows
+
+    def is_of(self, opened: OpenFile) -> bool:
+        """Whether a file holds this content, and is read as this was."""
+        return opened.content == self.content and self.is_read_as(opened)
+
+    def is_read_as(self, opened: OpenFile) -> bool:
+        """Whether a file is read as this was."""
+        if opened.file.format != self.format:
+            return False
+        if self.folder_columns is None:  # a field of a ride that was not read then makes other rides of it
+            return not set(opened.folder_columns) & set(FIELDS)
+        return opened.folder_columns == self.folder_columns
+
+    def is_beginning_of(self, opened: OpenFile) -> bool:
+        """Whether a file is this one with more rows behind it."""
+        return opened.beginnings.get(self.size) == self.content and self.is_read_as(opened)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A day that a file was asked for under.
+
+    Attributes:
+        topic_id: the file's.
+        day: the day; None: its path named none.
+        path: where it lay.
+    """
+
+    topic_id: UUID
+    day: date | None
+    path: str
+
+
+def with_contents(query: cursor, contents: Iterable[UUID]) -> dict[UUID, list[Record]]:
+    """The files loaded with some contents, by content."""
+    query.execute(
+        sql.SQL("select {} from raw.loaded_files as files where files.content = any(%s::uuid[])").format(_COLUMNS),
+        ([str(content) for content in contents],),
+    )
+    found: dict[UUID, list[Record]] = defaultdict(list)
+    for record in map(_record, query.fetchall()):
+        found[record.content].append(record)
+    return found
+
+
+def with_continued(query: cursor, topic_ids: Iterable[UUID]) -> list[Record]:
+    """Some files, and those that they continue."""
+    query.execute(
+        sql.SQL(
+            "with recursive wanted as (select wanted.topic_id from unnest(%s::uuid[]) as wanted (topic_id) "
+            "union select files.continues from raw.loaded_files as files "
+            "inner join wanted on files.topic_id = wanted.topic_id where files.continues is not null) "
+            "select {} from raw.loaded_files as files inner join wanted on files.topic_id = wanted.topic_id"
+        ).format(_COLUMNS),
+        ([str(topic_id) for topic_id in topic_ids],),
+    )
+    return [_record(row) for row in query.fetchall()]
+
+
+def at_paths(query: cursor, files: Iterable[RidesFile]) -> dict[str, list[tuple[date | None, Record]]]:
+    """What was loaded from the paths of some files, by path, each with the day that it was asked for under."""
+    query.execute(
+        sql.SQL(
+            "select days.path, days.day, {} from raw.file_days as days "
+            "inner join raw.loaded_files as files on days.topic_id = files.topic_id where days.path = any(%s)"
+        ).format(_COLUMNS),
+        (list({stored_name(file) for file in files}),),
+    )
+    found: dict[str, list[tuple[date | None, Record]]] = defaultdict(list)
+    for path, day, *row in query.fetchall():
+        found[path].append((day, _record(row)))
+    return found
+
+
+def with_lost_rows(query: cursor, records: Iterable[Record]) -> list[Record]:
+    """Those of some files whose rows are not all there."""
+    kept = {str(record.topic_id): record for record in records if not record.retired}
+    query.execute("select topic_id, stored from raw.file_rows(%s::uuid[])", (list(kept),))
+    return [kept[topic_id] for topic_id, stored in query.fetchall() if stored < kept[topic_id].rows]
+
+
+def missing_rows(query: cursor, topic_id: UUID) -> tuple[tuple[int, int], ...]:
+    """The rows of a file that are not there, from and to."""
+    query.execute("select from_row, to_row from raw.missing_file_rows(%s)", (str(topic_id),))
+    return tuple(query.fetchall())
+
+
+def add_record(
+    query: cursor, load_id: UUID, opened: OpenFile, rides: int, dead_letters: int, continues: Record | None
+) -> None:
+    """Note that a file is loaded, in the transaction of its rows."""
+    query.execute(
+        "insert into raw.loaded_files (topic_id, path, content, format, folder_columns, bytes, first_row, rides, "
+        "dead_letters, continues, load_id) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            str(opened.topic_id),
+            stored_name(opened.file),
+            str(opened.content),
+            str(opened.file.format),
+            json.dumps(opened.folder_columns),
+            opened.size,
+            continues.end_row if continues else 0,
+            rides,
+            dead_letters,
+            str(continues.topic_id) if continues else None,
+            str(load_id),
+        ),
+    )
+
+
+def add_claims(query: cursor, load_id: UUID, claims: Sequence[Claim]) -> None:
+    """Note under which days files were asked for, with those that they continue."""
+    query.execute(
+        "with recursive asked (topic_id, day, path) as ("
+        "select * from unnest(%s::uuid[], %s::date[], %s::text[]) union "
+        "select files.continues, asked.day, asked.path from raw.loaded_files as files "
+        "inner join asked on files.topic_id = asked.topic_id where files.continues is not null) "
+        "insert into raw.file_days (topic_id, day, path, load_id) "
+        "select topic_id, day, path, %s from asked on conflict do nothing",
+        (
+            [str(claim.topic_id) for claim in claims],
+            [claim.day for claim in claims],
+            [claim.path for claim in claims],
+            str(load_id),
+        ),
+    )
+
+
+def stored_name(file: RidesFile) -> str:
+    """A file's name as the tables have it."""
+    return file.name.replace("\x00", "")
+
+
+def _record(row: Sequence[object]) -> Record:
+    topic_id, path, content, kind, columns, size, first_row, rides, dead_letters, continues, loaded_at, retired_at = row
+    return Record(
+        UUID(str(topic_id)),
+        str(path),
+        UUID(str(content)),
+        str(kind),
+        columns,  # type: ignore[arg-type]  # psycopg2 gives jsonb as what it holds
+        int(str(size)),
+        int(str(first_row)),
+        int(str(rides)),
+        int(str(dead_letters)),
+        UUID(str(continues)) if continues else None,
+        loaded_at,  # type: ignore[arg-type]  # and timestamptz as a time
+        retired_at is not None,
+    )

@@ -1,0 +1,30 @@
+"""Which rows of a file are wanted: all, those behind an earlier end, or those that were lost."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Ranges of row numbers, in order and apart.
+
+    Attributes:
+        ranges: from (inclusive) and to (exclusive; None: to the end).
+    """
+
+    ranges: tuple[tuple[int, int | None], ...]
+
+    def of(self, first_row: int, count: int) -> Iterator[tuple[int, int]]:
+        """The wanted ones of some rows: from and to, counted from the first of these."""
+        for start, end in self.ranges:
+            low = max(start - first_row, 0)
+            high = count if end is None else min(end - first_row, count)
+            if low < high:
+                yield low, high
+
+    def __contains__(self, row: int) -> bool:
+        return any(start <= row and (end is None or row < end) for start, end in self.ranges)
+
+
+ALL_ROWS = Rows(((0, None),))
+"""Every row."""
