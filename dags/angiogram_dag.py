@@ -11,16 +11,22 @@ A team hangs its own tasks into these two groups. `verdict` and `stop` have a bu
 Where nothing could be judged, `verdict` itself fails. `finish` releases the run in any case. Nothing here touches the
 live tables.
 
+To repeat the test after a repair, trigger the DAG again, or clear `begin` and its downstream: a run that is over is
+never built again.
+
 By hand: `angiogram run` does the same without Airflow, `angiogram show` prints the last verdict again.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Asset, dag, task, task_group
+from airflow.sdk import Asset, Context, dag, task, task_group
 
 import habits
 from dbt_models import dbt_models
+from manifests import manifest
 from report_link import ReportLink
 
 VERIFIED = Asset("taxi_verified")
@@ -125,11 +131,43 @@ def angiogram() -> None:
         select=["resource_type:model"],  # with all their tests; the seeds are loaded before
         dbt_vars={"dye_source": "topic"},
         trigger_rule="all_done",  # one that differs must not hide how the others fared
+        during=_in_hand,
+        show=_show_differences,
     )
     judged = _with_report(verdict(dye_run))  # type: ignore[call-arg]  # Airflow gives ti
     inject(dye_run) >> load(dye_run) >> first_batch(dye_run) >> models >> judged
     released = finish(dye_run).as_teardown()  # its own outcome does not count
     judged >> [healthy(dye_run), blocked(dye_run)] >> released
+
+
+@contextmanager
+def _in_hand(context: Context) -> Iterator[None]:
+    """Keep the run in hand while its models are built. The tables of a run that is over may be another run's by now."""
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from angiogram import runs
+    from angiogram.errors import LeaseLost
+    from angiogram.passage import kept_in_hand
+
+    dye_run = context["ti"].xcom_pull(task_ids="begin")
+    try:
+        with runs.database("models") as database:
+            runs.renew(database, dye_run)
+    except LeaseLost as error:
+        raise AirflowFailException(
+            f"{error} Clear `begin` and what is downstream of it, or trigger the DAG."
+        ) from error
+    with kept_in_hand(dye_run):
+        yield
+
+
+def _show_differences(model: str) -> None:
+    """Print the cells in which a model differs from its expected seed; dbt's log mixes them with other models'."""
+    from angiogram.failures import failures
+    from angiogram.report import console
+
+    if found := failures(manifest("angiogram"), model):
+        console().print(found)
 
 
 def _with_report(of: Any) -> Any:

@@ -4,6 +4,9 @@ While the hold is on (`angiogram hold on`) and the last verdict is blocked, the 
 tasks succeed, and the log of the build says why they were held. `checkpoints` fails if an offset of the topic is
 neither a ride nor a dead letter, or a message is neither accepted, superseded nor rejected.
 
+After a repair, clear the failed model and its downstream: the cleared models are built again with one `dbt build`.
+Clear the whole group `models` to build everything again.
+
 By hand: `ingestion load`, `dbt build --target prod`, `angiogram live`.
 """
 
@@ -51,7 +54,7 @@ def taxi_pipeline() -> None:
             raise AirflowFailException("; ".join([f"does not hold: {', '.join(lost)}", *found.partitions]))
         return found.report()
 
-    load() >> dbt_models("models", target="prod", select=[], dbt_vars={}) >> checkpoints()
+    load() >> dbt_models("models", target="prod") >> checkpoints()
 
 
 taxi_pipeline()

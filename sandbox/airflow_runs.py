@@ -87,6 +87,22 @@ class DagRuns:
                 return
             time.sleep(_POLL_SECONDS)
 
+    def clear(self, dag_id: str, run_id: str, tasks: list[str], with_downstream: bool = False) -> None:
+        """Let tasks of a run that has ended run again, as the button Clear does.
+
+        Args:
+            dag_id: the DAG.
+            run_id: its run.
+            tasks: ids of the tasks.
+            with_downstream: clear what is downstream of them, too.
+
+        Raises:
+            AirflowRefused: there is no such run.
+        """
+        wish = {"dry_run": False, "dag_run_id": run_id, "task_ids": tasks, "include_downstream": with_downstream}
+        answer = self._client.post(f"/dags/{dag_id}/clearTaskInstances", json={"only_failed": False, **wish})
+        _require(answer, f"clear {', '.join(tasks)}")
+
     def end(self, dag_id: str, run_id: str) -> None:
         """End a run as failed and wait for its clean-up, which Airflow still does; not longer than _CLEAN_UP_SECONDS.
 

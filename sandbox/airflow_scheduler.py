@@ -8,7 +8,7 @@ import runpy
 import sys
 
 # In this order: Cosmos cannot be imported before Airflow.
-_OF_THE_TASKS = ("airflow.sdk.execution_time.task_runner", "cosmos.operators.watcher", "dbt.cli.main")
+_OF_THE_TASKS = ("airflow.sdk.execution_time.task_runner", "cosmos", "dbt.cli.main")
 
 if __name__ == "__main__":
     for module in _OF_THE_TASKS:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -13,6 +14,7 @@ from psycopg2.extensions import connection
 
 from ingestion.replay import replay
 from sandbox.airflow import USER, Airflow
+from sandbox.airflow_runs import DagRuns
 from sandbox.services import Sandbox
 from tests.browser import CHROMIUM, browser
 
@@ -122,6 +124,14 @@ def test_a_blocked_run_fails_shows_its_cells_and_leads_to_its_report(
     assert not in_hand
 
     airflow = Airflow(sandbox)
+    with DagRuns(airflow) as runs:
+        runs.clear("angiogram", dag_run, ["models.fct_rides"])
+        *_, (_, tasks) = runs.follow("angiogram", dag_run)
+        (cleared,) = [task for task in tasks if task.name == "models.fct_rides"]
+        said = "\n".join(runs.log("angiogram", dag_run, cleared))
+    assert f"Run {dye_run} is no longer in hand" in said
+    assert "Clear `begin`" in said
+
     page = f"{airflow.url}/angiogram/runs/{dye_run}"
     assert httpx.get(page).status_code == httpx.codes.UNAUTHORIZED
     login = {"username": USER, "password": airflow.password}
@@ -137,3 +147,54 @@ def test_a_blocked_run_fails_shows_its_cells_and_leads_to_its_report(
         assert seen.await_text(f'a[href$="/plugin/angiogram/angiogram/runs/{dye_run}"]') == "Report"
         seen.open(f"{airflow.url}/plugin/angiogram")
         assert "Blocked at fct_rides" in seen.await_text("section.verdict h1")
+
+
+def ends(runs: DagRuns, run_id: str) -> tuple[str, dict[str, str | None]]:
+    """State of a run of the live pipeline at its end, and the states of its tasks."""
+    *_, (state, tasks) = runs.follow("taxi_pipeline", run_id)
+    return state, {task.name: task.state for task in tasks}
+
+
+def test_clear_rebuilds_a_failed_model_with_its_downstream_and_the_whole_group(
+    environment: dict[str, str], models: Path, sandbox: Sandbox, connect_as: Callable[..., connection]
+) -> None:
+    """The mended mart is there at the end, and so is the one below it; models that were not cleared are left alone."""
+    subprocess.run([SANDBOX, "airflow", "up"], check=True, env=environment)
+    mart = models / "models" / "revenue" / "daily_revenue.sql"
+    sound = mart.read_text()
+    with DagRuns(Airflow(sandbox)) as runs, connect_as("postgres").cursor() as query:
+
+        def drop_marts() -> None:
+            query.execute("drop table if exists revenue.daily_revenue, revenue.revenue_by_state")
+
+        def built() -> dict[str, datetime]:
+            query.execute("select name, built_at from angiogram.live_nodes where to_regclass(relation) is not null")
+            return dict(query.fetchall())
+
+        drop_marts()
+        mart.write_text("select 1 / 0 as broken")
+        run_id = runs.trigger("taxi_pipeline")
+        state, tasks = ends(runs, run_id)
+        assert (state, tasks["models.daily_revenue"], tasks["models.fct_rides"]) == ("failed", "failed", "success")
+        assert tasks["models.revenue_by_state"] == tasks["checkpoints"] == "upstream_failed"
+        before = built()
+
+        mart.write_text(sound)
+        runs.clear("taxi_pipeline", run_id, ["models.daily_revenue"], with_downstream=True)
+        state, tasks = ends(runs, run_id)
+        assert (state, set(tasks.values())) == ("success", {"success"})
+        assert {"daily_revenue", "revenue_by_state"} <= built().keys()
+        assert built()["fct_rides"] == before["fct_rides"], "it was not cleared"
+
+        both = ["models.dim_dates", "models.dim_zipcodes"]
+        runs.clear("taxi_pipeline", run_id, both)
+        *_, (state, seen) = runs.follow("taxi_pipeline", run_id)
+        assert state == "success"
+        assert all(built()[name] > before[name] for name in ("dim_dates", "dim_zipcodes"))
+        logs = [str(runs.log("taxi_pipeline", run_id, task)) for task in seen if task.name in both]
+        assert sum("Running with dbt" in log for log in logs) == 1, "one task builds both"
+
+        drop_marts()
+        runs.clear("taxi_pipeline", run_id, [name for name in tasks if name.startswith("models.")])
+        assert ends(runs, run_id)[0] == "success"
+        assert {"daily_revenue", "revenue_by_state"} <= built().keys()

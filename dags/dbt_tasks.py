@@ -1,0 +1,136 @@
+"""The tasks of a dbt group: one builds everything; one for each model reports its result and, if cleared, rebuilds it.
+
+Every task here can run `dbt build`. It leaves the results as its XCom `built`, together with the DAG run's clear
+number, which Airflow raises each time somebody clears tasks. A model's task that finds no build of its model under the
+current number has been cleared without the task that builds everything. Then the first of the cleared tasks builds all
+their models with one `dbt build`, so that dbt keeps the order and runs the tests that they share; the others wait.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow.sdk import BaseOperator, BaseSensorOperator, Context
+from airflow.sdk.exceptions import AirflowException
+
+from dbt_build import Outcome, dbt_build, failed_elsewhere, outcomes, why_not_right
+
+BUILD = "dbt_build"
+"""Name of the task that builds everything."""
+
+_XCOM = "built"
+_LOOK_AGAIN = 2.0
+_FAILED = ("failed", "upstream_failed")
+_ENDED = (*_FAILED, "success", "skipped", "removed")
+
+During = Callable[[Context], AbstractContextManager[Any]]
+
+
+def _anytime(_: Context) -> AbstractContextManager[Any]:
+    return nullcontext()
+
+
+@dataclass(slots=True)
+class DbtGroup:
+    """What the tasks of a group have in common.
+
+    Attributes:
+        target: dbt target.
+        select: what is built, in dbt's selector syntax; all if empty.
+        dbt_vars: variables of the dbt project.
+        during: context manager around each build; raises if nothing may be built now.
+        show: prints more about a model that failed, given its id.
+        models: task id → model id; a model comes after those that it reads.
+        selectors: model id → dbt selectors of the model and of the seeds that it reads.
+        ephemeral: ids of the models without a table, of which dbt reports no result.
+    """
+
+    target: str
+    select: list[str]
+    dbt_vars: dict[str, str]
+    during: During = _anytime
+    show: Callable[[str], None] | None = None
+    models: dict[str, str] = field(default_factory=dict)
+    selectors: dict[str, list[str]] = field(default_factory=dict)
+    ephemeral: set[str] = field(default_factory=set)
+
+
+class DbtBuild(BaseOperator):
+    """Builds and tests everything that the group selects. A failed model fails its own task, not this one."""
+
+    def __init__(self, *, group: DbtGroup, **kwargs: Any) -> None:
+        """Takes the arguments of every operator, and the group."""
+        super().__init__(**kwargs)
+        self.group = group
+
+    def execute(self, context: Context) -> None:
+        """Build.
+
+        Raises:
+            AirflowException: dbt could not begin, or something other than a model failed: a seed, a hook.
+        """
+        _build(context, self.group, self.group.select, list(self.group.models.values()))
+
+
+class DbtModel(BaseSensorOperator):
+    """Waits for the build of a model, starts it if necessary, and fails if the model or one of its tests failed."""
+
+    def __init__(self, *, group: DbtGroup, model: str, **kwargs: Any) -> None:
+        """Takes the arguments of every operator, the group, and dbt's id of the model."""
+        super().__init__(mode="reschedule", poke_interval=_LOOK_AGAIN, **kwargs)
+        self.group = group
+        self.model = model
+
+    def poke(self, context: Context) -> bool:
+        """Report the model's result; false while another task is about to build the model.
+
+        Raises:
+            AirflowException: the model was not built, or one of its tests failed.
+        """
+        built = self._reported(context) or self._build_what_was_cleared(context)
+        if built is None:
+            return False
+        if why := why_not_right(built.get(self.model)):
+            if self.group.show:
+                self.group.show(self.model)
+            raise AirflowException(why)
+        return True
+
+    def _reported(self, context: Context) -> dict[str, Outcome] | None:
+        """Results of the build that contains this model, if one ran since tasks were last cleared."""
+        clear = context["dag_run"].clear_number
+        for task in self._tasks():
+            built = context["ti"].xcom_pull(task_ids=task, key=_XCOM)
+            if built and built["clear"] == clear and self.model in built["models"]:
+                models: dict[str, Outcome] = built["models"]
+                return models
+        return None
+
+    def _build_what_was_cleared(self, context: Context) -> dict[str, Outcome] | None:
+        ti, tasks = context["ti"], self._tasks()
+        states = ti.get_task_states(dag_id=ti.dag_id, task_ids=tasks, run_ids=[ti.run_id])[ti.run_id]
+        if states.get(tasks[0]) in _FAILED:
+            raise AirflowException(f"The models were not built. See the log of task {tasks[0]}, then clear that task.")
+        cleared = [task for task in tasks if states.get(task, "removed") not in _ENDED]
+        if cleared[0] != self.task_id:
+            self.log.info("%s is about to build this model.", cleared[0])
+            return None
+        if built := self._reported(context):  # by a task that has ended since the first look
+            return built
+        models = [self.group.models[task] for task in cleared]
+        return _build(context, self.group, sorted({s for m in models for s in self.group.selectors[m]}), models)
+
+    def _tasks(self) -> list[str]:
+        """Ids of the group's tasks in the order in which they run."""
+        return [f"{self.task_group.group_id}.{BUILD}", *self.group.models]
+
+
+def _build(context: Context, group: DbtGroup, select: list[str], models: list[str]) -> dict[str, Outcome]:
+    with group.during(context):
+        results = dbt_build(group.target, select, group.dbt_vars)
+    found = outcomes(results, models, group.ephemeral)
+    context["ti"].xcom_push(key=_XCOM, value={"clear": context["dag_run"].clear_number, "models": found})
+    if failed := failed_elsewhere(results, group.models.values()):
+        raise AirflowException("; ".join(failed))
+    return found
