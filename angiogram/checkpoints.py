@@ -8,10 +8,14 @@ from psycopg2 import sql
 from psycopg2.extensions import connection
 
 from angiogram.compare import SQL_FAILED
+from ingestion import unverified_dye as unverified
 
 ACCEPTED, REJECTED, CHECKED = "accepted", "rejected", "checked"
 """What a model may account for (meta.accounts_for in the dbt project): the facts, and the judgement of every message,
 which tells superseded from lost."""
+
+UNVERIFIED = "unverified dye = released"
+"""Name of the checkpoint that every message with dye headers that do not verify was put where it belongs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +26,41 @@ class Checkpoint:
         name: what is compared.
         expected: the count before this checkpoint.
         counts: what was found, by kind; None if it could not be counted.
+        detail: where it does not hold and what to do, in words; None if the counts say it all.
     """
 
     name: str
     expected: int
     counts: Mapping[str, int | None]
+    detail: str | None = None
 
     @property
     def holds(self) -> bool:
         """Whether the counts add up to what is expected."""
         return None not in self.counts.values() and sum(n or 0 for n in self.counts.values()) == self.expected
 
+    @property
+    def finding(self) -> str:
+        """What is wrong where it does not hold, in words."""
+        counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in self.counts.items())
+        return self.detail or f"expected {self.expected}, found {counts}"
+
     def report(self) -> dict[str, Any]:
         """As a report has it."""
         return {"name": self.name, "expected": self.expected, "counts": dict(self.counts), "holds": self.holds}
+
+
+def unverified_dye(database: connection) -> Checkpoint:
+    """Whether every message with dye headers that do not verify was put where it belongs; none is in any model before.
+
+    Args:
+        database: as a role that may see where they are.
+    """
+    with database.cursor() as query:
+        query.execute("select count(*), count(released_to) from raw.unverified_dye")
+        ((kept, released),) = query.fetchall()
+    waiting = unverified.waiting(database) if kept > released else []
+    return Checkpoint(UNVERIFIED, kept, {"released": released}, unverified.in_words(waiting) if waiting else None)
 
 
 def count_accounted(database: connection, relations: Mapping[str, str]) -> dict[str, int | None]:

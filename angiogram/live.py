@@ -18,7 +18,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection
 from psycopg2.extras import RealDictCursor
 
-from angiogram.checkpoints import CHECKED, Checkpoint, count_accounted
+from angiogram.checkpoints import CHECKED, Checkpoint, count_accounted, unverified_dye
 from ingestion.errors import DatabaseUnavailable
 from ingestion.loader import follower_alive
 from ingestion.loader.source import Source
@@ -39,7 +39,7 @@ class Live:
 
     Attributes:
         checkpoints: the counts that must agree.
-        partitions: those of the topic where one does not, in words.
+        partitions: where one does not, in words.
     """
 
     checkpoints: list[Checkpoint]
@@ -79,7 +79,8 @@ def check_live(since: timedelta, within: float = LOADED_WITHIN) -> Live:
         try:
             reached = _reached(database, str(topic_id), ends, within)
             loaded, told = _loaded(database, since)
-            counts = [_offsets(ends, reached), loaded, *_models(database)]
+            claims = unverified_dye(database)
+            counts = [_offsets(ends, reached), loaded, claims, *_models(database)]
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             raise DatabaseUnavailable(
                 f"PostgreSQL was lost during the live checkpoints: {str(error).strip()}. "
@@ -90,7 +91,7 @@ def check_live(since: timedelta, within: float = LOADED_WITHIN) -> Live:
         for partition, end in ends.items()
         if reached.get(partition, 0) < end
     ]
-    return Live(counts, behind + told)
+    return Live(counts, behind + told + ([claims.detail] if claims.detail else []))
 
 
 def _reached(database: connection, topic_id: str, ends: Mapping[int, int], within: float) -> dict[int, int]:
@@ -114,7 +115,7 @@ def _offsets(ends: Mapping[int, int], reached: Mapping[int, int]) -> Checkpoint:
 
 def _loaded(database: connection, since: timedelta) -> tuple[Checkpoint, list[str]]:
     """Whether every offset loaded is accounted for, and the partitions where one is not."""
-    kinds = ("rides", "dead_letters", "dye", "gaps", "empty_offsets")
+    kinds = ("rides", "dead_letters", "dye", "unverified_dye", "gaps", "empty_offsets")
     with database.cursor(cursor_factory=RealDictCursor) as query:
         query.execute("select * from raw.loaded_counts(clock_timestamp() - %s)", (since,))
         found = [row for row in query.fetchall() if row["first_offset"] is not None]
@@ -126,7 +127,8 @@ def _loaded(database: connection, since: timedelta) -> tuple[Checkpoint, list[st
     ]
     passed = sum(row["next_offset"] - row["first_offset"] for row in found)
     counts = {kind: sum(row[kind] for row in found) for kind in kinds}
-    return Checkpoint("loaded offsets = rides + dead letters + dye + gaps + empty offsets", passed, counts), told
+    kept = "loaded offsets = rides + dead letters + dye + unverified dye + gaps + empty offsets"
+    return Checkpoint(kept, passed, counts), told
 
 
 def _models(database: connection) -> list[Checkpoint]:

@@ -32,10 +32,10 @@ def live(
 ) -> None:
     """Check that nothing was lost of the live rides, from the end of the topic to the facts.
 
-    End offsets = loaded offsets = rides + dead letters + dye + gaps + empty offsets (those that hold no message). Also
-    what the live models account for, so not while they are built. What `ingestion retention` or `angiogram prune` took
-    away counts as lost: look no further back than they keep. Exit code: 0 all holds, 1 something was lost or is not
-    loaded, 2 could not look.
+    End offsets = loaded offsets = rides + dead letters + dye + unverified dye + gaps + empty offsets (those that hold
+    no message); no unverified dye waits for a release. Also what the live models account for, so not while they are
+    built. What `ingestion retention` or `angiogram prune` took away counts as lost: look no further back than they
+    keep. Exit code: 0 all holds, 1 something was lost or is not loaded, 2 could not look.
     """
     found = check_live(since)
     if as_json:

@@ -54,7 +54,8 @@ def status(
 ) -> None:
     """Tell whether the last verdict is healthy, and recent: the dead man's switch for a monitor that calls it.
 
-    Exit code: 0 healthy, 1 blocked, 2 no verdict within the expected time (or the database is away).
+    Exit code: 0 healthy, 1 blocked or messages with dye headers that do not verify wait for a release, 2 no verdict
+    within the expected time (or the database is away).
     """
     if as_json and as_metrics:
         raise typer.BadParameter("--json and --metrics exclude each other.")

@@ -11,6 +11,7 @@ from enum import StrEnum
 from psycopg2.extensions import connection
 
 from angiogram import mutes
+from angiogram.checkpoints import unverified_dye
 from angiogram.durations import spoken, utc
 from angiogram.stage_id import StageId, from_json, listed
 from angiogram.verdict import BLOCKED, COULD_NOT_RUN
@@ -44,6 +45,7 @@ class Status:
         within: how old a verdict may be.
         muted: what is muted or acknowledged now, in words.
         unjudged: runs since that came to no verdict.
+        unverified: where messages with dye headers that do not verify wait for a release, in words; None if none do.
     """
 
     state: State
@@ -57,13 +59,17 @@ class Status:
     within: timedelta
     muted: list[str]
     unjudged: int
+    unverified: str | None
 
     def sentence(self) -> str:
         """The status in words."""
-        if not self.unjudged:
-            return self._of_the_verdict()
-        some = f"{self.unjudged} run{'s' if self.unjudged > 1 else ''}"
-        return f"{self._of_the_verdict()} Since then {some} came to no verdict: see `angiogram runs`."
+        told = [self._of_the_verdict()]
+        if self.unjudged:
+            some = f"{self.unjudged} run{'s' if self.unjudged > 1 else ''}"
+            told.append(f"Since then {some} came to no verdict: see `angiogram runs`.")
+        if self.unverified:
+            told.append(self.unverified)
+        return " ".join(told)
 
     def _of_the_verdict(self) -> str:
         if self.age is None or self.judged_at is None:
@@ -98,10 +104,11 @@ def status(database: connection, within: timedelta) -> Status:
             (COULD_NOT_RUN, judged_at),
         )
         ((unjudged,),) = query.fetchall()
+    claims = unverified_dye(database)
     state = State.HEALTHY
     if age is None or age > within:
         state = State.OVERDUE
-    elif verdict == BLOCKED:
+    elif verdict == BLOCKED or not claims.holds:
         state = State.BLOCKED
     muted = [
         f"{'alerts on ' + listed(m.blockage) if m.blockage else 'all alerts'}"
@@ -109,7 +116,18 @@ def status(database: connection, within: timedelta) -> Status:
         for m in mutes.in_force(database)
     ]
     return Status(
-        state, run_id, verdict, from_json(blockage), judged_at, code_commit, verified_at, age, within, muted, unjudged
+        state=state,
+        run_id=run_id,
+        verdict=verdict,
+        blockage=from_json(blockage),
+        judged_at=judged_at,
+        code_commit=code_commit,
+        verified_at=verified_at,
+        age=age,
+        within=within,
+        muted=muted,
+        unjudged=unjudged,
+        unverified=claims.detail,
     )
 
 
@@ -119,6 +137,8 @@ def metrics(found: Status) -> Iterator[str]:
     yield f"angiogram_status {EXIT_CODES[found.state]}"
     yield from _metric("angiogram_muted", "Mutes and acknowledgements in force.")
     yield f"angiogram_muted {len(found.muted)}"
+    yield from _metric("angiogram_unverified_dye", "1 while messages with dye headers that do not verify wait.")
+    yield f"angiogram_unverified_dye {int(found.unverified is not None)}"
     if found.judged_at is not None:
         yield from _metric("angiogram_last_verdict_timestamp_seconds", "When the last verdict came.")
         yield f"angiogram_last_verdict_timestamp_seconds {found.judged_at.timestamp():.3f}"

@@ -14,7 +14,7 @@ from angiogram.differences import Difference
 from angiogram.inject import Dye, Sent
 from ingestion.errors import KafkaUnavailable
 from ingestion.loader.source import Source
-from ingestion.message import verified_stamp
+from ingestion.message import DyeStamp, dye_stamp
 from ingestion.settings import KafkaSettings
 
 _READ_WITHIN = 60.0
@@ -75,8 +75,8 @@ def read_back(
                 ) from error
             for partition, records in polled.items():
                 for record in records:
-                    stamp = verified_stamp(record.headers, record.value, keys)
-                    number = stamp.ride_number if stamp and stamp.run_id == run_id else None
+                    stamp = dye_stamp(record.headers, record.value, keys)
+                    number = stamp.ride_number if isinstance(stamp, DyeStamp) and stamp.run_id == run_id else None
                     found.append(Found(partition, record.offset, record.value, number))
             waiting = {p for p in waiting if source.position(p) < bounds[p][1]}
     return found, {partition: first for partition, (first, _) in bounds.items()}

@@ -7,7 +7,7 @@ from psycopg2.extensions import connection
 
 from angiogram import findings, production
 from angiogram.blame import Blame
-from angiogram.checkpoints import Checkpoint, count_accounted
+from angiogram.checkpoints import Checkpoint, count_accounted, unverified_dye
 from angiogram.compare import compare
 from angiogram.diagnose import Health, OutputState, in_order
 from angiogram.differences import Difference, Differences
@@ -147,9 +147,7 @@ def _finding(stage: StageId, found: Stage) -> Finding:
 
 
 def _lost(point: Checkpoint) -> Finding:
-    counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in point.report()["counts"].items())
-    text = f"expected {point.expected}, found {counts}"
-    return Finding(FindingKind.CHECKPOINT, StageId(CHECKPOINT, point.name), text)
+    return Finding(FindingKind.CHECKPOINT, StageId(CHECKPOINT, point.name), point.finding)
 
 
 def _reads(stages: Mapping[StageId, Stage]) -> dict[StageId, list[StageId]]:
@@ -251,6 +249,7 @@ def _checkpoints(database: connection, run: Run, nodes: Mapping[str, Node]) -> l
         Checkpoint(
             "loaded = accepted + superseded + rejected", loaded.get("loaded", 0), count_accounted(database, accounts)
         ),
+        unverified_dye(database),
     ]
 
 

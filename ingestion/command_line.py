@@ -1,5 +1,7 @@
 """Running a command line so that every error has its words and its exit code: for `ingestion` and `angiogram`."""
 
+import getpass
+import os
 import traceback
 from collections.abc import Callable
 
@@ -29,3 +31,11 @@ def run(app: Callable[[], object], program: str, exit_code_of: Callable[[Excepti
         talk.print(f"[red]{type(error).__name__}[/red]: ", end="")
         talk.print(str(error), markup=False)
         raise SystemExit(exit_code) from error
+
+
+def who() -> str:
+    """The person at the keyboard, as far as the system knows."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a number without a name, as in a container
+        return str(os.getuid())

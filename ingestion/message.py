@@ -3,9 +3,10 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 
 import msgspec
 
@@ -37,25 +38,45 @@ class _Ride(msgspec.Struct):
 
 _RIDE = msgspec.json.Decoder(_Ride)
 _SENT_AT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z")
+_SENT_AT_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 _RIDE_NUMBER = re.compile(r"[0-9]{1,9}")
+
+MAX_RUN_ID = 200
+"""Most characters of a run id: it is part of an index of the raw tables, whose rows are bounded."""
+
+
+class Unverified(StrEnum):
+    """Why a message with dye headers is not taken for dye."""
+
+    INCOMPLETE = "incomplete"
+    """One of the four headers is missing or empty."""
+    MALFORMED = "malformed"
+    """A header is not written as those of the dye are."""
+    WRONG_SIGNATURE = "wrong_signature"
+    """It was signed with a key that this loader does not know, or changed after it was signed."""
 
 
 @dataclass(frozen=True, slots=True)
 class DyeStamp:
-    """What the headers of a dye message say: its run, its number in the input seed and when it counts as sent."""
+    """What the headers of a dye message say: its run, its number in the input seed and when it counts as sent.
+
+    Raises:
+        ValueError: no loader would take the message for dye: the run id has no or too many characters, or others than
+            printable ASCII, or the number has more than nine digits.
+    """
 
     run_id: str
     ride_number: int
     sent_at: datetime
 
-    def _sent_at_text(self) -> str:
-        return self.sent_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    def __post_init__(self) -> None:
+        is_named = self.run_id and self.run_id.isascii() and _is_storable(self.run_id)
+        if not (is_named and _RIDE_NUMBER.fullmatch(str(self.ride_number))):
+            raise ValueError(f"no stamp of the dye: run id {self.run_id[:50]!r}, number {self.ride_number}")
 
     def signature(self, key: bytes, value: bytes) -> str:
         """Hex HMAC-SHA256 over run id, ride number, sent_at and value, each preceded by its length."""
-        parts = (self.run_id.encode(), str(self.ride_number).encode(), self._sent_at_text().encode(), value)
-        signed = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
-        return hmac.new(key, signed, hashlib.sha256).hexdigest()
+        return signature(key, self.run_id, str(self.ride_number), self._sent_at_text(), value)
 
     def headers(self, key: bytes, value: bytes) -> list[tuple[str, bytes]]:
         """The four Kafka headers that make `value` a dye message, signed with `key`."""
@@ -66,31 +87,52 @@ class DyeStamp:
             (SIGNATURE_HEADER, self.signature(key, value).encode()),
         ]
 
-
-def claims_to_be_dye(headers: Iterable[tuple[str, bytes]]) -> bool:
-    """Whether any dye header is there, true or forged."""
-    return any(name in DYE_HEADERS for name, _ in headers)
+    def _sent_at_text(self) -> str:
+        return self.sent_at.astimezone(UTC).strftime(_SENT_AT_FORMAT)
 
 
-def verified_stamp(
+def signature(key: bytes, run_id: str, number: str, sent_at: str, value: bytes) -> str:
+    """Hex HMAC-SHA256 over the texts of three headers and the value, each preceded by its length."""
+    parts = (run_id.encode(), number.encode(), sent_at.encode(), value)
+    signed = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+    return hmac.new(key, signed, hashlib.sha256).hexdigest()
+
+
+def dye_stamp(
     headers: Iterable[tuple[str, bytes | None]], value: bytes | None, keys: Iterable[bytes]
-) -> DyeStamp | None:
-    """The stamp of a dye message whose signature holds under one of `keys`; None for every other message."""
-    fields: Mapping[str, bytes | None] = dict(headers)
+) -> DyeStamp | Unverified | None:
+    """What a message's headers say about the dye: its stamp, why it is none, or nothing at all.
+
+    Args:
+        headers: those of the message; of a repeated name the last counts.
+        value: its bytes.
+        keys: whose signatures hold.
+
+    Returns:
+        The stamp of a dye message; why a message with dye headers is not taken for one; None without such headers.
+    """
+    fields = {name: content for name, content in headers if name in DYE_HEADERS}
+    if not fields:
+        return None
+    filled = [content for name in DYE_HEADERS if (content := fields.get(name))]
+    if len(filled) < len(DYE_HEADERS):
+        return Unverified.INCOMPLETE
     try:
-        run_id, number, sent_at, signature = ((fields.get(name) or b"").decode("ascii") for name in DYE_HEADERS)
-    except UnicodeDecodeError:
-        return None
-    if not (run_id and run_id.isprintable() and _RIDE_NUMBER.fullmatch(number) and _SENT_AT.fullmatch(sent_at)):
-        return None
-    try:
-        stamp = DyeStamp(run_id, int(number), datetime.strptime(sent_at, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC))
-    except ValueError:
-        return None
+        run_id, number, sent_at, signed = (content.decode("ascii") for content in filled)
+        if not (_RIDE_NUMBER.fullmatch(number) and _SENT_AT.fullmatch(sent_at)):
+            return Unverified.MALFORMED
+        stamp = DyeStamp(run_id, int(number), datetime.strptime(sent_at, _SENT_AT_FORMAT).replace(tzinfo=UTC))
+    except ValueError:  # no ASCII, no run id that can be stored, or no day of any calendar
+        return Unverified.MALFORMED
     for key in keys:
-        if hmac.compare_digest(stamp.signature(key, value or b""), signature):
+        if hmac.compare_digest(signature(key, run_id, number, sent_at, value or b""), signed):
             return stamp
-    return None
+    return Unverified.WRONG_SIGNATURE
+
+
+def _is_storable(run_id: str) -> bool:
+    """Whether any database, log and index can hold a run id."""
+    return len(run_id) <= MAX_RUN_ID and run_id.isprintable()
 
 
 def key_fingerprint(key: bytes) -> str:

@@ -6,7 +6,7 @@ from angiogram.expectation.__main__ import last_day
 from angiogram.faults.fault import Fault, Ground, number_of
 from angiogram.inject import Dye, read_whole_dye
 from ingestion.loader import load_until_caught_up
-from ingestion.message import SIGNATURE_HEADER, DyeStamp
+from ingestion.message import DyeStamp
 from ingestion.producer import RideProducer
 from ingestion.settings import DyeKeys
 from ingestion.traffic import generate
@@ -40,23 +40,16 @@ def _plant_late(ground: Ground) -> None:
     ground.order = _late
 
 
-def _publish_dye(run_id: str, forged: bool) -> None:
-    item = read_whole_dye()[0]
-    value = (item.value or b"").replace(b"T-01", b"T-0X")
-    key = DyeKeys.from_environment().accepted()[0]
-    headers = dict(DyeStamp(run_id, item.ride_number, item.sent_at).headers(key, value))
-    if forged:
-        headers[SIGNATURE_HEADER] = b"f" * 64
-    with RideProducer() as producer:
-        producer.publish(value, None, list(headers.items()))
-
-
-def _plant_forged(ground: Ground) -> None:
-    ground.before("check_topic", lambda run_id: _publish_dye(run_id, forged=True))
-
-
 def _plant_replayed(ground: Ground) -> None:
-    ground.before("check_topic", lambda _: _publish_dye("20200101T000000Z-000000", forged=False))
+    def publish(_: str) -> None:
+        item = read_whole_dye()[0]
+        value = (item.value or b"").replace(b"T-01", b"T-0X")
+        key = DyeKeys.from_environment().accepted()[0]
+        stamp = DyeStamp("20200101T000000Z-000000", item.ride_number, item.sent_at)
+        with RideProducer() as producer:
+            producer.publish(value, None, stamp.headers(key, value))
+
+    ground.before("check_topic", publish)
 
 
 def _plant_traffic(ground: Ground) -> None:
@@ -108,9 +101,6 @@ FAULTS = [
     Fault("messages-reordered", "Each batch of rides arrives backwards.", (), _plant_order),
     Fault("messages-late", "Rides arrive after others that were sent later.", (), _plant_late),
     Fault("load-repeated", "The loader runs three times.", (), _plant_second_load),
-    Fault(
-        "forged-dye-header", "A live ride carries dye headers of this run with a false signature.", (), _plant_forged
-    ),
     Fault(
         "dye-of-an-earlier-run-replayed", "A genuine dye message of an earlier run comes again.", (), _plant_replayed
     ),

@@ -8,12 +8,13 @@ from typing import LiteralString
 from kafka import TopicPartition
 from psycopg2.extensions import cursor
 
+from angiogram.checkpoints import UNVERIFIED
 from angiogram.dye import read_malformed
 from angiogram.errors import FaultNotPlanted
 from angiogram.faults.door import Parcel
 from angiogram.faults.fault import Fault, Ground, Step, Tamper, as_owner, change_loaded, number_of, places
 from angiogram.inject import read_whole_dye
-from angiogram.stage_id import API_STAGE, LOADER_STAGE, TOPIC_STAGE
+from angiogram.stage_id import API_STAGE, CHECKPOINT, LOADER_STAGE, TOPIC_STAGE, StageId
 from ingestion.loader import load_until_caught_up
 from ingestion.message import DYE_HEADERS, SIGNATURE_HEADER, DyeStamp
 from ingestion.producer import RideProducer
@@ -133,10 +134,22 @@ def _on_topic(name: str, description: str, act: Callable[[str], None]) -> Fault:
     return Fault(name, description, (str(TOPIC_STAGE),), lambda ground: ground.before("check_topic", act))
 
 
+def _publish_forged(run_id: str) -> None:
+    value, sent_at = b'{"taxi_id":"T-98"}', read_whole_dye()[0].sent_at
+    with RideProducer() as producer:
+        producer.publish(value, None, DyeStamp(run_id, 777_778, sent_at).headers(b"a forger's own key", value))
+
+
 ON_THE_TOPIC = [
     Fault("message-lost", "The topic deletes messages before they are loaded.", (str(TOPIC_STAGE),), _plant_loss),
     _on_topic("message-doubled", "A message lies on the topic twice.", _double_on_topic),
     _on_topic("message-from-nowhere", "The topic holds a signed message that this run never sent.", _publish_unknown),
+    Fault(
+        "forged-dye-header",
+        "A live message carries dye headers of this run with a false signature.",
+        (str(StageId(CHECKPOINT, UNVERIFIED)),),
+        lambda ground: ground.before("check_topic", _publish_forged),
+    ),
 ]
 
 

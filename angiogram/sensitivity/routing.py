@@ -45,8 +45,11 @@ from angiogram.sensitivity.routing_doses import (
 )
 from angiogram.sensitivity.routing_mutants import LOADER, RoutingMutant, routing_mutants
 from angiogram.sensitivity.score import Verdict, verdict
-from ingestion.loader.batch import DYE_LETTERS, DYE_RIDES, LIVE_LETTERS, LIVE_RIDES, Batch, Table
-from ingestion.message import DyeStamp
+from ingestion.loader.batch import DYE_LETTERS, DYE_RIDES, LIVE_LETTERS, LIVE_RIDES, TABLES, UNVERIFIED, Batch, Table
+from ingestion.message import DYE_HEADERS, DyeStamp
+
+_CLAIMED = ("dye_run_id", "dye_ride_number", "dye_sent_at", "dye_signature")
+"""Columns that keep the dye headers of a message that does not verify."""
 
 _TYPES = {
     "topic_id": "uuid",
@@ -57,6 +60,7 @@ _TYPES = {
     "ride_number": "integer",
     "value": "bytea",
     "message_key": "bytea",
+    **dict.fromkeys(_CLAIMED, "bytea"),
 }
 _CORRUPTIONS = (b"", b"\\", b'"', b"{", b"}", b"\xff", b"[", b",", b"null", b"\\u0000", b"\\ud83d")
 _BREAKS = (
@@ -142,10 +146,10 @@ class RoutingBench:
         return Outcome(None, "survived")
 
     def _right(self, dose: Dose, batch: Batch) -> bool:
-        for table in (DYE_RIDES, DYE_LETTERS, LIVE_RIDES, LIVE_LETTERS):
+        for table in TABLES:
             self._copy(table, batch)
         stored = [self._stored(table) for table in (DYE_RIDES, DYE_LETTERS)]
-        if any(row["run_id"] != RUN for rows in stored for row in rows):
+        if any(row["run_id"] != dose.runs.get((row["partition"], row["offset"])) for rows in stored for row in rows):
             return False
         if judge_loaded(dose.dye, dose.contents, *stored):
             return False
@@ -160,7 +164,27 @@ class RoutingBench:
             if "message_key" in row and row["message_key"] != record.key:
                 return False
             row |= {"ride_number": place.ride_number, "sent_at": dose.contents[place.name].sent_at}
-        return batch.forged_dye == dose.forged and not judge_loaded(dose.live, dose.contents, *live)
+        return self._claims_right(dose) and not judge_loaded(dose.live, dose.contents, *live)
+
+    def _claims_right(self, dose: Dose) -> bool:
+        """Whether exactly what does not verify was kept apart, with all that it takes to look at it again."""
+        kept = {(row.pop("partition"), row.pop("offset")): row for row in self._stored(UNVERIFIED)}
+        if kept.keys() != dose.claims.keys():
+            return False
+        records = {(partition, record.offset): record for partition, record in dose.messages}
+        return all(
+            kept[place]
+            == {
+                "value": records[place].value,
+                "message_key": records[place].key,
+                **dict(zip(_CLAIMED, map(dict(records[place].headers).get, DYE_HEADERS), strict=True)),
+                "reason": reason,
+                "topic": TOPIC,
+                "topic_id": str(TOPIC_ID),
+                "message_at": moment(records[place].timestamp),
+            }
+            for place, reason in dose.claims.items()
+        )
 
     def _copy(self, table: Table, batch: Batch) -> None:
         """Make the table and copy what the batch has for it, as ingestion.loader.store does."""
@@ -186,7 +210,7 @@ class RoutingBench:
             query.execute(sql.SQL("select * from {}").format(sql.Identifier("pg_temp", f"{table.schema}.{table.name}")))
             rows = [dict(row) for row in query.fetchall()]
         for row in rows:
-            row |= {name: bytes(row[name]) for name in ("value", "message_key") if row.get(name) is not None}
+            row |= {name: bytes(row[name]) for name in ("value", "message_key", *_CLAIMED) if row.get(name) is not None}
         return rows
 
 
@@ -216,7 +240,7 @@ def _lines(made: type[Batch], records: Sequence[Message]) -> object:
         batch.add(0, records)
     except _BREAKS as error:
         return type(error).__name__
-    return batch.forged_dye, {f"{t.schema}.{t.name}": sorted(lines) for t, lines in batch.lines.items()}
+    return {f"{t.schema}.{t.name}": sorted(lines) for t, lines in batch.lines.items()}
 
 
 def _random_record(random: Random, offset: int, value: bytes) -> Message:

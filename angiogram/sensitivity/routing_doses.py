@@ -4,7 +4,7 @@ The other surroundings hold what a loader meets beside the dye of a run: live me
 key that is being exchanged. What must become of each is known: it is the same as of the dye, in another table.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -12,12 +12,17 @@ from uuid import UUID
 from angiogram.inject import Dye, Sent
 from ingestion.loader.batch import Batch
 from ingestion.message import (
+    DYE_HEADERS,
     FIELDS,
+    MAX_RUN_ID,
     RIDE_NUMBER_HEADER,
     RUN_ID_HEADER,
     SENT_AT_HEADER,
+    SIGNATURE_HEADER,
     DyeStamp,
+    Unverified,
     message_key,
+    signature,
 )
 
 OTHER_HEADERS = "live, forged, and signed with the old key"
@@ -39,13 +44,18 @@ _MORE = {
 }
 """Dead letters that the dye has none of: two are too large for a seed."""
 
+_LONGEST = 777_001
+"""Number of the dye message with the longest run id."""
+
 _LIST = '["P-1","P-2"]'
-_ODD_HEADERS = {
-    RUN_ID_HEADER: ("", "two\nlines"),
-    RIDE_NUMBER_HEADER: ("+7",),
-    SENT_AT_HEADER: ("2026-6-01T08:00:00.000000Z",),
-}
-"""Headers that are no dye's although the signature holds for what Python would read in them."""
+_ODD_HEADERS = (
+    (RUN_ID_HEADER, "two\nlines"),
+    (RUN_ID_HEADER, "r" * (MAX_RUN_ID + 1)),
+    (RIDE_NUMBER_HEADER, "+7"),
+    (SENT_AT_HEADER, "2026-6-01T08:00:00.000000Z"),
+    (SENT_AT_HEADER, "2026-02-30T08:00:00.000000Z"),
+)
+"""Headers that are not written as the dye's are although the signature holds for them."""
 
 
 @dataclass(slots=True)
@@ -68,14 +78,16 @@ class Dose:
         dye: what lies where and must be stored as dye, under which ride number.
         live: the same of what must be stored as live messages.
         contents: what each is, by its name.
-        forged: how many claim to be dye and are not.
+        claims: per place of a message with dye headers that do not verify, why it must be kept apart.
+        runs: per place of a dye message the run that it must be stored under.
     """
 
     messages: Sequence[tuple[int, Message]]
     dye: Sequence[Sent]
     live: Sequence[Sent]
     contents: dict[str, Dye]
-    forged: int
+    claims: Mapping[tuple[int, int], Unverified]
+    runs: Mapping[tuple[int, int], str]
 
     def batch(self, made: type[Batch]) -> Batch:
         """What a loader makes of the messages."""
@@ -93,23 +105,35 @@ class _Laid:
         self.dye: list[Sent] = []
         self.live: list[Sent] = []
         self.contents: dict[str, Dye] = {}
-        self.forged = 0
+        self.claims: dict[tuple[int, int], Unverified] = {}
+        self.runs: dict[tuple[int, int], str] = {}
 
-    def lay(self, content: Dye, headers: Sequence[tuple[str, bytes]], is_dye: bool, forged: bool = False) -> None:
+    def lay(
+        self,
+        content: Dye,
+        headers: Sequence[tuple[str, bytes]],
+        is_dye: bool,
+        claim: Unverified | None = None,
+        run: str = RUN,
+    ) -> None:
         number = len(self.messages)
         partition, offset = number % PARTITIONS, number // PARTITIONS
         usual = int((FIRST_MOMENT + timedelta(seconds=number // 8)).timestamp() * 1000)
         stamped = dict(enumerate((usual, 0, *NO_MOMENTS))).get(number, usual)
         key = message_key(content.row.get("taxi_id"))
         self.messages.append((partition, Message(offset, stamped, key, content.value, headers)))
+        if claim is not None:
+            self.claims[partition, offset] = claim
+            return
         name = f"{number}"
         ride_number = content.ride_number if is_dye else 100_000 + number
+        if is_dye:
+            self.runs[partition, offset] = run
         (self.dye if is_dye else self.live).append(Sent(ride_number, name, "topic", partition, offset))
         self.contents[name] = content
-        self.forged += forged
 
     def dose(self) -> Dose:
-        return Dose(self.messages, self.dye, self.live, self.contents, self.forged)
+        return Dose(self.messages, self.dye, self.live, self.contents, self.claims, self.runs)
 
 
 def as_sent(dye: Sequence[Dye]) -> Dose:
@@ -121,11 +145,14 @@ def as_sent(dye: Sequence[Dye]) -> Dose:
 
 
 def otherwise(dye: Sequence[Dye]) -> Dose:
-    """Each message signed with the old key, forged, live, and live with an escape in it; then what the dye has not."""
+    """Each message signed with the old key, forged, live, and live with an escape in it; then what the dye has not.
+
+    Among that are messages whose headers are odd, incomplete or empty.
+    """
     laid = _Laid()
     for number, content in enumerate(dye):
         laid.lay(content, _signed(content, KEYS[1]), is_dye=True)
-        laid.lay(content, _signed(content, FORGED), is_dye=False, forged=True)
+        laid.lay(content, _signed(content, FORGED), is_dye=False, claim=Unverified.WRONG_SIGNATURE)
         laid.lay(content, [], is_dye=False)
         laid.lay(_escaped(content), [("trace", b"1")] if number % 2 else [], is_dye=False)
     last = dye[-1]
@@ -134,13 +161,17 @@ def otherwise(dye: Sequence[Dye]) -> Dose:
     fields: dict[str, str | None] = dict.fromkeys((*FIELDS, "unknown_fields"))
     listed = replace(last, value=f'{{"pax_id":{_LIST}}}'.encode(), row=fields | {"pax_id": _LIST})
     laid.lay(listed, [], is_dye=False)
-    for header, texts in _ODD_HEADERS.items():
-        for text in texts:
-            stamp = DyeStamp(text if header == RUN_ID_HEADER else RUN, 7, datetime(2026, 6, 1, 8, tzinfo=UTC))
-            signed = [
-                (name, text.encode() if name == header else v) for name, v in stamp.headers(KEYS[0], _value(listed))
-            ]
-            laid.lay(listed, signed, is_dye=False, forged=True)
+    for header, text in _ODD_HEADERS:
+        laid.lay(listed, _odd(header, text, _value(listed)), is_dye=False, claim=Unverified.MALFORMED)
+    for header in DYE_HEADERS:
+        incomplete = [(name, part) for name, part in _signed(listed, KEYS[0]) if name != header]
+        laid.lay(listed, incomplete, is_dye=False, claim=Unverified.INCOMPLETE)
+        emptied = [(name, b"" if name == header else part) for name, part in _signed(listed, KEYS[0])]
+        laid.lay(listed, emptied, is_dye=False, claim=Unverified.INCOMPLETE)
+    not_ascii = [(name, b"\xff" if name == SIGNATURE_HEADER else part) for name, part in _signed(listed, KEYS[0])]
+    laid.lay(listed, not_ascii, is_dye=False, claim=Unverified.MALFORMED)
+    longest = DyeStamp("r" * MAX_RUN_ID, _LONGEST, last.sent_at)
+    laid.lay(replace(listed, ride_number=_LONGEST), longest.headers(KEYS[0], _value(listed)), True, run=longest.run_id)
     return laid.dose()
 
 
@@ -163,3 +194,10 @@ def _escaped(content: Dye) -> Dye:
     if value is None or content.is_malformed or not value.startswith(b'{"'):
         return content
     return replace(content, value=b'{"\\u%04x' % value[2] + value[3:])
+
+
+def _odd(header: str, text: str, value: bytes) -> list[tuple[str, bytes]]:
+    """Headers of the dye with another text in one of them, signed as they are."""
+    texts = {RUN_ID_HEADER: RUN, RIDE_NUMBER_HEADER: "7", SENT_AT_HEADER: "2026-06-01T08:00:00.000000Z", header: text}
+    signed = signature(KEYS[0], texts[RUN_ID_HEADER], texts[RIDE_NUMBER_HEADER], texts[SENT_AT_HEADER], value)
+    return [(name, part.encode()) for name, part in (texts | {SIGNATURE_HEADER: signed}).items()]

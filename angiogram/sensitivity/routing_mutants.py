@@ -10,6 +10,7 @@ import inspect
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from types import CodeType, ModuleType
 
 from angiogram.sensitivity.mutants import Mutant, mutant_id
@@ -20,9 +21,9 @@ LOADER = "loader"
 """Under this name the mutants of the routing are counted."""
 
 ROUTING: dict[ModuleType, tuple[str, ...]] = {
-    batch: ("add", "_stamp", "_message_at", "_stamp_columns"),
+    batch: ("add", "_message_at", "_stamp_columns", "_claim_columns"),
     rows: ("ride_columns", "_any_columns", "_column", "_unknown", "_is_utf8", "_why_no_object"),
-    message: ("verified_stamp", "claims_to_be_dye"),
+    message: ("dye_stamp", "_is_storable"),
 }
 """The functions that route a message, by module."""
 
@@ -43,7 +44,10 @@ _TABLES = {
     "DYE_RIDES": "LIVE_RIDES",
     "LIVE_LETTERS": "DYE_LETTERS",
     "DYE_LETTERS": "LIVE_LETTERS",
+    "UNVERIFIED": "LIVE_RIDES",
 }
+
+_REASONS: dict[str, type[StrEnum]] = {"Reason": rows.Reason, "Unverified": message.Unverified}
 
 _Replacement = tuple[ast.AST, ast.AST | None]
 
@@ -99,9 +103,15 @@ def _replacements(node: ast.AST) -> Iterator[tuple[str, ast.AST, ast.AST | None]
 
 
 def _comparison(node: ast.AST) -> Iterator[_Replacement]:
-    """Another comparison."""
-    if isinstance(node, ast.Compare) and (other := _COMPARED.get(type(node.ops[0]))):
-        yield node, ast.Compare(node.left, [other()], node.comparators)
+    """Another comparison, in the place of one of a chain."""
+    if isinstance(node, ast.Compare):
+        for number, operator in enumerate(node.ops):
+            if other := _COMPARED.get(type(operator)):
+                yield node, ast.Compare(node.left, _replaced(node.ops, number, other()), node.comparators)
+
+
+def _replaced(operators: list[ast.cmpop], number: int, other: ast.cmpop) -> list[ast.cmpop]:
+    return [*operators[:number], other, *operators[number + 1 :]]
 
 
 def _logical(node: ast.AST) -> Iterator[_Replacement]:
@@ -145,9 +155,9 @@ def _table(node: ast.AST) -> Iterator[_Replacement]:
 
 
 def _reason(node: ast.AST) -> Iterator[_Replacement]:
-    """Another reason of a dead letter."""
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Reason":
-        members = list(rows.Reason.__members__)
+    """Another reason of a dead letter, or of a message that is kept apart."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in _REASONS:
+        members = list(_REASONS[node.value.id].__members__)
         other = members[(members.index(node.attr) + 1) % len(members)]
         yield node, ast.Attribute(node.value, other, ast.Load())
 

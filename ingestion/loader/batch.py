@@ -8,12 +8,13 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from ingestion.loader.rows import NULL, DeadLetter, binary, quoted, ride_columns
-from ingestion.message import FIELDS, DyeStamp, claims_to_be_dye, verified_stamp
+from ingestion.message import DYE_HEADERS, FIELDS, DyeStamp, Unverified, dye_stamp
 
 _PLACE = ("topic", "topic_id", "partition", "offset", "message_at")
 _STAMP = ("run_id", "ride_number", "sent_at")
 _RIDE = (*FIELDS, "unknown_fields", *_PLACE)
 _LETTER = ("value", "message_key", "reason", *_PLACE)
+_CLAIM = ("value", "message_key", "dye_run_id", "dye_ride_number", "dye_sent_at", "dye_signature", "reason", *_PLACE)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -41,6 +42,9 @@ LIVE_RIDES = Table("raw", "taxi_rides", _RIDE)
 LIVE_LETTERS = Table("raw", "dead_letters", _LETTER)
 DYE_RIDES = Table("angiogram_raw", "taxi_rides", (*_RIDE, *_STAMP))
 DYE_LETTERS = Table("angiogram_raw", "dead_letters", (*_LETTER, *_STAMP))
+UNVERIFIED = Table("raw", "unverified_dye", _CLAIM)
+TABLES = (LIVE_RIDES, LIVE_LETTERS, DYE_RIDES, DYE_LETTERS, UNVERIFIED)
+"""Each message goes to exactly one of them."""
 
 
 class EmptyOffsets(NamedTuple):
@@ -72,21 +76,17 @@ class Batch:
         taken: messages of each partition.
         moves: per partition, the offset that must be stored now and the one to store.
         empty: of the partitions with offsets that hold no message.
-        forged_dye: messages whose dye headers carry no valid signature.
         seconds: how long its transaction took; 0 until it is committed.
     """
 
     topic: str
     topic_id: UUID
     keys: list[bytes]
-    lines: dict[Table, list[bytes]] = field(
-        default_factory=lambda: {LIVE_RIDES: [], LIVE_LETTERS: [], DYE_RIDES: [], DYE_LETTERS: []}
-    )
+    lines: dict[Table, list[bytes]] = field(default_factory=lambda: {table: [] for table in TABLES})
     size: int = 0
     taken: Counter[int] = field(default_factory=Counter)
     moves: dict[int, tuple[int, int]] = field(default_factory=dict)
     empty: list[EmptyOffsets] = field(default_factory=list)
-    forged_dye: int = 0
     seconds: float = 0.0
 
     @property
@@ -104,17 +104,21 @@ class Batch:
             if record.timestamp != timestamp:
                 timestamp, message_at = record.timestamp, _message_at(record.timestamp)
             end = b"%b%d,%b" % (place, record.offset, message_at)
-            stamp = self._stamp(record) if record.headers else None
-            try:
-                line = ride_columns(record.value) + end
-                lines = rides
+            stamp = dye_stamp(record.headers, record.value, self.keys) if record.headers else None
+            if isinstance(stamp, Unverified):
+                line = _claim_columns(record, stamp) + end
+                lines = self.lines[UNVERIFIED]
+            else:
+                try:
+                    line = ride_columns(record.value) + end
+                    lines = rides
+                    if stamp:
+                        lines = self.lines[DYE_RIDES]
+                except DeadLetter as letter:
+                    line = b",".join((binary(record.value), binary(record.key), letter.reason.encode())) + end
+                    lines = self.lines[DYE_LETTERS if stamp else LIVE_LETTERS]
                 if stamp:
-                    lines = self.lines[DYE_RIDES]
-            except DeadLetter as letter:
-                line = b",".join((binary(record.value), binary(record.key), letter.reason.encode())) + end
-                lines = self.lines[DYE_LETTERS if stamp else LIVE_LETTERS]
-            if stamp:
-                line += _stamp_columns(stamp)
+                    line += _stamp_columns(stamp)
             lines.append(line)
             size += len(line)
         self.size += size
@@ -124,12 +128,6 @@ class Batch:
         """Note how far a partition was read: offsets that brought no message are empty."""
         if (empty := to_offset - from_offset - self.taken[partition]) > 0:
             self.empty.append(EmptyOffsets(partition, from_offset, to_offset, empty))
-
-    def _stamp(self, record: Record) -> DyeStamp | None:
-        stamp = verified_stamp(record.headers, record.value, self.keys)
-        if stamp is None and claims_to_be_dye(record.headers):
-            self.forged_dye += 1
-        return stamp
 
 
 def _message_at(milliseconds: int) -> bytes:
@@ -141,3 +139,10 @@ def _message_at(milliseconds: int) -> bytes:
 
 def _stamp_columns(stamp: DyeStamp) -> bytes:
     return b",%b,%d,%b" % (quoted(stamp.run_id.encode()), stamp.ride_number, stamp.sent_at.isoformat().encode())
+
+
+def _claim_columns(record: Record, reason: Unverified) -> bytes:
+    """What is kept of a message with dye headers that is not taken for dye: all that it takes to look at it again."""
+    headers: dict[str, bytes | None] = dict(record.headers)
+    kept = (record.value, record.key, *(headers.get(name) for name in DYE_HEADERS))
+    return b",".join((*map(binary, kept), reason.encode()))

@@ -39,8 +39,10 @@ class LoaderMetrics(Collector):
         ):
             rows.add_metric([table], count)
         yield rows
-        forged, size = (report.forged_dye, report.bytes) if report else (0, 0)
-        yield CounterMetricFamily("ingestion_forged_dye", "Messages whose dye headers are forged.", value=forged)
+        claims, size = (report.unverified_dye, report.bytes) if report else (0, 0)
+        yield CounterMetricFamily(
+            "ingestion_unverified_dye", "Messages with dye headers that do not verify; kept apart.", value=claims
+        )
         yield CounterMetricFamily("ingestion_loaded_bytes", "Bytes committed, as COPY takes them.", value=size)
         yield SummaryMetricFamily(
             "ingestion_batch_seconds",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from ingestion.loader.batch import DYE_LETTERS, DYE_RIDES, LIVE_LETTERS, LIVE_RIDES, Batch
+from ingestion.loader.batch import DYE_LETTERS, DYE_RIDES, LIVE_LETTERS, LIVE_RIDES, UNVERIFIED, Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class LoadReport:
         rides: live rides.
         dye_rides: rides of the dye.
         dead_letters: dead letters, live and dye.
-        forged_dye: messages with dye headers whose signature does not hold; loaded as live.
+        unverified_dye: messages with dye headers that do not verify; kept apart.
         partitions: the offsets taken by this loader, by partition.
         seconds: how long it took.
         bytes: bytes of all rows, as COPY takes them.
@@ -45,7 +45,7 @@ class LoadReport:
     rides: int
     dye_rides: int
     dead_letters: int
-    forged_dye: int
+    unverified_dye: int
     partitions: tuple[PartitionLoad, ...]
     seconds: float
     bytes: int = 0
@@ -55,7 +55,7 @@ class LoadReport:
     @property
     def messages(self) -> int:
         """All messages loaded."""
-        return self.rides + self.dye_rides + self.dead_letters
+        return self.rides + self.dye_rides + self.dead_letters + self.unverified_dye
 
     @classmethod
     def together(cls, reports: Sequence["LoadReport"], seconds: float) -> "LoadReport":
@@ -71,7 +71,7 @@ class LoadReport:
             sum(report.rides for report in reports),
             sum(report.dye_rides for report in reports),
             sum(report.dead_letters for report in reports),
-            sum(report.forged_dye for report in reports),
+            sum(report.unverified_dye for report in reports),
             tuple(PartitionLoad(partition, *reached) for partition, reached in sorted(offsets.items())),
             seconds,
             sum(report.bytes for report in reports),
@@ -84,7 +84,7 @@ class Tally:
     """Adds up the batches that were committed."""
 
     def __init__(self) -> None:
-        self.rides = self.dye_rides = self.dead_letters = self.forged_dye = self.bytes = self.batches = 0
+        self.rides = self.dye_rides = self.dead_letters = self.unverified_dye = self.bytes = self.batches = 0
         self.batch_seconds = 0.0
         self._offsets: dict[int, tuple[int, int]] = {}
 
@@ -93,7 +93,7 @@ class Tally:
         self.rides += len(batch.lines[LIVE_RIDES])
         self.dye_rides += len(batch.lines[DYE_RIDES])
         self.dead_letters += len(batch.lines[LIVE_LETTERS]) + len(batch.lines[DYE_LETTERS])
-        self.forged_dye += batch.forged_dye
+        self.unverified_dye += len(batch.lines[UNVERIFIED])
         self.bytes += batch.size
         self.batches += 1
         self.batch_seconds += batch.seconds
@@ -110,7 +110,7 @@ class Tally:
             self.rides,
             self.dye_rides,
             self.dead_letters,
-            self.forged_dye,
+            self.unverified_dye,
             partitions,
             seconds,
             self.bytes,

@@ -67,7 +67,8 @@ def ride_columns(value: bytes | None) -> bytes:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # one of them names an unknown field
             return _any_columns(value)
         # Escapes, objects and lists (whose commas and quotes would mean something to CSV) take the thorough way.
-        if b"\\" not in columns and b"{" not in columns and b"[" not in columns and _is_utf8(columns):
+        # Escapes and invalid bytes may lie in the earlier of two equal keys, and so in no column.
+        if b"\\" not in value and b"{" not in columns and b"[" not in columns and _is_utf8(value):
             return columns + b",null"
     return _any_columns(value)
 
@@ -130,9 +131,11 @@ def _is_utf8(value: bytes) -> bool:
 def _why_no_object(value: bytes) -> Reason:
     """The reason of a message that the fast decoder refused; the standard library says which rule it breaks."""
     try:
-        # Numbers stay text: a long one is no reason to stumble.
-        parsed: Any = json.loads(value, parse_constant=_refuse, parse_int=str, parse_float=str)
-        if not isinstance(parsed, dict):
+        # Numbers stay text: a long one is no reason to stumble. Of a repeated key every value is looked at.
+        parsed: Any = json.loads(
+            value, parse_constant=_refuse, parse_int=str, parse_float=str, object_pairs_hook=_Members
+        )
+        if not isinstance(parsed, _Members):
             return Reason.NOT_AN_OBJECT
         json.dumps(parsed, ensure_ascii=False).encode()
     except RecursionError:
@@ -142,6 +145,10 @@ def _why_no_object(value: bytes) -> Reason:
     except ValueError:
         return Reason.NOT_JSON
     return Reason.NOT_JSON
+
+
+class _Members(list[tuple[str, Any]]):
+    """The members of an object, those with a repeated key too."""
 
 
 def _refuse(constant: str) -> NoReturn:

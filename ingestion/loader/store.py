@@ -17,7 +17,7 @@ from psycopg2.extensions import connection
 from psycopg2.extras import execute_values
 
 from ingestion.errors import DatabaseRefused, DatabaseUnavailable, Fenced
-from ingestion.loader.batch import Batch, Table
+from ingestion.loader.batch import UNVERIFIED, Batch, Table
 from ingestion.migrations import require_current
 from ingestion.settings import connect
 
@@ -202,10 +202,10 @@ class Store:
                     'insert into raw.empty_offsets (topic_id, "partition", from_offset, to_offset, empty) values %s',
                     [(str(batch.topic_id), *found) for found in batch.empty],
                 )
-            if batch.forged_dye:
+            if claims := len(batch.lines[UNVERIFIED]):
                 query.execute(
-                    "update raw.loaders set forged_dye = forged_dye + %s where loader_id = %s",
-                    (batch.forged_dye, str(self._loader_id)),
+                    "update raw.loaders set unverified_dye = unverified_dye + %s where loader_id = %s",
+                    (claims, str(self._loader_id)),
                 )
 
     def _refuse_moved(self, batch: Batch, stored: dict[int, int]) -> None:

@@ -17,6 +17,7 @@ from tests.angiogram.conftest import PROJECT, Outcome
 HANDFUL = {
     "api-acknowledges-without-publishing": "api:rides",
     "message-lost": "topic:rides",
+    "forged-dye-header": "checkpoint:unverified dye = released",
     "yesterdays-dye-answers": "loader:rides",
     "column-renamed-under-its-readers": "int_rides__checked",
     "two-faults-at-once": "stg_taxi__rides, fct_rides",

@@ -19,7 +19,7 @@ from tests.angiogram.conftest import PROJECT, Outcome
 from tests.dbt.project import DbtProject
 
 Angiogram = Callable[..., Outcome]
-OFFSETS, LOADED, MODELS = range(3)
+OFFSETS, LOADED, UNVERIFIED, MODELS = range(4)
 RIDES = 60
 
 
@@ -61,7 +61,7 @@ def test_rides_that_nobody_loads_are_behind_the_end(loaded: None, angiogram: Ang
     generate(RIDES, seed=2)
     code, found = live(angiogram)
     assert code == 1
-    assert [point["holds"] for point in found["checkpoints"]] == [False, True], "no live models yet, so no third"
+    assert [point["holds"] for point in found["checkpoints"]] == [False, True, True], "no live models yet, so no fourth"
     assert found["checkpoints"][OFFSETS]["expected"] - found["checkpoints"][OFFSETS]["counts"]["loaded"] == RIDES
     assert "loaded up to" in found["partitions"][0]
 
@@ -74,7 +74,7 @@ def test_a_ride_that_left_the_raw_table_is_missed_at_its_partition(angiogram: An
     ((partition,),) = owner.fetchall()
     code, found = live(angiogram)
     assert code == 1
-    assert [point["holds"] for point in found["checkpoints"]] == [True, False]
+    assert [point["holds"] for point in found["checkpoints"]] == [True, False, True]
     assert [told.split(" of ")[0] for told in found["partitions"]] == [f"partition {partition}"]
 
 
@@ -149,8 +149,8 @@ def test_empty_offsets_before_the_first_message_that_counts_are_left_out(angiogr
     delete_older_than(1)
     code, found = live(angiogram)
     assert code == 0, found
-    assert found["checkpoints"][LOADED]["counts"] == {"rides": 2, "dead_letters": 0, "dye": 0, "gaps": 0} | {
-        "empty_offsets": 3
+    assert found["checkpoints"][LOADED]["counts"] == {"rides": 2, "dead_letters": 0, "dye": 0} | {
+        **{"unverified_dye": 0, "gaps": 0, "empty_offsets": 3}
     }
 
 
@@ -176,7 +176,7 @@ def test_a_message_that_the_facts_lost_is_missed(loaded: None, angiogram: Angiog
     owner.execute("delete from facts.fct_rejected_rides where ctid = (select min(ctid) from facts.fct_rejected_rides)")
     code, found = live(angiogram)
     assert code == 1
-    assert [point["holds"] for point in found["checkpoints"]] == [True, True, False]
+    assert [point["holds"] for point in found["checkpoints"]] == [True, True, True, False]
 
 
 def test_rows_deleted_by_age_are_no_loss(loaded: None, angiogram: Angiogram, owner: Any) -> None:

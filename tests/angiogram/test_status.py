@@ -85,7 +85,9 @@ def metrics(outcome: Outcome) -> dict[str, float]:
 
 
 def test_metrics_tell_the_state_the_times_and_the_blocked_stage(angiogram: Angiogram, database: connection) -> None:
-    assert metrics(angiogram("status", "--metrics")) == {"angiogram_status": 2, "angiogram_muted": 0}
+    assert metrics(angiogram("status", "--metrics")) == {
+        **{"angiogram_status": 2, "angiogram_muted": 0, "angiogram_unverified_dye": 0}
+    }
     record(database, report("run-1", []), 2 * HOUR)
     record(database, report("run-2", ["fct_rides"]), HOUR)
     found = metrics(angiogram("status", "--metrics"))

@@ -16,7 +16,7 @@ from ingestion.loader.batch import Batch
 from ingestion.loader.rows import Reason
 from ingestion.loader.source import Client
 from ingestion.loader.store import Store
-from ingestion.message import FIELDS, DyeStamp, key_fingerprint
+from ingestion.message import DYE_HEADERS, FIELDS, DyeStamp, key_fingerprint, signature
 from ingestion.settings import DyeKeys, KafkaSettings
 from ingestion.topic import topic_id
 from sandbox.services import Sandbox
@@ -49,7 +49,7 @@ def session(database: str) -> Iterator[connection]:
     with opened.cursor() as query:
         query.execute(
             "truncate raw.taxi_rides, raw.dead_letters, raw.loaded_offsets, raw.loaders, raw.gaps, "
-            "raw.empty_offsets, angiogram_raw.taxi_rides, angiogram_raw.dead_letters"
+            "raw.empty_offsets, raw.unverified_dye, angiogram_raw.taxi_rides, angiogram_raw.dead_letters"
         )
     yield opened
     opened.close()
@@ -145,7 +145,7 @@ def test_dye_goes_to_tables_of_its_own(session: connection, fresh_topic: str, mo
         ]
     )
     report = load_until_caught_up()
-    assert (report.rides, report.dye_rides, report.dead_letters, report.forged_dye) == (1, 3, 2, 0)
+    assert (report.rides, report.dye_rides, report.dead_letters, report.unverified_dye) == (1, 3, 2, 0)
     stamp = ("run-1", 7, STAMP.sent_at)
     assert rows(session, "angiogram_raw.taxi_rides", "taxi_id, run_id, ride_number, sent_at") == [("t1", *stamp)] * 3
     assert rows(session, "angiogram_raw.dead_letters", "reason, run_id, ride_number, sent_at") == [
@@ -156,21 +156,58 @@ def test_dye_goes_to_tables_of_its_own(session: connection, fresh_topic: str, mo
     assert count(session, "raw.dead_letters") == 0
 
 
-def test_forged_dye_is_an_ordinary_ride_and_counted(session: connection, fresh_topic: str) -> None:
-    """Nobody hides revenue behind a header."""
+def test_dye_headers_that_do_not_verify_are_kept_apart_with_reason_and_place(
+    session: connection, fresh_topic: str
+) -> None:
+    """A message with them is neither a live one, whatever it holds, nor dye."""
     signed_for_another = STAMP.headers(KEY, b'{"taxi_id": "t2"}')
+    signed_by_another = STAMP.headers(b"a key of somebody else", RIDE)
     publish(
         [
-            Message(headers=signed_for_another),
-            Message(headers=STAMP.headers(b"a key of somebody else", RIDE)),
-            Message(headers=[("dye-run-id", b"run-1")]),
+            Message(headers=signed_for_another, key=b"t1"),
+            Message(headers=signed_by_another),
+            Message(b"not json", headers=signed_by_another),
+            Message(None, key=b"t1", headers=[("dye-run-id", b"run-1"), ("trace-id", b"1")]),
             Message(headers=[("trace-id", b"1")]),
         ]
     )
     report = load_until_caught_up()
-    assert (report.rides, report.dye_rides, report.forged_dye) == (4, 0, 3)
-    assert count(session, "angiogram_raw.taxi_rides") == 0
-    assert rows(session, "raw.loaders", "forged_dye", "started_at") == [(3,)]
+    assert (report.rides, report.dye_rides, report.dead_letters, report.unverified_dye) == (1, 0, 0, 4)
+    assert report.messages == 5
+    assert rows(session, "raw.taxi_rides", "offset") == [(4,)]
+    assert sum(count(session, f"angiogram_raw.{table}") for table in ("taxi_rides", "dead_letters")) == 0
+    kept = rows(session, "raw.unverified_dye", "offset, value, message_key, reason")
+    assert [(offset, value and bytes(value), key and bytes(key), reason) for offset, value, key, reason in kept] == [
+        (0, RIDE, b"t1", "wrong_signature"),
+        (1, RIDE, None, "wrong_signature"),
+        (2, b"not json", None, "wrong_signature"),
+        (3, None, b"t1", "incomplete"),
+    ]
+    assert rows(session, "raw.loaders", "unverified_dye", "started_at") == [(4,)]
+
+
+ODD_HEADERS = {
+    "any bytes": dict.fromkeys(DYE_HEADERS, b'\x00\xff\\,"\n'),
+    "very long": dict.fromkeys(DYE_HEADERS, b"9" * 1_000_000),
+    "a run id of 5,000 characters, signed": {
+        "dye-run-id": b"r" * 5000,
+        "dye-ride-number": b"1",
+        "dye-sent-at": b"2026-06-01T08:00:00.000000Z",
+        "dye-signature": signature(KEY, "r" * 5000, "1", "2026-06-01T08:00:00.000000Z", RIDE).encode(),
+    },
+}
+
+
+@pytest.mark.parametrize("headers", ODD_HEADERS.values(), ids=ODD_HEADERS.keys())
+@pytest.mark.parametrize("client", Client)
+def test_no_dye_header_stops_the_loader(
+    session: connection, fresh_topic: str, client: Client, headers: dict[str, bytes]
+) -> None:
+    publish([Message(), Message(headers=list(headers.items())), Message()])
+    report = load_until_caught_up(client=client)
+    assert (report.rides, report.unverified_dye) == (2, 1)
+    [kept] = rows(session, "raw.unverified_dye", "dye_run_id, dye_ride_number, dye_sent_at, dye_signature")
+    assert list(map(bytes, kept)) == list(headers.values())
 
 
 class RawName(str):
@@ -201,7 +238,7 @@ def test_a_header_name_that_is_no_utf8_does_not_stop_the_loader(
         ]
     )
     report = load_until_caught_up(client=client)
-    assert (report.rides, report.dye_rides, report.dead_letters, report.forged_dye) == (ordinary + 2, 1, 1, 0)
+    assert (report.rides, report.dye_rides, report.dead_letters, report.unverified_dye) == (ordinary + 2, 1, 1, 0)
     assert rows(session, "raw.taxi_rides", "offset")[ordinary:] == [(ordinary,), (ordinary + 3,)]
 
 

@@ -15,6 +15,15 @@ POISON = {
     "byte-order-mark": (b'\xef\xbb\xbf{"taxi_id": "t"}', Reason.BYTE_ORDER_MARK),
     "invalid-utf8-in-a-value": (b'{"taxi_id": "\xff\xfe"}', Reason.INVALID_UTF8),
     "invalid-utf8-in-a-name": (b'{"\xff": 1}', Reason.INVALID_UTF8),
+    "invalid-utf8-in-the-earlier-of-two-equal-keys": (b'{"taxi_id": "\xff", "taxi_id": "t"}', Reason.INVALID_UTF8),
+    "nul-character-in-the-earlier-of-two-equal-keys": (
+        b'{"taxi_id": "\\u0000", "taxi_id": "t"}',
+        Reason.NUL_CHARACTER,
+    ),
+    "lone-surrogate-in-the-earlier-of-two-equal-keys": (
+        b'{"taxi_id": "\\ud800", "taxi_id": "t"}',
+        Reason.LONE_SURROGATE,
+    ),
     "surrogate-as-utf8": (b'{"taxi_id": "\xed\xa0\x80"}', Reason.INVALID_UTF8),
     "utf16": ('{"taxi_id": "t"}'.encode("utf-16"), Reason.INVALID_UTF8),
     "no-json": (b"hello", Reason.NOT_JSON),

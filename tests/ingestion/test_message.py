@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ingestion.message import DyeStamp, claims_to_be_dye, key_fingerprint, message_key, verified_stamp
+from ingestion.message import MAX_RUN_ID, DyeStamp, Unverified, dye_stamp, key_fingerprint, message_key, signature
 
 KEY = b"a key of some length"
 VALUE = b'{"taxi_id": "t1"}'
@@ -19,44 +19,48 @@ def changed(**headers: bytes | None) -> list[tuple[str, bytes | None]]:
 
 
 def test_a_signed_message_is_dye() -> None:
-    assert verified_stamp(STAMP.headers(KEY, VALUE), VALUE, [KEY]) == STAMP
+    assert dye_stamp(STAMP.headers(KEY, VALUE), VALUE, [KEY]) == STAMP
 
 
 def test_the_former_key_holds_while_keys_are_exchanged() -> None:
-    assert verified_stamp(STAMP.headers(b"old key", VALUE), VALUE, [KEY, b"old key"]) == STAMP
-    assert verified_stamp(STAMP.headers(b"old key", VALUE), VALUE, [KEY]) is None
+    assert dye_stamp(STAMP.headers(b"old key", VALUE), VALUE, [KEY, b"old key"]) == STAMP
+    assert dye_stamp(STAMP.headers(b"old key", VALUE), VALUE, [KEY]) is Unverified.WRONG_SIGNATURE
 
 
 def test_a_tombstone_can_be_dye() -> None:
-    assert verified_stamp(STAMP.headers(KEY, b""), None, [KEY]) == STAMP
+    assert dye_stamp(STAMP.headers(KEY, b""), None, [KEY]) == STAMP
 
 
 @pytest.mark.parametrize(
-    "headers",
+    ("headers", "reason"),
     [
-        changed(dye_run_id=b"run-2"),
-        changed(dye_ride_number=b"43"),
-        changed(dye_sent_at=b"2026-06-01T08:00:00.123457Z"),
-        changed(dye_signature=b"0" * 64),
-        changed(dye_signature=b""),
-        changed(dye_run_id=None),
-        changed(dye_ride_number=None),
-        changed(dye_sent_at=None),
-        changed(dye_signature=None),
-        changed(dye_run_id="rün".encode()),
-        changed(dye_ride_number=b"+42"),
-        changed(dye_ride_number=b"42 "),
-        changed(dye_sent_at=b"2026-13-01T08:00:00.123456Z"),
-        changed(dye_sent_at=b"2026-06-01 08:00:00"),
-        [],
+        (changed(dye_run_id=b"run-2"), Unverified.WRONG_SIGNATURE),
+        (changed(dye_ride_number=b"43"), Unverified.WRONG_SIGNATURE),
+        (changed(dye_sent_at=b"2026-06-01T08:00:00.123457Z"), Unverified.WRONG_SIGNATURE),
+        (changed(dye_signature=b"0" * 64), Unverified.WRONG_SIGNATURE),
+        (changed(dye_signature=b"x"), Unverified.WRONG_SIGNATURE),
+        (changed(dye_signature=b""), Unverified.INCOMPLETE),
+        (changed(dye_run_id=None), Unverified.INCOMPLETE),
+        (changed(dye_ride_number=None), Unverified.INCOMPLETE),
+        (changed(dye_sent_at=None), Unverified.INCOMPLETE),
+        (changed(dye_signature=None), Unverified.INCOMPLETE),
+        ([("dye-run-id", None)], Unverified.INCOMPLETE),
+        (changed(dye_run_id="rün".encode()), Unverified.MALFORMED),
+        (changed(dye_signature=b"\xff"), Unverified.MALFORMED),
+        (changed(dye_ride_number=b"+42"), Unverified.MALFORMED),
+        (changed(dye_ride_number=b"42 "), Unverified.MALFORMED),
+        (changed(dye_sent_at=b"2026-13-01T08:00:00.123456Z"), Unverified.MALFORMED),
+        (changed(dye_sent_at=b"2026-06-01 08:00:00"), Unverified.MALFORMED),
+        ([("trace-id", b"1")], None),
+        ([], None),
     ],
 )
-def test_anything_else_is_not(headers: list[tuple[str, bytes | None]]) -> None:
-    assert verified_stamp(headers, VALUE, [KEY]) is None
+def test_anything_else_is_not_and_says_why(headers: list[tuple[str, bytes | None]], reason: Unverified | None) -> None:
+    assert dye_stamp(headers, VALUE, [KEY]) is reason
 
 
 def test_a_changed_value_is_not() -> None:
-    assert verified_stamp(STAMP.headers(KEY, VALUE), VALUE + b" ", [KEY]) is None
+    assert dye_stamp(STAMP.headers(KEY, VALUE), VALUE + b" ", [KEY]) is Unverified.WRONG_SIGNATURE
 
 
 def test_bytes_cannot_be_moved_between_the_signed_parts() -> None:
@@ -64,16 +68,28 @@ def test_bytes_cannot_be_moved_between_the_signed_parts() -> None:
     assert STAMP.signature(KEY, VALUE) != DyeStamp("run-14", 2, STAMP.sent_at).signature(KEY, VALUE)
 
 
-@pytest.mark.parametrize("run_id", ["run\0", "run\t1", "run\n"])
-def test_a_run_id_with_control_characters_is_not_dye(run_id: str) -> None:
-    """Even signed: the database cannot hold all of them, and one message must not stop the loader."""
-    stamp = DyeStamp(run_id, 1, STAMP.sent_at)
-    assert verified_stamp(stamp.headers(KEY, VALUE), VALUE, [KEY]) is None
+ODD_RUN_IDS = ["run\0", "run\t1", "run\n", "r" * (MAX_RUN_ID + 1), "rün", ""]
 
 
-def test_any_dye_header_is_a_claim() -> None:
-    assert claims_to_be_dye([("dye-run-id", b"")])
-    assert not claims_to_be_dye([("trace-id", b"1")])
+@pytest.mark.parametrize("run_id", ODD_RUN_IDS)
+def test_a_run_id_that_no_index_can_hold_is_not_dye_even_if_it_is_signed(run_id: str) -> None:
+    """One message must not stop the loader."""
+    named = changed(dye_run_id=run_id.encode())
+    signed = signature(KEY, run_id, "42", "2026-06-01T08:00:00.123456Z", VALUE).encode()
+    headers = [(name, signed if name == "dye-signature" else content) for name, content in named]
+    expected = Unverified.MALFORMED if run_id else Unverified.INCOMPLETE
+    assert dye_stamp(headers, VALUE, [KEY]) is expected
+
+
+@pytest.mark.parametrize("run_id", ODD_RUN_IDS)
+def test_a_run_id_that_no_index_can_hold_is_refused_where_the_stamp_is_made(run_id: str) -> None:
+    with pytest.raises(ValueError, match="run id"):
+        DyeStamp(run_id, 1, STAMP.sent_at)
+
+
+def test_the_longest_run_id_is_dye() -> None:
+    stamp = DyeStamp("r" * MAX_RUN_ID, 1, STAMP.sent_at)
+    assert dye_stamp(stamp.headers(KEY, VALUE), VALUE, [KEY]) == stamp
 
 
 def test_a_fingerprint_names_a_key_without_betraying_it() -> None:

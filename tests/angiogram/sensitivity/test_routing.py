@@ -14,7 +14,7 @@ from angiogram.sensitivity.survivors import read_equivalent
 from ingestion.loader.batch import Batch
 from tests.angiogram.sensitivity.conftest import TAXI
 
-SIGNED = "hmac.compare_digest(stamp.signature(key, value or b''), signature)"
+SIGNED = "hmac.compare_digest(signature(key, run_id, number, sent_at, value or b''), signed)"
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_the_loader_as_it_is_stores_the_dye_as_the_seeds_say(bench: RoutingBench
         pytest.param("DYE_RIDES", "LIVE_RIDES", None, id="dye to live"),
         pytest.param("LIVE_RIDES", "DYE_RIDES", OTHER_HEADERS, id="live to dye"),
         pytest.param(
-            "hmac.compare_digest(stamp.signature(key, value or b''), signature)",
+            SIGNED,
             "True",
             OTHER_HEADERS,
             id="unsigned dye",
@@ -57,7 +57,11 @@ def test_the_loader_as_it_is_stores_the_dye_as_the_seeds_say(bench: RoutingBench
         pytest.param("keys", "list(keys)[:-1]", OTHER_HEADERS, id="the first key alone"),
         pytest.param("records", "list(records)[1:]", None, id="a message lost"),
         pytest.param("not value", "False", None, id="no dead letter of an empty message"),
-        pytest.param("record.value", "(record.value or b'')[:-1]", None, id="a message cut short"),
+        pytest.param("record.value", "(record.value or b'')[:-1]", OTHER_HEADERS, id="a message kept apart cut short"),
+        pytest.param("UNVERIFIED", "LIVE_RIDES", OTHER_HEADERS, id="unverified dye to live"),
+        pytest.param(
+            "Unverified.MALFORMED", "Unverified.WRONG_SIGNATURE", OTHER_HEADERS, id="kept apart for another reason"
+        ),
         pytest.param("Reason.NOT_AN_OBJECT", "Reason.TOO_DEEP", None, id="another reason"),
     ],
 )
