@@ -53,8 +53,9 @@ bench: install ## measure the loader beside its parts and its peers: docs/benchm
 	$(BIN)/python -m benchmarks.loader
 	$(BIN)/python -m benchmarks.bulk_load
 
-torture: install ## kill, cut and restart everything under load: docs/torture.md, docs/front-door.md
+torture: install ## kill, cut and restart everything, play random sequences: docs/torture.md, docs/front-door.md
 	$(BIN)/python -m benchmarks.torture
+	$(BIN)/python -W ignore -m benchmarks.sequences
 	$(BIN)/python -m benchmarks.front_door
 
 lint: install ## check Python and SQL: ruff, mypy, sqlfluff

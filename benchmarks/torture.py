@@ -1,4 +1,4 @@
-"""The loader under torture, on a stream that never pauses: `make torture`. Writes docs/torture.md.
+"""The loader under torture, on a stream that never pauses: `make torture`. Writes its part of docs/torture.md.
 
 Afterwards each message is in raw or in the dead letters exactly once, or the exit code is 1.
 """
@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.parts_of_pages import write_part
 from benchmarks.servers import HOME, servers
 from benchmarks.stream import Judgement, judge, streaming
 from benchmarks.torments import TORMENTS, start
@@ -80,16 +81,14 @@ def main(
         ordeals, last, acknowledged = torture(sandbox, seed, share)
     text = page(ordeals, last, acknowledged, seed)
     if write:
-        PAGE.write_text(text)
+        write_part(PAGE, "loader", text)
     typer.echo(text)
     raise SystemExit(0 if last.clean and last.expected >= acknowledged else 1)
 
 
 def page(ordeals: list[Ordeal], last: Judgement, acknowledged: int, seed: int) -> str:
-    """docs/torture.md."""
+    """Its part of docs/torture.md."""
     lines = [
-        "# The loader under torture",
-        "",
         f"Written by `make torture` (seed {seed}): a stream of numbered messages that never pauses, every fiftieth "
         "poison, over four partitions; the loader with both clients and one or more workers. After each torment every "
         "message below the stored offsets must be in raw or in the dead letters, and none twice.",
