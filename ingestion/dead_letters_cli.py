@@ -8,11 +8,15 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
+from rich.console import Console
 
 from ingestion import dead_letters, dead_letters_replay
 from ingestion.errors import InputError
+from ingestion.words import counted
 
 app = typer.Typer(no_args_is_help=True, help="Messages that were no storable JSON object.")
+
+_talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Dye = Annotated[bool, typer.Option("--dye", help="Those of the dye instead of the live ones.")]
 
@@ -66,11 +70,25 @@ def replay(
     corrected: Annotated[Path | None, typer.Option(help="A file that holds the corrected message.")] = None,
     topic_id: Annotated[UUID | None, typer.Option(help="Id of its topic, if several have one there.")] = None,
     reason: Annotated[str | None, typer.Option(help="Only those with this reason.")] = None,
+    unclear_again: Annotated[
+        bool, typer.Option("--unclear-again", help="Also those that a killed replay may have published already.")
+    ] = False,
 ) -> None:
-    """Publish those again that the loader would take today, or a corrected one in the place of one; prints counts."""
+    """Publish those again that the loader would take today, or a corrected one in the place of one; prints counts.
+
+    Each goes to its own topic, which KAFKA_TOPIC must name; one of a file becomes a row of that file.
+    """
     one = (partition, offset, corrected, topic_id)
     if one == (None, None, None, None):
-        typer.echo(json.dumps(asdict(dead_letters_replay.replay(reason))))
+        done = dead_letters_replay.replay(reason, unclear_again, _tell)
+        for topic, letters in done.of_other_topics.items():
+            _tell(f"{counted(letters, 'dead letter')} of the topic {topic}: set KAFKA_TOPIC to it to publish them.")
+        if done.unclear:
+            _tell(
+                f"{counted(done.unclear, 'dead letter')} may have been published: a replay was killed, and the topic "
+                "no longer tells. Look for them in raw.taxi_rides; if they are not there, add --unclear-again."
+            )
+        typer.echo(json.dumps(asdict(done)))
         return
     if partition is None or offset is None or corrected is None or reason:
         raise typer.BadParameter("give --partition, --offset and --corrected together, without --reason")
@@ -78,5 +96,9 @@ def replay(
         value = corrected.read_bytes()
     except OSError as error:
         raise InputError(f"{corrected} cannot be read: {error.strerror}.") from error
-    dead_letters_replay.replay_corrected(partition, offset, value, topic_id)
+    dead_letters_replay.replay_corrected(partition, offset, value, topic_id, unclear_again, _tell)
     typer.echo(json.dumps({"published": 1, "still_dead": 0}))
+
+
+def _tell(sentence: str) -> None:
+    _talk.print(sentence, markup=False)

@@ -22,5 +22,5 @@ def session(database: str) -> Iterator[connection]:
     """A superuser's session, and empty raw tables."""
     with closing(connect_as_administrator(database)) as opened:
         with opened.cursor() as query:
-            query.execute("truncate raw.taxi_rides, raw.dead_letters, raw.loaded_files, raw.file_days")
+            query.execute("truncate raw.taxi_rides, raw.dead_letters, raw.loaded_files, raw.file_days cascade")
         yield opened
