@@ -17,10 +17,10 @@ from angiogram.errors import DbtFailed, UnknownModel
 from angiogram.expectation import Row, expected_tables, read_reference
 from angiogram.expectation.__main__ import last_day
 from angiogram.expectation.seeds import seed_text
-from angiogram.from_seeds import build, opened
+from angiogram.from_seeds import build, tables_of
 from angiogram.output import Output
 from angiogram.project import Node, Project
-from angiogram.runs import hold_tables
+from angiogram.runs import WAIT
 from angiogram.stale import compare_with_rows
 from angiogram.trace import Tracer
 
@@ -57,25 +57,26 @@ class Proposal:
         return self.text is not None
 
 
-def propose(project: Project, models: Sequence[str], say: Callable[[str], None]) -> list[Proposal]:
+def propose(project: Project, models: Sequence[str], say: Callable[[str], None], wait: float = WAIT) -> list[Proposal]:
     """Build all models from the input seeds and tell which ones differ from their expected seeds.
 
     Args:
         project: with the dye taken from the input seeds.
         models: names of those that are asked about; all if empty.
-        say: told what is being done.
+        say: told what is being done, or waited for.
+        wait: seconds to wait at most for whoever has the tables.
 
     Raises:
         UnknownModel: the project has no such model, or it has no expected seed.
-        RunInHand: a run needs the tables. None begins while they are built.
+        NotTheDyes: dbt would write what is live, or what the dye did not make.
+        RunInHand: a run, or another build from the seeds, outlasted the wait. None begins while the tables are built.
         DbtFailed: something could not be built.
         NotReady: the profile names no PostgreSQL that lets its user in, or the project lacks the macro `differences`.
         SeedError: the dye or the reference data cannot be read.
     """
     nodes = project.nodes
     chosen = _chosen(nodes, models)
-    with opened(project) as database:
-        hold_tables(database)
+    with tables_of(project, wait, say) as database:
         say("Building the models from the input seeds")
         results = build(database, project).values()
         if failed := [result.node.name for result in results if result.status in ("error", "skipped")]:

@@ -8,7 +8,9 @@ from rich.text import Text
 
 from angiogram.accept import Proposal, propose, write
 from angiogram.project import Project
+from angiogram.project_file import DyeTarget
 from angiogram.report import SHOWN, cells, console
+from angiogram.runs import WAIT
 
 _talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -26,16 +28,20 @@ _DISAGREES = (
 def accept(
     models: Annotated[list[str] | None, typer.Argument(metavar="MODEL...", help="All by default.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for a run, or another build from the seeds.")
+    ] = WAIT,
+    target: DyeTarget = None,
 ) -> None:
     """Take a model that was meant to change at its word: its new output becomes the expected seed.
 
     Builds the models from the input seeds, shows how they differ from their expected seeds and which rides are
     concerned, asks, and writes the seeds. Nothing is written if one of the models is not what the independent
-    calculation makes of the dye. Takes the tables of target angiogram, so not while a run is in hand.
+    calculation makes of the dye. Needs the tables of the dye target: a run in hand is waited for.
 
     Exit code: 0 written, or nothing differs; 1 refused or answered with no, the files are as they were; 2 could not.
     """
-    proposals = propose(Project(tests=False, dye_source="seeds"), models or [], _say)
+    proposals = propose(Project(tests=False, dye_source="seeds", target=target), models or [], _say, wait)
     for proposal in proposals:
         _show(proposal)
     if not proposals:

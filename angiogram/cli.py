@@ -23,6 +23,7 @@ from angiogram.pages import page as pages
 from angiogram.pages.write import require_writable, write
 from angiogram.passage import Passage, interrupt
 from angiogram.project import Project
+from angiogram.project_file import DyeTarget
 from angiogram.prune import prune as delete_old_runs
 from angiogram.sensitivity.command import sensitivity
 from angiogram.stage_id import StageId, as_json, listed
@@ -60,16 +61,19 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tabl
 def run(
     as_json: AsJson = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show dbt's own words on stderr.")] = False,
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for another run that is in hand.")] = steps.WAIT,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for another run, or build from the seeds.")
+    ] = runs.WAIT,
     from_seeds: Annotated[
         bool, typer.Option("--from-seeds", help="Models alone, on the input seeds: no Kafka, nothing is recorded.")
     ] = False,
     page: Annotated[Path | None, typer.Option(help="Write the report as a page to this file.", dir_okay=False)] = None,
+    target: DyeTarget = None,
 ) -> None:
     """Send the dye once from the front door to the marts, and print the verdict.
 
     Sends some hundred signed rides through the API (RIDES_API_URL, or the same API opened here for that time), waits
-    for the loader that follows the topic (or loads here where none lives), lets dbt build target angiogram, and
+    for the loader that follows the topic (or loads here where none lives), lets dbt build the dye target, and
     compares every model with its expected seed. Live tables never hold a dye ride. Takes about 20 seconds.
 
     Exit code: 0 healthy, 1 blocked, 2 could not run. DBT_PROJECT_DIR chooses another dbt project.
@@ -79,10 +83,10 @@ def run(
         require_writable(page)
     try:
         if from_seeds:
-            found = run_from_seeds(Project(verbose=verbose, dye_source="seeds"))
+            found = run_from_seeds(Project(verbose=verbose, dye_source="seeds", target=target), wait, _say)
             outcome = found.report
         else:
-            passage = Passage(Project(verbose=verbose), wait, _say)
+            passage = Passage(Project(verbose=verbose, target=target), wait, _say)
             outcome = passage.run()
     except Exception as error:  # told by main; whoever reads stdout is to get JSON in any case
         if as_json:

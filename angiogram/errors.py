@@ -6,6 +6,7 @@ AngiogramError
 ├── InvalidSettings        angiogram.yml holds what it may not; the message names the line
 ├── KeyMismatch            the loader does not accept the key that would sign the dye; bring the keys in line
 ├── NeverBegan             the step before the first ended without a run; see its log, and start a new run
+├── NotTheDyes             a dye target would write what is live or what the dye did not make; nothing was built
 ├── RunInHand              another run kept its lease longer than this one would wait; run again later
 ├── LeaseLost              this run's lease ran out and another run took over; run again
 ├── UnknownRun             no run has this id; `angiogram runs` lists them
@@ -48,6 +49,10 @@ class KeyMismatch(AngiogramError):
 
 class NeverBegan(AngiogramError):
     """There is no run to judge: `begin` ended without one. A new run helps once what ended it is mended."""
+
+
+class NotTheDyes(AngiogramError):
+    """The dye target would write over relations that are not the dye's. A retry helps once it has its own schemas."""
 
 
 class RunInHand(AngiogramError):

@@ -5,7 +5,7 @@ its expected seed after the last. What is blocked here is blocked in dbt.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -18,22 +18,25 @@ from angiogram.diagnose import OutputState, diagnose, in_order
 from angiogram.differences import Differences
 from angiogram.errors import NotReady
 from angiogram.limits import too_slow
-from angiogram.project import BATCH, TARGET, Node, Project
+from angiogram.project import BATCH, Node, Project
 from angiogram.relations import columns, later_batches
 from angiogram.right_input import RightInput
-from angiogram.runs import Run, hold_tables
+from angiogram.runs import WAIT, Run, hold_tables, say_on_stderr
 from angiogram.sensitivity.database import open_sessions, target_schema
 from angiogram.stage import Stage, missing_stages, stage_row, state_of, unbuilt_stage
 from angiogram.stage_id import LOADER_STAGE, from_json
+from angiogram.target_relations import claim
 from angiogram.trace import Tracer
 from angiogram.verdict import conclude
 
 
-def run_from_seeds(project: Project) -> Run:
+def run_from_seeds(project: Project, wait: float = WAIT, say: Callable[[str], None] = say_on_stderr) -> Run:
     """Build the project on its input seeds and judge it.
 
     Args:
         project: opened with its dye taken from the seeds.
+        wait: seconds to wait at most for whoever has the tables.
+        say: told what is waited for.
 
     Returns:
         The run with its report, as angiogram.verdict.judge makes it; it is kept nowhere.
@@ -41,12 +44,12 @@ def run_from_seeds(project: Project) -> Run:
     Raises:
         DbtFailed: dbt ended before it built anything.
         NotReady: the profile names no PostgreSQL that lets its user in, or the project lacks the macro `differences`.
-        RunInHand: a run needs the tables. None begins while they are built.
+        NotTheDyes: dbt would write what is live, or what the dye did not make.
+        RunInHand: another run, or build from the seeds, outlasted the wait. None begins while the tables are built.
         SeedError: the dye cannot be read.
     """
     started_at, begun = datetime.now(UTC), time.perf_counter()
-    with opened(project) as database:
-        hold_tables(database)
+    with tables_of(project, wait, say) as database:
         results = build(database, project)
         unloaded = _unloaded(results)
         stages = missing_stages(project) | {
@@ -88,6 +91,15 @@ def run_from_seeds(project: Project) -> Run:
 
 
 @contextmanager
+def tables_of(project: Project, wait: float, say: Callable[[str], None]) -> Iterator[connection]:
+    """The dye's tables, for this session alone to build, and the session; see run_from_seeds."""
+    with opened(project) as database:
+        hold_tables(database, wait, say)
+        claim(database, project, say)
+        yield database
+
+
+@contextmanager
 def opened(project: Project) -> Iterator[connection]:
     """A session as the project's own profile opens it, in autocommit, closed at the end.
 
@@ -95,7 +107,7 @@ def opened(project: Project) -> Iterator[connection]:
         NotReady: the profile names no PostgreSQL that lets its user in.
     """
     project.parse()  # dbt finds its profile only once it has run
-    (database,) = open_sessions(project.directory, TARGET, 1)
+    (database,) = open_sessions(project.directory, project.target, 1)
     with closing(database):
         database.autocommit = True
         yield database
@@ -128,7 +140,7 @@ def _unloaded(results: Mapping[str, Any]) -> dict[str, str]:
 
 def _protected(database: connection, project: Project) -> Iterator[str]:
     """Tables of models with full_refresh: false: dbt would leave the rows of an earlier run in them."""
-    own = target_schema(project.directory, TARGET)
+    own = target_schema(project.directory, project.target)
     for node in project.manifest.nodes.values():
         if node.config.materialized != "incremental" or node.config.full_refresh is not False:
             continue
@@ -139,8 +151,8 @@ def _protected(database: connection, project: Project) -> Iterator[str]:
             if columns(query, node.relation_name):
                 raise NotReady(
                     f"{node.name} has full_refresh: false and rows in {node.relation_name}, which is no schema of "
-                    f"target {TARGET} alone ({own}, {own}_...). Drop the table if it may go, or set full_refresh "
-                    "otherwise there."
+                    f"target {project.target} alone ({own}, {own}_...). Drop the table if it may go, or set "
+                    "full_refresh otherwise there."
                 )
 
 

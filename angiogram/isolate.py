@@ -280,7 +280,7 @@ def _compiled(project: Project, states: Mapping[StageId, OutputState]) -> tuple[
     skipped = [name for name, node in project.nodes.items() if states[node.stage] is OutputState.SKIPPED]
     for left_out in ([], failed, failed + skipped):
         try:
-            return compile_forms(project.directory, project.manifest, variables=project.dbt_vars, left_out=left_out)
+            return compile_forms(project.directory, project.manifest, project.target, project.dbt_vars, left_out)
         except DbtFailed:  # a query or a check of a model's own, while it was compiled
             continue
     return {}, {}

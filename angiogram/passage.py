@@ -7,7 +7,6 @@ from typing import Any
 
 from angiogram import runs, steps
 from angiogram.errors import LeaseLost
-from angiogram.from_seeds import opened
 from angiogram.project import Project
 from ingestion.errors import DatabaseUnavailable
 
@@ -74,8 +73,7 @@ class Passage:
         return report
 
     def _steps(self, run_id: str) -> dict[str, Any]:
-        with opened(self._project):
-            pass  # what dbt cannot build, or may not, ends the run before any dye is sent
+        steps.prepare(run_id, self._project, self._say)  # ends the run before any dye is sent
         self._tell("inject", steps.inject(run_id))
         self._tell("check topic", steps.check_topic(run_id))
         self._tell("load", steps.load(run_id))

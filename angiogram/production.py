@@ -1,7 +1,7 @@
 """What production runs beside what the dye tested: fingerprints of models and reference seeds, noted by each build.
 
 dbt notes both at the end of each command (dbt_project/macros/fingerprint.sql says what does not count): target prod in
-angiogram.live_nodes, target angiogram in angiogram_results.node_results. So no project has to be read here.
+angiogram.live_nodes, a dye target in <target>_results.node_results. So no project has to be read here.
 """
 
 import hashlib
@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from psycopg2 import sql
 from psycopg2.extensions import connection
 
 from angiogram.findings import Notice
 from angiogram.project import Node
+from angiogram.project_file import results_relation
 
 _KINDS = ("model", "seed")
 
@@ -74,15 +76,16 @@ class Production:
         return _hash(f"{i} {live[i] if live.get(i) in found else found[-1]}" for i, found in forms.items())
 
 
-def compare(database: connection, nodes: Mapping[str, Node]) -> Production:
+def compare(database: connection, nodes: Mapping[str, Node], target: str) -> Production:
     """Compare what production last built with what dbt built in the run in hand.
 
     Args:
         database: as role angiogram.
         nodes: of the project that the dye passed.
+        target: the dye target that it passed.
     """
     live = _live(database)
-    dye = _dye(database)
+    dye = _dye(database, results_relation(target))
     known = {node.unique_id for node in nodes.values()}
     differing = {
         kind: sorted(
@@ -102,14 +105,16 @@ def _live(database: connection) -> dict[str, LiveNode]:
         return {unique_id: LiveNode(*node) for unique_id, *node in query.fetchall()}
 
 
-def _dye(database: connection) -> dict[str, list[str]]:
+def _dye(database: connection, results: str) -> dict[str, list[str]]:
     with database.cursor() as query:
-        query.execute("select to_regclass('angiogram_results.node_results') is null")
+        query.execute("select to_regclass(%s) is null", (results,))
         if query.fetchall()[0][0]:
             return {}
         query.execute(
-            "select unique_id, array_agg(fingerprint order by recorded_at) from angiogram_results.node_results"
-            " where fingerprint is not null group by unique_id"
+            sql.SQL(
+                "select unique_id, array_agg(fingerprint order by recorded_at) from {}"
+                " where fingerprint is not null group by unique_id"
+            ).format(sql.SQL(results))
         )
         return dict(query.fetchall())
 

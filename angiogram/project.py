@@ -1,5 +1,6 @@
 """The dbt project under the dye: parsed once, built in this process, and what its manifest says of the models."""
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -9,19 +10,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from angiogram.equality_test import equality_tests
 from angiogram.errors import DbtFailed, NotReady
 from angiogram.in_a_line import in_a_line
 from angiogram.pipeline_settings import PipelineSettings
+from angiogram.project_file import dye_target, project_variables
 from angiogram.stage_id import LOADER_STAGE, MODEL, SEED, StageId
 
 EXPECTED_PREFIX = "expected__"
 """An expected seed is named after its model, see expected_name."""
-
-TARGET = "angiogram"
-"""The dbt target under which a project reads the dye."""
 
 BATCH = "batch"
 """The column of an input seed that says when a row arrives; without one, all come at once."""
@@ -68,10 +65,11 @@ class Node:
 
 
 class Project:
-    """A dbt project under target angiogram.
+    """A dbt project under a dye target.
 
     Attributes:
         directory: its folder.
+        target: the dye target.
         settings: what its angiogram.yml declares.
         log_directory: where dbt writes its log.
         dye_source: where the models read the dye: of the run in hand (topic), or straight from the input seeds.
@@ -84,6 +82,7 @@ class Project:
         verbose: bool = False,
         tests: bool = True,
         dye_source: Literal["topic", "seeds"] = "topic",
+        target: str | None = None,
     ) -> None:
         """Look the folder up; nothing is parsed yet.
 
@@ -92,18 +91,17 @@ class Project:
             verbose: show dbt's own words on stderr; otherwise they go to its log alone.
             tests: run dbt's tests too. The verdict needs none: it compares the tables itself.
             dye_source: where the models read the dye: of the run in hand, or straight from the input seeds.
+            target: a dye target of the project; the first by default.
 
         Raises:
-            NotReady: there is no dbt project, or its packages are not installed.
+            NotReady: there is no dbt project, its packages are not installed, or the target is not a dye target.
             InvalidSettings: its angiogram.yml cannot be used.
         """
         self.directory = (directory or Path(os.environ.get("DBT_PROJECT_DIR") or _DEFAULT_PROJECT)).resolve()
-        self.target_directory = Path(os.environ.get("DBT_TARGET_PATH") or self.directory / "target_angiogram")
+        self._parsed = Path(os.environ.get("DBT_TARGET_PATH") or self.directory / "target_angiogram")
         self.log_directory = Path(os.environ.get("DBT_LOG_PATH") or self.directory / "logs" / "angiogram")
         self.dye_source = dye_source
         self.dbt_vars = _VARS[dye_source]
-        if dye_source == "seeds":
-            self.target_directory /= "from_seeds"  # what dbt parsed with one variable is of no use with another
         self._verbose = verbose
         self._tests = tests
         if not (self.directory / "dbt_project.yml").is_file():
@@ -114,11 +112,25 @@ class Project:
                 "or `python dbt_project/install_packages.py`."
             )
         self.settings = PipelineSettings.read(self.directory)
+        self.target = dye_target(self.directory, target)
+        # What dbt parsed under one target, or with one variable, is of no use with another.
+        is_usual = self.target == dye_target(self.directory)
+        self.target_directory = self._parsed if is_usual else self._parsed / self.target
+        if dye_source == "seeds":
+            self.target_directory /= "from_seeds"
 
     @cached_property
     def manifest(self) -> Any:
         """dbt's own record of the project, parsed when first asked for."""
         return self._invoke(["parse"], None).result
+
+    def manifest_under(self, target: str) -> Any:
+        """dbt's own record of the project under another target of the profile, which need not be reached.
+
+        Raises:
+            DbtFailed: it cannot be read under that target.
+        """
+        return self._invoke(["parse"], None, target).result
 
     def parse(self) -> None:
         """Read the whole project now, and see that dbt can build it; otherwise it is read when first needed.
@@ -177,22 +189,28 @@ class Project:
         outcome = self._invoke(["build", *arguments], self.manifest)
         return [result.node.name for result in outcome.result or () if result.status in ("error", "fail")]
 
-    def _invoke(self, command: list[str], manifest: Any) -> Any:
-        """Run one dbt command in this process."""
+    def _invoke(self, command: list[str], manifest: Any, other_target: str | None = None) -> Any:
+        """Run one dbt command in this process; of another target what it does without the dye."""
         from dbt.cli.main import dbtRunner  # 2 s to import: not for `angiogram --help`
 
+        target, dbt_vars, target_path = self.target, self.dbt_vars, self.target_directory
+        if other_target:
+            target, dbt_vars, target_path = other_target, "{}", self._parsed / "other_targets" / other_target
         arguments = [
             *("--no-use-colors", "--log-level", "info" if self._verbose else "none", "--log-level-file", "info"),
             *("--no-version-check", "--no-write-json", "--no-send-anonymous-usage-stats"),
             *("--log-path", str(self.log_directory)),
             *command,
-            *("--target", TARGET, "--vars", self.dbt_vars, "--target-path", str(self.target_directory)),
-            *("--project-dir", str(self.directory), "--profiles-dir", self._profiles_directory()),
+            *("--target", target, "--vars", dbt_vars, "--target-path", str(target_path)),
+            *("--project-dir", str(self.directory), "--profiles-dir", self.profiles_directory),
         ]
         if manifest is not None:
             forget_ephemeral(manifest)
-        with _away_from_stdout():
-            outcome = dbtRunner(manifest=manifest).invoke(arguments)
+        try:
+            with _away_from_stdout():
+                outcome = dbtRunner(manifest=manifest).invoke(arguments)
+        finally:
+            _close_log()
         if isinstance(outcome.exception, KeyboardInterrupt | SystemExit):
             raise outcome.exception
         if outcome.exception is not None or outcome.result is None:
@@ -203,7 +221,9 @@ class Project:
             ) from outcome.exception
         return outcome
 
-    def _profiles_directory(self) -> str:
+    @property
+    def profiles_directory(self) -> str:
+        """The folder with profiles.yml."""
         return os.environ.get("DBT_PROFILES_DIR") or str(self.directory)
 
     @cached_property
@@ -225,7 +245,7 @@ class Project:
             if model.language != "sql":
                 raise NotReady(
                     f"{name} is a {model.language} model, which dbt cannot run on PostgreSQL. Let a seed stand for it "
-                    f"under target {TARGET}, or leave it out there (`enabled`)."
+                    f"under target {self.target}, or leave it out there (`enabled`)."
                 )
             expected = seeds.get(expected_name(name))
             reads = []
@@ -237,7 +257,7 @@ class Project:
                 if kind not in ("model", "seed"):
                     raise NotReady(
                         f"{name} reads the {_in_words(parent)}, and nobody knows what it should hold. Let the model "
-                        f"read an input seed in its place under target {TARGET}."
+                        f"read an input seed in its place under target {self.target}."
                     )
                 reads.append(StageId(kind, manifest.nodes[parent].search_name))
                 if kind == "seed":
@@ -361,11 +381,12 @@ def expected_name(name: str) -> str:
     return EXPECTED_PREFIX + name.replace(".v", "_v")
 
 
-def project_variables(directory: Path) -> dict[str, Any]:
-    """The variables of a dbt project as they stand in it; those under its own name go before those for all packages."""
-    settings = yaml.safe_load((directory / "dbt_project.yml").read_text(encoding="utf-8"))
-    variables: dict[str, Any] = settings.get("vars") or {}
-    return variables | (variables.get(settings.get("name")) or {})
+def _close_log() -> None:
+    """dbt leaves the file of its log open, and each command opens it anew."""
+    log = logging.getLogger("file_log")  # dbt's name for it
+    for handler in log.handlers[:]:
+        handler.close()
+        log.removeHandler(handler)
 
 
 @contextmanager

@@ -7,6 +7,8 @@ import os
 import secrets
 import select
 import socket
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 import psycopg2
+from psycopg2.errors import LockNotAvailable
 from psycopg2.extensions import connection, cursor
 from psycopg2.extras import Json, RealDictCursor
 
@@ -25,9 +28,15 @@ from ingestion.settings import connect
 
 ROLE = "angiogram"
 
+WAIT = 1800.0
+"""Seconds that a run waits for another one at most."""
+
 _CHANNEL: LiteralString = "angiogram_runs"
 _LOOK_AGAIN = 5.0
 """Seconds after which a waiting run looks again although nobody told it that the other one ended."""
+_SOMEBODY_BUILDS = (
+    "Somebody builds the models from the input seeds (`angiogram run --from-seeds` or `angiogram accept`)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,11 @@ _SELECT: LiteralString = (
     "select run_id, in_hand, batch, lease_until, owner, started_at, finished_at, verdict, blockage,"
     " coalesce(report, '{}') as report from angiogram.runs"
 )
+
+
+def say_on_stderr(text: str) -> None:
+    """Tell what is waited for; stdout is for the report."""
+    print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -127,31 +141,76 @@ def take(database: connection, lease: float, wait: float, say: Callable[[str], N
     return run_id
 
 
-def hold_tables(database: connection) -> None:
-    """Keep every run from beginning until the session ends, for its tables are built otherwise now.
+def hold_tables(database: connection, wait: float, say: Callable[[str], None]) -> None:
+    """Have the dye's tables to build from the input seeds until the session ends; no run begins meanwhile.
 
-    Nothing happens in a database without runs, or as a role that has no part in them: the models alone are under test.
+    A run in hand, or another session that builds them so, is waited for. Runs are looked for only where they are kept
+    and the session's role may read them.
 
     Args:
         database: in autocommit.
+        wait: seconds to wait at most.
+        say: told what is waited for.
 
     Raises:
-        RunInHand: a run needs the tables, or another session holds them so.
+        RunInHand: they were not free after `wait` seconds.
     """
+    deadline = time.monotonic() + wait
+    waited_for, has_lock = None, False
     with database.cursor() as query:
-        query.execute(
-            "select exists (select from pg_class where relnamespace = to_regnamespace('angiogram') and relname = 'runs'"
-            " and has_schema_privilege(relnamespace, 'usage') and has_table_privilege(oid, 'select'))"
-        )
-        if query.fetchone() != (True,):
-            return
-        with _one_at_a_time(query):
-            query.execute("select run_id from angiogram.runs where in_hand and lease_until > clock_timestamp()")
-            if held := query.fetchone():
-                raise RunInHand(f"Run {held[0]} is in hand and needs the tables. Try again when it has ended.")
+        query.execute(f"listen {_CHANNEL}")
+        while True:
+            other, has_lock = _try_to_hold(query, has_lock)
+            if other is None:
+                query.execute(f"unlisten {_CHANNEL}")
+                return
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise RunInHand(f"{other} after {wait:g} s of waiting. Run again when that is done.")
+            if waited_for != other:
+                say(f"{other}. Waiting until it ends.")
+                waited_for = other
+            pause = min(remaining, _LOOK_AGAIN)
+            if other == _SOMEBODY_BUILDS:
+                has_lock = _wait_for_lock(query, pause)
+            else:
+                _wait_for_an_end(database, pause)
+
+
+def _try_to_hold(query: cursor, has_lock: bool) -> tuple[str | None, bool]:
+    """Take the lock on the tables unless a run is in hand: who has them in words, and whether the lock is held now."""
+    query.execute(
+        "select exists (select from pg_class where relnamespace = to_regnamespace('angiogram') and relname = 'runs'"
+        " and has_schema_privilege(relnamespace, 'usage') and has_table_privilege(oid, 'select'))"
+    )
+    keeps_runs = query.fetchone() == (True,)
+    with _one_at_a_time(query):
+        if not has_lock:
             query.execute("select pg_try_advisory_lock(hashtext('angiogram'), hashtext('tables'))")
             if query.fetchone() != (True,):
-                raise RunInHand("The tables are being built from the input seeds already. Try again when that is done.")
+                return _SOMEBODY_BUILDS, False
+        if keeps_runs:
+            query.execute("select run_id, owner from angiogram.runs where in_hand and lease_until > clock_timestamp()")
+            if held := query.fetchone():
+                query.execute("select pg_advisory_unlock(hashtext('angiogram'), hashtext('tables'))")
+                return _is_in_hand(*held), False
+    return None, True
+
+
+def _wait_for_lock(query: cursor, seconds: float) -> bool:
+    """Take the lock on the tables as soon as its holder lets it go; whether that came in time."""
+    query.execute("select set_config('lock_timeout', %s, false)", (f"{max(int(seconds * 1000), 1)}ms",))
+    try:
+        query.execute("select pg_advisory_lock(hashtext('angiogram'), hashtext('tables'))")
+        return True
+    except LockNotAvailable:
+        return False
+    finally:
+        query.execute("reset lock_timeout")
+
+
+def _is_in_hand(run_id: str, owner: str) -> str:
+    return f"Run {run_id} (started by {owner}) is in hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +255,7 @@ def _try_to_take(database: connection, run_id: str, lease: float, say: Callable[
         if held := query.fetchone():
             holder, started_by, remaining = held
             return _Other(
-                f"Run {holder} (started by {started_by}) is in hand",
+                _is_in_hand(holder, started_by),
                 remaining,
                 f"It ends by itself, or {remaining:.0f} s from now when its lease runs out; then run again. "
                 f"If nobody works on it any more: `angiogram release {holder}`.",
@@ -204,7 +263,7 @@ def _try_to_take(database: connection, run_id: str, lease: float, say: Callable[
         query.execute("select pg_try_advisory_xact_lock(hashtext('angiogram'), hashtext('tables'))")
         if query.fetchone() != (True,):
             return _Other(
-                "Somebody builds the models from the input seeds (`angiogram run --from-seeds` or `angiogram accept`)",
+                _SOMEBODY_BUILDS,
                 _LOOK_AGAIN,
                 "Run again when that is done.",
             )

@@ -1,12 +1,11 @@
 """The steps of a run, in order: what `angiogram run` does in one process and Airflow in one task each.
 
-begin → inject → check_topic → load → check_loaded → build_batch 1 → build_batch 2 → verdict → finish
+begin → prepare → inject → check_topic → load → check_loaded → build_batch 1 → build_batch 2 → verdict → finish
 
 Each takes and gives plain JSON values; what one step leaves to another is kept in the run's row in angiogram.runs. Each
 renews the run's lease at its start and end. `finish` comes last whatever happened.
 """
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,17 +13,17 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from psycopg2 import sql
-from psycopg2.errors import LockNotAvailable
-from psycopg2.extensions import connection, cursor
+from psycopg2.extensions import connection
 
-from angiogram import alert, loaded, runs, topic, versions
+from angiogram import alert, dye_schemas, loaded, runs, topic, versions
 from angiogram.differences import Differences
-from angiogram.errors import InjectFailed, NeverBegan, TablesInUse
+from angiogram.errors import InjectFailed, NeverBegan
+from angiogram.from_seeds import opened
 from angiogram.inject import Dye, Sent, check_key, front_door, read_whole_dye, send
 from angiogram.kept import Kept
 from angiogram.project import Project
 from angiogram.stage_id import API, API_STAGE, LOADER, LOADER_STAGE, TOPIC, TOPIC_STAGE, from_json
+from angiogram.target_relations import claim
 from angiogram.verdict import COULD_NOT_RUN, SCHEMA_VERSION, judge
 from ingestion.errors import Interrupted, MessagesLost
 from ingestion.loader import follower_alive, load_until_caught_up
@@ -37,22 +36,12 @@ from ingestion.topic import topic_id
 LEASE = 900.0
 """Seconds that a run stays in hand after each sign of life, if its steps are processes of their own."""
 
-WAIT = 1800.0
-"""Seconds that a run waits for another one at most."""
-
 LOAD_WITHIN = 120.0
 """Seconds that the loader has to pass the dye."""
-
-TABLES_WITHIN = 60.0
-"""Seconds that others have to let go of the last run's tables."""
 
 _LOOK_EVERY = 0.05
 
 Batch = Literal[1, 2]
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 @dataclass(slots=True)
@@ -75,8 +64,8 @@ def _step(run_id: str, name: str) -> Iterator[_Step]:
         runs.save_step(database, run_id, name, step.result)
 
 
-def begin(lease: float = LEASE, wait: float = WAIT, say: Callable[[str], None] = _say) -> str:
-    """See that all is there, take the lease, and drop what the last run left.
+def begin(lease: float = LEASE, wait: float = runs.WAIT, say: Callable[[str], None] = runs.say_on_stderr) -> str:
+    """See that all is there, and take the lease.
 
     Args:
         lease: seconds that the run stays in hand after each sign of life.
@@ -89,7 +78,6 @@ def begin(lease: float = LEASE, wait: float = WAIT, say: Callable[[str], None] =
     Raises:
         SettingsError, DatabaseUnavailable, SchemaOutdated, KafkaUnavailable, InputError: something is not there.
         RunInHand: another run outlasted the wait.
-        TablesInUse: somebody held tables of the last run for too long.
     """
     kafka = KafkaSettings.from_environment()
     FrontDoorSettings.from_environment()  # what it lacks is told before a run is begun, not when its dye is sent
@@ -101,7 +89,6 @@ def begin(lease: float = LEASE, wait: float = WAIT, say: Callable[[str], None] =
         started = time.perf_counter()
         try:
             versions.record(database, run_id)
-            _drop_schemas(database, run_id, say)
             # What lies before these offsets is no business of this run's.
             starts = {str(p): end for p, (_, end) in source.bounds(partitions).items()}
             seconds = round(time.perf_counter() - started, 2)
@@ -128,55 +115,30 @@ def require_begun(run_id: str | None, why: str | None) -> str:
     return run_id
 
 
-def _drop_schemas(database: connection, run_id: str, say: Callable[[str], None]) -> None:
-    """Drop all that dbt made in the last run, so that nothing of it can answer for today's.
+def prepare(run_id: str, project: Project | None = None, say: Callable[[str], None] = runs.say_on_stderr) -> None:
+    """See that dbt can build the project and writes nothing but the dye's own, and empty the dye's schemas.
 
-    Only what belongs to the role angiogram: the raw schemas and the runs are the owner's.
+    Args:
+        run_id: the run in hand; it is over if this fails.
+        project: the dbt project; else that of the environment.
+        say: told what is waited for.
 
     Raises:
-        TablesInUse: somebody held a table of it for too long.
+        DbtFailed: dbt cannot build the project.
+        NotTheDyes: it would write what is live, or what the dye did not make.
+        NotReady: the project or its database cannot be used.
+        TablesInUse: somebody held tables of the last run for too long.
     """
-    deadline = time.monotonic() + TABLES_WITHIN
-    told = None
-    with database.cursor() as query:
-        query.execute(
-            "select coalesce(array_agg(nspname::text), '{}') from pg_namespace where starts_with(nspname, 'angiogram_')"
-            " and nspowner = (select oid from pg_roles where rolname = current_user)"
-        )
-        ((schemas,),) = query.fetchall()
-        drop = sql.SQL("drop schema if exists {} cascade").format(sql.SQL(", ").join(map(sql.Identifier, schemas)))
-        query.execute("set lock_timeout = '2s'")  # shorter than any lease
-        while schemas:
-            try:
-                query.execute(drop)
-                break
-            except LockNotAvailable:
-                holders = _holders(query, schemas)
-                if time.monotonic() > deadline:
-                    raise TablesInUse(
-                        f"The last run's tables were still held after {TABLES_WITHIN:g} s: {holders}. End what holds "
-                        "them, then run again."
-                    ) from None
-            if holders != told:
-                say(f"Waiting for the last run's tables: {holders}.")
-                told = holders
-            runs.renew(database, run_id)
-        query.execute("reset lock_timeout")
-
-
-def _holders(query: cursor, schemas: list[str]) -> str:
-    """Who holds tables in some schemas, in words."""
-    query.execute(
-        "select string_agg(distinct format('%%s by session %%s (%%s, %%s)',"
-        " held.oid::regclass, activity.pid, activity.usename, activity.application_name), '; ')"
-        " from pg_locks join pg_class as held on held.oid = pg_locks.relation and held.relkind <> 'i'"
-        " join pg_namespace on pg_namespace.oid = held.relnamespace and nspname = any(%s)"
-        " join pg_stat_activity as activity on activity.pid = pg_locks.pid and activity.pid <> pg_backend_pid()"
-        " where pg_locks.granted and activity.datname = current_database()",
-        (schemas,),
-    )
-    ((holders,),) = query.fetchall()
-    return str(holders or "by a session that has ended meanwhile")
+    try:
+        with _step(run_id, "prepare") as step:
+            project = project or Project()
+            with opened(project) as models:
+                schemas = claim(models, project, say)
+                name = project.manifest.metadata.project_name
+                dye_schemas.empty(models, schemas, name, say, lambda: runs.renew(step.database, run_id))
+    except BaseException as error:
+        finish(run_id, f"it ended before it sent its dye: {type(error).__name__}: {error}")
+        raise
 
 
 def inject(run_id: str, dye: list[Dye] | None = None) -> dict[str, Any]:

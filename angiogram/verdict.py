@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from psycopg2 import sql
 from psycopg2.extensions import connection
 
 from angiogram import findings, production
@@ -15,6 +16,7 @@ from angiogram.findings import Finding, FindingKind, Notice
 from angiogram.kept import Kept
 from angiogram.limits import too_slow
 from angiogram.project import Node, Project
+from angiogram.project_file import results_relation
 from angiogram.runs import Run
 from angiogram.stage import Stage, missing_stages, stage_row, state_of, unbuilt_stage
 from angiogram.stage_id import (
@@ -68,7 +70,7 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
         stage_row(stage, stages, health[stage], project.max_seconds(stage), _rows_in(stage, stages[stage], run))
         for stage in in_order(_reads(stages))
     ]
-    tested = production.compare(database, nodes)
+    tested = production.compare(database, nodes, project.target)
     report = conclude(health, stages, checkpoints, notices=[*too_slow(rows), *tested.notices()])
     steps = run.report.get("steps", {})
     return (
@@ -194,7 +196,7 @@ def _way_stage(
 
 def _node_stages(database: connection, project: Project, kept: Kept, run: Run) -> dict[StageId, Stage]:
     """Reference seeds and models, from dbt's own record and the comparison with the expected seeds."""
-    results = _node_results(database, run)
+    results = _node_results(database, run, results_relation(project.target))
     stages = missing_stages(project)
     for node in project.nodes.values():
         status, message, seconds, of_last_batch = results.get(node.unique_id, (None, None, 0.0, False))
@@ -217,19 +219,21 @@ def _node_stages(database: connection, project: Project, kept: Kept, run: Run) -
     return stages
 
 
-def _node_results(database: connection, run: Run) -> dict[str, tuple[str, str | None, float, bool]]:
+def _node_results(database: connection, run: Run, relation: str) -> dict[str, tuple[str, str | None, float, bool]]:
     """Of each node dbt's last status and message, the seconds of all its builds in this run, and whether it saw it all.
 
     A model that was last built before the last batch was in hand holds less than is expected, and is no less right.
     """
     with database.cursor() as query:
-        query.execute("select to_regclass('angiogram_results.node_results') is null")
+        query.execute("select to_regclass(%s) is null", (relation,))
         if query.fetchall()[0][0]:
             return {}
         query.execute(
-            "select distinct on (unique_id) unique_id, status, message,"
-            " (sum(seconds) over (partition by unique_id))::float8, coalesce(recorded_at > %s::timestamptz, false)"
-            " from angiogram_results.node_results order by unique_id, recorded_at desc",
+            sql.SQL(
+                "select distinct on (unique_id) unique_id, status, message,"
+                " (sum(seconds) over (partition by unique_id))::float8, coalesce(recorded_at > %s::timestamptz, false)"
+                " from {} order by unique_id, recorded_at desc"
+            ).format(sql.SQL(relation)),
             (run.report.get("batch_taken_at") if run.batch == LAST_BATCH else None,),
         )
         return {unique_id: tuple(result) for unique_id, *result in query.fetchall()}

@@ -26,7 +26,7 @@ from airflow.sdk import Asset, Context, dag, task, task_group
 
 import habits
 from dbt_models import dbt_models
-from manifests import manifest
+from manifests import DYE_TARGET, manifest
 from report_link import ReportLink
 
 VERIFIED = Asset("taxi_verified")
@@ -43,17 +43,19 @@ VERIFIED = Asset("taxi_verified")
     **habits.DAG,
 )
 def angiogram() -> None:
-    @task(doc_md="All services answer, no other run is in hand, nothing is left of the last one. Gives the run id.")
+    @task(doc_md="All services answer, no other run is in hand, dbt writes the dye's own alone. Gives the run id.")
     def begin(ti: Any) -> str:
         from angiogram import steps
         from angiogram.errors import AngiogramError
         from ingestion.errors import IngestionError
 
         try:
-            return steps.begin()
+            run_id = steps.begin()
+            steps.prepare(run_id)
         except (AngiogramError, IngestionError) as error:
             ti.xcom_push(key="why", value=f"{type(error).__name__}: {error}")  # for the verdict, which fails next
             raise
+        return run_id
 
     # Sent twice, the dye would be counted twice: a run whose dye was not sent whole is over, a new one is free.
     @task(retries=0, doc_md="Send the dye. Checkpoint: published = in Kafka.")
@@ -127,7 +129,7 @@ def angiogram() -> None:
     dye_run = begin()  # type: ignore[call-arg]  # Airflow gives ti; not run_id: that name is Airflow's own in a task
     models = dbt_models(
         "models",
-        target="angiogram",
+        target=DYE_TARGET,
         select=["resource_type:model"],  # with all their tests; the seeds are loaded before
         dbt_vars={"dye_source": "topic"},
         trigger_rule="all_done",  # one that differs must not hide how the others fared
@@ -166,7 +168,7 @@ def _show_differences(model: str) -> None:
     from angiogram.failures import failures
     from angiogram.report import console
 
-    if found := failures(manifest("angiogram"), model):
+    if found := failures(manifest(DYE_TARGET), model):
         console().print(found)
 
 

@@ -9,8 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 PROJECT = Path(os.environ.get("DBT_PROJECT_DIR") or Path(__file__).resolve().parents[1] / "dbt_project")
-TARGETS = ("prod", "angiogram")
+DYE_TARGET = str(yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]["dye_targets"][0])
+TARGETS = ("prod", DYE_TARGET)
 _SOURCES = ("models", "macros", "tests", "seeds", "dbt_packages", "dbt_project.yml", "profiles.yml", "packages.yml")
 
 

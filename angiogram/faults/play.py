@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from angiogram import steps
-from angiogram.errors import AngiogramError
+from angiogram.errors import AngiogramError, NotTheDyes
 from angiogram.faults.door import tampering_door
 from angiogram.faults.fault import Fault, Ground, as_owner
 from angiogram.faults.place import ProjectCopy, own_place, variables
@@ -78,10 +78,15 @@ class Player:
 
         A fault that finds nothing to change, or a run that cannot be judged, is told as could_not_run: the other
         faults are played all the same.
+
+        Raises:
+            NotTheDyes: dbt would write what the dye did not make.
         """
         started = time.perf_counter()
         try:
             report = self._report(fault)
+        except NotTheDyes:
+            raise  # true of every fault
         except (AngiogramError, IngestionError) as error:
             told = f"{type(error).__name__}: {error}"
             return Played(fault, COULD_NOT_RUN, (), time.perf_counter() - started, told)
@@ -103,6 +108,7 @@ class Player:
             steps.finish(run_id)
 
     def _passage(self, run_id: str, ground: Ground, project: Project) -> dict[str, Any]:
+        steps.prepare(run_id, project, _quiet)
         ground.reach("inject", run_id)
         with ExitStack() as doors:
             door = self._front_door

@@ -15,6 +15,7 @@ from rich.progress import Progress
 from angiogram.pages.sensitivity import badge as badge_of
 from angiogram.pages.sensitivity import sensitivity_page
 from angiogram.pages.write import write
+from angiogram.project_file import DyeTarget, dye_target
 from angiogram.sensitivity.compiled import Compiled, compile_project
 from angiogram.sensitivity.crowd import RIDES
 from angiogram.sensitivity.feed import RIDES_IN_HAND, surroundings
@@ -29,7 +30,6 @@ from angiogram.sensitivity.terminal import print_score
 from angiogram.sensitivity.witness import witnesses
 
 _PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
-TARGET = "angiogram"
 UNIT_TEST_TARGET = None  # the profile's own: where people run them
 
 
@@ -45,6 +45,7 @@ def sensitivity(
     compare_checks: Annotated[
         bool, typer.Option("--compare-checks", help="Print what other checks see of the same mutants, as Markdown.")
     ] = False,
+    target: DyeTarget = None,
 ) -> None:
     """Measure how many possible mistakes in the models the dye would see.
 
@@ -61,14 +62,15 @@ def sensitivity(
     begun = time.perf_counter()
     directory = Path(os.environ.get("DBT_PROJECT_DIR") or _PROJECT).resolve()
     talk = Console(stderr=True, highlight=False)
+    target = dye_target(directory, target)
     talk.print(f"dbt compiles {directory}")
-    project = compile_project(directory, TARGET)
+    project = compile_project(directory, target)
     if bare := [model.name for model in project.models.values() if model.expected is None]:
         talk.print(f"Not compared, for want of an expected seed: {', '.join(bare)}.")
     if suggest:
         require_calculation(project, directory)
     around = surroundings(project, directory)
-    with Runner(project, directory, TARGET, around) as runner:
+    with Runner(project, directory, target, around) as runner:
         talk.print("making mutants")
         mutants = runner.mutants()
         with _progress(talk, "mutants", len(mutants)) as advance:
@@ -76,24 +78,24 @@ def sensitivity(
         survivors = [m for m, o in zip(mutants, outcomes, strict=True) if o.how == "survived"]
         talk.print(f"{len(survivors)} survivors meet {RIDES:,} random inputs")
         inputs = crowds(project, directory)
-        apart = told_apart(project, directory, TARGET, survivors, inputs, lambda text: talk.print(text, markup=False))
+        apart = told_apart(project, directory, target, survivors, inputs, lambda text: talk.print(text, markup=False))
         equivalent = read_equivalent(directory)
         verdicts = [verdict(m, o, apart.keys(), equivalent) for m, o in zip(mutants, outcomes, strict=True)]
         if compare_checks:
             score = Score(verdicts, seconds, {})
             with _progress(talk, "mutants before other checks", score.total.mutants) as advance:
-                rivals = side_by_side(runner, directory, TARGET, UNIT_TEST_TARGET, around[0].tables, score, advance)
+                rivals = side_by_side(runner, directory, target, UNIT_TEST_TARGET, around[0].tables, score, advance)
             print(as_markdown(rivals))
             raise typer.Exit(0)
     blind = [v.mutant for v in verdicts if v.state == BLIND_SPOT]
     seen = [v.mutant for v in verdicts if v.state == SEEN]
     if not (as_json or page or suggest):
         blind = blind[:shown]  # the others are not shown, and each takes its while
-    found = witnesses(project, directory, TARGET, blind, apart, inputs, seen)
+    found = witnesses(project, directory, target, blind, apart, inputs, seen)
     spoiled = {witness.mutant.id: witness.told(project) for witness in found}
     if RIDES_IN_HAND in project.sources:
         talk.print("making mutants of the loader's routing")
-        routed = measure_routing(directory, TARGET, equivalent)
+        routed = measure_routing(directory, target, equivalent)
         verdicts += routed.verdicts
         seconds += routed.seconds
         spoiled |= {mutant: Spoiled(words) for mutant, words in routed.spoiled.items()}

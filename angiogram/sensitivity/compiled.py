@@ -16,8 +16,8 @@ from angiogram.project import (
     forget_ephemeral,
     is_ephemeral,
     parents,
-    project_variables,
 )
+from angiogram.project_file import dye_target, project_variables
 from angiogram.sensitivity.seed_files import SeedFile
 from angiogram.sensitivity.tables import Table
 
@@ -31,7 +31,7 @@ _IS_INCREMENTAL = "macro.dbt.is_incremental"
 _FORMS = ("false", "model.config.materialized == 'incremental'")
 _VARS = "{dye_source: topic}"
 _MATERIALIZED = ("table", "view", "incremental")
-_DO_WITHOUT = "Let a seed stand for it under target angiogram, or leave it out there."
+_DO_WITHOUT = "Let a seed stand for it under the dye target, or leave it out there."
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Compiled:
         return found
 
 
-def compile_project(directory: Path, target: str = "angiogram") -> Compiled:
+def compile_project(directory: Path, target: str | None = None) -> Compiled:
     """Parse a dbt project once and compile its models in both forms.
 
     dbt asks the database whether a table exists before it answers is_incremental(); here the answer is given in its
@@ -132,18 +132,19 @@ def compile_project(directory: Path, target: str = "angiogram") -> Compiled:
 
     Args:
         directory: the project's folder.
-        target: the dbt target.
+        target: a dye target; the first of the project by default.
 
     Raises:
         DbtFailed: dbt cannot read or compile the project.
-        NotReady: the project uses what sensitivity cannot run.
+        NotReady: the project uses what sensitivity cannot run, or the target is not a dye target.
     """
+    target = dye_target(directory, target)
     manifest = run_dbt(directory, ["parse"], target)
     return _compiled(directory, manifest, *compile_forms(directory, manifest, target))
 
 
 def compile_forms(
-    directory: Path, manifest: Any, target: str = "angiogram", variables: str = _VARS, left_out: Sequence[str] = ()
+    directory: Path, manifest: Any, target: str, variables: str = _VARS, left_out: Sequence[str] = ()
 ) -> tuple[dict[str, str], dict[str, str]]:
     """The SQL of each node by its id, where is_incremental() does not hold and where it does.
 
@@ -246,8 +247,11 @@ def _compiled(directory: Path, manifest: Any, first: dict[str, str], later: dict
         seeds={name: file.table for name, file in files.items() if not file.is_dye},
         inputs={name: file for name, file in files.items() if file.is_dye},
         sources=sorted(read - models.keys() - seeds.keys()),
-        names={(node.schema, node.alias): node.name for node in relations}
-        | {(source.schema, source.identifier): _local_name(manifest, key) for key, source in manifest.sources.items()},
+        # An input seed may have the name of the source whose place it takes.
+        names={
+            (source.schema, source.identifier): _local_name(manifest, key) for key, source in manifest.sources.items()
+        }
+        | {(node.schema, node.alias): node.name for node in relations},
         excluded=tuple(project_variables(directory).get("run_dependent_columns") or ()),
         tests={key: sql for key, sql in later.items() if key.startswith("test.") and sql},
         manifest=manifest,
@@ -269,7 +273,7 @@ def _require_known(manifest: Any, models: list[Any]) -> None:
         if [other.name for other in models].count(node.name) > 1:
             raise NotReady(
                 f"There are several models {node.name}, of other versions or packages; sensitivity knows models by "
-                "their names. Leave all but one out under target angiogram (`enabled`)."
+                "their names. Leave all but one out under the dye target (`enabled`)."
             )
         for parent in parents(manifest, node.unique_id):
             kind, name = parent.split(".")[0], parent.split(".")[-1]
@@ -311,7 +315,7 @@ def incremental_of(node: Any, later: str) -> Incremental | None:
     if strategy not in ("append", "delete+insert", "merge"):
         raise NotReady(
             f"{node.name} has the incremental strategy {strategy}, which sensitivity cannot run. "
-            "Give it append, delete+insert or merge under target angiogram."
+            "Give it append, delete+insert or merge under the dye target."
         )
     return Incremental(
         sql=later,

@@ -1,11 +1,11 @@
 {% macro record_node_results(results) -%}
-    {%- if not execute or target.name != 'angiogram' or not results -%}
+    {%- if not execute or not is_dye_target() or not results -%}
         {{ return('') }}
     {%- endif -%}
     {#- Several dbt commands may end at once: the lock lets one of them make schema and table. -#}
     select pg_advisory_xact_lock(hashtext('angiogram_results'));
-    create schema if not exists angiogram_results;
-    create table if not exists angiogram_results.node_results (
+    create schema if not exists {{ results_relation().include(database=false, identifier=false) }};
+    create table if not exists {{ results_relation() }} (
         invocation_id text not null,
         unique_id text not null,
         name text not null,
@@ -18,7 +18,7 @@
         recorded_at timestamptz not null default now()
     );
     {%- set with_fingerprint = nodes_with_fingerprint(results) | map(attribute='node.unique_id') | list %}
-    insert into angiogram_results.node_results
+    insert into {{ results_relation() }}
     (invocation_id, unique_id, name, resource_type, status, message, seconds, rows_affected, fingerprint)
     values
     {%- for result in results %}

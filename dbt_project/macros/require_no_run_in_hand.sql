@@ -1,5 +1,5 @@
 {% macro require_no_run_in_hand() -%}
-    {%- if not execute or target.name != 'angiogram' or var('dye_source') != 'seeds' -%}
+    {%- if not execute or not is_dye_target() or var('dye_source') != 'seeds' -%}
         {{ return('') }}
     {%- endif -%}
     {%- if flags.WHICH not in ('build', 'run', 'seed', 'snapshot') -%}
@@ -14,7 +14,7 @@
     ) -%}
     {%- if in_hand | length -%}
         {{ exceptions.raise_compiler_error(
-            'Run ' ~ in_hand.rows[0][0] ~ ' is in hand and needs the tables of target angiogram. Build from the input '
+            'Run ' ~ in_hand.rows[0][0] ~ ' is in hand and needs the tables of target ' ~ target.name ~ '. Build from the input '
             ~ 'seeds when it has ended.'
         ) }}
     {%- endif -%}

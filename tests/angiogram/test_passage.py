@@ -18,7 +18,7 @@ import pytest
 from kafka import TopicPartition
 from psycopg2.extensions import connection
 
-from angiogram import passage, runs, steps
+from angiogram import dye_schemas, passage, runs, steps
 from angiogram.dye import read_dye, read_malformed
 from angiogram.errors import InjectFailed, TablesInUse
 from ingestion.loader import follow, follower_alive
@@ -340,14 +340,16 @@ def test_a_run_waits_for_whoever_reads_the_last_runs_tables_and_names_them(
     owner, reader = connect_as("angiogram"), connect_as("postgres", os.environ["PGDATABASE"])
     with owner.cursor() as query:
         query.execute("create schema if not exists angiogram_facts")
+        query.execute("comment on schema angiogram_facts is 'angiogram: dye of taxi_angiogram'")
         query.execute("create table angiogram_facts.left_behind ()")
     reader.autocommit = False
     with reader.cursor() as query:
         query.execute("select from angiogram_facts.left_behind")
     held = f"angiogram_facts.left_behind by session {reader.info.backend_pid} (postgres, "
-    monkeypatch.setattr(steps, "TABLES_WITHIN", 0.0)
+    monkeypatch.setattr(dye_schemas, "TABLES_WITHIN", 0.0)
+    run_id = steps.begin()
     with pytest.raises(TablesInUse, match=re.escape(held)):
-        steps.begin()
+        steps.prepare(run_id)
     monkeypatch.undo()
     told: list[str] = []
 
@@ -355,7 +357,9 @@ def test_a_run_waits_for_whoever_reads_the_last_runs_tables_and_names_them(
         told.append(text)
         reader.rollback()
 
-    steps.finish(steps.begin(say=say))
+    run_id = steps.begin()
+    steps.prepare(run_id, say=say)
+    steps.finish(run_id)
     assert len(told) == 1
     assert held in told[0]
     with owner.cursor() as query:

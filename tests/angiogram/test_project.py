@@ -7,8 +7,10 @@ import pytest
 
 from angiogram.equality_test import key_columns
 from angiogram.errors import NotReady
-from angiogram.project import LOADER, Node, Project, project_variables
+from angiogram.project import Node, Project
+from angiogram.project_file import dye_target, dye_targets, project_variables
 from angiogram.sensitivity.compiled import run_dbt
+from angiogram.stage_id import LOADER_STAGE, StageId
 
 PROFILE = """
 shop:
@@ -65,6 +67,24 @@ def test_variables_are_found_where_dbt_finds_them(tmp_path: Path, text: str, var
     assert variables.items() <= project_variables(tmp_path).items()
 
 
+@pytest.mark.parametrize(
+    ("text", "targets"),
+    [
+        pytest.param("vars:", ["angiogram"], id="not named"),
+        pytest.param("vars: {dye_targets: dye}", ["dye"], id="one alone"),
+        pytest.param("vars: {dye_targets: [dye, ci_dye]}", ["dye", "ci_dye"], id="several"),
+    ],
+)
+def test_no_target_but_a_dye_target_is_built_and_the_first_by_default(
+    tmp_path: Path, text: str, targets: list[str]
+) -> None:
+    (tmp_path / "dbt_project.yml").write_text(f"name: shop\n{text}\n")
+    assert dye_targets(tmp_path) == targets
+    assert [dye_target(tmp_path, target) for target in (None, targets[-1])] == [targets[0], targets[-1]]
+    with pytest.raises(NotReady, match=f"prod is not a dye target .* names {', '.join(targets)}"):
+        dye_target(tmp_path, "prod")
+
+
 @pytest.mark.parametrize("key", ["guest_id", ["guest_id"]])
 def test_a_key_of_one_column_needs_no_list(key: str | list[str]) -> None:
     assert key_columns({"key": key}) == ["guest_id"]
@@ -77,7 +97,10 @@ def test_each_version_of_a_model_is_a_stage_with_an_expected_seed_of_its_own(pro
     (models / "orders_v2.sql").write_text("select * from {{ ref('orders', v=1) }}")
     (project / "seeds" / "expected__orders_v2.csv").write_text("id\n1\n")
     nodes = read(project)
-    assert {name: node.reads for name, node in nodes.items()} == {"orders.v1": [LOADER], "orders.v2": ["orders.v1"]}
+    assert {name: node.reads for name, node in nodes.items()} == {
+        "orders.v1": [LOADER_STAGE],
+        "orders.v2": [StageId("model", "orders.v1")],
+    }
     assert nodes["orders.v1"].expected_relation is None
     assert nodes["orders.v2"].expected_relation == '"d"."s"."expected__orders_v2"'
 

@@ -72,31 +72,55 @@ def test_a_dead_run_is_taken_over_once_its_lease_ran_out_and_cannot_go_on(databa
 def test_no_run_begins_while_the_models_are_built_from_the_input_seeds(
     database: connection, connect_as: Callable[..., connection]
 ) -> None:
+    """And the other way round: whoever comes second waits, and says so."""
     builder, another = connect_as("angiogram"), connect_as("angiogram")
-    runs.hold_tables(builder)
-    with pytest.raises(RunInHand, match="being built from the input seeds already"):
-        runs.hold_tables(another)
+    runs.hold_tables(builder, 0, nothing)
+    with pytest.raises(RunInHand, match=r"input seeds .* after 0 s of waiting"):
+        runs.hold_tables(another, 0, nothing)
     with pytest.raises(RunInHand, match=r"input seeds .* after 0 s of waiting"):
         runs.take(database, 60, 0, nothing)
     told: list[str] = []
 
-    def say(text: str) -> None:
+    def end_it(text: str) -> None:
         told.append(text)
         builder.close()
 
-    run_id = runs.take(database, 60, 60, say)
-    assert len(told) == 1
-    with pytest.raises(RunInHand, match=run_id):
-        runs.hold_tables(another)
-    runs.release(database, run_id)
-    runs.hold_tables(another)
+    run_id = runs.take(database, 60, 60, end_it)
+    with pytest.raises(RunInHand, match=rf"{run_id} .* after 0 s of waiting"):
+        runs.hold_tables(another, 0, nothing)
+
+    def release_it(text: str) -> None:
+        told.append(text)
+        runs.release(database, run_id)
+
+    runs.hold_tables(another, 60, release_it)
+    assert ["input seeds" in told[0], run_id in told[1], len(told)] == [True, True, 2]
 
 
-def test_a_role_that_has_no_part_in_runs_builds_as_it_likes(
+@pytest.mark.parametrize("keeps_runs", [pytest.param(True, id="where runs are kept"), pytest.param(False, id="or not")])
+def test_a_second_build_from_the_seeds_waits_for_the_first_and_says_so(
+    fresh_database: str, connect_as: Callable[..., connection], keeps_runs: bool
+) -> None:
+    if not keeps_runs:
+        with connect_as("postgres", fresh_database).cursor() as query:
+            query.execute("drop schema angiogram cascade")
+    first, second = connect_as("angiogram"), connect_as("angiogram")
+    runs.hold_tables(first, 0, nothing)
+    said: Queue[str] = Queue()
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(runs.hold_tables, second, 60, said.put)
+        assert "Somebody builds the models from the input seeds" in said.get(timeout=30)
+        assert not waiting.done()
+        first.close()
+        waiting.result(timeout=30)
+    assert said.empty()
+
+
+def test_a_role_that_has_no_part_in_runs_waits_for_none(
     database: connection, connect_as: Callable[..., connection]
 ) -> None:
     runs.take(database, 60, 0, nothing)
-    runs.hold_tables(connect_as("taxi_loader"))
+    runs.hold_tables(connect_as("taxi_loader"), 0, nothing)
 
 
 def test_a_sign_of_life_lengthens_the_lease(database: connection) -> None:

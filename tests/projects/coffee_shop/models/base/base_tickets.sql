@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ ref('raw_tickets') }}
+    select * from {{ raw('tickets') }}
 
 ),
 

@@ -1,0 +1,71 @@
+{% macro keep_dye_apart(also_written=[]) -%}
+    {%- if not execute -%}
+        {{ return('') }}
+    {%- endif -%}
+    {%- set nodes = graph.nodes.values() | list -%}
+    {%- if not is_dye_target() -%}
+        {%- set seeds = [] -%}
+        {%- for node in nodes if node.resource_type == 'seed' and is_dye_seed(node) -%}
+            {%- do seeds.append(node.name) -%}
+        {%- endfor -%}
+        {%- if seeds -%}
+            {{ exceptions.raise_compiler_error(
+                'Target ' ~ target.name ~ ' is not a dye target, but these dye seeds are enabled: ' ~ seeds | sort | join(', ')
+                ~ '. They would replace live rows, so nothing was built. Let their +enabled in dbt_project.yml be true under the dye '
+                ~ 'targets alone (by target.name); a seed that is not dye gets +meta: {dye: false}.'
+            ) }}
+        {%- endif -%}
+    {%- endif -%}
+    {%- set asked = {
+        'project': project_name, 'own': [target.schema, target.name], 'is_apart': false, 'relations': [],
+        'built_before': [], 'live': [],
+    } -%}
+    {%- for node in nodes if node.relation_name -%}
+        {%- do asked.relations.append({
+            'relation': node.relation_name,
+            'is_expected': node.name.startswith('expected__'),
+            'is_built': node.unique_id in selected_resources,
+        }) -%}
+    {%- endfor -%}
+    {%- if is_dye_target() -%}
+        {%- for relation in also_written -%}
+            {%- do asked.relations.append({'relation': relation | string, 'is_expected': false, 'is_built': true}) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- if not asked.relations -%}
+        {{ return('') }}
+    {%- endif -%}
+    {%- set schemas = run_query(dye_schemas(asked)).rows | selectattr('is_built') | list -%}
+    {%- set refused = [] -%}
+    {%- set marks = [] -%}
+    {%- for schema in schemas -%}
+        {%- if not is_dye_target() and schema['marked_for'] -%}
+            {%- do refused.append(schema['schema_name']) -%}
+        {%- elif is_dye_target() and schema['state'] in ('foreign', 'other_project') -%}
+            {%- do refused.append(schema['told']) -%}
+        {%- elif is_dye_target() and schema['state'] in ('empty', 'adopted') and schema['is_owner'] -%}
+            {%- do marks.append(
+                'comment on schema ' ~ adapter.quote(schema['schema_name']) ~ ' is '
+                ~ dbt.string_literal(dbt.escape_single_quotes(schema['marked_comment']))
+            ) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- if refused and not is_dye_target() -%}
+        {{ exceptions.raise_compiler_error(
+            'Target ' ~ target.name ~ ' is not a dye target, but would build where the dye is built: schema '
+            ~ refused | join(', ') ~ '. The next dye run would drop it, so nothing was built. Give this target or the dye '
+            ~ 'schemas of its own.'
+        ) }}
+    {%- elif refused -%}
+        {{ exceptions.raise_compiler_error(
+            'Target ' ~ target.name ~ ' would write over what the dye did not make: ' ~ refused | join('; ')
+            ~ '. Nothing was built. Give the dye schemas of its own: let generate_schema_name put the name of a dye target '
+            ~ 'before the schema. What an earlier dye run left there may be dropped.'
+        ) }}
+    {%- endif -%}
+    {%- if marks -%}
+    {#- Two dbt commands may start at once. -#}
+    select pg_advisory_xact_lock(hashtext('angiogram'), hashtext('marks'));
+    {{ marks | join(';\n    ') }}
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,336 @@
+"""What the dye target would write is looked at before anything is built: live tables are never touched.
+
+The project of these tests has the shape that is dangerous: its schemas have the same names under every target, so that
+the dye's seeds and models would take the places of the live tables.
+"""
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from psycopg2 import sql
+from psycopg2.extensions import connection
+from typer import Typer
+from typer.testing import CliRunner
+
+from angiogram import runs
+from angiogram.accept import propose
+from angiogram.errors import DbtFailed, NotReady, NotTheDyes
+from angiogram.faults.catalogue import FAULTS
+from angiogram.faults.play import player
+from angiogram.from_seeds import run_from_seeds
+from angiogram.passage import Passage
+from angiogram.project import Project
+from angiogram.sensitivity.command import sensitivity
+from angiogram.sensitivity.compiled import run_dbt
+from sandbox.services import Sandbox
+from tests.services import connect_as_administrator
+
+MACROS = Path(__file__).resolve().parents[2] / "dbt_project" / "macros"
+COPIED = ("differences", "dye_schemas", "is_dye_seed", "is_dye_target", "keep_dye_apart")
+
+UNCHANGED = "{{ target.schema if custom_schema_name is none else custom_schema_name }}"
+APART = "{{ target.name ~ '_' if is_dye_target() else '' }}{{ custom_schema_name or 'other' }}"
+
+PROJECT = """
+name: shop
+profile: shop
+flags: {send_anonymous_usage_stats: false}
+vars: {dye_targets: [angiogram], run_dependent_columns: []}
+on-run-start: "{{ keep_dye_apart() }}"
+seeds:
+  shop:
+    +enabled: "{{ target.name == 'angiogram' }}"
+    input: {+schema: till, towns: {+meta: {dye: false}}, raw_orders: {+column_types: {id: integer, cents: integer}}}
+    expected: {+schema: expected, expected__orders: {+column_types: {id: integer, cents: integer}}}
+"""
+PROFILE = """
+shop:
+  target: live
+  outputs:
+    angiogram: &postgres
+      type: postgres
+      host: "{{ env_var('PGHOST') }}"
+      port: "{{ env_var('PGPORT') | as_number }}"
+      dbname: "{{ env_var('PGDATABASE') }}"
+      threads: 1
+      schema: shop
+      user: angiogram
+      password: "{{ env_var('DBT_ENV_SECRET_ANGIOGRAM_PASSWORD') }}"
+    live:
+      <<: *postgres
+"""
+FILES = {
+    "dbt_project.yml": PROJECT,
+    "profiles.yml": PROFILE,
+    "macros/generate_schema_name.sql": "{% macro generate_schema_name(custom_schema_name, node) %}%s{% endmacro %}",
+    "macros/raw.sql": "{% macro raw() %}{{ ref('raw_orders') if is_dye_target() else source('till', 'raw_orders') }}"
+    "{% endmacro %}",
+    "models/orders.sql": "{{ config(schema='marts', materialized='table') }} select id, cents from {{ raw() }}",
+    "models/models.yml": """
+sources: [{name: till, tables: [{name: raw_orders}]}]
+models:
+  - name: orders
+    data_tests:
+      - equals_expected:
+          arguments: {compare_model: ref('expected__orders'), key: id}
+          config: {enabled: "{{ target.name in var('dye_targets') }}"}
+""",
+    "seeds/input/raw_orders.csv": "id,cents\n1,100\n2,250\n",
+    "seeds/expected/expected__orders.csv": "id,cents\n1,100\n2,250\n",
+}
+LIVE = """
+create schema till;
+create table till.raw_orders as select n as id, n * 7 as cents from generate_series(1, 1000) as n;
+create schema marts;
+create table marts.orders as select id, cents from till.raw_orders where id <= 500;
+"""
+
+
+@pytest.fixture
+def strange(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[connection]:
+    """A database that knows nothing of this project, with the live tables of a shop, as its administrator."""
+    name = f"shop_{secrets.token_hex(6)}"
+    with closing(connect_as_administrator("postgres")) as server, server.cursor() as query:
+        query.execute(sql.SQL("create database {} owner angiogram").format(sql.Identifier(name)))
+        monkeypatch.setenv("PGDATABASE", name)
+        try:
+            with closing(connect_as_administrator(name)) as administrator:
+                administrator.cursor().execute(f"set role angiogram; {LIVE} reset role")
+                yield administrator
+        finally:
+            query.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Project]:
+    """Function that writes the shop's project with changes to its files, by path, and opens it."""
+    monkeypatch.delenv("DBT_TARGET_PATH", raising=False)
+    monkeypatch.delenv("DBT_LOG_PATH", raising=False)
+    monkeypatch.setenv("DBT_PROFILES_DIR", str(tmp_path))
+    monkeypatch.setenv("DBT_PROJECT_DIR", str(tmp_path))
+
+    def write(schema_name: str = UNCHANGED, **changes: tuple[str, str]) -> Project:
+        for path, text in FILES.items():
+            for old, new in [change for name, change in changes.items() if path.startswith(name)]:
+                assert old in text
+                text = text.replace(old, new)
+            file = tmp_path / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text.replace("%s", schema_name))
+        for name in COPIED:
+            (tmp_path / "macros" / f"{name}.sql").write_bytes((MACROS / f"{name}.sql").read_bytes())
+        (tmp_path / "tests" / "generic").mkdir(parents=True, exist_ok=True)
+        test = MACROS.parent / "tests" / "generic" / "equals_expected.sql"
+        (tmp_path / "tests" / "generic" / "equals_expected.sql").write_bytes(test.read_bytes())
+        return Project(tmp_path, dye_source="seeds")
+
+    return write
+
+
+def contents(database: connection) -> dict[str, tuple[int, str]]:
+    """Count and checksum of every table."""
+    with database.cursor() as query:
+        query.execute(
+            "select nspname, relname from pg_class join pg_namespace on pg_namespace.oid = relnamespace"
+            " where relkind in ('r', 'v', 'm') and relpersistence <> 't' and nspname not in ('pg_catalog', 'information_schema', 'pg_toast')"
+        )
+        found = {}
+        for names in query.fetchall():
+            query.execute(
+                sql.SQL(
+                    "select count(*), md5(coalesce(string_agg(t::text, ',' order by t::text), '')) from {} as t"
+                ).format(sql.Identifier(*names))
+            )
+            found[".".join(names)] = query.fetchall()[0]
+    return found
+
+
+def quiet(_: str) -> None:
+    """Nothing is waited for."""
+
+
+@pytest.mark.parametrize(
+    ("live", "named"),
+    [
+        pytest.param(("", ""), "marts.orders (target live builds it)", id="the profile knows the live target"),
+        pytest.param(("    live:\n      <<: *postgres\n", ""), "marts.orders; till.raw_orders", id="and it does not"),
+    ],
+)
+def test_what_would_be_built_over_live_tables_is_refused_with_names_and_nothing_is_touched(
+    strange: connection, shop: Callable[..., Project], live: tuple[str, str], named: str
+) -> None:
+    project, before = shop(profiles=live), contents(strange)
+    assert {name: count for name, (count, _) in before.items()} == {"till.raw_orders": 1000, "marts.orders": 500}
+    with pytest.raises(NotTheDyes) as from_seeds:
+        run_from_seeds(project, 0, quiet)
+    with pytest.raises(NotTheDyes) as accepting:
+        propose(project, [], quiet)
+    with pytest.raises(DbtFailed) as by_hand:
+        project.invoke(["build"])
+    assert contents(strange) == before
+    assert named in str(from_seeds.value)
+    assert str(accepting.value) == str(from_seeds.value)
+    assert "till.raw_orders" in str(by_hand.value)
+
+
+def test_a_dye_with_schemas_of_its_own_passes_again_and_again_beside_the_live_tables(
+    strange: connection, shop: Callable[..., Project]
+) -> None:
+    """Also where dye runs were there before their schemas were marked: they are adopted, and nothing else is."""
+    project, before = shop(APART), contents(strange)
+    assert run_from_seeds(project, 0, quiet).verdict == "healthy"
+    with strange.cursor() as query:
+        query.execute("comment on schema angiogram_till is null; comment on schema angiogram_expected is 'hands off'")
+        query.execute("comment on schema angiogram_marts is null; create table angiogram_marts.orders__dbt_backup ()")
+    assert propose(project, [], quiet) == []
+    assert marks(strange) == {
+        "angiogram_till": "angiogram: dye of shop",
+        "angiogram_expected": "hands off\nangiogram: dye of shop",
+        "angiogram_marts": "angiogram: dye of shop",
+    }
+    after = contents(strange)
+    assert {name: after[name] for name in before} == before
+
+    with strange.cursor() as query:
+        query.execute("comment on schema angiogram_marts is null; create view angiogram_marts.notes as select 1 as one")
+    with pytest.raises(NotTheDyes, match=r"schema angiogram_marts \(it holds notes, which this project does not build"):
+        run_from_seeds(project, 0, quiet)
+    with strange.cursor() as query:
+        query.execute(
+            "drop view angiogram_marts.notes; comment on schema angiogram_marts is 'angiogram: dye of bakery'"
+        )
+    with pytest.raises(NotTheDyes, match=r"schema angiogram_marts \(the dye of project bakery\)"):
+        run_from_seeds(project, 0, quiet)
+
+    shop("angiogram_marts")  # under every target: people's tables would go with the next dye run
+    after = contents(strange)
+    with pytest.raises(DbtFailed, match=r"Target live is not a dye target.*schema angiogram_marts"):
+        run_dbt(project.directory, ["run"], "live")
+    assert contents(strange) == after
+
+
+def marks(database: connection) -> dict[str, str]:
+    """The comments of schemas."""
+    with database.cursor() as query:
+        query.execute(
+            "select nspname, obj_description(oid, 'pg_namespace') from pg_namespace"
+            " where nspname like 'angiogram%' and obj_description(oid, 'pg_namespace') is not null"
+        )
+        return dict(query.fetchall())
+
+
+def test_a_dye_seed_that_is_enabled_elsewhere_stops_the_build_with_names(
+    strange: connection, shop: Callable[..., Project]
+) -> None:
+    """Dye is what lies in a folder named input or is called expected__..., unless its meta says otherwise."""
+    project, before = (
+        shop(dbt_project=("+enabled: \"{{ target.name == 'angiogram' }}\"", "+enabled: true")),
+        contents(strange),
+    )
+    (project.directory / "seeds" / "input" / "towns.csv").write_text("town\nUtrecht\n")
+    (project.directory / "seeds" / "prices.csv").write_text("price\n1\n")
+    with pytest.raises(DbtFailed, match=r"Target live .* enabled: expected__orders, raw_orders\. .*nothing was built"):
+        run_dbt(project.directory, ["build"], "live")
+    assert contents(strange) == before
+
+
+def test_a_database_of_the_dyes_own_may_have_the_names_of_the_live_one(
+    strange: connection, shop: Callable[..., Project]
+) -> None:
+    """And what dye runs left in it before their schemas were marked is adopted."""
+    project = shop(
+        profiles=("    live:\n      <<: *postgres", "    live:\n      <<: *postgres\n      dbname: elsewhere")
+    )
+    with strange.cursor() as query:
+        query.execute("drop schema till cascade; drop schema marts cascade")
+    assert run_from_seeds(project, 0, quiet).verdict == "healthy"
+    with strange.cursor() as query:
+        query.execute("comment on schema till is null; comment on schema marts is null")
+    assert run_from_seeds(project, 0, quiet).verdict == "healthy"
+
+
+def test_a_role_that_may_not_build_is_told_so_in_a_sentence(strange: connection, shop: Callable[..., Project]) -> None:
+    project = shop(
+        APART,
+        profiles=(
+            "user: angiogram\n      password: \"{{ env_var('DBT_ENV_SECRET_ANGIOGRAM_PASSWORD')",
+            "user: taxi_loader\n      password: \"{{ env_var('TAXI_LOADER_PASSWORD')",
+        ),
+    )
+    with pytest.raises(
+        NotReady, match="Role taxi_loader may not make the schema angiogram_expected: grant it create on"
+    ):
+        run_from_seeds(project, 0, quiet)
+    with strange.cursor() as query:
+        query.execute("create schema angiogram_expected; create schema angiogram_marts; create schema angiogram_till")
+    with pytest.raises(NotReady, match="Role taxi_loader may not make tables in schema angiogram_marts of postgres"):
+        run_from_seeds(project, 0, quiet)
+
+
+def test_sensitivity_touches_no_live_table(strange: connection, shop: Callable[..., Project]) -> None:
+    """It needs no tables but temporary ones, whatever the shape of the project."""
+    shop()
+    before = contents(strange)
+    app = Typer()
+    app.command()(sensitivity)
+    measured = CliRunner().invoke(app, [])
+    assert measured.exit_code == 0, measured.output
+    assert contents(strange) == before
+
+
+BEGIN = """
+import sys
+sys.path.insert(0, "dags")
+import angiogram_dag
+class Airflow:
+    def xcom_push(self, key, value):
+        print(key, value)
+angiogram_dag.angiogram().get_task("begin").python_callable(ti=Airflow())
+"""
+"""The task `begin` of the DAG, as Airflow calls it."""
+
+
+def test_a_live_run_airflow_and_the_faults_stop_before_they_touch_a_live_table(
+    pipeline: None,
+    project_copy: Path,
+    connect_as: Callable[..., connection],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """The taxi's own project, with the same schemas under every target."""
+    (project_copy / "macros" / "generate_schema_name.sql").write_text(
+        "{% macro generate_schema_name(custom_schema_name, node) %}{{ custom_schema_name }}{% endmacro %}"
+    )
+    for name in ("DBT_PROJECT_DIR", "DBT_PROFILES_DIR"):
+        monkeypatch.setenv(name, str(project_copy))
+    with connect_as("dbt_prod").cursor() as query:
+        query.execute("create table revenue.daily_revenue as select n as fare_amount from generate_series(1, 300) as n")
+        query.execute("create table reference.zipcodes as select n as zipcode from generate_series(1, 200) as n")
+    administrator = connect_as("postgres")
+    before = {name: told for name, told in contents(administrator).items() if not name.startswith("angiogram.")}
+    said: list[str] = []
+
+    with pytest.raises(NotTheDyes, match=r"revenue\.daily_revenue \(target prod builds it\)"):
+        Passage(Project(), 0, said.append).run()
+    drawn = project_copy / "target_manifests" / "angiogram" / "manifest.json"
+    drawn.parent.mkdir(parents=True)
+    drawn.write_text('{"nodes": {}, "sources": {}, "exposures": {}}')  # the task `begin` needs no model in its DAG
+    begun = subprocess.run(
+        [sys.executable, "-c", BEGIN], capture_output=True, text=True, env={**os.environ, "AIRFLOW_HOME": str(tmp_path)}
+    )
+    with pytest.raises(NotTheDyes), player(project_copy) as ready:
+        ready.play(FAULTS[0])
+
+    assert "why NotTheDyes: Target angiogram would write over what the dye did not make" in begun.stdout
+    after = contents(administrator)
+    assert {name: after[name] for name in before} == before
+    with runs.database("tests") as database:
+        ended = runs.last(database, 2)
+    assert [(run.in_hand, run.verdict) for run in ended] == [(False, "could_not_run")] * 2
+    assert all("daily_revenue" in run.report["error"] for run in ended)

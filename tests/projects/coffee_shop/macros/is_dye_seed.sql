@@ -1,0 +1,1 @@
+../../../../dbt_project/macros/is_dye_seed.sql

@@ -1,0 +1,1 @@
+../../../../dbt_project/macros/keep_dye_apart.sql
