@@ -138,7 +138,8 @@ def contents(database: connection) -> dict[str, tuple[int, str]]:
     with database.cursor() as query:
         query.execute(
             "select nspname, relname from pg_class join pg_namespace on pg_namespace.oid = relnamespace"
-            " where relkind in ('r', 'v', 'm') and relpersistence <> 't' and nspname not in ('pg_catalog', 'information_schema', 'pg_toast')"
+            " where relkind in ('r', 'v', 'm') and relpersistence <> 't'"
+            " and nspname not in ('pg_catalog', 'information_schema', 'pg_toast')"
         )
         found = {}
         for names in query.fetchall():
