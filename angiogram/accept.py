@@ -143,7 +143,7 @@ def _proposal(
         obstacle = obstacle or against.obstacle
         objection = tracer.told(node.stage, against.differences) if against.differences.count else None
         if not objection and not obstacle:
-            text = seed_text(node.name, calculated)
+            text = output.as_seed(stored) if node.where else seed_text(node.name, calculated)
     elif not obstacle and not (obstacle := output.unwritable([hook.sql for hook in seed.config.post_hook])):
         text = output.as_seed(stored)
     new_columns = output.columns_beyond(stored)

@@ -1,50 +1,48 @@
 """From what was found at each stage to who is to blame: the expected data, what lies before dbt, or a model itself.
 
-Nothing here runs while all is right.
+One judge for the live run and for the run from the seeds. Nothing here runs while all is right.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from psycopg2.extensions import connection
 
-from angiogram.diagnose import Health, OnRightInput, OutputState, diagnose
+from angiogram.diagnose import Health, OnRightInput, OutputState, diagnose, in_order, tolerate
 from angiogram.differences import Differences
 from angiogram.inject import Sent
 from angiogram.kept import Kept
-from angiogram.project import Project
+from angiogram.project import Node, Project
 from angiogram.right_input import RightInput
-from angiogram.runs import Run
 from angiogram.stage import Stage, state_of
 from angiogram.stage_id import EXPECTED, LOADER_STAGE, MODEL, StageId
-from angiogram.stale import Calculation, has_only_new_columns
+from angiogram.stale import Calculation, Strangers
 
 BEFORE_DBT = (
-    "the models turn the dye's input seeds into what is expected, but not what was loaded: the rides in hand are not "
-    "those that the loader was seen to store"
+    "the models are right on the dye's input seeds but wrong on the loaded rows: the rides in hand are not those that "
+    "the loader was seen to store"
 )
-
-
-def _broke_a_reader(model: StageId, stages: Mapping[StageId, Stage]) -> bool:
-    """Whether a model that reads this one could not be built: what it asked for is no matter of the seed alone."""
-    return any(model in stage.reads and stage.state is OutputState.FAILED for stage in stages.values())
 
 
 class Blame:
     """Judges the stages of one run."""
 
-    def __init__(self, database: connection, project: Project, run: Run) -> None:
+    def __init__(
+        self, database: connection, project: Project, sent: Iterable[Sent] = (), kept: Kept | None = None
+    ) -> None:
         """Nothing is compiled or calculated yet.
 
         Args:
-            database: as role angiogram, in autocommit.
+            database: as the role of target angiogram, in autocommit.
             project: whose models were built.
-            run: with the results of its steps.
+            sent: where the dye was put; nowhere if the models read the input seeds.
+            kept: where all differences are kept; None: nowhere.
         """
         self._database = database
         self._project = project
-        self._sent = [Sent.of(state) for state in run.step("inject").get("sent", [])]
-        self._kept = Kept(database, run.run_id)
+        self._sent = list(sent)
+        self._kept = kept
+        self._suspects: set[StageId] = set()
 
     def judge(self, stages: Mapping[StageId, Stage]) -> tuple[dict[StageId, Stage], dict[StageId, Health]]:
         """Find what is blocked.
@@ -60,6 +58,7 @@ class Blame:
             DbtFailed: dbt cannot compile the project.
             SeedError: the dye cannot be read.
         """
+        stages = {name: stages[name] for name in in_order({name: stage.reads for name, stage in stages.items()})}
         states = {name: stage.state for name, stage in stages.items()}
         on_right_input = RightInput(self._database, self._project, states, self._sent)
         stages = self._with_stale_expected(stages)
@@ -69,32 +68,64 @@ class Blame:
         # Where dbt was never run there are no expected seeds in the database to run a model on.
         if all(stage.state is OutputState.SKIPPED for found, stage in stages.items() if found.kind == MODEL):
             return stages, diagnose(reads, states)
-        return stages, diagnose(reads, states, on_right_input)
+        health = diagnose(reads, states, on_right_input) | dict.fromkeys(self._suspects, Health.BLOCKED)
+        return stages, tolerate(reads, health, {name for name, stage in stages.items() if stage.tolerated})
 
     def _with_stale_expected(self, stages: Mapping[StageId, Stage]) -> dict[StageId, Stage]:
+        """Blame expected seeds where the rule of angiogram.stale says so; suspect the model too where either may be."""
         calculation = Calculation(self._database, self._project)
         judged: dict[StageId, Stage] = {}
         for model, stage in stages.items():
             node = self._project.nodes.get(model.name)
             if model.kind != MODEL or stage.state is not OutputState.WRONG or node is None:
                 judged[model] = stage
-                continue
-            expected = StageId(EXPECTED, model.name)
-            lost = [found.column for found in stage.differences.first if found.difference == "missing" and found.column]
-            if has_only_new_columns(stage.differences) and not (lost and _broke_a_reader(model, stages)):
-                self._kept.rename(model, expected)
-                without = f" and lacks {', '.join(lost)}" if lost else ""
-                reason = f"{model} has columns that it does not know{without}; all others are equal"
-                judged[model] = replace(stage, state=OutputState.RIGHT, differences=Differences())
-            elif calculated := calculation.compare(node, self._kept):
-                reason = "it is not what the independent calculation makes of the dye"
-                judged[model] = replace(stage, state=state_of(calculated), differences=calculated.differences)
+            elif calculation.denies_seed(node):
+                judged |= self._stale_by_calculation(node, stage, calculation)
+            elif (strangers := Strangers.of(stage.differences)) and not (strangers.lost and _broke(model, stages)):
+                judged |= self._stale_or_wrong(node, stage, strangers)
             else:
                 judged[model] = stage
-                continue
-            reason += f". If the model is right, write it anew: angiogram accept {model}"
-            judged[expected] = Stage([], OutputState.WRONG, stage.differences, None, 0.0, reason)
         return judged
+
+    def _stale_by_calculation(self, node: Node, stage: Stage, calculation: Calculation) -> dict[StageId, Stage]:
+        seed = StageId(EXPECTED, node.name)
+        self._move(node.stage, seed)
+        calculated = calculation.compare(node, self._kept)
+        reason = f"it is not what the independent calculation makes of the dye. {_accept(node)}"
+        return {
+            node.stage: replace(stage, state=state_of(calculated), differences=calculated.differences),
+            seed: Stage([], OutputState.WRONG, stage.differences, None, 0.0, reason),
+        }
+
+    def _stale_or_wrong(self, node: Node, stage: Stage, strangers: Strangers) -> dict[StageId, Stage]:
+        """Both, the likelier first and with the differences. For what reads the model its output is right."""
+        seed = StageId(EXPECTED, node.name)
+        self._suspects.add(node.stage)
+        stale = Stage([], OutputState.WRONG, Differences(), None, 0.0)
+        wrong = replace(stage, state=OutputState.RIGHT)
+        found = f"{node.name} has {strangers}; all other columns are equal."
+        if strangers.are_meant(self._project.manifest.nodes[node.unique_id].columns):
+            self._move(node.stage, seed)
+            stale = replace(stale, differences=stage.differences, reason=f"{found} {_accept(node)}")
+            wrong = replace(
+                wrong, differences=Differences(), reason=f"{found} If that is not meant, correct the model."
+            )
+            return {seed: stale, node.stage: wrong}
+        wrong = replace(wrong, reason=f"{found} If that is meant, see {seed}.")
+        return {node.stage: wrong, seed: replace(stale, reason=f"{found} {_accept(node)}")}
+
+    def _move(self, stage: StageId, other: StageId) -> None:
+        if self._kept:
+            self._kept.rename(stage, other)
+
+
+def _accept(node: Node) -> str:
+    return f"If the model is right, write the seed anew: angiogram accept {node.name}"
+
+
+def _broke(model: StageId, stages: Mapping[StageId, Stage]) -> bool:
+    """Whether a model that reads this one could not be built: what it asked for is no matter of the seed alone."""
+    return any(model in stage.reads and stage.state is OutputState.FAILED for stage in stages.values())
 
 
 def _with_way_blamed(stages: Mapping[StageId, Stage], on_right_input: OnRightInput) -> dict[StageId, Stage]:

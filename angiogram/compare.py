@@ -12,6 +12,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 
 from angiogram.differences import KEPT, Difference, Differences
+from angiogram.equality_test import Leniency
 from angiogram.errors import NotReady
 from angiogram.kept import Kept
 from angiogram.relations import beside_values
@@ -49,6 +50,10 @@ class Compared(Protocol):
         """Which of its rows are compared, as SQL; None: all."""
 
     @property
+    def leniency(self) -> Leniency | None:
+        """When differences are tolerated; None: never."""
+
+    @property
     def excluded(self) -> list[str]:
         """The columns that differ from run to run."""
 
@@ -61,11 +66,13 @@ class Comparison:
         rows: rows that the model made; None if its table is absent, or a view that cannot be read.
         differences: how they differ from the expected ones.
         obstacle: why they could not be compared; None if they were.
+        tolerated: the configuration by which the test equals_expected tolerates these differences; None if it does not.
     """
 
     rows: int | None
     differences: Differences
     obstacle: str | None = None
+    tolerated: str | None = None
 
 
 def compare(
@@ -114,11 +121,30 @@ def compare(
         except SQL_FAILED as error:
             return Comparison(rows, Differences(), f"the comparison failed: {str(error).strip()}")
         found = query.fetchall()
+        tolerated = (
+            str(model.leniency) if found and model.leniency and _tolerates(query, model.leniency, statement) else None
+        )
     first = [
         Difference(kind, json.loads(key) if key else None, column, expected, actual)
         for kind, key, column, expected, actual, _ in found
     ]
-    return Comparison(rows, Differences(found[0][-1] if found else 0, first))
+    return Comparison(rows, Differences(found[0][-1] if found else 0, first), tolerated=tolerated)
+
+
+def _tolerates(query: cursor, leniency: Leniency, statement: sql.Composable) -> bool:
+    """Whether dbt would not fail its test on differences, as it works that out itself."""
+    if leniency.severity == "warn":
+        return True
+    try:
+        query.execute(
+            sql.SQL("select {} {} from ({} limit %s) as found").format(
+                sql.SQL(beside_values(leniency.fail_calc)), sql.SQL(beside_values(leniency.error_if)), statement
+            ),
+            (leniency.limit,),
+        )
+    except SQL_FAILED:  # dbt's test would end with this error
+        return False
+    return query.fetchall() == [(False,)]
 
 
 def _statement(project: Path, model: Compared, **otherwise: str | None) -> sql.SQL:

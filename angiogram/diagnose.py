@@ -1,6 +1,6 @@
 """From what was found at each stage to where the pipeline is blocked. Pure: a graph and states in, a health out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 
 from angiogram.stage_id import StageId
@@ -30,6 +30,8 @@ class Health(StrEnum):
     """The output is wrong or absent although all that the stage reads is right."""
     AFFECTED = "affected"
     """The output is wrong or absent, and so is something that the stage reads."""
+    TOLERATED = "tolerated"
+    """The output is wrong, by its test equals_expected that is no failure, and nothing else is wrong because of it."""
     NOT_REACHED = "not_reached"
     """The stage was never started."""
     NOT_COMPARED = "not_compared"
@@ -84,6 +86,26 @@ def diagnose(
             if alone in (OutputState.WRONG, OutputState.FAILED):
                 health[stage] = Health.BLOCKED
     return health
+
+
+def tolerate(
+    reads: Mapping[StageId, Sequence[StageId]], health: Mapping[StageId, Health], tolerated: Collection[StageId]
+) -> dict[StageId, Health]:
+    """What is wrong and may be, told apart from what is wrong and makes others wrong that may not be.
+
+    Args:
+        reads: for each stage the stages it reads.
+        health: of each stage.
+        tolerated: stages whose differences are no failure by the configuration of their test.
+    """
+    wrong = {stage for stage, found in health.items() if found in (Health.BLOCKED, Health.AFFECTED)}
+    red = wrong - set(tolerated)
+    causes = [stage for stage in red if health[stage] is Health.AFFECTED]
+    while causes:
+        above = [parent for parent in reads[causes.pop()] if parent in wrong and parent not in red]
+        red.update(above)
+        causes += above
+    return {stage: Health.TOLERATED if stage in wrong - red else found for stage, found in health.items()}
 
 
 def _health(state: OutputState, input_sound: bool) -> Health:

@@ -6,6 +6,39 @@ from typing import Any, Self
 
 NAME = "equals_expected"
 
+_DEFAULTS = {"limit": None, "error_if": "!= 0", "fail_calc": "count(*)"}
+
+
+@dataclass(frozen=True, slots=True)
+class Leniency:
+    """A configuration by which dbt lets a test pass, or only warns, although it finds differences.
+
+    Attributes:
+        severity: error or warn.
+        limit: how many differences are counted at most; None: all.
+        error_if: which count fails, as SQL that follows it.
+        fail_calc: how differences are counted, as SQL.
+    """
+
+    severity: str
+    limit: int | None
+    error_if: str
+    fail_calc: str
+
+    @classmethod
+    def of(cls, config: Any) -> Self | None:
+        """From a test's configuration; None if every difference fails it."""
+        found = cls(str(config.severity).lower(), config.limit, config.error_if, config.fail_calc)
+        return found if str(found) else None
+
+    def __str__(self) -> str:
+        """What differs from dbt's defaults, as a configuration has it."""
+        settings = {name: getattr(self, name) for name in _DEFAULTS}
+        odd = {name: setting for name, setting in settings.items() if setting != _DEFAULTS[name]}
+        if self.severity != "error":
+            odd = {"severity": self.severity}
+        return ", ".join(f"{name}: {setting}" for name, setting in odd.items())
+
 
 @dataclass(frozen=True, slots=True)
 class EqualityTest:
@@ -14,15 +47,17 @@ class EqualityTest:
     Attributes:
         key: the columns that tell its rows apart.
         where: which of its rows are compared, as SQL; None: all.
+        leniency: when dbt tolerates differences; None: never.
     """
 
     key: list[str]
     where: str | None
+    leniency: Leniency | None
 
     @classmethod
     def of(cls, test: Any) -> Self:
         """From the test as dbt's manifest has it."""
-        return cls(key=key_columns(test.test_metadata.kwargs), where=test.config.where or None)
+        return cls(key_columns(test.test_metadata.kwargs), test.config.where or None, Leniency.of(test.config))
 
 
 def equality_tests(manifest: Any) -> dict[str, EqualityTest]:

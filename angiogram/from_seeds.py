@@ -13,14 +13,14 @@ from typing import Any
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
+from angiogram.blame import Blame
 from angiogram.compare import Comparison, compare
-from angiogram.diagnose import OutputState, diagnose, in_order
+from angiogram.diagnose import OutputState
 from angiogram.differences import Differences
 from angiogram.errors import NotReady
 from angiogram.limits import too_slow
 from angiogram.project import BATCH, Node, Project
 from angiogram.relations import columns, later_batches
-from angiogram.right_input import RightInput
 from angiogram.runs import WAIT, Run, hold_tables, say_on_stderr
 from angiogram.sensitivity.database import open_sessions, target_schema
 from angiogram.stage import Stage, missing_stages, stage_row, state_of, unbuilt_stage
@@ -55,15 +55,13 @@ def run_from_seeds(project: Project, wait: float = WAIT, say: Callable[[str], No
         stages = missing_stages(project) | {
             node.stage: _stage(database, project, node, results, unloaded) for node in project.nodes.values()
         }
-        reads = {name: stage.reads for name, stage in stages.items()}
-        states = {name: stage.state for name, stage in stages.items()}
-        health = diagnose(reads, states, RightInput(database, project, states))
+        stages, health = Blame(database, project).judge(stages)
         failed = {name for name, stage in stages.items() if stage.state is OutputState.FAILED}
         tracer = Tracer(database, project.nodes, {}, failed)
         differences = [
             tracer.told(name, stage.differences) for name, stage in stages.items() if stage.differences.count
         ]
-    rows = [stage_row(name, stages, health[name], project.max_seconds(name)) for name in in_order(reads)]
+    rows = [stage_row(name, stages, health[name], project.max_seconds(name)) for name in stages]
     verdict = conclude(health, stages, [], notices=too_slow(rows))
     run_id = f"seeds-{started_at:%Y%m%dT%H%M%SZ}"
     report: dict[str, Any] = {
@@ -204,4 +202,4 @@ def _stage(
     if reason := unloaded.get(node.expected_relation or ""):
         return Stage(reads, OutputState.UNKNOWN, Differences(), None, seconds, f"its expected seed: {reason}")
     found: Comparison = compare(database, node, project.directory)
-    return Stage(reads, state_of(found), found.differences, found.rows, seconds, found.obstacle)
+    return Stage(reads, state_of(found), found.differences, found.rows, seconds, found.obstacle, found.tolerated)

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from angiogram.equality_test import equality_tests
+from angiogram.equality_test import Leniency, equality_tests
 from angiogram.errors import DbtFailed, NotReady
 from angiogram.in_a_line import in_a_line
 from angiogram.pipeline_settings import PipelineSettings
@@ -45,6 +45,7 @@ class Node:
         excluded: the columns that differ from run to run.
         accounts_for: accepted, rejected or checked: which of the messages its rows account for (meta.accounts_for).
         where: which of its rows are compared, from its test equals_expected, as SQL; None: all.
+        leniency: when that test tolerates differences; None: never.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Node:
     excluded: list[str] = field(default_factory=list)
     accounts_for: str | None = None
     where: str | None = None
+    leniency: Leniency | None = None
 
     @property
     def stage(self) -> StageId:
@@ -273,6 +275,7 @@ class Project:
                         key=tests[parent].key if parent in tests else [],
                         excluded=excluded,
                         where=tests[parent].where if parent in tests else None,
+                        leniency=tests[parent].leniency if parent in tests else None,
                     )
             found[name] = Node(
                 name=name,
@@ -285,6 +288,7 @@ class Project:
                 excluded=excluded,
                 accounts_for=model.config.meta.get("accounts_for"),
                 where=tests[model.unique_id].where if model.unique_id in tests else None,
+                leniency=tests[model.unique_id].leniency if model.unique_id in tests else None,
             )
         return found
 

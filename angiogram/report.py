@@ -22,6 +22,7 @@ _COLOURS = {
     "healthy": "green",
     "blocked": "bold red",
     "affected": "yellow",
+    "tolerated": "yellow",
     "not_reached": "dim",
     "not_compared": "magenta",
     "could_not_run": "magenta",

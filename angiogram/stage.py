@@ -24,6 +24,7 @@ class Stage:
         rows: what came out of it; None if nothing did.
         seconds: how long it took.
         reason: in words, if it is not right; of a failure the whole message.
+        tolerated: the configuration of its test equals_expected that tolerates its differences; None if none does.
     """
 
     reads: list[StageId]
@@ -32,6 +33,7 @@ class Stage:
     rows: int | None
     seconds: float
     reason: str | None = None
+    tolerated: str | None = None
 
     @property
     def headline(self) -> str | None:

@@ -1,31 +1,77 @@
 """Whether it is the expected data that is wrong: told from the model by rule, so that nobody mends a right model.
 
-An expected seed is stale if
-- the model has columns that the seed does not know, and every cell in the columns that both have is equal; or
-- the stored seed is not what the independent calculation makes of the dye and of the reference data that the expected
-  seeds were calculated from. The model is then compared with the calculation instead.
-A column that only went missing, or changed its type, is the model's fault.
+One rule for every run, live and from the seeds. Of a model that differs from its expected seed:
+
+| what differs | to blame |
+|---|---|
+| the stored seed is not what the independent calculation makes of the dye and of the reference data that the expected \
+seeds were calculated from | the seed; the model too, if it differs from the calculation |
+| the model has columns that the seed does not know, and all cells of the columns that both have are equal | either |
+| the same, and a model that reads it fails for want of a column that it lost | the model |
+| anything else: a cell, a row, a type, a column that only went missing | the model |
+
+Where either may be to blame, the seed is the likelier if no column went missing, or if the model's description in the
+dbt project names the new columns and no longer the old ones: then they are meant.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+import re
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from psycopg2 import sql
-from psycopg2.extensions import connection
+from psycopg2.extensions import connection, cursor
 from psycopg2.extras import execute_values
 
 from angiogram.compare import Comparison, compare
 from angiogram.differences import Differences
 from angiogram.dye import dye_messages, read_dye
-from angiogram.expectation import COLUMNS, Row, differing_files, expected_tables, read_reference
+from angiogram.expectation import COLUMNS, Row, expected_tables, read_reference
 from angiogram.expectation.__main__ import last_day
 from angiogram.kept import Kept
-from angiogram.project import EXPECTED_PREFIX, Node, Project, expected_name
-from angiogram.stage_id import EXPECTED, StageId
+from angiogram.project import EXPECTED_PREFIX, Node, Project
 
 _CALCULATED = "calculated"
+
+
+@dataclass(frozen=True, slots=True)
+class Strangers:
+    """The columns by which a model and its expected seed differ, where nothing else does.
+
+    Attributes:
+        new: columns of the model that the seed does not know.
+        lost: columns of the seed that the model does not have.
+    """
+
+    new: list[str]
+    lost: list[str]
+
+    @classmethod
+    def of(cls, differences: Differences) -> "Strangers | None":
+        """From what a comparison found; None unless the model has new columns, and at most lost others."""
+        if not has_only_new_columns(differences):
+            return None
+        of_kind = {
+            kind: [found.column for found in differences.first if found.difference == kind and found.column]
+            for kind in ("unexpected", "missing")
+        }
+        return cls(of_kind["unexpected"], of_kind["missing"])
+
+    def are_meant(self, described: Collection[str]) -> bool:
+        """Whether it is likelier that the seed is stale than that the model is wrong.
+
+        Args:
+            described: the columns that the dbt project describes of the model.
+        """
+        return not self.lost or (set(self.new) <= set(described) and not set(self.lost) & set(described))
+
+    def __str__(self) -> str:
+        """What is strange of the model, in words."""
+        several = len(self.new) > 1
+        told = f"the column{'s' if several else ''} {', '.join(self.new)}, which its expected seed does not know"
+        return f"{told}, and is missing {', '.join(self.lost)}" if self.lost else told
 
 
 class Calculation:
@@ -41,43 +87,45 @@ class Calculation:
         self._database = database
         self._project = project
 
-    def compare(self, node: Node, kept: Kept) -> Comparison | None:
-        """Compare a model with the calculation.
-
-        Args:
-            node: the model.
-            kept: where its differences to the expected seed become those of the seed, if that is stale, and make
-                place for those to the calculation.
-
-        Returns:
-            The comparison if the model's stored seed is not what the calculation makes; None if it is, or if the
-            calculation knows nothing of the model.
+    def denies_seed(self, node: Node) -> bool:
+        """Whether a model's expected seed is not what the calculation makes; no if it knows nothing of the model.
 
         Raises:
             SeedError: the dye or the reference data cannot be read.
         """
-        if node.name not in COLUMNS or not (self._folder / "input").is_dir():
-            return None
-        if self._folder / "expected" / f"{expected_name(node.name)}.csv" not in self._stale_files:
-            return None
-        kept.rename(node.stage, StageId(EXPECTED, node.name))
+        if node.name not in COLUMNS or node.expected_relation is None or not self._dye.is_file():
+            return False
+        if node.where and any(re.search(rf"\b{re.escape(name)}\b", node.where) for name in node.excluded):
+            return False  # what chooses its rows is nothing that can be calculated
+        seed = replace(node, relation=node.expected_relation, where=None)
+        with _laid_out(self._database, node, self._tables[node.name]) as relation:
+            calculated = replace(seed, expected_relation=relation)
+            return compare(self._database, calculated, self._project.directory).differences.count > 0
+
+    def compare(self, node: Node, kept: Kept | None) -> Comparison:
+        """Compare a model that the calculation knows with what it makes.
+
+        Args:
+            node: the model.
+            kept: where all differences are kept, under the model's name; None: nowhere.
+        """
         return compare_with_rows(self._database, node, self._tables[node.name], self._project.directory, kept)
 
     @property
     def _folder(self) -> Path:
         return self._project.directory / "seeds" / "angiogram"
 
+    @property
+    def _dye(self) -> Path:
+        return self._folder / "input" / "dye_rides.csv"
+
     @cached_property
     def _tables(self) -> dict[str, list[Row]]:
         return expected_tables(
-            dye_messages(read_dye(self._folder / "input" / "dye_rides.csv")),
+            dye_messages(read_dye(self._dye)),
             read_reference(self._folder / "expected", EXPECTED_PREFIX),
             last_day(self._project.directory / "dbt_project.yml"),
         )
-
-    @cached_property
-    def _stale_files(self) -> Sequence[Path]:
-        return differing_files(self._folder / "expected", self._tables)
 
 
 def compare_with_rows(
@@ -87,42 +135,51 @@ def compare_with_rows(
 
     Args:
         database: as role angiogram, in autocommit; model and expected seed are built.
-        node: the model. The rows take the types of its expected seed, in columns that this has not those of the model.
+        node: the model.
         rows: what the calculation makes of it.
         project: the folder of the dbt project.
         kept: where all differences are kept, under the model's name; None: nowhere.
     """
+    with _laid_out(database, node, rows) as relation:
+        return compare(database, replace(node, expected_relation=relation), project, kept, node.stage)
+
+
+@contextmanager
+def _laid_out(database: connection, node: Node, rows: Sequence[Row]) -> Iterator[str]:
+    """Rows of the calculation as a table, for as long as they are needed; its name.
+
+    They take the types of the model's expected seed, in columns that this has not those of the model. Those that the
+    model's test leaves out by its `where` are not among them.
+    """
     names = COLUMNS[node.name]
+    table = sql.Identifier("pg_temp", _CALCULATED)
     with database.cursor() as query:
-        query.execute("begin")
+        types = _types(query, node)
+        columns = (sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(types.get(n, "text"))) for n in names)
+        query.execute(
+            sql.SQL("create temporary table {} ({})").format(sql.Identifier(_CALCULATED), sql.SQL(", ").join(columns))
+        )
         try:
-            query.execute(
-                "select attname::text, format_type(atttypid, atttypmod) from pg_attribute"
-                " where attrelid = any (array[to_regclass(%s), to_regclass(%s)]) and attnum > 0 and not attisdropped"
-                " order by attrelid = to_regclass(%s)",
-                (node.relation, node.expected_relation, node.expected_relation),
-            )
-            types = dict(query.fetchall())
-            columns = (sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(types.get(n, "text"))) for n in names)
-            query.execute(
-                sql.SQL("create temporary table {} ({}) on commit drop").format(
-                    sql.Identifier(_CALCULATED), sql.SQL(", ").join(columns)
-                )
-            )
             execute_values(
                 query,
-                sql.SQL("insert into pg_temp.{} ({}) values %s").format(
-                    sql.Identifier(_CALCULATED), sql.SQL(", ").join(map(sql.Identifier, names))
-                ),
+                sql.SQL("insert into {} ({}) values %s").format(table, sql.SQL(", ").join(map(sql.Identifier, names))),
                 [[row[name] for name in names] for row in rows],
             )
-            calculated = replace(node, expected_relation=f'"pg_temp"."{_CALCULATED}"')
-            comparison = compare(database, calculated, project, kept, node.stage)
-        except BaseException:
-            query.execute("rollback")
-            raise
-        query.execute("commit")
-    return comparison
+            if node.where:
+                query.execute(sql.SQL("delete from {} where (\n{}\n) is not true").format(table, sql.SQL(node.where)))
+            yield f'"pg_temp"."{_CALCULATED}"'
+        finally:
+            query.execute(sql.SQL("drop table {}").format(table))
+
+
+def _types(query: cursor, node: Node) -> dict[str, str]:
+    query.execute(
+        "select attname::text, format_type(atttypid, atttypmod) from pg_attribute"
+        " where attrelid = any (array[to_regclass(%s), to_regclass(%s)]) and attnum > 0 and not attisdropped"
+        " order by attrelid = to_regclass(%s)",
+        (node.relation, node.expected_relation, node.expected_relation),
+    )
+    return dict(query.fetchall())
 
 
 def has_only_new_columns(differences: Differences) -> bool:

@@ -10,9 +10,10 @@ from angiogram import findings, production
 from angiogram.blame import Blame
 from angiogram.checkpoints import Checkpoint, count_accounted, unverified_dye
 from angiogram.compare import compare
-from angiogram.diagnose import Health, OutputState, in_order
+from angiogram.diagnose import Health, OutputState
 from angiogram.differences import Difference, Differences
 from angiogram.findings import Finding, FindingKind, Notice
+from angiogram.inject import Sent
 from angiogram.kept import Kept
 from angiogram.limits import too_slow
 from angiogram.project import Node, Project
@@ -61,14 +62,16 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
     """
     nodes = project.nodes
     kept = Kept(database, run.run_id)
-    stages, health = Blame(database, project, run).judge(_way_stages(run) | _node_stages(database, project, kept, run))
-    names = {str(sent["ride_number"]): sent["name"] for sent in run.step("inject").get("sent", [])}
+    sent = [Sent.of(state) for state in run.step("inject").get("sent", [])]
+    stages = _way_stages(run) | _node_stages(database, project, kept, run)
+    stages, health = Blame(database, project, sent, kept).judge(stages)
+    names = {str(place.ride_number): place.name for place in sent}
     failed = {name for name, stage in stages.items() if stage.state is OutputState.FAILED}
     tracer = Tracer(database, nodes, names, failed)
     checkpoints = _checkpoints(database, run, nodes)
     rows = [
         stage_row(stage, stages, health[stage], project.max_seconds(stage), _rows_in(stage, stages[stage], run))
-        for stage in in_order(_reads(stages))
+        for stage in stages
     ]
     tested = production.compare(database, nodes, project.target)
     report = conclude(health, stages, checkpoints, notices=[*too_slow(rows), *tested.notices()])
@@ -113,6 +116,7 @@ def conclude(
     """
     red = [_finding(stage, stages[stage]) for stage, state in health.items() if state is Health.BLOCKED]
     red += more
+    tolerated = [_tolerated(stage, stages[stage]) for stage, state in health.items() if state is Health.TOLERATED]
     lost = [_lost(point) for point in checkpoints if not point.holds]
     unjudged = [
         f"{stage} ({stages[stage].headline or 'it was not reached'})"
@@ -128,7 +132,7 @@ def conclude(
         "verdict": verdict,
         "blockage": as_json(findings.blocked_stages(red or lost)) if verdict == BLOCKED else [],
         "findings": findings.as_json([*red, *lost]),
-        "notices": findings.as_json(notices),
+        "notices": findings.as_json([*tolerated, *notices]),
         "models": _watched(health),
         **error,
     }
@@ -143,17 +147,26 @@ def _watched(health: Mapping[StageId, Health]) -> dict[str, int]:
 
 def _finding(stage: StageId, found: Stage) -> Finding:
     """What is red of a stage that is blocked."""
-    many = found.differences.count
-    text = found.headline or f"{many} difference{'s' if many != 1 else ''} from what is expected"
+    text = found.headline or f"{_many(found)} from what is expected"
     return Finding(FindingKind.BUILD if found.state is OutputState.FAILED else FindingKind.OUTPUT, stage, text)
+
+
+def _tolerated(stage: StageId, found: Stage) -> Notice:
+    """What a reader of the verdict should know of a stage whose test takes differences for no failure."""
+    return Notice(
+        "tolerated",
+        f"{stage} has {_many(found)} from what is expected; its test equals_expected has {found.tolerated}, so "
+        "that does not block.",
+    )
+
+
+def _many(found: Stage) -> str:
+    count = found.differences.count
+    return f"{count} difference{'s' if count != 1 else ''}"
 
 
 def _lost(point: Checkpoint) -> Finding:
     return Finding(FindingKind.CHECKPOINT, StageId(CHECKPOINT, point.name), point.finding)
-
-
-def _reads(stages: Mapping[StageId, Stage]) -> dict[StageId, list[StageId]]:
-    return {name: stage.reads for name, stage in stages.items()}
 
 
 def _way_stages(run: Run) -> dict[StageId, Stage]:
@@ -215,6 +228,7 @@ def _node_stages(database: connection, project: Project, kept: Kept, run: Run) -
                 comparison.rows,
                 seconds,
                 comparison.obstacle,
+                comparison.tolerated,
             )
     return stages
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from angiogram.diagnose import Health, OutputState, diagnose, in_order
+from angiogram.diagnose import Health, OutputState, diagnose, in_order, tolerate
 
 R, W, F, S, U = OutputState.RIGHT, OutputState.WRONG, OutputState.FAILED, OutputState.SKIPPED, OutputState.UNKNOWN
 OK, BLOCKED, AFFECTED = Health.HEALTHY, Health.BLOCKED, Health.AFFECTED
-NOT_REACHED, NOT_COMPARED = Health.NOT_REACHED, Health.NOT_COMPARED
+NOT_REACHED, NOT_COMPARED, TOLERATED = Health.NOT_REACHED, Health.NOT_COMPARED, Health.TOLERATED
 
 CHAIN: dict[str, list[str]] = {
     "api": [],
@@ -70,3 +70,26 @@ def test_a_stage_that_was_never_started_is_blocked_if_it_spoils_right_input() ->
 def test_a_stage_of_which_nobody_knows_what_it_makes_of_right_input_is_affected() -> None:
     health = diagnose({"facts": [], "mart": ["facts"]}, {"facts": W, "mart": W}, lambda stage, sound: None)
     assert health == {"facts": BLOCKED, "mart": AFFECTED}
+
+
+@pytest.mark.parametrize(
+    ("tolerated", "expected"),
+    [
+        pytest.param(set(), [BLOCKED, AFFECTED, AFFECTED, OK], id="nothing"),
+        pytest.param({"mart"}, [BLOCKED, AFFECTED, TOLERATED, OK], id="what nothing reads"),
+        pytest.param({"staging"}, [BLOCKED, AFFECTED, AFFECTED, OK], id="not the cause of what is not tolerated"),
+        pytest.param({"staging", "facts"}, [BLOCKED, AFFECTED, AFFECTED, OK], id="nor what lies between"),
+        pytest.param({"staging", "facts", "mart", "dates"}, [TOLERATED] * 3 + [OK], id="all that is wrong"),
+    ],
+)
+def test_differences_are_tolerated_only_as_far_as_they_harm_nothing_else(
+    tolerated: set[str], expected: list[Health]
+) -> None:
+    reads = {"staging": [], "facts": ["staging"], "mart": ["facts"], "dates": []}
+    health = dict(zip(reads, [BLOCKED, AFFECTED, AFFECTED, OK], strict=True))
+    assert list(tolerate(reads, health, tolerated).values()) == expected
+
+
+def test_what_never_was_started_is_not_tolerated() -> None:
+    health = {"facts": BLOCKED, "mart": NOT_REACHED}
+    assert tolerate({"facts": [], "mart": ["facts"]}, health, {"facts", "mart"})["mart"] is NOT_REACHED

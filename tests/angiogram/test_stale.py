@@ -3,7 +3,7 @@
 import pytest
 
 from angiogram.differences import Difference, Differences
-from angiogram.stale import has_only_new_columns
+from angiogram.stale import Strangers, has_only_new_columns
 
 NEW = Difference("unexpected", None, "tip_amount", None, "numeric")
 GONE = Difference("missing", None, "fare", "numeric", None)
@@ -29,3 +29,21 @@ def test_only_new_columns_and_nothing_else_make_expected_data_stale(found: list[
 
 def test_differences_that_were_cut_are_no_proof() -> None:
     assert not has_only_new_columns(Differences(count=2, first=[NEW]))
+
+
+@pytest.mark.parametrize(
+    ("found", "described", "is_meant"),
+    [
+        pytest.param([NEW], [], True, id="a column more harms nobody"),
+        pytest.param([NEW, GONE], [], False, id="one that is gone may be missed"),
+        pytest.param([NEW, GONE], ["fare"], False, id="all the more if it is still described"),
+        pytest.param([NEW, GONE], ["fare", "tip_amount"], False, id="beside the new one, too"),
+        pytest.param([NEW, GONE], ["tip_amount"], True, id="unless the description has followed"),
+    ],
+)
+def test_of_two_possible_causes_the_likelier_is_told_by_what_is_described(
+    found: list[Difference], described: list[str], is_meant: bool
+) -> None:
+    strangers = Strangers.of(Differences.of(found))
+    assert strangers is not None
+    assert strangers.are_meant(described) is is_meant
