@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Literal, Self
+from uuid import UUID
 
 import httpx
 from psycopg2.extensions import connection
@@ -19,7 +20,7 @@ from angiogram.errors import InjectFailed, KeyMismatch
 from ingestion.loader import follower_key_fingerprints
 from ingestion.message import DyeStamp, key_fingerprint
 from ingestion.producer import RideProducer
-from ingestion.settings import DyeKeys, FrontDoorSettings
+from ingestion.settings import DyeKeys, FrontDoorSettings, KafkaSettings
 
 Way = Literal["api", "topic"]
 
@@ -145,6 +146,32 @@ def _client(url: str, headers: Mapping[str, str], proxy: bool) -> httpx.Client:
     return httpx.Client(base_url=url, headers=headers, timeout=_ANSWER_WITHIN, trust_env=proxy)
 
 
+def sends_elsewhere(client: httpx.Client, topic_id: UUID) -> str | None:
+    """That the front door sends to another topic than this run reads, in words; None if it does not, or does not tell.
+
+    Args:
+        client: of the front door.
+        topic_id: the id of the topic that KAFKA_TOPIC names here.
+
+    Raises:
+        InjectFailed: the front door is away.
+    """
+    try:
+        answer = client.get("/health")
+        told = answer.json() if answer.status_code == HTTPStatus.OK else {}
+    except httpx.HTTPError as error:
+        raise _no_answer(client, "its /health", error) from error
+    except ValueError:  # no JSON: a front door of another make
+        return None
+    if not isinstance(told, dict) or told.get("topic_id") in (None, str(topic_id)):
+        return None
+    here = KafkaSettings.from_environment().topic
+    return (
+        f"the front door at {client.base_url} sends to the topic {told.get('topic')} (id {told['topic_id']}), but this "
+        f"run and its loader read {here} (id {topic_id}): KAFKA_TOPIC differs, or the topic was made again"
+    )
+
+
 def send(
     run_id: str, dye: list[Dye], client: httpx.Client, publisher: RideProducer, partitions: list[int], key: bytes
 ) -> list[Sent]:
@@ -193,10 +220,7 @@ def _through_front_door(client: httpx.Client, run_id: str, item: Dye, key: bytes
     try:
         answer = client.post("/rides", content=value, headers=headers)
     except httpx.HTTPError as error:
-        raise InjectFailed(
-            f"The front door at {client.base_url} did not answer for ride {item.name}: {type(error).__name__}. "
-            "Is the API running, and is RIDES_API_URL right?"
-        ) from error
+        raise _no_answer(client, f"ride {item.name}", error) from error
     if answer.status_code == HTTPStatus.ACCEPTED and (place := _place(answer)):
         return Sent(item.ride_number, item.name, "api", *place)
     if answer.status_code in _ABOUT_THE_RIDE:
@@ -205,6 +229,13 @@ def _through_front_door(client: httpx.Client, run_id: str, item: Dye, key: bytes
         f"The front door at {client.base_url} answered {answer.status_code} for ride {item.name}: "
         f"{answer.text.strip()[:1000]}. That is no verdict on the ride. Check RIDES_API_KEY, RIDES_API_URL and the "
         "API's own log."
+    )
+
+
+def _no_answer(client: httpx.Client, asked: str, error: httpx.HTTPError) -> InjectFailed:
+    return InjectFailed(
+        f"The front door at {client.base_url} did not answer for {asked}: {type(error).__name__}. "
+        "Is the API running, and is RIDES_API_URL right?"
     )
 
 

@@ -19,6 +19,7 @@ from psycopg2.extensions import connection
 from psycopg2.extras import RealDictCursor
 
 from angiogram.checkpoints import CHECKED, Checkpoint, count_accounted, unverified_dye
+from angiogram.other_topics import other_topics
 from ingestion.errors import DatabaseUnavailable
 from ingestion.loader import follower_alive
 from ingestion.loader.source import Source
@@ -80,7 +81,8 @@ def check_live(since: timedelta, within: float = LOADED_WITHIN) -> Live:
             reached = _reached(database, str(topic_id), ends, within)
             loaded, told = _loaded(database, since)
             claims = unverified_dye(database)
-            counts = [_offsets(ends, reached), loaded, claims, *_models(database)]
+            others = other_topics(database)
+            counts = [_offsets(ends, reached), loaded, claims, *_models(database), *others]
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             raise DatabaseUnavailable(
                 f"PostgreSQL was lost during the live checkpoints: {str(error).strip()}. "
@@ -91,7 +93,7 @@ def check_live(since: timedelta, within: float = LOADED_WITHIN) -> Live:
         for partition, end in ends.items()
         if reached.get(partition, 0) < end
     ]
-    return Live(counts, behind + told + ([claims.detail] if claims.detail else []))
+    return Live(counts, behind + told + [point.detail for point in (claims, *others) if point.detail])
 
 
 def _reached(database: connection, topic_id: str, ends: Mapping[int, int], within: float) -> dict[int, int]:

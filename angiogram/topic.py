@@ -109,7 +109,7 @@ def judge_topic(
     for place in sent:
         copies = by_number.pop(place.ride_number, [])
         key = {"message_id": str(place.ride_number)}
-        deleted = place.partition is not None and (place.offset or 0) < first_held[place.partition]
+        deleted = place.partition is not None and (place.offset or 0) < first_held.get(place.partition, 0)
         blamed = topic if place.way == "topic" or deleted else api
         if place.refusal is not None:
             blamed.append(Difference("changed", key, "answer", '"202"', json.dumps(place.refusal)))

@@ -178,7 +178,14 @@ def _way_stages(run: Run) -> dict[StageId, Stage]:
     loader_found = loaded.get(LOADER, nothing)
     topic_right = not (api_found["count"] or topic_found["count"])
     return {
-        API_STAGE: _way_stage([], bool(topic), api_found, inject.get("published"), inject.get("seconds", 0.0)),
+        API_STAGE: _way_stage(
+            [],
+            bool(topic),
+            api_found,
+            inject.get("published"),
+            inject.get("seconds", 0.0),
+            reason=inject.get("elsewhere"),
+        ),
         TOPIC_STAGE: _way_stage(
             [API_STAGE], bool(topic), topic_found, topic.get("in_kafka"), topic.get("seconds", 0.0), right=topic_right
         ),

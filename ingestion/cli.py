@@ -13,6 +13,7 @@ from ingestion.command_line import run
 from ingestion.errors import IngestionError
 from ingestion.loader.cli import load
 from ingestion.retention import retention
+from ingestion.retired_topics import retire_topic
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False, help=__doc__)
 talk = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -24,6 +25,7 @@ app.command()(front_door_cli.replay)
 app.command()(load)
 app.command("bulk-load")(bulk_load_command)
 app.command()(retention)
+app.command("retire-topic")(retire_topic)
 app.add_typer(files_cli.app, name="files")
 app.add_typer(dead_letters_cli.app, name="dead-letters")
 app.add_typer(unverified_dye_cli.app, name="unverified-dye")
