@@ -129,7 +129,7 @@ def test_what_cannot_be_run_is_refused_by_name(coffee_shop: Path, files: dict[st
         file = coffee_shop / name
         file.parent.mkdir(exist_ok=True)
         file.write_text(text)
-    with pytest.raises(NotReady, match=f"{refusal}.* under target angiogram"):
+    with pytest.raises(NotReady, match=f"{refusal}.* under the dye target"):
         compile_project(coffee_shop)
 
 
