@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
 from ingestion.api.body import MAX_BODY_BYTES, MAX_RIDE_BYTES, MAX_RIDES, is_list, read_body, several, single
-from ingestion.api.errors import Refused
+from ingestion.api.errors import Refused, Undelivered
 from ingestion.api.sender import RideSender
 from ingestion.errors import IngestionError, InputError, KafkaUnavailable
 from ingestion.message import DYE_HEADERS, FIELDS
@@ -41,7 +41,11 @@ class Problem(BaseModel):
 
     detail: str = Field(description="What happened and what to do.")
     ride: int | None = Field(default=None, description="Which ride of a list, counted from 0.")
-    byte: int | None = Field(default=None, description="Where in the body, counted from 0, if it is not UTF-8.")
+    byte: int | None = Field(default=None, description="Where in the body or the ride, counted from 0, if known.")
+    acknowledged: list[Acknowledgement | None] | None = Field(
+        default=None,
+        description="Where each ride of a list is; null: not known to be on the topic. Send only these again.",
+    )
 
 
 class Health(BaseModel):
@@ -97,6 +101,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
         "description": f"A list of more than {MAX_RIDES} rides, a ride beyond {MAX_RIDE_BYTES} or a body beyond "
         f"{MAX_BODY_BYTES} bytes",
     },
+    415: {"model": Problem, "description": "A compressed body"},
     422: {"model": Problem, "description": "Malformed JSON, something that is no object, or dye headers on a list"},
     503: {"model": Problem, "description": "Kafka did not acknowledge; Retry-After says when to try again"},
 }
@@ -121,6 +126,7 @@ def create_app() -> FastAPI:
         title="Taxi rides",
         summary="The front door of the pipeline: rides in, acknowledged by Kafka.",
         lifespan=lifespan,
+        redirect_slashes=False,  # a redirect would lead to whatever host the client names
     )
     app.add_exception_handler(IngestionError, _answer_problem)
     app.add_exception_handler(ClientDisconnect, _answer_nobody)
@@ -144,7 +150,9 @@ def create_app() -> FastAPI:
 
         Each ride's bytes reach the topic unchanged. The answer comes once the broker has acknowledged all of them:
         partition and offset of the ride, or a list of these in the order of the array. After a 503 some may have
-        arrived; sending all again is harmless, for the models keep one version of a ride.
+        arrived: `acknowledged` says which rides of a list did. Send the others again, not the whole list. A ride that
+        arrives twice is a message each time: the models keep one version of a valid ride, but count a rejected one
+        each time.
         """
         sender = cast(RideSender, request.app.state.sender)
         body = await read_body(request)
@@ -209,15 +217,23 @@ async def _answer_problem(_: Request, error: Exception) -> Response:
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE: {"Connection": "close"},  # the rest of the body is not read
         }.get(HTTPStatus(error.status))
         problem = Problem(detail=str(error), ride=error.ride, byte=error.byte)
-        return JSONResponse(problem.model_dump(exclude_none=True), error.status, headers)
+        return JSONResponse(_dump(problem), error.status, headers)
     problem = Problem(detail=str(error))
-    if isinstance(error, InputError):  # the topic takes less than this door
-        return JSONResponse(problem.model_dump(exclude_none=True), HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    if isinstance(error, Undelivered) and len(error.positions) > 1:
+        problem.acknowledged = [at and Acknowledgement(**at._asdict()) for at in error.positions]
+    cause = error.__cause__ if isinstance(error, Undelivered) else error
+    if isinstance(cause, InputError):  # the topic takes less than this door
+        return JSONResponse(_dump(problem), HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     return JSONResponse(
-        problem.model_dump(exclude_none=True),
+        _dump(problem),
         HTTPStatus.SERVICE_UNAVAILABLE,
         {"Retry-After": str(RETRY_AFTER_SECONDS)},
     )
+
+
+def _dump(problem: Problem) -> dict[str, Any]:
+    """As JSON: what is not known is left out, but not from the list of what was acknowledged."""
+    return {name: value for name, value in problem.model_dump().items() if value is not None}
 
 
 async def _answer_nobody(_: Request, __: Exception) -> Response:

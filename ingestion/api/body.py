@@ -19,9 +19,12 @@ MAX_BODY_BYTES = 10_000_000
 MAX_RIDES = 10_000
 """Longest list that is taken: more would keep the one thread that sends from everybody else's rides."""
 
+_ESCAPE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # both halves of a character
+    rb"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+    rb"|\\."  # any other escape: what follows is not the start of one
+)
 _LIST = re.compile(rb"[ \t\r\n]*\[")
-
-
 _RIDES = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -29,8 +32,15 @@ async def read_body(request: Request) -> bytes:
     """The body of a request.
 
     Raises:
-        Refused: 413 as soon as it is known to be larger than MAX_BODY_BYTES; the rest is not read.
+        Refused: 413 as soon as it is known to be larger than MAX_BODY_BYTES, 415 if it is compressed; the rest is not
+            read.
     """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise Refused(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"Content-Encoding {encoding[:100]} is not taken. Send the body as it is, without that header.",
+        )
     too_large = Refused(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         f"The body is larger than {MAX_BODY_BYTES} bytes. Send the rides in several lists.",
@@ -71,7 +81,7 @@ def several(body: bytes) -> list[Message]:
     try:
         slices = _RIDES.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"The body is not valid JSON: {error}.") from error
+        raise _not_json(body, "The body", error, None) from error
     if len(slices) > MAX_RIDES:
         raise Refused(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -96,7 +106,34 @@ def _message(value: bytes, place: int | None) -> Message:
     except msgspec.ValidationError as error:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} is no JSON object: {error}.", ride=place) from error
     except (msgspec.DecodeError, RecursionError) as error:
-        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} is not valid JSON: {error}.", ride=place) from error
+        raise _not_json(value, name, error, place) from error
     if len(value) + len(key or b"") > MAX_RIDE_BYTES:
         raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{name} is larger than {MAX_RIDE_BYTES} bytes.", ride=place)
     return Message(value, key)
+
+
+def _not_json(text: bytes, name: str, error: Exception, place: int | None) -> Refused:
+    """Why a text is refused: msgspec calls a lone surrogate a cut-off text, or misses its other half somewhere."""
+    if (surrogate := _lone_surrogate(text)) is not None:
+        escape = text[surrogate : surrogate + 6].decode()
+        return Refused(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"{name} holds a lone surrogate, {escape}, at byte {surrogate}: half a character, which no text can hold. "
+            "Send both halves, or the character itself.",
+            ride=place,
+            byte=surrogate,
+        )
+    return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} is not valid JSON: {error}.", ride=place)
+
+
+def _lone_surrogate(text: bytes) -> int | None:
+    """Where the first lone surrogate is escaped, if lone ones are all that is wrong with a text."""
+    mended = bytearray(text)
+    lone = [match for match in _ESCAPE.finditer(text) if match["half"]]
+    for match in lone:
+        mended[match.start() : match.end()] = b"\\ufffd"  # as long as what it takes the place of
+    try:
+        msgspec.json.decode(mended, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return lone[0].start() if lone else None

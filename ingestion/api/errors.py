@@ -1,10 +1,14 @@
 """Errors of the front door.
 
 IngestionError
-└── Refused    a request that is answered with a client error; the client corrects it
+├── Refused        a request that is answered with a client error; the client corrects it
+└── Undelivered    the broker did not acknowledge all rides of a request
 """
 
+from collections.abc import Sequence
+
 from ingestion.errors import IngestionError
+from ingestion.producer import Position
 
 
 class Refused(IngestionError):
@@ -23,3 +27,17 @@ class Refused(IngestionError):
         self.status = status
         self.ride = ride
         self.byte = byte
+
+
+class Undelivered(IngestionError):
+    """Not all rides of a request are known to be on the topic; `__cause__` says why. Those may be sent again."""
+
+    def __init__(self, reason: str, positions: Sequence[Position | None]) -> None:
+        """Tell of a request.
+
+        Args:
+            reason: how many were acknowledged, and what happened to the first other one.
+            positions: where each ride is, in order; None where that is not known.
+        """
+        super().__init__(reason)
+        self.positions = positions

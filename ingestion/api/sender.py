@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
+from ingestion.api.errors import Undelivered
 from ingestion.errors import IngestionError, KafkaUnavailable
 from ingestion.producer import Message, Outcome, Position, RideProducer
 from ingestion.settings import KafkaSettings
@@ -43,15 +44,15 @@ class RideSender:
             Their positions, in order.
 
         Raises:
-            KafkaUnavailable: some were not acknowledged in time; says how many were.
-            InputError: the topic does not take a message of that size.
+            Undelivered: some were not acknowledged, by a KafkaUnavailable, or by an InputError if the topic does not
+                take a message of that size; says which were.
         """
         if not messages:
             return []
         loop = asyncio.get_running_loop()
-        finished: asyncio.Future[list[Outcome]] = loop.create_future()
+        finished: asyncio.Future[list[Outcome | None]] = loop.create_future()
 
-        def finish(outcomes: list[Outcome]) -> None:
+        def finish(outcomes: list[Outcome | None]) -> None:
             if not finished.done():  # the request may have been answered already
                 finished.set_result(outcomes)
 
@@ -62,12 +63,15 @@ class RideSender:
                 outcomes = await finished
         except TimeoutError:
             outcomes = gathered.so_far()
-        positions = [outcome for outcome in outcomes if isinstance(outcome, Position)]
-        if len(positions) == len(messages):
-            return positions
+        positions = [outcome if isinstance(outcome, Position) else None for outcome in outcomes]
+        acknowledged = [position for position in positions if position]
+        if len(acknowledged) == len(messages):
+            return acknowledged
         failures = [outcome for outcome in outcomes if isinstance(outcome, IngestionError)]
         failure = failures[0] if failures else KafkaUnavailable("Kafka did not acknowledge in time.")
-        raise type(failure)(f"{len(positions)} of {len(messages)} rides are acknowledged. {failure}") from failure
+        raise Undelivered(
+            f"{len(acknowledged)} of {len(messages)} rides are acknowledged. {failure}", positions
+        ) from failure
 
     def _send(self, messages: Sequence[Message], headers: Sequence[tuple[str, bytes]], gathered: "_Gathered") -> None:
         for place, message in enumerate(messages):
@@ -82,7 +86,7 @@ class RideSender:
 class _Gathered:
     """Collects the outcomes of one request's messages, which come on Kafka's thread, and tells when all are known."""
 
-    def __init__(self, expected: int, when_all: Callable[[list[Outcome]], object]) -> None:
+    def __init__(self, expected: int, when_all: Callable[[list[Outcome | None]], object]) -> None:
         self._lock = threading.Lock()
         self._outcomes: list[Outcome | None] = [None] * expected
         self._missing = expected
@@ -101,7 +105,7 @@ class _Gathered:
 
         return fill
 
-    def so_far(self) -> list[Outcome]:
-        """The outcomes known, in order."""
+    def so_far(self) -> list[Outcome | None]:
+        """The outcomes, in order; None where one is not known yet."""
         with self._lock:
-            return [outcome for outcome in self._outcomes if outcome is not None]
+            return list(self._outcomes)

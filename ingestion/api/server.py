@@ -4,10 +4,13 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from ingestion.api.app import create_app
+from ingestion.api.protocol import IDLE_SECONDS, BoundedProtocol
 from ingestion.errors import InputError
 
 _SHUTDOWN_SECONDS = 15
@@ -37,9 +40,7 @@ def serve(host: str, port: int) -> None:
     """
     app = create_app()
     with closing(_listen(host, port)) as listening:
-        # No access log: uvicorn writes it to stdout, and a line a ride helps nobody.
-        config = uvicorn.Config(app, access_log=False, timeout_graceful_shutdown=_SHUTDOWN_SECONDS)
-        uvicorn.Server(config).run(sockets=[listening])
+        uvicorn.Server(_config(app)).run(sockets=[listening])
 
 
 @contextmanager
@@ -59,9 +60,7 @@ def serving(host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
     """
     app = create_app()
     with closing(_listen(host, port)) as listening:
-        server = _Server(
-            uvicorn.Config(app, access_log=False, log_config=None, timeout_graceful_shutdown=_SHUTDOWN_SECONDS)
-        )
+        server = _Server(_config(app, log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="front-door", daemon=True)
         thread.start()
         try:
@@ -73,6 +72,18 @@ def serving(host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+def _config(app: FastAPI, **options: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        access_log=False,  # uvicorn writes it to stdout, and a line a ride helps nobody
+        http=BoundedProtocol,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        timeout_keep_alive=IDLE_SECONDS,
+        ws="none",
+        **options,
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:

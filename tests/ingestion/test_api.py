@@ -1,7 +1,9 @@
 """The front door, over HTTP, with real Kafka: what it acknowledges is on the topic, unchanged; all else is refused."""
 
+import gzip
 import json
 import os
+import secrets
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +13,17 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.consumer.fetcher import ConsumerRecord
 
-from ingestion.api import create_app, serving
+from ingestion.api import create_app, protocol, server, serving
 from ingestion.api.body import MAX_BODY_BYTES, MAX_RIDE_BYTES, MAX_RIDES
+from ingestion.api.protocol import IDLE_SECONDS, MAX_HEAD_BYTES, BoundedProtocol
 from ingestion.errors import InputError, SettingsError
 from ingestion.message import DYE_HEADERS, DyeStamp, dye_stamp
 from ingestion.producer import Position
+from ingestion.settings import KafkaSettings
+from ingestion.topic import open_admin
 from sandbox.services import Sandbox
 from tests.ingestion.topic_reader import records
 from tests.services import new_topic
@@ -169,6 +175,118 @@ def test_a_refusal_says_where_the_text_breaks(door: httpx.Client, body: bytes, w
     assert where in door.post("/rides", content=body).json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("body", "escape", "byte"),
+    [
+        (b'{"a": "\\ud83d"}', "\\ud83d", 7),
+        (b'{"taxi_id": "\\\\\\ud83d\\ude95\\udE95"}', "\\udE95", 27),
+        (b'[{}, {"a": {"\\uDC00x": 1}}]', "\\uDC00", 13),
+    ],
+    ids=["high half", "low half behind a whole character", "in a list"],
+)
+def test_half_a_character_is_called_what_it_is(
+    door: httpx.Client, nothing_arrives: None, body: bytes, escape: str, byte: int
+) -> None:
+    answer = door.post("/rides", content=body)
+    assert (answer.status_code, answer.json()["byte"]) == (422, byte)
+    assert f"a lone surrogate, {escape}, at byte {byte}" in answer.json()["detail"]
+
+
+def test_a_text_that_is_also_cut_off_is_not_mended_by_its_other_half(door: httpx.Client, nothing_arrives: None) -> None:
+    assert "not valid JSON" in door.post("/rides", content=b'{"a": "\\ud83d"').json()["detail"]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip"])
+def test_a_compressed_body_is_named_as_such(door: httpx.Client, nothing_arrives: None, encoding: str) -> None:
+    answer = door.post("/rides", content=gzip.compress(RIDE), headers={"Content-Encoding": encoding})
+    assert answer.status_code == 415
+    assert f"Content-Encoding {encoding} is not taken" in answer.json()["detail"]
+
+
+def test_a_body_that_says_it_is_not_compressed_is_taken(door: httpx.Client) -> None:
+    place(door.post("/rides", content=RIDE, headers={"Content-Encoding": "identity"}))
+
+
+@pytest.mark.parametrize("path", ["/rides/", "/health/"])
+def test_nobody_is_sent_to_a_host_of_the_clients_choice(url: str, path: str) -> None:
+    answer = httpx.get(url + path, headers={"Host": "elsewhere.example"})
+    assert (answer.status_code, answer.headers.get("location")) == (404, None)
+
+
+def test_an_endless_header_is_refused_and_keeps_nobody_waiting(url: str, door: httpx.Client) -> None:
+    """Also before the key is looked at; a client without one sends no more than 64 KB and a little."""
+    with closing(_connected(url)) as client:
+        client.sendall(b"POST /rides HTTP/1.1\r\nHost: door\r\nX-Endless: ")
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            client.sendall(b"x" * (64 << 20))
+        assert door.get("/health").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(b"GET /" + b"x" * MAX_HEAD_BYTES + b" HTTP/1.1\r\nHost: door\r\n\r\n", id="address"),
+        pytest.param(b"GET /health HTTP/1.1\r\nA: " + b"x" * MAX_HEAD_BYTES + b"\r\n\r\n", id="one header"),
+        pytest.param(b"GET /health HTTP/1.1\r\n" + b"A: xxxx\r\n" * 16_000 + b"\r\n", id="many headers"),
+        pytest.param(b"GET /health HTTP/1.1\r\nA: " + b"x" * MAX_HEAD_BYTES * 2, id="one without end"),
+    ],
+)
+def test_headers_beyond_the_limit_are_answered_431(url: str, head: bytes) -> None:
+    with closing(_connected(url)) as client:
+        client.sendall(head)
+        assert client.recv(65536).startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+
+
+def test_headers_may_be_as_large_as_the_limit(door: httpx.Client) -> None:
+    place(door.post("/rides", content=RIDE, headers={"X-Long": "x" * (MAX_HEAD_BYTES - 2000)}))
+
+
+def test_endless_trailers_end_the_connection(url: str, door: httpx.Client) -> None:
+    with closing(_connected(url)) as client:
+        client.sendall(b"POST /rides HTTP/1.1\r\nHost: door\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: ")
+        assert client.recv(65536).startswith(b"HTTP/1.1 401 ")
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            client.sendall(b"x" * (64 << 20))
+    assert door.get("/health").status_code == 200
+
+
+def test_a_body_of_many_small_chunks_is_taken(url: str) -> None:
+    """What frames them is not counted as headers."""
+    rides = b"[" + b",".join([RIDE] * 2000) + b"]"
+    with httpx.Client(base_url=url, headers={"X-API-Key": os.environ["RIDES_API_KEY"]}, timeout=40) as client:
+        answer = client.post("/rides", content=(rides[at : at + 2] for at in range(0, len(rides), 2)))
+    assert (answer.status_code, len(answer.json())) == (202, 2000)
+
+
+def test_pipelined_requests_each_have_the_whole_limit(url: str) -> None:
+    request = b"GET /health HTTP/1.1\r\nHost: door\r\nA: " + b"x" * (MAX_HEAD_BYTES - 1000) + b"\r\n\r\n"
+    with closing(_connected(url)) as client:
+        client.sendall(request * 3 + request.replace(b"Host", b"Connection: close\r\nHost"))
+        answered = b""
+        while block := client.recv(65536):
+            answered += block
+    assert answered.count(b"HTTP/1.1 200 OK") == 4
+
+
+def test_an_idle_connection_outlives_a_proxys() -> None:
+    """Proxies keep theirs for 60 s: one that the door closed first would be a reset for the next client."""
+    assert IDLE_SECONDS > 60
+    config = server._config(create_app())
+    assert (config.timeout_keep_alive, config.http) == (IDLE_SECONDS, BoundedProtocol)
+
+
+def test_a_head_that_does_not_come_ends_the_connection(
+    url: str, door: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "IDLE_SECONDS", 0.2)
+    with closing(_connected(url)) as client:
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: ")
+        assert client.recv(65536) == b""
+    with closing(_connected(url)) as client:
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: door\r\n\r\n")
+        assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_ride_may_be_as_large_as_the_limit_and_no_larger(door: httpx.Client) -> None:
     largest = b'{"pax_id":"' + b"x" * (MAX_RIDE_BYTES - 13) + b'"}'
     assert len(largest) == MAX_RIDE_BYTES
@@ -297,9 +415,28 @@ def test_an_outage_of_kafka_is_answered_503_and_the_door_opens_again_after_it(
             assert answer.status_code == 503
             assert int(answer.headers["Retry-After"]) > 0
         assert "0 of 2 rides are acknowledged" in several.result().json()["detail"]
+        assert several.result().json()["acknowledged"] == [None, None]
+        assert "acknowledged" not in single.result().json()
         after = place(door.post("/rides", content=RIDE))
         assert door.get("/health").status_code == 200
     assert {before, after} <= set(records())
+
+
+def test_of_a_list_that_arrived_in_part_the_answer_says_which_rides_did(sandbox: Sandbox, fresh_topic: str) -> None:
+    """So that only the others are sent again: a rejected ride counts each time that it arrives."""
+    kafka = KafkaSettings.from_environment()
+    with closing(open_admin(kafka)) as admin:
+        small = ConfigResource(ConfigResourceType.TOPIC, fresh_topic, configs={"max.message.bytes": "10000"})
+        admin.alter_configs([small], incremental=True)
+    rides = [b'{"taxi_id": "t1"}', json.dumps({"pax_id": secrets.token_hex(20_000)}).encode(), b"{}"]
+    with serving() as url, httpx.Client(headers={"X-API-Key": os.environ["RIDES_API_KEY"]}, timeout=60) as door:
+        answer = door.post(f"{url}/rides", content=b"[" + b",".join(rides) + b"]")
+    assert answer.status_code == 413
+    acknowledged = answer.json()["acknowledged"]
+    assert (len(acknowledged), acknowledged[1]) == (3, None)
+    assert f"{sum(at is not None for at in acknowledged)} of 3 rides are acknowledged" in answer.json()["detail"]
+    found = records()
+    assert all(at is None or found[Position(**at)].value == ride for at, ride in zip(acknowledged, rides, strict=True))
 
 
 def test_without_its_settings_the_door_does_not_open(monkeypatch: pytest.MonkeyPatch) -> None:
