@@ -18,10 +18,11 @@ from angiogram.expectation import Row, expected_tables, read_reference
 from angiogram.expectation.__main__ import last_day
 from angiogram.expectation.seeds import seed_text
 from angiogram.from_seeds import build, tables_of
-from angiogram.output import Output
+from angiogram.output import Output, SeedForm
 from angiogram.project import Node, Project
 from angiogram.runs import WAIT
 from angiogram.stale import compare_with_rows
+from angiogram.stored_seeds import StoredSeed, replace_all
 from angiogram.trace import Tracer
 
 
@@ -31,7 +32,7 @@ class Proposal:
 
     Attributes:
         model: its name.
-        seed: the file of its expected seed.
+        stored: the file of its expected seed, as it was before the models were built.
         differences: between the seed and the output, with the rides that feed them, as in a run's report.
         objection: the same between the independent calculation and the output, if they disagree.
         obstacle: why the output cannot become a seed whatever anybody says; None if it can.
@@ -42,7 +43,7 @@ class Proposal:
     """
 
     model: str
-    seed: Path
+    stored: StoredSeed
     differences: dict[str, Any]
     objection: dict[str, Any] | None
     obstacle: str | None
@@ -50,6 +51,11 @@ class Proposal:
     text: str | None
     new_columns: dict[str, list[str]]
     untyped: dict[str, str]
+
+    @property
+    def seed(self) -> Path:
+        """The file of its expected seed."""
+        return self.stored.path
 
     @property
     def acceptable(self) -> bool:
@@ -77,6 +83,7 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None],
     nodes = project.nodes
     chosen = _chosen(nodes, models)
     with tables_of(project, wait, say) as database:
+        stored = {node.name: StoredSeed.read(_file(project, node.name)) for node in chosen}
         say("Building the models from the input seeds")
         results = build(database, project).values()
         if failed := [result.node.name for result in results if result.status in ("error", "skipped")]:
@@ -91,18 +98,17 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None],
         return [
             proposal
             for node in chosen
-            if (proposal := _proposal(database, project, node, tables.get(node.name), tracer))
+            if (proposal := _proposal(database, project, node, stored[node.name], tables.get(node.name), tracer))
         ]
 
 
 def write(proposals: Sequence[Proposal]) -> list[Path]:
-    """Write the new seeds; the files written."""
-    written = []
-    for proposal in proposals:
-        if proposal.text is not None:
-            proposal.seed.write_text(proposal.text, encoding="utf-8", newline="")
-            written.append(proposal.seed)
-    return written
+    """Write the new seeds, all or none; the files written.
+
+    Raises:
+        SeedNotWritten: one cannot be written, or is no longer what was compared.
+    """
+    return replace_all([(one.stored, one.stored.as_stored(one.text)) for one in proposals if one.text is not None])
 
 
 def _chosen(nodes: Mapping[str, Node], models: Sequence[str]) -> list[Node]:
@@ -124,8 +130,18 @@ def _calculated(project: Project) -> dict[str, list[Row]]:
     )
 
 
+def _file(project: Project, model: str) -> Path:
+    seed = project.expected_seed(model)
+    return Path(seed.root_path or project.directory) / str(seed.original_file_path)
+
+
 def _proposal(
-    database: connection, project: Project, node: Node, calculated: list[Row] | None, tracer: Tracer
+    database: connection,
+    project: Project,
+    node: Node,
+    stored: StoredSeed,
+    calculated: list[Row] | None,
+    tracer: Tracer,
 ) -> Proposal | None:
     """What would be written for a model; None if its seed holds."""
     found = compare(database, node, project.directory)
@@ -136,20 +152,19 @@ def _proposal(
     objection, obstacle, text = None, found.obstacle, None
     output = Output.of(database, node)
     seed = project.expected_seed(node.name)
-    file = project.directory / seed.original_file_path
-    stored = file.read_text(encoding="utf-8")
+    form = SeedForm.of(seed)
     if calculated is not None:
         against = compare_with_rows(database, node, calculated, project.directory)
         obstacle = obstacle or against.obstacle
         objection = tracer.told(node.stage, against.differences) if against.differences.count else None
         if not objection and not obstacle:
-            text = output.as_seed(stored) if node.where else seed_text(node.name, calculated)
+            text = output.as_seed(stored.text, form) if node.where else seed_text(node.name, calculated)
     elif not obstacle and not (obstacle := output.unwritable([hook.sql for hook in seed.config.post_hook])):
-        text = output.as_seed(stored)
-    new_columns = output.columns_beyond(stored)
+        text = output.as_seed(stored.text, form)
+    new_columns = output.columns_beyond(stored.text, form)
     return Proposal(
         model=node.name,
-        seed=file,
+        stored=stored,
         differences=tracer.told(node.stage, found.differences),
         objection=objection,
         obstacle=obstacle,

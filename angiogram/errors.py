@@ -13,6 +13,7 @@ AngiogramError
 ├── NothingToAcknowledge   the run is not blocked
 ├── PageNotWritten         the page's file cannot be written; name another one
 ├── InjectFailed           the front door or the topic took no dye at all; a retry helps once it answers
+├── SeedNotWritten         an expected seed cannot be written, or was changed meanwhile; all are as they were
 ├── UnknownModel           the project has no such model with an expected seed; the message lists those that it has
 ├── UnknownFault           the catalogue has no fault of this name; `angiogram faults --list` lists them
 ├── FaultNotPlanted        a fault of the catalogue finds nothing to change; correct the fault
@@ -69,6 +70,10 @@ class LeaseLost(AngiogramError):
 
 class UnknownRun(AngiogramError):
     """No run has this id."""
+
+
+class SeedNotWritten(AngiogramError):
+    """An expected seed cannot be written, or somebody changed it meanwhile. All files are as they were."""
 
 
 class UnknownModel(AngiogramError):

@@ -29,6 +29,35 @@ _READ_BY_PYTHON = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class SeedForm:
+    """How dbt reads the file of a seed.
+
+    Attributes:
+        delimiter: between two fields.
+        quotes: whether dbt quotes the columns' names; unquoted, PostgreSQL writes them in small letters.
+    """
+
+    delimiter: str = ","
+    quotes: bool = True
+
+    @classmethod
+    def of(cls, seed: Any) -> "SeedForm":
+        """That of a seed of the manifest."""
+        return cls(seed.config.delimiter or ",", seed.config.quote_columns is not False)
+
+    def lines(self, text: str) -> Iterator[list[str]]:
+        """The fields of each line, the header's first."""
+        return csv.reader(StringIO(text, newline=""), delimiter=self.delimiter)
+
+    def columns(self, header: Sequence[str]) -> list[str]:
+        """The columns that the header's fields stand for."""
+        return list(header) if self.quotes else [name.lower() for name in header]
+
+
+USUAL = SeedForm()
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """The rows of a model's table that are compared, without the columns that differ from run to run.
 
@@ -86,9 +115,9 @@ class Output:
                     )
         return None
 
-    def columns_beyond(self, stored: str) -> list[str]:
+    def columns_beyond(self, stored: str, form: SeedForm = USUAL) -> list[str]:
         """The columns that a stored seed does not have."""
-        header = next(_lines(stored), [])
+        header = form.columns(next(form.lines(stored), []))
         return [name for name in self.columns if name not in header]
 
     def told(self, column: str) -> list[str]:
@@ -96,33 +125,37 @@ class Output:
         keys = (", ".join(f"{name} {_text(row[name])}" for name in self.key) for row in self.rows)
         return [f"{key}: {_text(row[column]) or 'nothing'}" for key, row in zip(keys, self.rows, strict=True)]
 
-    def as_seed(self, stored: str) -> str:
+    def as_seed(self, stored: str, form: SeedForm = USUAL) -> str:
         """The seed's new text: columns, rows and cells of the stored one stay in order and words; new ones follow.
 
         Args:
             stored: the seed's text as it is.
+            form: how dbt reads it.
         """
-        lines = _lines(stored)
-        header = next(lines, [])
-        rows_before = [dict(zip(header, line, strict=True)) for line in lines]
+        lines = form.lines(stored)
+        words = next(lines, [])
+        header = form.columns(words)
+        # To dbt what a short line lacks is null, and a blank line a row of nulls.
+        rows_before = [dict(zip(header, line + [""] * (len(header) - len(line)), strict=True)) for line in lines]
         before = {self._name(row): (place, row) for place, row in enumerate(rows_before)}
-        columns = [name for name in header if name in self.columns] + self.columns_beyond(stored)
+        beyond = self.columns_beyond(stored, form)
+        columns = [name for name in header if name in self.columns] + beyond
+        decimals = {name: max((_decimals(row[name]) for row in rows_before), default=0) for name in header}
         placed = []
         for row in self.rows:
             name = tuple(_text(row[column]) for column in self.key)
             place, old = before.get(name, (len(before), {}))
-            placed.append((place, name, [_kept(old.get(column), row[column]) for column in columns]))
-        return "".join(csv_line(line) for line in (columns, *(cells for _, _, cells in sorted(placed))))
+            cells = [_kept(old.get(column), _shortened(row[column], decimals.get(column))) for column in columns]
+            placed.append((place, name, cells))
+        titles = [word for word, name in zip(words, header, strict=True) if name in self.columns] + beyond
+        table = (titles, *(cells for _, _, cells in sorted(placed)))
+        return "".join(csv_line(line, form.delimiter) for line in table)
 
     def _place(self, row: dict[str, Any], column: str) -> str:
         return f"{column} of {', '.join(f'{name} {row[name]}' for name in self.key)}"
 
     def _name(self, row: dict[str, str]) -> tuple[str, ...]:
         return tuple(row.get(column, "") for column in self.key)
-
-
-def _lines(text: str) -> Iterator[list[str]]:
-    return csv.reader(StringIO(text, newline=""))
 
 
 def _text(cell: Any) -> str:
@@ -132,6 +165,20 @@ def _text(cell: Any) -> str:
 def _kept(before: str | None, cell: Any) -> str:
     """The words that the seed had for a cell if they still say the same; else the usual ones."""
     return before if before is not None and _says(before, cell) else _text(cell)
+
+
+def _decimals(text: str) -> int:
+    """How many digits of a number stand behind its point."""
+    fraction = text.partition(".")[2]
+    return len(fraction) if fraction.isdigit() else 0
+
+
+def _shortened(cell: Any, decimals: int | None) -> Any:
+    """A number without zeros beyond the digits that its column has in the stored seed: 2.5000 is 2.50 beside 8.40."""
+    if not isinstance(cell, Decimal) or not decimals or not cell.is_finite():
+        return cell
+    rounded = round(cell, decimals)
+    return rounded if rounded == cell and -int(cell.as_tuple().exponent) > decimals else cell
 
 
 def _says(text: str, cell: Any) -> bool:
@@ -149,6 +196,6 @@ def _says(text: str, cell: Any) -> bool:
             case date():
                 return date.fromisoformat(text) == cell
             case _:
-                return text == str(cell)
+                return text.replace("\r\n", "\n").replace("\r", "\n") == str(cell)  # as dbt reads line ends
     except (ValueError, InvalidOperation):
         return False

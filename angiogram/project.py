@@ -1,15 +1,12 @@
 """The dbt project under the dye: parsed once, built in this process, and what its manifest says of the models."""
 
-import logging
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from angiogram.dbt_command import dbt_aside, forget_ephemeral
 from angiogram.equality_test import Leniency, equality_tests
 from angiogram.errors import DbtFailed, NotReady
 from angiogram.in_a_line import in_a_line
@@ -208,11 +205,8 @@ class Project:
         ]
         if manifest is not None:
             forget_ephemeral(manifest)
-        try:
-            with _away_from_stdout():
-                outcome = dbtRunner(manifest=manifest).invoke(arguments)
-        finally:
-            _close_log()
+        with dbt_aside():
+            outcome = dbtRunner(manifest=manifest).invoke(arguments)
         if isinstance(outcome.exception, KeyboardInterrupt | SystemExit):
             raise outcome.exception
         if outcome.exception is not None or outcome.result is None:
@@ -373,28 +367,6 @@ def _in_words(unique_id: str) -> str:
     return f"{kind.replace('_', ' ')} {name}"
 
 
-def forget_ephemeral(manifest: Any) -> None:
-    """Let dbt put ephemeral models into their readers anew: once done, it leaves them out with that manifest."""
-    for node in manifest.nodes.values():
-        if getattr(node, "extra_ctes", None):
-            node.extra_ctes, node.extra_ctes_injected = [], False
-
-
 def expected_name(name: str) -> str:
     """The name of a model's expected seed, in which no point may be: that of orders.v2 is expected__orders_v2."""
     return EXPECTED_PREFIX + name.replace(".v", "_v")
-
-
-def _close_log() -> None:
-    """dbt leaves the file of its log open, and each command opens it anew."""
-    log = logging.getLogger("file_log")  # dbt's name for it
-    for handler in log.handlers[:]:
-        handler.close()
-        log.removeHandler(handler)
-
-
-@contextmanager
-def _away_from_stdout() -> Iterator[None]:
-    """stdout is for the report: whatever dbt prints goes to stderr."""
-    with redirect_stdout(sys.stderr):
-        yield

@@ -40,14 +40,14 @@ def seed_text(model: str, rows: list[Row]) -> str:
     return "".join(csv_line(line) for line in lines)
 
 
-def csv_line(fields: Iterable[str]) -> str:
+def csv_line(fields: Iterable[str], delimiter: str = ",") -> str:
     """A line of a seed."""
-    return ",".join(map(_quoted, fields)) + "\n"
+    return delimiter.join(_quoted(field, delimiter) for field in fields) + "\n"
 
 
-def _quoted(field: str) -> str:
+def _quoted(field: str, delimiter: str) -> str:
     # Python's own writer leaves a lone CR unquoted if lines end in LF, and then cannot read it back.
-    return '"' + field.replace('"', '""') + '"' if any(sign in field for sign in ',"\r\n') else field
+    return '"' + field.replace('"', '""') + '"' if any(sign in field for sign in f'{delimiter}"\r\n') else field
 
 
 def write_expected(folder: Path, tables: Mapping[str, list[Row]]) -> None:

@@ -1,19 +1,17 @@
 """The project under the dye as SQL: every model compiled by dbt in both forms of is_incremental."""
 
 import os
-import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from angiogram.dbt_command import dbt_aside, forget_ephemeral
 from angiogram.equality_test import equality_tests
 from angiogram.errors import DbtFailed, NotReady
 from angiogram.project import (
     expected_name,
-    forget_ephemeral,
     is_ephemeral,
     parents,
 )
@@ -191,7 +189,7 @@ def run_dbt(
 
     with (
         tempfile.TemporaryDirectory(prefix="sensitivity-", ignore_cleanup_errors=True) as scratch,
-        redirect_stdout(sys.stderr),
+        dbt_aside(),
     ):
         outcome = dbtRunner(manifest=manifest).invoke(
             [

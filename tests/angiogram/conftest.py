@@ -2,18 +2,24 @@
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg2 import sql
+from psycopg2.extensions import connection
 
+from angiogram.project import Project
 from sandbox.services import Sandbox
-from tests.services import new_database, new_topic
+from tests.angiogram.shop import LIVE, UNCHANGED, write_shop
+from tests.services import connect_as_administrator, new_database, new_topic
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 ANGIOGRAM = [sys.executable, "-c", "from angiogram.cli import main; main()"]
@@ -84,3 +90,33 @@ def project_copy(tmp_path: Path) -> Path:
     copy = tmp_path / "dbt_project"
     shutil.copytree(PROJECT, copy, ignore=shutil.ignore_patterns("target*", "logs"))
     return copy
+
+
+@pytest.fixture
+def strange(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[connection]:
+    """A database that knows nothing of this project, with the live tables of a shop, as its administrator."""
+    name = f"shop_{secrets.token_hex(6)}"
+    with closing(connect_as_administrator("postgres")) as server, server.cursor() as query:
+        query.execute(sql.SQL("create database {} owner angiogram").format(sql.Identifier(name)))
+        monkeypatch.setenv("PGDATABASE", name)
+        try:
+            with closing(connect_as_administrator(name)) as administrator:
+                administrator.cursor().execute(f"set role angiogram; {LIVE} reset role")
+                yield administrator
+        finally:
+            query.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Project]:
+    """Function that writes the shop's project with changes to its files, by path, and opens it."""
+    monkeypatch.delenv("DBT_TARGET_PATH", raising=False)
+    monkeypatch.delenv("DBT_LOG_PATH", raising=False)
+    monkeypatch.setenv("DBT_PROFILES_DIR", str(tmp_path))
+    monkeypatch.setenv("DBT_PROJECT_DIR", str(tmp_path))
+
+    def write(schema_name: str = UNCHANGED, **changes: tuple[str, str]) -> Project:
+        write_shop(tmp_path, schema_name, changes)
+        return Project(tmp_path, dye_source="seeds")
+
+    return write

@@ -64,7 +64,7 @@ def test_what_the_calculation_denies_is_refused_with_its_cells_and_rides(accept:
     refused = accept("fct_rides", "--yes")
     assert refused.code == 1, refused.stderr
     assert "revenue_amount: expected" in refused.stdout
-    assert "dye rides concerned: " in refused.stdout
+    assert "dye messages concerned: " in refused.stdout
     assert "revenue_by_state" not in refused.stdout, "only the model that was asked about"
     assert "The independent calculation disagrees with fct_rides" in refused.stderr
     assert "angiogram/expectation" in refused.stderr

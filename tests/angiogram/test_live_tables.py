@@ -5,11 +5,9 @@ the dye's seeds and models would take the places of the live tables.
 """
 
 import os
-import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,109 +26,7 @@ from angiogram.passage import Passage
 from angiogram.project import Project
 from angiogram.sensitivity.command import sensitivity
 from angiogram.sensitivity.compiled import run_dbt
-from sandbox.services import Sandbox
-from tests.services import connect_as_administrator
-
-MACROS = Path(__file__).resolve().parents[2] / "dbt_project" / "macros"
-COPIED = ("differences", "dye_schemas", "is_dye_seed", "is_dye_target", "keep_dye_apart")
-
-UNCHANGED = "{{ target.schema if custom_schema_name is none else custom_schema_name }}"
-APART = "{{ target.name ~ '_' if is_dye_target() else '' }}{{ custom_schema_name or 'other' }}"
-
-PROJECT = """
-name: shop
-profile: shop
-flags: {send_anonymous_usage_stats: false}
-vars: {dye_targets: [angiogram], run_dependent_columns: []}
-on-run-start: "{{ keep_dye_apart() }}"
-seeds:
-  shop:
-    +enabled: "{{ target.name == 'angiogram' }}"
-    input: {+schema: till, towns: {+meta: {dye: false}}, raw_orders: {+column_types: {id: integer, cents: integer}}}
-    expected: {+schema: expected, expected__orders: {+column_types: {id: integer, cents: integer}}}
-"""
-PROFILE = """
-shop:
-  target: live
-  outputs:
-    angiogram: &postgres
-      type: postgres
-      host: "{{ env_var('PGHOST') }}"
-      port: "{{ env_var('PGPORT') | as_number }}"
-      dbname: "{{ env_var('PGDATABASE') }}"
-      threads: 1
-      schema: shop
-      user: angiogram
-      password: "{{ env_var('DBT_ENV_SECRET_ANGIOGRAM_PASSWORD') }}"
-    live:
-      <<: *postgres
-"""
-FILES = {
-    "dbt_project.yml": PROJECT,
-    "profiles.yml": PROFILE,
-    "macros/generate_schema_name.sql": "{% macro generate_schema_name(custom_schema_name, node) %}%s{% endmacro %}",
-    "macros/raw.sql": "{% macro raw() %}{{ ref('raw_orders') if is_dye_target() else source('till', 'raw_orders') }}"
-    "{% endmacro %}",
-    "models/orders.sql": "{{ config(schema='marts', materialized='table') }} select id, cents from {{ raw() }}",
-    "models/models.yml": """
-sources: [{name: till, tables: [{name: raw_orders}]}]
-models:
-  - name: orders
-    data_tests:
-      - equals_expected:
-          arguments: {compare_model: ref('expected__orders'), key: id}
-          config: {enabled: "{{ target.name in var('dye_targets') }}"}
-""",
-    "seeds/input/raw_orders.csv": "id,cents\n1,100\n2,250\n",
-    "seeds/expected/expected__orders.csv": "id,cents\n1,100\n2,250\n",
-}
-LIVE = """
-create schema till;
-create table till.raw_orders as select n as id, n * 7 as cents from generate_series(1, 1000) as n;
-create schema marts;
-create table marts.orders as select id, cents from till.raw_orders where id <= 500;
-"""
-
-
-@pytest.fixture
-def strange(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[connection]:
-    """A database that knows nothing of this project, with the live tables of a shop, as its administrator."""
-    name = f"shop_{secrets.token_hex(6)}"
-    with closing(connect_as_administrator("postgres")) as server, server.cursor() as query:
-        query.execute(sql.SQL("create database {} owner angiogram").format(sql.Identifier(name)))
-        monkeypatch.setenv("PGDATABASE", name)
-        try:
-            with closing(connect_as_administrator(name)) as administrator:
-                administrator.cursor().execute(f"set role angiogram; {LIVE} reset role")
-                yield administrator
-        finally:
-            query.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
-
-
-@pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Project]:
-    """Function that writes the shop's project with changes to its files, by path, and opens it."""
-    monkeypatch.delenv("DBT_TARGET_PATH", raising=False)
-    monkeypatch.delenv("DBT_LOG_PATH", raising=False)
-    monkeypatch.setenv("DBT_PROFILES_DIR", str(tmp_path))
-    monkeypatch.setenv("DBT_PROJECT_DIR", str(tmp_path))
-
-    def write(schema_name: str = UNCHANGED, **changes: tuple[str, str]) -> Project:
-        for path, text in FILES.items():
-            for old, new in [change for name, change in changes.items() if path.startswith(name)]:
-                assert old in text
-                text = text.replace(old, new)
-            file = tmp_path / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text.replace("%s", schema_name))
-        for name in COPIED:
-            (tmp_path / "macros" / f"{name}.sql").write_bytes((MACROS / f"{name}.sql").read_bytes())
-        (tmp_path / "tests" / "generic").mkdir(parents=True, exist_ok=True)
-        test = MACROS.parent / "tests" / "generic" / "equals_expected.sql"
-        (tmp_path / "tests" / "generic" / "equals_expected.sql").write_bytes(test.read_bytes())
-        return Project(tmp_path, dye_source="seeds")
-
-    return write
+from tests.angiogram.shop import APART
 
 
 def contents(database: connection) -> dict[str, tuple[int, str]]:
