@@ -25,6 +25,7 @@ from angiogram import headline, mutes, runs
 from angiogram.durations import utc
 from angiogram.stage_id import as_json, from_json
 from angiogram.verdict import BLOCKED, HEALTHY
+from ingestion.addresses import without_user_info
 
 URLS = "ANGIOGRAM_ALERT_URLS"
 """Variable with the addresses to alert."""
@@ -142,7 +143,7 @@ def message(run: runs.Run) -> tuple[str, str]:
 
 def link(run_id: str) -> str:
     """Where the run's page is, or how to make it."""
-    base = os.environ.get(REPORT_URL)
+    base = without_user_info(os.environ.get(REPORT_URL, ""))
     return f"{base.rstrip('/')}/{run_id}.html" if base else f"Page: angiogram report {run_id} --output report.html"
 
 

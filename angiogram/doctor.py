@@ -229,12 +229,15 @@ def _front_door() -> Iterator[tuple[Mark, str]]:
     try:
         answer = httpx.get(f"{settings.url.rstrip('/')}/health", timeout=10, trust_env=not settings.is_on_this_machine)
     except httpx.HTTPError as error:
-        yield Mark.PROBLEM, f"{settings.url} does not answer: {type(error).__name__}. Start it with `ingestion api`."
+        yield (
+            Mark.PROBLEM,
+            f"{settings.shown_url} does not answer: {type(error).__name__}. Start it with `ingestion api`.",
+        )
         return
     if answer.is_success:
-        yield Mark.OK, f"{settings.url} answers"
+        yield Mark.OK, f"{settings.shown_url} answers"
     else:
-        yield Mark.PROBLEM, f"{settings.url} answers with {answer.status_code}. See the API's own log."
+        yield Mark.PROBLEM, f"{settings.shown_url} answers with {answer.status_code}. See the API's own log."
 
 
 def _dbt() -> Iterator[tuple[Mark, str]]:

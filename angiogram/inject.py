@@ -17,6 +17,7 @@ from psycopg2.extensions import connection
 
 from angiogram.dye import read_dye, read_malformed, ride_message
 from angiogram.errors import InjectFailed, KeyMismatch
+from ingestion.addresses import without_user_info
 from ingestion.loader import follower_key_fingerprints
 from ingestion.message import DyeStamp, key_fingerprint
 from ingestion.producer import RideProducer
@@ -133,7 +134,7 @@ def front_door() -> Iterator[tuple[httpx.Client, str]]:
     headers = {"X-API-Key": settings.api_key.get_secret_value(), "Content-Type": "application/json"}
     if settings.url is not None:
         with _client(settings.url, headers, proxy=not settings.is_on_this_machine) as client:
-            yield client, settings.url
+            yield client, settings.shown_url
     else:
         from ingestion.api import serving  # imports a web server, which a front door elsewhere spares
 
@@ -167,7 +168,7 @@ def sends_elsewhere(client: httpx.Client, topic_id: UUID) -> str | None:
         return None
     here = KafkaSettings.from_environment().topic
     return (
-        f"the front door at {client.base_url} sends to the topic {told.get('topic')} (id {told['topic_id']}), but this "
+        f"the front door at {_shown(client)} sends to the topic {told.get('topic')} (id {told['topic_id']}), but this "
         f"run and its loader read {here} (id {topic_id}): KAFKA_TOPIC differs, or the topic was made again"
     )
 
@@ -226,15 +227,19 @@ def _through_front_door(client: httpx.Client, run_id: str, item: Dye, key: bytes
     if answer.status_code in _ABOUT_THE_RIDE:
         return Sent(item.ride_number, item.name, "api", refusal=f"{answer.status_code} {answer.text.strip()[:200]}")
     raise InjectFailed(
-        f"The front door at {client.base_url} answered {answer.status_code} for ride {item.name}: "
+        f"The front door at {_shown(client)} answered {answer.status_code} for ride {item.name}: "
         f"{answer.text.strip()[:1000]}. That is no verdict on the ride. Check RIDES_API_KEY, RIDES_API_URL and the "
         "API's own log."
     )
 
 
+def _shown(client: httpx.Client) -> str:
+    return without_user_info(str(client.base_url))
+
+
 def _no_answer(client: httpx.Client, asked: str, error: httpx.HTTPError) -> InjectFailed:
     return InjectFailed(
-        f"The front door at {client.base_url} did not answer for {asked}: {type(error).__name__}. "
+        f"The front door at {_shown(client)} did not answer for {asked}: {type(error).__name__}. "
         "Is the API running, and is RIDES_API_URL right?"
     )
 

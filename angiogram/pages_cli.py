@@ -17,6 +17,7 @@ from angiogram.pages.markdown import markdown
 from angiogram.pages.page import Docs, page
 from angiogram.pages.write import write
 from angiogram.stage_id import as_json as stages_as_json
+from ingestion.addresses import without_user_info
 
 DOCS_URL = "ANGIOGRAM_DOCS_URL"
 """Variable with the address of the dbt docs; without it a page links to site/dye.html beside it, if it is there."""
@@ -99,7 +100,8 @@ def as_json(run: runs.Run) -> dict[str, Any]:
 
 
 def _docs(folder: Path | None) -> Docs | None:
-    address = os.environ.get(DOCS_URL) or (_DOCS_PAGE if folder and (folder / _DOCS_PAGE).is_file() else None)
+    beside = _DOCS_PAGE if folder and (folder / _DOCS_PAGE).is_file() else None
+    address = without_user_info(os.environ.get(DOCS_URL, "")) or beside
     if address is None:
         return None
     directory = Path(os.environ.get("DBT_PROJECT_DIR") or _PROJECT)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from rich.console import Console
 
+from ingestion.addresses import without_user_info
+
 _UNFORESEEN = 2  # as what could not run: 1 means something of its own to whoever asks for the exit code
 
 
@@ -24,7 +26,7 @@ def run(app: Callable[[], object], program: str, exit_code_of: Callable[[Excepti
     except Exception as error:
         exit_code = exit_code_of(error)
         if exit_code is None:
-            traceback.print_exc()
+            talk.print(without_user_info(traceback.format_exc().rstrip()), markup=False)
             name = type(error).__name__
             talk.print(f"{name} is an error that {program} does not know. Please report it, with the lines above.")
             raise SystemExit(_UNFORESEEN) from error

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 import psycopg2
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ingestion.addresses import checked_servers, checked_web_address, without_user_info
 from ingestion.errors import DatabaseUnavailable, SettingsError
 
 ROLE_PASSWORDS = {
@@ -23,11 +24,25 @@ ROLE_PASSWORDS = {
 """Database roles and the variable that holds each one's password."""
 
 
+def _checked_text(value: str) -> str:
+    """A variable's text; ValueError if its bytes are no UTF-8, as Python tells by lone surrogates."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("is not UTF-8") from None
+    return value
+
+
 class _Settings(BaseSettings):
     """Settings read from the environment; a missing or malformed variable is a SettingsError that names it."""
 
     # Compose and many shells hand on an unset variable as an empty one.
     model_config = SettingsConfigDict(populate_by_name=True, extra="ignore", frozen=True, env_ignore_empty=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_text(cls, value: Any) -> Any:
+        return _checked_text(value) if isinstance(value, str) else value
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -65,8 +80,8 @@ _SecurityProtocol = Annotated[Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SAS
 class KafkaSettings(_Settings):
     """Where Kafka is, and the topic of the rides."""
 
-    bootstrap_servers: str = Field(alias="KAFKA_BOOTSTRAP_SERVERS")
-    topic: str = Field(alias="KAFKA_TOPIC", default="taxi_rides")
+    bootstrap_servers: Annotated[str, AfterValidator(checked_servers)] = Field(alias="KAFKA_BOOTSTRAP_SERVERS")
+    topic: str = Field(alias="KAFKA_TOPIC", default="taxi_rides", pattern=r"^[A-Za-z0-9._-]{1,249}$")
     partitions: int = Field(alias="KAFKA_PARTITIONS", default=4, ge=1)
     security_protocol: _SecurityProtocol | None = Field(alias="KAFKA_SECURITY_PROTOCOL", default=None)
     sasl_mechanism: str | None = Field(alias="KAFKA_SASL_MECHANISM", default=None)
@@ -101,19 +116,23 @@ class DyeKeys(_Settings):
         return [key.get_secret_value().encode() for key in (self.current, self.previous) if key]
 
 
+def _checked_header(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if not (text.isascii() and text.isprintable() and text == text.strip()):
+        raise ValueError("must be printable ASCII without blanks around it, since it travels in a header")
+    return secret
+
+
 class FrontDoorSettings(_Settings):
     """The API that takes rides, as its clients and as the API itself see it."""
 
-    url: str | None = Field(alias="RIDES_API_URL", default=None)
-    api_key: SecretStr = Field(alias="RIDES_API_KEY", min_length=8)
+    url: Annotated[str, AfterValidator(checked_web_address)] | None = Field(alias="RIDES_API_URL", default=None)
+    api_key: Annotated[SecretStr, AfterValidator(_checked_header)] = Field(alias="RIDES_API_KEY", min_length=8)
 
-    @field_validator("url")
-    @classmethod
-    def _is_web_address(cls, url: str | None) -> str | None:
-        parts = urlsplit(url or "http://unset")
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:  # .port reads the number
-            raise ValueError("must be an address such as http://rides.example:8000")
-        return url
+    @property
+    def shown_url(self) -> str:
+        """The URL as it may be printed and kept: without a user and a password."""
+        return without_user_info(self.url or "")
 
     @property
     def is_on_this_machine(self) -> bool:
@@ -137,7 +156,10 @@ def role_password(role: str) -> str:
             f"{variable}, the password of the database role {role}, is not set. "
             'In the sandbox run eval "$(sandbox env)".'
         )
-    return password
+    try:
+        return _checked_text(password)
+    except ValueError as error:
+        raise SettingsError(f"{variable}, the password of the database role {role}, {error}. Set it anew.") from None
 
 
 def connect(role: str, application_name: str, database: str | None = None) -> "psycopg2.extensions.connection":

@@ -12,6 +12,7 @@ from pathlib import Path
 import requests
 from jgo.maven import MavenContext
 
+from ingestion.addresses import without_user_info
 from sandbox.errors import FolderUnusable, JarsUnavailable, JarTampered
 from sandbox.state import check_room
 
@@ -100,9 +101,9 @@ def _fetch(jar: LockedJar, draft: Path) -> Path:
     try:
         return context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
     except (requests.RequestException, RuntimeError) as error:  # jgo says "not found" by RuntimeError
+        why = without_user_info(f"{mirror or 'the default Maven repository'}: {error}")
         raise JarsUnavailable(
-            f"{jar.group}:{jar.artifact}:{jar.version}, a part of Kafka, could not be fetched from "
-            f"{mirror or 'the default Maven repository'}: {error}. "
+            f"{jar.group}:{jar.artifact}:{jar.version}, a part of Kafka, could not be fetched from {why}. "
             "Check the network, or name a Maven mirror that is in reach in SANDBOX_MAVEN_MIRROR."
         ) from error
 

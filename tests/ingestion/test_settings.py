@@ -2,9 +2,17 @@
 
 import pytest
 
+from ingestion.addresses import without_user_info
 from ingestion.errors import SettingsError
 from ingestion.loader.source import Client, open_source
-from ingestion.settings import DatabaseSettings, DyeKeys, FrontDoorSettings, KafkaSettings
+from ingestion.settings import (
+    ROLE_PASSWORDS,
+    DatabaseSettings,
+    DyeKeys,
+    FrontDoorSettings,
+    KafkaSettings,
+    role_password,
+)
 
 OF_KAFKA = (
     "KAFKA_TOPIC",
@@ -99,3 +107,107 @@ def test_no_key_of_the_dye_is_short(monkeypatch: pytest.MonkeyPatch, name: str) 
 def test_a_front_door_on_this_machine_is_known(monkeypatch: pytest.MonkeyPatch, url: str, here: bool) -> None:
     monkeypatch.setenv("RIDES_API_URL", url)
     assert FrontDoorSettings.from_environment().is_on_this_machine is here
+
+
+@pytest.mark.parametrize(
+    "key", ["schl\u00fcssel", "key-with-\udcff-byte", " a blank before", "a line end\n", "a\ttab in it"]
+)
+def test_a_key_that_no_header_takes_is_named(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("RIDES_API_KEY", key)
+    with pytest.raises(SettingsError, match=r"RIDES_API_KEY: .*(printable ASCII|UTF-8)") as refused:
+        FrontDoorSettings.from_environment()
+    assert key not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        (DatabaseSettings, "PGHOST"),
+        (DatabaseSettings, "PGDATABASE"),
+        (KafkaSettings, "KAFKA_BOOTSTRAP_SERVERS"),
+        (KafkaSettings, "KAFKA_SASL_PASSWORD"),
+        (KafkaSettings, "KAFKA_SSL_CAFILE"),
+        (DyeKeys, "DYE_KEY"),
+        (DyeKeys, "DYE_KEY_OLD"),
+        (FrontDoorSettings, "RIDES_API_URL"),
+    ],
+)
+def test_bytes_that_are_no_text_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+    settings: type[DatabaseSettings | KafkaSettings | DyeKeys | FrontDoorSettings],
+    name: str,
+) -> None:
+    """As a shell hands them on that has another encoding: Python makes a lone surrogate of each."""
+    monkeypatch.setenv(name, "a secret of the tests \udcff")
+    with pytest.raises(SettingsError, match=f"{name}: .*UTF-8"):
+        settings.from_environment()
+
+
+@pytest.mark.parametrize("role", ROLE_PASSWORDS)
+def test_a_password_that_is_no_text_is_named(monkeypatch: pytest.MonkeyPatch, role: str) -> None:
+    monkeypatch.setenv(ROLE_PASSWORDS[role], "pass\udcffword")
+    with pytest.raises(SettingsError, match=f"{ROLE_PASSWORDS[role]}.*UTF-8"):
+        role_password(role)
+
+
+def test_keys_of_the_dye_may_hold_any_character(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They sign, and never travel."""
+    monkeypatch.setenv("DYE_KEY", "schl\u00fcssel des farbstoffs")
+    assert DyeKeys.from_environment().accepted() == ["schl\u00fcssel des farbstoffs".encode()]
+
+
+@pytest.mark.parametrize(
+    "servers",
+    [
+        "localhost:port",
+        "a..b:9092",
+        ":9092",
+        "localhost:0",
+        "localhost:99999",
+        "localhost:9092,",
+        "me:secret@host:9092",
+    ],
+)
+def test_servers_that_cannot_be_are_named(monkeypatch: pytest.MonkeyPatch, servers: str) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", servers)
+    with pytest.raises(SettingsError, match=r"KAFKA_BOOTSTRAP_SERVERS: .*host:port") as refused:
+        KafkaSettings.from_environment()
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "servers", ["localhost", "kafka-1:9092,kafka-2:9093", "[::1]:9092", "10.0.0.7:9092", "b\u00fccher:9092"]
+)
+def test_servers_that_can_be_are_taken(monkeypatch: pytest.MonkeyPatch, servers: str) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", servers)
+    assert KafkaSettings.from_environment().bootstrap_servers == servers
+
+
+@pytest.mark.parametrize("topic", ["rides of today", "rides/2026", "x" * 250, "fahrt\u00fcbersicht"])
+def test_a_topic_that_kafka_takes_by_no_name_is_named(monkeypatch: pytest.MonkeyPatch, topic: str) -> None:
+    monkeypatch.setenv("KAFKA_TOPIC", topic)
+    with pytest.raises(SettingsError, match="KAFKA_TOPIC: "):
+        KafkaSettings.from_environment()
+
+
+@pytest.mark.parametrize("url", ["http://a..b", "http://door example", "http://door\n.example", "http://" + "x" * 64])
+def test_a_front_door_that_no_client_reaches_is_named(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("RIDES_API_URL", url)
+    with pytest.raises(SettingsError, match=r"RIDES_API_URL: .*must be an address"):
+        FrontDoorSettings.from_environment()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://me:secret@door.example:8000/x", "https://door.example:8000/x"),
+        ("https://me@door.example", "https://door.example"),
+        ("https://:secret@door", "https://door"),
+        ("https://me:p@ss@door/", "https://door/"),
+        ("slack://token@channel and mailto://me:pw@mail.example", "slack://channel and mailto://mail.example"),
+        ("http://door/a@b?mail=me@x.example", "http://door/a@b?mail=me@x.example"),
+        ("write to me@mail.example", "write to me@mail.example"),
+    ],
+)
+def test_no_address_is_shown_with_a_password(text: str, shown: str) -> None:
+    assert without_user_info(text) == shown

@@ -1,0 +1,46 @@
+"""Addresses as they may be shown, and which ones can be used at all."""
+
+import re
+from urllib.parse import urlsplit
+
+_USER_INFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/?#\s\"'@]*(?:@[^/?#\s\"'@]*)*@")
+_SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+)(:[0-9]{1,5})?")
+_HIGHEST_PORT = 65_535
+
+
+def without_user_info(text: str) -> str:
+    """A text in which no address names a user or a password: https://me:secret@host/ becomes https://host/."""
+    return _USER_INFO.sub(r"\1", text)
+
+
+def checked_web_address(url: str) -> str:
+    """The address itself.
+
+    Raises:
+        ValueError: it is none of http or https, or no client could use it.
+    """
+    parts = urlsplit(url)
+    usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0  # .port reads the number
+    if not (usable and url.isprintable() and " " not in url and _is_host(parts.hostname or "")):
+        raise ValueError("must be an address such as http://rides.example:8000")
+    return url
+
+
+def checked_servers(servers: str) -> str:
+    """The addresses of Kafka's servers themselves.
+
+    Raises:
+        ValueError: one is no host with a port.
+    """
+    for server in servers.split(","):
+        match = _SERVER.fullmatch(server.strip())
+        if not (match and _is_host(match[1]) and 0 < int((match[2] or ":9092")[1:]) <= _HIGHEST_PORT):
+            raise ValueError("must name each server as host:port, with commas between them")
+    return servers
+
+
+def _is_host(host: str) -> bool:
+    try:
+        return bool(host.encode("idna"))
+    except UnicodeError:  # a label that is empty or too long
+        return False
