@@ -20,9 +20,11 @@ from psycopg2.extensions import connection
 
 from angiogram import alert, runs
 from angiogram.dye import read_dye, read_malformed
+from angiogram.dye_targets_check import foreign_relations, wrong_seeds
 from angiogram.errors import AngiogramError
 from angiogram.inject import check_key
 from angiogram.project import EXPECTED_PREFIX, Project, expected_name
+from angiogram.project_file import dye_targets
 from ingestion.errors import DatabaseUnavailable, IngestionError
 from ingestion.migrations import all_migrations, require_current
 from ingestion.roles import AIRFLOW_DATABASE
@@ -97,6 +99,7 @@ def examine() -> Iterator[Line]:
         "front door": _front_door,
         "dbt": _dbt,
         "dye": _dye,
+        "dye targets": _dye_targets,
         "alerts": _alerts,
     }
     for topic, check in checks.items():
@@ -276,6 +279,16 @@ def _dbt() -> Iterator[tuple[Mark, str]]:
 def _dye() -> Iterator[tuple[Mark, str]]:
     rides, malformed = read_dye(), read_malformed()
     yield Mark.OK, f"{len(rides)} rides and {len(malformed)} malformed messages in the input seeds"
+
+
+def _dye_targets() -> Iterator[tuple[Mark, str]]:
+    project = Project()
+    wrong = [*wrong_seeds(project), *foreign_relations(project)]
+    for text in wrong:
+        yield Mark.PROBLEM, f"{text}."
+    if not wrong:
+        names = ", ".join(dye_targets(project.directory))
+        yield Mark.OK, f"the dye's seeds are enabled under {names} alone, and write nothing but the dye's own"
 
 
 def _alerts() -> Iterator[tuple[Mark, str]]:

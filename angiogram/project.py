@@ -17,6 +17,9 @@ from angiogram.stage_id import LOADER_STAGE, MODEL, SEED, StageId
 EXPECTED_PREFIX = "expected__"
 """An expected seed is named after its model, see expected_name."""
 
+INPUT_FOLDER = "input"
+"""Seeds in a folder of this name are the dye; seeds named expected__<model> what it must become; others reference."""
+
 BATCH = "batch"
 """The column of an input seed that says when a row arrives; without one, all come at once."""
 
@@ -365,6 +368,14 @@ def _in_words(unique_id: str) -> str:
     if kind == "test":
         name = name.split(".")[0]  # without the digits that tell generic tests apart
     return f"{kind.replace('_', ' ')} {name}"
+
+
+def is_dye_seed(node: Any) -> bool:
+    """Whether a seed is dye or what must come of it, as the macro is_dye_seed has it; its meta.dye goes first."""
+    told = (node.config.meta or {}).get("dye")
+    if told is not None:
+        return bool(told)
+    return node.name.startswith(EXPECTED_PREFIX) or INPUT_FOLDER in Path(node.original_file_path).parts[:-1]
 
 
 def expected_name(name: str) -> str:

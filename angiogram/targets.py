@@ -74,17 +74,11 @@ def read_targets(project: Project) -> Targets:
     Raises:
         DbtFailed: the profile cannot be read, or not under the dye target.
     """
-    from dbt.config.profile import Profile, read_profile
-    from dbt.config.project import load_raw_project
+    from dbt.config.profile import Profile
     from dbt.config.renderer import ProfileRenderer
     from dbt_common.exceptions import DbtRuntimeError
 
-    renderer = ProfileRenderer({})
-    try:
-        name = renderer.render_value(load_raw_project(str(project.directory)).get("profile"))
-        raw: dict[str, Any] = read_profile(project.profiles_directory)[name]
-    except (DbtRuntimeError, KeyError) as error:
-        raise DbtFailed(f"dbt cannot read the profile of {project.directory}: {error}") from error
+    name, raw = _profile(project)
 
     def credentials(target: str) -> Any:
         return Profile.from_raw_profile_info(raw, name, ProfileRenderer({}), target_override=target).credentials
@@ -102,6 +96,29 @@ def read_targets(project: Project) -> Targets:
         except DbtRuntimeError as error:
             unread[other] = in_a_line(str(error))
     return Targets(dye, others, unread)
+
+
+def target_names(project: Project) -> list[str]:
+    """The names of all targets of the project's profile.
+
+    Raises:
+        DbtFailed: the profile cannot be read.
+    """
+    return list(_profile(project)[1].get("outputs") or ())
+
+
+def _profile(project: Project) -> tuple[str, dict[str, Any]]:
+    """The name of the project's profile, and what profiles.yml says of it."""
+    from dbt.config.profile import read_profile
+    from dbt.config.project import load_raw_project
+    from dbt.config.renderer import ProfileRenderer
+    from dbt_common.exceptions import DbtRuntimeError
+
+    try:
+        name = ProfileRenderer({}).render_value(load_raw_project(str(project.directory)).get("profile"))
+        return name, read_profile(project.profiles_directory)[name]
+    except (DbtRuntimeError, KeyError) as error:
+        raise DbtFailed(f"dbt cannot read the profile of {project.directory}: {error}") from error
 
 
 def _target(name: str, credentials: Any) -> Target:

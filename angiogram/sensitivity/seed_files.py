@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from angiogram.expectation import CARRIAGE_RETURN
+from angiogram.project import EXPECTED_PREFIX, is_dye_seed
 from angiogram.sensitivity.tables import Column, Row, Table, in_batches
-
-INPUT_FOLDER = "input"
-"""Seeds in a folder of this name are the dye; seeds named expected__<model> what it must become; others reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +50,7 @@ class SeedFile:
         shown: the same, below the project's folder.
         declared: types by column, as the project declares them; dbt guesses the others.
         delimiter: between two fields.
+        is_dye: whether it is an input seed.
         quotes: whether dbt quotes the columns' names; unquoted, PostgreSQL writes them in small letters.
     """
 
@@ -61,6 +60,7 @@ class SeedFile:
     shown: str
     declared: Mapping[str, str]
     delimiter: str
+    is_dye: bool
     quotes: bool = True
 
     @classmethod
@@ -73,13 +73,9 @@ class SeedFile:
             shown=seed.original_file_path,
             declared={name: str(kind) for name, kind in seed.config.column_types.items()},
             delimiter=seed.config.delimiter,
+            is_dye=is_dye_seed(seed) and not seed.name.startswith(EXPECTED_PREFIX),
             quotes=seed.config.quote_columns is not False,
         )
-
-    @property
-    def is_dye(self) -> bool:
-        """Whether it is an input seed."""
-        return INPUT_FOLDER in Path(self.shown).parts
 
     @cached_property
     def table(self) -> Table:

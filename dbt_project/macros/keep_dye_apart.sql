@@ -28,6 +28,16 @@
         }) -%}
     {%- endfor -%}
     {%- if is_dye_target() -%}
+        {#- `angiogram` gives dye_batches where it builds from the input seeds, and holds the lock itself. -#}
+        {%- if var('dye_source', 'seeds') == 'seeds' and not var('dye_batches', none) -%}
+            {%- set holders = run_query(tables_lock_holders()) -%}
+            {%- if holders | length -%}
+                {{ exceptions.raise_compiler_error(
+                    'Session ' ~ holders.rows[0][0] ~ ' builds the models from the input seeds (`angiogram run --from-seeds` or '
+                    ~ '`angiogram accept`). Nothing was built. Run this again when that is done.'
+                ) }}
+            {%- endif -%}
+        {%- endif -%}
         {%- for relation in also_written -%}
             {%- do asked.relations.append({'relation': relation | string, 'is_expected': false, 'is_built': true}) -%}
         {%- endfor -%}
@@ -68,4 +78,16 @@
     select pg_advisory_xact_lock(hashtext('angiogram'), hashtext('marks'));
     {{ marks | join(';\n    ') }}
     {%- endif -%}
+{%- endmacro %}
+
+{% macro tables_lock_holders() -%}
+    select pid
+    from pg_catalog.pg_locks
+    where
+        locktype = 'advisory'
+        and granted
+        and objsubid = 2
+        and database = (select oid from pg_catalog.pg_database where datname = current_database())
+        and classid::bigint = hashtext('angiogram')::bigint & 4294967295
+        and objid::bigint = hashtext('tables')::bigint & 4294967295
 {%- endmacro %}

@@ -128,6 +128,31 @@ def test_it_tells_where_the_dbt_packages_come_from(
     assert ("stand-in" in found.text) == (mark is Mark.NOTE)
 
 
+def test_dye_seeds_that_are_enabled_elsewhere_are_a_problem_and_so_is_one_that_is_not_where_it_belongs(
+    pipeline: None, project_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `+enabled` comes out for each target of the profile, whatever the text of dbt_project.yml looks like."""
+    for name in ("DBT_PROJECT_DIR", "DBT_PROFILES_DIR"):
+        monkeypatch.setenv(name, str(project_copy))
+    settings, profiles = project_copy / "dbt_project.yml", project_copy / "profiles.yml"
+    text = settings.read_text(encoding="utf-8")
+    text = text.replace("dye_targets: [angiogram]", "dye_targets: [angiogram, ci_dye, no_such]")
+    off = "+enabled: \"{{ target.name == 'angiogram' }}\""
+    assert off in text
+    for_dev = off.replace("== 'angiogram'", "in ['angiogram', 'ci_dye', 'dev']")
+    text = text.replace(off, off.replace("== 'angiogram'", "in ['angiogram', 'ci_dye']"))
+    text = text.replace("        expected__car_models:\n", f"        expected__car_models:\n          {for_dev}\n")
+    text = text.replace("        dye_malformed:\n", f"        dye_malformed:\n          {off}\n")
+    settings.write_text(text, encoding="utf-8")
+    ci_dye = "    ci_dye: {<<: *postgres, schema: ci_dye_staging, user: angiogram, password: x}\n"
+    profiles.write_text(profiles.read_text(encoding="utf-8") + ci_dye, encoding="utf-8")
+    found = [line.text for line in problems() if line.topic == "dye targets"]
+    assert len(found) == 3, found
+    assert found[0].startswith("the variable dye_targets names no_such, which the profile lacks")
+    assert found[1].startswith("expected__car_models is enabled under target dev, which is not a dye target")
+    assert found[2].startswith("dye_malformed is disabled under the dye target ci_dye")
+
+
 def test_packages_that_are_not_installed_are_a_problem(pipeline: None, angiogram: Callable[..., Outcome]) -> None:
     project = os.environ["DBT_PROJECT_DIR"]
     outcome = angiogram("doctor", DBT_PROJECT_DIR=str(Path(project) / "models"))

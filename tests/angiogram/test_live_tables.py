@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from angiogram.project import Project
 from angiogram.sensitivity.command import sensitivity
 from angiogram.sensitivity.compiled import run_dbt
 from tests.angiogram.shop import APART
+from tests.services import connect_as_administrator
 
 
 def contents(database: connection) -> dict[str, tuple[int, str]]:
@@ -85,6 +87,10 @@ def test_a_dye_with_schemas_of_its_own_passes_again_and_again_beside_the_live_ta
     with strange.cursor() as query:
         query.execute("comment on schema angiogram_till is null; comment on schema angiogram_expected is 'hands off'")
         query.execute("comment on schema angiogram_marts is null; create table angiogram_marts.orders__dbt_backup ()")
+    with closing(connect_as_administrator(os.environ["PGDATABASE"])) as builder:
+        runs.hold_tables(builder, 0, quiet)
+        with pytest.raises(DbtFailed, match=rf"Session {builder.info.backend_pid} builds the models"):
+            run_dbt(project.directory, ["build"], "angiogram", variables="{}")
     assert propose(project, [], quiet) == []
     assert marks(strange) == {
         "angiogram_till": "angiogram: dye of shop",
