@@ -81,7 +81,7 @@ def _plant_garbage(ground: Ground) -> None:
 
 
 def _plant_reference_change(ground: Ground) -> None:
-    ground.edit("seeds/reference/zipcodes.csv", ("10004,Utah", "10004,Idaho"))
+    ground.edit("seeds/reference/zipcodes.csv", ("84101,Utah", "84101,Idaho"))
     ground.edit("seeds/reference/exchange_rates.csv", ("CAD,2025-01-01,0.6952", "CAD,2025-01-01,0.6953"))
     seeds = ground.project / "seeds"
     tables = expected_tables(

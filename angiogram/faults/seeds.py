@@ -7,13 +7,13 @@ FAULTS = [
         "unmapped-10004",
         "The zip code 10004 is not in the reference data (original demo).",
         "seed:zipcodes",
-        edit("seeds/reference/zipcodes.csv", ("10004,Utah\n", "")),
+        edit("seeds/reference/zipcodes.csv", ("10004,New York\n", "")),
     ),
     fault(
         "state-renamed",
         "A state changes its name in the reference data.",
         "seed:zipcodes",
-        edit("seeds/reference/zipcodes.csv", ("10001,Nevada", "10001,Nev.")),
+        edit("seeds/reference/zipcodes.csv", ("89101,Nevada", "89101,Nev.")),
     ),
     fault(
         "stale-rates",

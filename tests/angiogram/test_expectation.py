@@ -211,7 +211,7 @@ def test_totals_add_up_the_rounded_dollars() -> None:
         ("car-model-and-zipcodes-missing", "pickup_state", "UNKNOWN"),
         ("car-model-and-zipcodes-missing", "car_model", "UNKNOWN"),
         ("a-tenth-and-two-tenths", "revenue_amount", Decimal("0.3")),
-        ("a-tenth-and-two-tenths", "pickup_state", "Utah"),
+        ("a-tenth-and-two-tenths", "pickup_state", "New York"),
         ("a-tenth-and-two-tenths", "taxi_id", "16"),
         ("a-tenth-and-two-tenths", "pax_id", '{"id": 56}'),
         ("a-tenth-and-two-tenths", "car_model", "911"),

@@ -121,7 +121,7 @@ def test_the_verdict_says_whether_the_dye_tested_what_production_runs(
     assert same["production"]["live"] == same["production"]["dye"]
 
     live.replace("models/facts/fct_rides.sql", "fare_amount + tax_amount", "fare_amount")
-    live.replace("seeds/reference/zipcodes.csv", "10001,", "10001,New ")
+    live.replace("seeds/reference/zipcodes.csv", "10001,", "10001,Old ")
     build_live(live)
     other = angiogram("run", "--json")
     assert other.code == 0, "what production runs is no blockage of what the dye tested"

@@ -172,6 +172,6 @@ def test_marts_are_read_by_their_reader_alone(module_project: DbtProject, query:
     build(module_project, "--target", "prod", *MODELS_ALONE, "--select", "revenue_by_state")
     with closing(connect("marts_reader", "tests")) as server, server.cursor() as reader:
         reader.execute("select pickup_state, revenue_usd_amount::text from revenue.revenue_by_state")
-        assert reader.fetchall() == [("Nevada", "11.00")]
+        assert reader.fetchall() == [("New York", "11.00")]
         reader.execute("select has_schema_privilege('raw', 'usage'), has_schema_privilege('facts', 'usage')")
         assert reader.fetchone() == (False, False)

@@ -1,5 +1,6 @@
 """Live traffic is decided by its seed alone, and dirty in every way the models must bear."""
 
+import csv
 import hashlib
 import json
 import re
@@ -9,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +19,7 @@ from ingestion.errors import InputError, KafkaUnavailable
 from ingestion.message import FIELDS
 from ingestion.producer import Message
 from ingestion.publish import publish
+from ingestion.replay import ZIPCODES as RECORDED_ZIPCODES
 from ingestion.traffic import CAR_MODELS, CURRENCIES, KINDS, ZIPCODES, generate, traffic
 from sandbox.services import Sandbox
 from tests.ingestion.topic_reader import records
@@ -171,3 +174,12 @@ def test_without_kafka_nothing_could_run(sandbox: Sandbox, monkeypatch: pytest.M
     with pytest.raises(KafkaUnavailable) as raised:
         generate(1, seed=1)
     assert raised.value.exit_code == 2
+
+
+def test_live_rides_start_where_the_reference_data_says() -> None:
+    """One list of zip codes for live rides and dye, with the states that they have: those of Manhattan are New York."""
+    with (Path(__file__).parents[2] / "seeds" / "reference" / "zipcodes.csv").open(newline="") as file:
+        states = {row["zipcode"]: row["state"] for row in csv.DictReader(file)}
+    live = {*ZIPCODES, *filter(None, RECORDED_ZIPCODES.values())}
+    assert {"10001", "10002", "10003", "10004"} <= live
+    assert {states[zipcode] for zipcode in live} == {"New York"}
