@@ -19,18 +19,16 @@ _KINDS = {"r": "table", "p": "table", "f": "foreign table", "m": "materialized v
 def empty(
     database: connection,
     schemas: Sequence[str],
-    project: str,
     say: Callable[[str], None],
     alive: Callable[[], None] = lambda: None,
 ) -> None:
-    """Drop all that lies in the dye's schemas, and in those that it no longer writes, all or nothing.
+    """Drop all that lies in the dye's schemas, all or nothing.
 
     The schemas stay, with their marks and grants. So do functions and types, which a project's hooks may have made.
 
     Args:
         database: a session of the project's profile, in autocommit.
         schemas: as target_relations.claim has them.
-        project: dbt's name of it: schemas that are marked for it are its dye's.
         say: told who holds tables.
         alive: called every 2 s while they are waited for.
 
@@ -41,26 +39,20 @@ def empty(
     deadline = time.monotonic() + TABLES_WITHIN
     told = None
     with database.cursor() as query:
-        query.execute(
-            "select coalesce(array_agg(nspname::text), '{}') from pg_namespace where nspname = any(%s)"
-            " or substring(obj_description(oid, 'pg_namespace') from '(?n)^angiogram: dye of (.+)$') = %s",
-            (list(schemas), project),
-        )
-        ((emptied,),) = query.fetchall()
         query.execute("set lock_timeout = '2s'")  # shorter than any lease
         try:
             while True:
                 try:
-                    if statement := _drops(query, emptied):
+                    if statement := _drops(query, schemas):
                         query.execute(statement)
                     return
                 except InsufficientPrivilege as error:
                     raise NotReady(
-                        f"The dye's schemas ({', '.join(emptied)}) cannot be emptied: {str(error).strip()}. Make the "
+                        f"The dye's schemas ({', '.join(schemas)}) cannot be emptied: {str(error).strip()}. Make the "
                         "role of the dye target their owner."
                     ) from error
                 except LockNotAvailable:
-                    holders = _holders(query, emptied)
+                    holders = _holders(query, schemas)
                     if time.monotonic() > deadline:
                         raise TablesInUse(
                             f"The last run's tables were still held after {TABLES_WITHIN:g} s: {holders}. "
@@ -81,7 +73,7 @@ def _drops(query: cursor, schemas: Sequence[str]) -> sql.Composed | None:
         " pg_namespace.oid = relnamespace where nspname = any(%s) and relkind::text = any(%s) and not relispartition"
         " and not exists (select from pg_depend where classid = 'pg_class'::regclass and objid = pg_class.oid"
         " and (deptype = 'e' or (deptype in ('a', 'i') and relkind = 'S')))",
-        (schemas, list(_KINDS)),
+        (list(schemas), list(_KINDS)),
     )
     found = query.fetchall()
     statements = [
@@ -101,7 +93,7 @@ def _holders(query: cursor, schemas: Sequence[str]) -> str:
         " join pg_namespace on pg_namespace.oid = held.relnamespace and nspname = any(%s)"
         " join pg_stat_activity as activity on activity.pid = pg_locks.pid and activity.pid <> pg_backend_pid()"
         " where pg_locks.granted and activity.datname = current_database()",
-        (schemas,),
+        (list(schemas),),
     )
     ((holders,),) = query.fetchall()
     return str(holders or "by a session that has ended meanwhile")

@@ -134,8 +134,7 @@ def prepare(run_id: str, project: Project | None = None, say: Callable[[str], No
             project = project or Project()
             with opened(project) as models:
                 schemas = claim(models, project, say)
-                name = project.manifest.metadata.project_name
-                dye_schemas.empty(models, schemas, name, say, lambda: runs.renew(step.database, run_id))
+                dye_schemas.empty(models, schemas, say, lambda: runs.renew(step.database, run_id))
     except BaseException as error:
         finish(run_id, f"it ended before it sent its dye: {type(error).__name__}: {error}")
         raise

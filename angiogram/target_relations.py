@@ -68,14 +68,15 @@ def claim(database: connection, project: Project, say: Callable[[str], None]) ->
         say: told of targets that cannot be read here.
 
     Returns:
-        The names of the schemas, all of which exist now.
+        The names of the schemas, all of which exist now, and of those that the dye wrote once and no longer does.
 
     Raises:
         NotTheDyes: a relation is live, or exists and was not made by the dye.
         NotReady: the session's role may not make what is to be made.
         DbtFailed: the profile cannot be read.
     """
-    schemas = examine(database, project, say)
+    targets = read_targets(project)
+    schemas = examine(database, project, say, targets)
     if refused := [schema.told for schema in schemas if schema.told]:
         raise NotTheDyes(
             f"Target {project.target} would write over what the dye did not make: {'; '.join(refused)}. Nothing was "
@@ -93,20 +94,29 @@ def claim(database: connection, project: Project, say: Callable[[str], None]) ->
                 _mark(query, schema)
         finally:
             query.execute("select pg_advisory_unlock(hashtext('angiogram'), hashtext('marks'))")
-    return [schema.schema_name for schema in schemas]
+        written = [schema.schema_name for schema in schemas]
+        # What is marked may be live by now, if it is no longer written and does not bear the dye target's name.
+        return written + [name for name in _marked(query, project) if name not in written and targets.is_dyes(name)]
 
 
-def examine(database: connection, project: Project, say: Callable[[str], None]) -> list[Schema]:
+def examine(
+    database: connection, project: Project, say: Callable[[str], None], targets: Targets | None = None
+) -> list[Schema]:
     """The schemas that the dye target would write, and whose they are.
+
+    Args:
+        database, project, say: as for `claim`.
+        targets: of the project's profile, where they have been read before.
 
     Raises:
         DbtFailed: the profile cannot be read.
     """
-    targets = read_targets(project)
+    targets = targets or read_targets(project)
     relations = list(_written(project))
     dyes = {name for one in relations if targets.is_dyes(name := _schema_of(one["relation"]))}
     asked = {
         "project": project.manifest.metadata.project_name,
+        "target": project.target,
         "own": sorted(dyes),
         "is_apart": targets.is_apart(),
         "relations": relations,
@@ -179,6 +189,17 @@ def _forbidden(schema: Schema, user: str) -> Iterator[str]:
         yield f"Role {user} may not make the schema {name}: grant it create on the database, or make {name} its own."
     elif not schema.may_create:
         yield f"Role {user} may not make tables in schema {name} of {schema.owner}: grant it usage and create there."
+
+
+def _marked(query: cursor, project: Project) -> list[str]:
+    """Schemas that are marked for this project's dye under this target, written by it today or not."""
+    query.execute(
+        "select nspname::text from pg_namespace cross join lateral obj_description(oid, 'pg_namespace') as described"
+        " where substring(described from '(?n)^angiogram: dye of (\\S+)') = %s"
+        " and coalesce(substring(described from '(?n)^angiogram: dye of \\S+ under target (.+)$') = %s, true)",
+        (project.manifest.metadata.project_name, project.target),
+    )
+    return [name for (name,) in query.fetchall()]
 
 
 def _mark(query: cursor, schema: Schema) -> None:

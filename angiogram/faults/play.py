@@ -1,5 +1,6 @@
 """Playing faults: one real run each, from the front door to the verdict."""
 
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from angiogram import steps
-from angiogram.errors import AngiogramError, NotTheDyes
+from angiogram.errors import AngiogramError, NotReady, NotTheDyes
 from angiogram.faults.door import tampering_door
 from angiogram.faults.fault import Fault, Ground, as_owner
 from angiogram.faults.place import ProjectCopy, own_place, variables
@@ -17,6 +18,7 @@ from angiogram.inject import read_whole_dye
 from angiogram.passage import LEASE, kept_in_hand
 from angiogram.project import Project
 from angiogram.stage_id import from_json
+from angiogram.targets import read_targets
 from angiogram.verdict import BLOCKED, COULD_NOT_RUN, HEALTHY
 from ingestion.errors import IngestionError
 
@@ -138,6 +140,7 @@ def player(original: Path) -> Iterator[Player]:
 
     Raises:
         SettingsError, DatabaseUnavailable, KafkaUnavailable: a server is away, or its address is not set.
+        NotReady: the project's profile leads to another database.
     """
     from ingestion.api import serving  # imports a web server
 
@@ -146,7 +149,18 @@ def player(original: Path) -> Iterator[Player]:
         with variables(
             DBT_PROFILES_DIR=str(copy.directory), DBT_TARGET_PATH=str(copy.target), DBT_LOG_PATH=str(copy.logs)
         ):
+            _require_own_database(Project(copy.renew()))
             yield Player(copy, front_door)
+
+
+def _require_own_database(project: Project) -> None:
+    _ = project.manifest  # until dbt reads a project, it has the environment of the one before
+    found, own = read_targets(project).dye.database, os.environ["PGDATABASE"]
+    if found != own:
+        raise NotReady(
+            f"The profile of {project.directory} leads to the database {found}, and not to that of the faults: let its "
+            "dbname be env_var('PGDATABASE'). Nothing was built."
+        )
 
 
 def play_all(played_by: Player, faults: Sequence[Fault], tell: Callable[[Played], None]) -> list[Played]:

@@ -2,7 +2,7 @@
     Whose are the schemas that a dbt target would write? One SQL text for the hook keep_dye_apart and for the `angiogram`
     command, which renders this file with plain Jinja. So no dbt function may be used here.
 
-    A schema is the dye's if its comment has the line "angiogram: dye of <project>".
+    A schema is the dye's if its comment has the line "angiogram: dye of <project> under target <target>".
 -#}
 
 {%- macro first_ten(text) -%}
@@ -58,7 +58,7 @@ schemas as (
             has_database_privilege(current_database(), 'create')
         ) as may_create,
         obj_description(pg_namespace.oid, 'pg_namespace') as comment,
-        substring(obj_description(pg_namespace.oid, 'pg_namespace') from '(?n)^angiogram: dye of (.+)$') as marked_for
+        substring(obj_description(pg_namespace.oid, 'pg_namespace') from '(?n)^angiogram: dye of (\S+)') as marked_for
     from (
         select
             schema_name,
@@ -122,6 +122,7 @@ named as (
     select
         schemas.*,
         asked.content ->> 'project' as project,
+        asked.content ->> 'target' as target,
         (
             (asked.content ->> 'is_apart')::boolean
             or exists (
@@ -165,7 +166,7 @@ select
     states.is_owner,
     states.may_create,
     states.marked_for,
-    concat_ws(e'\n', states.comment, 'angiogram: dye of ' || states.project) as marked_comment,
+    concat_ws(e'\n', states.comment, format('angiogram: dye of %s under target %s', states.project, states.target)) as marked_comment,
     case
         when states.state = 'live'
             then coalesce(

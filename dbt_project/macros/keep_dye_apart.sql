@@ -17,7 +17,7 @@
         {%- endif -%}
     {%- endif -%}
     {%- set asked = {
-        'project': project_name, 'own': [target.schema, target.name], 'is_apart': false, 'relations': [],
+        'project': project_name, 'target': target.name, 'own': [target.schema, target.name], 'is_apart': false, 'relations': [],
         'built_before': [], 'live': [],
     } -%}
     {%- for node in nodes if node.relation_name -%}

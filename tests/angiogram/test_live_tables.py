@@ -22,11 +22,12 @@ from angiogram.accept import propose
 from angiogram.errors import DbtFailed, NotReady, NotTheDyes
 from angiogram.faults.catalogue import FAULTS
 from angiogram.faults.play import player
-from angiogram.from_seeds import run_from_seeds
+from angiogram.from_seeds import opened, run_from_seeds
 from angiogram.passage import Passage
 from angiogram.project import Project
 from angiogram.sensitivity.command import sensitivity
 from angiogram.sensitivity.compiled import run_dbt
+from angiogram.target_relations import claim
 from tests.angiogram.shop import APART
 from tests.services import connect_as_administrator
 
@@ -58,16 +59,24 @@ def quiet(_: str) -> None:
     ("live", "named"),
     [
         pytest.param(("", ""), "marts.orders (target live builds it)", id="the profile knows the live target"),
-        pytest.param(("    live:\n      <<: *postgres\n", ""), "marts.orders; till.raw_orders", id="and it does not"),
+        pytest.param(
+            (
+                "    live:\n      <<: *postgres\n",
+                "    live:\n      <<: *postgres\n      user: \"{{ env_var('NO_SUCH') }}\"\n",
+            ),
+            "marts.orders; till.raw_orders",
+            id="and cannot read it here",
+        ),
     ],
 )
 def test_what_would_be_built_over_live_tables_is_refused_with_names_and_nothing_is_touched(
     strange: connection, shop: Callable[..., Project], live: tuple[str, str], named: str
 ) -> None:
     project, before = shop(profiles=live), contents(strange)
+    said: list[str] = []
     assert {name: count for name, (count, _) in before.items()} == {"till.raw_orders": 1000, "marts.orders": 500}
     with pytest.raises(NotTheDyes) as from_seeds:
-        run_from_seeds(project, 0, quiet)
+        run_from_seeds(project, 0, said.append)
     with pytest.raises(NotTheDyes) as accepting:
         propose(project, [], quiet)
     with pytest.raises(DbtFailed) as by_hand:
@@ -75,6 +84,7 @@ def test_what_would_be_built_over_live_tables_is_refused_with_names_and_nothing_
     assert contents(strange) == before
     assert named in str(from_seeds.value)
     assert str(accepting.value) == str(from_seeds.value)
+    assert [text.startswith("Target live cannot be read here") for text in said] == [True] * bool(live[1])
     assert "till.raw_orders" in str(by_hand.value)
 
 
@@ -93,9 +103,9 @@ def test_a_dye_with_schemas_of_its_own_passes_again_and_again_beside_the_live_ta
             run_dbt(project.directory, ["build"], "angiogram", variables="{}")
     assert propose(project, [], quiet) == []
     assert marks(strange) == {
-        "angiogram_till": "angiogram: dye of shop",
-        "angiogram_expected": "hands off\nangiogram: dye of shop",
-        "angiogram_marts": "angiogram: dye of shop",
+        "angiogram_till": "angiogram: dye of shop under target angiogram",
+        "angiogram_expected": "hands off\nangiogram: dye of shop under target angiogram",
+        "angiogram_marts": "angiogram: dye of shop under target angiogram",
     }
     after = contents(strange)
     assert {name: after[name] for name in before} == before
@@ -106,7 +116,8 @@ def test_a_dye_with_schemas_of_its_own_passes_again_and_again_beside_the_live_ta
         run_from_seeds(project, 0, quiet)
     with strange.cursor() as query:
         query.execute(
-            "drop view angiogram_marts.notes; comment on schema angiogram_marts is 'angiogram: dye of bakery'"
+            "drop view angiogram_marts.notes;"
+            " comment on schema angiogram_marts is 'angiogram: dye of bakery under target dye'"
         )
     with pytest.raises(NotTheDyes, match=r"schema angiogram_marts \(the dye of project bakery\)"):
         run_from_seeds(project, 0, quiet)
@@ -156,6 +167,29 @@ def test_a_database_of_the_dyes_own_may_have_the_names_of_the_live_one(
     with strange.cursor() as query:
         query.execute("comment on schema till is null; comment on schema marts is null")
     assert run_from_seeds(project, 0, quiet).verdict == "healthy"
+
+
+def test_another_dye_target_builds_its_own_schemas_and_leaves_alone_those_of_the_first(
+    strange: connection, shop: Callable[..., Project]
+) -> None:
+    """What is marked for a dye target and no longer written is emptied by the target whose name it bears, if any."""
+    folder = shop(APART, profiles=("    live:\n", "    ci_dye:\n      <<: *postgres\n    live:\n")).directory
+    settings = folder / "dbt_project.yml"
+    text = settings.read_text().replace("dye_targets: [angiogram]", "dye_targets: [angiogram, ci_dye]")
+    settings.write_text(text.replace("target.name == 'angiogram'", "target.name in ['angiogram', 'ci_dye']"))
+    assert run_from_seeds(Project(folder, dye_source="seeds"), 0, quiet).verdict == "healthy"
+    before = contents(strange)
+    with strange.cursor() as query:
+        for schema in ("ci_dye_old", "angiogram_old", "no_longer"):
+            query.execute(f"create schema {schema}; create table {schema}.orders ()")
+            query.execute(f"comment on schema {schema} is 'angiogram: dye of shop under target ci_dye'")
+    project = Project(folder, dye_source="seeds", target="ci_dye")
+    assert run_from_seeds(project, 0, quiet).verdict == "healthy"
+    after = contents(strange)
+    assert {name: after[name] for name in before} == before
+    assert "ci_dye_marts.orders" in after
+    with opened(project) as database:
+        assert set(claim(database, project, quiet)) == {"ci_dye_till", "ci_dye_marts", "ci_dye_expected", "ci_dye_old"}
 
 
 def test_a_role_that_may_not_build_is_told_so_in_a_sentence(strange: connection, shop: Callable[..., Project]) -> None:
@@ -218,6 +252,12 @@ def test_a_live_run_airflow_and_the_faults_stop_before_they_touch_a_live_table(
     administrator = connect_as("postgres")
     before = {name: told for name, told in contents(administrator).items() if not name.startswith("angiogram.")}
     said: list[str] = []
+    profiles = project_copy / "profiles.yml"
+    usual = profiles.read_text()
+    profiles.write_text(usual.replace("env_var('PGDATABASE', 'taxi')", f"'{os.environ['PGDATABASE']}'"))
+    with pytest.raises(NotReady, match="leads to the database"), player(project_copy):
+        pass  # it would build where it is not to build
+    profiles.write_text(usual)
 
     with pytest.raises(NotTheDyes, match=r"revenue\.daily_revenue \(target prod builds it\)"):
         Passage(Project(), 0, said.append).run()
