@@ -3,7 +3,7 @@
 One judge for the live run and for the run from the seeds. Nothing here runs while all is right.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from psycopg2.extensions import connection
@@ -11,12 +11,16 @@ from psycopg2.extensions import connection
 from angiogram.diagnose import Health, OnRightInput, OutputState, diagnose, in_order, tolerate
 from angiogram.differences import Differences
 from angiogram.inject import Sent
+from angiogram.isolate import Forms
 from angiogram.kept import Kept
 from angiogram.project import Node, Project
 from angiogram.right_input import RightInput
 from angiogram.stage import Stage, state_of
-from angiogram.stage_id import EXPECTED, LOADER_STAGE, MODEL, StageId
+from angiogram.stage_id import EXPECTED, LOADER_STAGE, MODEL, StageId, listed
 from angiogram.stale import Calculation, Strangers
+from angiogram.unseen_input import UnseenInput
+
+_NOT_RIGHT = (Health.BLOCKED, Health.AFFECTED, Health.NOT_REACHED)
 
 BEFORE_DBT = (
     "the models are right on the dye's input seeds but wrong on the loaded rows: the rides in hand are not those that "
@@ -28,7 +32,12 @@ class Blame:
     """Judges the stages of one run."""
 
     def __init__(
-        self, database: connection, project: Project, sent: Iterable[Sent] = (), kept: Kept | None = None
+        self,
+        database: connection,
+        project: Project,
+        sent: Iterable[Sent] = (),
+        kept: Kept | None = None,
+        forms: Forms | None = None,
     ) -> None:
         """Nothing is compiled or calculated yet.
 
@@ -37,7 +46,9 @@ class Blame:
             project: whose models were built.
             sent: where the dye was put; nowhere if the models read the input seeds.
             kept: where all differences are kept; None: nowhere.
+            forms: the models' SQL, if it is known.
         """
+        self._forms = forms
         self._database = database
         self._project = project
         self._sent = list(sent)
@@ -60,7 +71,7 @@ class Blame:
         """
         stages = {name: stages[name] for name in in_order({name: stage.reads for name, stage in stages.items()})}
         states = {name: stage.state for name, stage in stages.items()}
-        on_right_input = RightInput(self._database, self._project, states, self._sent)
+        on_right_input = RightInput(self._database, self._project, states, self._sent, self._forms)
         stages = self._with_stale_expected(stages)
         stages = _with_way_blamed(stages, on_right_input)
         reads = {name: stage.reads for name, stage in stages.items()}
@@ -69,7 +80,50 @@ class Blame:
         if all(stage.state is OutputState.SKIPPED for found, stage in stages.items() if found.kind == MODEL):
             return stages, diagnose(reads, states)
         health = diagnose(reads, states, on_right_input) | dict.fromkeys(self._suspects, Health.BLOCKED)
+        stages, health = self._with_unseen_input(stages, health, UnseenInput(self._project, on_right_input))
         return stages, tolerate(reads, health, {name for name, stage in stages.items() if stage.tolerated})
+
+    def _with_unseen_input(
+        self, stages: Mapping[StageId, Stage], health: Mapping[StageId, Health], unseen: UnseenInput
+    ) -> tuple[dict[StageId, Stage], dict[StageId, Health]]:
+        """Blame a stage above for what no comparison of it sees, or say of the stage to blame that it may lie there."""
+        judged, found = dict(stages), dict(health)
+        spoilt: dict[StageId, list[StageId]] = {}
+        for name, stage in stages.items():
+            is_first = all(health[above] not in _NOT_RIGHT or above in self._suspects for above in stage.reads)
+            is_blamed = health[name] is Health.BLOCKED and name.kind == MODEL and name not in self._suspects
+            if not is_blamed or not is_first:
+                continue
+            if cause := unseen.cause(name):
+                spoilt.setdefault(cause, []).append(name)
+                found[name] = Health.AFFECTED
+            else:
+                judged[name] = replace(stage, hint=unseen.suspects(name))
+        for cause, readers in spoilt.items():
+            reason = self._told(cause, readers, stages)
+            judged[cause] = replace(judged[cause], state=OutputState.WRONG, reason=reason)
+            found[cause] = Health.BLOCKED
+            if cause in self._suspects:  # its new column is no matter of the seed alone: it took the place of another
+                seed = StageId(EXPECTED, cause.name)
+                stale, _ = judged.pop(seed), found.pop(seed)
+                if stale.differences.count:
+                    self._move(seed, cause)
+                    judged[cause] = replace(judged[cause], differences=stale.differences)
+        return judged, found
+
+    def _told(self, cause: StageId, readers: Sequence[StageId], stages: Mapping[StageId, Stage]) -> str:
+        several = len(readers) > 1
+        first = stages[readers[0]]
+        many = f"{first.differences.count} difference{'s' if first.differences.count != 1 else ''}"
+        return (
+            f"{listed(readers)} {'are' if several else 'is'} right on what {cause} should make and wrong on what it "
+            f"makes ({readers[0]}: {first.headline or many}). The cause is something that no comparison looks at"
+            + (f", such as {', '.join(columns)}" if (columns := self._excluded(cause)) else "")
+        )
+
+    def _excluded(self, stage: StageId) -> list[str]:
+        node = self._project.nodes.get(stage.name)
+        return node.excluded if node and node.stage == stage else []
 
     def _with_stale_expected(self, stages: Mapping[StageId, Stage]) -> dict[StageId, Stage]:
         """Blame expected seeds where the rule of angiogram.stale says so; suspect the model too where either may be."""

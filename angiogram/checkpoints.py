@@ -7,7 +7,7 @@ from typing import Any
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
-from angiogram.compare import SQL_FAILED
+from angiogram.relations import SQL_FAILED
 from ingestion import unverified_dye as unverified
 
 ACCEPTED, REJECTED, CHECKED = "accepted", "rejected", "checked"

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Protocol
 
 import jinja2
-import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 
@@ -15,19 +14,10 @@ from angiogram.differences import KEPT, Difference, Differences
 from angiogram.equality_test import Leniency
 from angiogram.errors import NotReady
 from angiogram.kept import Kept
-from angiogram.relations import beside_values
+from angiogram.relations import SQL_FAILED, attempted, beside_values
 from angiogram.stage_id import StageId
 
 _MACRO = Path("macros", "differences.sql")
-
-SQL_FAILED = (
-    psycopg2.DataError,
-    psycopg2.IntegrityError,
-    psycopg2.InternalError,
-    psycopg2.NotSupportedError,
-    psycopg2.ProgrammingError,
-)
-"""What PostgreSQL raises where a statement cannot be carried out; not where the server or the session is at fault."""
 
 
 class Compared(Protocol):
@@ -99,7 +89,8 @@ def compare(
         relation = sql.SQL(model.relation)
         try:
             # A view may fail in any column, and only when that is read.
-            query.execute(sql.SQL("select count(to_jsonb(made.*)) from {} as made").format(relation))
+            with attempted(query):
+                query.execute(sql.SQL("select count(to_jsonb(made.*)) from {} as made").format(relation))
         except SQL_FAILED as error:
             return Comparison(None, Differences(), str(error).strip())
         (rows,) = query.fetchone() or (0,)
@@ -117,7 +108,8 @@ def compare(
             every = _statement(project, model, where=None)
             statement = sql.SQL("select * from ({}) as found where row_key is null").format(every)
         try:
-            query.execute(_counted(statement, kept, stage), (KEPT,))
+            with attempted(query):
+                query.execute(_counted(statement, kept, stage), (KEPT,))
         except SQL_FAILED as error:
             return Comparison(rows, Differences(), f"the comparison failed: {str(error).strip()}")
         found = query.fetchall()
@@ -136,12 +128,13 @@ def _tolerates(query: cursor, leniency: Leniency, statement: sql.Composable) -> 
     if leniency.severity == "warn":
         return True
     try:
-        query.execute(
-            sql.SQL("select {} {} from ({} limit %s) as found").format(
-                sql.SQL(beside_values(leniency.fail_calc)), sql.SQL(beside_values(leniency.error_if)), statement
-            ),
-            (leniency.limit,),
-        )
+        with attempted(query):
+            query.execute(
+                sql.SQL("select {} {} from ({} limit %s) as found").format(
+                    sql.SQL(beside_values(leniency.fail_calc)), sql.SQL(beside_values(leniency.error_if)), statement
+                ),
+                (leniency.limit,),
+            )
     except SQL_FAILED:  # dbt's test would end with this error
         return False
     return query.fetchall() == [(False,)]
@@ -168,7 +161,8 @@ def _statement(project: Path, model: Compared, **otherwise: str | None) -> sql.S
 def _unusable(query: cursor, where: str, relation: str | None) -> str | None:
     """Why rows of a relation cannot be chosen by a condition; None if they can."""
     try:
-        query.execute(sql.SQL("select from {} where\n{}\n").format(sql.SQL(relation or ""), sql.SQL(where)))
+        with attempted(query):
+            query.execute(sql.SQL("select from {} where\n{}\n").format(sql.SQL(relation or ""), sql.SQL(where)))
     except SQL_FAILED as error:
         return str(error).strip()
     return None

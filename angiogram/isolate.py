@@ -1,64 +1,42 @@
 """Each model on right input: its own SQL with every parent replaced by what that parent should hold.
 
 That tells a wrong model from wrong input even below another fault. Nothing stays behind: all tables are temporary and
-made in a transaction that is rolled back.
+made in a transaction that is rolled back. angiogram.right_tables lays out what the parents should hold; a model that
+nothing compares should hold what its own SQL makes of right input.
 
-What a parent should hold is its expected seed; of the rides in hand it is the dye itself, at the places that the front
-door acknowledged. The run-dependent columns, which no expected seed has, are put in by message_id from these places.
-Incremental models take their input batch by batch, as in the run: what has a message_id by the batch of its ride, input
-seeds by their own. One that reads rows which no batch accounts for takes them at once, where the run is the taxi's: all
-at once must come to the same there. Of another project nobody knows that it does.
+Incremental models take their input batch by batch, as in the run. One that reads rows which no batch accounts for takes
+them at once, where the run is the taxi's: all at once must come to the same there. Of another project nobody knows that
+it does.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
-from uuid import UUID
 
-from psycopg2 import sql
-from psycopg2.extensions import connection, cursor
-from psycopg2.extras import execute_values
+from psycopg2 import errors, sql
+from psycopg2.extensions import connection, cursor, string_types
 
-from angiogram.compare import SQL_FAILED, Comparison, compare
+from angiogram.compare import Comparison, compare
 from angiogram.diagnose import OutputState
 from angiogram.differences import Differences
-from angiogram.dye import RAW_FIELDS, DyeRide, read_dye
+from angiogram.dye import DyeRide, read_dye
 from angiogram.errors import DbtFailed, NotReady
 from angiogram.inject import Sent
-from angiogram.project import BATCH, Node, Project
-from angiogram.relations import columns, later_batches
+from angiogram.project import Node, Project
+from angiogram.relations import SQL_FAILED, attempted, columns, undone
+from angiogram.right_tables import DYE, Parent, RightTables
 from angiogram.sensitivity.compiled import Incremental, compile_forms, incremental_of
 from angiogram.sensitivity.merge import INCREMENT, merge_statements
 from angiogram.stage_id import LOADER_STAGE, StageId
-from angiogram.trace import MESSAGE_ID
+
+Forms = tuple[dict[str, str], dict[str, str]]
+"""The SQL of each node by dbt's id, where is_incremental() does not hold and where it does."""
 
 _RIDES_IN_HAND = "rides_in_hand"
 _MADE = "isolated"
-_DYE = "dye"
 _INCREMENT = INCREMENT.strings[-1]
-_PLACED_COLUMNS = ("source_topic_id", "source_partition", "source_offset", "loaded_at")
-_TOPIC_ID = str(UUID(int=0))
-_UNPLACED = 1_000_000
-"""A partition for the rides that the front door refused: a high offset on another one would hide what comes later."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Parent:
-    """A relation that a model reads.
-
-    Attributes:
-        relation: as the compiled SQL names it.
-        identifier: its last name, under which a temporary table takes its place.
-        holds: the table with what it should hold, quoted; None for the rides in hand.
-        node: the model or seed; None for the rides in hand.
-    """
-
-    relation: str
-    identifier: str
-    holds: str | None
-    node: Node | None
+_TABLE = "pg_temp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +44,39 @@ class _Recipe:
     """How a model makes its table: its SQL on a first batch, and how a later one comes in."""
 
     node: Node
+    parsed: Any
     first: str
     later: Incremental | None
+
+    @property
+    def text(self) -> str:
+        """All its SQL."""
+        return self.first + (self.later.sql if self.later else "")
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What is made anew, in order, and what it reads besides.
+
+    Attributes:
+        steps: by dbt's id; the model that is judged comes last.
+        parents: by dbt's id.
+    """
+
+    steps: dict[str, _Recipe] = field(default_factory=dict)
+    parents: dict[str, Parent] = field(default_factory=dict)
 
 
 class Isolation:
     """Runs models of a project on right input."""
 
     def __init__(
-        self, database: connection, project: Project, states: Mapping[StageId, OutputState], sent: Iterable[Sent]
+        self,
+        database: connection,
+        project: Project,
+        states: Mapping[StageId, OutputState],
+        sent: Sequence[Sent],
+        forms: Forms | None = None,
     ) -> None:
         """Compile all models; if one cannot be, those that dbt could build.
 
@@ -83,198 +85,228 @@ class Isolation:
             project: whose models were built.
             states: what each stage's output looked like.
             sent: where the dye was put; nowhere if the models read the input seeds.
+            forms: the models' SQL, if it is known.
 
         Raises:
             SeedError: the dye cannot be read.
         """
         self._database = database
         self._project = project
-        self._sent = {place.ride_number: place for place in sent}
+        self._sent = sent
         self._rides = _rides(project)
         self._recipes: dict[str, _Recipe] = {}
-        first, later = _compiled(project, states)
-        for name, node in project.nodes.items():
+        first, later = forms or _compiled(project, states)
+        for node in project.nodes.values():
             compiled = first.get(node.unique_id), later.get(node.unique_id)
             if not node.is_seed and (recipe := _recipe(node, project.manifest.nodes[node.unique_id], *compiled)):
-                self._recipes[name] = recipe
+                self._recipes[node.unique_id] = recipe
 
-    def judge(self, name: str, trusted: Iterable[str] = ()) -> Comparison | None:
+    def judge(
+        self,
+        name: str,
+        trusted: Collection[str] = (),
+        remade: Collection[StageId] = (),
+        as_it_is: StageId | None = None,
+    ) -> Comparison | None:
         """Run one model on right input and compare it with its expected seed.
 
         Args:
             name: of the model.
-            trusted: stages whose own output is right, so that it is read as it is.
+            trusted: names of models and seeds whose own output is right, so that it is read as it is.
+            remade: models above it that are made anew as well, of right input.
+            as_it_is: a stage above it whose own output is read, right or wrong.
 
         Returns:
-            The comparison, with an obstacle if the model fails; None if right input for it
+            The comparison, with an obstacle if the model fails or has no expected seed; None if right input for it
             cannot be had, or if dbt makes its table otherwise than by its SQL alone.
         """
-        recipe = self._recipes.get(name)
-        parents = self._parents(recipe.node, frozenset(trusted)) if recipe else None
-        if recipe is None or parents is None or recipe.node.expected_relation is None:
+        node = self._project.nodes[name]
+        plan = self._plan(node, frozenset(trusted), frozenset(remade), as_it_is)
+        if plan is None:
             return None
-        with self._database.cursor() as query, _undone(query):
-            batches = self._batches(query, recipe, parents)
-            if batches is None or any(parent.holds and not columns(query, parent.holds) for parent in parents):
-                return None  # a seed that dbt could not load is absent
-            if self._lacks(query, recipe, parents):
+        with self._database.cursor() as query, undone(query):
+            tables = RightTables(query, self._project, self._rides, self._sent)
+            is_incremental = any(step.later for step in plan.steps.values())
+            batches = tables.batches(plan.parents.values(), is_incremental)
+            if batches is None or not tables.are_there(plan.parents.values()):
                 return None
-            self._lay_out_rides(query)
-            try:
-                self._make(query, recipe, parents, batches)
-            except SQL_FAILED as error:
-                return Comparison(None, Differences(), str(error).strip())
-            made = replace(recipe.node, relation=f'"pg_temp"."{_MADE}"')
-            return compare(self._database, made, self._project.directory)
+            tables.lay_out_dye()
+            for batch in batches:
+                for parent in plan.parents.values():
+                    tables.lay_out(parent, node.excluded, batch)
+                for step in plan.steps.values():
+                    made = _MADE if step.node == node else _identifier(step)
+                    try:
+                        with attempted(query):
+                            _make(query, step, made, plan, is_first=batch == batches[0])
+                            broken = broken_contract(query, step.parsed, made)
+                    except SQL_FAILED as error:
+                        if isinstance(error, errors.UndefinedColumn) and self._is_lacking(tables, step, plan):
+                            return None
+                        broken = str(error).strip()
+                    if broken:
+                        return Comparison(None, Differences(), broken)
+                for parent in plan.parents.values():
+                    query.execute(sql.SQL("drop table {}").format(sql.Identifier(_TABLE, parent.identifier)))
+            made_node = replace(node, relation=f'"{_TABLE}"."{_MADE}"')
+            return compare(self._database, made_node, self._project.directory)
 
-    def _parents(self, node: Node, trusted: frozenset[str]) -> list[_Parent] | None:
-        """What a model reads; None if nobody knows what one of them should hold."""
+    def unknown_columns(self, name: str) -> set[str]:
+        """The run-dependent columns that a model reads and nothing that it reads has now.
+
+        Args:
+            name: of the model.
+        """
+        recipe = self._recipes.get(self._project.nodes[name].unique_id)
+        if recipe is None:
+            return set()
+        with self._database.cursor() as query:
+            held = [columns(query, relation) for relation in self._relations_above(recipe.node)]
+        return _run_dependent(recipe) - set().union(*held) if all(held) else set()
+
+    def _relations_above(self, node: Node) -> list[str]:
         manifest = self._project.manifest
-        parents = []
-        for unique_id in self._project.parents(node.unique_id):
-            if unique_id in manifest.sources:
-                source = manifest.sources[unique_id]
-                if source.identifier != _RIDES_IN_HAND:
-                    return None
-                parents.append(_Parent(source.relation_name, source.identifier, None, None))
-                continue
-            parent = self._project.nodes[manifest.nodes[unique_id].search_name]
-            holds = parent.relation if parent.name in trusted else parent.expected_relation
-            if holds is None:
-                return None
-            parents.append(_Parent(parent.relation, manifest.nodes[unique_id].alias, holds, parent))
-        names = [*(parent.identifier for parent in parents), _DYE, _MADE, _INCREMENT]
-        return parents if len(set(names)) == len(names) else None
+        return [
+            (manifest.nodes.get(unique_id) or manifest.sources[unique_id]).relation_name
+            for unique_id in self._project.parents(node.unique_id)
+        ]
 
-    def _lacks(self, query: cursor, recipe: _Recipe, parents: Sequence[_Parent]) -> bool:
-        """Whether the model reads a run-dependent column that its parents have and what they should hold has not."""
-        text = recipe.first + (recipe.later.sql if recipe.later else "")
-        lacking = {name for name in recipe.node.excluded if re.search(rf"\b{re.escape(name)}\b", text)}
-        for parent in parents:
-            if parent.holds is not None:
-                lacking -= columns(query, parent.holds)
-            if self._has_message_id(query, parent):
-                lacking.difference_update(_PLACED_COLUMNS)
-        expected = (parent.relation for parent in parents if parent.holds not in (None, parent.relation))
-        # Of a parent that was not built nobody knows its columns.
-        return any(lacking & (columns(query, relation) or lacking) for relation in expected)
+    def _plan(
+        self, node: Node, trusted: frozenset[str], remade: frozenset[StageId], as_it_is: StageId | None
+    ) -> _Plan | None:
+        """What is to be made; None if nobody knows what something that it reads should hold."""
+        plan = _Plan()
+        if not self._add_step(plan, node, trusted, remade, as_it_is):
+            return None
+        names = [parent.identifier for parent in plan.parents.values()] + [DYE, _MADE, _INCREMENT]
+        names += [_identifier(step) for step in plan.steps.values() if step.node != node]
+        return plan if len(set(names)) == len(names) else None
 
-    def _batches(self, query: cursor, recipe: _Recipe, parents: Sequence[_Parent]) -> list[int] | None:
-        """The batches that a model takes one after the other; None if nobody knows what each of them holds."""
-        taken = {1} | {ride.batch for ride in self._rides}
-        for node in self._project.nodes.values():
-            if self._is_input(query, node):
-                taken |= later_batches(query, sql.SQL(node.relation))
-        last = max(taken)
-        if recipe.later is None or last == 1:
-            return [last]
-        if all(
-            parent.node is None
-            or self._has_message_id(query, parent)
-            or self._is_input(query, parent.node)
-            or self._is_constant(query, parent.node)
-            for parent in parents
-        ):
-            return sorted(taken)
-        return [last] if self._project.dye_source == "topic" else None
-
-    def _make(self, query: cursor, recipe: _Recipe, parents: Sequence[_Parent], batches: Sequence[int]) -> None:
-        made, increment = sql.Identifier("pg_temp", _MADE), sql.Identifier(_INCREMENT)
-        for batch in batches:
-            self._lay_out(query, recipe.node, parents, batch)
-            if recipe.later is None or batch == batches[0]:
-                query.execute(
-                    sql.SQL("create temporary table {} as ").format(sql.Identifier(_MADE))
-                    + sql.SQL(_located(query, recipe.first, parents))
-                )
-            else:
-                itself = _Parent(recipe.node.relation, _MADE, None, None)
-                query.execute(
-                    sql.SQL("create temporary table {} as ").format(increment)
-                    + sql.SQL(_located(query, recipe.later.sql, [*parents, itself]))
-                )
-                query.execute(sql.SQL("select * from {} limit 0").format(made))
-                columns = [column.name for column in query.description or ()]
-                for statement in merge_statements(_MADE, columns, recipe.later):
-                    query.execute(statement)
-                query.execute(sql.SQL("drop table {}").format(INCREMENT))
-            for parent in parents:
-                query.execute(sql.SQL("drop table {}").format(sql.Identifier("pg_temp", parent.identifier)))
-
-    def _is_input(self, query: cursor, node: Node) -> bool:
-        """Whether a seed is dye that the models read batch by batch."""
-        return self._project.dye_source == "seeds" and node.is_seed and BATCH in columns(query, node.relation)
-
-    def _is_constant(self, query: cursor, node: Node) -> bool:
-        """Whether a relation is made of reference data alone, so that all batches see the same of it."""
-        if LOADER_STAGE in node.reads or self._is_input(query, node):
+    def _add_step(
+        self, plan: _Plan, node: Node, trusted: frozenset[str], remade: frozenset[StageId], as_it_is: StageId | None
+    ) -> bool:
+        recipe = self._recipes.get(node.unique_id)
+        if recipe is None:
             return False
-        return all(self._is_constant(query, self._project.nodes[above.name]) for above in node.reads)
+        for unique_id in self._project.parents(node.unique_id):
+            if unique_id in plan.parents or unique_id in plan.steps:
+                continue
+            if unique_id in self._project.manifest.sources:
+                if (rides := self._rides_in_hand(unique_id, as_it_is)) is None:
+                    return False
+                plan.parents[unique_id] = rides
+                continue
+            parsed = self._project.manifest.nodes[unique_id]
+            parent = self._project.nodes[parsed.search_name]
+            if parent.stage == as_it_is or parent.name in trusted or (parent.is_seed and not is_watched(parent)):
+                is_own = parent.stage == as_it_is
+                plan.parents[unique_id] = Parent(parent.relation, parsed.alias, parent.relation, parent, is_own)
+            elif parent.stage not in remade and is_watched(parent) and not parent.where:
+                plan.parents[unique_id] = Parent(parent.relation, parsed.alias, parent.expected_relation, parent)
+            elif not self._add_step(plan, parent, trusted, remade, as_it_is):
+                return False
+        plan.steps[node.unique_id] = recipe
+        return True
 
-    def _has_message_id(self, query: cursor, parent: _Parent) -> bool:
-        return bool(self._rides) and parent.holds is not None and MESSAGE_ID in columns(query, parent.holds)
+    def _rides_in_hand(self, unique_id: str, as_it_is: StageId | None) -> Parent | None:
+        source = self._project.manifest.sources[unique_id]
+        if source.identifier != _RIDES_IN_HAND:
+            return None
+        is_own = as_it_is == LOADER_STAGE
+        return Parent(source.relation_name, source.identifier, source.relation_name if is_own else None, None, is_own)
 
-    def _lay_out_rides(self, query: cursor) -> None:
-        """The whole dye as it should be loaded, with its batches."""
-        rides = sorted(self._rides, key=lambda ride: (ride.batch, ride.ride_number))
-        rows = []
-        for order, ride in enumerate(rides):
-            place = self._sent.get(ride.ride_number)
-            at = (place.partition, place.offset) if place and place.offset is not None else (_UNPLACED, order)
-            fields = [ride.fields[name] for name in RAW_FIELDS]
-            rows.append((*fields, ride.ride_number, ride.batch, ride.sent_at, *at, _TOPIC_ID))
-        query.execute(
-            sql.SQL(
-                "create temporary table {} ({}, ride_number int, batch int, sent_at timestamptz,"
-                ' "partition" int, "offset" bigint, topic_id uuid)'
-            ).format(
-                sql.Identifier(_DYE),
-                sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(name)) for name in RAW_FIELDS),
-            )
-        )
-        if rows:
-            execute_values(query, sql.SQL("insert into pg_temp.{} values %s").format(sql.Identifier(_DYE)), rows)
-
-    def _lay_out(self, query: cursor, node: Node, parents: Sequence[_Parent], batch: int) -> None:
-        """Make each parent's temporary table as it should be after a batch."""
-        for parent in parents:
-            create = sql.SQL("create temporary table {} as ").format(sql.Identifier(parent.identifier))
-            if parent.holds is None or parent.node is None:
-                query.execute(
-                    create
-                    + sql.SQL(
-                        "select dye.*, 'dye'::text as topic, sent_at as message_at, now() as loaded_at,"
-                        " null::text as run_id from pg_temp.dye where batch <= %s"
-                    ),
-                    (batch,),
-                )
-            elif self._has_message_id(query, parent):
-                present = columns(query, parent.holds)
-                absent = [name for name in node.excluded if name in _PLACED_COLUMNS and name not in present]
-                chosen = sql.SQL("").join(sql.SQL(", placed.{}").format(sql.Identifier(name)) for name in absent)
-                query.execute(
-                    create
-                    + sql.SQL(
-                        "select held.*{} from {} as held left join (select ride_number::text as message_id, batch,"
-                        ' topic_id as source_topic_id, "partition" as source_partition, "offset" as source_offset,'
-                        " now() as loaded_at from pg_temp.dye) as placed on held.message_id = placed.message_id"
-                        " where coalesce(placed.batch, 1) <= %s"
-                    ).format(chosen, sql.SQL(parent.holds)),
-                    (batch,),
-                )
-            elif self._is_input(query, parent.node):
-                query.execute(
-                    create
-                    + sql.SQL("select * from {} where coalesce({}, 1) <= %s").format(
-                        sql.SQL(parent.holds), sql.Identifier(BATCH)
-                    ),
-                    (batch,),
-                )
+    def _is_lacking(self, tables: RightTables, step: _Recipe, plan: _Plan) -> bool:
+        """Whether a model reads a run-dependent column of which nobody knows what it should hold."""
+        lacking = _run_dependent(step)
+        read = self._project.parents(step.node.unique_id)
+        for unique_id in read:
+            if unique_id in plan.steps:
+                lacking -= tables.placed(plan.steps[unique_id].node)
             else:
-                query.execute(create + sql.SQL("select * from {}").format(sql.SQL(parent.holds)))
+                lacking -= tables.known(plan.parents[unique_id])
+        supposed = [plan.parents[unique_id] for unique_id in read if unique_id in plan.parents]
+        return bool(lacking) and any(p.node is not None and p.holds != p.relation for p in supposed)
 
 
-def _compiled(project: Project, states: Mapping[StageId, OutputState]) -> tuple[dict[str, str], dict[str, str]]:
+def is_watched(node: Node) -> bool:
+    """Whether something tells what a model or seed should hold."""
+    return node.expected_relation is not None and bool(node.key or node.is_seed)
+
+
+def _run_dependent(step: _Recipe) -> set[str]:
+    """The run-dependent columns that a model's SQL reads; those that it only gives a name are its own."""
+    found = set()
+    for name in step.node.excluded:
+        word = rf'"?\b{re.escape(name)}\b"?'
+        if re.search(word, re.sub(rf"\bas\s+{word}", "", step.text, flags=re.IGNORECASE)):
+            found.add(name)
+    return found
+
+
+def _identifier(step: _Recipe) -> str:
+    return str(step.parsed.alias)
+
+
+def _make(query: cursor, step: _Recipe, made: str, plan: _Plan, is_first: bool) -> None:
+    """Make a model's table of a batch, or put the batch into it as dbt does."""
+    table, increment = sql.Identifier(_TABLE, made), sql.Identifier(_INCREMENT)
+    if step.later is None or is_first:
+        query.execute(sql.SQL("drop table if exists {}").format(table))
+        query.execute(
+            sql.SQL("create temporary table {} as ").format(sql.Identifier(made))
+            + sql.SQL(_located(query, step.first, plan))
+        )
+        return
+    text = _located(query, step.later.sql, plan).replace(step.node.relation, table.as_string(query))
+    query.execute(sql.SQL("create temporary table {} as ").format(increment) + sql.SQL(text))
+    query.execute(sql.SQL("select * from {} limit 0").format(table))
+    names = [column.name for column in query.description or ()]
+    for statement in merge_statements(made, names, step.later):
+        query.execute(statement)
+    query.execute(sql.SQL("drop table {}").format(INCREMENT))
+
+
+def _located(query: cursor, text: str, plan: _Plan) -> str:
+    """Compiled SQL with each relation replaced by the temporary table that takes its place."""
+    placed = {parent.relation: parent.identifier for parent in plan.parents.values()}
+    *above, _ = plan.steps.values()
+    placed |= {step.node.relation: _identifier(step) for step in above}
+    for relation, identifier in placed.items():
+        text = text.replace(relation, sql.Identifier(_TABLE, identifier).as_string(query))
+    return text
+
+
+def broken_contract(query: cursor, model: Any, made: str) -> str | None:
+    """What a model's contract forbids of the columns that it made, as dbt would tell it; None if nothing.
+
+    Args:
+        query: in the session that has the table.
+        model: as dbt's manifest has it.
+        made: the temporary table that it made.
+    """
+    if not model.config.contract.enforced:
+        return None
+    query.execute(sql.SQL("select * from {} limit 0").format(sql.Identifier(_TABLE, made)))
+    found = {column.name: _kind(column.type_code) for column in query.description or ()}
+    agreed = {}
+    for column in model.columns.values():
+        query.execute(sql.SQL("select cast(null as {}) as agreed").format(sql.SQL(column.data_type or "text")))
+        agreed[column.name] = _kind((query.description or ())[0].type_code)
+    told = [
+        f"{name} is {found.get(name) or 'missing'}, "
+        + (f"the contract says {agreed[name]}" if name in agreed else "the contract has no such column")
+        for name in dict.fromkeys([*agreed, *found])
+        if found.get(name) != agreed.get(name)
+    ]
+    return f"its contract is broken: {'; '.join(told)}" if told else None
+
+
+def _kind(type_code: int) -> str:
+    """A type as dbt compares it: what psycopg2 reads alike is alike."""
+    return string_types[type_code].name if type_code in string_types else str(type_code)
+
+
+def _compiled(project: Project, states: Mapping[StageId, OutputState]) -> Forms:
     """The models' SQL in both forms; without those that failed, and those skipped, if with them nothing is compiled."""
     failed = [name for name, node in project.nodes.items() if states[node.stage] is OutputState.FAILED]
     skipped = [name for name, node in project.nodes.items() if states[node.stage] is OutputState.SKIPPED]
@@ -299,7 +331,7 @@ def _recipe(node: Node, parsed: Any, first: str | None, later: str | None) -> _R
     ):
         return None
     try:
-        return _Recipe(node, first, incremental_of(parsed, later))
+        return _Recipe(node, parsed, first, incremental_of(parsed, later))
     except NotReady:  # a strategy of its own, or microbatch
         return None
 
@@ -310,19 +342,3 @@ def _rides(project: Project) -> list[DyeRide]:
         return read_dye()
     file = project.directory / "seeds" / "angiogram" / "input" / "dye_rides.csv"
     return read_dye(file) if file.is_file() else []
-
-
-@contextmanager
-def _undone(query: cursor) -> Iterator[None]:
-    query.execute("begin")
-    try:
-        yield
-    finally:
-        query.execute("rollback")
-
-
-def _located(query: cursor, text: str, parents: Sequence[_Parent]) -> str:
-    """Compiled SQL with each relation replaced by the temporary table that takes its place."""
-    for parent in parents:
-        text = text.replace(parent.relation, sql.Identifier("pg_temp", parent.identifier).as_string(query))
-    return text

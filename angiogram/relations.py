@@ -3,10 +3,23 @@
 dbt names its relations quoted already, and quotes within them doubled.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg2
 from psycopg2 import sql
-from psycopg2.extensions import cursor
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, cursor
 
 from angiogram.project import BATCH
+
+SQL_FAILED = (
+    psycopg2.DataError,
+    psycopg2.IntegrityError,
+    psycopg2.InternalError,
+    psycopg2.NotSupportedError,
+    psycopg2.ProgrammingError,
+)
+"""What PostgreSQL raises where a statement cannot be carried out; not where the server or the session is at fault."""
 
 
 def columns(query: cursor, relation: str) -> set[str]:
@@ -22,6 +35,44 @@ def later_batches(query: cursor, relation: sql.Composable) -> set[int]:
     """The batches that an input seed names beyond the first, which every row without one belongs to."""
     query.execute(sql.SQL("select distinct {0} from {1} where {0} > 1").format(sql.Identifier(BATCH), relation))
     return {batch for (batch,) in query.fetchall()}
+
+
+@contextmanager
+def undone(query: cursor) -> Iterator[None]:
+    """Take back at the end all that is done inside, whether it failed or not."""
+    begin, end = "begin", "rollback"
+    if _within(query):
+        begin, end = "savepoint undone", "rollback to savepoint undone; release savepoint undone"
+    _tell(query, begin)
+    try:
+        yield
+    finally:
+        _tell(query, end)
+
+
+@contextmanager
+def attempted(query: cursor) -> Iterator[None]:
+    """Let a transaction, if there is one, go on after a statement that fails."""
+    if not _within(query):
+        yield
+        return
+    _tell(query, "savepoint attempted")
+    try:
+        yield
+    except SQL_FAILED:
+        _tell(query, "rollback to savepoint attempted; release savepoint attempted")
+        raise
+    _tell(query, "release savepoint attempted")
+
+
+def _within(query: cursor) -> bool:
+    return query.connection.info.transaction_status != TRANSACTION_STATUS_IDLE
+
+
+def _tell(query: cursor, statement: str) -> None:
+    """Execute a statement beside those of the cursor, whose results stay."""
+    with query.connection.cursor() as beside:
+        beside.execute(statement)
 
 
 def beside_values(text: str) -> str:

@@ -1,13 +1,14 @@
-"""What a model makes of right input, for the diagnosis of what lies below another fault."""
+"""What a model makes of right input: for the diagnosis of what lies below a fault, or gets one from above."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 
 from psycopg2.extensions import connection
 
+from angiogram.compare import Comparison
 from angiogram.diagnose import OutputState
 from angiogram.inject import Sent
-from angiogram.isolate import Isolation
+from angiogram.isolate import Forms, Isolation
 from angiogram.project import Project
 from angiogram.stage import state_of
 from angiogram.stage_id import MODEL, SEED, StageId
@@ -18,7 +19,12 @@ class RightInput:
     """Runs a model on right input when it is first asked about; until then nothing is compiled."""
 
     def __init__(
-        self, database: connection, project: Project, states: Mapping[StageId, OutputState], sent: Iterable[Sent] = ()
+        self,
+        database: connection,
+        project: Project,
+        states: Mapping[StageId, OutputState],
+        sent: Sequence[Sent] = (),
+        forms: Forms | None = None,
     ) -> None:
         """Nothing is compiled yet.
 
@@ -27,11 +33,13 @@ class RightInput:
             project: whose models were built.
             states: what each stage's output looked like.
             sent: where the dye was put; nowhere if the models read the input seeds.
+            forms: the models' SQL, if it is known.
         """
         self._database = database
         self._project = project
-        self._findings = states
+        self._states = states
         self._sent = sent
+        self._forms = forms
         self._known: dict[StageId, OutputState | None] = {}
 
     def __call__(self, stage: StageId, sound: frozenset[StageId]) -> OutputState | None:
@@ -41,21 +49,42 @@ class RightInput:
             stage: which.
             sound: the stages whose output is right as it is.
         """
-        if stage.kind != MODEL or stage.name not in self._project.nodes:
+        if not self._is_model(stage):
             return None
         if stage not in self._known:
-            self._known[stage] = self._finding(stage, sound)
+            trusted = {other.name for other in sound if other.kind in (MODEL, SEED)}
+            self._known[stage] = self._state(stage, self._isolation.judge(stage.name, trusted))
         return self._known[stage]
 
-    def _finding(self, stage: StageId, sound: frozenset[StageId]) -> OutputState | None:
-        comparison = self._isolation.judge(stage.name, {other.name for other in sound if other.kind in (MODEL, SEED)})
+    def apart(
+        self, stage: StageId, remade: Collection[StageId] = (), as_it_is: StageId | None = None
+    ) -> OutputState | None:
+        """What a stage makes of nothing but what is expected of the stages above it; None: unknown.
+
+        Args:
+            stage: which.
+            remade: models above it that are made anew, of what is expected above them.
+            as_it_is: a stage above it whose own output is read, right or wrong.
+        """
+        if not self._is_model(stage):
+            return None
+        return self._state(stage, self._isolation.judge(stage.name, remade=remade, as_it_is=as_it_is))
+
+    def unknown_columns(self, stage: StageId) -> set[str]:
+        """The run-dependent columns that a stage reads, that nothing which it reads has, and that nobody compares."""
+        return self._isolation.unknown_columns(stage.name)
+
+    def _is_model(self, stage: StageId) -> bool:
+        return stage.kind == MODEL and stage.name in self._project.nodes
+
+    def _state(self, stage: StageId, comparison: Comparison | None) -> OutputState | None:
         if comparison is None:
             return None
         if has_only_new_columns(comparison.differences):
             # Its rows are right: if dbt did not build it, then because its contract forbids the columns.
-            return OutputState.FAILED if self._findings[stage] is OutputState.FAILED else None
+            return OutputState.FAILED if self._states[stage] is OutputState.FAILED else None
         return state_of(comparison)
 
     @cached_property
     def _isolation(self) -> Isolation:
-        return Isolation(self._database, self._project, self._findings, self._sent)
+        return Isolation(self._database, self._project, self._states, self._sent, self._forms)

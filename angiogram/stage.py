@@ -24,6 +24,7 @@ class Stage:
         rows: what came out of it; None if nothing did.
         seconds: how long it took.
         reason: in words, if it is not right; of a failure the whole message.
+        hint: where the cause may lie besides, in sentences.
         tolerated: the configuration of its test equals_expected that tolerates its differences; None if none does.
     """
 
@@ -34,6 +35,7 @@ class Stage:
     seconds: float
     reason: str | None = None
     tolerated: str | None = None
+    hint: str | None = None
 
     @property
     def headline(self) -> str | None:

@@ -148,6 +148,7 @@ def _watched(health: Mapping[StageId, Health]) -> dict[str, int]:
 def _finding(stage: StageId, found: Stage) -> Finding:
     """What is red of a stage that is blocked."""
     text = found.headline or f"{_many(found)} from what is expected"
+    text = f"{text.rstrip('.')}. {found.hint}" if found.hint else text
     return Finding(FindingKind.BUILD if found.state is OutputState.FAILED else FindingKind.OUTPUT, stage, text)
 
 

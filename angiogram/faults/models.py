@@ -17,6 +17,27 @@ IN_STAGING = [
         ),
     ),
     fault(
+        "offset-narrowed",
+        "Staging casts the offset, which no comparison looks at, to a type that the facts' contract forbids.",
+        STAGING,
+        edit(
+            STAGING_FILE,
+            (
+                "        source_offset,\n        loaded_at\n    from renamed",
+                "        source_offset::integer,\n        loaded_at\n    from renamed",
+            ),
+        ),
+    ),
+    fault(
+        "offset-dropped",
+        "Staging lacks the offset, which no comparison looks at and the check needs.",
+        STAGING,
+        edit(
+            STAGING_FILE,
+            ("        source_offset,\n        loaded_at\n    from renamed", "        loaded_at\n    from renamed"),
+        ),
+    ),
+    fault(
         "cast-rounds",
         "Staging rounds amounts to one decimal.",
         STAGING,

@@ -20,6 +20,7 @@ HANDFUL = {
     "forged-dye-header": "checkpoint:unverified dye = released",
     "yesterdays-dye-answers": "loader:rides",
     "column-renamed-under-its-readers": "int_rides__checked",
+    "offset-narrowed": "stg_taxi__rides",
     "two-faults-at-once": "stg_taxi__rides, fct_rides",
     "stale-rates": "seed:exchange_rates",
     "expected-cell-wrong": "expected:daily_revenue",
