@@ -34,7 +34,7 @@ class DyeRide:
         batch: 1 builds the incremental models, 2 changes them.
         ride_name: says why it is there.
         why: the same in a sentence.
-        sent_at: when it counts as sent; message_at of its rows.
+        sent_at: when it counts as sent; message_at of its rows. None: its message counts as one without a time.
         fields: the ten fields and unknown_fields, each as the loader must store it: text or null.
         json_fields: fields whose text is put into the message as it stands; the others become JSON strings.
     """
@@ -43,7 +43,7 @@ class DyeRide:
     batch: int
     ride_name: str
     why: str
-    sent_at: datetime
+    sent_at: datetime | None
     fields: Mapping[str, str | None]
     json_fields: frozenset[str]
 
@@ -135,7 +135,8 @@ def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
 def _dye_ride(row: Mapping[str, str], place: str) -> DyeRide:
     sent_at = instant(row["sent_at"])
     json_fields = frozenset(row["json_fields"].split())
-    if sent_at is None or not row["ride_number"].isdecimal() or row["batch"] not in {"1", "2"}:
+    is_timed = sent_at is not None or not row["sent_at"]
+    if not is_timed or not row["ride_number"].isdecimal() or row["batch"] not in {"1", "2"}:
         raise SeedError(f"{place}: ride_number, batch or sent_at cannot be used. Correct the row.")
     if not json_fields <= set(FIELDS):
         raise SeedError(f"{place}: json_fields names {json_fields - set(FIELDS)}, which no ride has. Correct the row.")

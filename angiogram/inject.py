@@ -37,7 +37,7 @@ class Dye:
         ride_number: its number; the message_id of its rows.
         name: says why it is there.
         batch: 1 or 2; malformed messages come with batch 2.
-        sent_at: when it counts as sent.
+        sent_at: when it counts as sent; None: as a message without a time.
         value: its bytes; None for a tombstone.
         row: what the loader must store: the columns of the ride, or reason of the dead letter.
     """
@@ -45,7 +45,7 @@ class Dye:
     ride_number: int
     name: str
     batch: int
-    sent_at: datetime
+    sent_at: datetime | None
     value: bytes | None
     row: Mapping[str, str | None]
 
@@ -87,7 +87,7 @@ def read_whole_dye() -> list[Dye]:
         SeedError: an input seed cannot be used.
     """
     rides = sorted(read_dye(), key=lambda ride: (ride.batch, ride.ride_number))
-    last_sent = max(ride.sent_at for ride in rides)
+    last_sent = max(ride.sent_at for ride in rides if ride.sent_at)
     return [
         Dye(ride.ride_number, ride.ride_name, ride.batch, ride.sent_at, ride_message(ride), ride.fields)
         for ride in rides

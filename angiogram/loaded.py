@@ -112,8 +112,8 @@ def _parsed(text: str | None) -> Any:
         return text
 
 
-def _utc(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat()
+def _utc(instant: datetime | None) -> str | None:
+    return instant.astimezone(UTC).isoformat() if instant else None
 
 
 def _json(value: Any) -> str:

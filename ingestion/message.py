@@ -39,6 +39,9 @@ class _Ride(msgspec.Struct):
 _RIDE = msgspec.json.Decoder(_Ride)
 _SENT_AT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z")
 _SENT_AT_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+_NEVER = "none"
+"""Header dye-sent-at of a message that counts as one without a time."""
+
 _RIDE_NUMBER = re.compile(r"[0-9]{1,9}")
 
 MAX_RUN_ID = 200
@@ -60,6 +63,8 @@ class Unverified(StrEnum):
 class DyeStamp:
     """What the headers of a dye message say: its run, its number in the input seed and when it counts as sent.
 
+    A message whose sent_at is None counts as one without a time.
+
     Raises:
         ValueError: no loader would take the message for dye: the run id has no or too many characters, or others than
             printable ASCII, or the number has more than nine digits.
@@ -67,7 +72,7 @@ class DyeStamp:
 
     run_id: str
     ride_number: int
-    sent_at: datetime
+    sent_at: datetime | None
 
     def __post_init__(self) -> None:
         is_named = self.run_id and self.run_id.isascii() and _is_storable(self.run_id)
@@ -88,7 +93,7 @@ class DyeStamp:
         ]
 
     def _sent_at_text(self) -> str:
-        return self.sent_at.astimezone(UTC).strftime(_SENT_AT_FORMAT)
+        return self.sent_at.astimezone(UTC).strftime(_SENT_AT_FORMAT) if self.sent_at else _NEVER
 
 
 def signature(key: bytes, run_id: str, number: str, sent_at: str, value: bytes) -> str:
@@ -119,9 +124,10 @@ def dye_stamp(
         return Unverified.INCOMPLETE
     try:
         run_id, number, sent_at, signed = (content.decode("ascii") for content in filled)
-        if not (_RIDE_NUMBER.fullmatch(number) and _SENT_AT.fullmatch(sent_at)):
+        if not (_RIDE_NUMBER.fullmatch(number) and (sent_at == _NEVER or _SENT_AT.fullmatch(sent_at))):
             return Unverified.MALFORMED
-        stamp = DyeStamp(run_id, int(number), datetime.strptime(sent_at, _SENT_AT_FORMAT).replace(tzinfo=UTC))
+        moment = None if sent_at == _NEVER else datetime.strptime(sent_at, _SENT_AT_FORMAT).replace(tzinfo=UTC)
+        stamp = DyeStamp(run_id, int(number), moment)
     except ValueError:  # no ASCII, no run id that can be stored, or no day of any calendar
         return Unverified.MALFORMED
     for key in keys:

@@ -1,6 +1,6 @@
 """What every dbt model must hold, calculated once more: one function per model, from messages to rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import fields, replace
 from datetime import date, timedelta
@@ -54,6 +54,7 @@ def checked_ride(ride: StagedRide, reference: Reference) -> CheckedRide:
         *rules.amount_reasons("fare", ride.fare_amount_text, ride.fare_amount),
         *rules.amount_reasons("tax", ride.tax_amount_text, ride.tax_amount),
         *rules.rate_reasons(ride.currency in reference.rates, trip_date, usd_rate),
+        *rules.message_reasons(ride.message_at),
     ]
     judgement = {
         "car_model": reference.car_models.get(rules.folded_car_model(car_model), car_model),
@@ -81,6 +82,7 @@ def accepted_ride(ride: CheckedRide) -> AcceptedRide | None:
         or ride.trip_date is None
         or ride.started_at is None
         or ride.ended_at is None
+        or ride.message_at is None
     ):
         return None
     revenue = ride.fare_amount + ride.tax_amount
@@ -106,12 +108,13 @@ def accepted_ride(ride: CheckedRide) -> AcceptedRide | None:
     )
 
 
-def fct_rides(checked: Iterable[CheckedRide]) -> list[AcceptedRide]:
+def fct_rides(checked: Sequence[CheckedRide]) -> list[AcceptedRide]:
     """fct_rides: of the valid messages of each ride the newest, by message time, then partition, then offset."""
+    places = {ride.message_id: (ride.message.partition, ride.message.offset) for ride in checked}
+    accepted = [one for ride in checked if (one := accepted_ride(ride))]
     newest: dict[str, AcceptedRide] = {}
-    for ride in sorted(checked, key=lambda ride: (ride.message_at, ride.message.partition, ride.message.offset)):
-        if accepted := accepted_ride(ride):
-            newest[accepted.ride_id] = accepted
+    for ride in sorted(accepted, key=lambda ride: (ride.message_at, *places[ride.message_id])):
+        newest[ride.ride_id] = ride
     return sorted(newest.values(), key=lambda ride: (ride.started_at, ride.ride_id))
 
 

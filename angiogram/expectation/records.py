@@ -11,7 +11,7 @@ class Message:
     """A message as the raw tables hold it: where and when it came, and its ten fields as text or null."""
 
     message_id: str
-    message_at: datetime
+    message_at: datetime | None
     partition: int
     offset: int
     fields: Mapping[str, str | None]
@@ -38,7 +38,7 @@ class StagedRide:
     tax_amount: Decimal | None
     started_at: datetime | None
     ended_at: datetime | None
-    message_at: datetime
+    message_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

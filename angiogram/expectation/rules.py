@@ -114,13 +114,13 @@ def time_reasons(name: str, text: str | None, moment: datetime | None) -> list[s
     return [f"unreadable_{name}"] if moment is None else []
 
 
-def start_reasons(started_at: datetime | None, ended_at: datetime | None, message_at: datetime) -> list[str]:
+def start_reasons(started_at: datetime | None, ended_at: datetime | None, message_at: datetime | None) -> list[str]:
     """start_before_2024, start_in_future, end_before_start: those that hold."""
     reasons = []
     if started_at is not None:
         if started_at < FIRST_START:
             reasons.append("start_before_2024")
-        if started_at > message_at + LONGEST_LEAD:
+        if message_at is not None and started_at > message_at + LONGEST_LEAD:
             reasons.append("start_in_future")
         if ended_at is not None and ended_at < started_at:
             reasons.append("end_before_start")
@@ -141,3 +141,8 @@ def rate_reasons(known: bool, day: date | None, rate: Decimal | None) -> list[st
     if not known:
         return ["unknown_currency"]
     return ["no_exchange_rate"] if day is not None and rate is None else []
+
+
+def message_reasons(message_at: datetime | None) -> list[str]:
+    """no_message_time, if the message has no time that can be read."""
+    return ["no_message_time"] if message_at is None else []

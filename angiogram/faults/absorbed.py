@@ -1,5 +1,7 @@
 """What a right pipeline absorbs, and what is no fault at all: the verdict must be healthy."""
 
+from datetime import UTC, datetime
+
 from angiogram.dye import dye_messages, read_dye
 from angiogram.expectation import expected_tables, read_reference, write_expected
 from angiogram.expectation.__main__ import last_day
@@ -12,13 +14,16 @@ from ingestion.settings import DyeKeys
 from ingestion.traffic import generate
 
 _TRAFFIC = 300
+_LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
 
 
 def _reordered(dye: list[Dye]) -> list[Dye]:
-    """Each batch backwards by time; rides of one moment keep their order, which says which is newer."""
+    """Each batch backwards by time, rides without one first; rides of one moment keep their order, which says which is
+    newer.
+    """
     rides = [item for item in dye if not item.is_malformed]
     batches = [[item for item in rides if item.batch == number] for number in (1, 2)]
-    backwards = [sorted(batch, key=lambda item: item.sent_at, reverse=True) for batch in batches]
+    backwards = [sorted(batch, key=lambda item: item.sent_at or _LAST_MOMENT, reverse=True) for batch in batches]
     return [*backwards[0], *backwards[1], *(item for item in dye if item.is_malformed)]
 
 

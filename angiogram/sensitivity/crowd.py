@@ -92,6 +92,10 @@ _CLOCKS = (
 _DAYS = ("2024-02-29", "2025-02-29", "2024-02-30", "2024-13-01", "0001-01-01", "9998-12-31", "2025-6-01", "12025-06-01")
 
 
+_TIMELESS = 29
+"""Each ride whose number this divides is sent in a message without a time."""
+
+
 def crowded_rides(number: int, reference: Reference, seed: int = 0) -> list[DyeRide]:
     """`number` random rides: three fifths are batch 1, the others batch 2, and the last two a batch of their own each.
 
@@ -104,18 +108,17 @@ def crowded_rides(number: int, reference: Reference, seed: int = 0) -> list[DyeR
     values = _Values(random, reference)
     rides: list[DyeRide] = []
     for ride_number in range(1, number + 1):
-        sent_at = FIRST_MOMENT + timedelta(minutes=random.randrange(number // 2 + 1))
+        moment = FIRST_MOMENT + timedelta(minutes=random.randrange(number // 2 + 1))
         earlier = random.choice(rides) if rides and random.random() < 0.35 else None
-        fields = values.version_of(earlier.fields, sent_at) if earlier else values.ride(sent_at)
-        if earlier and random.random() < 0.3:
-            sent_at = earlier.sent_at
+        fields = values.version_of(earlier.fields, moment) if earlier else values.ride(moment)
+        sent_at = earlier.sent_at if earlier and random.random() < 0.3 else moment
         rides.append(
             DyeRide(
                 ride_number=ride_number,
                 batch=_batch(ride_number, number),
                 ride_name=f"crowd-{seed}-{ride_number}",
                 why="A random ride near a rule's boundary.",
-                sent_at=sent_at,
+                sent_at=None if ride_number % _TIMELESS == 0 else sent_at,
                 fields=fields,
                 json_fields=frozenset(),
             )

@@ -56,7 +56,7 @@ def rides_table(rides: Iterable[DyeRide]) -> Table:
         taken_at = BROKER_TIME + timedelta(seconds=number)
         place = ("taxi_rides", TOPIC_ID, str(partition), str(offsets[partition]))
         times = (taken_at.isoformat(), (taken_at + timedelta(seconds=1)).isoformat())
-        stamp = ("sensitivity", str(ride.ride_number), ride.sent_at.isoformat())
+        stamp = ("sensitivity", str(ride.ride_number), ride.sent_at.isoformat() if ride.sent_at else None)
         stored.append((ride.batch, (*(ride.fields[name] for name in RAW_FIELDS), *place, *times, *stamp)))
         offsets[partition] += 1
     return _table(stored)
@@ -74,7 +74,7 @@ def rides_elsewhere(rides: Iterable[DyeRide]) -> Table:
     topics = (str(uuid.UUID(int=TOPIC.int - 1)), str(uuid.UUID(int=TOPIC.int + 1)))
     places = [[column.name for column in COLUMNS].index(name) for name in ("topic_id", "partition", "offset")]
     versions = [(staged_ride(message).ride_id, message.message_at) for message in dye_messages(rides)]
-    met: set[tuple[str | None, datetime]] = set()
+    met: set[tuple[str | None, datetime | None]] = set()
     offsets: Counter[str] = Counter()
     stored: list[tuple[int, Row]] = []
     for number, row in enumerate(rides_table([replace(ride, batch=1) for ride in rides]).after(1)):
@@ -134,10 +134,10 @@ def surroundings(project: Compiled, directory: Path, added: Sequence[Any] = ()) 
 
 def renumbered(dye: Sequence[DyeRide], rides: Sequence[DyeRide], taken: Sequence[DyeRide]) -> list[DyeRide]:
     """Rides as they may be added to the dye: of batch 2, and numbered after the dye's and those of `taken`."""
-    latest = max(ride.sent_at for ride in dye)
+    latest = max(ride.sent_at for ride in dye if ride.sent_at)
     first = max(ride.ride_number for ride in (*dye, *taken)) + 1
     return [
-        replace(ride, ride_number=number, batch=2, sent_at=max(ride.sent_at, latest))
+        replace(ride, ride_number=number, batch=2, sent_at=ride.sent_at and max(ride.sent_at, latest))
         for number, ride in enumerate(rides, first)
     ]
 

@@ -65,7 +65,7 @@ def _row(ride: DyeRide) -> dict[str, str]:
         "batch": str(ride.batch),
         "ride_name": ride.ride_name,
         "why": ride.why,
-        "sent_at": ride.sent_at.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z",
+        "sent_at": ride.sent_at.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z" if ride.sent_at else "",
         "json_fields": " ".join(sorted(ride.json_fields)),
         **texts,
     }

@@ -34,5 +34,6 @@ where
         'unreadable_tax',
         'negative_tax',
         'unknown_currency',
-        'no_exchange_rate'
+        'no_exchange_rate',
+        'no_message_time'
     )

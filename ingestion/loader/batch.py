@@ -138,7 +138,8 @@ def _message_at(milliseconds: int) -> bytes:
 
 
 def _stamp_columns(stamp: DyeStamp) -> bytes:
-    return b",%b,%d,%b" % (quoted(stamp.run_id.encode()), stamp.ride_number, stamp.sent_at.isoformat().encode())
+    sent_at = stamp.sent_at.isoformat().encode() if stamp.sent_at else NULL
+    return b",%b,%d,%b" % (quoted(stamp.run_id.encode()), stamp.ride_number, sent_at)
 
 
 def _claim_columns(record: Record, reason: Unverified) -> bytes:

@@ -75,7 +75,7 @@ def test_versions_with_the_same_time_share_their_key() -> None:
     """Otherwise the partition would say which one wins, and that depends on how many partitions there are."""
     keys: dict[tuple[str, datetime], set[str | None]] = {}
     for ride in map(staged_ride, dye_messages(RIDES)):
-        if ride.ride_id:
+        if ride.ride_id and ride.message_at:
             keys.setdefault((ride.ride_id, ride.message_at), set()).add(ride.message.fields["taxi_id"])
     assert [version for version, taxis in keys.items() if len(taxis) > 1] == []
 

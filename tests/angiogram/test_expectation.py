@@ -66,6 +66,7 @@ REASONS = {
     "year-of-five-digits": ALL_UNREADABLE,
     "second-60-and-hour-24": ALL_UNREADABLE,
     "letter-before-fraction": "unreadable_start,unreadable_end",
+    "correction-without-a-time": "no_message_time",
 }
 RULES = (
     "missing_taxi",
@@ -85,6 +86,7 @@ RULES = (
     "negative_tax",
     "unknown_currency",
     "no_exchange_rate",
+    "no_message_time",
 )
 SUPERSEDED = {
     "tie-first",

@@ -81,8 +81,13 @@ def fares(query: cursor) -> dict[str, str]:
     return dict(query.fetchall())
 
 
-def test_the_newest_version_wins_in_whatever_order_it_comes(module_project: DbtProject, query: cursor) -> None:
-    """A correction wins over what was taken before; an older version that comes in late does not; ties go by offset."""
+def test_the_newest_version_wins_in_whatever_order_it_comes_and_one_without_a_time_is_rejected(
+    module_project: DbtProject, query: cursor
+) -> None:
+    """A correction wins over what was taken before; an older version that comes in late does not; ties go by offset.
+
+    A version without a time is neither newer nor older, and stops nothing.
+    """
     add(
         query,
         {"taxi_id": "corrected", "offset": 0},
@@ -100,6 +105,7 @@ def test_the_newest_version_wins_in_whatever_order_it_comes(module_project: DbtP
         {"taxi_id": "tie", "offset": 5, "fare_amount": "12"},
         {"taxi_id": "tie-over-partitions", "partition": 0, "offset": 6, "fare_amount": "31"},
         {"taxi_id": "rejected", "offset": 7, "fare_amount": "-1"},
+        {"taxi_id": "corrected", "offset": 8, "message_at": None, "fare_amount": "99"},
     )
     build(module_project, "--target", "prod", *MODELS_ALONE)
     newest = {"corrected": "11", "late": "20", "tie": "12", "tie-over-partitions": "30"}
@@ -107,8 +113,10 @@ def test_the_newest_version_wins_in_whatever_order_it_comes(module_project: DbtP
 
     build(module_project, "--target", "prod")
     assert fares(query) == newest
-    query.execute("select (select count(*) from staging.stg_taxi__rides), message_id from facts.fct_rejected_rides")
-    assert query.fetchall() == [(9, f"{TOPIC}-0-7")]
+    query.execute("select message_id, rejection_reasons from facts.fct_rejected_rides order by message_id")
+    assert query.fetchall() == [(f"{TOPIC}-0-7", "negative_fare"), (f"{TOPIC}-0-8", "no_message_time")]
+    query.execute("select count(*) from staging.stg_taxi__rides")
+    assert query.fetchone() == (10,)
 
 
 def test_a_topic_made_again_starts_anew(module_project: DbtProject, query: cursor) -> None:

@@ -22,6 +22,7 @@ class Message:
     value: bytes | None = RIDE
     key: bytes | None = None
     partition: int = 0
+    timestamp: int | None = None
     headers: list[tuple[str, bytes]] = field(default_factory=list)
 
 
@@ -33,7 +34,14 @@ def publish(messages: Iterable[Message], **options: Any) -> None:
     )
     try:
         sent = [
-            producer.send(settings.topic, value=m.value, key=m.key, partition=m.partition, headers=m.headers)
+            producer.send(
+                settings.topic,
+                value=m.value,
+                key=m.key,
+                partition=m.partition,
+                headers=m.headers,
+                timestamp_ms=m.timestamp,
+            )
             for m in messages
         ]
         producer.flush()

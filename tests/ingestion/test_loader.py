@@ -3,11 +3,13 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from threading import Event, Thread
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 from psycopg2.extensions import connection
 
 from ingestion.errors import DatabaseUnavailable, Fenced, Interrupted, SchemaOutdated, SettingsError
@@ -18,7 +20,7 @@ from ingestion.loader.source import Client
 from ingestion.loader.store import Store
 from ingestion.message import DYE_HEADERS, FIELDS, DyeStamp, key_fingerprint, signature
 from ingestion.settings import DyeKeys, KafkaSettings
-from ingestion.topic import topic_id
+from ingestion.topic import open_admin, topic_id
 from sandbox.services import Sandbox
 from tests.ingestion.support import RIDE, Message, count, publish, rows
 from tests.ingestion.test_loader_rows import POISON
@@ -49,7 +51,7 @@ def session(database: str) -> Iterator[connection]:
     with opened.cursor() as query:
         query.execute(
             "truncate raw.taxi_rides, raw.dead_letters, raw.loaded_offsets, raw.loaders, raw.gaps, "
-            "raw.empty_offsets, raw.unverified_dye, angiogram_raw.taxi_rides, angiogram_raw.dead_letters"
+            "raw.empty_offsets, raw.unverified_dye, raw.replays, angiogram_raw.taxi_rides, angiogram_raw.dead_letters"
         )
     yield opened
     opened.close()
@@ -131,6 +133,18 @@ def test_the_place_and_the_time_of_arrival_are_kept(session: connection, fresh_t
     assert abs((message_at - before).total_seconds()) < 60
 
 
+def test_a_time_that_no_calendar_has_is_null_and_its_message_is_kept(session: connection, fresh_topic: str) -> None:
+    """Where the topic keeps the sender's time, that may be any 64 bits; the models reject the message by its null."""
+    as_sent = {"message.timestamp.type": "CreateTime", "message.timestamp.after.max.ms": str(2**63 - 1)}
+    with closing(open_admin(KafkaSettings.from_environment())) as admin:
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, fresh_topic, as_sent)])
+    last = 253_402_300_799_999
+    publish([Message(timestamp=last), Message(timestamp=last + 1), Message(timestamp=2**63 - 1)])
+    assert load_until_caught_up().rides == 3
+    times = [at for (at,) in rows(session, "raw.taxi_rides", "message_at")]
+    assert times == [datetime(9999, 12, 31, 23, 59, 59, 999000, UTC), None, None]
+
+
 def test_dye_goes_to_tables_of_its_own(session: connection, fresh_topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Signed with the key or the former one; rides and dead letters alike; a doubled message is two rows."""
     monkeypatch.setenv("DYE_KEY_OLD", OLD_KEY.decode())
@@ -139,20 +153,24 @@ def test_dye_goes_to_tables_of_its_own(session: connection, fresh_topic: str, mo
             Message(headers=STAMP.headers(KEY, RIDE)),
             Message(headers=STAMP.headers(KEY, RIDE)),
             Message(headers=STAMP.headers(OLD_KEY, RIDE)),
+            Message(headers=DyeStamp("run-1", 7, None).headers(KEY, RIDE)),
             Message(b"not json", headers=STAMP.headers(KEY, b"not json")),
             Message(None, key=b"t1", headers=STAMP.headers(KEY, b"")),
             Message(),
         ]
     )
     report = load_until_caught_up()
-    assert (report.rides, report.dye_rides, report.dead_letters, report.unverified_dye) == (1, 3, 2, 0)
+    assert (report.rides, report.dye_rides, report.dead_letters, report.unverified_dye) == (1, 4, 2, 0)
     stamp = ("run-1", 7, STAMP.sent_at)
-    assert rows(session, "angiogram_raw.taxi_rides", "taxi_id, run_id, ride_number, sent_at") == [("t1", *stamp)] * 3
+    assert rows(session, "angiogram_raw.taxi_rides", "taxi_id, run_id, ride_number, sent_at") == [
+        *[("t1", *stamp)] * 3,
+        ("t1", "run-1", 7, None),
+    ]
     assert rows(session, "angiogram_raw.dead_letters", "reason, run_id, ride_number, sent_at") == [
         ("not_json", *stamp),
         ("tombstone", *stamp),
     ]
-    assert rows(session, "raw.taxi_rides", "offset") == [(5,)]
+    assert rows(session, "raw.taxi_rides", "offset") == [(6,)]
     assert count(session, "raw.dead_letters") == 0
 
 

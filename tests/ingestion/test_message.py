@@ -22,6 +22,11 @@ def test_a_signed_message_is_dye() -> None:
     assert dye_stamp(STAMP.headers(KEY, VALUE), VALUE, [KEY]) == STAMP
 
 
+def test_a_message_of_the_dye_may_count_as_one_without_a_time() -> None:
+    stamp = DyeStamp("run-1", 42, None)
+    assert dye_stamp(stamp.headers(KEY, VALUE), VALUE, [KEY]) == stamp
+
+
 def test_the_former_key_holds_while_keys_are_exchanged() -> None:
     assert dye_stamp(STAMP.headers(b"old key", VALUE), VALUE, [KEY, b"old key"]) == STAMP
     assert dye_stamp(STAMP.headers(b"old key", VALUE), VALUE, [KEY]) is Unverified.WRONG_SIGNATURE
@@ -51,6 +56,7 @@ def test_a_tombstone_can_be_dye() -> None:
         (changed(dye_ride_number=b"42 "), Unverified.MALFORMED),
         (changed(dye_sent_at=b"2026-13-01T08:00:00.123456Z"), Unverified.MALFORMED),
         (changed(dye_sent_at=b"2026-06-01 08:00:00"), Unverified.MALFORMED),
+        (changed(dye_sent_at=b"none"), Unverified.WRONG_SIGNATURE),
         ([("trace-id", b"1")], None),
         ([], None),
     ],

@@ -105,7 +105,8 @@ checked as (
                 case when tax_amount_text is not null and tax_amount is null then 'unreadable_tax' end,
                 case when tax_amount < 0 then 'negative_tax' end,
                 case when not is_known_currency then 'unknown_currency' end,
-                case when is_known_currency and trip_date is not null and usd_rate is null then 'no_exchange_rate' end
+                case when is_known_currency and trip_date is not null and usd_rate is null then 'no_exchange_rate' end,
+                case when message_at is null then 'no_message_time' end
             ),
             ''
         ) as rejection_reasons
