@@ -17,10 +17,12 @@ from angiogram.errors import DbtFailed, UnknownModel
 from angiogram.expectation import Row, expected_tables, read_reference
 from angiogram.expectation.__main__ import last_day
 from angiogram.expectation.seeds import seed_text
-from angiogram.from_seeds import build, tables_of
+from angiogram.from_seeds import tables_of
+from angiogram.nodes import Node
 from angiogram.output import Output, SeedForm
-from angiogram.project import Node, Project
+from angiogram.project import Project
 from angiogram.runs import WAIT
+from angiogram.seed_build import build
 from angiogram.stale import compare_with_rows
 from angiogram.stored_seeds import StoredSeed, replace_all
 from angiogram.trace import Tracer
@@ -85,8 +87,7 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None],
     with tables_of(project, wait, say) as database:
         stored = {node.name: StoredSeed.read(_file(project, node.name)) for node in chosen}
         say("Building the models from the input seeds")
-        results = build(database, project).values()
-        if failed := [result.node.name for result in results if result.status in ("error", "skipped")]:
+        if failed := build(database, project).builds.unbuilt():
             raise DbtFailed(
                 f"dbt could not build {', '.join(failed)}; its log is {project.log_directory / 'dbt.log'}. "
                 "Correct it, then accept."

@@ -13,7 +13,8 @@ from angiogram.differences import Differences
 from angiogram.inject import Sent
 from angiogram.isolate import Forms
 from angiogram.kept import Kept
-from angiogram.project import Node, Project
+from angiogram.nodes import Node
+from angiogram.project import Project
 from angiogram.right_input import RightInput
 from angiogram.stage import Stage, state_of
 from angiogram.stage_id import EXPECTED, LOADER_STAGE, MODEL, StageId, listed

@@ -17,6 +17,8 @@ class OutputState(StrEnum):
     """Nothing came out: the stage ended with an error."""
     SKIPPED = "skipped"
     """Nothing came out: the stage was never started."""
+    NOT_BUILT = "not_built"
+    """Nothing came out: a file that the stage needs does not parse, or is gone."""
     UNKNOWN = "unknown"
     """Something came out, but there is nothing to compare it with, or the comparison itself failed."""
 
@@ -32,8 +34,10 @@ class Health(StrEnum):
     """The output is wrong or absent, and so is something that the stage reads."""
     TOLERATED = "tolerated"
     """The output is wrong, by its test equals_expected that is no failure, and nothing else is wrong because of it."""
+    NOT_BUILT = "not_built"
+    """The stage was never started, because something that it needs could not be built."""
     NOT_REACHED = "not_reached"
-    """The stage was never started."""
+    """The stage was never started, and nobody knows why."""
     NOT_COMPARED = "not_compared"
     """Nobody knows: there was nothing to compare with."""
 
@@ -75,12 +79,17 @@ def diagnose(
         on_right_input: asked about the stages that read something wrong.
     """
     sound: dict[StageId, bool] = {}
+    absent: dict[StageId, bool] = {}
     health: dict[StageId, Health] = {}
     for stage in in_order(reads):
         state = states[stage]
         input_sound = all(sound[parent] for parent in reads.get(stage, ()))
         sound[stage] = state is OutputState.RIGHT or (state is OutputState.UNKNOWN and input_sound)
-        health[stage] = _health(state, input_sound)
+        input_absent = any(absent[parent] for parent in reads.get(stage, ()))
+        absent[stage] = state in (OutputState.FAILED, OutputState.NOT_BUILT) or (
+            state is OutputState.SKIPPED and input_absent
+        )
+        health[stage] = _health(state, input_sound, input_absent)
         if not input_sound and state is not OutputState.UNKNOWN:
             alone = on_right_input(stage, frozenset(other for other, is_sound in sound.items() if is_sound))
             if alone in (OutputState.WRONG, OutputState.FAILED):
@@ -108,12 +117,14 @@ def tolerate(
     return {stage: Health.TOLERATED if stage in wrong - red else found for stage, found in health.items()}
 
 
-def _health(state: OutputState, input_sound: bool) -> Health:
+def _health(state: OutputState, input_sound: bool, input_absent: bool) -> Health:
     match state:
         case OutputState.RIGHT:
             return Health.HEALTHY
+        case OutputState.NOT_BUILT:
+            return Health.NOT_BUILT
         case OutputState.SKIPPED:
-            return Health.NOT_REACHED
+            return Health.NOT_BUILT if input_absent else Health.NOT_REACHED
         case OutputState.UNKNOWN:
             return Health.NOT_COMPARED
         case OutputState.WRONG | OutputState.FAILED:

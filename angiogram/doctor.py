@@ -23,7 +23,8 @@ from angiogram.dye import read_dye, read_malformed
 from angiogram.dye_targets_check import foreign_relations, wrong_seeds
 from angiogram.errors import AngiogramError
 from angiogram.inject import check_key
-from angiogram.project import EXPECTED_PREFIX, Project, expected_name
+from angiogram.nodes import EXPECTED_PREFIX, expected_name
+from angiogram.project import Project
 from angiogram.project_file import dye_targets
 from ingestion.errors import DatabaseUnavailable, IngestionError
 from ingestion.migrations import all_migrations, require_current

@@ -5,7 +5,8 @@ from contextlib import closing
 from typing import Any
 
 from angiogram.errors import DbtFailed
-from angiogram.project import Project, is_dye_seed
+from angiogram.nodes import is_dye_seed
+from angiogram.project import Project
 from angiogram.project_file import DYE_TARGETS, dye_targets
 from angiogram.sensitivity.database import open_sessions
 from angiogram.target_relations import examine

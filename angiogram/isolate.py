@@ -23,7 +23,8 @@ from angiogram.differences import Differences
 from angiogram.dye import DyeRide, read_dye
 from angiogram.errors import DbtFailed, NotReady
 from angiogram.inject import Sent
-from angiogram.project import Node, Project
+from angiogram.nodes import Node, parents
+from angiogram.project import Project
 from angiogram.relations import SQL_FAILED, attempted, columns, undone
 from angiogram.right_tables import DYE, Parent, RightTables
 from angiogram.sensitivity.compiled import Incremental, compile_forms, incremental_of
@@ -168,7 +169,7 @@ class Isolation:
         manifest = self._project.manifest
         return [
             (manifest.nodes.get(unique_id) or manifest.sources[unique_id]).relation_name
-            for unique_id in self._project.parents(node.unique_id)
+            for unique_id in parents(self._project.manifest, node.unique_id)
         ]
 
     def _plan(
@@ -188,7 +189,7 @@ class Isolation:
         recipe = self._recipes.get(node.unique_id)
         if recipe is None:
             return False
-        for unique_id in self._project.parents(node.unique_id):
+        for unique_id in parents(self._project.manifest, node.unique_id):
             if unique_id in plan.parents or unique_id in plan.steps:
                 continue
             if unique_id in self._project.manifest.sources:
@@ -218,7 +219,7 @@ class Isolation:
     def _is_lacking(self, tables: RightTables, step: _Recipe, plan: _Plan) -> bool:
         """Whether a model reads a run-dependent column of which nobody knows what it should hold."""
         lacking = _run_dependent(step)
-        read = self._project.parents(step.node.unique_id)
+        read = parents(self._project.manifest, step.node.unique_id)
         for unique_id in read:
             if unique_id in plan.steps:
                 lacking -= tables.placed(plan.steps[unique_id].node)

@@ -12,7 +12,7 @@ from psycopg2 import extensions, sql
 from psycopg2.extensions import connection
 
 from angiogram.expectation.seeds import CARRIAGE_RETURN, csv_line, seed_value
-from angiogram.project import Node
+from angiogram.nodes import Node
 
 _READ_AS_NULL = ("", "null")
 """Texts that dbt reads from a seed as null."""

@@ -14,7 +14,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection
 
 from angiogram.findings import Notice
-from angiogram.project import Node
+from angiogram.nodes import Node
 from angiogram.project_file import results_relation
 
 _KINDS = ("model", "seed")

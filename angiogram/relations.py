@@ -10,7 +10,7 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, cursor
 
-from angiogram.project import BATCH
+from angiogram.nodes import BATCH
 
 SQL_FAILED = (
     psycopg2.DataError,

@@ -23,6 +23,7 @@ _COLOURS = {
     "blocked": "bold red",
     "affected": "yellow",
     "tolerated": "yellow",
+    "not_built": "dim",
     "not_reached": "dim",
     "not_compared": "magenta",
     "could_not_run": "magenta",

@@ -15,7 +15,8 @@ from psycopg2.extras import execute_values
 
 from angiogram.dye import RAW_FIELDS, DyeRide
 from angiogram.inject import Sent
-from angiogram.project import BATCH, Node, Project
+from angiogram.nodes import BATCH, Node
+from angiogram.project import Project
 from angiogram.relations import columns, later_batches
 from angiogram.stage_id import LOADER_STAGE
 from angiogram.trace import MESSAGE_ID

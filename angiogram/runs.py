@@ -73,7 +73,7 @@ class Run:
     @property
     def outcome(self) -> dict[str, Any]:
         """The report without the state that one step leaves to another."""
-        return {name: part for name, part in self.report.items() if name not in ("steps", "lease", "batch_taken_at")}
+        return {name: part for name, part in self.report.items() if name not in ("steps", "lease", "batches_taken_at")}
 
 
 _SELECT: LiteralString = (
@@ -314,9 +314,9 @@ def take_batch(database: connection, run_id: str, batch: int, batch_1_last_ride:
     _update_in_hand(
         database,
         run_id,
-        ", batch = %s, batch_1_last_ride = %s,"
-        " report = jsonb_set(report, '{batch_taken_at}', to_jsonb(clock_timestamp()))",
-        (batch, batch_1_last_ride),
+        ", batch = %s, batch_1_last_ride = %s, report = jsonb_set(report, '{batches_taken_at}',"
+        " coalesce(report -> 'batches_taken_at', '{}') || jsonb_build_object(%s::text, clock_timestamp()))",
+        (batch, batch_1_last_ride, batch),
     )
 
 

@@ -9,7 +9,8 @@ from angiogram.compare import Comparison
 from angiogram.diagnose import Health, OutputState
 from angiogram.differences import Differences
 from angiogram.in_a_line import in_a_line
-from angiogram.project import Project, expected_name
+from angiogram.project import Project
+from angiogram.source_places import NOWHERE, Place
 from angiogram.stage_id import MODEL, SEED, StageId, as_json
 
 
@@ -26,6 +27,8 @@ class Stage:
         reason: in words, if it is not right; of a failure the whole message.
         hint: where the cause may lie besides, in sentences.
         tolerated: the configuration of its test equals_expected that tolerates its differences; None if none does.
+        file: of a failure the file that it comes from, below the dbt project; None if unknown.
+        line: its line, from 1; None if unknown.
     """
 
     reads: list[StageId]
@@ -36,6 +39,8 @@ class Stage:
     reason: str | None = None
     tolerated: str | None = None
     hint: str | None = None
+    file: str | None = None
+    line: int | None = None
 
     @property
     def headline(self) -> str | None:
@@ -57,25 +62,22 @@ _CONNECTION_LOST = re.compile(
 """What the driver says of a server that went away: no fault of the model that it was busy with."""
 
 
-def unbuilt_stage(reads: list[StageId], seconds: float, message: str | None) -> Stage:
+def unbuilt_stage(reads: list[StageId], seconds: float, message: str | None, place: Place = NOWHERE) -> Stage:
     """A stage whose build ended in an error: it failed, unless it is the connection that was lost."""
-    lost = message is not None and _CONNECTION_LOST.search(message)
-    return Stage(reads, OutputState.UNKNOWN if lost else OutputState.FAILED, Differences(), None, seconds, message)
+    state = OutputState.UNKNOWN if was_connection_lost(message) else OutputState.FAILED
+    return Stage(reads, state, Differences(), None, seconds, message, file=place.file, line=place.line)
+
+
+def was_connection_lost(message: str | None) -> bool:
+    """Whether an error is that of a server that went away, and nobody's fault."""
+    return message is not None and _CONNECTION_LOST.search(message) is not None
 
 
 def missing_stages(project: Project) -> dict[StageId, Stage]:
     """Models that have an expected seed and are not in the project: what they should make is never made."""
     return {
-        StageId(MODEL, name): Stage(
-            [],
-            OutputState.FAILED,
-            Differences(),
-            None,
-            0.0,
-            f"the project has no model of this name, or it is disabled, but {expected_name(name)} tells what it should "
-            "hold: if it was meant to go, delete that seed",
-        )
-        for name in project.missing_models
+        StageId(MODEL, name): Stage([], OutputState.FAILED, Differences(), None, 0.0, missing.reason, file=missing.file)
+        for name, missing in project.missing_models.items()
     }
 
 

@@ -7,6 +7,9 @@
 | seed | reference data that models read | the seed's |
 | expected | an expected seed, named only if it is wrong itself | the model's |
 | checkpoint | a count that must agree | what is compared |
+| hook | what dbt runs at the start or the end of a command | dbt's |
+| test, exposure, snapshot | dbt's of that kind, named only if it is broken | dbt's |
+| file | a file of the project that is no model, named only if it is broken | its path below the project |
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,6 +17,7 @@ from typing import Any, NamedTuple, Self
 
 API, TOPIC, LOADER = "api", "topic", "loader"
 MODEL, SEED, EXPECTED, CHECKPOINT = "model", "seed", "expected", "checkpoint"
+HOOK, TEST, FILE = "hook", "test", "file"
 
 STREAM = "rides"
 """Name of the one stream that a pipeline has so far."""

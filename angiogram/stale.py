@@ -31,7 +31,8 @@ from angiogram.dye import dye_messages, read_dye
 from angiogram.expectation import COLUMNS, Row, expected_tables, read_reference
 from angiogram.expectation.__main__ import last_day
 from angiogram.kept import Kept
-from angiogram.project import EXPECTED_PREFIX, Node, Project
+from angiogram.nodes import EXPECTED_PREFIX, Node
+from angiogram.project import Project
 
 _CALCULATED = "calculated"
 

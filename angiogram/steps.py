@@ -16,6 +16,7 @@ from typing import Any, Literal
 from psycopg2.extensions import connection
 
 from angiogram import alert, dye_schemas, loaded, runs, topic, versions
+from angiogram.builds import SKIPPED
 from angiogram.differences import Differences
 from angiogram.errors import InjectFailed, NeverBegan
 from angiogram.from_seeds import opened
@@ -148,7 +149,7 @@ def inject(run_id: str, dye: list[Dye] | None = None) -> dict[str, Any]:
         dye: in another order than the usual one.
 
     Returns:
-        front_door (which one it was), published, refused, seconds.
+        front_door (which one it was), published, refused, batches, seconds.
 
     Raises:
         KeyMismatch: a loader would not know the dye; nothing was sent.
@@ -172,6 +173,7 @@ def inject(run_id: str, dye: list[Dye] | None = None) -> dict[str, Any]:
             "elsewhere": elsewhere,
             "published": published,
             "refused": len(sent) - published,
+            "batches": len({one.batch for one in dye if not one.is_malformed}),
             "sent": [asdict(s) for s in sent],
         }
     return _without(step.result, "sent")
@@ -295,7 +297,7 @@ def take_batch(run_id: str, batch: Batch) -> None:
     Raises:
         LeaseLost: the run is no longer in hand.
     """
-    last_of_batch_1 = max(d.ride_number for d in read_whole_dye() if d.batch == 1)
+    last_of_batch_1 = max((d.ride_number for d in read_whole_dye() if d.batch == 1), default=0)
     with runs.database("take batch") as database:
         runs.take_batch(database, run_id, batch, last_of_batch_1)
 
@@ -317,8 +319,13 @@ def build_batch(run_id: str, batch: Batch, project: Project | None = None) -> di
     with _step(run_id, f"build_batch_{batch}") as step:
         take_batch(run_id, batch)
         project = project or Project()
-        step.result["failed"] = project.build_first_batch() if batch == 1 else project.build_all()
-    return step.result
+        outcome = project.build_first_batch() if batch == 1 else project.build_all()
+        unsuccessful = [result for result in outcome.results if not result.is_success]
+        step.result |= {
+            "failed": [result.name for result in unsuccessful if result.status != SKIPPED],
+            "dbt": {"success": outcome.success, "results": [asdict(result) for result in unsuccessful]},
+        }
+    return _without(step.result, "dbt")
 
 
 def verdict(run_id: str, project: Project | None = None) -> dict[str, Any]:

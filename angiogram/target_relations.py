@@ -18,7 +18,8 @@ from psycopg2.extensions import connection, cursor
 from psycopg2.extras import RealDictCursor
 
 from angiogram.errors import DbtFailed, NotReady, NotTheDyes
-from angiogram.project import EXPECTED_PREFIX, Project
+from angiogram.nodes import EXPECTED_PREFIX
+from angiogram.project import Project
 from angiogram.project_file import results_relation
 from angiogram.targets import Targets, read_targets
 

@@ -16,7 +16,7 @@ from psycopg2.extras import Json
 
 from angiogram.differences import Differences
 from angiogram.kept import Kept
-from angiogram.project import Node
+from angiogram.nodes import Node
 from angiogram.relations import beside_values, columns
 from angiogram.stage_id import EXPECTED, MODEL, StageId
 

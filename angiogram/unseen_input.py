@@ -10,9 +10,9 @@ from pathlib import Path
 
 from angiogram.diagnose import OutputState
 from angiogram.isolate import is_watched
-from angiogram.project import Node, Project
+from angiogram.nodes import INPUT_FOLDER, Node
+from angiogram.project import Project
 from angiogram.right_input import RightInput
-from angiogram.sensitivity.seed_files import INPUT_FOLDER
 from angiogram.stage_id import LOADER_STAGE, MODEL, StageId, listed
 
 _BROKEN = (OutputState.WRONG, OutputState.FAILED)

@@ -1,13 +1,16 @@
 """The verdict on a run, from its tables and what its steps left behind; it needs nothing from this process's past."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from psycopg2 import sql
 from psycopg2.extensions import connection
 
 from angiogram import findings, production
+from angiogram.batches import incremental_models, untested_notice
 from angiogram.blame import Blame
+from angiogram.build_findings import build_findings
+from angiogram.builds import Builds
 from angiogram.checkpoints import Checkpoint, count_accounted, unverified_dye
 from angiogram.compare import compare
 from angiogram.diagnose import Health, OutputState
@@ -16,10 +19,12 @@ from angiogram.findings import Finding, FindingKind, Notice
 from angiogram.inject import Sent
 from angiogram.kept import Kept
 from angiogram.limits import too_slow
-from angiogram.project import Node, Project
-from angiogram.project_file import results_relation
+from angiogram.node_stages import node_stage, unloaded_stages
+from angiogram.nodes import Node
+from angiogram.project import Project
+from angiogram.run_builds import LAST_BATCH, builds_of_run
 from angiogram.runs import Run
-from angiogram.stage import Stage, missing_stages, stage_row, state_of, unbuilt_stage
+from angiogram.stage import Stage, missing_stages, stage_row
 from angiogram.stage_id import (
     API,
     API_STAGE,
@@ -33,9 +38,6 @@ from angiogram.stage_id import (
     as_json,
 )
 from angiogram.trace import Tracer
-
-LAST_BATCH = 2
-"""The batch after which the expected seeds tell what every model holds."""
 
 HEALTHY, BLOCKED, COULD_NOT_RUN = "healthy", "blocked", "could_not_run"
 """The verdicts."""
@@ -63,7 +65,8 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
     nodes = project.nodes
     kept = Kept(database, run.run_id)
     sent = [Sent.of(state) for state in run.step("inject").get("sent", [])]
-    stages = _way_stages(run) | _node_stages(database, project, kept, run)
+    builds = builds_of_run(database, run, project.target)
+    stages = _way_stages(run) | _node_stages(database, project, kept, builds)
     stages, health = Blame(database, project, sent, kept).judge(stages)
     names = {str(place.ride_number): place.name for place in sent}
     failed = {name for name, stage in stages.items() if stage.state is OutputState.FAILED}
@@ -74,7 +77,13 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
         for stage in stages
     ]
     tested = production.compare(database, nodes, project.target)
-    report = conclude(health, stages, checkpoints, notices=[*too_slow(rows), *tested.notices()])
+    report = conclude(
+        health,
+        stages,
+        checkpoints,
+        more=build_findings(project, builds, health),
+        notices=[*too_slow(rows), *tested.notices(), *_untested(run, project)],
+    )
     steps = run.report.get("steps", {})
     return (
         {"run_id": run.run_id}
@@ -138,10 +147,13 @@ def conclude(
     }
 
 
+_NOTHING_TO_COMPARE = (Health.NOT_COMPARED, Health.NOT_REACHED, Health.NOT_BUILT)
+
+
 def _watched(health: Mapping[StageId, Health]) -> dict[str, int]:
     """How many models there are, and the output of how many was compared."""
     models = [state for stage, state in health.items() if stage.kind == MODEL]
-    compared = [state for state in models if state not in (Health.NOT_COMPARED, Health.NOT_REACHED)]
+    compared = [state for state in models if state not in _NOTHING_TO_COMPARE]
     return {"watched": len(compared), "total": len(models)}
 
 
@@ -149,7 +161,8 @@ def _finding(stage: StageId, found: Stage) -> Finding:
     """What is red of a stage that is blocked."""
     text = found.headline or f"{_many(found)} from what is expected"
     text = f"{text.rstrip('.')}. {found.hint}" if found.hint else text
-    return Finding(FindingKind.BUILD if found.state is OutputState.FAILED else FindingKind.OUTPUT, stage, text)
+    kind = FindingKind.BUILD if found.state is OutputState.FAILED else FindingKind.OUTPUT
+    return Finding(kind, stage, text, found.file, found.line)
 
 
 def _tolerated(stage: StageId, found: Stage) -> Notice:
@@ -215,50 +228,19 @@ def _way_stage(
     return Stage(reads, state if reached else OutputState.SKIPPED, differences, rows, seconds, reason)
 
 
-def _node_stages(database: connection, project: Project, kept: Kept, run: Run) -> dict[StageId, Stage]:
+def _node_stages(database: connection, project: Project, kept: Kept, builds: Builds) -> dict[StageId, Stage]:
     """Reference seeds and models, from dbt's own record and the comparison with the expected seeds."""
-    results = _node_results(database, run, results_relation(project.target))
-    stages = missing_stages(project)
+    stages = missing_stages(project) | unloaded_stages(project, builds)
     for node in project.nodes.values():
-        status, message, seconds, of_last_batch = results.get(node.unique_id, (None, None, 0.0, False))
-        if status == "error":
-            stages[node.stage] = unbuilt_stage(node.reads, seconds, message)
-        elif status in (None, "skipped") or not (node.is_seed or of_last_batch):
-            stages[node.stage] = Stage(node.reads, OutputState.SKIPPED, Differences(), None, seconds)
-        elif node.is_seed and not node.key:
-            stages[node.stage] = Stage(node.reads, OutputState.RIGHT, Differences(), None, seconds)
-        else:
-            comparison = compare(database, node, project.directory, kept, node.stage)
-            stages[node.stage] = Stage(
-                node.reads,
-                state_of(comparison),
-                comparison.differences,
-                comparison.rows,
-                seconds,
-                comparison.obstacle,
-                comparison.tolerated,
-            )
+        comparison = partial(compare, database, node, project.directory, kept, node.stage)
+        stages[node.stage] = node_stage(project, node, builds, LAST_BATCH, comparison)
     return stages
 
 
-def _node_results(database: connection, run: Run, relation: str) -> dict[str, tuple[str, str | None, float, bool]]:
-    """Of each node dbt's last status and message, the seconds of all its builds in this run, and whether it saw it all.
-
-    A model that was last built before the last batch was in hand holds less than is expected, and is no less right.
-    """
-    with database.cursor() as query:
-        query.execute("select to_regclass(%s) is null", (relation,))
-        if query.fetchall()[0][0]:
-            return {}
-        query.execute(
-            sql.SQL(
-                "select distinct on (unique_id) unique_id, status, message,"
-                " (sum(seconds) over (partition by unique_id))::float8, coalesce(recorded_at > %s::timestamptz, false)"
-                " from {} order by unique_id, recorded_at desc"
-            ).format(sql.SQL(relation)),
-            (run.report.get("batch_taken_at") if run.batch == LAST_BATCH else None,),
-        )
-        return {unique_id: tuple(result) for unique_id, *result in query.fetchall()}
+def _untested(run: Run, project: Project) -> list[Notice]:
+    """That the incremental models met no later batch, if the dye has but one."""
+    models = incremental_models(project.manifest)
+    return [untested_notice(models)] if models and run.step("inject").get("batches", LAST_BATCH) < LAST_BATCH else []
 
 
 def _checkpoints(database: connection, run: Run, nodes: Mapping[str, Node]) -> list[Checkpoint]:

@@ -27,6 +27,7 @@ VERDICT_WORDS = {
     "blocked": ("✗", "blocked", "its output is wrong although all that it reads is right: look here first"),
     "affected": ("!", "affected", "wrong because something above it is"),
     "tolerated": ("~", "tolerated", "it differs, and its test equals_expected is configured to tolerate that"),
+    "not_built": ("○", "not built", "something that it needs could not be built"),
     "not_reached": ("○", "not reached", "the dye did not get here"),
     "not_compared": ("?", "not compared", "something came out, but it could not be compared"),
 }
@@ -77,7 +78,7 @@ class StageView:
 
     Attributes:
         id: the stage; its text is its place on the page too.
-        verdict: healthy, blocked, affected, tolerated, not_reached or not_compared.
+        verdict: healthy, blocked, affected, tolerated, not_built, not_reached or not_compared.
         reason: why it is not right, in a line.
         details: the message that the reason is taken from, if it has more lines.
         rows: the rows that differ, as many as are shown.

@@ -7,14 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from angiogram.dbt_command import dbt_aside, forget_ephemeral
+from angiogram.dbt_command import PLAIN, forget_ephemeral
+from angiogram.dbt_command import run_dbt as run_in_process
 from angiogram.equality_test import equality_tests
 from angiogram.errors import DbtFailed, NotReady
-from angiogram.project import (
-    expected_name,
-    is_ephemeral,
-    parents,
-)
+from angiogram.nodes import expected_name, is_ephemeral, parents
 from angiogram.project_file import dye_target, project_variables
 from angiogram.sensitivity.seed_files import SeedFile
 from angiogram.sensitivity.tables import Table
@@ -185,30 +182,22 @@ def run_dbt(
     Raises:
         DbtFailed: dbt ended with an error.
     """
-    from dbt.cli.main import dbtRunner  # 2 s to import: not for `angiogram --help`
-
-    with (
-        tempfile.TemporaryDirectory(prefix="sensitivity-", ignore_cleanup_errors=True) as scratch,
-        dbt_aside(),
-    ):
-        outcome = dbtRunner(manifest=manifest).invoke(
+    with tempfile.TemporaryDirectory(prefix="sensitivity-", ignore_cleanup_errors=True) as scratch:
+        outcome = run_in_process(
             [
                 *("--no-use-colors", "--log-level", "none", "--no-version-check", "--no-write-json"),
-                *("--no-send-anonymous-usage-stats", "--no-partial-parse", "--log-path", scratch),
+                *("--no-send-anonymous-usage-stats", "--no-partial-parse", "--log-path", scratch, *PLAIN),
                 *command,
                 *(("--target", target) if target else ()),
                 *("--vars", variables, "--target-path", scratch),
                 *("--project-dir", str(directory)),
                 *("--profiles-dir", os.environ.get("DBT_PROFILES_DIR") or str(directory)),
-            ]
+            ],
+            manifest,
         )
-    if isinstance(outcome.exception, KeyboardInterrupt | SystemExit):
-        raise outcome.exception
-    if outcome.exception is not None or outcome.result is None:
-        raise DbtFailed(
-            f"dbt {command[0]} of {directory} failed: {str(outcome.exception).strip()}"
-        ) from outcome.exception
-    return outcome.result
+    if outcome.error is not None or outcome.answer is None:
+        raise DbtFailed(f"dbt {command[0]} of {directory} failed: {str(outcome.error).strip()}") from outcome.error
+    return outcome.answer
 
 
 def _compiled(directory: Path, manifest: Any, first: dict[str, str], later: dict[str, str]) -> Compiled:

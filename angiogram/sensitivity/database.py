@@ -7,6 +7,7 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
+from angiogram.dbt_command import profile_name
 from angiogram.errors import DbtFailed, NotReady
 
 
@@ -67,7 +68,7 @@ def _credentials(directory: Path, target: str) -> Any:
     from dbt_common.exceptions import DbtRuntimeError
 
     try:
-        credentials = load_profile(str(directory), {}, None, target).credentials
+        credentials = load_profile(str(directory), {}, profile_name(), target).credentials
     except DbtRuntimeError as error:
         raise DbtFailed(f"dbt cannot read the profile of {directory}: {error}") from error
     if credentials.type != "postgres":

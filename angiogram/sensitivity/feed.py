@@ -13,7 +13,7 @@ from kafka.partitioner.default import murmur2
 from angiogram.dye import RAW_FIELDS, DyeRide, dye_messages, read_dye
 from angiogram.errors import NotReady
 from angiogram.expectation.models import staged_ride
-from angiogram.project import INPUT_FOLDER
+from angiogram.nodes import INPUT_FOLDER
 from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.runner import Surroundings
 from angiogram.sensitivity.tables import Column, Row, Table, in_batches

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from angiogram.expectation import CARRIAGE_RETURN
-from angiogram.project import EXPECTED_PREFIX, is_dye_seed
+from angiogram.nodes import EXPECTED_PREFIX, is_dye_seed
 from angiogram.sensitivity.tables import Column, Row, Table, in_batches
 
 

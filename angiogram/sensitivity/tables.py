@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from psycopg2 import sql
 from psycopg2.extensions import cursor
 
-from angiogram.project import BATCH
+from angiogram.nodes import BATCH
 
 Row = tuple[str | None, ...]
 

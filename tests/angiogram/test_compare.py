@@ -11,7 +11,7 @@ from angiogram.checkpoints import count_accounted
 from angiogram.compare import Comparison, compare
 from angiogram.differences import Difference, Differences
 from angiogram.errors import NotReady
-from angiogram.project import Node
+from angiogram.nodes import Node
 from angiogram.trace import Tracer
 from tests.angiogram.conftest import PROJECT
 

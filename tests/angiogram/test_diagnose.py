@@ -6,7 +6,8 @@ from angiogram.diagnose import Health, OutputState, diagnose, in_order, tolerate
 
 R, W, F, S, U = OutputState.RIGHT, OutputState.WRONG, OutputState.FAILED, OutputState.SKIPPED, OutputState.UNKNOWN
 OK, BLOCKED, AFFECTED = Health.HEALTHY, Health.BLOCKED, Health.AFFECTED
-NOT_REACHED, NOT_COMPARED, TOLERATED = Health.NOT_REACHED, Health.NOT_COMPARED, Health.TOLERATED
+NOT_REACHED, NOT_COMPARED, NOT_BUILT = Health.NOT_REACHED, Health.NOT_COMPARED, Health.NOT_BUILT
+TOLERATED = Health.TOLERATED
 
 CHAIN: dict[str, list[str]] = {
     "api": [],
@@ -26,15 +27,20 @@ CHAIN: dict[str, list[str]] = {
         pytest.param("RWRRR", [OK, BLOCKED, OK, OK, OK], id="a fault absorbed below affects nobody"),
         pytest.param("RWRRW", [OK, BLOCKED, OK, OK, BLOCKED], id="two faults that do not meet are two blockages"),
         pytest.param(
-            "RRRFS", [OK, OK, OK, BLOCKED, NOT_REACHED], id="a failed stage is blocked, below it is not reached"
+            "RRFSS", [OK, OK, BLOCKED, NOT_BUILT, NOT_BUILT], id="a failed stage is blocked, what is below is not built"
         ),
-        pytest.param("RRWFS", [OK, OK, BLOCKED, AFFECTED, NOT_REACHED], id="a failure on wrong input is affected"),
+        pytest.param("RRWFS", [OK, OK, BLOCKED, AFFECTED, NOT_BUILT], id="a failure on wrong input is affected"),
+        pytest.param("RRRNS", [OK, OK, OK, NOT_BUILT, NOT_BUILT], id="what needs a broken file is not built"),
+        pytest.param("RRRRS", [OK, OK, OK, OK, NOT_REACHED], id="a stage left out for no known reason is not reached"),
         pytest.param("RRRUW", [OK, OK, OK, NOT_COMPARED, BLOCKED], id="an uncompared stage excuses nobody below it"),
         pytest.param("RRWUW", [OK, OK, BLOCKED, NOT_COMPARED, AFFECTED], id="an uncompared stage passes suspicion on"),
     ],
 )
 def test_a_chain_is_judged_from_the_top(states: str, expected: list[Health]) -> None:
-    found = {stage: {"R": R, "W": W, "F": F, "S": S, "U": U}[f] for stage, f in zip(CHAIN, states, strict=True)}
+    found = {
+        stage: {"R": R, "W": W, "F": F, "S": S, "U": U, "N": OutputState.NOT_BUILT}[f]
+        for stage, f in zip(CHAIN, states, strict=True)
+    }
     assert list(diagnose(CHAIN, found).values()) == expected
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from angiogram.equality_test import key_columns
 from angiogram.errors import NotReady
-from angiogram.project import Node, Project
+from angiogram.nodes import Node
+from angiogram.project import Project
 from angiogram.project_file import dye_target, dye_targets, project_variables
 from angiogram.sensitivity.compiled import run_dbt
 from angiogram.stage_id import LOADER_STAGE, StageId

@@ -18,7 +18,8 @@ from angiogram.diagnose import OutputState, in_order
 from angiogram.differences import Differences
 from angiogram.from_seeds import opened
 from angiogram.isolate import Forms, broken_contract
-from angiogram.project import BATCH, Node, Project
+from angiogram.nodes import BATCH, Node
+from angiogram.project import Project
 from angiogram.relations import SQL_FAILED, attempted, columns, later_batches, undone
 from angiogram.sensitivity.compiled import compile_forms, incremental_of
 from angiogram.sensitivity.merge import INCREMENT, merge_statements

@@ -35,8 +35,9 @@ def judged(coffee_shop: Path) -> tuple[dict[str, Any], list[str]]:
     """The report of a run from the seeds, and the models whose test fails for dbt."""
     project = Project(coffee_shop, dye_source="seeds")
     report = run_from_seeds(project).report
-    outcomes = project.invoke(["test", "--select", "test_name:equals_expected"])
-    failed = [o.node.attached_node.split(".")[-1] for o in outcomes if o.status in ("fail", "error")]
+    outcomes = project.invoke(["test", "--select", "test_name:equals_expected"]).results
+    tested = [project.manifest.nodes[o.unique_id].attached_node for o in outcomes if o.status in ("fail", "error")]
+    failed = [model.split(".")[-1] for model in tested]
     return report, failed
 
 

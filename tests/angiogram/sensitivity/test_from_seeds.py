@@ -115,7 +115,7 @@ def test_the_blocked_models_are_named_with_the_rows_that_differ(
     assert {*first[0]["row_key"]} == {key}
 
 
-def test_models_that_fail_are_blocked_and_those_below_are_not_reached(
+def test_models_that_fail_are_blocked_and_those_below_are_not_built(
     run: Callable[..., Outcome], coffee_shop: Path
 ) -> None:
     """A view fails only when it is read: dbt sees no error. What cannot be compiled hides no fault below it."""
@@ -126,7 +126,7 @@ def test_models_that_fail_are_blocked_and_those_below_are_not_reached(
     report = run("--json").report()
     health = {name: stage["verdict"] for name, stage in stages_of(report).items()}
     assert blocked(report) == ["base_guests", "tickets", "guests"]
-    assert (health["base_tickets"], health["takings_by_month"]) == ("healthy", "not_reached")
+    assert (health["base_tickets"], health["takings_by_month"]) == ("healthy", "not_built")
 
 
 def test_the_taxi_models_are_judged_as_in_a_run(
@@ -153,7 +153,7 @@ def test_nothing_of_an_earlier_run_answers_for_this_one(run: Callable[..., Outco
     edit(coffee_shop / "seeds" / "expected" / "expected__base_guests.csv", "1,Ada", "first,Ada")
     report = run("--json").report()
 
-    assert blocked(report) == ["tickets"]
+    assert blocked(report) == ["expected:base_guests", "tickets"]
     stages = stages_of(report)
     assert stages["base_guests"]["verdict"] == "not_compared"
     assert 'invalid input syntax for type integer: "first"' in stages["base_guests"]["reason"]

@@ -1,0 +1,74 @@
+"""What dbt failed at beside the models: hooks, tests, seeds that nothing reads, and an exit code without a reason."""
+
+from collections.abc import Iterator, Mapping
+
+from angiogram.builds import Builds
+from angiogram.dbt_command import OPERATION, NodeResult
+from angiogram.diagnose import Health
+from angiogram.findings import Finding, FindingKind
+from angiogram.in_a_line import in_a_line
+from angiogram.project import Project
+from angiogram.source_places import Place, place_of
+from angiogram.stage import was_connection_lost
+from angiogram.stage_id import FILE, HOOK, MODEL, SEED, TEST, StageId
+
+_KINDS = {OPERATION: HOOK, "unit_test": TEST}
+_EQUALITY = ("equals_expected", "equality")
+"""Tests of what the verdict compares by itself."""
+
+_PROJECT_FILE = "dbt_project.yml"
+
+
+def build_findings(project: Project, builds: Builds, health: Mapping[StageId, Health]) -> list[Finding]:
+    """What makes a verdict red although no stage shows it.
+
+    Args:
+        project: that was built.
+        builds: what became of its nodes.
+        health: of the stages.
+    """
+    return list(_findings(project, builds, health))
+
+
+def _findings(project: Project, builds: Builds, health: Mapping[StageId, Health]) -> Iterator[Finding]:
+    for unique_id, failed in builds.failures().items():
+        stage = StageId(_KINDS.get(failed.kind, failed.kind), failed.name)
+        if stage in health or unique_id in project.expected_seeds or was_connection_lost(failed.message):
+            continue
+        if stage.kind == TEST and _is_explained(project, unique_id, health):
+            continue
+        yield _finding(project, unique_id, stage, failed)
+    if builds.is_unexplained:
+        text = f"dbt exited with an error that none of its nodes explains; see {project.log_directory / 'dbt.log'}"
+        yield Finding(FindingKind.BUILD, StageId(FILE, _PROJECT_FILE), text, _PROJECT_FILE)
+
+
+def _is_explained(project: Project, unique_id: str, health: Mapping[StageId, Health]) -> bool:
+    """Whether a test fails because of what the verdict names anyway: something that it reads is wrong."""
+    test = project.manifest.nodes.get(unique_id)
+    if test is None:
+        return False
+    metadata = getattr(test, "test_metadata", None)
+    if metadata is not None and metadata.name in _EQUALITY:
+        return True
+    read = [project.manifest.nodes[above] for above in test.depends_on_nodes if above in project.manifest.nodes]
+    stages = (StageId(node.resource_type, node.search_name) for node in read if node.resource_type in (MODEL, SEED))
+    return any(health.get(stage, Health.HEALTHY) is not Health.HEALTHY for stage in stages)
+
+
+def _finding(project: Project, unique_id: str, stage: StageId, failed: NodeResult) -> Finding:
+    node = project.manifest.nodes.get(unique_id)
+    text = in_a_line(failed.message) if failed.message else f"dbt ended it with {failed.status}"
+    if stage.kind == HOOK:
+        place = Place(_PROJECT_FILE, _line_of_hooks(project, failed.name))
+    else:
+        place = place_of(project.directory, node.original_file_path if node else None, failed.message)
+    return Finding(FindingKind.BUILD, stage, text, *place)
+
+
+def _line_of_hooks(project: Project, name: str) -> int | None:
+    """The line of dbt_project.yml on which the hooks begin that one is of; None for those of a package."""
+    lines = (project.directory / _PROJECT_FILE).read_text(encoding="utf-8").splitlines()
+    return next(
+        (n for n, line in enumerate(lines, 1) if line.startswith("on-run-") and line.split(":")[0] in name), None
+    )

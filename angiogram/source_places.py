@@ -1,0 +1,54 @@
+"""The file and the line that an error of dbt means, as far as dbt tells."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+_JINJA_LINE = re.compile(r"^ +line (\d+)$", re.MULTILINE)
+"""How dbt tells the line of a template that Jinja cannot read."""
+
+_YAML_LINE = re.compile(r"(?:Syntax error near line|in \"<unicode string>\", line) (\d+)")
+
+_SQL_LINE = re.compile(r"^ *LINE \d+: (.*)$", re.MULTILINE)
+"""How PostgreSQL tells the line of a statement, with its text: the number is that of compiled SQL."""
+
+_IN_MACRO = re.compile(r"in macro \w+ \(")
+
+
+class Place(NamedTuple):
+    """Where something stands in a dbt project; line from 1, None if unknown."""
+
+    file: str | None = None
+    line: int | None = None
+
+
+NOWHERE = Place()
+"""Where nobody knows."""
+
+
+def place_of(directory: Path, file: str | None, message: str | None) -> Place:
+    """Where an error that dbt tells of a file stands in it.
+
+    Args:
+        directory: the project's folder.
+        file: the file, below it; None if unknown.
+        message: dbt's.
+    """
+    if file is None or not message or _IN_MACRO.search(message):
+        return Place(file, None)
+    if told := _JINJA_LINE.search(message) or _YAML_LINE.search(message):
+        return Place(file, int(told.group(1)))
+    if told := _SQL_LINE.search(message):
+        return Place(file, _line_with(directory / file, told.group(1)))
+    return Place(file, None)
+
+
+def _line_with(path: Path, excerpt: str) -> int | None:
+    """The one line of a file that holds a text; PostgreSQL puts dots where it cuts a long line."""
+    wanted = excerpt.strip().removeprefix("...").removesuffix("...").strip()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    found = [number for number, line in enumerate(lines, 1) if wanted and wanted in line]
+    return found[0] if len(found) == 1 else None

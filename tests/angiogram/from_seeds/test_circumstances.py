@@ -1,0 +1,81 @@
+"""What stands around a run, as variables, flags and hooks, makes no verdict better than the truth."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.angiogram.edits import edit
+from tests.angiogram.from_seeds.conftest import Judge
+from tests.angiogram.recorded import blocked, stages_of
+
+WEAKENING = {
+    "DBT_FULL_REFRESH": "1",
+    "DBT_ENGINE_FULL_REFRESH": "true",
+    "DBT_EMPTY": "1",
+    "DBT_SAMPLE": "1 day",
+    "DBT_EVENT_TIME_START": "2025-01-01",
+    "DBT_EVENT_TIME_END": "2025-01-02",
+    "DBT_DEFER": "1",
+    "DBT_FAVOR_STATE": "1",
+    "DBT_STATE": "elsewhere",
+    "DBT_DEFER_STATE": "elsewhere",
+    "DBT_RESOURCE_TYPES": "snapshot",
+    "DBT_EXCLUDE_RESOURCE_TYPES": "model",
+    "DBT_FAIL_FAST": "1",
+    "DBT_INDIRECT_SELECTION": "empty",
+    "DBT_PARTIAL_PARSE_FILE_DIFF": "0",
+    "DBT_WARN_ERROR": "1",
+    "DBT_ENGINE_RECORDER_MODE": "replay",
+}
+SELECTOR = """
+selectors:
+  - name: little
+    default: true
+    definition: {method: fqn, value: base_lines}
+"""
+
+
+def test_no_variable_flag_or_selector_of_dbt_leaves_anything_untested(
+    coffee_shop: Path, judge: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rebuilt in full, batch 2 would hide the first fault; ended at the first failure, dbt would hide the second."""
+    for name, value in WEAKENING.items():
+        monkeypatch.setenv(name, value)
+    edit(coffee_shop / "dbt_project.yml", "\nflags:\n", "\nflags:\n  fail_fast: true\n  indirect_selection: empty\n")
+    (coffee_shop / "selectors.yml").write_text(SELECTOR)
+    edit(coffee_shop / "models" / "core" / "tickets.sql", "'merge'", "'append'")
+    edit(coffee_shop / "models" / "base" / "base_guests.sql", "trim(full_name)", "full_name")
+    (coffee_shop / "models" / "base" / "aaa.sql").write_text("select 1 / 0 as broken from generate_series(1, 1)")
+    report = judge(coffee_shop)
+    assert {*blocked(report)} == {"aaa", "base_guests", "tickets"}
+    assert WEAKENING.items() <= os.environ.items()
+
+
+DIVISION = "{{ run_query('select 1 / 0') }}"
+
+
+@pytest.mark.parametrize(
+    ("hook", "built"),
+    [
+        pytest.param('on-run-end: ["select 1", "select 1 / 0"]', "healthy", id="a statement at the end"),
+        pytest.param(f'on-run-end: ["select 1", "{DIVISION}"]', "healthy", id="a query of a macro at the end"),
+        pytest.param('on-run-start: [GUARD, "select 1 / 0"]', "healthy", id="a statement at the start"),
+        pytest.param(f'on-run-start: [GUARD, "{DIVISION}"]', "not_built", id="a query of a macro at the start"),
+    ],
+)
+def test_a_hook_that_fails_is_named(coffee_shop: Path, judge: Judge, hook: str, built: str) -> None:
+    """At the start dbt goes on after a statement that failed, and ends at a macro that did."""
+    project = coffee_shop / "dbt_project.yml"
+    hook = hook.replace("GUARD", '"{{ keep_dye_apart() }}"')
+    edit(project, 'on-run-start:\n  - "{{ keep_dye_apart() }}"\n', "")
+    project.write_text(f"{project.read_text()}\n{hook}\n")
+    report = judge(coffee_shop)
+    when = hook.partition(":")[0]
+    assert blocked(report) == [f"hook:coffee_shop-{when}-1"]
+    (finding,) = report["findings"]
+    line = project.read_text().splitlines().index(hook) + 1
+    assert (finding["kind"], finding["file"], finding["line"]) == ("build", "dbt_project.yml", line)
+    assert "division by zero" in finding["text"]
+    models = {name: stage["verdict"] for name, stage in stages_of(report).items() if stage["kind"] == "model"}
+    assert {*models.values()} == {built}
