@@ -12,6 +12,7 @@ from rich.markup import escape
 from angiogram.faults.catalogue import FAULTS, chosen
 from angiogram.faults.document import DOCUMENT, write_document
 from angiogram.faults.play import Played, play_all, player
+from angiogram.project_file import DyeTarget
 
 _PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 
@@ -20,6 +21,7 @@ def faults(
     names: Annotated[list[str] | None, typer.Argument(help="Faults to play; all by default.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a line each.")] = False,
     only_list: Annotated[bool, typer.Option("--list", help="Name the faults; play none.")] = False,
+    target: DyeTarget = None,
     write_docs: Annotated[bool, typer.Option("--write-docs", help=f"Write the table into {DOCUMENT.name}.")] = False,
 ) -> None:
     """Play named faults against the real pipeline, and see whether the verdict names the stage of each.
@@ -43,7 +45,7 @@ def faults(
             write_document([played], FAULTS)
         talk.print(f"{mark} {played.fault.name}: {escape(named)}  ({played.seconds:.1f} s)", soft_wrap=True)
 
-    with player(Path(os.environ.get("DBT_PROJECT_DIR") or _PROJECT).resolve()) as ready:
+    with player(Path(os.environ.get("DBT_PROJECT_DIR") or _PROJECT).resolve(), target) as ready:
         results = play_all(ready, catalogue, tell)
     wrong = [played.fault.name for played in results if not played.as_expected]
     if as_json:

@@ -17,6 +17,7 @@ from angiogram.faults.place import ProjectCopy, own_place, variables
 from angiogram.inject import read_whole_dye
 from angiogram.passage import LEASE, kept_in_hand
 from angiogram.project import Project
+from angiogram.project_file import dye_target
 from angiogram.stage_id import from_json
 from angiogram.targets import read_targets
 from angiogram.verdict import BLOCKED, COULD_NOT_RUN, HEALTHY
@@ -65,13 +66,15 @@ class Played:
 class Player:
     """Plays faults one after the other. To be had from `player`."""
 
-    def __init__(self, copy: ProjectCopy, front_door: str) -> None:
+    def __init__(self, copy: ProjectCopy, front_door: str, target: str | None) -> None:
         """Nothing happens yet.
 
         Args:
             copy: of the dbt project.
             front_door: URL of the real front door.
+            target: a dye target of the project; the first by default.
         """
+        self._target = target
         self._copy = copy
         self._front_door = front_door
 
@@ -99,7 +102,7 @@ class Player:
     def _report(self, fault: Fault) -> dict[str, Any]:
         ground = Ground(self._copy.renew())
         fault.plant(ground)
-        project = Project(ground.project, tests=False)
+        project = Project(ground.project, tests=False, target=self._target)
         run_id = steps.begin(LEASE, say=_quiet)
         try:
             with kept_in_hand(run_id):
@@ -132,25 +135,27 @@ class Player:
 
 
 @contextmanager
-def player(original: Path) -> Iterator[Player]:
+def player(original: Path, target: str | None = None) -> Iterator[Player]:
     """A player with a database, a topic and a front door of its own; all gone at the end.
 
     Args:
         original: the dbt project.
+        target: a dye target of it; the first by default.
 
     Raises:
         SettingsError, DatabaseUnavailable, KafkaUnavailable: a server is away, or its address is not set.
-        NotReady: the project's profile leads to another database.
+        NotReady: the target is not a dye target, or the project's profile leads to another database.
     """
     from ingestion.api import serving  # imports a web server
 
+    target = dye_target(original, target)
     with tempfile.TemporaryDirectory(prefix="faults-") as folder, own_place(), serving() as front_door:
         copy = ProjectCopy(original, Path(folder))
         with variables(
             DBT_PROFILES_DIR=str(copy.directory), DBT_TARGET_PATH=str(copy.target), DBT_LOG_PATH=str(copy.logs)
         ):
-            _require_own_database(Project(copy.renew()))
-            yield Player(copy, front_door)
+            _require_own_database(Project(copy.renew(), target=target))
+            yield Player(copy, front_door, target)
 
 
 def _require_own_database(project: Project) -> None:

@@ -27,7 +27,10 @@ from angiogram.passage import Passage
 from angiogram.project import Project
 from angiogram.sensitivity.command import sensitivity
 from angiogram.sensitivity.compiled import run_dbt
-from angiogram.target_relations import claim
+from angiogram.target_relations import claim, examine
+from sandbox.services import Sandbox
+from tests.angiogram.conftest import PROJECT as TAXI
+from tests.angiogram.conftest import Outcome
 from tests.angiogram.shop import APART
 from tests.services import connect_as_administrator
 
@@ -219,6 +222,39 @@ def test_sensitivity_touches_no_live_table(strange: connection, shop: Callable[.
     measured = CliRunner().invoke(app, [])
     assert measured.exit_code == 0, measured.output
     assert contents(strange) == before
+
+
+def test_what_the_records_of_dbt_say_counts_too(
+    sandbox: Sandbox, fresh_database: str, connect_as: Callable[..., connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the live target last built is live; what the dye target built under a name of before may be adopted."""
+    monkeypatch.setenv("DBT_PROFILES_DIR", str(TAXI))
+    project = Project(TAXI)
+    with connect_as("dbt_prod").cursor() as query:
+        query.execute(
+            "insert into angiogram.live_nodes (unique_id, name, resource_type, relation, fingerprint)"
+            " values ('m', 'fct_rides', 'model', '\"d\".\"angiogram_facts\".\"fct_rides\"', 'f')"
+        )
+    owner = connect_as("angiogram")
+    with owner.cursor() as query:
+        query.execute("create schema angiogram_results; create table angiogram_results.node_results (name text)")
+        query.execute("insert into angiogram_results.node_results values ('revenue_of_old')")
+        query.execute("create schema angiogram_expected; create table angiogram_expected.expected__fct_rides ()")
+        query.execute("create schema angiogram_revenue; create table angiogram_revenue.revenue_of_old ()")
+        query.execute("create schema angiogram_staging; create table angiogram_staging.notes ()")
+    _ = project.manifest
+    schemas = {schema.schema_name: schema for schema in examine(owner, project, quiet)}
+    assert schemas["angiogram_facts"].told == "angiogram_facts.fct_rides (the live target built it)"
+    states = {name: schemas[f"angiogram_{name}"].state for name in ("results", "expected", "revenue", "staging")}
+    assert states == {"results": "adopted", "expected": "adopted", "revenue": "adopted", "staging": "foreign"}
+    assert schemas["angiogram_dimensions"].state == "absent"
+
+
+def test_a_target_that_is_not_for_the_dye_is_never_built(angiogram: Callable[..., Outcome]) -> None:
+    for command in (["run"], ["run", "--from-seeds"], ["accept"], ["sensitivity"], ["faults", "tax-left-out"]):
+        refused = angiogram(*command, "--target", "prod")
+        assert refused.code == 2
+        assert "prod is not a dye target" in refused.stderr
 
 
 BEGIN = """
