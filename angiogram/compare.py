@@ -48,6 +48,10 @@ class Compared(Protocol):
         """The columns that differ from run to run."""
 
 
+NO_EXPECTED_SEED = "it has no expected seed: restore its file if it was deleted, else write one with `angiogram accept`"
+"""Why a model without one could not be compared."""
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """What came out of comparing one model.
@@ -95,7 +99,7 @@ def compare(
             return Comparison(None, Differences(), str(error).strip())
         (rows,) = query.fetchone() or (0,)
         if model.expected_relation is None:
-            return Comparison(rows, Differences(), "it has no expected seed")
+            return Comparison(rows, Differences(), NO_EXPECTED_SEED)
         if not model.key:
             return Comparison(rows, Differences(), "it has no test equals_expected that names its key")
         if absent := _absent(query, model):

@@ -62,23 +62,27 @@ def hold_off(reason: Reason) -> None:
 
 @hold.command("status")
 def hold_status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")] = False) -> None:
-    """Tell how the switch stands. Exit code: 0 the marts are not held, 1 they are, 2 could not look."""
+    """Show the switch, and whether the marts are held now. Exit code: 0 they are not held, 1 they are, 2 error."""
     with runs.database("hold") as database:
         found = holds.state(database)
     if as_json:
         typer.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False, default=plain))
     elif found.made_at is None:
-        typer.echo("The hold is off; nobody has turned it on yet.")
+        typer.echo("The hold is switched off: no verdict holds the marts. Nobody has switched it on yet.")
     else:
+        meaning = "a blocked verdict holds the marts" if found.is_on else "no verdict holds the marts"
         typer.echo(
-            f"The hold is {'on' if found.is_on else 'off'} since {utc(found.made_at)}, "
-            f"by {found.made_by}: {found.reason}"
+            f"The hold is switched {'on' if found.is_on else 'off'}: {meaning}. Since {utc(found.made_at)}, by "
+            f"{found.made_by}: {found.reason}"
         )
-        typer.echo(f"The marts are held: {found.held_because}." if found.held_because else "The marts are not held.")
+        if found.held_because:
+            typer.echo(f"Now the marts are held: {found.held_because}.")
+        else:
+            typer.echo(f"Now the marts are not held{': the last verdict is not blocked' if found.is_on else ''}.")
     raise typer.Exit(int(found.held_because is not None))
 
 
 def _turn(is_on: bool, reason: str) -> None:
     with runs.database("hold") as database:
         holds.turn(database, is_on, worded(reason))
-    _talk.print(f"The hold is {'on' if is_on else 'off'}.")
+    _talk.print(f"The hold is switched {'on' if is_on else 'off'}.")

@@ -24,6 +24,7 @@ from angiogram.errors import LeaseLost, RunInHand, UnknownRun
 from angiogram.old_reports import as_current
 from angiogram.stage_id import StageId, as_json, from_json
 from ingestion.errors import DatabaseUnavailable
+from ingestion.postgres_errors import sentence
 from ingestion.settings import connect
 
 ROLE = "angiogram"
@@ -100,9 +101,7 @@ def database(purpose: str) -> Iterator[connection]:
         opened.autocommit = True
         yield opened
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-        raise DatabaseUnavailable(
-            f"PostgreSQL was lost during {purpose}: {str(error).strip()}. Is it running (`sandbox status`)?"
-        ) from error
+        raise DatabaseUnavailable(f"During {purpose}: {sentence(error) or str(error).strip()}") from error
     finally:
         opened.close()
 

@@ -31,7 +31,7 @@ from ingestion.loader import follower_alive, load_until_caught_up
 from ingestion.loader.source import Source
 from ingestion.migrations import require_current
 from ingestion.producer import RideProducer
-from ingestion.settings import DyeKeys, FrontDoorSettings, KafkaSettings
+from ingestion.settings import DyeKeys, FrontDoorSettings, KafkaSettings, connect
 from ingestion.topic import topic_id
 
 LEASE = 900.0
@@ -86,6 +86,8 @@ def begin(lease: float = LEASE, wait: float = runs.WAIT, say: Callable[[str], No
         _, partitions = source.topic()
         require_current(database)
         check_key(database)
+        if not follower_alive(database):
+            connect("taxi_loader", "angiogram begin").close()  # this run will load its dye itself, once it is sent
         run_id = runs.take(database, lease, wait, say)
         started = time.perf_counter()
         try:

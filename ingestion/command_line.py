@@ -24,15 +24,26 @@ def run(app: Callable[[], object], program: str, exit_code_of: Callable[[Excepti
     try:
         app()
     except Exception as error:
-        exit_code = exit_code_of(error)
+        exit_code, said = exit_code_of(error), str(error)
+        if exit_code is None and (meaning := _of_the_database(error)):
+            exit_code, said = _UNFORESEEN, meaning
         if exit_code is None:
             talk.print(without_user_info(traceback.format_exc().rstrip()), markup=False)
             name = type(error).__name__
             talk.print(f"{name} is an error that {program} does not know. Please report it, with the lines above.")
             raise SystemExit(_UNFORESEEN) from error
         talk.print(f"[red]{type(error).__name__}[/red]: ", end="")
-        talk.print(str(error), markup=False)
+        talk.print(without_user_info(said), markup=False)
         raise SystemExit(exit_code) from error
+
+
+def _of_the_database(error: Exception) -> str | None:
+    """What an error of PostgreSQL's means, if it is one that may befall any command."""
+    import psycopg2  # loaded already, if one was raised
+
+    from ingestion.postgres_errors import sentence
+
+    return sentence(error) if isinstance(error, psycopg2.Error) else None
 
 
 def who() -> str:

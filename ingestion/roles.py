@@ -86,7 +86,7 @@ def connect_as_administrator(database: str) -> connection:
         )
     except psycopg2.OperationalError as error:
         raise DatabaseUnavailable(
-            f"PostgreSQL at {settings.host}:{settings.port} did not let the administrator in: {str(error).strip()}. "
+            f"PostgreSQL at {settings.host}:{settings.port} refused the administrator: {str(error).strip()}. "
             "Is it running, and are PG_ADMIN_USER and PG_ADMIN_PASSWORD right?"
         ) from error
     server.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)

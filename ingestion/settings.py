@@ -1,6 +1,7 @@
 """Addresses and secrets, from the environment alone. docs/architecture.md lists every variable."""
 
 import os
+import socket
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -11,6 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ingestion.addresses import checked_servers, checked_web_address, without_user_info
 from ingestion.errors import DatabaseUnavailable, SettingsError
+
+_ANSWERS_WITHIN = 5.0  # seconds
 
 ROLE_PASSWORDS = {
     "taxi_owner": "TAXI_OWNER_PASSWORD",
@@ -194,7 +197,29 @@ def connect(role: str, application_name: str, database: str | None = None) -> "p
             application_name=application_name,
         )
     except psycopg2.OperationalError as error:
+        place = f"PostgreSQL at {database_settings.host}:{database_settings.port}"
+        said = " ".join(str(error).split()).rstrip(".?")
+        if _answers(database_settings.host, database_settings.port):
+            raise DatabaseUnavailable(
+                f"{place} is running, but refused the connection for role {role}: {said}. Check its password, "
+                f"{ROLE_PASSWORDS[role]}, and PGDATABASE and PGSSLMODE. `ingestion bootstrap` makes roles and "
+                "databases, and sets the passwords from the environment."
+            ) from error
         raise DatabaseUnavailable(
-            f"PostgreSQL at {database_settings.host}:{database_settings.port} did not let {role} in: "
-            f"{str(error).strip()}. Is it running (`sandbox status`), and are its roles made (`ingestion bootstrap`)?"
+            f"{place} did not answer for role {role}: {said}. Is it running (`sandbox status`), and are PGHOST and "
+            "PGPORT right?"
         ) from error
+
+
+def _answers(host: str, port: int) -> bool:
+    """Whether anything listens there: then it is not the address that is wrong."""
+    try:
+        if host.startswith("/"):  # the folder of a socket
+            with socket.socket(socket.AF_UNIX) as there:
+                there.settimeout(_ANSWERS_WITHIN)
+                there.connect(f"{host}/.s.PGSQL.{port}")
+        else:
+            socket.create_connection((host, port), timeout=_ANSWERS_WITHIN).close()
+    except (OSError, UnicodeError):
+        return False
+    return True

@@ -50,7 +50,7 @@ def test_a_blocked_verdict_holds_the_marts_only_while_the_switch_is_on(
     assert published() == accepted() > 0
     assert (angiogram("hold", "status").code, angiogram("hold", "status").stdout) == (
         0,
-        "The hold is off; nobody has turned it on yet.\n",
+        "The hold is switched off: no verdict holds the marts. Nobody has switched it on yet.\n",
     )
 
     DbtProject(project_copy).replace("models/facts/fct_rides.sql", "fare_amount + tax_amount", "fare_amount")
@@ -64,6 +64,8 @@ def test_a_blocked_verdict_holds_the_marts_only_while_the_switch_is_on(
     assert (turned.code, turned.stdout) == (0, ""), turned.stderr
     state = angiogram("hold", "status")
     assert state.code == 1
+    assert state.stdout.startswith("The hold is switched on: a blocked verdict holds the marts. Since ")
+    assert "\nNow the marts are held: " in state.stdout
     assert f"run {blocked.report()['run_id']} is blocked at fct_rides" in state.stdout
     before = published()
     dbt.execute("select fingerprint, built_at from angiogram.live_nodes where name = 'revenue_by_state'")
@@ -78,7 +80,10 @@ def test_a_blocked_verdict_holds_the_marts_only_while_the_switch_is_on(
     assert dbt.fetchall() == noted, "what is published is what was built before"
 
     assert angiogram("run").code == 0
-    assert angiogram("hold", "status").code == 0
+    state = angiogram("hold", "status")
+    assert state.code == 0
+    assert state.stdout.startswith("The hold is switched on: ")
+    assert "\nNow the marts are not held: the last verdict is not blocked.\n" in state.stdout
     assert build_live(*MODELS_ALONE).exit_code == 0
     assert published() == accepted() > before
 

@@ -20,6 +20,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection
 
 from angiogram import dye_schemas, passage, runs, steps
+from angiogram.compare import NO_EXPECTED_SEED
 from angiogram.dye import read_dye, read_malformed
 from angiogram.errors import InjectFailed, TablesInUse
 from ingestion.loader import follow, follower_alive
@@ -140,7 +141,7 @@ def test_models_that_fail_are_gone_or_have_no_expected_seed_are_named(angiogram:
     assert "expected__revenue_by_hour tells what it should hold" in stages["revenue_by_hour"]["reason"]
     assert "division by zero" in stages["revenue_by_date"]["reason"]
     assert stages["dim_extra"]["verdict"] == "not_compared"
-    assert stages["dim_extra"]["reason"] == "it has no expected seed"
+    assert stages["dim_extra"]["reason"] == NO_EXPECTED_SEED
     others = stages.keys() - {"revenue_by_date", "revenue_by_hour", "dim_extra"}
     assert {stages[name]["verdict"] for name in others} == {"healthy"}
 

@@ -41,7 +41,11 @@ def edit(file: Path, right: str, wrong: str) -> None:
 
 
 def test_another_project_is_healthy_on_its_own_dye(run: Callable[..., Outcome], coffee_shop: Path) -> None:
-    """Its incremental model is built on batch 1 and changed by batch 2; its own dbt tests then agree."""
+    """Its incremental model is built on batch 1 and changed by batch 2; its own dbt tests then agree.
+
+    It names no run_dependent_columns: no column of its models differs from run to run.
+    """
+    assert "run_dependent_columns" not in (coffee_shop / "dbt_project.yml").read_text()
     page = coffee_shop / "run.html"
     edit(coffee_shop / "dbt_project.yml", "\nvars:\n", "\nvars:\n  max_seconds: {guests: 0}\n")
     result = run("--json", "--page", str(page))
@@ -97,7 +101,7 @@ def test_the_blocked_models_are_named_with_the_rows_that_differ(
     """Below them none is blamed that makes its table by more than its SQL, or of a column that no expected seed has."""
     models = coffee_shop / "models"
     put_an_ephemeral_model_between(models)
-    edit(coffee_shop / "dbt_project.yml", "run_dependent_columns: []", "run_dependent_columns: [made_at]")
+    edit(coffee_shop / "dbt_project.yml", "\nvars:\n", "\nvars:\n  run_dependent_columns: [made_at]\n")
     edit(models / "core" / "tickets.sql", "newest.changed_at,", "newest.changed_at, now() as made_at,")
     edit(models / "core" / "guests.sql", "= 'paid'", "= 'paid' and made_at is not null")
     takings = models / "reports" / "takings_by_month.sql"
