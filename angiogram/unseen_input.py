@@ -6,11 +6,10 @@ Which one is found by trial: the models between are made anew of what is expecte
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from angiogram.diagnose import OutputState
 from angiogram.isolate import is_watched
-from angiogram.nodes import INPUT_FOLDER, Node
+from angiogram.nodes import Node, is_dye_seed, is_ephemeral
 from angiogram.project import Project
 from angiogram.right_input import RightInput
 from angiogram.stage_id import LOADER_STAGE, MODEL, StageId, listed
@@ -88,6 +87,7 @@ class UnseenInput:
         return " ".join(told) or None
 
     def _unwatched(self, node: Node) -> Iterator[StageId]:
+        yield from self._inlined(node.unique_id)
         for parent in node.reads:
             above = self._project.nodes.get(parent.name)
             if above and not is_watched(above) and not self._is_dye(above):
@@ -96,5 +96,13 @@ class UnseenInput:
 
     def _is_dye(self, node: Node) -> bool:
         """Whether it is an input seed, which is right by definition."""
-        file = self._project.manifest.nodes[node.unique_id].original_file_path
-        return node.is_seed and INPUT_FOLDER in Path(file).parts
+        return node.is_seed and is_dye_seed(self._project.manifest.nodes[node.unique_id])
+
+    def _inlined(self, unique_id: str) -> Iterator[StageId]:
+        """The ephemeral models whose SQL is part of a model's own and that are no stages."""
+        manifest = self._project.manifest
+        for parent in manifest.nodes[unique_id].depends_on.nodes:
+            above = manifest.nodes.get(parent)
+            if above is not None and is_ephemeral(above) and above.search_name not in self._project.nodes:
+                yield StageId(MODEL, above.search_name)
+                yield from self._inlined(parent)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from angiogram.from_seeds import run_from_seeds
+from angiogram.project import Project
 from tests.angiogram.conftest import ANGIOGRAM, Outcome
 from tests.angiogram.recorded import blocked, differences_at, stages_of
 
@@ -69,6 +71,18 @@ def put_an_ephemeral_model_between(models: Path) -> None:
     edit(models / "core" / "guests.sql", "ref('base_guests')", "ref('named_guests')")
     ephemeral = "{{ config(materialized='ephemeral') }} select * from {{ ref('base_guests') }}"
     (models / "core" / "named_guests.sql").write_text(ephemeral)
+
+
+def test_a_wrong_ephemeral_model_that_nothing_compares_is_named_as_the_possible_cause(coffee_shop: Path) -> None:
+    put_an_ephemeral_model_between(coffee_shop / "models")
+    edit(
+        coffee_shop / "models" / "core" / "named_guests.sql",
+        "select *",
+        "select guest_id, guest_name || '?' as guest_name",
+    )
+    [finding] = run_from_seeds(Project(coffee_shop, dye_source="seeds")).report["findings"]
+    assert finding["stage"]["name"] == "guests"
+    assert finding["text"].endswith("It reads named_guests, which nothing compares: the cause may lie there.")
 
 
 def test_an_ephemeral_model_is_there_in_every_batch(run: Callable[..., Outcome], coffee_shop: Path) -> None:
