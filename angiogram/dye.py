@@ -12,11 +12,12 @@ from pathlib import Path
 from angiogram.errors import SeedError
 from angiogram.expectation import CARRIAGE_RETURN, Message
 from angiogram.expectation.rules import instant
+from angiogram.project_file import project_directory
 from ingestion.message import FIELDS
 
-SEEDS = Path(__file__).resolve().parents[1] / "seeds"
-DYE_RIDES = SEEDS / "angiogram" / "input" / "dye_rides.csv"
-DYE_MALFORMED = SEEDS / "angiogram" / "input" / "dye_malformed.csv"
+_FOLDER = Path("seeds", "angiogram", "input")
+"""Where a dbt project keeps its dye."""
+
 EMPTY = "<empty>"
 """How the seeds write an empty string: dbt reads an empty field as null."""
 
@@ -59,21 +60,34 @@ class MalformedMessage:
     reason: str
 
 
-def read_dye(path: Path = DYE_RIDES) -> list[DyeRide]:
+def has_dye() -> bool:
+    """Whether the dbt project that the environment names has dye that can be sent."""
+    return (project_directory() / _FOLDER / "dye_rides.csv").is_file()
+
+
+def read_dye(path: Path | None = None) -> list[DyeRide]:
     """Read the rides of the dye, in the order of sends.
+
+    Args:
+        path: the seed; by default that of the dbt project which the environment names.
 
     Raises:
         SeedError: the file is absent, or a row of it cannot be used.
     """
+    path = path or project_directory() / _FOLDER / "dye_rides.csv"
     return [_dye_ride(row, f"{path}, row {number}") for number, row in enumerate(_rows(path, RIDE_COLUMNS), 1)]
 
 
-def read_malformed(path: Path = DYE_MALFORMED) -> list[MalformedMessage]:
+def read_malformed(path: Path | None = None) -> list[MalformedMessage]:
     """Read the malformed messages of the dye.
+
+    Args:
+        path: the seed; by default that of the dbt project which the environment names.
 
     Raises:
         SeedError: the file is absent, or a row of it cannot be used.
     """
+    path = path or project_directory() / _FOLDER / "dye_malformed.csv"
     messages = []
     for row in _rows(path, MALFORMED_COLUMNS):
         try:

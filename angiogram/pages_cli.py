@@ -10,12 +10,13 @@ import typer
 import yaml
 
 from angiogram import runs
-from angiogram.dye import read_dye, read_malformed
+from angiogram.dye import has_dye, read_dye, read_malformed
 from angiogram.pages.history import history as history_page
 from angiogram.pages.junit import junit
 from angiogram.pages.markdown import markdown
 from angiogram.pages.page import Docs, page
 from angiogram.pages.write import write
+from angiogram.project_file import project_directory
 from angiogram.stage_id import as_json as stages_as_json
 from ingestion.addresses import without_user_info
 
@@ -23,7 +24,6 @@ DOCS_URL = "ANGIOGRAM_DOCS_URL"
 """Variable with the address of the dbt docs; without it a page links to site/dye.html beside it, if it is there."""
 
 _DOCS_PAGE = "site/dye.html"
-_PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 
 
 class Format(StrEnum):
@@ -90,7 +90,9 @@ def run_page(run: runs.Run, folder: Path | None, history: str | None = None) -> 
 
 
 def whys() -> dict[str, str]:
-    """Of each dye message why it is there, by its name."""
+    """Of each dye message why it is there, by its name; nothing of a project that has other input seeds."""
+    if not has_dye():
+        return {}
     return {ride.ride_name: ride.why for ride in read_dye()} | {m.name: m.why for m in read_malformed()}
 
 
@@ -104,6 +106,5 @@ def _docs(folder: Path | None) -> Docs | None:
     address = without_user_info(os.environ.get(DOCS_URL, "")) or beside
     if address is None:
         return None
-    directory = Path(os.environ.get("DBT_PROJECT_DIR") or _PROJECT)
-    settings = yaml.safe_load((directory / "dbt_project.yml").read_text(encoding="utf-8"))
+    settings = yaml.safe_load((project_directory() / "dbt_project.yml").read_text(encoding="utf-8"))
     return Docs(address, settings["name"])

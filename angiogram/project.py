@@ -17,7 +17,7 @@ from angiogram.nodes import (
     read_nodes,
 )
 from angiogram.pipeline_settings import PipelineSettings
-from angiogram.project_file import dye_target, project_variables
+from angiogram.project_file import dye_target, project_directory, project_variables
 from angiogram.stage_id import SEED, StageId
 
 # With dye_batches given no model is built anew at each build, so the incremental ones grow. It hides no batch here: the
@@ -28,8 +28,6 @@ _ALL = ("--select", "fqn:*")
 """Everything, whatever selector the project names as its default."""
 
 _FIRST_BATCH = ("--select", "resource_type:seed", "+config.materialized:incremental")
-
-_DEFAULT_PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 
 
 class Project:
@@ -65,7 +63,7 @@ class Project:
             NotReady: there is no dbt project, its packages are not installed, or the target is not a dye target.
             InvalidSettings: its angiogram.yml cannot be used.
         """
-        self.directory = (directory or Path(os.environ.get("DBT_PROJECT_DIR") or _DEFAULT_PROJECT)).resolve()
+        self.directory = (directory or project_directory()).resolve()
         self._parsed = Path(os.environ.get("DBT_TARGET_PATH") or self.directory / "target_angiogram")
         self.log_directory = Path(os.environ.get("DBT_LOG_PATH") or self.directory / "logs" / "angiogram")
         self.dye_source = dye_source

@@ -1,5 +1,6 @@
 """What dbt_project.yml says, read as it stands: its variables, and the dye targets among them."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,14 @@ DyeTarget = Annotated[
     str | None,
     typer.Option("--target", help="Dye target of the dbt profile. Default: the first of the variable dye_targets."),
 ]
+
+
+_OF_THIS_CHECKOUT = Path(__file__).resolve().parents[1] / "dbt_project"
+
+
+def project_directory() -> Path:
+    """The folder of the dbt project that the environment names in DBT_PROJECT_DIR; else that of this checkout."""
+    return Path(os.environ.get("DBT_PROJECT_DIR") or _OF_THIS_CHECKOUT).resolve()
 
 
 def project_variables(directory: Path) -> dict[str, Any]:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import yaml
 
-from angiogram.dye import SEEDS, dye_messages, read_dye
+from angiogram.dye import dye_messages, read_dye
 from angiogram.errors import AngiogramError, SeedError
 from angiogram.expectation import differing_files, expected_tables, read_reference, write_expected
 
-DBT_PROJECT = SEEDS.parent / "dbt_project" / "dbt_project.yml"
+CHECKOUT = Path(__file__).resolve().parents[2]
+SEEDS = CHECKOUT / "seeds"
+DBT_PROJECT = CHECKOUT / "dbt_project" / "dbt_project.yml"
 
 
 def last_day(dbt_project: Path = DBT_PROJECT) -> date:
@@ -34,7 +36,11 @@ def main(arguments: list[str] | None = None) -> int:
     folder = SEEDS / "angiogram" / "expected"
     check = parser.parse_args(arguments).check
     try:
-        tables = expected_tables(dye_messages(read_dye()), read_reference(SEEDS / "reference"), last_day())
+        tables = expected_tables(
+            dye_messages(read_dye(SEEDS / "angiogram" / "input" / "dye_rides.csv")),
+            read_reference(SEEDS / "reference"),
+            last_day(),
+        )
     except AngiogramError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -1,8 +1,6 @@
 """The command `angiogram faults`."""
 
 import json
-import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,9 +10,7 @@ from rich.markup import escape
 from angiogram.faults.catalogue import FAULTS, chosen
 from angiogram.faults.document import DOCUMENT, write_document
 from angiogram.faults.play import Played, play_all, player
-from angiogram.project_file import DyeTarget
-
-_PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
+from angiogram.project_file import DyeTarget, project_directory
 
 
 def faults(
@@ -45,7 +41,7 @@ def faults(
             write_document([played], FAULTS)
         talk.print(f"{mark} {played.fault.name}: {escape(named)}  ({played.seconds:.1f} s)", soft_wrap=True)
 
-    with player(Path(os.environ.get("DBT_PROJECT_DIR") or _PROJECT).resolve(), target) as ready:
+    with player(project_directory(), target) as ready:
         results = play_all(ready, catalogue, tell)
     wrong = [played.fault.name for played in results if not played.as_expected]
     if as_json:

@@ -7,7 +7,7 @@ from shutil import copytree
 
 import pytest
 
-from angiogram.dye import SEEDS, dye_messages, read_dye
+from angiogram.dye import dye_messages, read_dye
 from angiogram.errors import SeedError
 from angiogram.expectation import (
     COLUMNS,
@@ -20,7 +20,7 @@ from angiogram.expectation import (
     seed_value,
     write_expected,
 )
-from angiogram.expectation.__main__ import last_day, main
+from angiogram.expectation.__main__ import SEEDS, last_day, main
 from tests.angiogram.test_dye_seeds import PARTITIONS, RIDES, partition_of
 
 REFERENCE = read_reference(SEEDS / "reference")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from psycopg2.extensions import connection
 
+from angiogram import runs
 from angiogram.differences import KEPT, Difference
 from angiogram.dye import read_dye
 from angiogram.kept import Kept, read_all
@@ -139,13 +140,19 @@ def test_the_verdict_says_whether_the_dye_tested_what_production_runs(
 
 
 def test_a_stage_over_its_limit_is_told_and_no_blockage(angiogram: Angiogram, project_copy: Path) -> None:
+    """What is sent is the dye of that project, not of the one beside the installed package."""
     DbtProject(project_copy).replace("dbt_project.yml", "max_seconds: {default: 30", "max_seconds: {default: 0")
+    DbtProject(project_copy).replace("seeds/angiogram/input/dye_rides.csv", ",jeep-good,", ",jeep-of-the-copy,")
     outcome = angiogram("run", "--json", DBT_PROJECT_DIR=str(project_copy), DBT_TARGET_PATH=str(project_copy / "t"))
     assert outcome.code == 0, outcome.stderr
     found = outcome.report()
     slow = [stage for stage in found["stages"] if stage["seconds"] > 0 and stage["max_seconds"] == 0]
     assert {stage["kind"] for stage in slow} == {"model", "seed"}
     assert [notice for notice in found["notices"] if notice["code"] == "slow"] == [n.as_json() for n in too_slow(slow)]
+    with runs.database("tests") as database:
+        sent = {place["name"] for place in runs.read(database, found["run_id"]).step("inject")["sent"]}
+    assert {"jeep-of-the-copy", "jeep-good-too"} <= sent
+    assert "jeep-good" not in sent
     page = angiogram("report", "--format", "html").stdout
     assert all(notice.text in page for notice in too_slow(slow))
     assert "over its limit of 0 s" in page
