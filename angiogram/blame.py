@@ -21,7 +21,8 @@ from angiogram.stage_id import EXPECTED, LOADER_STAGE, MODEL, StageId, listed
 from angiogram.stale import Calculation, Strangers
 from angiogram.unseen_input import UnseenInput
 
-_NOT_RIGHT = (Health.BLOCKED, Health.AFFECTED, Health.NOT_REACHED)
+_NOT_STARTED = (OutputState.SKIPPED, OutputState.NOT_BUILT)
+_NOT_RIGHT = (Health.BLOCKED, Health.AFFECTED, Health.NOT_BUILT, Health.NOT_REACHED)
 
 BEFORE_DBT = (
     "the models are right on the dye's input seeds but wrong on the loaded rows: the rides in hand are not those that "
@@ -78,7 +79,7 @@ class Blame:
         reads = {name: stage.reads for name, stage in stages.items()}
         states = {name: stage.state for name, stage in stages.items()}
         # Where dbt was never run there are no expected seeds in the database to run a model on.
-        if all(stage.state is OutputState.SKIPPED for found, stage in stages.items() if found.kind == MODEL):
+        if all(stage.state in _NOT_STARTED for found, stage in stages.items() if found.kind == MODEL):
             return stages, diagnose(reads, states)
         health = diagnose(reads, states, on_right_input) | dict.fromkeys(self._suspects, Health.BLOCKED)
         stages, health = self._with_unseen_input(stages, health, UnseenInput(self._project, on_right_input))

@@ -339,7 +339,5 @@ def _recipe(node: Node, parsed: Any, first: str | None, later: str | None) -> _R
 
 def _rides(project: Project) -> list[DyeRide]:
     """The rides of the taxi dye; a project fed from other input seeds has none."""
-    if project.dye_source == "topic":
-        return read_dye()
     file = project.directory / "seeds" / "angiogram" / "input" / "dye_rides.csv"
-    return read_dye(file) if file.is_file() else []
+    return read_dye(file) if project.dye_source == "topic" or file.is_file() else []

@@ -152,7 +152,10 @@ def player(original: Path, target: str | None = None) -> Iterator[Player]:
     with tempfile.TemporaryDirectory(prefix="faults-") as folder, own_place(), serving() as front_door:
         copy = ProjectCopy(original, Path(folder))
         with variables(
-            DBT_PROFILES_DIR=str(copy.directory), DBT_TARGET_PATH=str(copy.target), DBT_LOG_PATH=str(copy.logs)
+            DBT_PROJECT_DIR=str(copy.directory),
+            DBT_PROFILES_DIR=str(copy.directory),
+            DBT_TARGET_PATH=str(copy.target),
+            DBT_LOG_PATH=str(copy.logs),
         ):
             _require_own_database(Project(copy.renew(), target=target))
             yield Player(copy, front_door, target)

@@ -1,0 +1,63 @@
+"""What dbt did in a live run: each batch counts, hooks too, and the dye is that of the project in hand."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from angiogram import runs
+from angiogram.dye import read_dye
+from angiogram.inject import read_whole_dye
+from tests.angiogram.conftest import Outcome
+from tests.angiogram.edits import edit
+from tests.angiogram.recorded import blocked, stages_of
+
+BATCH_1_FAILS = "    where 1 / ((select count(*) from source) - {}) <> 0\n"
+"""A condition that fails while as many rides are there as batch 1 has."""
+
+
+def test_an_error_in_batch_1_a_hook_that_fails_and_the_dye_of_a_copy_all_count(
+    angiogram: Callable[..., Outcome], project_copy: Path
+) -> None:
+    """Batch 2 then takes all rides at once, so that what the models do with a second batch is never seen."""
+    first = sum(ride.batch == 1 for ride in read_dye())
+    staging = project_copy / "models" / "staging" / "stg_taxi__rides.sql"
+    source = "    select * from source\n"
+    edit(staging, source, source + BATCH_1_FAILS.format(first))
+    edit(staging, "        where {{ beyond_taken('source') }}\n", "        and {{ beyond_taken('source') }}\n")
+    edit(project_copy / "macros" / "beyond_taken.sql", ">= ", "> ")
+    project = project_copy / "dbt_project.yml"
+    edit(
+        project,
+        '  - "{{ print_differences(results) }}"\n',
+        '  - "{{ print_differences(results) }}"\n  - select 1 / 0\n',
+    )
+    edit(project_copy / "seeds" / "angiogram" / "input" / "dye_rides.csv", "jeep-good,", "jeep-of-the-copy,")
+
+    outcome = angiogram("run", "--json", DBT_PROJECT_DIR=str(project_copy), DBT_TARGET_PATH=str(project_copy / "t"))
+
+    assert outcome.code == 1, outcome.stderr
+    report = outcome.report()
+    hidden = {"int_rides__checked", "fct_rejected_rides"}  # wrong in their second batch, tried on what is expected
+    assert {*blocked(report)} == {"stg_taxi__rides", "hook:taxi_angiogram-on-run-end-3", *hidden}
+    first_finding, *_ = report["findings"]
+    (hook,) = [finding for finding in report["findings"] if finding["stage"]["kind"] == "hook"]
+    assert first_finding["text"].startswith("in batch 1: Database Error: division by zero")
+    assert first_finding["file"] == "models/staging/stg_taxi__rides.sql"
+    assert (hook["kind"], hook["file"]) == ("build", "dbt_project.yml")
+    assert "division by zero" in hook["text"]
+    health = {name: stage["verdict"] for name, stage in stages_of(report).items()}
+    assert (health["fct_rides"], health["dim_dates"]) == ("not_built", "healthy")
+    with runs.database("tests") as database:
+        sent = runs.read(database, report["run_id"]).step("inject")["sent"]
+    assert "jeep-of-the-copy" in [message["name"] for message in sent]
+
+
+def test_the_dye_is_that_of_the_project_in_hand(project_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = read_whole_dye()
+    edit(project_copy / "seeds" / "angiogram" / "input" / "dye_rides.csv", "T-01,", "T-99,")
+    monkeypatch.setenv("DBT_PROJECT_DIR", str(project_copy))
+    own = read_whole_dye()
+    assert [dye.name for dye in own] == [dye.name for dye in installed]
+    assert any(b"T-99" in (dye.value or b"") for dye in own)
+    assert not any(b"T-99" in (dye.value or b"") for dye in installed)
