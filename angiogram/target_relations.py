@@ -196,7 +196,7 @@ def _marked(query: cursor, project: Project) -> list[str]:
     """Schemas that are marked for this project's dye under this target, written by it today or not."""
     query.execute(
         "select nspname::text from pg_namespace cross join lateral obj_description(oid, 'pg_namespace') as described"
-        " where substring(described from '(?n)^angiogram: dye of (\\S+)') = %s"
+        " where pg_has_role(nspowner, 'usage') and substring(described from '(?n)^angiogram: dye of (\\S+)') = %s"
         " and coalesce(substring(described from '(?n)^angiogram: dye of \\S+ under target (.+)$') = %s, true)",
         (project.manifest.metadata.project_name, project.target),
     )

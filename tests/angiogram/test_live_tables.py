@@ -184,13 +184,15 @@ def test_another_dye_target_builds_its_own_schemas_and_leaves_alone_those_of_the
     before = contents(strange)
     with strange.cursor() as query:
         for schema in ("ci_dye_old", "angiogram_old", "no_longer"):
-            query.execute(f"create schema {schema}; create table {schema}.orders ()")
+            query.execute(f"create schema {schema} authorization angiogram; create table {schema}.orders ()")
+            query.execute(f"alter table {schema}.orders owner to angiogram")
             query.execute(f"comment on schema {schema} is 'angiogram: dye of shop under target ci_dye'")
     project = Project(folder, dye_source="seeds", target="ci_dye")
     assert run_from_seeds(project, 0, quiet).verdict == "healthy"
     after = contents(strange)
     assert {name: after[name] for name in before} == before
-    assert "ci_dye_marts.orders" in after
+    assert {"ci_dye_marts.orders", "angiogram_old.orders", "no_longer.orders"} <= after.keys()
+    assert "ci_dye_old.orders" not in after
     with opened(project) as database:
         assert set(claim(database, project, quiet)) == {"ci_dye_till", "ci_dye_marts", "ci_dye_expected", "ci_dye_old"}
 
