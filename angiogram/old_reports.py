@@ -4,9 +4,10 @@ Before it a stage was called by its name alone, differences were a mapping by st
 called warnings.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from angiogram.findings import Finding, FindingKind
 from angiogram.stage_id import API, CHECKPOINT, EXPECTED, LOADER, MODEL, SEED, STREAM, TOPIC, StageId, as_json
 
 _EXPECTED_PREFIX = "expected__"
@@ -25,7 +26,7 @@ def as_current(report: Mapping[str, Any]) -> dict[str, Any]:
     return {name: part for name, part in report.items() if name != "warnings"} | {
         "schema_version": 2,
         "blockage": as_json(map(of, report.get("blockage") or [])),
-        "findings": [],
+        "findings": [_finding(of(name), stages) for name in report.get("blockage") or []],
         "notices": [{"code": "warning", "text": text} for text in report.get("warnings", [])],
         "stages": [
             {name: part for name, part in stage.items() if name != "stage"}
@@ -38,6 +39,14 @@ def as_current(report: Mapping[str, Any]) -> dict[str, Any]:
             for name, found in (report.get("differences") or {}).items()
         ],
     }
+
+
+def _finding(blocked: StageId, stages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Why a stage was blocked, as far as the report told it."""
+    found = next((stage for stage in stages if stage["stage"].removeprefix(_EXPECTED_PREFIX) == blocked.name), {})
+    text = found.get("reason") or f"{found.get('differences') or 'some'} differences from what is expected"
+    kind = FindingKind.CHECKPOINT if blocked.kind == CHECKPOINT else FindingKind.OUTPUT
+    return Finding(kind, blocked, str(text)).as_json()
 
 
 def _stage(name: str, kind: str) -> StageId:

@@ -19,6 +19,7 @@ from psycopg2.extensions import connection
 from angiogram.project import Project
 from sandbox.services import Sandbox
 from tests.angiogram.shop import LIVE, UNCHANGED, write_shop
+from tests.report_schema import validated
 from tests.services import connect_as_administrator, new_database, new_topic
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
@@ -34,9 +35,8 @@ class Outcome:
     stderr: str
 
     def report(self) -> dict[str, Any]:
-        """Its JSON."""
-        report: dict[str, Any] = json.loads(self.stdout)
-        return report
+        """The report that it printed, which docs/report.schema.json describes."""
+        return validated(json.loads(self.stdout))
 
 
 @pytest.fixture(scope="session")
@@ -78,8 +78,7 @@ def angiogram_verdict(pipeline: None) -> Callable[[str], dict[str, Any]]:
         done = subprocess.run(
             [sys.executable, "-c", step, run_id], capture_output=True, text=True, timeout=300, check=True
         )
-        report: dict[str, Any] = json.loads(done.stdout)
-        return report
+        return validated(json.loads(done.stdout))
 
     return verdict
 

@@ -35,6 +35,11 @@ def changed(key: dict[str, Any], column: str, expected: str, actual: str, *messa
     }
 
 
+def finding(stage: str, text: str, kind: str = "output", file: str | None = None, line: int | None = None) -> Any:
+    """A finding of a report."""
+    return {"kind": kind, "stage": StageId.parse(stage).as_json(), "text": text, "file": file, "line": line}
+
+
 def report(run_id: str, blockage: list[str], differences: dict[str, list[dict[str, Any]]] | None = None) -> Any:
     """A report with four stages, blocked where told, all of whose differences are shown."""
     found = differences or {}
@@ -59,7 +64,7 @@ def report(run_id: str, blockage: list[str], differences: dict[str, list[dict[st
         "schema_version": 2,
         "verdict": "blocked" if blockage else "healthy",
         "blockage": as_json(map(StageId.parse, blockage)),
-        "findings": [],
+        "findings": [finding(name, "3 differences from what is expected") for name in blockage],
         "notices": [],
         "checkpoints": [point],
         "stages": stages,

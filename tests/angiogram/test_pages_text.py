@@ -121,7 +121,8 @@ def test_the_commands_write_a_run_in_every_format_and_the_history(
     assert "site/dye.html#!/model/model.taxi_angiogram.fct_rides" in (tmp_path / "run-formats.html").read_text(
         encoding="utf-8"
     )
-    assert json.loads(angiogram("report", "--format", "json").stdout)["differences"] == found["differences"]
+    for command in (("report", "--format", "json"), ("show", "--json")):
+        assert angiogram(*command).report()["differences"] == found["differences"]
     assert angiogram("report", "--format", "markdown").stdout.startswith("## ❌")
     assert angiogram("report", "--format", "junit").stdout.startswith("<?xml")
     angiogram("history", "--output", str(tmp_path / "index.html"))
