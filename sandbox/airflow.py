@@ -10,6 +10,8 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import httpx
 import psutil
@@ -23,6 +25,35 @@ USER = "admin"
 """Who logs in to Airflow's web page."""
 
 _PORT = "airflow"
+
+
+class Health:
+    """Asks Airflow how it fares, through one kept client: a new one costs 30 ms of processor time; a context manager.
+
+    Args:
+        url: Airflow's address.
+    """
+
+    def __init__(self, url: str) -> None:
+        # trust_env=False: it is on this machine, whatever proxy the environment names.
+        self._client = httpx.Client(base_url=url, timeout=5, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._client.close()
+
+    def is_good(self) -> bool:
+        """Whether its database, scheduler and DAG processor are well, in the words of its own API."""
+        try:
+            answer = self._client.get("/api/v2/monitor/health")
+        except httpx.TransportError:
+            return False
+        if answer.status_code != httpx.codes.OK:
+            return False
+        health = answer.json()
+        return all(health[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "dag_processor"))
 
 
 class Airflow:
@@ -69,7 +100,8 @@ class Airflow:
             environment = self._environment(state)
             self._prepare(environment)
             command = [sys.executable, "-m", "sandbox.airflow_servers", str(self.home)]
-            processes.start("Airflow", command, self.home / "servers.log", self.is_healthy, environment)
+            with Health(_url(state)) as health:
+                processes.start("Airflow", command, self.home / "servers.log", health.is_good, environment)
 
     def stop(self) -> None:
         """Stop Airflow, if it runs; its tasks are stopped with it."""
@@ -78,14 +110,8 @@ class Airflow:
 
     def is_healthy(self) -> bool:
         """Whether its database, scheduler and DAG processor are well, in the words of its own API."""
-        try:
-            answer = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=5, trust_env=False)
-        except httpx.TransportError:
-            return False
-        if answer.status_code != httpx.codes.OK:
-            return False
-        health = answer.json()
-        return all(health[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "dag_processor"))
+        with Health(self.url) as health:
+            return health.is_good()
 
     def _prepare(self, environment: Mapping[str, str]) -> None:
         """Bring the database up to date and write the manifests that the DAGs are drawn from, both at once."""

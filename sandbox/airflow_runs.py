@@ -1,9 +1,9 @@
 """Run a DAG through Airflow's API and follow it to its end."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,6 +13,12 @@ from sandbox.airflow import USER, Airflow
 from sandbox.errors import AirflowRefused
 
 _POLL_SECONDS = 0.5
+_TRY_SECONDS = 30.0
+_ANSWER_SECONDS = 300.0
+"""How long Airflow has for an answer, however often it is asked."""
+
+_API = "/api/v2"
+
 _KNOWN_SECONDS = 300.0
 """Deadline for the DAG processor to have read a DAG's file after a start."""
 
@@ -48,18 +54,14 @@ class DagRuns:
         """Log in.
 
         Raises:
-            AirflowRefused: the password does not open it.
+            AirflowRefused: the password does not open it, or it does not answer.
         """
+        self._airflow = airflow
         # trust_env=False: it is on this machine, whatever proxy the environment names.
-        login = httpx.post(
-            f"{airflow.url}/auth/token",
-            json={"username": USER, "password": airflow.password},
-            timeout=30,
-            trust_env=False,
-        )
-        _require(login, "log in")
-        headers = {"Authorization": f"Bearer {login.json()['access_token']}"}
-        self._client = httpx.Client(base_url=f"{airflow.url}/api/v2", headers=headers, timeout=30, trust_env=False)
+        self._client = httpx.Client(base_url=airflow.url, timeout=_TRY_SECONDS, trust_env=False)
+        login = {"username": USER, "password": airflow.password}
+        token = self._ask("POST", "/auth/token", "log in", login).json()["access_token"]
+        self._client.headers["Authorization"] = f"Bearer {token}"
 
     def __enter__(self) -> Self:
         return self
@@ -74,9 +76,11 @@ class DagRuns:
             AirflowRefused: there is no such DAG, or its file cannot be imported.
         """
         self._await_dag(dag_id)
-        answer = self._client.post(f"/dags/{dag_id}/dagRuns", json={"logical_date": None})
-        _require(answer, f"run {dag_id}")
-        return str(answer.json()["dag_run_id"])
+        # An id of our own: a request that is repeated, since its answer did not come, starts no second run.
+        run_id = f"sandbox__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+        wish = {"dag_run_id": run_id, "logical_date": None}
+        self._ask("POST", f"{_API}/dags/{dag_id}/dagRuns", f"run {dag_id}", wish, taken=(httpx.codes.CONFLICT,))
+        return run_id
 
     def follow(self, dag_id: str, run_id: str) -> Iterator[tuple[str, list[TaskRun]]]:
         """The run's state and its tasks, again and again until it has ended."""
@@ -100,8 +104,8 @@ class DagRuns:
             AirflowRefused: there is no such run.
         """
         wish = {"dry_run": False, "dag_run_id": run_id, "task_ids": tasks, "include_downstream": with_downstream}
-        answer = self._client.post(f"/dags/{dag_id}/clearTaskInstances", json={"only_failed": False, **wish})
-        _require(answer, f"clear {', '.join(tasks)}")
+        path = f"{_API}/dags/{dag_id}/clearTaskInstances"
+        self._ask("POST", path, f"clear {', '.join(tasks)}", {"only_failed": False, **wish})
 
     def end(self, dag_id: str, run_id: str) -> None:
         """End a run as failed and wait for its clean-up, which Airflow still does; not longer than _CLEAN_UP_SECONDS.
@@ -111,7 +115,7 @@ class DagRuns:
         Raises:
             AirflowRefused: there is no such run.
         """
-        _require(self._client.patch(f"/dags/{dag_id}/dagRuns/{run_id}", json={"state": "failed"}), f"end {run_id}")
+        self._ask("PATCH", f"{_API}/dags/{dag_id}/dagRuns/{run_id}", f"end {run_id}", {"state": "failed"})
         deadline = time.monotonic() + _CLEAN_UP_SECONDS
         for _ in self.follow(dag_id, run_id):
             if time.monotonic() > deadline:
@@ -137,7 +141,9 @@ class DagRuns:
 
     def _await_dag(self, dag_id: str) -> None:
         deadline = time.monotonic() + _KNOWN_SECONDS
-        while self._client.get(f"/dags/{dag_id}").status_code == httpx.codes.NOT_FOUND:
+        absent = httpx.codes.NOT_FOUND
+        wish = f"read {dag_id}"
+        while self._ask("GET", f"{_API}/dags/{dag_id}", wish, taken=(absent,)).status_code == absent:
             if problems := self._get("/importErrors")["import_errors"]:
                 told = "\n".join(f"{problem['filename']}: {problem['stack_trace']}" for problem in problems)
                 raise AirflowRefused(f"DAG {dag_id} is not known, and a DAG file cannot be imported.\n{told}")
@@ -146,10 +152,44 @@ class DagRuns:
             time.sleep(_POLL_SECONDS)
 
     def _get(self, path: str) -> dict[str, Any]:
-        answer = self._client.get(path)
-        _require(answer, f"read {path}")
-        content: dict[str, Any] = answer.json()
+        content: dict[str, Any] = self._ask("GET", f"{_API}{path}", f"read {path}").json()
         return content
+
+    def _ask(
+        self, method: str, path: str, wish: str, content: dict[str, Any] | None = None, taken: Collection[int] = ()
+    ) -> httpx.Response:
+        """Airflow's answer; on a slow machine it may come late, and the request is made again.
+
+        Args:
+            method: of the request.
+            path: of the request.
+            wish: what is asked for, in words.
+            content: its JSON.
+            taken: status codes that are an answer beside the good ones.
+
+        Raises:
+            AirflowRefused: it refused, has ended, or did not answer within _ANSWER_SECONDS.
+        """
+        deadline = time.monotonic() + _ANSWER_SECONDS
+        while True:
+            try:
+                answer = self._client.request(method, path, json=content)
+            except httpx.TransportError as error:
+                if self._airflow.process() is None:
+                    raise AirflowRefused(
+                        f"Airflow ended before it could {wish}. Its logs are in {self._airflow.home}; "
+                        "`sandbox airflow up` starts it again."
+                    ) from error
+                if time.monotonic() > deadline:
+                    raise AirflowRefused(
+                        f"Airflow at {self._airflow.url} did not {wish} within {_ANSWER_SECONDS:.0f} s "
+                        f"({type(error).__name__}). Its logs are in {self._airflow.home}. Is the machine overloaded?"
+                    ) from error
+                time.sleep(_POLL_SECONDS)
+                continue
+            if answer.status_code not in taken:
+                _require(answer, wish)
+            return answer
 
 
 def _lines(event: dict[str, Any]) -> Iterator[str]:
