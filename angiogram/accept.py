@@ -4,13 +4,14 @@ The dye is taken straight from the input seeds, so that a fault on the way to db
 A project whose models the calculation does not know has nobody to vouch for them but the one who says yes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from psycopg2.extensions import connection
 
+from angiogram.accept_surface import SurfaceProposal, propose_surface
 from angiogram.compare import compare
 from angiogram.dye import dye_messages, read_dye
 from angiogram.errors import DbtFailed, UnknownModel
@@ -24,7 +25,8 @@ from angiogram.project import Project
 from angiogram.runs import WAIT
 from angiogram.seed_build import build
 from angiogram.stale import compare_with_rows
-from angiogram.stored_seeds import StoredSeed, replace_all
+from angiogram.stored_seeds import StoredSeed, new_file, replace_all
+from angiogram.surface import FILE, Surface
 from angiogram.trace import Tracer
 
 
@@ -65,8 +67,21 @@ class Proposal:
         return self.text is not None
 
 
-def propose(project: Project, models: Sequence[str], say: Callable[[str], None], wait: float = WAIT) -> list[Proposal]:
-    """Build all models from the input seeds and tell which ones differ from their expected seeds.
+@dataclass(frozen=True, slots=True)
+class Proposals:
+    """What would be written, of the models and of the surface.
+
+    Attributes:
+        models: whose output is not what their expected seeds say.
+        surface: the new one; None if the accepted one holds.
+    """
+
+    models: list[Proposal]
+    surface: SurfaceProposal | None
+
+
+def propose(project: Project, models: Sequence[str], say: Callable[[str], None], wait: float = WAIT) -> Proposals:
+    """Build all models from the input seeds and tell what differs from their expected seeds and from the surface.
 
     Args:
         project: with the dye taken from the input seeds.
@@ -75,17 +90,21 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None],
         wait: seconds to wait at most for whoever has the tables.
 
     Raises:
-        UnknownModel: the project has no such model, or it has no expected seed.
+        UnknownModel: neither the project nor the accepted surface has such a model.
         NotTheDyes: dbt would write what is live, or what the dye did not make.
         RunInHand: a run, or another build from the seeds, outlasted the wait. None begins while the tables are built.
         DbtFailed: something could not be built.
-        NotReady: the profile names no PostgreSQL that lets its user in, or the project lacks the macro `differences`.
+        NotReady: the profile names no PostgreSQL that lets its user in, the project lacks the macro `differences`, or
+            it cannot be read under the live target.
+        InvalidSurface: the accepted surface cannot be read.
         SeedError: the dye or the reference data cannot be read.
     """
     nodes = project.nodes
-    chosen = _chosen(nodes, models)
+    chosen = _chosen(project, models)
     with tables_of(project, wait, say) as database:
         stored = {node.name: StoredSeed.read(_file(project, node.name)) for node in chosen}
+        surface = project.directory / FILE
+        accepted = StoredSeed.read(surface) if surface.exists() else None
         say("Building the models from the input seeds")
         if failed := build(database, project).builds.unbuilt():
             raise DbtFailed(
@@ -96,30 +115,41 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None],
         names = {str(ride.ride_number): ride.ride_name for ride in read_dye(rides)} if rides.is_file() else {}
         tables = _calculated(project) if names else {}
         tracer = Tracer(database, nodes, names)
-        return [
+        proposals = [
             proposal
             for node in chosen
             if (proposal := _proposal(database, project, node, stored[node.name], tables.get(node.name), tracer))
         ]
+        built = [node.stage for node in nodes.values()]
+        return Proposals(proposals, propose_surface(database, project, models, built, accepted))
 
 
-def write(proposals: Sequence[Proposal]) -> list[Path]:
-    """Write the new seeds, all or none; the files written.
+def write(proposals: Proposals) -> list[Path]:
+    """Write the new seeds and the surface, all or none; the files written.
 
     Raises:
         SeedNotWritten: one cannot be written, or is no longer what was compared.
     """
-    return replace_all([(one.stored, one.stored.as_stored(one.text)) for one in proposals if one.text is not None])
+    seeds = [(one.stored, one.stored.as_stored(one.text)) for one in proposals.models if one.text is not None]
+    surface = proposals.surface
+    if surface is None:
+        return replace_all(seeds)
+    if surface.stored is not None:
+        return replace_all([*seeds, (surface.stored, surface.text.encode())])
+    with new_file(surface.file, surface.text.encode()):
+        return [*replace_all(seeds), surface.file]
 
 
-def _chosen(nodes: Mapping[str, Node], models: Sequence[str]) -> list[Node]:
-    known = [node for node in nodes.values() if node.expected_relation]
-    if unknown := set(models) - {node.name for node in known}:
+def _chosen(project: Project, models: Sequence[str]) -> list[Node]:
+    """The models with an expected seed that are asked about."""
+    accepted = Surface.accepted(project.directory)
+    known = project.nodes.keys() | (accepted.models.keys() if accepted else set())
+    if unknown := set(models) - known:
         raise UnknownModel(
-            f"There is no model {', '.join(sorted(unknown))} with an expected seed. "
-            f"Those with one are {', '.join(sorted(node.name for node in known))}."
+            f"There is no model {', '.join(sorted(unknown))}. Those that there are, or were, are "
+            f"{', '.join(sorted(known))}."
         )
-    return [node for node in known if not models or node.name in models]
+    return [node for node in project.nodes.values() if node.expected_relation and (not models or node.name in models)]
 
 
 def _calculated(project: Project) -> dict[str, list[Row]]:
@@ -148,7 +178,7 @@ def _proposal(
     found = compare(database, node, project.directory)
     if found.rows is None:
         raise DbtFailed(f"{node.name} cannot be read: {found.obstacle}. Correct it, then accept.")
-    if not found.differences.count and not found.obstacle:
+    if not found.is_watched or (not found.differences.count and not found.obstacle):
         return None
     objection, obstacle, text = None, found.obstacle, None
     output = Output.of(database, node)

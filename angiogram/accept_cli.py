@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from angiogram.accept import Proposal, propose, write
+from angiogram.accept_surface import SurfaceProposal
 from angiogram.project import Project
 from angiogram.project_file import DyeTarget
 from angiogram.report import SHOWN, cells, console
@@ -35,25 +36,30 @@ def accept(
 ) -> None:
     """Take a model that was meant to change at its word: its new output becomes the expected seed.
 
-    Builds the models from the input seeds, shows how they differ from their expected seeds and which rides are
-    concerned, asks, and writes the seeds. Nothing is written if one of the models is not what the independent
+    Builds the models from the input seeds, shows how they differ from their expected seeds and which messages are
+    concerned, and what changes in the surface (.angiogram/surface.yml: what readers depend on, and what is compared);
+    asks, and writes the seeds and the surface. Nothing is written if one of the models is not what the independent
     calculation makes of the dye. Needs the tables of the dye target: a run in hand is waited for.
 
     Exit code: 0 written, or nothing differs; 1 refused or answered with no, the files are as they were; 2 could not.
     """
     proposals = propose(Project(tests=False, dye_source="seeds", target=target), models or [], _say, wait)
-    for proposal in proposals:
+    for proposal in proposals.models:
         _show(proposal)
-    if not proposals:
-        _say("Nothing to accept: every output equals its expected seed.")
+    if proposals.surface:
+        _show_surface(proposals.surface)
+    if not proposals.models and not proposals.surface:
+        _say("Nothing to accept: every output equals its expected seed, and the surface is the accepted one.")
         return
-    if not all(proposal.acceptable for proposal in proposals):
-        if disagreeing := [proposal.model for proposal in proposals if proposal.objection]:
+    if not all(proposal.acceptable for proposal in proposals.models):
+        if disagreeing := [proposal.model for proposal in proposals.models if proposal.objection]:
             _say(_DISAGREES.format(models=", ".join(disagreeing)))
         raise typer.Exit(1)
-    if unknown := [proposal.model for proposal in proposals if not proposal.calculated]:
+    if unknown := [proposal.model for proposal in proposals.models if not proposal.calculated]:
         _say(_NOT_CALCULATED.format(models=", ".join(unknown)))
-    if not yes and not typer.confirm(f"Write {_count(len(proposals), 'expected seed')}?", err=True):
+    files = [_count(len(proposals.models), "expected seed")] if proposals.models else []
+    files += ["the surface"] if proposals.surface else []
+    if not yes and not typer.confirm(f"Write {' and '.join(files)}?", err=True):
         _say("Nothing is written.")
         raise typer.Exit(1)
     for file in write(proposals):
@@ -91,6 +97,14 @@ def _show(proposal: Proposal) -> None:
             out.print(line)
     if proposal.obstacle:
         out.print(Text(f"  cannot become a seed: {proposal.obstacle}", style="bold red"))
+    out.print()
+
+
+def _show_surface(proposal: SurfaceProposal) -> None:
+    out = console()
+    out.print(Text("surface: ", style="bold").append(_count(len(proposal.changes), "change"), style="not bold"))
+    for change in proposal.changes:
+        out.print(Text(f"  {change}"))
     out.print()
 
 

@@ -61,12 +61,14 @@ class Comparison:
         differences: how they differ from the expected ones.
         obstacle: why they could not be compared; None if they were.
         tolerated: the configuration by which the test equals_expected tolerates these differences; None if it does not.
+        is_watched: whether there is anything to compare them with.
     """
 
     rows: int | None
     differences: Differences
     obstacle: str | None = None
     tolerated: str | None = None
+    is_watched: bool = True
 
 
 def compare(
@@ -99,9 +101,10 @@ def compare(
             return Comparison(None, Differences(), str(error).strip())
         (rows,) = query.fetchone() or (0,)
         if model.expected_relation is None:
-            return Comparison(rows, Differences(), NO_EXPECTED_SEED)
+            return Comparison(rows, Differences(), NO_EXPECTED_SEED, is_watched=False)
         if not model.key:
-            return Comparison(rows, Differences(), "it has no test equals_expected that names its key")
+            reason = "it has no test equals_expected that names its key"
+            return Comparison(rows, Differences(), reason, is_watched=False)
         if absent := _absent(query, model):
             return Comparison(rows, Differences(), f"the key of its test equals_expected names no column: {absent}")
         statement: sql.Composable = _statement(project, model)

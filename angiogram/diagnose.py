@@ -20,7 +20,9 @@ class OutputState(StrEnum):
     NOT_BUILT = "not_built"
     """Nothing came out: a file that the stage needs does not parse, or is gone."""
     UNKNOWN = "unknown"
-    """Something came out, but there is nothing to compare it with, or the comparison itself failed."""
+    """Something came out, but the comparison itself failed."""
+    NOT_WATCHED = "not_watched"
+    """Something came out, and nothing tells what it should be."""
 
 
 class Health(StrEnum):
@@ -39,7 +41,9 @@ class Health(StrEnum):
     NOT_REACHED = "not_reached"
     """The stage was never started, and nobody knows why."""
     NOT_COMPARED = "not_compared"
-    """Nobody knows: there was nothing to compare with."""
+    """Nobody knows: the comparison failed."""
+    NOT_WATCHED = "not_watched"
+    """Nobody asks: the stage has no expected output yet."""
 
 
 def in_order(reads: Mapping[StageId, Sequence[StageId]]) -> list[StageId]:
@@ -57,6 +61,12 @@ def in_order(reads: Mapping[StageId, Sequence[StageId]]) -> list[StageId]:
     return list(placed)
 
 
+UNSOUND = (Health.BLOCKED, Health.AFFECTED, Health.NOT_BUILT, Health.NOT_REACHED)
+"""What explains that something is wrong below as well."""
+
+_NO_PROOF = (OutputState.UNKNOWN, OutputState.NOT_WATCHED)
+"""States that say neither that an output is right nor that it is wrong."""
+
 OnRightInput = Callable[[StageId, frozenset[StageId]], OutputState | None]
 """What a stage makes of right input: given which it is and the stages whose output is right as it is. None: unknown."""
 
@@ -69,7 +79,7 @@ def diagnose(
     """Tell for each stage whether it is healthy, blocked, affected by something above, or not reached.
 
     A stage is judged by what it reads directly: one that turns right input into wrong output is blocked even if the
-    input is only right because its parent absorbed a fault further up. A stage that could not be compared is no
+    input is only right because its parent absorbed a fault further up. A stage that was not compared is no
     proof either way, so those below it are judged by what it reads itself. A stage that reads something wrong is
     blocked as well if it turns right input into wrong output.
 
@@ -84,13 +94,13 @@ def diagnose(
     for stage in in_order(reads):
         state = states[stage]
         input_sound = all(sound[parent] for parent in reads.get(stage, ()))
-        sound[stage] = state is OutputState.RIGHT or (state is OutputState.UNKNOWN and input_sound)
+        sound[stage] = state is OutputState.RIGHT or (state in _NO_PROOF and input_sound)
         input_absent = any(absent[parent] for parent in reads.get(stage, ()))
         absent[stage] = state in (OutputState.FAILED, OutputState.NOT_BUILT) or (
             state is OutputState.SKIPPED and input_absent
         )
         health[stage] = _health(state, input_sound, input_absent)
-        if not input_sound and state is not OutputState.UNKNOWN:
+        if not input_sound and state not in _NO_PROOF:
             alone = on_right_input(stage, frozenset(other for other, is_sound in sound.items() if is_sound))
             if alone in (OutputState.WRONG, OutputState.FAILED):
                 health[stage] = Health.BLOCKED
@@ -127,5 +137,7 @@ def _health(state: OutputState, input_sound: bool, input_absent: bool) -> Health
             return Health.NOT_BUILT if input_absent else Health.NOT_REACHED
         case OutputState.UNKNOWN:
             return Health.NOT_COMPARED
+        case OutputState.NOT_WATCHED:
+            return Health.NOT_WATCHED
         case OutputState.WRONG | OutputState.FAILED:
             return Health.BLOCKED if input_sound else Health.AFFECTED

@@ -23,9 +23,13 @@ from angiogram.dye import read_dye, read_malformed
 from angiogram.dye_targets_check import foreign_relations, wrong_seeds
 from angiogram.errors import AngiogramError
 from angiogram.inject import check_key
+from angiogram.live_target import Unread
+from angiogram.live_target import read as read_live
 from angiogram.nodes import EXPECTED_PREFIX, expected_name
+from angiogram.pipeline_settings import FILE as SETTINGS
 from angiogram.project import Project
 from angiogram.project_file import dye_targets
+from angiogram.surface import Surface
 from ingestion.errors import DatabaseUnavailable, IngestionError
 from ingestion.migrations import all_migrations, require_current
 from ingestion.roles import AIRFLOW_DATABASE
@@ -99,6 +103,7 @@ def examine() -> Iterator[Line]:
         "Kafka": _kafka,
         "front door": _front_door,
         "dbt": _dbt,
+        "surface": _surface,
         "dye": _dye,
         "dye targets": _dye_targets,
         "alerts": _alerts,
@@ -262,9 +267,8 @@ def _dbt() -> Iterator[tuple[Mark, str]]:
     models = {model.stem for model in files if not _EPHEMERAL.search(model.read_text(encoding="utf-8"))}
     if bare := sorted(model for model in models if expected_name(model) not in seeds):
         yield (
-            Mark.PROBLEM,
-            f"no expected seed for {', '.join(bare)}: nothing would be compared there. "
-            "CONTRIBUTING.md tells how to add one.",
+            Mark.NOTE if len(bare) < len(models) else Mark.PROBLEM,
+            f"not yet watched, for want of an expected seed: {', '.join(bare)}. CONTRIBUTING.md tells how to add one.",
         )
     else:
         yield Mark.OK, f"each of the {len(models)} models has its expected seed"
@@ -275,6 +279,24 @@ def _dbt() -> Iterator[tuple[Mark, str]]:
             Mark.PROBLEM,
             f"no model for {', '.join(gone)}: a run is blocked there. Bring the model back, or delete the seed.",
         )
+
+
+def _surface() -> Iterator[tuple[Mark, str]]:
+    project = Project()
+    if target := project.settings.live_target:
+        live = read_live(project, target)
+        if isinstance(live, Unread):
+            yield Mark.PROBLEM, f"the project cannot be read under live_target {target}: {live.reason}. Correct that."
+        else:
+            yield Mark.OK, f"the project is read under live_target {target}"
+    else:
+        yield Mark.NOTE, f"{SETTINGS} names no live_target: the SQL of production is not compared"
+    accepted = Surface.accepted(project.directory)
+    if accepted is None:
+        yield Mark.NOTE, "no surface is accepted: run `angiogram accept`, and commit what it writes"
+    else:
+        watched = sum(model.watched for model in accepted.models.values())
+        yield Mark.OK, f"the accepted surface has {len(accepted.models)} models, {watched} of them watched"
 
 
 def _dye() -> Iterator[tuple[Mark, str]]:

@@ -4,6 +4,7 @@ AngiogramError
 ├── NotReady               a service, a migration or a package the run needs is not there; set it up, then run again
 ├── SeedError              an input seed cannot be read; correct it
 ├── InvalidSettings        angiogram.yml holds what it may not; the message names the line
+├── InvalidSurface         .angiogram/surface.yml cannot be read; take it back from version control
 ├── KeyMismatch            the loader does not accept the key that would sign the dye; bring the keys in line
 ├── NeverBegan             the step before the first ended without a run; see its log, and start a new run
 ├── NotTheDyes             a dye target would write what is live or what the dye did not make; nothing was built
@@ -42,6 +43,10 @@ class SeedError(AngiogramError):
 
 class InvalidSettings(AngiogramError):
     """The settings file angiogram.yml cannot be used. A retry does not help before it is corrected."""
+
+
+class InvalidSurface(AngiogramError):
+    """The accepted surface cannot be read. A retry does not help before its file is restored."""
 
 
 class KeyMismatch(AngiogramError):

@@ -14,7 +14,7 @@ from typing import Any
 
 from psycopg2.extensions import connection
 
-from angiogram import dye_schemas
+from angiogram import dye_schemas, guards
 from angiogram.blame import Blame
 from angiogram.build_findings import build_findings
 from angiogram.compare import compare
@@ -25,7 +25,7 @@ from angiogram.project import Project
 from angiogram.runs import WAIT, Run, hold_tables, say_on_stderr
 from angiogram.seed_build import SeedBuild, build
 from angiogram.sensitivity.database import open_sessions
-from angiogram.stage import Stage, missing_stages, stage_row
+from angiogram.stage import BUILT, Stage, marked, missing_stages, stage_row
 from angiogram.stage_id import LOADER_STAGE, StageId, from_json
 from angiogram.target_relations import claim
 from angiogram.trace import Tracer
@@ -55,6 +55,8 @@ def run_from_seeds(project: Project, wait: float = WAIT, say: Callable[[str], No
     with tables_of(project, wait, say) as database:
         built = build(database, project)
         stages, health = Blame(database, project).judge(_stages(database, project, built))
+        now = guards.present(database, project, [name for name, stage in stages.items() if stage.state in BUILT])
+        findings, notices = guards.judge(project, now, stages, health)
         failed = {name for name, stage in stages.items() if stage.state is OutputState.FAILED}
         tracer = Tracer(database, project.nodes, {}, failed)
         differences = [
@@ -65,15 +67,15 @@ def run_from_seeds(project: Project, wait: float = WAIT, say: Callable[[str], No
         health,
         stages,
         [],
-        more=build_findings(project, built.builds, health),
-        notices=[*built.notices, *too_slow(rows)],
+        more=[*build_findings(project, built.builds, health), *findings],
+        notices=[*built.notices, *too_slow(rows), *notices],
     )
     run_id = f"seeds-{started_at:%Y%m%dT%H%M%SZ}"
     report: dict[str, Any] = {
         "run_id": run_id,
         **verdict,
         "checkpoints": [],
-        "stages": rows,
+        "stages": marked(rows, findings),
         "differences": differences,
         "seconds": round(time.perf_counter() - begun, 2),
         "seconds_by_step": {},

@@ -1,6 +1,6 @@
 """The verdict in a few words: for the top of a page, an alert, a pull request."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from angiogram.differences import fed_by, of_stage
@@ -10,6 +10,14 @@ from angiogram.verdict import BLOCKED, HEALTHY
 
 MESSAGES_NAMED = 3
 """Messages that are named in one sentence; the others are counted."""
+
+
+_MEANINGS = {
+    "surface": "Readers of the live tables no longer find, or may no longer read, something",
+    "watch": "What was compared is compared by nothing now",
+    "live_sql": "Production runs SQL that the dye did not pass",
+}
+"""What findings beside the outputs mean, by their kinds."""
 
 
 def title(report: Mapping[str, Any]) -> str:
@@ -28,14 +36,28 @@ def explanation(report: Mapping[str, Any]) -> str:
     if verdict == HEALTHY:
         return f"{healthy(report)}."
     if verdict == BLOCKED:
-        many = len(report.get("blockage") or []) > 1
-        return (
-            f"{'These stages are' if many else 'This stage is'} the first whose output is wrong "
-            "although all that it reads is right."
-        )
+        return " ".join(_why_blocked(report))
     if verdict:
         return str(report.get("error") or "The pipeline could not be judged.")
     return "The run is under way: there is no verdict yet."
+
+
+def _why_blocked(report: Mapping[str, Any]) -> Iterator[str]:
+    """What each kind of finding means, in a sentence with its stages; without findings what a blockage is."""
+    stages: dict[str, list[StageId]] = {}
+    for found in report.get("findings", []):
+        kind = "output" if found["kind"] == "build" else found["kind"]
+        stages.setdefault(kind, []).append(StageId.of(found["stage"]))
+    if "output" in stages or not stages.keys() & _MEANINGS.keys():
+        many = len(set(stages.get("output") or from_json(report.get("blockage")))) > 1
+        where = f" ({listed(dict.fromkeys(stages['output']))})" if stages.keys() & _MEANINGS.keys() else ""
+        yield (
+            f"{'These stages are' if many else 'This stage is'}{where} the first whose output is wrong "
+            "although all that it reads is right."
+        )
+    for kind, meaning in _MEANINGS.items():
+        if kind in stages:
+            yield f"{meaning}: {listed(dict.fromkeys(stages[kind]))}."
 
 
 def example(report: Mapping[str, Any]) -> str | None:

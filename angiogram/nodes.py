@@ -220,6 +220,11 @@ def is_dye_seed(node: Any) -> bool:
     return node.name.startswith(EXPECTED_PREFIX) or INPUT_FOLDER in Path(node.original_file_path).parts[:-1]
 
 
+def is_input_seed(node: Any) -> bool:
+    """Whether a node of the manifest is a seed of dye that models read, and not one of what must come of it."""
+    return bool(node.resource_type == SEED and is_dye_seed(node) and not node.name.startswith(EXPECTED_PREFIX))
+
+
 def expected_name(name: str) -> str:
     """The name of a model's expected seed, in which no point may be: that of orders.v2 is expected__orders_v2."""
     return EXPECTED_PREFIX + name.replace(".v", "_v")

@@ -9,23 +9,47 @@ from pathlib import Path
 from typing import Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from angiogram.errors import InvalidSettings
 
 FILE = "angiogram.yml"
 
 
-class PipelineSettings(BaseModel):
-    """What a pipeline declares of itself."""
-
+class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class IntendedLiveSql(_Settings):
+    """A difference between the SQL of the live target and of the dye that is meant: of one model, or in one macro."""
+
+    model: str | None = Field(default=None, min_length=1, description="The model whose SQL may differ.")
+    macro: str | None = Field(default=None, min_length=1, description="The macro whose SQL may differ where used.")
+    reason: str = Field(min_length=1, description="Why, for whoever reads the file.")
+
+    @model_validator(mode="after")
+    def _names_one_thing(self) -> Self:
+        if (self.model is None) == (self.macro is None):
+            raise ValueError("name either a model or a macro")
+        return self
+
+
+class Intended(_Settings):
+    """What is meant although it would be red."""
+
+    live_sql: tuple[IntendedLiveSql, ...] = ()
+
+
+class PipelineSettings(_Settings):
+    """What a pipeline declares of itself."""
 
     live_target: str | None = Field(
         default=None,
         min_length=1,
         description="The dbt target whose tables people read: its SQL and surface are compared with the dye's.",
     )
+
+    intended: Intended = Field(default_factory=Intended, description="What is meant although it would be red.")
 
     @classmethod
     def read(cls, project: Path) -> Self:

@@ -44,6 +44,11 @@ class Production:
     dye: Mapping[str, list[str]]
     differing: Mapping[str, list[str]]
 
+    @property
+    def agreeing(self) -> set[str]:
+        """Ids of the live nodes that the dye passed in the very version that production last built."""
+        return {i for i, node in self.live.items() if node.fingerprint in self.dye.get(i, [])}
+
     def report(self) -> dict[str, Any]:
         """As the report has it: hashes of models and seeds on both sides, when they were built, and what differs."""
         newest = max((node.built_at for node in self.live.values()), default=None)

@@ -1,12 +1,13 @@
 """The dbt project under the dye: parsed once, and built in this process."""
 
 import os
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from angiogram.dbt_command import PLAIN, Outcome, explain, forget_ephemeral, run_dbt
-from angiogram.errors import DbtFailed, NotReady
+from angiogram.errors import DbtFailed, InvalidSettings, NotReady
 from angiogram.nodes import (
     Missing,
     Node,
@@ -16,13 +17,19 @@ from angiogram.nodes import (
     read_but_absent,
     read_nodes,
 )
+from angiogram.pipeline_settings import FILE as SETTINGS
 from angiogram.pipeline_settings import PipelineSettings
-from angiogram.project_file import dye_target, project_directory, project_variables
+from angiogram.project_file import dye_target, dye_targets, project_directory, project_variables
 from angiogram.stage_id import SEED, StageId
 
 # With dye_batches given no model is built anew at each build, so the incremental ones grow. It hides no batch here: the
 # input seeds are filled batch by batch.
 _VARS = {"topic": "{dye_source: topic}", "seeds": "{dye_source: seeds, dye_batches: 1000000}"}
+
+_USUAL = (*PLAIN, "--indirect-selection", "eager")
+
+_APART = ("--no-fail-fast", "--no-populate-cache", "--no-defer", "--no-favor-state", "--indirect-selection", "empty")
+"""Options of a command that asks no server."""
 
 _ALL = ("--select", "fqn:*")
 """Everything, whatever selector the project names as its default."""
@@ -79,6 +86,11 @@ class Project:
             )
         self.settings = PipelineSettings.read(self.directory)
         self.target = dye_target(self.directory, target)
+        if self.settings.live_target in dye_targets(self.directory):
+            raise InvalidSettings(
+                f"{self.directory / SETTINGS} names {self.settings.live_target} as live_target, which is a dye target. "
+                "Name the target whose tables people read."
+            )
         # What dbt parsed under one target, or with one variable, is of no use with another.
         is_usual = self.target == dye_target(self.directory)
         self.target_directory = self._parsed if is_usual else self._parsed / self.target
@@ -161,7 +173,22 @@ class Project:
         seeds = (n for n in self.manifest.nodes.values() if n.resource_type == "seed")
         return next(n for n in seeds if n.name == expected_name(model))
 
-    def _invoke(self, command: list[str], manifest: Any, other_target: str | None = None) -> Outcome:
+    def compile(self, command: list[str], manifest: Any = None, other_target: str | None = None) -> Outcome:
+        """Run one dbt command that compiles nodes without asking any server, and builds nothing.
+
+        Args:
+            command: of dbt.
+            manifest: of the project under the other target.
+            other_target: compile under this one; None: under the dye target.
+
+        Raises:
+            DbtFailed: dbt ended before it compiled anything.
+        """
+        return self._invoke(command, manifest if other_target else self.manifest, other_target, _APART)
+
+    def _invoke(
+        self, command: list[str], manifest: Any, other_target: str | None = None, options: Sequence[str] = _USUAL
+    ) -> Outcome:
         """Run one dbt command in this process; of another target what it does without the dye."""
         target, dbt_vars, target_path = self.target, self.dbt_vars, self.target_directory
         if other_target:
@@ -169,7 +196,7 @@ class Project:
         arguments = [
             *("--no-use-colors", "--log-level", "info" if self._verbose else "none", "--log-level-file", "info"),
             *("--no-version-check", "--no-write-json", "--no-send-anonymous-usage-stats"),
-            *("--log-path", str(self.log_directory), *PLAIN, "--indirect-selection", "eager"),
+            *("--log-path", str(self.log_directory), *options),
             *command,
             *("--target", target, "--vars", dbt_vars, "--target-path", str(target_path)),
             *("--project-dir", str(self.directory), "--profiles-dir", self.profiles_directory),

@@ -3,12 +3,12 @@
 dbt names its relations quoted already, and quotes within them doubled.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import psycopg2
 from psycopg2 import sql
-from psycopg2.extensions import TRANSACTION_STATUS_IDLE, cursor
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, connection, cursor
 
 from angiogram.nodes import BATCH
 
@@ -29,6 +29,27 @@ def columns(query: cursor, relation: str) -> set[str]:
         (relation,),
     )
     return {name for (name,) in query.fetchall()}
+
+
+def typed_columns(database: connection, relations: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Types of the columns of relations by name, in order; a relation that is not there is left out.
+
+    Args:
+        database: as a role that may look into their schemas.
+        relations: quoted, by whatever they are called.
+    """
+    found: dict[str, dict[str, str]] = {}
+    with database.cursor() as query:
+        query.execute(
+            "select named.name, attname::text, format_type(atttypid, atttypmod)"
+            " from unnest(%s::text[], %s::text[]) as named (name, relation)"
+            " join pg_attribute on attrelid = to_regclass(named.relation) and attnum > 0 and not attisdropped"
+            " order by named.name, attnum",
+            (list(relations), list(relations.values())),
+        )
+        for name, column, kind in query.fetchall():
+            found.setdefault(name, {})[column] = kind
+    return found
 
 
 def later_batches(query: cursor, relation: sql.Composable) -> set[int]:

@@ -26,6 +26,7 @@ _COLOURS = {
     "not_built": "dim",
     "not_reached": "dim",
     "not_compared": "magenta",
+    "not_watched": "dim",
     "could_not_run": "magenta",
 }
 
@@ -79,8 +80,11 @@ def healthy(report: Mapping[str, Any]) -> str:
     )
     held = len(report.get("checkpoints", []))
     notices = len(report.get("notices", []))
+    models = report.get("models", {})
+    some = models.get("watched") != models.get("total")
     parts = [
         "1 model equals its expected seed" if compared == 1 else f"{compared} models equal their expected seeds",
+        f"{models['watched']} of {models['total']} watched" if some else "",
         f"{held} checkpoint{'s hold' if held > 1 else ' holds'}" if held else "",
         f"{notices} notice{'s' if notices > 1 else ''}" if notices else "",
     ]

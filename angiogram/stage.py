@@ -1,13 +1,15 @@
 """What is known of one stage before the stages above it are looked at, and how a report tells it."""
 
 import re
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from angiogram.compare import Comparison
 from angiogram.diagnose import Health, OutputState
 from angiogram.differences import Differences
+from angiogram.findings import Finding
 from angiogram.in_a_line import in_a_line
 from angiogram.project import Project
 from angiogram.source_places import NOWHERE, Place
@@ -81,10 +83,58 @@ def missing_stages(project: Project) -> dict[StageId, Stage]:
     }
 
 
+def all_above(stage: StageId, stages: Mapping[StageId, Stage]) -> list[StageId]:
+    """All that a stage reads, directly or not, the nearest first."""
+    found: dict[StageId, None] = {}
+    ahead = deque([stage])
+    while ahead:
+        reader = stages.get(ahead.popleft())
+        for above in reader.reads if reader else ():
+            if above not in found:
+                found[above] = None
+                ahead.append(above)
+    return list(found)
+
+
+BUILT = (OutputState.RIGHT, OutputState.WRONG, OutputState.UNKNOWN, OutputState.NOT_WATCHED)
+"""States of a stage whose output is there."""
+
+
+def marked(rows: Sequence[Mapping[str, Any]], findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    """The stages of a report with those blocked that findings beside their outputs name, and a row for each other one.
+
+    Args:
+        rows: as `stage_row` makes them.
+        findings: beyond the outputs.
+    """
+    marked_rows = {StageId.of(row): dict(row) for row in rows}
+    for finding in findings:
+        row = marked_rows.setdefault(finding.stage, _row_of_absent(finding.stage))
+        texts = [text for text in (row["details"] or row["reason"], finding.text) if text]
+        whole = "\n\n".join(texts)
+        row |= {
+            "verdict": Health.BLOCKED.value,
+            "reason": row["reason"] or finding.text.splitlines()[0],
+            "details": whole if "\n" in whole else None,
+        }
+    return list(marked_rows.values())
+
+
+def _row_of_absent(stage: StageId) -> dict[str, Any]:
+    """A stage of which the dye passed nothing, as a report has it."""
+    return {
+        **stage.as_json(),
+        **{"reads": [], "rows_in": None, "rows_out": None, "differences": 0, "seconds": 0.0, "max_seconds": None},
+        **{"verdict": Health.NOT_REACHED.value, "reason": None, "details": None},
+    }
+
+
 def state_of(comparison: Comparison) -> OutputState:
     """What a comparison says of the stage that was compared."""
     if comparison.rows is None:
         return OutputState.SKIPPED if comparison.obstacle is None else OutputState.FAILED
+    if not comparison.is_watched:
+        return OutputState.NOT_WATCHED
     if comparison.obstacle is not None:
         return OutputState.UNKNOWN
     return OutputState.WRONG if comparison.differences.count else OutputState.RIGHT

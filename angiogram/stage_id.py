@@ -10,6 +10,7 @@
 | hook | what dbt runs at the start or the end of a command | dbt's |
 | test, exposure, snapshot | dbt's of that kind, named only if it is broken | dbt's |
 | file | a file of the project that is no model, named only if it is broken | its path below the project |
+| target | the whole project under a dbt target | the target's |
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple, Self
 API, TOPIC, LOADER = "api", "topic", "loader"
 MODEL, SEED, EXPECTED, CHECKPOINT = "model", "seed", "expected", "checkpoint"
 HOOK, TEST, FILE = "hook", "test", "file"
+TARGET = "target"
 
 STREAM = "rides"
 """Name of the one stream that a pipeline has so far."""

@@ -1,9 +1,10 @@
-"""The files of expected seeds: read with their form, and written all or none, never over somebody else's edit."""
+"""The files that accept writes: read with their form, and written all or none, never over somebody else's edit."""
 
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,13 +93,33 @@ def replace_all(changes: Sequence[tuple[StoredSeed, bytes]]) -> list[Path]:
                 _beside(place, before).replace(place)
         if isinstance(error, OSError):
             raise SeedNotWritten(
-                f"{error.filename or 'An expected seed'} cannot be written: {error.strerror}. Nothing is written."
+                f"{error.filename or 'A file'} cannot be written: {error.strerror}. Nothing is written."
             ) from error
         raise
     finally:
         for _, new, _ in written:
             new.unlink(missing_ok=True)
     return [stored.path for stored, _ in changes]
+
+
+@contextmanager
+def new_file(path: Path, content: bytes) -> Iterator[None]:
+    """Make a file, and its folder, which stays only if the block ends without an error.
+
+    Raises:
+        SeedNotWritten: it is there, or cannot be made.
+    """
+    try:
+        path.parent.mkdir(exist_ok=True)
+        with path.open("xb") as file:
+            file.write(content)
+    except OSError as error:
+        raise SeedNotWritten(f"{path} cannot be made: {error.strerror}. Nothing is written.") from error
+    try:
+        yield
+    except BaseException:
+        path.unlink()
+        raise
 
 
 def _require_unchanged(changes: Sequence[tuple[StoredSeed, bytes]]) -> None:

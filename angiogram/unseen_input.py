@@ -101,7 +101,7 @@ class UnseenInput:
     def _inlined(self, unique_id: str) -> Iterator[StageId]:
         """The ephemeral models whose SQL is part of a model's own and that are no stages."""
         manifest = self._project.manifest
-        for parent in manifest.nodes[unique_id].depends_on.nodes:
+        for parent in manifest.nodes[unique_id].depends_on_nodes:  # none of a seed
             above = manifest.nodes.get(parent)
             if above is not None and is_ephemeral(above) and above.search_name not in self._project.nodes:
                 yield StageId(MODEL, above.search_name)

@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg2.extensions import connection
 
-from angiogram import findings, production
+from angiogram import findings, guards, live_columns, production, stored_positions
 from angiogram.batches import incremental_models, untested_notice
 from angiogram.blame import Blame
 from angiogram.build_findings import build_findings
@@ -24,7 +24,7 @@ from angiogram.nodes import Node
 from angiogram.project import Project
 from angiogram.run_builds import LAST_BATCH, builds_of_run
 from angiogram.runs import Run
-from angiogram.stage import Stage, missing_stages, stage_row
+from angiogram.stage import BUILT, Stage, marked, missing_stages, stage_row
 from angiogram.stage_id import (
     API,
     API_STAGE,
@@ -41,6 +41,11 @@ from angiogram.trace import Tracer
 
 HEALTHY, BLOCKED, COULD_NOT_RUN = "healthy", "blocked", "could_not_run"
 """The verdicts."""
+
+_NOTHING_WATCHED = (
+    "No model is watched, so nothing was compared. Give one an expected seed and a test equals_expected that names its "
+    "key: docs/your-project.md tells how."
+)
 
 SCHEMA_VERSION = 2
 """Of the report's JSON; docs/report.schema.json says what it holds."""
@@ -68,6 +73,13 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
     builds = builds_of_run(database, run, project.target)
     stages = _way_stages(run) | _node_stages(database, project, kept, builds)
     stages, health = Blame(database, project, sent, kept).judge(stages)
+    now = guards.present(database, project, [name for name, stage in stages.items() if stage.state in BUILT])
+    found, notices = guards.judge(project, now, stages, health)
+    stages, misplaced = stored_positions.check(database, project, stages, health, kept)
+    tested = production.compare(database, nodes, project.target)
+    of_live = list(live_columns.changes(database, nodes, tested, health))
+    found += [*misplaced, *(finding for change in of_live if (finding := change.finding()))]
+    notices += [notice for change in of_live if (notice := change.notice())]
     names = {str(place.ride_number): place.name for place in sent}
     failed = {name for name, stage in stages.items() if stage.state is OutputState.FAILED}
     tracer = Tracer(database, nodes, names, failed)
@@ -76,13 +88,12 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
         stage_row(stage, stages, health[stage], project.max_seconds(stage), _rows_in(stage, stages[stage], run))
         for stage in stages
     ]
-    tested = production.compare(database, nodes, project.target)
     report = conclude(
         health,
         stages,
         checkpoints,
-        more=build_findings(project, builds, health),
-        notices=[*too_slow(rows), *tested.notices(), *_untested(run, project)],
+        more=[*build_findings(project, builds, health), *found],
+        notices=[*too_slow(rows), *tested.notices(), *_untested(run, project), *notices],
     )
     steps = run.report.get("steps", {})
     return (
@@ -90,7 +101,7 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
         | report
         | {
             "checkpoints": [point.report() for point in checkpoints],
-            "stages": rows,
+            "stages": marked(rows, found),
             "differences": [
                 _difference_rows(name, stage.differences, tracer, kept)
                 for name, stage in stages.items()
@@ -110,7 +121,7 @@ def conclude(
     more: Sequence[Finding] = (),
     notices: Sequence[Notice] = (),
 ) -> dict[str, Any]:
-    """The verdict: blocked if anything is red; healthy only if every stage is.
+    """The verdict: blocked if anything is red; healthy only if every stage is that is watched, and one model at least.
 
     Args:
         health: of each stage.
@@ -134,23 +145,26 @@ def conclude(
     ]
     verdict = BLOCKED if red or lost else HEALTHY
     error = {}
+    models = _models(health)
     if unjudged and not red:
         verdict, error = COULD_NOT_RUN, {"error": f"Could not compare {', '.join(unjudged)}."}
+    elif verdict == HEALTHY and not models["watched"]:
+        verdict, error = COULD_NOT_RUN, {"error": _NOTHING_WATCHED}
     return {
         "schema_version": SCHEMA_VERSION,
         "verdict": verdict,
         "blockage": as_json(findings.blocked_stages(red or lost)) if verdict == BLOCKED else [],
         "findings": findings.as_json([*red, *lost]),
         "notices": findings.as_json([*tolerated, *notices]),
-        "models": _watched(health),
+        "models": models,
         **error,
     }
 
 
-_NOTHING_TO_COMPARE = (Health.NOT_COMPARED, Health.NOT_REACHED, Health.NOT_BUILT)
+_NOTHING_TO_COMPARE = (Health.NOT_COMPARED, Health.NOT_REACHED, Health.NOT_BUILT, Health.NOT_WATCHED)
 
 
-def _watched(health: Mapping[StageId, Health]) -> dict[str, int]:
+def _models(health: Mapping[StageId, Health]) -> dict[str, int]:
     """How many models there are, and the output of how many was compared."""
     models = [state for stage, state in health.items() if stage.kind == MODEL]
     compared = [state for state in models if state not in _NOTHING_TO_COMPARE]

@@ -18,8 +18,8 @@ DIFFERENCES_LISTED = 20
 def junit(run: Run) -> str:
     """The run as JUnit XML.
 
-    Blocked and affected stages are failures, those not built or reached are skipped, those not compared are errors. A
-    run that came to no verdict is one error.
+    Blocked and affected stages are failures, those not built, reached or watched are skipped, those not compared are
+    errors. A run that came to no verdict is one error.
     """
     view = view_of(run)
     suite = ElementTree.Element("testsuite", name=f"angiogram {run.run_id}", timestamp=run.started_at.isoformat())
@@ -51,7 +51,7 @@ def _stage(suite: ElementTree.Element, stage: StageView) -> None:
         words += [stage.details] if stage.details else []
         words += [line for row in stage.rows[:DIFFERENCES_LISTED] for line in lines_of(row)]
         _told(case, "failure", stage.verdict, summary, "\n".join(words))
-    elif stage.verdict in ("not_built", "not_reached"):
+    elif stage.verdict in ("not_built", "not_reached", "not_watched"):
         _told(case, "skipped", stage.verdict, stage.meaning)
     elif stage.verdict == "not_compared":
         _told(case, "error", stage.verdict, summary, stage.details)

@@ -30,6 +30,7 @@ VERDICT_WORDS = {
     "not_built": ("○", "not built", "something that it needs could not be built"),
     "not_reached": ("○", "not reached", "the dye did not get here"),
     "not_compared": ("?", "not compared", "something came out, but it could not be compared"),
+    "not_watched": ("·", "not watched", "nothing tells yet what its output should be"),
 }
 """Of each verdict on a stage its sign, its name and what it means."""
 
@@ -78,7 +79,7 @@ class StageView:
 
     Attributes:
         id: the stage; its text is its place on the page too.
-        verdict: healthy, blocked, affected, tolerated, not_built, not_reached or not_compared.
+        verdict: healthy, blocked, affected, tolerated, not_built, not_reached, not_compared or not_watched.
         reason: why it is not right, in a line.
         details: the message that the reason is taken from, if it has more lines.
         rows: the rows that differ, as many as are shown.

@@ -266,7 +266,7 @@ class Sequences(RuleBasedStateMachine):
                 found = propose(Project(dye_source="seeds"), [model], lambda text: None)
             except AngiogramError as error:
                 return type(error).__name__
-            return {str(one.seed.relative_to(self.project)): one.text for one in found if one.text is not None}
+            return {str(one.seed.relative_to(self.project)): one.text for one in found.models if one.text is not None}
 
     def _schemas_away(self, database: str) -> None:
         with closing(connect_as_administrator(database)) as server, server.cursor() as query:

@@ -8,6 +8,7 @@ R, W, F, S, U = OutputState.RIGHT, OutputState.WRONG, OutputState.FAILED, Output
 OK, BLOCKED, AFFECTED = Health.HEALTHY, Health.BLOCKED, Health.AFFECTED
 NOT_REACHED, NOT_COMPARED, NOT_BUILT = Health.NOT_REACHED, Health.NOT_COMPARED, Health.NOT_BUILT
 TOLERATED = Health.TOLERATED
+NOT_WATCHED = Health.NOT_WATCHED
 
 CHAIN: dict[str, list[str]] = {
     "api": [],
@@ -34,11 +35,15 @@ CHAIN: dict[str, list[str]] = {
         pytest.param("RRRRS", [OK, OK, OK, OK, NOT_REACHED], id="a stage left out for no known reason is not reached"),
         pytest.param("RRRUW", [OK, OK, OK, NOT_COMPARED, BLOCKED], id="an uncompared stage excuses nobody below it"),
         pytest.param("RRWUW", [OK, OK, BLOCKED, NOT_COMPARED, AFFECTED], id="an uncompared stage passes suspicion on"),
+        pytest.param("RRRDW", [OK, OK, OK, NOT_WATCHED, BLOCKED], id="nor does one that is not watched"),
+        pytest.param(
+            "RRWDW", [OK, OK, BLOCKED, NOT_WATCHED, AFFECTED], id="blame passes through one that is not watched"
+        ),
     ],
 )
 def test_a_chain_is_judged_from_the_top(states: str, expected: list[Health]) -> None:
     found = {
-        stage: {"R": R, "W": W, "F": F, "S": S, "U": U, "N": OutputState.NOT_BUILT}[f]
+        stage: {"R": R, "W": W, "F": F, "S": S, "U": U, "N": OutputState.NOT_BUILT, "D": OutputState.NOT_WATCHED}[f]
         for stage, f in zip(CHAIN, states, strict=True)
     }
     assert list(diagnose(CHAIN, found).values()) == expected

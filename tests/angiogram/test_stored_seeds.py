@@ -133,14 +133,17 @@ def test_accept_writes_a_seed_of_a_spreadsheet_as_it_was_and_not_over_an_edit(
     seed = project.directory / "seeds" / "expected" / "expected__orders.csv"
     seed.write_bytes(b"\xef\xbb\xbfid,cents\r\n2,9.99\r\n\r\n1,8.40\r\n")
     said: list[str] = []
-    [proposal] = propose(project, [], said.append)
+    proposals = propose(project, [], said.append)
+    [proposal] = proposals.models
     edited = seed.read_bytes() + b"3,1.00\r\n"
     seed.write_bytes(edited)
     with pytest.raises(SeedNotWritten, match="was changed"):
-        write([proposal])
+        write(proposals)
     assert seed.read_bytes() == edited
 
     seed.write_bytes(proposal.stored.content)
-    assert write([proposal]) == [seed]
+    surface = project.directory / ".angiogram" / "surface.yml"
+    assert not surface.exists(), "all or none"
+    assert write(proposals) == [seed, surface]
     assert seed.read_bytes() == b"\xef\xbb\xbfid,cents\r\n2,2.50\r\n1,8.40\r\n"
-    assert propose(project, [], said.append) == []
+    assert propose(project, [], said.append).models == []

@@ -7,6 +7,7 @@ import pytest
 from angiogram.checkpoints import Checkpoint
 from angiogram.diagnose import Health, OutputState
 from angiogram.differences import Differences
+from angiogram.report import healthy
 from angiogram.stage import Stage, unbuilt_stage
 from angiogram.stage_id import LOADER_STAGE, StageId
 from angiogram.verdict import conclude
@@ -50,9 +51,22 @@ def test_a_checkpoint_that_does_not_hold_is_never_healthy_though_every_stage_is(
 
 
 def test_a_stage_that_could_not_be_compared_is_named_and_never_healthy() -> None:
-    found = judged({"dim_extra": Health.NOT_COMPARED}, AGREES, reason="it has no expected seed")
+    found = judged({"dim_extra": Health.NOT_COMPARED}, AGREES, reason="the comparison failed")
     assert (found["verdict"], found["blockage"]) == ("could_not_run", [])
-    assert found["error"] == "Could not compare dim_extra (it has no expected seed)."
+    assert found["error"] == "Could not compare dim_extra (the comparison failed)."
+
+
+def test_one_model_that_is_watched_gives_a_verdict_though_others_are_not() -> None:
+    found = judged({"facts": Health.HEALTHY, "dim_extra": Health.NOT_WATCHED}, AGREES)
+    assert (found["verdict"], found["models"]) == ("healthy", {"watched": 1, "total": 2})
+    assert "1 of 2 watched" in healthy({**found, "stages": [{"kind": "model", "name": "facts", "verdict": "healthy"}]})
+
+
+def test_where_no_model_is_watched_nothing_is_called_healthy() -> None:
+    found = judged({"dim_extra": Health.NOT_WATCHED}, AGREES)
+    assert (found["verdict"], found["models"]) == ("could_not_run", {"watched": 0, "total": 1})
+    assert "No model is watched" in found["error"]
+    assert judged({"dim_extra": Health.NOT_WATCHED}, DIFFERS)["verdict"] == "blocked"
 
 
 def test_a_stage_that_was_not_reached_is_never_healthy() -> None:

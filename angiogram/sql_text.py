@@ -1,0 +1,114 @@
+"""SQL texts that two dbt targets compile from one model, made comparable: names of relations and comments aside.
+
+A relation stands for dbt's id of it, in braces: `"taxi"."facts"."fct_rides"` is {model.taxi_angiogram.fct_rides} under
+each target. Comments go, white space is one blank; literals stay as they are.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import SequenceMatcher
+from functools import cached_property
+
+_PIECE = re.compile(
+    r"""(?P<literal>[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)"""
+    r"|(?P<comment>--[^\n]*|/\*.*?\*/)|(?P<blank>[^\S\n]+)",
+    re.DOTALL,
+)
+_WORD = re.compile(r"'(?:[^']|'')*'|[\w.:+-]+|\s+|.", re.DOTALL)
+_PART = re.compile(r'"(?:[^"]|"")*"|[^."]+')
+_RELATION = re.compile(r"\{((?:model|seed|source|snapshot)\.[^{}]+)\}")
+
+Pair = tuple[str, str]
+"""dbt's ids of what the live target reads and of what the dye target reads in its place."""
+
+
+class RelationNames:
+    """Names under which a target knows its relations."""
+
+    def __init__(self, relations: Iterable[tuple[str, str]]) -> None:
+        """Take them in.
+
+        Args:
+            relations: name as dbt writes it, and dbt's id of the node.
+        """
+        self._ids: dict[str, str] = {}
+        for name, unique_id in relations:
+            parts = _PART.findall(name)
+            for known in {name, ".".join(parts[-2:])}:
+                self._ids.setdefault(known, unique_id)
+
+    def aside(self, text: str) -> str:
+        """A text with dbt's ids in the place of names."""
+        return self._pattern.sub(lambda found: f"{{{self._ids[found[0]]}}}", text) if self._ids else text
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        names = sorted(self._ids, key=len, reverse=True)
+        return re.compile(rf'(?<![\w."$])(?:{"|".join(map(re.escape, names))})(?![\w"$])')
+
+
+def lines_of(text: str) -> list[str]:
+    """A text line by line, without comments and empty lines, each white space one blank."""
+    cleaned = _PIECE.sub(lambda found: found["literal"] or ("" if found["comment"] else " "), text)
+    return [line.strip() for line in cleaned.split("\n") if line.strip()]
+
+
+def pairs(live: list[str], dye: list[str]) -> list[Pair] | None:
+    """The relations of two texts that are the same otherwise; None if they are not.
+
+    Args:
+        live: lines of the live target's text, names aside.
+        dye: lines of the dye target's.
+    """
+    live_parts, dye_parts = (_RELATION.split(" ".join(lines)) for lines in (live, dye))
+    if live_parts[::2] != dye_parts[::2]:
+        return None
+    return [
+        (of_live, of_dye)
+        for of_live, of_dye in zip(live_parts[1::2], dye_parts[1::2], strict=True)
+        if of_live != of_dye
+    ]
+
+
+def differing(live: list[str], dye: list[str], pairs_allowed: Mapping[str, str]) -> list[tuple[list[str], list[str]]]:
+    """The places at which two texts differ: lines of the live target's and of the dye target's.
+
+    Args:
+        live: lines of the live target's text, names aside.
+        dye: lines of the dye target's.
+        pairs_allowed: what the live target reads in the place of an input of the dye, by its id.
+    """
+    put = [_RELATION.sub(lambda found: f"{{{pairs_allowed.get(found[1], found[1])}}}", line) for line in dye]
+    matcher = SequenceMatcher(None, live, put, autojunk=False)
+    return [
+        (live[start:end], dye[dye_start:dye_end])
+        for kind, start, end, dye_start, dye_end in matcher.get_opcodes()
+        if kind != "equal"
+    ]
+
+
+def steady(text: str, again: str) -> str:
+    """A text without what differs if it is compiled once more, such as the time or an id of the run.
+
+    Args:
+        text: as compiled first.
+        again: as compiled the second time.
+    """
+    words, others = (_WORD.findall(one) for one in (text, again))
+    matcher = SequenceMatcher(None, words, others, autojunk=False)
+    return "".join(_kept(words, matcher.get_opcodes()))
+
+
+def _kept(words: list[str], changes: Iterable[tuple[str, int, int, int, int]]) -> Iterator[str]:
+    for kind, start, end, _, _ in changes:
+        yield "".join(words[start:end]) if kind == "equal" else "<varies>"
+
+
+def shown(line: str) -> str:
+    """A line as people read it: relations by their names in dbt."""
+    return _RELATION.sub(lambda found: name_of(found[1]), line)
+
+
+def name_of(unique_id: str) -> str:
+    """A node as people name it: orders, orders.v2 for a version, shop.orders for a source."""
+    return unique_id.split(".", 2)[2]

@@ -1,0 +1,240 @@
+"""The SQL of the live target beside that of the dye: compiled without any server, and compared."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from angiogram import guards, live_sql, live_target
+from angiogram.changes import Change
+from angiogram.errors import InvalidSettings
+from angiogram.findings import FindingKind
+from angiogram.live_sql import LiveSql
+from angiogram.live_sql_changes import ambiguous, changes, unintended
+from angiogram.live_target import LiveTarget, Unread
+from angiogram.project import Project
+from angiogram.surface import Surface
+from tests.dbt.project import DbtProject
+
+COFFEE_SHOP = Path(__file__).resolve().parents[1] / "projects" / "coffee_shop"
+
+ONLY_LIVE = "{% if target.name == 'live' %}"
+RUN = "'{{ invocation_id }} {{ run_started_at }} {{ modules.datetime.datetime.now() }}' as run"
+ASKS = "{% set names = run_query('select 1') %}"
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DbtProject:
+    """A copy of the second project; there is no server, and no secret but the dye's."""
+    copy = tmp_path / "coffee_shop"
+    shutil.copytree(COFFEE_SHOP, copy, ignore=shutil.ignore_patterns("target*", "logs"))
+    profile = copy / "profiles.yml"
+    live = "schema: coffee_shop\n      password: \"{{ env_var('DBT_ENV_SECRET_LIVE_PASSWORD') }}\"\n"
+    profile.write_text(profile.read_text().replace("schema: coffee_shop\n", live))
+    for name, value in {
+        "PGHOST": "127.0.0.1",
+        "PGPORT": "1",
+        "DBT_ENV_SECRET_ANGIOGRAM_PASSWORD": "anything-at-all",
+        "DBT_PROJECT_DIR": str(copy),
+        "DBT_PROFILES_DIR": str(copy),
+        "DBT_TARGET_PATH": str(copy / "target"),
+        "DBT_LOG_PATH": str(copy / "logs"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    return DbtProject(copy)
+
+
+def compared(shop: DbtProject) -> tuple[Project, LiveSql]:
+    """The project, and how its live SQL compares."""
+    project = Project(shop.folder, dye_source="seeds")
+    live = live_target.read(project, "live")
+    assert isinstance(live, LiveTarget), live
+    return project, live_sql.compare(project, live)
+
+
+def red(found: list[Change]) -> dict[str, str]:
+    return {change.stage.name: change.text for change in found if change.kind and change.stage}
+
+
+def test_targets_that_differ_in_names_comments_and_inputs_alone_run_the_same_sql(shop: DbtProject) -> None:
+    """What varies from run to run, a view for a table, white space, what the database is asked: no difference."""
+    shop.replace("models/core/guests.sql", "with guests", f"{ONLY_LIVE}-- live\n\n{{% endif %}}with guests")
+    shop.replace("models/reports/takings_by_month.sql", "as takings\n", f"as takings, {RUN}\n")
+    takings = "{{ config(materialized='view' if target.name == 'live' else 'table') }}"
+    shop.replace("models/reports/takings_by_month.sql", "with tickets", f"{takings} with tickets")
+    (shop.folder / "models" / "reports" / "asking.sql").write_text(
+        "{% set names = run_query('select 1') %}select * from {{ ref('menu') }}"
+    )
+
+    project, found = compared(shop)
+
+    assert list(unintended(found, project, "live")) == []
+    assert list(ambiguous(None, found, "live")) == []
+    assert found.inputs == {f"raw_{name}": [f"shop.{name}"] for name in ("guests", "lines", "tickets")}
+
+
+def test_a_branch_for_the_live_target_alone_is_named_with_its_lines(shop: DbtProject) -> None:
+    """In either form of is_incremental, a macro, a setting, a hook, an ephemeral model; another table than a seed."""
+    shop.replace(
+        "models/core/guests.sql",
+        "where state = 'paid'",
+        f"where state = 'paid'\n{ONLY_LIVE}\nand spent > 0\n{{% endif %}}",
+    )
+    shop.replace(
+        "models/core/tickets.sql", "where changed_at >", "where {{ 'true or' if target.name == 'live' }} changed_at >"
+    )
+    shop.replace("models/base/base_lines.sql", "where cups > 0", "where {{ poured() }}")
+    (shop.folder / "macros" / "poured.sql").write_text(
+        "{% macro poured() %}cups > {{ 1 if target.name == 'live' else 0 }}{% endmacro %}"
+    )
+    hook = "{{ config(post_hook='delete from ' ~ this if target.name == 'live' else []) }}"
+    shop.replace("models/reports/takings_by_month.sql", "with tickets", f"{hook} with tickets")
+    reports = shop.folder / "models" / "reports"
+    (reports / "between.sql").write_text(
+        "{{ config(materialized='ephemeral') }} select 1 as n {{ 'where false' if target.name == 'live' }}"
+    )
+    (reports / "around.sql").write_text("select * from {{ ref('between') }}")
+    (reports / "prices.sql").write_text(
+        "select * from {{ source('shop', 'lines') if target.name == 'live' else ref('menu') }}"
+    )
+    (reports / "grown.sql").write_text(
+        "{{ config(materialized='incremental', unique_key='n' if target.name == 'live' else none) }} select 1 as n"
+    )
+    (reports / "broken.sql").write_text(
+        f"{ONLY_LIVE}{{% if execute %}}{{{{ exceptions.raise_compiler_error('no way') }}}}{{% endif %}}{{% endif %}}"
+        "select 1 as n"
+    )
+    (reports / "below.sql").write_text("select * from {{ ref('broken') }} where {{ (target.name == 'live') | lower }}")
+    (reports / "asking.sql").write_text(f"{ASKS}select '{{{{ target.name }}}}' as place")
+    (reports / "live_alone.sql").write_text("{{ config(enabled=target.name == 'live') }} select 1 as n")
+
+    project, found = compared(shop)
+
+    told = list(unintended(found, project, "live"))
+    assert red(told).keys() == {
+        *("guests", "tickets", "base_lines", "takings_by_month", "between", "prices", "grown", "broken", "below")
+    }
+    assert {change.kind for change in told if change.kind} == {FindingKind.LIVE_SQL}
+    texts = red(told)
+    assert texts["guests"].splitlines() == [
+        "guests runs other SQL under target live than the dye passes (first build): and spent > 0",
+        "    live       and spent > 0",
+        "    angiogram  -",
+    ]
+    [guests] = [change for change in told if change.stage and change.stage.name == "guests"]
+    line = (shop.folder / "models/core/guests.sql").read_text().splitlines().index("and spent > 0") + 1
+    assert (guests.file, guests.line) == ("models/core/guests.sql", line)
+    assert "intended" in str(guests.advice)
+    assert "(incremental build): where true or changed_at" in texts["tickets"]
+    assert "cups > 1" in texts["base_lines"]
+    assert "(hooks): delete from takings_by_month" in texts["takings_by_month"]
+    assert "from shop.lines" in texts["prices"]
+    assert "unique_key: n" in texts["grown"]
+    assert "no way" in texts["broken"]
+    notices = [change.text for change in told if change.code]
+    assert notices[0].startswith("Live SQL of asking not compared: it depends on the target, and on what the database")
+    assert notices[1:] == ["Target live builds live_alone, which the dye does not pass."]
+
+
+def test_what_angiogram_yml_lists_is_intended_until_it_changes(shop: DbtProject) -> None:
+    shop.replace("macros/raw.sql", "source('shop', name)", "source('shop', name) ~ (' limit 5' if name == 'lines')")
+    shop.replace("models/core/guests.sql", "'paid'", "'{{ 'paid' if target.name == 'live' else 'paid' ~ '' }}'")
+    shop.replace("models/core/tickets.sql", "'drink'", "'{{ 'tea' if target.name == 'live' else 'drink' }}'")
+    settings = shop.folder / "angiogram.yml"
+    listed = "intended: {live_sql: [{macro: raw, reason: The till}, {model: tickets, reason: Tea}]}\n"
+    settings.write_text(settings.read_text() + listed)
+
+    project, found = compared(shop)
+
+    assert red(list(unintended(found, project, "live"))) == {}
+    assert found.inputs == {}, "what a listed macro reads is its own"
+    fingerprints = found.switches | {"tickets": found.differences["tickets"].fingerprint}
+    accepted = Surface(intended=fingerprints)
+    assert list(changes(accepted, Surface(intended=fingerprints), found, "live", "angiogram")) == []
+
+    shop.replace("macros/raw.sql", "limit 5", "limit 6")
+    shop.replace("models/core/tickets.sql", "'tea'", "'coffee'")
+    project, found = compared(shop)
+
+    assert red(list(unintended(found, project, "live"))) == {}
+    now = Surface(intended=found.switches | {"tickets": found.differences["tickets"].fingerprint})
+    moved = red(list(changes(accepted, now, found, "live", "angiogram")))
+    assert moved.keys() == {"base_lines", "tickets"} or moved.keys() == {"base_guests", "tickets"}
+    assert "The macro raw makes other SQL under target live" in next(iter(moved.values()))
+    assert "coffee" in moved["tickets"]
+
+    settings.write_text(settings.read_text().replace("tickets", "guests").replace("raw", "raw_things"))
+    project, found = compared(shop)
+    unused = [change.text for change in unintended(found, project, "live") if change.code == "intended_unused"]
+    assert [text.split(": ")[1] for text in unused] == [
+        "no model uses the macro raw_things. Delete the entry.",
+        "model guests does not differ. Delete the entry.",
+    ]
+
+
+def test_another_relation_in_the_place_of_an_input_is_told(shop: DbtProject) -> None:
+    """Names are aside; which relation stands for which input of the dye is accepted with the surface."""
+    _, found = compared(shop)
+    accepted = Surface(inputs=found.inputs)
+    shop.replace(
+        "models/base/base_guests.sql", "{{ raw('guests') }}", "{{ raw('guests' if is_dye_target() else 'lines') }}"
+    )
+
+    _, found = compared(shop)
+
+    now = Surface(inputs=found.inputs)
+    [(model, text)] = red(list(changes(accepted, now, found, "live", "angiogram"))).items()
+    assert model == "base_guests"
+    assert "reads shop.lines in the place of the input raw_guests of the dye; accepted is shop.guests." in text
+    [told] = ambiguous(None, found, "live")
+    assert "raw_guests and raw_lines of the dye both stand for shop.lines" in told.text
+    assert list(ambiguous(accepted, found, "live")) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "is_fault", "reason"),
+    [
+        pytest.param(
+            "angiogram.yml", ": live", ": production", False, "does not have a target named", id="no such target"
+        ),
+        pytest.param(
+            "profiles.yml",
+            "schema: coffee_shop\n",
+            "schema: \"{{ env_var('NOWHERE') }}\"\n",
+            False,
+            "NOWHERE",
+            id="variable",
+        ),
+        pytest.param(
+            "models/core/guests.sql",
+            "with guests",
+            "{{ ref('nobody') if target.name == 'live' }}with guests",
+            True,
+            "depends on a node named 'nobody'",
+            id="a model that reads nothing there is",
+        ),
+    ],
+)
+def test_a_live_target_that_cannot_be_read_is_told_and_red_only_if_the_project_is_at_fault(
+    shop: DbtProject, file: str, before: str, after: str, is_fault: bool, reason: str
+) -> None:
+    shop.replace(file, before, after)
+    project = Project(shop.folder, dye_source="seeds")
+    unread = live_target.read(project, str(project.settings.live_target))
+    assert isinstance(unread, Unread)
+    assert (unread.is_fault, reason in unread.reason) == (is_fault, True), unread
+    accepted = Surface.accepted(shop.folder)
+    assert accepted is not None
+    unknown = accepted.model_copy(update={"live_target": None})
+    findings, notices = guards.judge(project, guards.Present(unknown, unread, None), {}, {})
+    if is_fault:
+        assert [(found.stage.name, found.file) for found in findings] == [("guests", "models/core/guests.sql")]
+    else:
+        assert findings == []
+        assert notices[0].code == "live_sql_not_compared"
+
+
+def test_a_dye_target_is_no_live_target(shop: DbtProject) -> None:
+    shop.replace("angiogram.yml", "live_target: live", "live_target: angiogram")
+    with pytest.raises(InvalidSettings, match="is a dye target"):
+        Project(shop.folder)
