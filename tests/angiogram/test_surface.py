@@ -79,7 +79,7 @@ def test_what_readers_lose_is_red_and_what_is_compared_less_is_told(shop: DbtPro
         "with source",
         "{{ config(grants={'select': ['cook'] if target.name == 'live' else []}) }}\nwith source",
     )
-    shop.replace("dbt_project.yml", "run_dependent_columns: []", "run_dependent_columns: [state]")
+    shop.replace("dbt_project.yml", "\nvars:\n", "\nvars:\n  run_dependent_columns: [state]\n")
     shop.replace("seeds/input/raw_lines.csv", "20,13,ESP,1\n", "")
     shop.replace("seeds/expected/expected__base_lines.csv", "20,13,ESP,1\n", "")
     shop.replace("seeds/expected/expected__tickets.csv", "09:00:00,1,0,250\n14", "09:00:00,0,0,0\n14")
@@ -109,7 +109,7 @@ def test_what_readers_lose_is_red_and_what_is_compared_less_is_told(shop: DbtPro
 
 def test_a_column_that_is_gone_has_one_finding_where_it_was_lost(shop: DbtProject) -> None:
     """A column that no expected seed has: those below lost it for the same reason, and so did one not watched."""
-    shop.replace("dbt_project.yml", "run_dependent_columns: []", "run_dependent_columns: [made_at]")
+    shop.replace("dbt_project.yml", "\nvars:\n", "\nvars:\n  run_dependent_columns: [made_at]\n")
     shop.replace("models/base/base_tickets.sql", "changed_at\n", "changed_at,\n        now() as made_at\n")
     (shop.folder / "models" / "reports" / "states.sql").write_text("select * from {{ ref('base_tickets') }}")
     assert accept(shop, "--yes").exit_code == 0
