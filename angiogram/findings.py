@@ -1,6 +1,6 @@
 """What makes a verdict red, and what a reader of a healthy one should know all the same."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -69,6 +69,28 @@ class Notice:
     def as_json(self) -> dict[str, str]:
         """As a report has it."""
         return {"code": self.code, "text": self.text}
+
+
+MEANINGS = {
+    FindingKind.OUTPUT: "Right input becomes wrong output",
+    FindingKind.CHECKPOINT: "Counts that must agree do not",
+    FindingKind.BUILD: "Something is missing or could not be built",
+    FindingKind.SURFACE: "Readers of the live tables no longer find, or may no longer read, something",
+    FindingKind.WATCH: "What was compared is compared by nothing now",
+    FindingKind.LIVE_SQL: "Production runs SQL that the dye did not pass",
+}
+"""What each kind of finding means."""
+
+
+def place(found: Mapping[str, Any]) -> str | None:
+    """Where to look, of a finding as a report has it: file:line, or the file alone; None if unknown."""
+    file, line = found.get("file"), found.get("line")
+    return f"{file}:{line}" if file and line else file
+
+
+def of_stage(report: Mapping[str, Any], stage: StageId) -> list[Mapping[str, Any]]:
+    """The findings of a report on one stage."""
+    return [found for found in report.get("findings", []) if StageId.of(found["stage"]) == stage]
 
 
 def blocked_stages(findings: Iterable[Finding]) -> list[StageId]:

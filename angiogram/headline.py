@@ -4,20 +4,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from angiogram.differences import fed_by, of_stage
+from angiogram.findings import MEANINGS, FindingKind
 from angiogram.report import healthy, visible
 from angiogram.stage_id import StageId, from_json, listed
 from angiogram.verdict import BLOCKED, HEALTHY
 
 MESSAGES_NAMED = 3
 """Messages that are named in one sentence; the others are counted."""
-
-
-_MEANINGS = {
-    "surface": "Readers of the live tables no longer find, or may no longer read, something",
-    "watch": "What was compared is compared by nothing now",
-    "live_sql": "Production runs SQL that the dye did not pass",
-}
-"""What findings beside the outputs mean, by their kinds."""
 
 
 def title(report: Mapping[str, Any]) -> str:
@@ -44,20 +37,18 @@ def explanation(report: Mapping[str, Any]) -> str:
 
 def _why_blocked(report: Mapping[str, Any]) -> Iterator[str]:
     """What each kind of finding means, in a sentence with its stages; without findings what a blockage is."""
-    stages: dict[str, list[StageId]] = {}
+    stages: dict[FindingKind, dict[StageId, None]] = {}
     for found in report.get("findings", []):
-        kind = "output" if found["kind"] == "build" else found["kind"]
-        stages.setdefault(kind, []).append(StageId.of(found["stage"]))
-    if "output" in stages or not stages.keys() & _MEANINGS.keys():
-        many = len(set(stages.get("output") or from_json(report.get("blockage")))) > 1
-        where = f" ({listed(dict.fromkeys(stages['output']))})" if stages.keys() & _MEANINGS.keys() else ""
+        stages.setdefault(FindingKind(found["kind"]), {})[StageId.of(found["stage"])] = None
+    for kind, named in (stages or {FindingKind.OUTPUT: dict.fromkeys(from_json(report.get("blockage")))}).items():
+        if kind is not FindingKind.OUTPUT:
+            yield f"{MEANINGS[kind]}: {listed(named)}."
+            continue
+        where = f" ({listed(named)})" if len(stages) > 1 else ""
         yield (
-            f"{'These stages are' if many else 'This stage is'}{where} the first whose output is wrong "
+            f"{'These stages are' if len(named) > 1 else 'This stage is'}{where} the first whose output is wrong "
             "although all that it reads is right."
         )
-    for kind, meaning in _MEANINGS.items():
-        if kind in stages:
-            yield f"{meaning}: {listed(dict.fromkeys(stages[kind]))}."
 
 
 def example(report: Mapping[str, Any]) -> str | None:

@@ -1,7 +1,7 @@
 """The report for people: stages, checkpoints, what differs and where it comes from, and the verdict in a line."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from textwrap import indent
 from typing import Any
@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from angiogram.differences import fed_by, of_stage
+from angiogram.findings import place
 from angiogram.runs import Run
 from angiogram.stage_id import MODEL, StageId, from_json, listed
 from angiogram.verdict import BLOCKED, HEALTHY
@@ -42,10 +43,7 @@ def render(report: Mapping[str, Any]) -> RenderableType:
     parts: list[RenderableType] = []
     if stages := report.get("stages"):
         parts += [_stages(stages), Text(), *map(checkpoint_line, report["checkpoints"]), Text()]
-        for stage in stages:
-            if stage["verdict"] in ("blocked", "not_compared"):
-                found = StageId.of(stage)
-                parts += _blocked(stage, of_stage(report, found), all_differences(report, found))
+    parts += _findings(report)
     parts += [
         Text("! ", style="yellow").append(notice["text"], style="default") for notice in report.get("notices", [])
     ]
@@ -144,24 +142,43 @@ def checkpoint_line(point: Mapping[str, Any]) -> Text:
     )
 
 
-def _blocked(stage: Mapping[str, Any], differences: Mapping[str, Any], command: str | None) -> list[RenderableType]:
-    """One stage that is blocked: why, and the cells that differ with the messages that feed them."""
-    title = Text(f"{StageId.of(stage)}: ", style=_COLOURS[stage["verdict"]])
-    lines: list[RenderableType] = [title]
-    if stage["reason"]:
-        title.append(stage["reason"].strip(), style="default not bold")
+def _findings(report: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """All that is red, and what could not be compared: why, the cells that differ, and the messages that feed them."""
+    stages = {StageId.of(stage): stage for stage in report.get("stages", [])}
+    told: set[StageId] = set()
+    for finding in report.get("findings", []):
+        name = StageId.of(finding["stage"])
+        title = Text(f"{name}: ", style=_COLOURS["blocked"])
+        title.append(finding["text"].strip(), style="default not bold")
+        title.append(f"  [{finding['kind']}]", style="dim not bold")
+        yield title
+        if found_at := place(finding):
+            yield Text(f"  {found_at}", style="dim")
+        if name not in told and name in stages:
+            yield from _evidence(stages[name], of_stage(report, name), all_differences(report, name))
+        told.add(name)
+        yield Text()
+    for name, stage in stages.items():
+        if name not in told and stage["verdict"] == "not_compared":
+            title = Text(f"{name}: ", style=_COLOURS["not_compared"])
+            yield title.append((stage["reason"] or "").strip(), style="default not bold")
+            yield from _evidence(stage, of_stage(report, name), all_differences(report, name))
+            yield Text()
+
+
+def _evidence(
+    stage: Mapping[str, Any], differences: Mapping[str, Any], command: str | None
+) -> Iterator[RenderableType]:
+    """The whole message of a stage that failed, and what differs."""
     if details := stage.get("details"):
-        lines.append(Text(indent(details, "    "), style="dim"))
+        yield Text(indent(details, "    "), style="dim")
     if differences["count"]:
         first, count = differences["first"][:SHOWN], differences["count"]
         some = f"; the first {SHOWN}:" if len(first) < count else ":"
-        if stage["reason"]:
-            title.append("\n")
-        title.append(f"{count} difference{'s' if count > 1 else ''}{some}", style="default not bold")
-        lines += cells(first)
+        yield Text(f"  {count} difference{'s' if count > 1 else ''}{some}")
+        yield from cells(first)
         if command and len(first) < count:
-            lines.append(Text(f"  all {count}: {command}", style="dim"))
-    return [*lines, Text()]
+            yield Text(f"  all {count}: {command}", style="dim")
 
 
 def cells(found: list[dict[str, Any]]) -> list[RenderableType]:

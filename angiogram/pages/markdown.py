@@ -34,6 +34,11 @@ def _lines(view: RunView) -> Iterator[str]:
         yield _inert(view.example)
         yield ""
     yield _inert(view.explanation)
+    if view.findings:
+        yield ""
+    for found in view.findings:
+        where = f" ({_inert(found.place)})" if found.place else ""
+        yield f"- **{_inert(str(found.stage))}**, {_inert(found.kind)}: {_inert(found.text)}{where}"
     for notice in view.notices:
         yield ""
         yield f"⚠️ {_inert(notice)}"

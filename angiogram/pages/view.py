@@ -1,13 +1,14 @@
 """What a page shows of a run, taken from its report: the templates only lay it out."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
 from angiogram import headline
 from angiogram.differences import fed_by, of_stage
+from angiogram.findings import MEANINGS, FindingKind, place
 from angiogram.pages.cells import Cell, cell, pair, printable, row
 from angiogram.report import all_differences
 from angiogram.runs import Run
@@ -134,6 +135,27 @@ class StageView:
 
 
 @dataclass(frozen=True, slots=True)
+class FindingView:
+    """One reason why a verdict is blocked.
+
+    Attributes:
+        kind: output, checkpoint, build, surface, watch or live_sql.
+        meaning: what that kind means.
+        stage: where, as it is written.
+        text: what happened and what to do.
+        place: the file to look at, with its line; None if unknown.
+        is_shown: whether the stage is among those that the dye passes, which have a place of their own.
+    """
+
+    kind: str
+    meaning: str
+    stage: StageId
+    text: str
+    place: str | None
+    is_shown: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RunView:
     """A run, ready to be laid out."""
 
@@ -143,6 +165,7 @@ class RunView:
     explanation: str
     example: str | None
     stages: list[StageView]
+    findings: list[FindingView]
     notices: list[str]
     checkpoints: list[dict[str, Any]]
     steps: list[tuple[str, float]]
@@ -167,18 +190,33 @@ def view(run: Run) -> RunView:
     seconds = report.get("seconds")
     if seconds is None and run.finished_at is not None:
         seconds = (run.finished_at - run.started_at).total_seconds()
+    stages = [stage_view(stage, report) for stage in report.get("stages", [])]
     return RunView(
         run=run,
         verdict=run.verdict or "in_hand",
         title=headline.title(report),
         explanation=printable(headline.explanation(report)),
         example=printable(example) if example else None,
-        stages=[stage_view(stage, report) for stage in report.get("stages", [])],
+        stages=stages,
+        findings=[_finding(found, {stage.id for stage in stages}) for found in report.get("findings", [])],
         notices=[printable(notice["text"]) for notice in report.get("notices", [])],
         checkpoints=report.get("checkpoints", []),
         steps=_in_order(report.get("seconds_by_step", {})),
         versions=report.get("versions", {}),
         seconds=seconds,
+    )
+
+
+def _finding(found: Mapping[str, Any], shown: Collection[StageId]) -> FindingView:
+    stage = StageId.of(found["stage"])
+    where = place(found)
+    return FindingView(
+        kind=found["kind"],
+        meaning=MEANINGS[FindingKind(found["kind"])],
+        stage=stage,
+        text=printable(found["text"].strip()),
+        place=printable(where) if where else None,
+        is_shown=stage in shown,
     )
 
 
