@@ -11,7 +11,7 @@ from angiogram.changes import Change
 from angiogram.findings import FindingKind
 from angiogram.project import Project
 from angiogram.stage_id import MODEL, SEED, StageId
-from angiogram.surface import Surface
+from angiogram.surface import EPHEMERAL, Surface
 
 NAMED = 5
 """Rows of the dye that a notice names; the others are counted."""
@@ -30,6 +30,8 @@ def changes(accepted: Surface, now: Surface, project: Project) -> Iterator[Chang
         if after is None or before.watched == after.watched:
             continue
         stage = StageId(MODEL, name)
+        if after.materialized == EPHEMERAL != before.materialized:
+            continue  # readers no longer find it, which is told already
         if after.watched:
             yield Change(f"{name} is watched now.", stage)
         else:

@@ -130,6 +130,19 @@ def test_a_column_that_is_gone_has_one_finding_where_it_was_lost(shop: DbtProjec
     assert findings(report, "surface") == {}
 
 
+def test_a_mart_made_ephemeral_is_one_finding(shop: DbtProject) -> None:
+    shop.replace(
+        "models/reports/takings_by_month.sql",
+        "with tickets as",
+        "{{ config(materialized='ephemeral') }}\nwith tickets as",
+    )
+    report = run(shop)
+    assert findings(report, "surface").keys() == {"takings_by_month"}
+    assert "it is ephemeral now" in findings(report, "surface")["takings_by_month"]
+    assert findings(report, "watch") == {}
+    assert (report["verdict"], blocked(report)) == ("blocked", ["takings_by_month"])
+
+
 def accept(shop: DbtProject, *arguments: str, answer: str | None = None) -> Any:
     """Run `angiogram accept` in this process."""
     return CliRunner().invoke(app, ["accept", *arguments], input=answer, catch_exceptions=False)
