@@ -1,5 +1,6 @@
 """A difference between the accepted surface and the one of this run: red, a notice, or nothing but news for accept."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from angiogram.findings import Finding, FindingKind, Notice
@@ -41,3 +42,10 @@ class Change:
     def notice(self) -> Notice | None:
         """As a notice; None if it is none."""
         return Notice(self.code, self.text) if self.code and self.kind is None else None
+
+
+def as_told(changes: Iterable[Change]) -> tuple[list[Finding], list[Notice]]:
+    """The findings and the notices among changes."""
+    every = list(changes)
+    findings = [found for change in every if (found := change.finding())]
+    return findings, [told for change in every if (told := change.notice())]

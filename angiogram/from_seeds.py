@@ -14,9 +14,10 @@ from typing import Any
 
 from psycopg2.extensions import connection
 
-from angiogram import dye_schemas, guards
+from angiogram import dye_schemas, guards, live_columns, production
 from angiogram.blame import Blame
 from angiogram.build_findings import build_findings
+from angiogram.changes import as_told
 from angiogram.compare import compare
 from angiogram.diagnose import OutputState
 from angiogram.limits import too_slow
@@ -57,6 +58,10 @@ def run_from_seeds(project: Project, wait: float = WAIT, say: Callable[[str], No
         stages, health = Blame(database, project).judge(_stages(database, project, built))
         now = guards.present(database, project, [name for name, stage in stages.items() if stage.state in BUILT])
         findings, notices = guards.judge(project, now, stages, health)
+        if production.is_noted(database):
+            tested = production.compare(database, project.nodes, project.target)
+            red, told = as_told(live_columns.changes(database, project.nodes, tested, health))
+            findings, notices = [*findings, *red], [*notices, *told]
         failed = {name for name, stage in stages.items() if stage.state is OutputState.FAILED}
         tracer = Tracer(database, project.nodes, {}, failed)
         differences = [

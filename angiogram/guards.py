@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from psycopg2.extensions import connection
 
 from angiogram import live_sql, live_sql_changes, live_target, surface_changes, watch
-from angiogram.changes import Change
+from angiogram.changes import Change, as_told
 from angiogram.diagnose import UNSOUND, Health
 from angiogram.findings import Finding, FindingKind, Notice
 from angiogram.live_sql import LiveSql
@@ -84,12 +84,10 @@ def judge(
         found.append(Change(_NOT_ACCEPTED, code="no_surface"))
     else:
         found += changes(accepted, now, project)
-    told = [
+    return as_told(
         replace(change, file=change.file or _file(change.stage, now, project))
         for change in _first_of_each(_unexplained(found, project, stages, health), stages)
-    ]
-    findings = [finding for change in told if (finding := change.finding())]
-    return findings, [notice for change in told if (notice := change.notice())]
+    )
 
 
 def _file(stage: StageId | None, now: Present, project: Project) -> str | None:

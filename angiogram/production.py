@@ -104,6 +104,17 @@ def compare(database: connection, nodes: Mapping[str, Node], target: str) -> Pro
     return Production(live, dye, differing)
 
 
+def is_noted(database: connection) -> bool:
+    """Whether live builds note in this database what they built, and the role may read it."""
+    with database.cursor() as query:
+        query.execute(
+            "select has_schema_privilege(pg_namespace.oid, 'usage') and has_table_privilege(pg_class.oid, 'select')"
+            " from pg_class join pg_namespace on pg_namespace.oid = relnamespace"
+            " where nspname = 'angiogram' and relname = 'live_nodes'"
+        )
+        return query.fetchone() == (True,)
+
+
 def _live(database: connection) -> dict[str, LiveNode]:
     with database.cursor() as query:
         query.execute("select unique_id, name, resource_type, fingerprint, built_at from angiogram.live_nodes")

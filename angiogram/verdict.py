@@ -11,6 +11,7 @@ from angiogram.batches import incremental_models, untested_notice
 from angiogram.blame import Blame
 from angiogram.build_findings import build_findings
 from angiogram.builds import Builds
+from angiogram.changes import as_told
 from angiogram.checkpoints import Checkpoint, count_accounted, unverified_dye
 from angiogram.compare import compare
 from angiogram.diagnose import Health, OutputState
@@ -77,9 +78,8 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
     found, notices = guards.judge(project, now, stages, health)
     stages, misplaced = stored_positions.check(database, project, stages, health, kept)
     tested = production.compare(database, nodes, project.target)
-    of_live = list(live_columns.changes(database, nodes, tested, health))
-    found += [*misplaced, *(finding for change in of_live if (finding := change.finding()))]
-    notices += [notice for change in of_live if (notice := change.notice())]
+    of_live, told = as_told(live_columns.changes(database, nodes, tested, health))
+    found, notices = [*found, *misplaced, *of_live], [*notices, *told]
     names = {str(place.ride_number): place.name for place in sent}
     failed = {name for name, stage in stages.items() if stage.state is OutputState.FAILED}
     tracer = Tracer(database, nodes, names, failed)

@@ -84,3 +84,8 @@ def test_what_no_expected_seed_sees_is_found_in_one_live_run(
     shown = angiogram("show", report["run_id"]).stdout
     assert "source_offset: expected " in shown
     assert "dim_dates runs other SQL under target prod than the dye passes" in " ".join(shown.split())
+
+    seeds = angiogram("run", "--from-seeds", "--json", DBT_PROJECT_DIR=str(project_copy))
+    found = {(one["kind"], one["stage"]["name"]): one["text"] for one in seeds.report()["findings"]}
+    assert f"The live table intermediate.{IGNORED} lacks is_new" in found["surface", IGNORED], "from the seeds as well"
+    assert found.keys() == {*(("surface", name) for name in (*MARTS, IGNORED)), ("live_sql", "dim_dates")}
