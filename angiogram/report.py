@@ -96,7 +96,7 @@ def runs_table(found: list[Run]) -> Table:
         table.add_column(name, justify="right" if name == "seconds" else "left")
     for run in found:
         verdict = run.verdict or ("in hand" if run.in_hand else "abandoned")
-        took = f"{(run.finished_at - run.started_at).total_seconds():.1f}" if run.finished_at else "-"
+        took = "-" if run.seconds is None else f"{run.seconds:.1f}"
         table.add_row(
             run.run_id,
             f"{run.started_at:%Y-%m-%d %H:%M:%S%z}",

@@ -72,6 +72,14 @@ class Run:
         return result
 
     @property
+    def seconds(self) -> float | None:
+        """How long it took to its verdict, or to its end without one; the same wherever it is shown."""
+        told: float | None = self.report.get("seconds")
+        if told is None and self.finished_at is not None:
+            return (self.finished_at - self.started_at).total_seconds()
+        return told
+
+    @property
     def outcome(self) -> dict[str, Any]:
         """The report without the state that one step leaves to another."""
         return {name: part for name, part in self.report.items() if name not in ("steps", "lease", "batches_taken_at")}

@@ -71,6 +71,26 @@ class Browser:
                 raise TimeoutError(f"No {selector} within {_WITHIN:g} s, but: {shown['result'].get('value')}")
             time.sleep(_LOOK_EVERY)
 
+    def evaluate(self, expression: str) -> Any:
+        """The value of an expression in the page."""
+        return self._call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+
+    def resize(self, width: int, height: int = 900) -> None:
+        """Show the page as a screen of this size does."""
+        self._call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+        )
+
+    def emulate_print(self, width: int = 703) -> None:
+        """Lay the page out as for paper; 703 pixels are A4 within margins of 12 mm."""
+        self._call("Emulation.setEmulatedMedia", media="print")
+        self.resize(width)
+
+    def pdf(self) -> bytes:
+        """The page as it is printed."""
+        printed = self._call("Page.printToPDF", printBackground=True, preferCSSPageSize=True)
+        return base64.b64decode(printed["data"])
+
     def picture(self, file: Path) -> None:
         """Write what is seen as PNG."""
         file.write_bytes(base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"]))

@@ -76,7 +76,7 @@ def _verdict(run: Run) -> str:
 
 
 def _seconds(run: Run) -> float:
-    return (run.finished_at - run.started_at).total_seconds() if run.finished_at else 0.0
+    return run.seconds or 0.0
 
 
 def _words(run: Run) -> str:

@@ -1,6 +1,7 @@
 """What a page shows of a run, taken from its report: the templates only lay it out."""
 
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -12,7 +13,7 @@ from angiogram.findings import MEANINGS, FindingKind, place
 from angiogram.pages.cells import Cell, cell, pair, printable, row
 from angiogram.report import all_differences
 from angiogram.runs import Run
-from angiogram.stage_id import StageId, as_json, from_json
+from angiogram.stage_id import LOADER_STAGE, StageId, as_json, from_json
 
 SHOWN = 200
 """Differences of one stage on a page; the full count is always given."""
@@ -87,6 +88,7 @@ class StageView:
         differences: how many there are in all.
         shown: how many of them are shown.
         all_differences: the command that prints them all; None if the run is kept nowhere.
+        note: what its rows out are, where they are not all of one kind.
     """
 
     id: StageId
@@ -102,6 +104,7 @@ class StageView:
     rows: list[RowDifference] = field(default_factory=list)
     shown: int = 0
     all_differences: str | None = None
+    note: str | None = None
 
     @property
     def sign(self) -> str:
@@ -173,6 +176,16 @@ class RunView:
     seconds: float | None
 
     @property
+    def dead_letters(self) -> int:
+        """Messages of the dye that the loader kept as dead letters, as it must."""
+        return _loaded(self.checkpoints).get("dead_letters") or 0
+
+    @property
+    def verdicts(self) -> dict[str, int]:
+        """How many stages have each verdict."""
+        return Counter(stage.verdict for stage in self.stages)
+
+    @property
     def blocked(self) -> list[StageView]:
         """The stages where the way is blocked."""
         return [stage for stage in self.stages if stage.verdict == "blocked"]
@@ -187,9 +200,6 @@ def view(run: Run) -> RunView:
         "blockage": as_json(run.blockage or []),
     }
     example = headline.example(report)
-    seconds = report.get("seconds")
-    if seconds is None and run.finished_at is not None:
-        seconds = (run.finished_at - run.started_at).total_seconds()
     stages = [stage_view(stage, report) for stage in report.get("stages", [])]
     return RunView(
         run=run,
@@ -203,7 +213,7 @@ def view(run: Run) -> RunView:
         checkpoints=report.get("checkpoints", []),
         steps=_in_order(report.get("seconds_by_step", {})),
         versions=report.get("versions", {}),
-        seconds=seconds,
+        seconds=run.seconds,
     )
 
 
@@ -245,7 +255,24 @@ def stage_view(stage: Mapping[str, Any], report: Mapping[str, Any]) -> StageView
         rows=[_row(list(cells)) for _, cells in groupby(first, key=lambda d: (d["difference"], str(d["row_key"])))],
         shown=len(first),
         all_differences=all_differences(report, stage_id),
+        note=_note(stage_id, report),
     )
+
+
+def _note(stage: StageId, report: Mapping[str, Any]) -> str | None:
+    """What the loader's rows are: the models read the rides alone, which would look like a loss."""
+    counts = _loaded(report.get("checkpoints", []))
+    if stage != LOADER_STAGE or not counts.get("dead_letters"):
+        return None
+    letters = counts["dead_letters"]
+    return f"{counts['loaded']} for the models, {letters} dead letter{'' if letters == 1 else 's'}"
+
+
+def _loaded(checkpoints: list[dict[str, Any]]) -> Mapping[str, int]:
+    """What was loaded and what became a dead letter, if both were counted."""
+    both = {"loaded", "dead_letters"}
+    counts: Mapping[str, int] = next((point["counts"] for point in checkpoints if point["counts"].keys() == both), {})
+    return {} if None in counts.values() else counts
 
 
 def _row(found: list[Mapping[str, Any]]) -> RowDifference:

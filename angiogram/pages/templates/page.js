@@ -20,6 +20,7 @@ const openNamed = () => {
   const section = name && document.getElementById(name);
   if (!section || section.tagName !== "DETAILS") return;
   section.open = true;
+  section.hidden = false; // the filter may have hidden it
   const box = [...document.querySelectorAll("svg a")].find((a) => a.getAttribute("href") === `#${name}`);
   if (box) box.dataset.current = "";
   section.scrollIntoView();
@@ -27,6 +28,31 @@ const openNamed = () => {
 };
 addEventListener("hashchange", openNamed);
 openNamed();
+
+// Many stages: show those with a text in their name, or with one verdict.
+const find = document.getElementById("find");
+if (find) {
+  const verdict = document.getElementById("verdict");
+  const shown = document.getElementById("shown");
+  const stages = [...document.querySelectorAll("details.stage")];
+  const drawn = new Map([...document.querySelectorAll("svg.lineage a")].map((a) => [a.getAttribute("href"), a]));
+  const filter = () => {
+    const words = find.value.trim().toLowerCase();
+    let count = 0;
+    stages.forEach((stage) => {
+      const fits = stage.dataset.name.toLowerCase().includes(words) && (!verdict.value || stage.dataset.verdict === verdict.value);
+      stage.hidden = !fits;
+      count += fits;
+      const box = drawn.get(`#${stage.id}`);
+      if (box) { if (fits) delete box.dataset.out; else box.dataset.out = ""; }
+    });
+    shown.textContent = `${count} of ${stages.length} stages`;
+  };
+  find.addEventListener("input", filter);
+  verdict.addEventListener("change", filter);
+  find.closest(".find").hidden = false;
+  filter();
+}
 
 // A second click on the same stage changes no address, yet has to open it again.
 document.querySelectorAll("svg a").forEach((a) => a.addEventListener("click", () => {
