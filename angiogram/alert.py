@@ -1,46 +1,34 @@
-"""Alerts: on blockage and on recovery, once per change, to every address in ANGIOGRAM_ALERT_URLS.
+"""Alerts: on a blockage, on a run that could not run, and on recovery, to every address in ANGIOGRAM_ALERT_URLS.
 
 The addresses are apprise's, separated by blanks: `slack://...`, `mmost://host/token` (any Slack-compatible webhook of
 one's own), `mailto://...`, `json://host/path`. They hold secrets, so errors name them by their number and service.
 
-Told is what at least one address took: a verdict that was muted, acknowledged or failed to be sent is told after the
-next run if it still stands. A run that could not run changes nothing here; `angiogram status` tells that no verdict
-came.
+An alert is sent once per change. It counts as sent if at least one address took it: a verdict that was muted,
+acknowledged or not taken is sent after the next run if it still stands. While PostgreSQL itself is away nothing is
+known of earlier alerts and mutes, so each try sends one.
 """
 
-import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from psycopg2.extensions import connection
 from psycopg2.extras import Json
-from tenacity import RetryError, Retrying, retry_if_result, stop_after_attempt, wait_exponential
 
 from angiogram import headline, mutes, runs
+from angiogram.address import URLS, Message, send
 from angiogram.durations import utc
-from angiogram.stage_id import as_json, from_json
-from angiogram.verdict import BLOCKED, HEALTHY
+from angiogram.stage_id import StageId, as_json, from_json
+from angiogram.verdict import BLOCKED, COULD_NOT_RUN, HEALTHY
 from ingestion.addresses import without_user_info
-
-URLS = "ANGIOGRAM_ALERT_URLS"
-"""Variable with the addresses to alert."""
 
 REPORT_URL = "ANGIOGRAM_REPORT_URL"
 """Variable with the address under which the pages are served; a run's is RUN_ID.html in it."""
 
-ATTEMPTS = 3
-"""How often each address is tried."""
-
 FIRST_PAUSE = 1.0
 """Seconds before the second try; twice as long before each further one."""
-
-_TALKATIVE = ("apprise", "requests", "urllib3")
-"""Loggers that would write addresses, and the secrets in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +47,9 @@ class Alert:
 
 
 def after_verdict(database: connection, run_id: str, pause: float = FIRST_PAUSE) -> Alert | None:
-    """Tell of a run's verdict if it is not what was told last, and record what became of it.
+    """Send an alert on a run's verdict unless the latest alert said the same, and record the outcome.
 
-    Addresses that do not answer are no error: they are recorded and said on stderr.
+    Addresses that do not answer are no error: they are recorded and named on stderr.
 
     Args:
         database: as role angiogram, in autocommit.
@@ -69,13 +57,13 @@ def after_verdict(database: connection, run_id: str, pause: float = FIRST_PAUSE)
         pause: seconds before the second try of an address.
 
     Returns:
-        None if there was nothing to tell.
+        None if there was no need of an alert.
 
     Raises:
         UnknownRun: there is no such run.
     """
     run = runs.read(database, run_id)
-    if run.verdict not in (HEALTHY, BLOCKED) or not _is_news(database, run):
+    if run.verdict not in (HEALTHY, BLOCKED, COULD_NOT_RUN) or not _is_news(database, run):
         return None
     alert = _alert(database, run, pause)
     _record(database, run, alert)
@@ -84,108 +72,113 @@ def after_verdict(database: connection, run_id: str, pause: float = FIRST_PAUSE)
     return alert
 
 
-def _is_news(database: connection, run: runs.Run) -> bool:
-    """Whether the verdict is not what was told last, or is no longer acknowledged."""
+def unrecorded(error: str, why: str, pause: float = FIRST_PAUSE) -> Alert:
+    """Send an alert on a run that could not run, where PostgreSQL cannot record it; failures are named on stderr.
+
+    Args:
+        error: why it could not run.
+        why: why it is not recorded.
+        pause: seconds before the second try of an address.
+    """
+    lines = [error] if error == why else [error, f"The run is not recorded: {why}"]
+    alert = _sent(Message(_title({"verdict": COULD_NOT_RUN}), lines, "See: angiogram doctor"), False, pause)
+    if alert.state == "failed":
+        print(f"The alert that no run could begin: {alert.detail}", file=sys.stderr, flush=True)
+    return alert
+
+
+@dataclass(frozen=True, slots=True)
+class _Latest:
+    """The latest alert that was sent."""
+
+    run_id: str
+    verdict: str
+    blockage: list[StageId]
+    error: str | None
+    at: datetime
+
+
+def _latest(database: connection) -> _Latest | None:
     with database.cursor() as query:
         query.execute(
-            "select run_id, blockage, decided_at from angiogram.alerts where state = 'sent'"
-            " order by decided_at desc limit 1"
+            "select alerts.run_id, alerts.verdict, alerts.blockage, runs.report ->> 'error', alerts.decided_at"
+            " from angiogram.alerts left join angiogram.runs using (run_id) where alerts.state = 'sent'"
+            " order by alerts.decided_at desc limit 1"
         )
-        told: tuple[str, list[dict[str, str]], datetime] | None = query.fetchone()
-    if told is None:
-        return run.verdict == BLOCKED
-    told_run, told_blockage, told_at = told
-    if told_run == run.run_id:
+        found = query.fetchone()
+    if found is None:
+        return None
+    run_id, verdict, blockage, error, at = found
+    return _Latest(run_id, verdict, from_json(blockage), error, at)
+
+
+def _is_news(database: connection, run: runs.Run) -> bool:
+    """Whether the latest alert said something else, or what it said is no longer acknowledged."""
+    latest = _latest(database)
+    if latest is None:
+        return run.verdict != HEALTHY
+    if latest.run_id == run.run_id:
         return False
     blockage = run.blockage or []
-    if set(blockage) != set(from_json(told_blockage)):
+    if run.verdict != latest.verdict or set(blockage) != set(latest.blockage):
         return True
-    ended = mutes.ended_since(database, told_at)
+    if run.verdict == COULD_NOT_RUN:
+        return _kind(run.report.get("error")) != _kind(latest.error)
+    ended = mutes.ended_since(database, latest.at)
     return run.verdict == BLOCKED and any(over.run_id is not None and over.covers(blockage) for over in ended)
 
 
+def _kind(error: object) -> str:
+    """What kind of error a run ended with: messages hold places and times that differ from run to run."""
+    return str(error).partition(":")[0]
+
+
 def _alert(database: connection, run: runs.Run, pause: float) -> Alert:
-    title, body = message(run)
-    words = f"{title}\n{body}"
+    told = message(run)
     for quiet in mutes.in_force(database):
         if quiet.covers(run.blockage or []):
             state = "muted" if quiet.run_id is None else "acknowledged"
-            return Alert(state, words, f"{state} until {utc(quiet.muted_until)} by {quiet.made_by}: {quiet.reason}")
+            until = f"{state} until {utc(quiet.muted_until)} by {quiet.made_by}: {quiet.reason}"
+            return Alert(state, _words(told), until)
+    return _sent(told, run.verdict == HEALTHY, pause)
+
+
+def _sent(told: Message, is_good: bool, pause: float) -> Alert:
     urls = os.environ.get(URLS, "").split()
     if not urls:
-        return Alert("nobody", words, f"{URLS} names no address")
-    failures = [
-        failure
-        for number, url in enumerate(urls, 1)
-        if (failure := _send(number, url, title, body, run.verdict == HEALTHY, pause))
-    ]
+        return Alert("nobody", _words(told), f"{URLS} names no address")
+    failures = [failure for number, url in enumerate(urls, 1) if (failure := send(number, url, told, is_good, pause))]
     state = "failed" if len(failures) == len(urls) else "sent"
-    return Alert(state, words, "; ".join(failures) or None)
+    return Alert(state, _words(told), "; ".join(failures) or None)
 
 
-def message(run: runs.Run) -> tuple[str, str]:
-    """The alert's title and text: the blockage, one example and the link.
+def _words(told: Message) -> str:
+    return f"{told.title}\n{told.body}"
+
+
+def message(run: runs.Run) -> Message:
+    """The alert on a run: its verdict, one example and the link.
 
     Args:
         run: with its verdict.
     """
     report: dict[str, Any] = run.report | {"verdict": run.verdict, "blockage": as_json(run.blockage or [])}
-    title = f"Angiogram: {headline.title(report).lower()}"
-    if run.verdict == HEALTHY:
-        title = "Angiogram: recovered"
     lines = [headline.explanation(report)]
     if found := headline.example(report):
         lines.append(found)
     if count := headline.differences_in_all(report):
         lines.append(f"{count} difference{'s' if count > 1 else ''} in all.")
-    return title, "\n".join([*lines, link(run.run_id)])
+    return Message(_title(report), lines, link(run.run_id))
+
+
+def _title(report: dict[str, Any]) -> str:
+    return "Angiogram: recovered" if report["verdict"] == HEALTHY else f"Angiogram: {headline.title(report).lower()}"
 
 
 def link(run_id: str) -> str:
     """Where the run's page is, or how to make it."""
     base = without_user_info(os.environ.get(REPORT_URL, ""))
     return f"{base.rstrip('/')}/{run_id}.html" if base else f"Page: angiogram report {run_id} --output report.html"
-
-
-def _send(number: int, url: str, title: str, body: str, is_good: bool, pause: float) -> str | None:
-    """Send to one address; tells what failed."""
-    import apprise  # 0.2 s, only when there is something to tell
-
-    with _hushed(_TALKATIVE):
-        target = apprise.Apprise.instantiate(url)
-        if not isinstance(target, apprise.NotifyBase):
-            return f"address {number} in {URLS} is none that apprise knows"
-        place = f"address {number} ({target.service_name})"
-        notify: Callable[[], Any] = lambda: target.notify(  # noqa: E731
-            title=title,
-            body=body,
-            notify_type=apprise.NotifyType.SUCCESS if is_good else apprise.NotifyType.FAILURE,
-            body_format=apprise.NotifyFormat.TEXT,
-        )
-        attempts = Retrying(
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=wait_exponential(multiplier=pause),
-            retry=retry_if_result(lambda taken: not taken),
-        )
-        try:
-            attempts(notify)
-        except RetryError:
-            return f"{place} did not take it in {ATTEMPTS} tries"
-    return None
-
-
-@contextmanager
-def _hushed(names: tuple[str, ...]) -> Iterator[None]:
-    """Keep loggers, and those below them, from writing anything."""
-    loggers = [logging.getLogger(name) for name in names]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
 
 
 def _record(database: connection, run: runs.Run, alert: Alert) -> None:

@@ -78,19 +78,22 @@ def run(
 
     Exit code: 0 healthy, 1 blocked, 2 could not run. DBT_PROJECT_DIR chooses another dbt project.
     """
-    passage: Passage | None = None
-    if page:
-        require_writable(page)
+
+    def open_project() -> Project:
+        if page:
+            require_writable(page)
+        return Project(verbose=verbose, dye_source="seeds" if from_seeds else "topic", target=target)
+
+    passage = Passage(open_project, wait, _say)
     try:
         if from_seeds:
-            found = run_from_seeds(Project(verbose=verbose, dye_source="seeds", target=target), wait, _say)
+            found = run_from_seeds(open_project(), wait, _say)
             outcome = found.report
         else:
-            passage = Passage(Project(verbose=verbose, target=target), wait, _say)
             outcome = passage.run()
     except Exception as error:  # told by main; whoever reads stdout is to get JSON in any case
         if as_json:
-            _print_json(_could_not_run(passage.run_id if passage else None, error))
+            _print_json(_could_not_run(passage.run_id, error))
         raise
     _end(outcome, as_json, lambda: pages.page(found, {}) if from_seeds else _page_of(outcome["run_id"], page), page)
 

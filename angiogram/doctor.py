@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from psycopg2.extensions import connection
 
-from angiogram import alert, runs
+from angiogram import address, alert, runs
 from angiogram.dye import read_dye, read_malformed
 from angiogram.dye_targets_check import foreign_relations, wrong_seeds
 from angiogram.errors import AngiogramError
@@ -315,9 +315,9 @@ def _dye_targets() -> Iterator[tuple[Mark, str]]:
 
 
 def _alerts() -> Iterator[tuple[Mark, str]]:
-    if count := len(os.environ.get(alert.URLS, "").split()):
-        yield Mark.OK, f"{count} address{'es' if count > 1 else ''} in {alert.URLS}"
+    if count := len(os.environ.get(address.URLS, "").split()):
+        yield Mark.OK, f"{count} address{'es' if count > 1 else ''} in {address.URLS}"
     else:
-        yield Mark.NOTE, f"{alert.URLS} is not set: nobody is told of a blockage"
+        yield Mark.NOTE, f"{address.URLS} is not set: nobody is told of a blockage"
     if not os.environ.get(alert.REPORT_URL):
         yield Mark.NOTE, f"{alert.REPORT_URL} is not set: alerts do not link to a page"

@@ -27,6 +27,10 @@ but a verdict.
 """
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: as Ctrl-C, but nobody at the keyboard knows of it."""
+
+
 class AngiogramError(Exception):
     """Root of the package's errors: the run could not be judged."""
 

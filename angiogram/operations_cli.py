@@ -52,7 +52,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")] = False,
     as_metrics: Annotated[bool, typer.Option("--metrics", help="Print metrics in Prometheus' text format.")] = False,
 ) -> None:
-    """Tell whether the last verdict is healthy, and recent: the dead man's switch for a monitor that calls it.
+    """Report whether the latest verdict is healthy, and recent: the dead man's switch for a monitor that calls it.
 
     Exit code: 0 healthy, 1 blocked or messages with dye headers that do not verify wait for a release, 2 no verdict
     within the expected time (or the database is away).

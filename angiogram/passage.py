@@ -1,16 +1,17 @@
 """One passage of the dye in this process: the steps that Airflow runs one by one, with one parse of the dbt project."""
 
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from angiogram import runs, steps
-from angiogram.errors import LeaseLost
+from angiogram import endings, run_ids, runs, steps
+from angiogram.errors import LeaseLost, Terminated
 from angiogram.project import Project
 from ingestion.errors import DatabaseUnavailable
 
-_told_to_stop = False
+_told_to_stop: type[KeyboardInterrupt] | None = None
 
 LEASE = 30.0
 """Seconds that the run stays in hand if this process is killed; while it lives, it renews them all the time."""
@@ -21,34 +22,36 @@ def interrupt(signal_number: int, frame: object) -> None:
 
     Raises:
         KeyboardInterrupt: always; should it be lost on its way, as in a destructor, the next step raises it again.
+        Terminated: in its place for SIGTERM.
     """
     global _told_to_stop
-    _told_to_stop = True  # no Event: the lock that it takes may be this thread's own, in the midst of another signal
-    raise KeyboardInterrupt
+    # No Event: the lock that it takes may be this thread's own, in the midst of another signal.
+    _told_to_stop = Terminated if signal_number == signal.SIGTERM else KeyboardInterrupt
+    raise _told_to_stop
 
 
 class Passage:
     """A run from its beginning to its verdict.
 
     Attributes:
-        run_id: None until the run is in hand.
+        run_id: None until `run` is called.
     """
 
-    def __init__(self, project: Project, wait: float, say: Callable[[str], None]) -> None:
+    def __init__(self, open_project: Callable[[], Project], wait: float, say: Callable[[str], None]) -> None:
         """Nothing happens yet.
 
         Args:
-            project: the dbt project whose models are tested.
+            open_project: gives the dbt project whose models are tested.
             wait: seconds to wait for another run at most.
             say: told what happens.
         """
         self.run_id: str | None = None
-        self._project = project
+        self._open_project = open_project
         self._wait = wait
         self._say = say
 
     def run(self) -> dict[str, Any]:
-        """Do all steps; the run is released whatever happens.
+        """Do all steps. The run is recorded and released whatever happens, and an alert is sent if it could not run.
 
         Returns:
             The report, see angiogram.verdict.judge.
@@ -57,30 +60,29 @@ class Passage:
             AngiogramError, IngestionError: the pipeline could not be judged; the run records why.
             KeyboardInterrupt: the run was interrupted, and is released.
         """
+        run_id = self.run_id = run_ids.new()
+        with endings.ended_if_it_fails(run_id):
+            project = self._open_project()
+        steps.begin(LEASE, self._wait, self._say, run_id)
+        self._say(f"Run {run_id}")
         try:
-            run_id = self.run_id = steps.begin(LEASE, self._wait, self._say)
-            self._say(f"Run {run_id}")
-            with kept_in_hand(run_id):
-                report = self._steps(run_id)
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                self._release("interrupted")
-                self._say(f"Interrupted. Run {self.run_id} is released." if self.run_id else "Interrupted.")
-            else:
-                self._release(f"{type(error).__name__}: {error}")
+            with endings.ended_if_it_fails(run_id), kept_in_hand(run_id):
+                report = self._steps(run_id, project)
+        except KeyboardInterrupt:
+            self._say(f"Interrupted. Run {run_id} is released.")
             raise
         steps.finish(run_id)
         return report
 
-    def _steps(self, run_id: str) -> dict[str, Any]:
-        steps.prepare(run_id, self._project, self._say)  # ends the run before any dye is sent
+    def _steps(self, run_id: str, project: Project) -> dict[str, Any]:
+        steps.prepare(run_id, project, self._say)  # ends the run before any dye is sent
         self._tell("inject", steps.inject(run_id))
         self._tell("check topic", steps.check_topic(run_id))
         self._tell("load", steps.load(run_id))
         self._tell("check loaded", steps.check_loaded(run_id))
         for batch in (1, 2):
-            self._tell(f"build batch {batch}", steps.build_batch(run_id, batch, self._project))
-        return steps.verdict(run_id, self._project)
+            self._tell(f"build batch {batch}", steps.build_batch(run_id, batch, project))
+        return steps.verdict(run_id, project)
 
     def _tell(self, step: str, result: dict[str, Any]) -> None:
         told = [f"{name.replace('_', ' ')} {value}" for name, value in result.items() if isinstance(value, int | str)]
@@ -88,15 +90,7 @@ class Passage:
             told.append(f"failed: {', '.join(failed)}")
         self._say(f"{step:<14} {result['seconds']:6.2f} s  {', '.join(told)}".rstrip())
         if _told_to_stop:
-            raise KeyboardInterrupt
-
-    def _release(self, error: str) -> None:
-        if self.run_id is None:
-            return
-        try:
-            steps.finish(self.run_id, error)
-        except DatabaseUnavailable:
-            self._say(f"Run {self.run_id} could not be released; its lease runs out within {LEASE:g} s.")
+            raise _told_to_stop
 
 
 @contextmanager

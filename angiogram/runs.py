@@ -4,7 +4,6 @@ A run's row also carries its state from step to step (column report), so that ea
 """
 
 import os
-import secrets
 import select
 import socket
 import sys
@@ -20,6 +19,7 @@ from psycopg2.errors import LockNotAvailable
 from psycopg2.extensions import connection, cursor
 from psycopg2.extras import Json, RealDictCursor
 
+from angiogram import run_ids
 from angiogram.errors import LeaseLost, RunInHand, UnknownRun
 from angiogram.old_reports import as_current
 from angiogram.stage_id import StageId, as_json, from_json
@@ -82,8 +82,11 @@ class Run:
     @property
     def outcome(self) -> dict[str, Any]:
         """The report without the state that one step leaves to another."""
-        return {name: part for name, part in self.report.items() if name not in ("steps", "lease", "batches_taken_at")}
+        return {name: part for name, part in self.report.items() if name not in _STATE}
 
+
+_STATE = ("steps", "lease", "batches_taken_at", "failed_with", "taken_over_by")
+"""Parts of a report that one step, or one run, leaves to another."""
 
 _SELECT: LiteralString = (
     "select run_id, in_hand, batch, lease_until, owner, started_at, finished_at, verdict, blockage,"
@@ -114,22 +117,22 @@ def database(purpose: str) -> Iterator[connection]:
         opened.close()
 
 
-def take(database: connection, lease: float, wait: float, say: Callable[[str], None]) -> str:
+def take(database: connection, lease: float, wait: float, say: Callable[[str], None], run_id: str | None = None) -> str:
     """Make a new run and take it in hand; while another one is in hand, wait for it and say so.
 
-    A run whose lease ran out is ended as could_not_run on the way.
+    A run whose lease ran out is ended as could_not_run on the way; its report says which one took over.
 
     Args:
         database: in autocommit.
         lease: seconds that this run stays in hand after each sign of life.
         wait: seconds to wait for another run at most.
         say: told what is waited for.
+        run_id: the new run's id; None: a new one.
 
     Raises:
         RunInHand: another run, or a build from the input seeds, was not over after `wait` seconds.
     """
-    now = datetime.now(UTC)
-    run_id = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    run_id = run_id or run_ids.new()
     patience = wait
     waited_for = None
     with database.cursor() as query:
@@ -250,8 +253,9 @@ def _try_to_take(database: connection, run_id: str, lease: float, say: Callable[
             "update angiogram.runs set in_hand = false, finished_at = clock_timestamp(),"
             " verdict = 'could_not_run', blockage = '[]',"
             " report = coalesce(report, '{}') || jsonb_build_object("
-            "'verdict', 'could_not_run', 'error', 'its lease ran out and another run took over')"
-            " where in_hand and lease_until <= clock_timestamp() returning run_id"
+            "'verdict', 'could_not_run', 'error', 'its lease ran out and another run took over', 'taken_over_by', %s)"
+            " where in_hand and lease_until <= clock_timestamp() returning run_id",
+            (run_id,),
         )
         for (dead,) in query.fetchall():
             say(f"The lease of run {dead} ran out. Taking over.")
@@ -269,11 +273,7 @@ def _try_to_take(database: connection, run_id: str, lease: float, say: Callable[
             )
         query.execute("select pg_try_advisory_xact_lock(hashtext('angiogram'), hashtext('tables'))")
         if query.fetchone() != (True,):
-            return _Other(
-                _SOMEBODY_BUILDS,
-                _LOOK_AGAIN,
-                "Run again when that is done.",
-            )
+            return _Other(_SOMEBODY_BUILDS, _LOOK_AGAIN, "Run again when that is done.")
         query.execute(
             "insert into angiogram.runs (run_id, in_hand, owner, started_at, lease_until, report) values"
             " (%s, true, %s, clock_timestamp(), clock_timestamp() + make_interval(secs => %s), %s)",
@@ -342,14 +342,15 @@ def _update_in_hand(database: connection, run_id: str, assignments: LiteralStrin
             )
 
 
-def record(database: connection, run_id: str, verdict: str, blockage: list[StageId], report: dict[str, Any]) -> None:
-    """Record a run's verdict. The first one stays: a late clean-up never overwrites it."""
+def record(database: connection, run_id: str, verdict: str, blockage: list[StageId], report: dict[str, Any]) -> bool:
+    """Record a run's verdict, and say whether it had none. The first one stays: a late clean-up overwrites nothing."""
     with database.cursor() as query:
         query.execute(
             "update angiogram.runs set verdict = %s, blockage = %s, report = coalesce(report, '{}') || %s,"
             " finished_at = clock_timestamp() where run_id = %s and verdict is null",
             (verdict, Json(as_json(blockage)), Json(report), run_id),
         )
+        return query.rowcount > 0
 
 
 def release(database: connection, run_id: str) -> None:

@@ -1,6 +1,7 @@
-"""Is the last verdict healthy, and recent? The dead man's switch: silence is no good news.
+"""Is the latest verdict healthy, and recent? The dead man's switch: silence is not good news.
 
-Verdicts that count are healthy and blocked; a run that could not run says nothing of the pipeline.
+Verdicts are healthy and blocked. A later run that could not run, whatever ended it, leaves nobody with a verdict to
+trust; only one that was ended with Ctrl-C does not count.
 """
 
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from psycopg2.extensions import connection
 from angiogram import mutes
 from angiogram.checkpoints import unverified_dye
 from angiogram.durations import spoken, utc
+from angiogram.endings import INTERRUPTED, UNKNOWN
 from angiogram.stage_id import StageId, from_json, listed
 from angiogram.verdict import BLOCKED, COULD_NOT_RUN
 
@@ -24,9 +26,33 @@ class State(StrEnum):
     BLOCKED = "blocked"
     OVERDUE = "overdue"
     """No verdict came within the expected time."""
+    COULD_NOT_RUN = "could_not_run"
+    """The latest run came to no verdict."""
 
 
-EXIT_CODES = {State.HEALTHY: 0, State.BLOCKED: 1, State.OVERDUE: 2}
+EXIT_CODES = {State.HEALTHY: 0, State.BLOCKED: 1, State.OVERDUE: 2, State.COULD_NOT_RUN: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A run that could not run.
+
+    Attributes:
+        run_id: the run.
+        error: why it has no verdict.
+        at: when it ended; of a run whose process is gone, when its lease ran out.
+        age: since then.
+    """
+
+    run_id: str
+    error: str
+    at: datetime
+    age: timedelta
+
+    def sentence(self) -> str:
+        """The failure in words."""
+        when = f"{utc(self.at)}, {spoken(self.age)} ago (run {self.run_id})"
+        return f"The latest run, which ended {when}, could not run: {self.error.rstrip('.')}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +71,7 @@ class Status:
         within: how old a verdict may be.
         muted: what is muted or acknowledged now, in words.
         unjudged: runs since that came to no verdict.
+        failure: the latest run, if it could not run.
         unverified: where messages with dye headers that do not verify wait for a release, in words; None if none do.
     """
 
@@ -59,11 +86,12 @@ class Status:
     within: timedelta
     muted: list[str]
     unjudged: int
+    failure: Failure | None
     unverified: str | None
 
     def sentence(self) -> str:
         """The status in words."""
-        told = [self._of_the_verdict()]
+        told = [self.failure.sentence(), self._of_the_verdict()] if self.failure else [self._of_the_verdict()]
         if self.unjudged:
             some = f"{self.unjudged} run{'s' if self.unjudged > 1 else ''}"
             told.append(f"Since then {some} came to no verdict: see `angiogram runs`.")
@@ -76,7 +104,7 @@ class Status:
             return "No run has come to a verdict yet. Start one with `angiogram run`."
         when = f"{utc(self.judged_at)}, {spoken(self.age)} ago (run {self.run_id})"
         at = f" at {listed(self.blockage)}" if self.blockage else ""
-        if self.state is State.OVERDUE:
+        if self.age > self.within:
             return (
                 f"No verdict within {spoken(self.within)}: the last one, {self.verdict}{at}, came {when}. "
                 "See whether what starts `angiogram run` is at work."
@@ -105,8 +133,11 @@ def status(database: connection, within: timedelta) -> Status:
         )
         ((unjudged,),) = query.fetchall()
     claims = unverified_dye(database)
+    failure = _failure(database, judged_at)
     state = State.HEALTHY
-    if age is None or age > within:
+    if failure is not None:
+        state = State.COULD_NOT_RUN
+    elif age is None or age > within:
         state = State.OVERDUE
     elif verdict == BLOCKED or not claims.holds:
         state = State.BLOCKED
@@ -127,13 +158,32 @@ def status(database: connection, within: timedelta) -> Status:
         within=within,
         muted=muted,
         unjudged=unjudged,
+        failure=failure,
         unverified=claims.detail,
     )
 
 
+def _failure(database: connection, judged_at: datetime | None) -> Failure | None:
+    """The latest run that has ended since the latest verdict, if it could not run."""
+    with database.cursor() as query:
+        query.execute(
+            "select run_id, coalesce(report ->> 'error', report ->> 'failed_with', %s), ended_at,"
+            " clock_timestamp() - ended_at"
+            " from angiogram.runs cross join lateral (select coalesce(finished_at, lease_until) as ended_at) as ended"
+            " where (verdict = %s or (verdict is null and ended_at < clock_timestamp()))"
+            " and coalesce(report ->> 'error', '') <> %s and ended_at > coalesce(%s::timestamptz, '-infinity')"
+            " order by ended_at desc limit 1",
+            (UNKNOWN, COULD_NOT_RUN, INTERRUPTED, judged_at),
+        )
+        found = query.fetchone()
+    return Failure(*found) if found else None
+
+
 def metrics(found: Status) -> Iterator[str]:
     """The status in Prometheus' text format, one line each, for a textfile collector."""
-    yield from _metric("angiogram_status", "0 healthy, 1 blocked, 2 no verdict within the expected time.")
+    yield from _metric(
+        "angiogram_status", "0 healthy, 1 blocked, 2 no verdict in time, or the latest run could not run."
+    )
     yield f"angiogram_status {EXIT_CODES[found.state]}"
     yield from _metric("angiogram_muted", "Mutes and acknowledgements in force.")
     yield f"angiogram_muted {len(found.muted)}"

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from psycopg2.extensions import connection
 
-from angiogram import alert, dye_schemas, loaded, runs, topic, versions
+from angiogram import alert, dye_schemas, endings, loaded, run_ids, runs, topic, versions
 from angiogram.builds import SKIPPED
 from angiogram.differences import Differences
 from angiogram.errors import InjectFailed, NeverBegan
@@ -25,7 +25,7 @@ from angiogram.kept import Kept
 from angiogram.project import Project
 from angiogram.stage_id import API, API_STAGE, LOADER, LOADER_STAGE, TOPIC, TOPIC_STAGE, from_json
 from angiogram.target_relations import claim
-from angiogram.verdict import COULD_NOT_RUN, SCHEMA_VERSION, judge
+from angiogram.verdict import judge
 from ingestion.errors import Interrupted, MessagesLost
 from ingestion.loader import follower_alive, load_until_caught_up
 from ingestion.loader.source import Source
@@ -60,18 +60,28 @@ def _step(run_id: str, name: str) -> Iterator[_Step]:
     with runs.database(name) as database:
         runs.renew(database, run_id)
         step = _Step(database, runs.read(database, run_id))
-        yield step
+        try:
+            yield step
+        except Exception as error:
+            endings.note_failure(database, run_id, error)
+            raise
         step.result["seconds"] = round(time.perf_counter() - started, 2)
         runs.save_step(database, run_id, name, step.result)
 
 
-def begin(lease: float = LEASE, wait: float = runs.WAIT, say: Callable[[str], None] = runs.say_on_stderr) -> str:
-    """See that all is there, and take the lease.
+def begin(
+    lease: float = LEASE,
+    wait: float = runs.WAIT,
+    say: Callable[[str], None] = runs.say_on_stderr,
+    run_id: str | None = None,
+) -> str:
+    """See that all is there, and take the lease. A run that fails here is recorded, and an alert is sent.
 
     Args:
         lease: seconds that the run stays in hand after each sign of life.
         wait: seconds to wait for another run at most.
         say: told what is waited for.
+        run_id: the run's id; None: a new one.
 
     Returns:
         The run id.
@@ -80,25 +90,24 @@ def begin(lease: float = LEASE, wait: float = runs.WAIT, say: Callable[[str], No
         SettingsError, DatabaseUnavailable, SchemaOutdated, KafkaUnavailable, InputError: something is not there.
         RunInHand: another run outlasted the wait.
     """
-    kafka = KafkaSettings.from_environment()
-    FrontDoorSettings.from_environment()  # what it lacks is told before a run is begun, not when its dye is sent
-    with closing(Source.open(kafka)) as source, runs.database("begin") as database:
-        _, partitions = source.topic()
-        require_current(database)
-        check_key(database)
-        if not follower_alive(database):
-            connect("taxi_loader", "angiogram begin").close()  # this run will load its dye itself, once it is sent
-        run_id = runs.take(database, lease, wait, say)
-        started = time.perf_counter()
-        try:
+    run_id = run_id or run_ids.new()
+    with endings.ended_if_it_fails(run_id):
+        kafka = KafkaSettings.from_environment()
+        FrontDoorSettings.from_environment()  # what it lacks is reported now, not when the dye is sent
+        with closing(Source.open(kafka)) as source, runs.database("begin") as database:
+            _, partitions = source.topic()
+            require_current(database)
+            check_key(database)
+            if not follower_alive(database):
+                connect("taxi_loader", "angiogram begin").close()  # this run will load its dye itself, once it is sent
+            runs.take(database, lease, wait, say, run_id)
+            started = time.perf_counter()
+            endings.alert_taken_over(database, run_id)
             versions.record(database, run_id)
             # What lies before these offsets is no business of this run's.
             starts = {str(p): end for p, (_, end) in source.bounds(partitions).items()}
             seconds = round(time.perf_counter() - started, 2)
             runs.save_step(database, run_id, "begin", {"starts": starts, "seconds": seconds})
-        except BaseException as error:
-            finish(run_id, f"it ended while it began: {type(error).__name__}: {error}")
-            raise
     return run_id
 
 
@@ -132,15 +141,11 @@ def prepare(run_id: str, project: Project | None = None, say: Callable[[str], No
         NotReady: the project or its database cannot be used.
         TablesInUse: somebody held tables of the last run for too long.
     """
-    try:
-        with _step(run_id, "prepare") as step:
-            project = project or Project()
-            with opened(project) as models:
-                schemas = claim(models, project, say)
-                dye_schemas.empty(models, schemas, say, lambda: runs.renew(step.database, run_id))
-    except BaseException as error:
-        finish(run_id, f"it ended before it sent its dye: {type(error).__name__}: {error}")
-        raise
+    with endings.ended_if_it_fails(run_id), _step(run_id, "prepare") as step:
+        project = project or Project()
+        with opened(project) as models:
+            schemas = claim(models, project, say)
+            dye_schemas.empty(models, schemas, say, lambda: runs.renew(step.database, run_id))
 
 
 def inject(run_id: str, dye: list[Dye] | None = None) -> dict[str, Any]:
@@ -351,22 +356,18 @@ def verdict(run_id: str, project: Project | None = None) -> dict[str, Any]:
     return report
 
 
-def finish(run_id: str | None, error: str = "the run ended before its verdict") -> None:
-    """Release the run. One without a verdict could not run.
+def finish(run_id: str | None, error: str | None = None) -> None:
+    """Release the run. One without a verdict could not run: that is recorded, and an alert is sent.
 
     Args:
-        run_id: the run; one that is over already is left as it is; None: it never began, and there is none.
-        error: why there is no verdict.
+        run_id: the run; one that is over already is left as it is; None: it never began, and `begin` has ended it.
+        error: why there is no verdict; None: what ended its last step.
+
+    Raises:
+        SettingsError, DatabaseUnavailable: the database is away; the alert was sent.
     """
-    if run_id is None:
-        return
-    with runs.database("finish") as database:
-        report = {
-            **{"schema_version": SCHEMA_VERSION, "run_id": run_id, "verdict": COULD_NOT_RUN, "error": error},
-            **{"blockage": [], "findings": [], "notices": []},
-        }
-        runs.record(database, run_id, COULD_NOT_RUN, [], report)
-        runs.release(database, run_id)
+    if run_id is not None:
+        endings.end(run_id, error)
 
 
 def _sent(run: runs.Run) -> list[Sent]:

@@ -72,7 +72,7 @@ def main() -> int:
             project = Project(PROJECT)
             project.parse()
             for number in range(1, options.runs + 1):
-                report = Passage(project, wait=60, say=lambda _: None).run()
+                report = Passage(lambda: project, wait=60, say=lambda _: None).run()
                 verdicts[report["verdict"]] += 1
                 seconds.append(report["seconds"])
                 blockage = listed(from_json(report["blockage"]))

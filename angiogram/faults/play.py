@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from angiogram import steps
+from angiogram.address import URLS
 from angiogram.errors import AngiogramError, NotReady, NotTheDyes
 from angiogram.faults.door import tampering_door
 from angiogram.faults.fault import Fault, Ground, as_owner
@@ -152,6 +153,7 @@ def player(original: Path, target: str | None = None) -> Iterator[Player]:
     with tempfile.TemporaryDirectory(prefix="faults-") as folder, own_place(), serving() as front_door:
         copy = ProjectCopy(original, Path(folder))
         with variables(
+            **{URLS: ""},  # a planted fault is nobody's alert
             DBT_PROJECT_DIR=str(copy.directory),
             DBT_PROFILES_DIR=str(copy.directory),
             DBT_TARGET_PATH=str(copy.target),

@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
+from apprise.manager_plugins import NotificationManager
 from psycopg2.extensions import connection
 
 from angiogram import alert, mutes
+from angiogram.address import ATTEMPTS, URLS, Message, fitting
 from angiogram.errors import NothingToAcknowledge
 from angiogram.stage_id import StageId
 from tests.angiogram.recorded import changed, record, report
@@ -25,11 +27,12 @@ CELL = changed({"ride_id": "jeep-1"}, "revenue_amount", "20.40", "20.20", "jeep-
 
 
 class Inbox(ThreadingHTTPServer):
-    """A web hook that keeps what it is sent, and answers with the statuses it is told to."""
+    """A web hook that keeps what it is sent, refuses longer texts than it takes, and answers with given statuses."""
 
     def __init__(self) -> None:
         self.received: list[dict[str, Any]] = []
         self.answers: list[int] = []
+        self.longest: int | None = None
         super().__init__(("127.0.0.1", 0), _Hook)
 
     @property
@@ -44,9 +47,13 @@ class _Hook(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Take a message."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        status = self.server.answers.pop(0) if self.server.answers else 200
+        told = json.loads(body)
+        text = told.get("text") or told.get("message", "")
+        status = 400 if self.server.longest and len(text) > self.server.longest else 200
+        if self.server.answers:
+            status = self.server.answers.pop(0)
         if status == 200:
-            self.server.received.append(json.loads(body))
+            self.server.received.append(told)
         self.send_response(status)
         self.end_headers()
 
@@ -74,7 +81,7 @@ def database(fresh_database: str, connect_as: Callable[..., connection]) -> conn
 @pytest.fixture
 def told(database: connection, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., alert.Alert | None]:
     """Function that records a run and alerts the web hook."""
-    monkeypatch.setenv(alert.URLS, f"json://{inbox.place}/{SECRET}")
+    monkeypatch.setenv(URLS, f"json://{inbox.place}/{SECRET}")
     monkeypatch.setenv(alert.REPORT_URL, "https://reports.example/angiogram/")
 
     def tell(run_id: str, *blockage: str) -> alert.Alert | None:
@@ -133,7 +140,7 @@ def test_a_failing_alert_is_said_and_recorded_without_the_secret_and_told_after_
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    inbox.answers = [500] * alert.ATTEMPTS
+    inbox.answers = [500] * ATTEMPTS
     with caplog.at_level(logging.DEBUG):
         assert state(told("run-1", "fct_rides")) == "failed"
     with database.cursor() as query:
@@ -152,19 +159,92 @@ def test_a_failing_alert_is_said_and_recorded_without_the_secret_and_told_after_
 def test_one_address_that_fails_does_not_keep_the_others_from_being_told(
     told: Callable[..., alert.Alert | None], inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(alert.URLS, f"nonsense:{SECRET} mmost://{inbox.place}/3ccdd113474722377935511fc85d3dd4")
+    monkeypatch.setenv(URLS, f"nonsense:{SECRET} mmost://{inbox.place}/3ccdd113474722377935511fc85d3dd4")
     found = told("run-1", "fct_rides")
     assert found is not None
     assert (found.state, found.detail) == ("sent", "address 1 in ANGIOGRAM_ALERT_URLS is none that apprise knows")
     assert "blocked at fct_rides" in inbox.received[0]["text"], "as a Slack-compatible webhook wants it"
 
 
+LONG = changed({"ride_id": "jeep-1"}, "revenue_amount", f'"{"e" * 9000}"', f'"{"a" * 9000}"', "jeep-first")
+
+
+def test_an_alert_longer_than_its_service_takes_is_shortened_and_keeps_its_link(
+    told: Callable[..., alert.Alert | None], inbox: Inbox, database: connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mattermost refuses texts of more than 4,000 characters; the record keeps the whole."""
+    monkeypatch.setenv(URLS, f"mmost://{inbox.place}/3ccdd113474722377935511fc85d3dd4")
+    inbox.longest = 4000
+    record(database, report("run-1", ["fct_rides"], {"fct_rides": [LONG]}))
+    assert state(alert.after_verdict(database, "run-1", pause=0)) == "sent"
+    (message,) = inbox.received
+    assert "Angiogram: blocked at fct_rides" in message["text"]
+    assert "jeep-1: revenue_amount" in message["text"]
+    assert message["text"].endswith("…\n1 difference in all.\nhttps://reports.example/angiogram/run-1.html")
+    assert len(message["text"]) > 3900
+    with database.cursor() as query:
+        query.execute("select length(message) > 18000 from angiogram.alerts")
+        assert query.fetchone() == (True,)
+
+
+def test_a_service_that_takes_less_than_apprise_knows_gets_a_short_message_at_last(
+    told: Callable[..., alert.Alert | None], inbox: Inbox, database: connection
+) -> None:
+    inbox.longest = 600
+    record(database, report("run-1", ["fct_rides"], {"fct_rides": [LONG]}))
+    assert state(alert.after_verdict(database, "run-1", pause=0)) == "sent"
+    (message,) = inbox.received
+    assert message["message"].endswith("https://reports.example/angiogram/run-1.html")
+
+
+def test_no_service_is_sent_more_than_it_takes() -> None:
+    """Of each service that apprise knows: title and body fit, and the link is whole or left out."""
+    told = Message("t" * 5000, ["l" * 90_000, "s" * 20, "m" * 3000], "https://reports.example/run-1.html")
+    services = [
+        service
+        for service in NotificationManager().plugins()
+        if isinstance(service.title_maxlen, int) and isinstance(service.body_maxlen, int)  # else each address differs
+    ]
+    assert len(services) > 100
+    for service in services:
+        found = fitting(service, told)
+        sent = found.body if service.title_maxlen > 0 else f"{found.title}\r\n{found.body}"
+        assert len(found.title) <= (service.title_maxlen if service.title_maxlen > 0 else service.body_maxlen), service
+        assert len(sent) <= service.body_maxlen, service
+        assert found.link in (told.link, "")
+        if service.body_maxlen >= 160:
+            assert found.body.endswith(told.link), service
+        if service.body_max_line_count:
+            assert len(sent.splitlines()) <= service.body_max_line_count, service
+
+
+def test_a_run_that_could_not_run_is_told_once_for_each_cause_and_so_is_what_follows(
+    database: connection, told: Callable[..., alert.Alert | None], inbox: Inbox
+) -> None:
+    def could_not_run(run_id: str, error: str) -> alert.Alert | None:
+        record(database, report(run_id, []) | {"verdict": "could_not_run", "error": error})
+        return alert.after_verdict(database, run_id, pause=0)
+
+    assert state(could_not_run("run-1", "KafkaUnavailable: none of host-1 answers")) == "sent"
+    assert could_not_run("run-2", "KafkaUnavailable: none of host-2 answers") is None
+    assert state(could_not_run("run-3", "KeyMismatch: the loader accepts another key")) == "sent"
+    assert state(told("run-4", "fct_rides")) == "sent"
+    assert state(could_not_run("run-5", "KafkaUnavailable: none of host-1 answers")) == "sent"
+    assert state(told("run-6", "fct_rides")) == "sent", "the alert before said something else"
+    assert state(could_not_run("run-7", "KafkaUnavailable: none of host-1 answers")) == "sent"
+    assert state(told("run-8")) == "sent"
+    titles = [message["title"].removeprefix("Angiogram: ") for message in inbox.received]
+    blocked, away = "blocked at fct_rides", "could not run"
+    assert titles == [away, away, blocked, away, blocked, away, "recovered"]
+    assert "KafkaUnavailable: none of host-1 answers" in inbox.received[0]["message"]
+
+
 def test_without_an_address_the_change_is_recorded_and_told_once_there_is_one(
     told: Callable[..., alert.Alert | None], inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(alert.URLS)
+    monkeypatch.delenv(URLS)
     assert state(told("run-1", "fct_rides")) == "nobody"
-    monkeypatch.setenv(alert.URLS, f"json://{inbox.place}")
+    monkeypatch.setenv(URLS, f"json://{inbox.place}")
     assert state(told("run-2", "fct_rides")) == "sent"
 
 
@@ -202,7 +282,7 @@ def mail_server() -> Iterator[tuple[Mailbox, int]]:
 def test_an_alert_arrives_by_mail(told: Callable[..., alert.Alert | None], monkeypatch: pytest.MonkeyPatch) -> None:
     with mail_server() as (mailbox, port):
         monkeypatch.setenv(
-            alert.URLS, f"mailto://127.0.0.1:{port}?from=dye@pipeline.example&to=duty@pipeline.example&mode=insecure"
+            URLS, f"mailto://127.0.0.1:{port}?from=dye@pipeline.example&to=duty@pipeline.example&mode=insecure"
         )
         assert state(told("run-1", "fct_rides")) == "sent"
     (mail,) = [message_from_bytes(content, policy=policy.default) for content in mailbox.received]

@@ -298,7 +298,7 @@ def test_a_live_run_airflow_and_the_faults_stop_before_they_touch_a_live_table(
     profiles.write_text(usual)
 
     with pytest.raises(NotTheDyes, match=r"revenue\.daily_revenue \(target prod builds it\)"):
-        Passage(Project(), 0, said.append).run()
+        Passage(Project, 0, said.append).run()
     drawn = project_copy / "target_manifests" / "angiogram" / "manifest.json"
     drawn.parent.mkdir(parents=True)
     drawn.write_text('{"nodes": {}, "sources": {}, "exposures": {}}')  # the task `begin` needs no model in its DAG

@@ -1,6 +1,7 @@
 """Cells told apart, Markdown and JUnit XML, and the commands that write them."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -61,6 +62,33 @@ def test_markdown_has_the_blockage_its_cells_and_all_stages() -> None:
     assert text.startswith("## ❌ Angiogram: Blocked at fct&#95;rides\n")
     assert '| changed | ride&#95;id "jeep-1" | revenue&#95;amount | 20.40 | 20.20 | jeep-good, jeep-good-too |' in text
     assert "| loader&#58;rides | ✓ healthy | 3 | 3 | - | 0.50 |" in text
+
+
+def test_markdown_stays_under_60_000_characters_and_says_what_is_left_out() -> None:
+    """GitHub refuses a comment of more than 65,536; escaped, a cell is up to six times as long."""
+    signs = "|*[]<&_" * 100
+    rows = [
+        changed({"k": f"{row}{signs}"}, "c", json.dumps(signs), json.dumps(signs + "x"), signs) for row in range(12)
+    ]
+    names = [f"model_{number}" for number in range(500)]
+    found = report("run-1", names, dict.fromkeys(names[:5], rows))
+    found["stages"] = [
+        stage(name, [], "blocked", differences=12, reason=signs, details=f"{signs}\n" * 100) for name in names
+    ]
+    found["notices"] = [{"code": "long", "text": signs}] * 100
+    where = {"kind": "model", "name": names[0]}
+    found["findings"] = [{"kind": "output", "stage": where, "text": signs, "file": signs, "line": 1}] * 100
+    text = markdown(run_of(found))
+    assert 40_000 < len(text) < 60_000
+    assert "### model&#95;0\n" in text
+    assert re.search(r"^12 differences, the first 10 \(all: angiogram differences", text, re.MULTILINE)
+    for what in ("blocked stages", "stages", "findings", "notices"):
+        assert re.search(rf"^\d+ more {what} are left out: this text would be too long\.$", text, re.MULTILINE), what
+    assert all(line.count("|") == 7 for line in text.splitlines() if line.startswith("| changed"))
+    assert not re.search(r"&(?!#\d+;)", text), "nothing is cut in the midst of an escaped sign"
+    assert text.count("<details>") == text.count("</details>")
+    assert text.count("<pre>") == text.count("</pre>")
+    assert "<sub>run run-1" in text
 
 
 def test_nothing_from_the_pipeline_counts_as_markdown() -> None:

@@ -1,0 +1,194 @@
+"""Every try leaves a run, an alert and a status, however early it fails and whatever ends it."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from psycopg2.extensions import connection
+
+from angiogram import passage, runs, steps
+from angiogram.address import URLS
+from angiogram.errors import KeyMismatch, NotReady, RunInHand
+from angiogram.project import Project
+from angiogram.status import EXIT_CODES, State, status
+from ingestion.errors import DatabaseUnavailable, IngestionError, KafkaUnavailable, SchemaOutdated, SettingsError
+from tests.angiogram.conftest import ANGIOGRAM, Outcome
+from tests.angiogram.recorded import record, report
+from tests.angiogram.test_alert import Inbox, inbox
+
+__all__ = ["inbox"]
+
+DAY = timedelta(hours=26)
+
+
+@pytest.fixture
+def database(
+    pipeline: None, inbox: Inbox, monkeypatch: pytest.MonkeyPatch, connect_as: Callable[..., connection]
+) -> connection:
+    """A database whose only run was healthy; alerts go to the inbox."""
+    monkeypatch.setenv(URLS, f"json://{inbox.place}")
+    with connect_as("taxi_owner").cursor() as query:
+        query.execute("truncate angiogram.runs, angiogram.mutes, angiogram.alerts, angiogram.differences")
+    opened = connect_as("angiogram")
+    record(opened, report("20260601T070000Z-aaaaaa", []))
+    return opened
+
+
+def try_to_run() -> None:
+    """The first step, as Airflow takes it."""
+    steps.begin(wait=0)
+
+
+def assert_left(database: connection, inbox: Inbox, error: str) -> runs.Run:
+    """The latest run could not run because of an error: it is over, and an alert and the status say so."""
+    (run,) = runs.last(database, 1)
+    assert (run.verdict, run.in_hand) == ("could_not_run", False)
+    assert run.finished_at is not None
+    assert error in run.report["error"]
+    assert [message["title"] for message in inbox.received] == ["Angiogram: could not run"]
+    assert error in inbox.received[0]["message"]
+    found = status(database, DAY)
+    assert (found.state, EXIT_CODES[found.state], found.verdict) == (State.COULD_NOT_RUN, 2, "healthy")
+    assert error in found.sentence()
+    return run
+
+
+@pytest.mark.parametrize(
+    ("variables", "error"),
+    [
+        pytest.param({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}, KafkaUnavailable, id="Kafka is away"),
+        pytest.param({"KAFKA_BOOTSTRAP_SERVERS": ""}, SettingsError, id="Kafka is not set"),
+        pytest.param({"RIDES_API_URL": "http://127.0.0.1:1", "RIDES_API_KEY": ""}, SettingsError, id="no key"),
+        pytest.param({"DYE_KEY": ""}, SettingsError, id="no dye key"),
+    ],
+)
+def test_surroundings_that_lack_something(
+    database: connection,
+    inbox: Inbox,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    error: type[IngestionError],
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(error):
+        try_to_run()
+    assert_left(database, inbox, error.__name__)
+
+
+def test_a_key_that_the_loader_does_not_know(
+    database: connection, inbox: Inbox, connect_as: Callable[..., connection]
+) -> None:
+    with connect_as("postgres", os.environ["PGDATABASE"]).cursor() as query:
+        query.execute(
+            "insert into raw.loaders (loader_id, host, pid, backend_pid, mode, key_fingerprints)"
+            " values (gen_random_uuid(), 'elsewhere', 1, 1, 'until_caught_up', '{0123456789abcdef}')"
+        )
+        try:
+            with pytest.raises(KeyMismatch):
+                try_to_run()
+        finally:
+            query.execute("delete from raw.loaders where host = 'elsewhere'")
+    assert_left(database, inbox, "KeyMismatch")
+
+
+def test_a_schema_that_is_outdated(database: connection, inbox: Inbox, connect_as: Callable[..., connection]) -> None:
+    with connect_as("postgres", os.environ["PGDATABASE"]).cursor() as query:
+        query.execute("update raw.schema_migrations set number = -number where number = 12 returning number")
+        try:
+            with pytest.raises(SchemaOutdated):
+                try_to_run()
+        finally:
+            query.execute("update raw.schema_migrations set number = -number where number = -12")
+    assert_left(database, inbox, "SchemaOutdated")
+
+
+def test_another_run_that_outlasts_the_wait(database: connection, inbox: Inbox) -> None:
+    holder = runs.take(database, 60, 0, print)
+    with pytest.raises(RunInHand):
+        try_to_run()
+    runs.release(database, holder)
+    run = assert_left(database, inbox, "RunInHand")
+    assert run.run_id != holder
+
+
+def test_a_project_that_is_not_there(database: connection, inbox: Inbox, tmp_path: Path) -> None:
+    with pytest.raises(NotReady):
+        passage.Passage(lambda: Project(tmp_path), 0, print).run()
+    assert_left(database, inbox, "NotReady")
+
+
+def test_a_run_whose_lease_ran_out_is_a_failure_at_once_and_told_when_the_next_one_takes_over(
+    database: connection, inbox: Inbox
+) -> None:
+    dead = runs.take(database, 0, 0, print)
+    found = status(database, DAY)
+    assert (found.state, found.failure and found.failure.run_id) == (State.COULD_NOT_RUN, dead)
+    run_id = steps.begin(lease=60)
+    assert [message["title"] for message in inbox.received] == ["Angiogram: could not run"]
+    assert "its lease ran out" in inbox.received[0]["message"]
+    runs.release(database, run_id)
+
+
+def test_without_postgresql_the_alert_is_sent_all_the_same(
+    database: connection, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPORT", "1")
+    with pytest.raises(DatabaseUnavailable):
+        try_to_run()
+    (message,) = inbox.received
+    assert message["title"] == "Angiogram: could not run"
+    assert "DatabaseUnavailable" in message["message"]
+
+
+def test_a_step_that_fails_leaves_its_error_to_whoever_ends_the_run(
+    database: connection, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In Airflow each step is a task, and the task `finish`, which comes last, knows of no error."""
+    run_id = steps.begin(lease=60)
+    monkeypatch.setenv("DBT_PROJECT_DIR", "/nowhere")
+    with pytest.raises(NotReady):
+        steps.build_batch(run_id, 1)
+    steps.finish(run_id)
+    assert_left(database, inbox, "NotReady: /nowhere holds no dbt_project.yml")
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"), [(signal.SIGTERM, "interrupted by SIGTERM"), (signal.SIGINT, None)], ids=["SIGTERM", "Ctrl-C"]
+)
+def test_a_run_that_is_ended_while_it_waits(
+    database: connection, inbox: Inbox, sent: signal.Signals, told: str | None
+) -> None:
+    """Whoever pressed Ctrl-C knows of it; of a SIGTERM nobody does."""
+    holder = runs.take(database, 60, 0, print)
+    with subprocess.Popen([*ANGIOGRAM, "run"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if "Waiting until it ends" in line)
+        process.send_signal(sent)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    runs.release(database, holder)
+    if told:
+        assert_left(database, inbox, told)
+        return
+    (run,) = runs.last(database, 1)
+    assert (run.verdict, run.report["error"]) == ("could_not_run", "interrupted")
+    assert inbox.received == []
+    assert status(database, DAY).state is State.HEALTHY
+
+
+def test_the_command_prints_the_id_of_a_run_that_never_began(
+    database: connection, inbox: Inbox, angiogram: Callable[..., Outcome]
+) -> None:
+    outcome = angiogram("run", "--json", DYE_KEY="")
+    assert outcome.code == 2
+    assert runs.read(database, outcome.report()["run_id"]).verdict == "could_not_run"
+    shown = angiogram("status")
+    assert (shown.code, "could not run: SettingsError" in shown.stdout) == (2, True)
+    assert "Healthy by the verdict of" in shown.stdout
+    steps.finish(outcome.report()["run_id"])
+    assert len(inbox.received) == 1
