@@ -99,6 +99,7 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None],
         InvalidSurface: the accepted surface cannot be read.
         SeedError: the dye or the reference data cannot be read.
     """
+    project.require_whole()
     nodes = project.nodes
     chosen = _chosen(project, models)
     with tables_of(project, wait, say) as database:

@@ -27,7 +27,7 @@ def build_findings(project: Project, builds: Builds, health: Mapping[StageId, He
         builds: what became of its nodes.
         health: of the stages.
     """
-    return list(_findings(project, builds, health))
+    return [*project.reading.findings, *_findings(project, builds, health)]
 
 
 def _findings(project: Project, builds: Builds, health: Mapping[StageId, Health]) -> Iterator[Finding]:

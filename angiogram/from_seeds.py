@@ -7,7 +7,7 @@ its expected seed after the last. What is blocked here is blocked in dbt.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -17,16 +17,18 @@ from psycopg2.extensions import connection
 from angiogram import dye_schemas, guards, live_columns, production
 from angiogram.blame import Blame
 from angiogram.build_findings import build_findings
+from angiogram.builds import Builds
 from angiogram.changes import as_told
 from angiogram.compare import compare
-from angiogram.diagnose import OutputState
+from angiogram.diagnose import Health, OutputState, diagnose
+from angiogram.findings import Finding, Notice
 from angiogram.limits import too_slow
-from angiogram.node_stages import node_stage, unloaded_stages
+from angiogram.node_stages import missing_stages, node_stage, unloaded_stages
 from angiogram.project import Project
 from angiogram.runs import WAIT, Run, hold_tables, say_on_stderr
 from angiogram.seed_build import SeedBuild, build
 from angiogram.sensitivity.database import open_sessions
-from angiogram.stage import BUILT, Stage, marked, missing_stages, stage_row
+from angiogram.stage import BUILT, Stage, marked, stage_row
 from angiogram.stage_id import LOADER_STAGE, StageId, from_json
 from angiogram.target_relations import claim
 from angiogram.trace import Tracer
@@ -53,35 +55,23 @@ def run_from_seeds(project: Project, wait: float = WAIT, say: Callable[[str], No
         SeedError: the dye cannot be read.
     """
     started_at, begun = datetime.now(UTC), time.perf_counter()
-    with tables_of(project, wait, say) as database:
-        built = build(database, project)
-        stages, health = Blame(database, project).judge(_stages(database, project, built))
-        now = guards.present(database, project, [name for name, stage in stages.items() if stage.state in BUILT])
-        findings, notices = guards.judge(project, now, stages, health)
-        if production.is_noted(database):
-            tested = production.compare(database, project.nodes, project.target)
-            red, told = as_told(live_columns.changes(database, project.nodes, tested, health))
-            findings, notices = [*findings, *red], [*notices, *told]
-        failed = {name for name, stage in stages.items() if stage.state is OutputState.FAILED}
-        tracer = Tracer(database, project.nodes, {}, failed)
-        differences = [
-            tracer.told(name, stage.differences) for name, stage in stages.items() if stage.differences.count
-        ]
-    rows = [stage_row(name, stages, health[name], project.max_seconds(name)) for name in stages]
+    project.parse()
+    judged = _judged(project, wait, say) if project.can_be_built else _nothing_built(project)
+    rows = [stage_row(name, judged.stages, judged.health[name], project.max_seconds(name)) for name in judged.stages]
     verdict = conclude(
-        health,
-        stages,
+        judged.health,
+        judged.stages,
         [],
-        more=[*build_findings(project, built.builds, health), *findings],
-        notices=[*built.notices, *too_slow(rows), *notices],
+        more=[*build_findings(project, judged.built.builds, judged.health), *judged.findings],
+        notices=[*judged.built.notices, *too_slow(rows), *judged.notices],
     )
     run_id = f"seeds-{started_at:%Y%m%dT%H%M%SZ}"
     report: dict[str, Any] = {
         "run_id": run_id,
         **verdict,
         "checkpoints": [],
-        "stages": marked(rows, findings),
-        "differences": differences,
+        "stages": marked(rows, judged.findings),
+        "differences": judged.differences,
         "seconds": round(time.perf_counter() - begun, 2),
         "seconds_by_step": {},
         "kept": False,
@@ -98,6 +88,43 @@ def run_from_seeds(project: Project, wait: float = WAIT, say: Callable[[str], No
         blockage=from_json(verdict["blockage"]),
         report=report,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What was built, what came of it, and what is red or worth knowing beside the outputs."""
+
+    built: SeedBuild
+    stages: dict[StageId, Stage]
+    health: dict[StageId, Health]
+    findings: list[Finding]
+    notices: list[Notice]
+    differences: list[dict[str, Any]]
+
+
+def _judged(project: Project, wait: float, say: Callable[[str], None]) -> _Judged:
+    with tables_of(project, wait, say) as database:
+        built = build(database, project)
+        stages, health = Blame(database, project).judge(_stages(database, project, built))
+        now = guards.present(database, project, [name for name, stage in stages.items() if stage.state in BUILT])
+        findings, notices = guards.judge(project, now, stages, health)
+        if production.is_noted(database):
+            tested = production.compare(database, project.nodes, project.target)
+            red, told = as_told(live_columns.changes(database, project.nodes, tested, health))
+            findings, notices = [*findings, *red], [*notices, *told]
+        failed = {name for name, stage in stages.items() if stage.state is OutputState.FAILED}
+        tracer = Tracer(database, project.nodes, {}, failed)
+        differences = [
+            tracer.told(name, stage.differences) for name, stage in stages.items() if stage.differences.count
+        ]
+    return _Judged(built, stages, health, findings, notices, differences)
+
+
+def _nothing_built(project: Project) -> _Judged:
+    stages = missing_stages(project)
+    reads = {name: stage.reads for name, stage in stages.items()}
+    health = diagnose(reads, {name: stage.state for name, stage in stages.items()})
+    return _Judged(SeedBuild(Builds(), 0, []), stages, health, [], [], [])
 
 
 @contextmanager
@@ -128,6 +155,8 @@ def _stages(database: connection, project: Project, built: SeedBuild) -> dict[St
     stages = missing_stages(project) | unloaded_stages(project, built.builds)
     for node in project.nodes.values():
         comparison = partial(compare, database, node, project.directory)
-        stage = node_stage(project, node, built.builds, built.last_batch, comparison)
-        stages[node.stage] = replace(stage, reads=[above for above in stage.reads if above != LOADER_STAGE])
-    return stages
+        stages[node.stage] = node_stage(project, node, built.builds, built.last_batch, comparison)
+    return {
+        name: replace(stage, reads=[above for above in stage.reads if above != LOADER_STAGE])
+        for name, stage in stages.items()
+    }

@@ -313,7 +313,9 @@ def _compiled(project: Project, states: Mapping[StageId, OutputState]) -> Forms:
     skipped = [name for name, node in project.nodes.items() if states[node.stage] is OutputState.SKIPPED]
     for left_out in ([], failed, failed + skipped):
         try:
-            return compile_forms(project.directory, project.manifest, project.target, project.dbt_vars, left_out)
+            return compile_forms(
+                project.reading.directory, project.manifest, project.target, project.dbt_vars, left_out
+            )
         except DbtFailed:  # a query or a check of a model's own, while it was compiled
             continue
     return {}, {}

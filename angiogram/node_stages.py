@@ -1,6 +1,7 @@
 """The dbt nodes as stages: how each was built, and what a comparison with its expected seed says of it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from angiogram.builds import Builds
 from angiogram.compare import Comparison
@@ -11,7 +12,7 @@ from angiogram.nodes import Node
 from angiogram.project import Project
 from angiogram.source_places import place_of
 from angiogram.stage import Stage, state_of, unbuilt_stage
-from angiogram.stage_id import EXPECTED, SEED, StageId
+from angiogram.stage_id import EXPECTED, LOADER_STAGE, MODEL, SEED, StageId
 
 
 def node_stage(
@@ -42,6 +43,19 @@ def node_stage(
         return Stage(node.reads, OutputState.UNKNOWN, Differences(), None, seconds, reason)
     found = comparison()
     return Stage(node.reads, state_of(found), found.differences, found.rows, seconds, found.obstacle, found.tolerated)
+
+
+def missing_stages(project: Project) -> dict[StageId, Stage]:
+    """Models that have an expected seed and are not in the project, what is broken, and what is not built for that."""
+    gone = {
+        StageId(MODEL, name): Stage([], OutputState.FAILED, Differences(), None, 0.0, missing.reason, file=missing.file)
+        for name, missing in project.missing_models.items()
+    }
+    known = {LOADER_STAGE, *gone, *project.reading.stages, *(node.stage for node in project.nodes.values())}
+    return gone | {
+        name: replace(stage, reads=[above for above in stage.reads if above in known])
+        for name, stage in project.reading.stages.items()
+    }
 
 
 def unloaded_stages(project: Project, builds: Builds) -> dict[StageId, Stage]:

@@ -187,21 +187,11 @@ def parents(manifest: Any, unique_id: str) -> list[str]:
     return list(found)
 
 
-def read_but_absent(manifest: Any) -> list[str]:
-    """What nodes read although it is disabled or gone, in words.
-
-    dbt parses what has changed alone, and meets a reader that has not only when it builds.
-    """
+def absent_nodes(manifest: Any) -> set[str]:
+    """Ids of what nodes read although it is disabled or gone."""
     manifest.build_parent_and_child_maps()
-    readers: dict[str, list[str]] = {}
-    for reader, read in manifest.parent_map.items():
-        for absent in set(read) - manifest.parent_map.keys():
-            readers.setdefault(absent, []).append(in_words(reader))
-    return [
-        f"the {in_words(absent)} is {'disabled' if absent in manifest.disabled else 'gone'}, "
-        f"but read by the {' and the '.join(sorted(names))}: enable it, or disable or change what reads it"
-        for absent, names in sorted(readers.items())
-    ]
+    known: set[str] = set(manifest.parent_map)
+    return {above for read in manifest.parent_map.values() for above in read if above not in known}
 
 
 def in_words(unique_id: str) -> str:

@@ -8,18 +8,19 @@ from typing import Any, Literal
 
 from angiogram.dbt_command import PLAIN, Outcome, explain, forget_ephemeral, run_dbt
 from angiogram.errors import DbtFailed, InvalidSettings, NotReady
+from angiogram.manifest_parts import leave_out
 from angiogram.nodes import (
     Missing,
     Node,
     expected_name,
     expected_seeds,
     missing_models,
-    read_but_absent,
     read_nodes,
 )
 from angiogram.pipeline_settings import FILE as SETTINGS
 from angiogram.pipeline_settings import PipelineSettings
 from angiogram.project_file import dye_target, dye_targets, project_directory, project_variables
+from angiogram.reading import Reading, is_whole, read_parts
 from angiogram.stage_id import SEED, StageId
 
 # With dye_batches given no model is built anew at each build, so the incremental ones grow. It hides no batch here: the
@@ -98,9 +99,43 @@ class Project:
             self.target_directory /= "from_seeds"
 
     @cached_property
+    def reading(self) -> Reading:
+        """What can be read of the project, read when first asked for.
+
+        Raises:
+            DbtFailed: nothing can, and no file of the project is known to be at fault.
+        """
+        try:
+            manifest = self._invoke(["parse"], None).answer
+        except DbtFailed as error:
+            return read_parts(self.directory, error, self._parse_anew)
+        if not is_whole(manifest):
+            return read_parts(self.directory, None, self._parse_anew)
+        return Reading(manifest, self.directory)
+
+    def _parse_anew(self, directory: Path) -> Any:
+        return self._invoke(["--no-partial-parse", "parse"], None, directory=directory).answer
+
+    @cached_property
     def manifest(self) -> Any:
-        """dbt's own record of the project, parsed when first asked for."""
-        return self._invoke(["parse"], None).answer
+        """dbt's own record of all that it can build of the project; empty if it can build nothing."""
+        from dbt.contracts.graph.manifest import Manifest
+
+        return self.reading.manifest or Manifest()
+
+    @property
+    def can_be_built(self) -> bool:
+        """Whether dbt can build any of it."""
+        return self.reading.manifest is not None
+
+    def require_whole(self) -> None:
+        """See that nothing in the project is broken.
+
+        Raises:
+            DbtFailed: something is; the message names it.
+        """
+        if broken := self.reading.broken:
+            raise DbtFailed(f"dbt cannot build all of {self.directory}: {'; '.join(broken)}.")
 
     def manifest_under(self, target: str) -> Any:
         """dbt's own record of the project under another target of the profile, which need not be reached.
@@ -108,20 +143,19 @@ class Project:
         Raises:
             DbtFailed: it cannot be read under that target.
         """
-        return self._invoke(["parse"], None, target).answer
+        manifest = self._invoke(["parse"], None, target, directory=self.reading.directory).answer
+        if self.reading.left_out:
+            leave_out(manifest, self.reading.left_out)
+        return manifest
 
     def parse(self) -> None:
-        """Read the whole project now, and see that dbt can build it; otherwise it is read when first needed.
+        """Read the project now; otherwise it is read when first needed.
 
         Raises:
-            DbtFailed: it cannot be read, or not be built: what a node reads is disabled, nodes read each other in a
-                circle, and the like.
+            DbtFailed: nothing of it can be read, and no file of it is known to be at fault.
             NotReady: a model is not SQL, or reads what is neither source, seed nor model.
         """
-        if absent := read_but_absent(self.manifest):
-            raise DbtFailed(f"dbt cannot build {self.directory}: {'; '.join(absent)}.")
         _ = self.nodes
-        self._invoke(["list", "--quiet"], self.manifest)
 
     def build_first_batch(self) -> Outcome:
         """Load all seeds, then build the incremental models and what they need. Tests wait for the whole.
@@ -161,12 +195,12 @@ class Project:
         return self.invoke(["run", *(["--full-refresh"] if anew else []), *_ALL])
 
     def invoke(self, command: list[str]) -> Outcome:
-        """Run any dbt command in this process.
+        """Run any dbt command in this process; nothing happens if dbt can build nothing of the project.
 
         Raises:
             DbtFailed: dbt ended before it built anything.
         """
-        return self._invoke(command, self.manifest)
+        return self._invoke(command, self.manifest) if self.can_be_built else Outcome(None, [], True, None)
 
     def expected_seed(self, model: str) -> Any:
         """What dbt knows of a model's expected seed, which must be there."""
@@ -187,19 +221,28 @@ class Project:
         return self._invoke(command, manifest if other_target else self.manifest, other_target, _APART)
 
     def _invoke(
-        self, command: list[str], manifest: Any, other_target: str | None = None, options: Sequence[str] = _USUAL
+        self,
+        command: list[str],
+        manifest: Any,
+        other_target: str | None = None,
+        options: Sequence[str] = _USUAL,
+        directory: Path | None = None,
     ) -> Outcome:
         """Run one dbt command in this process; of another target what it does without the dye."""
+        directory = directory or (self.directory if manifest is None else self.reading.directory)
         target, dbt_vars, target_path = self.target, self.dbt_vars, self.target_directory
+        parsed = self._parsed if directory == self.directory else directory / "target_angiogram"
+        if directory != self.directory:
+            target_path = parsed
         if other_target:
-            target, dbt_vars, target_path = other_target, "{}", self._parsed / "other_targets" / other_target
+            target, dbt_vars, target_path = other_target, "{}", parsed / "other_targets" / other_target
         arguments = [
             *("--no-use-colors", "--log-level", "info" if self._verbose else "none", "--log-level-file", "info"),
             *("--no-version-check", "--no-write-json", "--no-send-anonymous-usage-stats"),
             *("--log-path", str(self.log_directory), *options),
             *command,
             *("--target", target, "--vars", dbt_vars, "--target-path", str(target_path)),
-            *("--project-dir", str(self.directory), "--profiles-dir", self.profiles_directory),
+            *("--project-dir", str(directory), "--profiles-dir", self.profiles_directory),
         ]
         if manifest is not None:
             forget_ephemeral(manifest)
@@ -226,8 +269,9 @@ class Project:
 
     @cached_property
     def missing_models(self) -> dict[str, Missing]:
-        """As the function `missing_models`."""
-        return missing_models(self.manifest)
+        """As the function `missing_models`, without those that are known to be broken, or not built for that reason."""
+        known = {stage.name for stage in self.reading.stages}
+        return {name: missing for name, missing in missing_models(self.manifest).items() if name not in known}
 
     @cached_property
     def expected_seeds(self) -> dict[str, tuple[str, str]]:

@@ -29,8 +29,14 @@ def project_directory() -> Path:
 
 
 def project_variables(directory: Path) -> dict[str, Any]:
-    """The variables of a dbt project as they stand in it; those under its own name go before those for all packages."""
-    settings = yaml.safe_load((directory / "dbt_project.yml").read_text(encoding="utf-8"))
+    """The variables of a dbt project as they stand in it; those under its own name go before those for all packages.
+
+    None if the file is not YAML: whoever reads the project names the line.
+    """
+    try:
+        settings = yaml.safe_load((directory / "dbt_project.yml").read_text(encoding="utf-8"))
+    except yaml.YAMLError:
+        return {}
     variables: dict[str, Any] = settings.get("vars") or {}
     return variables | (variables.get(settings.get("name")) or {})
 

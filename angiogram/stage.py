@@ -11,9 +11,8 @@ from angiogram.diagnose import Health, OutputState
 from angiogram.differences import Differences
 from angiogram.findings import Finding
 from angiogram.in_a_line import in_a_line
-from angiogram.project import Project
 from angiogram.source_places import NOWHERE, Place
-from angiogram.stage_id import MODEL, SEED, StageId, as_json
+from angiogram.stage_id import SEED, StageId, as_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +72,6 @@ def unbuilt_stage(reads: list[StageId], seconds: float, message: str | None, pla
 def was_connection_lost(message: str | None) -> bool:
     """Whether an error is that of a server that went away, and nobody's fault."""
     return message is not None and _CONNECTION_LOST.search(message) is not None
-
-
-def missing_stages(project: Project) -> dict[StageId, Stage]:
-    """Models that have an expected seed and are not in the project: what they should make is never made."""
-    return {
-        StageId(MODEL, name): Stage([], OutputState.FAILED, Differences(), None, 0.0, missing.reason, file=missing.file)
-        for name, missing in project.missing_models.items()
-    }
 
 
 def all_above(stage: StageId, stages: Mapping[StageId, Stage]) -> list[StageId]:

@@ -143,6 +143,9 @@ def prepare(run_id: str, project: Project | None = None, say: Callable[[str], No
     """
     with endings.ended_if_it_fails(run_id), _step(run_id, "prepare") as step:
         project = project or Project()
+        project.parse()
+        if not project.can_be_built:
+            return  # the way of the dye can be judged all the same
         with opened(project) as models:
             schemas = claim(models, project, say)
             dye_schemas.empty(models, schemas, say, lambda: runs.renew(step.database, run_id))

@@ -20,12 +20,12 @@ from angiogram.findings import Finding, FindingKind, Notice
 from angiogram.inject import Sent
 from angiogram.kept import Kept
 from angiogram.limits import too_slow
-from angiogram.node_stages import node_stage, unloaded_stages
+from angiogram.node_stages import missing_stages, node_stage, unloaded_stages
 from angiogram.nodes import Node
 from angiogram.project import Project
 from angiogram.run_builds import LAST_BATCH, builds_of_run
 from angiogram.runs import Run
-from angiogram.stage import BUILT, Stage, marked, missing_stages, stage_row
+from angiogram.stage import BUILT, Stage, marked, stage_row
 from angiogram.stage_id import (
     API,
     API_STAGE,

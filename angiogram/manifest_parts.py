@@ -1,0 +1,78 @@
+"""Parts of dbt's manifest: what depends on something, what goes in a circle, and the manifest without them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+
+def dependents(manifest: Any, unique_ids: Iterable[str]) -> set[str]:
+    """Ids of nodes and of all that reads them, directly or not: models, tests, exposures and the like.
+
+    Args:
+        manifest: with its child map built.
+        unique_ids: where to begin.
+    """
+    found: set[str] = set()
+    waiting = list(unique_ids)
+    while waiting:
+        unique_id = waiting.pop()
+        if unique_id not in found:
+            found.add(unique_id)
+            waiting += manifest.child_map.get(unique_id, [])
+    return found
+
+
+def leave_out(manifest: Any, unique_ids: set[str]) -> None:
+    """Take nodes out of a manifest, so that dbt builds the rest."""
+    kinds = (manifest.nodes, manifest.exposures, manifest.unit_tests, manifest.metrics)
+    for kind in (*kinds, manifest.semantic_models, manifest.saved_queries):
+        for unique_id in unique_ids:
+            kind.pop(unique_id, None)
+    manifest.rebuild_ref_lookup()
+    manifest.build_parent_and_child_maps()
+
+
+def using_macros(manifest: Any, names: set[str]) -> set[str] | None:
+    """Ids of the nodes that use macros of these names, directly or not; None if everything does.
+
+    A macro that takes the place of one of dbt's own, or that a hook calls, is used by everything.
+    """
+    if not names:
+        return set()
+    own = [macro for macro in manifest.macros.values() if macro.name.removeprefix("test_") in names]
+    ids = {macro.unique_id for macro in own if macro.package_name not in ("dbt", "dbt_postgres")}
+    grown = True
+    while grown:
+        more = {m.unique_id for m in manifest.macros.values() if ids.intersection(m.depends_on.macros)} - ids
+        ids |= more
+        grown = bool(more)
+    replaced = {macro.name for macro in own if macro.package_name in ("dbt", "dbt_postgres")}
+    users = {n.unique_id for n in manifest.nodes.values() if ids.intersection(n.depends_on.macros)}
+    made_by = {n.unique_id for n in manifest.nodes.values() if n.config.materialized in names}
+    if replaced or any(unique_id.startswith("operation.") for unique_id in users):
+        return None
+    return users | made_by
+
+
+def cycles(manifest: Any) -> list[list[str]]:
+    """Circles in which nodes read each other, each as ids in the order in which they read."""
+    found: list[list[str]] = []
+    done: set[str] = set()
+    for start in manifest.nodes:
+        if start in done:
+            continue
+        path: list[str] = []
+        stack = [(start, iter(manifest.nodes[start].depends_on_nodes))]
+        path.append(start)
+        while stack:
+            unique_id, above = stack[-1]
+            parent = next(above, None)
+            if parent is None:
+                stack.pop()
+                path.pop()
+                done.add(unique_id)
+            elif parent in path:
+                found.append(path[path.index(parent) :])
+            elif parent not in done and parent in manifest.nodes:
+                path.append(parent)
+                stack.append((parent, iter(manifest.nodes[parent].depends_on_nodes)))
+    return found

@@ -1,0 +1,46 @@
+"""A project of which a part is broken is judged all the same: the part is named, and all else is built and compared."""
+
+from pathlib import Path
+
+from tests.angiogram.edits import edit
+from tests.angiogram.from_seeds.conftest import Judge
+from tests.angiogram.recorded import blocked, stages_of
+
+
+def test_what_does_not_depend_on_a_broken_model_is_built_and_compared(coffee_shop: Path, judge: Judge) -> None:
+    """Jinja that cannot be read, SQL that cannot, and a rule that is wrong: each is named, with file and line."""
+    models = coffee_shop / "models"
+    edit(models / "core" / "guests.sql", "ref('tickets')", "ref('tickets'")
+    edit(models / "reports" / "takings_by_month.sql", "count(*) as tickets", "count(* as tickets")
+    edit(models / "base" / "base_guests.sql", "trim(full_name)", "full_name")
+    report = judge(coffee_shop)
+    assert {*blocked(report)} == {"guests", "takings_by_month", "base_guests"}
+    found = {finding["stage"]["name"]: finding for finding in report["findings"]}
+    places = {name: (found[name]["kind"], found[name]["file"], found[name]["line"]) for name in found}
+    assert places["guests"] == ("build", "models/core/guests.sql", 9)
+    assert places["takings_by_month"] == ("build", "models/reports/takings_by_month.sql", 11)
+    assert found["base_guests"]["kind"] == "output"
+    assert "syntax error" in found["takings_by_month"]["text"]
+    health = {name: stage["verdict"] for name, stage in stages_of(report).items()}
+    assert (health["tickets"], health["base_tickets"], health["seed:menu"]) == ("healthy", "healthy", "healthy")
+
+
+def test_a_reference_seed_that_did_not_load_is_named_and_not_its_readers(coffee_shop: Path, judge: Judge) -> None:
+    assert blocked(judge(coffee_shop)) == []
+    edit(coffee_shop / "seeds" / "reference" / "menu.csv", "250", "two fifty")
+    report = judge(coffee_shop)
+    assert blocked(report) == ["seed:menu"]
+    (finding,) = report["findings"]
+    assert (finding["kind"], finding["file"]) == ("build", "seeds/reference/menu.csv")
+    assert 'invalid input syntax for type integer: "two fifty"' in finding["text"]
+    assert stages_of(report)["base_lines"]["verdict"] == "healthy"
+
+
+def test_where_nothing_can_be_built_the_file_is_named_and_every_model_not_built(
+    coffee_shop: Path, judge: Judge
+) -> None:
+    edit(coffee_shop / "dbt_project.yml", "\nvars:\n", "\nvars: [\n")
+    report = judge(coffee_shop)
+    assert (report["verdict"], blocked(report)) == ("blocked", ["file:dbt_project.yml"])
+    assert {stage["verdict"] for stage in report["stages"]} == {"not_built"}
+    assert len(report["stages"]) == 6
