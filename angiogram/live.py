@@ -1,9 +1,8 @@
-"""The live checkpoints: end offsets = loaded offsets = rides + dead letters, and what the live models account for.
+"""The live checkpoints: nothing that a topic ever held is lost between its end and what the live models account for.
 
-Offsets that hold no message, such as the markers of transactions, were counted by the loader that passed them.
-
-The dye passes between the live rides and is counted with them, so that no offset is left over. Counts go back to the
-first message loaded since some moment: what was deleted by age before then is no loss.
+Every offset loaded is counted once, for ever, in the transaction of the load: what a partition lost since is known in
+constant time. What was loaded since some moment is counted row by row. The dye passes between the live messages and is
+counted with them; so are gaps, and offsets that hold no message.
 """
 
 import time
@@ -22,7 +21,7 @@ from angiogram.checkpoints import CHECKED, Checkpoint, count_accounted, unverifi
 from angiogram.other_topics import other_topics
 from ingestion.errors import DatabaseUnavailable
 from ingestion.loader import follower_alive
-from ingestion.loader.source import Source
+from ingestion.loader.source import Bounds, Source
 from ingestion.settings import KafkaSettings, connect
 
 ROLE = "dbt_prod"
@@ -60,77 +59,125 @@ class Live:
         }
 
 
-def check_live(since: timedelta, within: float = LOADED_WITHIN) -> Live:
+def check_live(since: timedelta | None, within: float = LOADED_WITHIN) -> Live:
     """Count what lies on the topic, what was loaded, and what the live models made of it.
 
     While a live build is at work its models are not all of one age, and the last checkpoint need not hold.
 
     Args:
-        since: how far back messages are counted.
+        since: how far back messages are counted row by row; None: all that was ever loaded.
         within: seconds to wait for a loader that follows.
 
     Raises:
         SettingsError, DatabaseUnavailable, KafkaUnavailable, InputError: something is not there.
     """
-    with closing(Source.open(KafkaSettings.from_environment())) as source:
-        topic_id, partitions = source.topic()
-        ends = {partition: end for partition, (_, end) in source.bounds(partitions).items()}
-    with closing(connect(ROLE, "angiogram live")) as database:
+    with (
+        closing(Source.open(KafkaSettings.from_environment())) as source,
+        closing(connect(ROLE, "angiogram live")) as database,
+    ):
         database.autocommit = True
         try:
-            reached = _reached(database, str(topic_id), ends, within)
-            loaded, told = _loaded(database, since)
+            topic_id, partitions = source.topic()
+            before = _reached(database, str(topic_id))
+            bounds = source.bounds(partitions)
+            reached = _caught_up(database, str(topic_id), bounds, within)
+            loaded, kept, told = _loaded(database, since)
             claims = unverified_dye(database)
             others = other_topics(database)
-            counts = [_offsets(ends, reached), loaded, claims, *_models(database), *others]
+            counts = [_offsets(bounds, before, reached), loaded, kept, claims, *_models(database), *others]
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             raise DatabaseUnavailable(
                 f"PostgreSQL was lost during the live checkpoints: {str(error).strip()}. "
                 "Is it running (`sandbox status`)?"
             ) from error
-    behind = [
-        f"partition {partition}: loaded up to {reached.get(partition, 0)} of {end}"
-        for partition, end in ends.items()
-        if reached.get(partition, 0) < end
-    ]
-    return Live(counts, behind + told + [point.detail for point in (claims, *others) if point.detail])
+    behind = [_behind(number, part, before.get(number, 0), reached.get(number, 0)) for number, part in bounds.items()]
+    details = [point.detail for point in (claims, *others) if point.detail]
+    return Live(counts, [words for words in behind if words] + told + details)
 
 
-def _reached(database: connection, topic_id: str, ends: Mapping[int, int], within: float) -> dict[int, int]:
+def _reached(database: connection, topic_id: str) -> dict[int, int]:
+    """The next offset to load of each partition."""
+    with database.cursor() as query:
+        query.execute('select "partition", next_offset from raw.loaded_offsets where topic_id = %s', (topic_id,))
+        return dict(query.fetchall())
+
+
+def _caught_up(database: connection, topic_id: str, bounds: Mapping[int, Bounds], within: float) -> dict[int, int]:
     """The offsets loaded, as soon as they are at the ends; or when nobody is going to load the rest in time."""
     deadline = time.monotonic() + within
     while True:
-        with database.cursor() as query:
-            query.execute('select "partition", next_offset from raw.loaded_offsets where topic_id = %s', (topic_id,))
-            reached: dict[int, int] = dict(query.fetchall())
-        is_behind = any(reached.get(partition, 0) < end for partition, end in ends.items())
+        reached = _reached(database, topic_id)
+        is_behind = any(reached.get(partition, 0) < part.readable for partition, part in bounds.items())
         if not is_behind or time.monotonic() > deadline or not follower_alive(database):
             return reached
         time.sleep(_LOOK_EVERY)
 
 
-def _offsets(ends: Mapping[int, int], reached: Mapping[int, int]) -> Checkpoint:
-    # A loader that follows may be beyond these ends already.
-    loaded = sum(min(reached.get(partition, 0), end) for partition, end in ends.items())
-    return Checkpoint("end offsets = loaded offsets", sum(ends.values()), {"loaded": loaded})
+def _offsets(bounds: Mapping[int, Bounds], before: Mapping[int, int], reached: Mapping[int, int]) -> Checkpoint:
+    # A loader that follows may be beyond these ends by now; before they were asked for it cannot have been.
+    loaded = sum(
+        before[number] if before.get(number, 0) > part.end else min(reached.get(number, 0), part.end)
+        for number, part in bounds.items()
+    )
+    return Checkpoint("end offsets = loaded offsets", sum(part.end for part in bounds.values()), {"loaded": loaded})
 
 
-def _loaded(database: connection, since: timedelta) -> tuple[Checkpoint, list[str]]:
-    """Whether every offset loaded is accounted for, and the partitions where one is not."""
-    kinds = ("rides", "dead_letters", "dye", "unverified_dye", "gaps", "empty_offsets")
+def _behind(number: int, part: Bounds, before: int, reached: int) -> str | None:
+    """Why a partition is not loaded up to its end, in words; None if it is."""
+    if before > part.end:
+        return (
+            f"partition {number}: loaded up to {before}, but the topic ends at {part.end}: the broker lost what it had "
+            "confirmed. The next `ingestion load` says where that begins, and goes on"
+        )
+    if part.readable <= reached < part.end:
+        return (
+            f"partition {number}: an open transaction that begins at offset {part.readable} holds back "
+            f"{part.end - part.readable} offsets"
+        )
+    return f"partition {number}: loaded up to {reached} of {part.end}" if reached < part.end else None
+
+
+def _loaded(database: connection, since: timedelta | None) -> tuple[Checkpoint, Checkpoint, list[str]]:
+    """Whether every offset loaded is accounted for, whether all that was ever loaded is kept, and where it is not."""
+    kinds = ("rides", "dead_letters", "dye", "unverified_dye", "gaps", "empty_offsets", "taken_away")
     with database.cursor(cursor_factory=RealDictCursor) as query:
-        query.execute("select * from raw.loaded_counts(clock_timestamp() - %s)", (since,))
-        found = [row for row in query.fetchall() if row["first_offset"] is not None]
-    told = [
-        f"partition {row['partition']} of {row['topic']}: {passed} offsets from {row['first_offset']} on, but {counted}"
-        " messages, gaps and empty offsets"
-        for row in found
-        if (passed := row["next_offset"] - row["first_offset"]) != (counted := sum(row[kind] for kind in kinds))
-    ]
-    passed = sum(row["next_offset"] - row["first_offset"] for row in found)
+        query.execute(
+            "select *, live_rows as rides"
+            " from raw.loaded_counts(coalesce(clock_timestamp() - %s::interval, '-infinity'))",
+            (since,),
+        )
+        found = query.fetchall()
+        query.execute(
+            'select topic, "partition", from_offset, to_offset from raw.gaps where passed_at is null'
+            " and reason in ('deleted_before_loaded', 'corrupt') order by topic, \"partition\""
+        )
+        told = [
+            f"partition {row['partition']} of {row['topic']}: offsets {row['from_offset']} to {row['to_offset'] - 1}"
+            " are not on the topic, and nobody has accepted that: `ingestion load --accept-loss`"
+            for row in query.fetchall()
+        ]
+    for row in found:
+        place = f"partition {row['partition']} of {row['topic']}"
+        if row["passed"] != (counted := sum(row[kind] for kind in kinds)):
+            told.append(
+                f"{place}: {row['passed']} offsets from {row['from_offset']} on, but {counted} messages, gaps and empty"
+                " offsets"
+            )
+        if row["lost"] or not row["last_is_stored"]:
+            some = f"{row['lost']} messages that were" if row["lost"] else "the last message that was"
+            told.append(
+                f"{place}: {some} loaded {'are' if row['lost'] else 'is'} not stored any more, and no command took that"
+                " away. Restore the rows, then run `ingestion offsets repair`; raw.taken_away says when"
+            )
     counts = {kind: sum(row[kind] for row in found) for kind in kinds}
-    kept = "loaded offsets = rides + dead letters + dye + unverified dye + gaps + empty offsets"
-    return Checkpoint(kept, passed, counts), told
+    ever = sum(row["acknowledged"] for row in found)
+    lost = sum(max(row["lost"], int(not row["last_is_stored"])) for row in found)
+    passed = sum(row["passed"] for row in found)
+    return (
+        Checkpoint(f"loaded offsets = {' + '.join(kinds).replace('_', ' ')}", passed, counts),
+        Checkpoint("messages ever loaded = kept, or taken away by a command", ever, {"kept": ever - lost}),
+        told,
+    )
 
 
 def _models(database: connection) -> list[Checkpoint]:

@@ -23,21 +23,30 @@ hold = typer.Typer(
 _talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def _how_far(text: str) -> timedelta:
+    """A length of time; the longest one for all."""
+    return timedelta.max if text.strip() == "all" else duration(text)
+
+
 def live(
     since: Annotated[
         timedelta,
-        typer.Option(parser=parsed(duration), metavar="TIME", help="How far back messages are counted: 90m, 26h, 2d."),
+        typer.Option(
+            parser=parsed(_how_far),
+            metavar="TIME",
+            help="How far back messages are counted row by row: 90m, 26h, 2d; `all` for everything.",
+        ),
     ] = "1d",  # type: ignore[assignment]  # typer hands the default to the parser too
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
 ) -> None:
     """Check that nothing was lost of the live rides, from the end of the topic to the facts.
 
-    End offsets = loaded offsets = rides + dead letters + dye + unverified dye + gaps + empty offsets (those that hold
-    no message); no unverified dye waits for a release. Also what the live models account for, so not while they are
-    built. What `ingestion retention` or `angiogram prune` took away counts as lost: look no further back than they
-    keep. Exit code: 0 all holds, 1 something was lost or is not loaded, 2 could not look.
+    End offsets = loaded offsets = messages + gaps + empty offsets (those that hold no message) since a moment; all that
+    was ever loaded is kept, unless a command took it away (retention, prune); no unverified dye waits for a release.
+    Also what the live models account for, so not while they are built. Exit code: 0 all holds, 1 something was lost or
+    is not loaded, 2 could not look.
     """
-    found = check_live(since)
+    found = check_live(None if since == timedelta.max else since)
     if as_json:
         typer.echo(json.dumps(found.report(), indent=2, ensure_ascii=False))
     else:

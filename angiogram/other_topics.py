@@ -39,7 +39,7 @@ def other_topics(database: connection) -> list[Checkpoint]:
             topic_id, partitions = source.topic()
             if (topic, topic_id) not in loaded:
                 continue  # it was made again since, and never loaded
-            ends = {partition: end for partition, (_, end) in source.bounds(partitions).items()}
+            ends = {partition: bounds.end for partition, bounds in source.bounds(partitions).items()}
         offsets = loaded[topic, topic_id]
         behind = sum(max(end - offsets.get(partition, 0), 0) for partition, end in ends.items())
         expected += sum(ends.values())

@@ -42,6 +42,7 @@ def prune(days: int) -> Pruned:
         try:
             with database, database.cursor() as query:
                 messages = 0
+                query.execute("set local ingestion.taken_by = 'prune'")
                 for statement in _OLD_DYE:
                     query.execute(statement, values)
                     messages += query.rowcount

@@ -105,7 +105,7 @@ def begin(
             endings.alert_taken_over(database, run_id)
             versions.record(database, run_id)
             # What lies before these offsets is no business of this run's.
-            starts = {str(p): end for p, (_, end) in source.bounds(partitions).items()}
+            starts = {str(p): bounds.readable for p, bounds in source.bounds(partitions).items()}
             seconds = round(time.perf_counter() - started, 2)
             runs.save_step(database, run_id, "begin", {"starts": starts, "seconds": seconds})
     return run_id

@@ -79,7 +79,7 @@ def read_back(
                     number = stamp.ride_number if isinstance(stamp, DyeStamp) and stamp.run_id == run_id else None
                     found.append(Found(partition, record.offset, record.value, number))
             waiting = {p for p in waiting if source.position(p) < bounds[p][1]}
-    return found, {partition: first for partition, (first, _) in bounds.items()}
+    return found, {partition: part.first for partition, part in bounds.items()}
 
 
 def judge_topic(

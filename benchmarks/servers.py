@@ -75,7 +75,8 @@ def empty_raw() -> None:
     """Forget everything that was loaded, so that the next loader begins at the first offset."""
     with closing(administrator()) as session, session.cursor() as query:
         query.execute(
-            "truncate raw.taxi_rides, raw.dead_letters, raw.loaded_offsets, raw.loaders, raw.gaps, raw.empty_offsets"
+            "truncate raw.taxi_rides, raw.dead_letters, raw.replays, raw.loaded_offsets, raw.loaders, raw.gaps, "
+            "raw.empty_offsets, raw.loaded_totals, raw.loaded_marks, raw.taken_away"
         )
         query.execute("checkpoint")
 

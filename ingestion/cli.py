@@ -6,7 +6,7 @@ Data goes to stdout, talk to stderr. Exit codes: 0 ok, 1 lost, 2 could not run, 
 import typer
 from rich.console import Console
 
-from ingestion import dead_letters_cli, front_door_cli, migrations, roles, topic, unverified_dye_cli
+from ingestion import dead_letters_cli, front_door_cli, migrations, offsets_cli, roles, topic, unverified_dye_cli
 from ingestion.bulk import files_cli
 from ingestion.bulk.cli import bulk_load_command
 from ingestion.command_line import run
@@ -29,6 +29,7 @@ app.command("retire-topic")(retire_topic)
 app.add_typer(files_cli.app, name="files")
 app.add_typer(dead_letters_cli.app, name="dead-letters")
 app.add_typer(unverified_dye_cli.app, name="unverified-dye")
+app.add_typer(offsets_cli.app, name="offsets")
 
 
 @app.command()

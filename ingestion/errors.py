@@ -7,11 +7,13 @@ IngestionError
 ├── DatabaseUnavailable    PostgreSQL cannot be reached or takes no writes; a retry helps
 ├── DatabaseRefused        PostgreSQL refuses a statement; put what it names right
 ├── SchemaOutdated         the raw tables miss a migration; run `ingestion migrate`
+├── OffsetsSetBack         the stored offsets are not those up to which was loaded; run `ingestion offsets repair`
 ├── Fenced                 another loader took this partition over; nothing was written, stop or start anew
 ├── WorkersDied            all worker processes were ended from outside; find out why, start it again
 ├── WorkerFailed           a worker met an error that nobody foresaw; its traceback is in the log
 ├── Interrupted            a signal ended the work before it was done; start it again
-└── MessagesLost           the topic no longer holds messages that were never loaded; needs a decision
+├── OpenTransaction        a transaction on the topic that never ends holds back what comes after it; end it
+└── MessagesLost           the topic no longer holds messages that it held; names the offsets
 
 Every message says what happened, where, and what to do. The command line catches IngestionError once, prints the
 message and exits with the error's `exit_code`. Any other exception is one that nobody foresaw: it is told with its
@@ -49,6 +51,10 @@ class SchemaOutdated(IngestionError):
     """The raw tables are absent or miss a migration. `ingestion migrate` helps."""
 
 
+class OffsetsSetBack(IngestionError):
+    """The stored offsets are not those up to which was loaded; nothing was written. See `ingestion offsets`."""
+
+
 class Fenced(IngestionError):
     """A partition's stored offset moved under this loader: another process owns it now. Nothing was written."""
 
@@ -65,7 +71,13 @@ class WorkerFailed(IngestionError):
     """A worker met an error that nobody foresaw; its traceback is in the log. What was committed stays."""
 
 
+class OpenTransaction(IngestionError):
+    """A transaction on the topic is open and holds back all that comes after it. A retry helps once it has ended."""
+
+    exit_code = 1
+
+
 class MessagesLost(IngestionError):
-    """Messages were deleted from the topic before they were loaded. The gap is recorded; going on is a decision."""
+    """The topic no longer holds messages that it held. They are recorded; where some were not loaded, you decide."""
 
     exit_code = 1

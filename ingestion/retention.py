@@ -19,6 +19,7 @@ TABLES = (
     "raw.dead_letters",
     "angiogram_raw.taxi_rides",
     "angiogram_raw.dead_letters",
+    "raw.unverified_dye",
     "raw.empty_offsets",
 )
 
@@ -40,6 +41,8 @@ def delete_older_than(days: int) -> dict[str, int]:
     """
     with closing(connect("taxi_owner", "ingestion retention")) as session:
         require_current(session)
+        with session, session.cursor() as query:
+            query.execute("set ingestion.taken_by = 'retention'")
         deleted = {table: _delete(session, table, days) for table in TABLES}
         with session, session.cursor() as query:
             query.execute(
@@ -48,18 +51,29 @@ def delete_older_than(days: int) -> dict[str, int]:
                 (days,),
             )
             deleted["raw.loaders"] = query.rowcount
+            # The newest mark older than that stays: who looks back as far as rows are kept begins there.
+            query.execute(
+                "delete from raw.loaded_marks as old where exists (select from raw.loaded_marks as newer "
+                'where newer.topic_id = old.topic_id and newer."partition" = old."partition" '
+                "and newer.next_offset > old.next_offset and newer.reached_at < now() - make_interval(days => %s))",
+                (days,),
+            )
     return deleted
 
 
 def _delete(session: connection, table: str, days: int) -> int:
     statement = sql.SQL(
         "with gone as (delete from {table} where ctid = any(array(select ctid from {table} "
-        "where loaded_at < now() - make_interval(days => %s) limit %s)) returning topic_id), "
+        "where loaded_at < now() - make_interval(days => %s) and {condition} limit %s)) returning topic_id), "
         # Of a file that lost rows by age nothing is missing: `ingestion bulk-load` does not bring them back.
         "retired as (update raw.loaded_files set retired_at = now() "
         "where retired_at is null and topic_id in (select gone.topic_id from gone)) "
         "select count(*) from gone"
-    ).format(table=sql.Identifier(*table.split(".")))
+    ).format(
+        table=sql.Identifier(*table.split(".")),
+        # What waits for a release is not too old: nobody has seen it yet.
+        condition=sql.SQL("released_to is not null" if table == "raw.unverified_dye" else "true"),
+    )
     deleted = 0
     while True:
         with session, session.cursor() as query:

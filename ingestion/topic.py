@@ -100,7 +100,13 @@ def topic_id(settings: KafkaSettings | None = None) -> UUID:
 
 
 def describe(admin: KafkaAdminClient, settings: KafkaSettings) -> tuple[UUID, list[int]]:
-    """The topic's id and its partitions, in order.
+    """The topic's id and its partitions, in order; raises as `leaders`."""
+    identity, epochs = leaders(admin, settings)
+    return identity, sorted(epochs)
+
+
+def leaders(admin: KafkaAdminClient, settings: KafkaSettings) -> tuple[UUID, dict[int, int]]:
+    """The topic's id and, per partition, the epoch of its leader: another one wherever a broker took it over.
 
     Raises:
         KafkaUnavailable: the broker does not answer.
@@ -110,10 +116,10 @@ def describe(admin: KafkaAdminClient, settings: KafkaSettings) -> tuple[UUID, li
         topic = admin.describe_topics([settings.topic])[0]
     except KafkaError as error:
         raise unavailable(settings, error) from error
-    partitions = sorted(partition["partition_index"] for partition in topic["partitions"])
-    if topic["error_code"] or not partitions:
+    epochs = {partition["partition_index"]: int(partition["leader_epoch"]) for partition in topic["partitions"]}
+    if topic["error_code"] or not epochs:
         raise InputError(
             f"There is no topic {settings.topic} at {settings.bootstrap_servers}. "
             "Make it with `ingestion topic`, or correct KAFKA_TOPIC."
         )
-    return UUID(str(topic["topic_id"])), partitions
+    return UUID(str(topic["topic_id"])), epochs

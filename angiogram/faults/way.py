@@ -160,10 +160,23 @@ def _skip_partition(run_id: str) -> None:
     end = max((place.offset or 0) + 1 for place in sent if place.partition == partition)
 
     def act(query: cursor) -> None:
+        place = {
+            **{"id": str(topic_id()), "topic": KafkaSettings.from_environment().topic},
+            **{"partition": partition, "end": end},
+        }
         query.execute(
-            'insert into raw.loaded_offsets (topic_id, topic, "partition", next_offset) values (%s, %s, %s, %s)'
+            "insert into raw.loaded_totals as t"
+            ' (topic_id, topic, "partition", kafka_topic_id, next_offset, empty_offsets)'
+            " values (%(id)s, %(topic)s, %(partition)s, %(id)s, %(end)s, %(end)s)"
+            ' on conflict (topic_id, "partition") do update set next_offset = excluded.next_offset,'
+            " empty_offsets = t.empty_offsets + excluded.next_offset - t.next_offset",
+            place,
+        )
+        query.execute(
+            'insert into raw.loaded_offsets (topic_id, topic, "partition", next_offset, stored_as)'
+            " values (%(id)s, %(topic)s, %(partition)s, %(end)s, %(id)s)"
             ' on conflict (topic_id, "partition") do update set next_offset = excluded.next_offset',
-            (str(topic_id()), KafkaSettings.from_environment().topic, partition, end),
+            place,
         )
 
     as_owner(act)

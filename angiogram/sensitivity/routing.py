@@ -45,7 +45,17 @@ from angiogram.sensitivity.routing_doses import (
 )
 from angiogram.sensitivity.routing_mutants import LOADER, RoutingMutant, routing_mutants
 from angiogram.sensitivity.score import Verdict, verdict
-from ingestion.loader.batch import DYE_LETTERS, DYE_RIDES, LIVE_LETTERS, LIVE_RIDES, TABLES, UNVERIFIED, Batch, Table
+from ingestion.loader.batch import (
+    DYE_LETTERS,
+    DYE_RIDES,
+    LIVE_LETTERS,
+    LIVE_RIDES,
+    TABLES,
+    UNVERIFIED,
+    Batch,
+    Last,
+    Table,
+)
 from ingestion.message import DYE_HEADERS, DyeStamp
 
 _CLAIMED = ("dye_run_id", "dye_ride_number", "dye_sent_at", "dye_signature")
@@ -148,6 +158,8 @@ class RoutingBench:
     def _right(self, dose: Dose, batch: Batch) -> bool:
         for table in TABLES:
             self._copy(table, batch)
+        if not self._counts_right(dose, batch):
+            return False
         stored = [self._stored(table) for table in (DYE_RIDES, DYE_LETTERS)]
         if any(row["run_id"] != dose.runs.get((row["partition"], row["offset"])) for rows in stored for row in rows):
             return False
@@ -165,6 +177,19 @@ class RoutingBench:
                 return False
             row |= {"ride_number": place.ride_number, "sent_at": dose.contents[place.name].sent_at}
         return self._claims_right(dose) and not judge_loaded(dose.live, dose.contents, *live)
+
+    def _counts_right(self, dose: Dose, batch: Batch) -> bool:
+        """Whether the batch counted what it made, and knows the last message: the totals are kept by that."""
+        for partition in {place for place, _ in dose.messages}:
+            counted = {(table.schema, table.name): count for table, count in batch.counts[partition].items()}
+            made = {
+                (table.schema, table.name): sum(row["partition"] == partition for row in self._stored(table))
+                for table in TABLES
+            }
+            last = [record for place, record in dose.messages if place == partition][-1]
+            if counted != made or batch.last.get(partition) != Last.of(last):
+                return False
+        return True
 
     def _claims_right(self, dose: Dose) -> bool:
         """Whether exactly what does not verify was kept apart, with all that it takes to look at it again."""

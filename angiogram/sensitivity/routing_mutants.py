@@ -21,7 +21,7 @@ LOADER = "loader"
 """Under this name the mutants of the routing are counted."""
 
 ROUTING: dict[ModuleType, tuple[str, ...]] = {
-    batch: ("add", "_message_at", "_stamp_columns", "_claim_columns"),
+    batch: ("add", "message_at", "_stamp_columns", "_claim_columns"),
     rows: ("ride_columns", "_any_columns", "_column", "_unknown", "_is_utf8", "_why_no_object"),
     message: ("dye_stamp", "_is_storable"),
 }

@@ -1,10 +1,11 @@
 """A batch: what one transaction writes, gathered as lines of COPY."""
 
-from collections import Counter
-from collections.abc import Sequence
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 from uuid import UUID
 
 from ingestion.loader.rows import NULL, DeadLetter, binary, quoted, ride_columns
@@ -47,19 +48,40 @@ TABLES = (LIVE_RIDES, LIVE_LETTERS, DYE_RIDES, DYE_LETTERS, UNVERIFIED)
 """Each message goes to exactly one of them."""
 
 
-class EmptyOffsets(NamedTuple):
-    """Offsets of a batch, some of which hold no message: markers of transactions, what was aborted or compacted.
+class Last(NamedTuple):
+    """A message that was loaded, by which another one at its place is noticed.
 
     Attributes:
-        partition: where they are.
-        from_offset: the first one read.
-        to_offset: the next one after them.
-        empty: how many hold no message.
+        offset: its place.
+        timestamp: its time as Kafka has it, in milliseconds.
+        digest: a hash of its time, key and value.
     """
 
-    partition: int
-    from_offset: int
-    to_offset: int
+    offset: int
+    timestamp: int
+    digest: bytes
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """A message as it is read."""
+        parts = (str(record.timestamp).encode(), record.key, record.value)
+        told = b"".join(b"-" if part is None else b"%d:%b" % (len(part), part) for part in parts)
+        return cls(record.offset, record.timestamp, hashlib.blake2b(told, digest_size=16).digest())
+
+
+class Move(NamedTuple):
+    """How far a batch takes one partition, and what became of every offset in between.
+
+    Attributes:
+        before: the next offset as stored when the batch is committed.
+        after: the next offset to store.
+        gap: offsets passed over that the topic no longer holds.
+        empty: offsets that hold no message.
+    """
+
+    before: int
+    after: int
+    gap: int
     empty: int
 
 
@@ -71,22 +93,24 @@ class Batch:
         topic: name of the topic.
         topic_id: its id.
         keys: dye keys whose signatures hold.
+        stored_as: of a partition whose rows have another topic id than the topic.
         lines: per table, lines of COPY's CSV format, without line ends.
         size: bytes of all lines.
-        taken: messages of each partition.
-        moves: per partition, the offset that must be stored now and the one to store.
-        empty: of the partitions with offsets that hold no message.
+        counts: messages of each partition, by table.
+        last: the last message of each partition.
+        moves: per partition, how far it is taken.
         seconds: how long its transaction took; 0 until it is committed.
     """
 
     topic: str
     topic_id: UUID
     keys: list[bytes]
+    stored_as: Mapping[int, UUID] = field(default_factory=dict)
     lines: dict[Table, list[bytes]] = field(default_factory=lambda: {table: [] for table in TABLES})
     size: int = 0
-    taken: Counter[int] = field(default_factory=Counter)
-    moves: dict[int, tuple[int, int]] = field(default_factory=dict)
-    empty: list[EmptyOffsets] = field(default_factory=list)
+    counts: dict[int, Counter[Table]] = field(default_factory=lambda: defaultdict(Counter))
+    last: dict[int, Last] = field(default_factory=dict)
+    moves: dict[int, Move] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
@@ -96,14 +120,15 @@ class Batch:
 
     def add(self, partition: int, records: Sequence[Record]) -> None:
         """Take messages of one partition, in the order of their offsets."""
-        place = f',"{self.topic}",{self.topic_id},{partition},'.encode()
+        place = f',"{self.topic}",{self.stored_as.get(partition, self.topic_id)},{partition},'.encode()
+        before = [len(lines) for lines in self.lines.values()]
         rides = self.lines[LIVE_RIDES]
         size = 0
-        timestamp, message_at = None, NULL
+        timestamp, moment = None, NULL
         for record in records:
             if record.timestamp != timestamp:
-                timestamp, message_at = record.timestamp, _message_at(record.timestamp)
-            end = b"%b%d,%b" % (place, record.offset, message_at)
+                timestamp, moment = record.timestamp, message_at(record.timestamp)
+            end = b"%b%d,%b" % (place, record.offset, moment)
             stamp = dye_stamp(record.headers, record.value, self.keys) if record.headers else None
             if isinstance(stamp, Unverified):
                 line = _claim_columns(record, stamp) + end
@@ -122,15 +147,27 @@ class Batch:
             lines.append(line)
             size += len(line)
         self.size += size
-        self.taken[partition] += len(records)
+        counts = self.counts[partition]
+        for (table, lines), count in zip(self.lines.items(), before, strict=True):
+            counts[table] += len(lines) - count
+        if records:
+            self.last[partition] = Last.of(records[-1])
 
-    def passed(self, partition: int, from_offset: int, to_offset: int) -> None:
-        """Note how far a partition was read: offsets that brought no message are empty."""
-        if (empty := to_offset - from_offset - self.taken[partition]) > 0:
-            self.empty.append(EmptyOffsets(partition, from_offset, to_offset, empty))
+    def passed(self, partition: int, stored: int, read_from: int, read_to: int) -> None:
+        """Note how far a partition was read: offsets that brought no message are empty.
+
+        Args:
+            partition: which.
+            stored: the next offset as stored before this batch.
+            read_from: where reading began; beyond what is stored, there is a gap.
+            read_to: the next offset to read.
+        """
+        taken = self.counts[partition].total() if partition in self.counts else 0
+        self.moves[partition] = Move(stored, read_to, read_from - stored, read_to - read_from - taken)
 
 
-def _message_at(milliseconds: int) -> bytes:
+def message_at(milliseconds: int) -> bytes:
+    """The column of a message's time; null if it is no moment that a calendar has."""
     try:
         return (_EPOCH + timedelta(milliseconds=milliseconds)).isoformat().encode() if milliseconds >= 0 else NULL
     except OverflowError:  # a producer may stamp any 64 bits where the topic does not stamp

@@ -16,7 +16,7 @@ from rich.live import Live
 from ingestion.loader.logs import LogFormat, set_up_logs
 from ingestion.loader.metrics import LoaderMetrics, serving
 from ingestion.loader.report import LoadReport
-from ingestion.loader.run import follow, load_until_caught_up
+from ingestion.loader.run import accepted, follow, load_once
 from ingestion.loader.source import Client
 from ingestion.loader.workers import cores, load_with_workers
 from ingestion.settings import KafkaSettings
@@ -46,7 +46,8 @@ def load(
 ) -> None:
     """Load the topic into the raw tables, each message exactly once; prints what was loaded as JSON.
 
-    A signal to end finishes the batch under way first.
+    A signal to end finishes the batch under way first. Exit code: 0 loaded, 1 the topic lost messages (all else is
+    loaded) or an open transaction holds some back, 2 could not, 130 interrupted.
     """
     if forever and until_caught_up:
         raise typer.BadParameter("choose one of --follow and --until-caught-up")
@@ -70,9 +71,11 @@ def load(
                 report = (
                     follow(stop, accept_loss, committed, client)
                     if forever
-                    else load_until_caught_up(accept_loss, stop, committed, client)
+                    else load_once(accept_loss, stop, committed, client)
                 )
     typer.echo(json.dumps(asdict(report), default=str))
+    if not forever:
+        accepted(report, accept_loss)
 
 
 def _set_up(log_format: LogFormat) -> None:

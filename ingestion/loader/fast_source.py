@@ -9,14 +9,12 @@ from operator import methodcaller
 from typing import Any, NamedTuple, Self
 
 import confluent_kafka as confluent
-from kafka import IsolationLevel
-from kafka.admin import OffsetSpec
-from kafka.errors import KafkaError
+from kafka.errors import CorruptRecordError
 
 from ingestion.errors import KafkaUnavailable, SettingsError
 from ingestion.loader.source import Source
 from ingestion.settings import KafkaSettings
-from ingestion.topic import open_admin, unavailable
+from ingestion.topic import open_admin
 
 _POLL_RECORDS = 5_000
 _TIMEOUT_MS = 10_000
@@ -60,6 +58,7 @@ class FastSource(Source):
     def __init__(self, settings: KafkaSettings, admin: Any, consumer: confluent.Consumer) -> None:
         super().__init__(settings, admin, consumer)
         self._positions: dict[int, int] = {}
+        self._corrupt: dict[int, int] = {}  # partition: where a corrupt batch begins; nothing after it is taken
         self._tolerant: Source | None = None
 
     def close(self) -> None:
@@ -68,17 +67,6 @@ class FastSource(Source):
             self._tolerant.close()
         self._consumer.close()
         self._admin.close()
-
-    def bounds(self, partitions: list[int]) -> dict[int, tuple[int, int]]:
-        """As `Source.bounds`."""
-        wanted = [self._place(partition) for partition in partitions]
-        asked = {"isolation_level": IsolationLevel.READ_COMMITTED, "timeout_ms": _TIMEOUT_MS}
-        try:
-            first = self._admin.list_partition_offsets(dict.fromkeys(wanted, OffsetSpec.EARLIEST), **asked)
-            end = self._admin.list_partition_offsets(dict.fromkeys(wanted, OffsetSpec.LATEST), **asked)
-        except KafkaError as error:
-            raise unavailable(self._settings, error) from error
-        return {place.partition: (first[place].offset, end[place].offset) for place in wanted}
 
     def read_from(self, partition: int, offset: int) -> None:
         """As `Source.read_from`."""
@@ -91,13 +79,18 @@ class FastSource(Source):
         """As `Source.stop_reading`."""
         self._consumer.incremental_unassign([confluent.TopicPartition(self._settings.topic, partition)])
         del self._positions[partition]
+        if self._corrupt.pop(partition, None) is not None:
+            self._begin_anew()
 
     def poll(self, milliseconds: int) -> dict[int, list[Any]]:
         """As `Source.poll`.
 
         Raises:
+            CorruptRecordError: what is next in a partition is not as it was written; what came before it was returned.
             KafkaUnavailable: the broker failed, or no longer holds what is next.
         """
+        if self._corrupt:
+            raise CorruptRecordError(f"partition and offset: {self._corrupt}")
         messages = self._consumer.consume(_POLL_RECORDS, 0)
         # One without a value has the length 0, and so is no less a message for being false.
         if not messages and milliseconds and (message := self._consumer.poll(milliseconds / 1000)) is not None:
@@ -109,7 +102,7 @@ class FastSource(Source):
                 raise self._failed(message.error(), partition)
             if error := message.error():
                 self._note(error, partition, offset)
-            elif partition in self._positions:
+            elif partition in self._positions and partition not in self._corrupt:
                 polled[partition].append(
                     FastRecord(
                         offset,
@@ -126,6 +119,13 @@ class FastSource(Source):
         """As `Source.position`."""
         return self._positions[partition]
 
+    def _begin_anew(self) -> None:
+        """Read on with another consumer: one that met a corrupt batch takes bytes in the midst of it for offsets."""
+        self._consumer.close()
+        self._consumer = _consumer(self._settings)
+        places = [confluent.TopicPartition(self._settings.topic, p, offset) for p, offset in self._positions.items()]
+        self._consumer.incremental_assign(places)
+
     def _headers(self, message: confluent.Message, partition: int, offset: int) -> Any:
         try:
             return _headers_of(message)
@@ -140,10 +140,14 @@ class FastSource(Source):
             raise self._failed(None, partition) from None
 
     def _note(self, error: confluent.KafkaError, partition: int, offset: int) -> None:
-        """The end of a partition moves its position past what is no message; all else ends the reading."""
-        if error.code() != confluent.KafkaError._PARTITION_EOF:
+        """The end of a partition moves its position past what is no message; all else ends the reading of it."""
+        if partition in self._corrupt:
+            return  # librdkafka goes on in the midst of the corrupt batch, and takes bytes of it for the next one
+        if error.code() == confluent.KafkaError._BAD_MSG and partition in self._positions:
+            self._corrupt[partition] = offset
+        elif error.code() != confluent.KafkaError._PARTITION_EOF:
             raise self._failed(error, partition)
-        if partition in self._positions:
+        elif partition in self._positions:
             self._positions[partition] = max(self._positions[partition], offset)
 
     def _failed(self, error: confluent.KafkaError | None, partition: int | None) -> KafkaUnavailable:
@@ -161,6 +165,7 @@ def _consumer(settings: KafkaSettings) -> confluent.Consumer:
                 **_librdkafka_options(settings),
                 "allow.auto.create.topics": False,
                 "auto.offset.reset": "error",
+                "check.crcs": True,  # else a bit that flipped on the broker's disk is loaded as another value
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "enable.partition.eof": True,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from ingestion.loader.batch import DYE_LETTERS, DYE_RIDES, LIVE_LETTERS, LIVE_RIDES, UNVERIFIED, Batch
+from ingestion.loader.losses import Loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class LoadReport:
         dead_letters: dead letters, live and dye.
         unverified_dye: messages with dye headers that do not verify; kept apart.
         partitions: the offsets taken by this loader, by partition.
+        lost: offsets that the topic no longer holds as they were.
         seconds: how long it took.
         bytes: bytes of all rows, as COPY takes them.
         batches: transactions.
@@ -47,6 +49,7 @@ class LoadReport:
     dead_letters: int
     unverified_dye: int
     partitions: tuple[PartitionLoad, ...]
+    lost: tuple[Loss, ...]
     seconds: float
     bytes: int = 0
     batches: int = 0
@@ -73,6 +76,7 @@ class LoadReport:
             sum(report.dead_letters for report in reports),
             sum(report.unverified_dye for report in reports),
             tuple(PartitionLoad(partition, *reached) for partition, reached in sorted(offsets.items())),
+            tuple(sorted({loss for report in reports for loss in report.lost})),
             seconds,
             sum(report.bytes for report in reports),
             sum(report.batches for report in reports),
@@ -97,11 +101,11 @@ class Tally:
         self.bytes += batch.size
         self.batches += 1
         self.batch_seconds += batch.seconds
-        for partition, (before, after) in batch.moves.items():
-            first, _ = self._offsets.get(partition, (before, after))
-            self._offsets[partition] = (first, after)
+        for partition, move in batch.moves.items():
+            first, _ = self._offsets.get(partition, (move.before, move.after))
+            self._offsets[partition] = (first, move.after)
 
-    def report(self, topic: str, topic_id: UUID | None, seconds: float) -> LoadReport:
+    def report(self, topic: str, topic_id: UUID | None, lost: tuple[Loss, ...], seconds: float) -> LoadReport:
         """What was written so far."""
         partitions = tuple(PartitionLoad(p, *offsets) for p, offsets in sorted(self._offsets.items()))
         return LoadReport(
@@ -112,6 +116,7 @@ class Tally:
             self.dead_letters,
             self.unverified_dye,
             partitions,
+            lost,
             seconds,
             self.bytes,
             self.batches,

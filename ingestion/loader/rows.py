@@ -52,6 +52,7 @@ _as_tuple = msgspec.structs.astuple
 
 _QUOTE = ord('"')
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_COLUMN = re.compile(r'(?:^|,)(?:"((?:[^"]|"")*)"|([^",]*))')
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -81,6 +82,13 @@ def quoted(text: bytes) -> bytes:
 def binary(value: bytes | None) -> bytes:
     """Bytes (or null) for a bytea column of a line of COPY."""
     return NULL if value is None else b"\\x" + value.hex().encode()
+
+
+def column_texts(line: bytes) -> list[str | None]:
+    """The columns of a line as PostgreSQL reads them."""
+    return [
+        None if bare == "null" else bare or text.replace('""', '"') for text, bare in _COLUMN.findall(line.decode())
+    ]
 
 
 def _any_columns(value: bytes | None) -> bytes:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import closing
 from threading import Event
 from uuid import UUID, uuid4
 
@@ -16,11 +17,14 @@ from ingestion.errors import (
     InputError,
     Interrupted,
     KafkaUnavailable,
+    MessagesLost,
 )
 from ingestion.loader.batch import Batch
+from ingestion.loader.losses import Loss, in_words
 from ingestion.loader.report import LoadReport, Tally
 from ingestion.loader.source import Client, open_source
 from ingestion.loader.store import Store, in_our_words
+from ingestion.loader.tail import Reader
 from ingestion.loader.work import Work
 from ingestion.message import key_fingerprint
 from ingestion.settings import DyeKeys, KafkaSettings
@@ -58,6 +62,7 @@ class _Loader:
         self._topic_id: UUID | None = None
         self._begun = False  # both servers have answered once
         self._ends: dict[int, int] = {}
+        self._lost: set[Loss] = set()
         self._pause = _FIRST_PAUSE_SECONDS
 
     def run(self) -> LoadReport:
@@ -98,21 +103,26 @@ class _Loader:
             topic_id, partitions = source.topic()
             if topic_id != self._topic_id:
                 self._topic_id = topic_id
-                self._ends = {p: end for p, (_, end) in source.bounds(partitions).items()}
+                self._ends = {p: bounds.end for p, bounds in source.bounds(partitions).items()}
             fingerprints = [key_fingerprint(key) for key in self._keys]
             store = Store.open(self._loader_id, self._mode, fingerprints, self._kafka.topic, topic_id)
             self._begun = True
             try:
-                with Work(
-                    source,
-                    store,
-                    self._kafka.topic,
-                    topic_id,
-                    self._keys,
-                    self._accept_loss,
-                    self._stop,
-                    self._after_commit,
-                ) as work:
+                with (
+                    closing(Reader(self._kafka)) as reader,
+                    Work(
+                        source,
+                        store,
+                        self._kafka.topic,
+                        topic_id,
+                        self._keys,
+                        reader,
+                        self._accept_loss,
+                        self._stop,
+                        self._after_commit,
+                        self._lost,
+                    ) as work,
+                ):
                     if self._mode == "follow":
                         work.follow()
                     else:
@@ -129,7 +139,8 @@ class _Loader:
             self._tell(self._report())
 
     def _report(self) -> LoadReport:
-        return self._tally.report(self._kafka.topic, self._topic_id, time.monotonic() - self._started)
+        seconds = time.monotonic() - self._started
+        return self._tally.report(self._kafka.topic, self._topic_id, tuple(sorted(self._lost)), seconds)
 
     def _wait_out(self, error: IngestionError) -> None:
         """Pause, longer each time; an until-caught-up load that never began fails instead."""
@@ -139,6 +150,22 @@ class _Loader:
             log.warning("%s Going on in %.1f s.", error, self._pause)
             self._stop.wait(self._pause)
             self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
+
+
+def load_once(
+    accept_loss: bool,
+    stop: Event,
+    committed: Callable[[LoadReport], None] | None,
+    client: Client,
+    workers: int = 1,
+) -> LoadReport:
+    """As `load_until_caught_up`, but what the topic lost is in the report, for whoever adds up several."""
+    report = _Loader("until_caught_up", accept_loss, stop, committed, client, workers).run()
+    if stop.is_set():
+        raise Interrupted(
+            "Told to stop before the ends of the topic were reached. What was committed stays; load again."
+        )
+    return report
 
 
 def load_until_caught_up(
@@ -168,16 +195,23 @@ def load_until_caught_up(
         DatabaseRefused: PostgreSQL refused a statement, as for want of a right.
         InputError: there is no such topic.
         SchemaOutdated: a migration is missing.
-        MessagesLost: the topic no longer holds messages that were never loaded.
-        Fenced: something else moved the stored offsets.
+        MessagesLost: the topic no longer holds messages that it held; all that it does hold is loaded, but for
+            partitions where some were never loaded.
+        OpenTransaction: a transaction that does not end holds back what comes after it.
+        Fenced, OffsetsSetBack: something else moved the stored offsets.
         Interrupted: `stop` was set before the ends were reached.
     """
-    stop = stop or Event()
-    report = _Loader("until_caught_up", accept_loss, stop, committed, client, workers).run()
-    if stop.is_set():
-        raise Interrupted(
-            "Told to stop before the ends of the topic were reached. What was committed stays; load again."
-        )
+    return accepted(load_once(accept_loss, stop or Event(), committed, client, workers), accept_loss)
+
+
+def accepted(report: LoadReport, accept_loss: bool) -> LoadReport:
+    """A report, unless the topic lost something that nobody accepted.
+
+    Raises:
+        MessagesLost: it did.
+    """
+    if report.lost and not accept_loss:
+        raise MessagesLost(in_words(report.lost))
     return report
 
 

@@ -1,20 +1,23 @@
 """The loader's side of Kafka: reading committed messages from given offsets of given partitions."""
 
+import time
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
-from kafka import KafkaConsumer, TopicPartition
-from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError
+from kafka import IsolationLevel, KafkaConsumer, TopicPartition
+from kafka.admin import KafkaAdminClient, OffsetSpec
+from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from ingestion import kafka_records
 from ingestion.errors import SettingsError
 from ingestion.kafka_client import open_client
 from ingestion.settings import KafkaSettings
-from ingestion.topic import describe, open_admin, unavailable
+from ingestion.topic import leaders, open_admin, unavailable
 
 _TIMEOUT_MS = 10_000
+_NEW_TOPIC_SECONDS = 5.0
 _POLL_RECORDS = 5_000
 _FETCH_BYTES_PER_PARTITION = 2 << 20  # a larger single message comes all the same
 
@@ -24,6 +27,20 @@ class Client(StrEnum):
 
     KAFKA_PYTHON = "kafka-python"
     CONFLUENT = "confluent"
+
+
+class Bounds(NamedTuple):
+    """What the topic holds of a partition.
+
+    Attributes:
+        first: the first offset that it still holds.
+        readable: where what is committed ends; an open transaction holds back what comes after it.
+        end: where the partition ends.
+    """
+
+    first: int
+    readable: int
+    end: int
 
 
 class Source:
@@ -69,28 +86,45 @@ class Source:
         self._consumer.close(autocommit=False)
         self._admin.close()
 
-    def topic(self) -> tuple[UUID, list[int]]:
-        """The topic's id and its partitions, asked anew.
+    def topic(self) -> tuple[UUID, dict[int, int]]:
+        """The topic's id and its partitions with the epochs of their leaders, asked anew.
 
         Raises:
             KafkaUnavailable: the broker does not answer.
             InputError: there is no such topic.
         """
-        return describe(self._admin, self._settings)
+        return leaders(self._admin, self._settings)
 
-    def bounds(self, partitions: list[int]) -> dict[int, tuple[int, int]]:
-        """Per partition the first offset that the topic still holds and the end of what is committed.
+    def bounds(self, partitions: Iterable[int]) -> dict[int, Bounds]:
+        """What the topic holds of each partition.
 
         Raises:
             KafkaUnavailable: the broker does not answer.
         """
         wanted = [self._place(partition) for partition in partitions]
-        try:
-            first = self._consumer.beginning_offsets(wanted, timeout_ms=_TIMEOUT_MS)
-            end = self._consumer.end_offsets(wanted, timeout_ms=_TIMEOUT_MS)
-        except KafkaError as error:
-            raise unavailable(self._settings, error) from error
-        return {place.partition: (first[place], end[place]) for place in wanted}
+        asked = (
+            (OffsetSpec.EARLIEST, IsolationLevel.READ_UNCOMMITTED),
+            # In this order: what is readable was written before, however fast others write.
+            (OffsetSpec.LATEST, IsolationLevel.READ_COMMITTED),
+            (OffsetSpec.LATEST, IsolationLevel.READ_UNCOMMITTED),
+        )
+        deadline = time.monotonic() + _NEW_TOPIC_SECONDS
+        while True:
+            try:
+                first, readable, end = (
+                    self._admin.list_partition_offsets(dict.fromkeys(wanted, what), level, _TIMEOUT_MS)
+                    for what, level in asked
+                )
+                break
+            except UnknownTopicOrPartitionError as error:  # made a moment ago, and not yet known to its leader
+                if time.monotonic() > deadline:
+                    raise unavailable(self._settings, error) from error
+                time.sleep(0.1)
+            except KafkaError as error:
+                raise unavailable(self._settings, error) from error
+        return {
+            place.partition: Bounds(first[place].offset, readable[place].offset, end[place].offset) for place in wanted
+        }
 
     def read_from(self, partition: int, offset: int) -> None:
         """Read a partition too, from an offset on."""

@@ -14,10 +14,11 @@ from uuid import UUID
 import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection
-from psycopg2.extras import execute_values
 
-from ingestion.errors import DatabaseRefused, DatabaseUnavailable, Fenced
+from ingestion.errors import DatabaseRefused, DatabaseUnavailable, OffsetsSetBack
+from ingestion.loader import ledger
 from ingestion.loader.batch import UNVERIFIED, Batch, Table
+from ingestion.loader.ledger import Place
 from ingestion.migrations import require_current
 from ingestion.settings import connect
 
@@ -25,6 +26,7 @@ _COPY_BUFFER = 1 << 20  # bytes handed to libpq at a time; small pieces would fi
 
 _OUTAGE_CLASSES = frozenset({"08", "40", "53", "55", "57", "58"})
 # connection, rollback by the server, out of resources, lock not free, shutdown, system error
+_DUPLICATE = "23505"
 _READ_ONLY = "25006"  # after a failover: the session is on a standby
 
 
@@ -41,9 +43,14 @@ def in_our_words(error: psycopg2.Error) -> DatabaseUnavailable | DatabaseRefused
     """What an error of the driver's means: the server is away for now, or what was written is refused for good."""
     said = error.diag.message_primary or str(error).strip() or type(error).__name__
     if not is_outage(error):
+        advice = (
+            "What was to be loaded is stored already: see `ingestion offsets repair`."
+            if error.pgcode == _DUPLICATE
+            else "Missing rights and tables come with `ingestion bootstrap` and `ingestion migrate`."
+        )
         return DatabaseRefused(
             f"PostgreSQL refused a statement: {said} (SQLSTATE {error.pgcode}). Nothing of it was written; "
-            "waiting does not help. Missing rights and tables come with `ingestion bootstrap` and `ingestion migrate`."
+            f"waiting does not help. {advice}"
         )
     if error.pgcode == _READ_ONLY:
         said += ", as on a standby; PGHOST must name the primary"
@@ -130,91 +137,80 @@ class Store:
             query.execute("select pg_advisory_unlock(hashtext(%s), %s)", (str(self._topic_id), partition))
 
     def next_offsets(self, partitions: Iterable[int]) -> dict[int, int]:
-        """The next offset to load of each partition; one never seen before starts at 0."""
-        wanted = list(partitions)
-        with self._session, self._session.cursor() as query:
-            query.execute(
-                'insert into raw.loaded_offsets (topic_id, topic, "partition", next_offset) '
-                "select %s, %s, number, 0 from unnest(%s::int[]) as number on conflict do nothing",
-                (str(self._topic_id), self._topic, wanted),
-            )
-            query.execute(
-                'select "partition", next_offset from raw.loaded_offsets where topic_id = %s and "partition" = any(%s)',
-                (str(self._topic_id), wanted),
-            )
-            return dict(query.fetchall())
-
-    def record_gap(self, partition: int, from_offset: int, to_offset: int, reason: str) -> None:
-        """Record offsets that the topic no longer holds, unless they lie in a gap that is recorded already."""
-        with self._session, self._session.cursor() as query:
-            query.execute(
-                'insert into raw.gaps (topic_id, topic, "partition", from_offset, to_offset, reason) '
-                "select %(topic_id)s, %(topic)s, %(partition)s, %(from)s, %(to)s, %(reason)s where not exists ("
-                'select from raw.gaps where topic_id = %(topic_id)s and "partition" = %(partition)s '
-                "and reason = %(reason)s and from_offset <= %(from)s and to_offset >= %(to)s)",
-                {
-                    "topic_id": str(self._topic_id),
-                    "topic": self._topic,
-                    "partition": partition,
-                    "from": from_offset,
-                    "to": to_offset,
-                    "reason": reason,
-                },
-            )
-
-    def lost_before(self, partition: int, offset: int) -> int | None:
-        """Where a gap begins that ends at an offset which was stored before the broker lost all from there on."""
-        with self._session, self._session.cursor() as query:
-            query.execute(
-                'select min(from_offset) from raw.gaps where topic_id = %s and "partition" = %s '
-                "and to_offset = %s and reason = 'stored_offset_beyond_end'",
-                (str(self._topic_id), partition, offset),
-            )
-            found: int | None = query.fetchall()[0][0]
-            return found
-
-    def commit(self, batch: Batch) -> None:
-        """Write rows, dead letters, offsets and which of these are empty in one transaction.
+        """The next offset to load of each partition; one never seen before starts at 0.
 
         Raises:
-            Fenced: a stored offset is not where this loader left it; nothing was written.
+            OffsetsSetBack: the stored offsets are not those up to which was loaded.
+        """
+        return {partition: place.next_offset for partition, place in self.places(partitions).items()}
+
+    def places(self, partitions: Iterable[int]) -> dict[int, Place]:
+        """Where each partition is to be read on, otherwise as `next_offsets`."""
+        with self._session, self._session.cursor() as query:
+            return ledger.places(query, self._topic, self._topic_id, partitions)
+
+    def record_gap(self, partition: int, place: Place, to_offset: int, reason: str) -> None:
+        """Record that the topic does not hold what is next; a gap that is not passed yet grows."""
+        with self._session, self._session.cursor() as query:
+            ledger.record_gap(query, self._topic, partition, place, to_offset, reason)
+
+    def ranges(self, partition: int) -> list[tuple[UUID, int]]:
+        """Under which topic ids the offsets of a partition are stored, from which on, the newest first."""
+        with self._session, self._session.cursor() as query:
+            return ledger.ranges(query, self._topic_id, partition)
+
+    def stored_hash(self, stored_as: UUID, partition: int, from_offset: int, up_to: int) -> tuple[int, str] | None:
+        """The highest message stored in a range of offsets, and the hash of what is stored of it."""
+        with self._session, self._session.cursor() as query:
+            return ledger.stored_hash(query, stored_as, partition, from_offset, up_to)
+
+    def start_anew(self, partition: int, place: Place, from_offset: int) -> Place:
+        """Read a partition on from an offset whose messages the broker lost, under a new topic id.
+
+        Raises:
+            Fenced: the stored offset is not where this loader found it.
+        """
+        with self._session, self._session.cursor() as query:
+            return ledger.start_anew(query, self._topic, self._topic_id, partition, place, from_offset)
+
+    def require_nothing_beyond(self, partition: int, place: Place) -> None:
+        """See that nothing is stored from the next offset on.
+
+        Raises:
+            OffsetsSetBack: something is.
+        """
+        with self._session, self._session.cursor() as query:
+            query.execute("select raw.highest_stored(%s, %s)", (str(place.stored_as), partition))
+            highest: int | None = query.fetchall()[0][0]
+        if highest is not None and highest >= place.next_offset:
+            where = (
+                f"partition {partition}: offset {place.next_offset} is next, but messages up to {highest} are stored"
+            )
+            raise OffsetsSetBack(ledger.set_back(self._topic, where))
+
+    def note_missing(self, stored_as: UUID, partition: int) -> int:
+        """See that the last message loaded is stored; if not, record for ever how many are missing, and say so."""
+        with self._session, self._session.cursor() as query:
+            query.execute("select raw.note_missing(%s, %s)", (str(stored_as), partition))
+            return int(query.fetchall()[0][0])
+
+    def commit(self, batch: Batch) -> None:
+        """Write rows, dead letters, offsets and what became of each of them in one transaction.
+
+        Raises:
+            Fenced, OffsetsSetBack: a stored offset is not where this loader left it; nothing was written.
             psycopg2.Error: see `is_outage`.
         """
         with self._session, self._session.cursor() as query:
-            query.execute(
-                'select "partition", next_offset from raw.loaded_offsets '
-                'where topic_id = %s and "partition" = any(%s) order by "partition" for update',
-                (str(batch.topic_id), list(batch.moves)),
-            )
-            self._refuse_moved(batch, dict(query.fetchall()))
+            stored_as = ledger.lock(query, batch)
             for table, lines in batch.lines.items():
                 if lines:
                     query.copy_expert(copy_statement(table), BytesIO(b"\n".join(lines) + b"\n"), size=_COPY_BUFFER)
-            query.execute(
-                "update raw.loaded_offsets as stored set next_offset = moved.next_offset, updated_at = now() "
-                "from unnest(%s::int[], %s::bigint[]) as moved (number, next_offset) "
-                'where stored.topic_id = %s and stored."partition" = moved.number',
-                (list(batch.moves), [after for _, after in batch.moves.values()], str(batch.topic_id)),
-            )
-            if batch.empty:
-                execute_values(
-                    query,
-                    'insert into raw.empty_offsets (topic_id, "partition", from_offset, to_offset, empty) values %s',
-                    [(str(batch.topic_id), *found) for found in batch.empty],
-                )
+            ledger.move(query, batch, stored_as)
             if claims := len(batch.lines[UNVERIFIED]):
                 query.execute(
                     "update raw.loaders set unverified_dye = unverified_dye + %s where loader_id = %s",
                     (claims, str(self._loader_id)),
-                )
-
-    def _refuse_moved(self, batch: Batch, stored: dict[int, int]) -> None:
-        for partition, (before, _) in batch.moves.items():
-            if stored.get(partition) != before:
-                raise Fenced(
-                    f"The next offset of {batch.topic}, partition {partition}, is {stored.get(partition)} and not "
-                    f"{before}, where this loader left it: something else moved it. Nothing of the batch was written. "
-                    "Find out what else writes raw.loaded_offsets, then start the loader again."
                 )
 
 

@@ -11,13 +11,19 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
+from kafka.errors import CorruptRecordError
+
 from ingestion.errors import KafkaUnavailable, MessagesLost
-from ingestion.loader.batch import Batch
-from ingestion.loader.source import Source
+from ingestion.loader import tail
+from ingestion.loader.batch import Batch, Last
+from ingestion.loader.ledger import Place
+from ingestion.loader.losses import Loss, Why, in_words
+from ingestion.loader.source import Bounds, Source
 from ingestion.loader.store import Store
+from ingestion.loader.waits import Waits
 
 log = logging.getLogger("ingestion.loader")
 
@@ -26,9 +32,7 @@ _BATCH_BYTES = 8 << 20
 _BATCH_SECONDS = 1.0
 _POLL_MILLISECONDS = 250
 _SHARE_SECONDS = 1.0  # how often followers look for a fair share of the partitions
-_HELD_SECONDS = 5.0  # what others hold does not move: time to say so
-_HELD_AGAIN_SECONDS = 60.0
-_SILENCE_SECONDS = 15.0  # the topic holds more, but Kafka sends nothing
+_SETTLED_SECONDS = 3.0  # a partition that changes its leader may end too early for a moment
 
 
 class Work:
@@ -40,9 +44,11 @@ class Work:
         topic: name of the topic.
         topic_id: its id.
         keys: dye keys whose signatures hold.
+        reader: reads single messages, to see whether the topic is what was loaded from it.
         accept_loss: go on after a gap, which is recorded all the same.
         stop: set from outside to end the work after the batch under way.
         committed: called after each batch that was committed.
+        lost: what the topic no longer holds as it was; the work adds to it.
     """
 
     def __init__(
@@ -52,27 +58,34 @@ class Work:
         topic: str,
         topic_id: UUID,
         keys: list[bytes],
+        reader: tail.Reader,
         accept_loss: bool,
         stop: Event,
         committed: Callable[[Batch], None],
+        lost: set[Loss],
     ) -> None:
         self._source = source
         self._store = store
         self._topic = topic
         self._topic_id = topic_id
         self._keys = keys
+        self._reader = reader
         self._accept_loss = accept_loss
         self._stop = stop
         self._committed = committed
+        self._lost = lost
         self._owned: dict[int, int] = {}  # partition: the next offset as stored, the batch under way included
         # partition: where the next batch begins; behind a gap beyond what is stored
         self._read_up_to: dict[int, int] = {}
-        self._told: set[tuple[int, str]] = set()  # partitions and why offsets are missing there
+        self._stored_as: dict[int, UUID] = {}  # partition: the topic id of its rows
+        self._unverified: dict[int, Last] = {}  # partition: the last message loaded, which the topic must still hold
+        self._differs: set[int] = set()  # partitions where it holds another one there, or none
+        self._given_up: set[int] = set()  # partitions that hold a loss that nobody accepted
+        self._epochs: dict[int, int] = {}  # partition: the epoch of its leader when it was taken
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="copy")
         self._under_way: tuple[Future[None], Batch] | None = None
         self._last_progress = time.monotonic()
-        self._waited_for: dict[int, int] = {}  # what others hold, with the offsets stored when it last moved
-        self._next_word = 0.0  # when to say that it does not move
+        self._waits = Waits(source, store, topic)
 
     def __enter__(self) -> Self:
         return self
@@ -95,27 +108,43 @@ class Work:
         share = math.ceil(len(ends) / workers)
         while waiting and not self._stop.is_set():
             self._finish()
-            for partition in sorted(waiting - set(self._owned)):
-                if len(self._owned) < share and self._take(partition) and self._owned[partition] >= ends[partition]:
-                    self._release(partition)
+            epochs = self._checked_topic()
+            looked_at = set(self._owned)
+            for partition in sorted(waiting - looked_at):
+                if len(self._owned) < share:
+                    self._take(partition, epochs)
+                    looked_at.add(partition)
+            self._release_reached(ends)
+            waiting -= self._given_up
             stored = self._store.next_offsets(waiting)
-            waiting = {partition for partition in waiting if stored[partition] < ends[partition]}
+            # What others hold at its end was looked at by them.
+            waiting = {p for p in waiting if p in self._owned or p not in looked_at or stored[p] < ends[p]}
             while self._owned and not self._stop.is_set():
                 self._load_some()
-                reached = [p for p, offset in self._owned.items() if offset >= ends[p]]
-                if reached:
+                waiting -= self._release_reached(ends) | self._given_up
+                if self._owned and self._waits.is_long(silent := time.monotonic() - self._last_progress):
                     self._finish()
-                for partition in reached:
-                    self._release(partition)
-                    waiting.discard(partition)
-                self._notice_silence()
+                    self._waits.for_messages(self._owned, ends, silent)
             if waiting:
-                self._notice_wait({partition: stored[partition] for partition in waiting})
+                self._waits.for_others({partition: stored[partition] for partition in waiting})
                 self._stop.wait(_POLL_MILLISECONDS / 1000)  # others hold what is left
         self._finish()
 
+    def _release_reached(self, ends: dict[int, int]) -> set[int]:
+        """Give up the partitions that are loaded to their ends, and hold there what was loaded from them."""
+        reached = {p for p, offset in self._owned.items() if offset >= ends[p] and p not in self._unverified}
+        if reached:
+            self._finish()
+        for partition in sorted(reached):
+            self._release(partition)
+        return reached
+
     def follow(self) -> None:
-        """Load a fair share of the partitions until told to stop."""
+        """Load a fair share of the partitions until told to stop.
+
+        Raises:
+            MessagesLost: the topic no longer holds messages that were never loaded, and nobody accepted that.
+        """
         next_share = 0.0
         while not self._stop.is_set():
             if time.monotonic() >= next_share:
@@ -123,114 +152,171 @@ class Work:
                 self._share()
                 next_share = time.monotonic() + _SHARE_SECONDS
             self._load_some()
+            if self._given_up:
+                self._finish()
+                raise MessagesLost(in_words(self._lost))
         self._finish()
 
     def _share(self) -> None:
         """Give up partitions beyond the fair share, take free ones up to it."""
-        _, partitions = self._checked_topic()
+        partitions = self._checked_topic()
+        for partition in [p for p in self._owned if partitions.get(p) != self._epochs[p]]:
+            self._release(partition)  # another broker leads it: taken again, it is looked at
         fair = math.ceil(len(partitions) / max(1, self._store.followers()))
         for partition in sorted(self._owned)[fair:]:
             self._release(partition)
-        for partition in partitions:
+        for partition in sorted(partitions):
             if len(self._owned) < fair and partition not in self._owned:
-                self._take(partition)
+                self._take(partition, partitions)
 
-    def _take(self, partition: int) -> bool:
+    def _take(self, partition: int, epochs: dict[int, int]) -> None:
         """Own a partition if it is free and whole, and read it from where it was left."""
         if not self._store.try_to_own(partition):
-            return False
-        stored = self._store.next_offsets([partition])[partition]
-        first, end = self._source.bounds([partition])[partition]
-        if first <= stored <= end:
-            self._tell_of_a_lost_tail(partition, stored)
-            self._start_at(partition, stored, stored)
-            return True
-        if stored < first:
-            self._notice_gap(partition, stored, first, "deleted_before_loaded")
-            self._start_at(partition, stored, first)
-            return True
-        # Rows of these offsets are stored: what the broker hands out again below them cannot be told from them.
-        self._notice_gap(partition, end, stored, "stored_offset_beyond_end")
-        self._store.give_up(partition)
-        return False
-
-    def _start_at(self, partition: int, stored: int, position: int) -> None:
-        self._owned[partition] = stored
-        self._read_up_to[partition] = position
-        self._source.read_from(partition, position)
-        self._last_progress = time.monotonic()
-
-    def _notice_gap(self, partition: int, from_offset: int, to_offset: int, reason: str) -> None:
-        self._store.record_gap(partition, from_offset, to_offset, reason)
-        what = (
-            "were deleted from the topic before they were loaded"
-            if reason == "deleted_before_loaded"
-            else "were loaded, but the topic ends before them: the broker lost them"
-        )
-        found = f"Offsets {from_offset} to {to_offset - 1} of {self._topic}, partition {partition}, {what}"
-        if not self._accept_loss:
-            raise MessagesLost(
-                f"{found}. The gap is recorded in raw.gaps. Find out why; "
-                "then go on with `ingestion load --accept-loss`."
-            )
-        if (partition, reason) not in self._told:  # followers look again every second
-            self._told.add((partition, reason))
-            log.warning("%s. The gap is recorded in raw.gaps; going on.", found)
-
-    def _tell_of_a_lost_tail(self, partition: int, stored: int) -> None:
-        """Say what was passed over while the broker gave out offsets anew that it had lost."""
-        if (lost := self._store.lost_before(partition, stored)) is not None:
+            return
+        self._epochs[partition] = epochs[partition]
+        place = self._store.places([partition])[partition]
+        self._store.require_nothing_beyond(partition, place)
+        bounds = self._source.bounds([partition])[partition]
+        if missing := place.last and self._store.note_missing(place.stored_as, partition):
             log.warning(
-                "The broker had lost offsets %d to %d of %s, partition %d, and gave them out anew: the messages that "
-                "have them now were not loaded. Going on behind them.",
-                lost,
-                stored - 1,
+                "%d messages that were loaded from %s, partition %d, are not stored any more: see `angiogram live`.",
+                missing,
                 self._topic,
                 partition,
             )
+        if bounds.readable < place.next_offset:
+            self._look_for_a_lost_tail(partition, place, self._settled(partition, place, bounds))
+        elif bounds.first > place.next_offset:
+            self._pass_over(partition, place, bounds.first, Why.DELETED)
+        elif place.last and place.last.offset >= bounds.first:
+            self._start_at(partition, place, place.last.offset)
+            self._unverified[partition] = place.last
+        else:
+            self._start_at(partition, place, place.next_offset)
+
+    def _start_at(self, partition: int, place: Place, position: int) -> None:
+        self._owned[partition] = place.next_offset
+        self._read_up_to[partition] = max(position, place.next_offset)
+        self._stored_as[partition] = place.stored_as
+        self._unverified.pop(partition, None)
+        self._source.read_from(partition, position)
+        self._last_progress = time.monotonic()
+
+    def _settled(self, partition: int, place: Place, bounds: Bounds) -> Bounds:
+        """The bounds of a partition that ends before what is stored, once they do not change any more."""
+        until = time.monotonic() + _SETTLED_SECONDS
+        while bounds.readable < place.next_offset and time.monotonic() < until and not self._stop.is_set():
+            self._stop.wait(_POLL_MILLISECONDS / 1000)
+            bounds = self._source.bounds([partition])[partition]
+        return bounds
+
+    def _look_for_a_lost_tail(self, partition: int, place: Place, bounds: Bounds) -> None:
+        """Read a partition on where the topic stops being what was loaded from it."""
+        found = tail.lost_from(self._reader, self._store, partition, place.next_offset, bounds)
+        if found is None:
+            self._start_at(partition, place, place.next_offset)
+            return
+        lost = Loss(self._topic, partition, found, place.next_offset, Why.LOST)
+        place = self._store.start_anew(partition, place, found)
+        self._lost.add(lost)
+        log.warning("%s. It is recorded in raw.gaps; going on.", lost)
+        self._start_at(partition, place, place.next_offset)
+
+    def _pass_over(self, partition: int, place: Place, to_offset: int, why: Why) -> None:
+        """Record that what is next is not there, and go on behind it if that is accepted."""
+        self._store.record_gap(partition, place, to_offset, why)
+        lost = Loss(self._topic, partition, place.next_offset, to_offset, why)
+        if self._accept_loss:
+            log.warning("%s. The gap is recorded in raw.gaps; going on.", lost)
+            self._start_at(partition, place, to_offset)
+            return
+        self._lost.add(lost)
+        self._given_up.add(partition)
+        if partition in self._owned:
+            self._release(partition)
+        else:
+            self._store.give_up(partition)
 
     def _release(self, partition: int) -> None:
         self._source.stop_reading(partition)
-        del self._owned[partition], self._read_up_to[partition]
+        del self._owned[partition], self._read_up_to[partition], self._stored_as[partition]
+        self._unverified.pop(partition, None)
+        self._differs.discard(partition)
         self._store.give_up(partition)
 
     def _load_some(self) -> None:
         """Read one batch, and hand it to the writer once the one before is committed."""
-        batch = self._read()
-        moves = {}
+        batch, is_corrupt = self._read()
         for partition, stored in self._owned.items():
             position = self._source.position(partition)
-            if position != stored:
-                moves[partition] = (stored, position)
-                batch.passed(partition, self._read_up_to[partition], position)
+            if last := self._unverified.get(partition):
+                if position > last.offset:  # no message lies there, or another one
+                    self._differs.add(partition)
+            elif position > stored:
+                batch.passed(partition, stored, self._read_up_to[partition], position)
                 self._read_up_to[partition] = position
         self._finish()
-        if not moves:
-            return
-        # Read before this check, so of this topic and not of one made again under its name.
-        self._checked_topic()
-        batch.moves = moves
-        self._owned.update((partition, after) for partition, (_, after) in moves.items())
-        self._under_way = (self._writer.submit(self._write, batch), batch)
-        self._last_progress = time.monotonic()
+        if batch.moves:
+            # Read before this check, so of this topic and not of one made again under its name.
+            self._checked_topic()
+            self._owned.update((partition, move.after) for partition, move in batch.moves.items())
+            self._under_way = (self._writer.submit(self._write, batch), batch)
+            self._last_progress = time.monotonic()
+        for partition in sorted(self._differs):
+            self._finish()
+            self._differs.discard(partition)
+            place, bounds = self._store.places([partition])[partition], self._source.bounds([partition])[partition]
+            self._look_for_a_lost_tail(partition, place, bounds)
+        if is_corrupt:
+            self._finish()
+            self._pass_over_corruption()
 
     def _write(self, batch: Batch) -> None:
         began = time.monotonic()
         self._store.commit(batch)
         batch.seconds = time.monotonic() - began
 
-    def _read(self) -> Batch:
-        batch = Batch(self._topic, self._topic_id, self._keys)
+    def _read(self) -> tuple[Batch, bool]:
+        """A batch of what is next, and whether what follows it is not as it was written."""
+        batch = Batch(self._topic, self._topic_id, self._keys, dict(self._stored_as))
         end = time.monotonic() + _BATCH_SECONDS
         rows = 0
         while rows < _BATCH_ROWS and batch.size < _BATCH_BYTES and time.monotonic() < end and not self._stop.is_set():
-            polled = self._source.poll(0 if rows else _POLL_MILLISECONDS)
+            try:
+                polled = self._source.poll(0 if rows else _POLL_MILLISECONDS)
+            except CorruptRecordError:
+                return batch, True
             if not polled:
                 break
             for partition, records in polled.items():
+                if partition in self._unverified or partition in self._differs:
+                    records = self._verified(partition, records)
                 batch.add(partition, records)
                 rows += len(records)
-        return batch
+        return batch, False
+
+    def _verified(self, partition: int, records: list[Any]) -> list[Any]:
+        """What comes after the last message loaded, if that is the first; nothing if another one is in its place."""
+        last = self._unverified.get(partition)
+        if last is not None and partition not in self._differs and records and Last.of(records[0]) == last:
+            del self._unverified[partition]
+            return records[1:]
+        self._differs.add(partition)
+        return []
+
+    def _pass_over_corruption(self) -> None:
+        """Find the partition whose next message is not as it was written, and go on behind it if that is accepted."""
+        for partition in sorted(self._owned):
+            place = self._store.places([partition])[partition]
+            position = max(self._read_up_to[partition], place.next_offset)
+            end = self._source.bounds([partition])[partition].readable
+            if position < end and not self._reader.is_readable(partition, position, end):
+                self._pass_over(partition, place, self._reader.readable_from(partition, position, end), Why.CORRUPT)
+                return
+        # What was loaded already is corrupt, where the last message of it was looked for; or the second try went well.
+        self._unverified.clear()
+        for partition, position in self._read_up_to.items():
+            self._source.read_from(partition, position)
 
     def _finish(self) -> None:
         """Wait until the batch under way is committed."""
@@ -240,35 +326,16 @@ class Work:
             future.result()
             self._committed(batch)
 
-    def _checked_topic(self) -> tuple[UUID, list[int]]:
+    def _checked_topic(self) -> dict[int, int]:
+        """The partitions of the topic, with the epochs of their leaders.
+
+        Raises:
+            TopicMadeAgain: it is another topic.
+        """
         topic_id, partitions = self._source.topic()
         if topic_id != self._topic_id:
             raise TopicMadeAgain(f"The topic {self._topic} was deleted and made again; starting at its beginning.")
-        return topic_id, partitions
-
-    def _notice_wait(self, stored: dict[int, int]) -> None:
-        """Say now and then for whom this loader waits, where what others hold does not move."""
-        now = time.monotonic()
-        if stored != self._waited_for:
-            self._waited_for, self._next_word = stored, now + _HELD_SECONDS
-        elif now >= self._next_word:
-            self._next_word = now + _HELD_AGAIN_SECONDS
-            holders = self._store.holders(stored)
-            for partition in sorted(stored):
-                log.warning(
-                    "Waiting for partition %d of %s: offset %d is next, and %s loads it. If that hangs, end it.",
-                    partition,
-                    self._topic,
-                    stored[partition],
-                    holders.get(partition, "nobody"),
-                )
-
-    def _notice_silence(self) -> None:
-        if self._owned and time.monotonic() - self._last_progress > _SILENCE_SECONDS:
-            raise KafkaUnavailable(
-                f"Kafka sent nothing for {_SILENCE_SECONDS:.0f} s although {self._topic} holds more messages "
-                f"(partitions {', '.join(map(str, sorted(self._owned)))})."
-            )
+        return partitions
 
 
 class TopicMadeAgain(KafkaUnavailable):

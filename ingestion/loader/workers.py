@@ -24,7 +24,7 @@ from multiprocessing.process import BaseProcess
 
 from ingestion.errors import IngestionError, WorkerFailed, WorkersDied
 from ingestion.loader.report import LoadReport
-from ingestion.loader.run import follow, load_until_caught_up
+from ingestion.loader.run import follow, load_once
 from ingestion.loader.source import Client
 from ingestion.settings import KafkaSettings
 from ingestion.stop import SIGNALS, Stop, on_signals
@@ -67,6 +67,8 @@ def load_with_workers(
 ) -> LoadReport:
     """Load with several processes, until caught up or forever. Must be called from the main thread, before others run.
 
+    What the topic lost is in the report, as of `ingestion.loader.run.load_once`.
+
     Args:
         workers: how many; each partition is with one of them at a time.
         forever: follow the topic until a signal to end.
@@ -85,7 +87,7 @@ def load_with_workers(
     load = (
         partial(follow, accept_loss=accept_loss, client=client)
         if forever
-        else partial(load_until_caught_up, accept_loss, client=client, workers=workers)
+        else partial(load_once, accept_loss, client=client, workers=workers)
     )
     return _Crew(workers, partial(_work, set_up, load), forever, committed).run(beside)
 
@@ -102,7 +104,7 @@ class _Crew:
         self._work = work
         self._forever = forever
         self._committed = committed
-        self._nothing = LoadReport(KafkaSettings.from_environment().topic, None, 0, 0, 0, 0, (), 0.0)
+        self._nothing = LoadReport(KafkaSettings.from_environment().topic, None, 0, 0, 0, 0, (), (), 0.0)
         self._started = time.monotonic()
         self._at_work: list[_Worker] = []
         self._reports: list[LoadReport] = []  # of those that ended

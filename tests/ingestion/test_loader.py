@@ -50,8 +50,9 @@ def session(database: str) -> Iterator[connection]:
     opened = connect_as_administrator(database)
     with opened.cursor() as query:
         query.execute(
-            "truncate raw.taxi_rides, raw.dead_letters, raw.loaded_offsets, raw.loaders, raw.gaps, "
-            "raw.empty_offsets, raw.unverified_dye, raw.replays, angiogram_raw.taxi_rides, angiogram_raw.dead_letters"
+            "truncate raw.taxi_rides, raw.dead_letters, raw.replays, raw.loaded_offsets, raw.loaders, raw.gaps, "
+            "raw.empty_offsets, raw.unverified_dye, raw.loaded_totals, raw.loaded_marks, raw.taken_away, "
+            "angiogram_raw.taxi_rides, angiogram_raw.dead_letters"
         )
     yield opened
     opened.close()
@@ -313,7 +314,7 @@ def test_a_stored_offset_that_moved_fences_the_loader(session: connection, fresh
     consumer.close()
     batch = Batch(fresh_topic, here, keys)
     batch.add(0, records)
-    batch.moves = {0: (0, 2)}
+    batch.passed(0, 0, 0, 2)
     store = Store.open(here, "until_caught_up", [], fresh_topic, here)
     store.next_offsets([0])
     assert load_until_caught_up().rides == 2
@@ -386,6 +387,7 @@ def test_aborted_transactions_are_not_loaded(session: connection, fresh_topic: s
     assert load_until_caught_up(client=client).partitions == ()
     kept = rows(session, "raw.empty_offsets", "to_offset, empty", "to_offset")
     assert (kept[-1][0], sum(empty for _, empty in kept)) == (4, 3)
+    assert rows(session, "raw.loaded_totals", "next_offset, live_rows, empty_offsets", "partition")[0] == (4, 1, 3)
 
 
 def test_any_role_can_ask_for_a_follower(connect_as: Callable[..., connection], database: str) -> None:

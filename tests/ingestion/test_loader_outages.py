@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 
 import pytest
-from kafka import TopicPartition
 from kafka.admin import NewPartitions
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
-from ingestion.errors import DatabaseUnavailable, MessagesLost
+from ingestion.errors import DatabaseUnavailable
 from ingestion.loader import follower_alive, follower_key_fingerprints, load_until_caught_up
 from ingestion.message import key_fingerprint
 from ingestion.settings import KafkaSettings
@@ -194,42 +193,6 @@ def test_a_follower_waits_for_kafka_and_leaves_when_told(fresh_database: str, mo
         out, talk = process.communicate(timeout=60)
     assert process.returncode == 0, talk
     assert json.loads(out)["rides"] == 0
-
-
-def test_messages_deleted_before_they_were_loaded_are_noticed(session: connection, fresh_topic: str) -> None:
-    publish(Message(partition=0) for _ in range(10))
-    assert load_until_caught_up().rides == 10
-    publish(Message(partition=0) for _ in range(10))
-    with closing(open_admin(KafkaSettings.from_environment())) as admin:
-        admin.delete_records({TopicPartition(fresh_topic, 0): 15})
-    with pytest.raises(MessagesLost, match="Offsets 10 to 14"):
-        load_until_caught_up()
-    gap = [(0, 10, 15, "deleted_before_loaded")]
-    assert rows(session, "raw.gaps", "partition, from_offset, to_offset, reason", "partition") == gap
-    assert load_until_caught_up(accept_loss=True).rides == 5
-    assert load_until_caught_up().rides == 0
-    assert rows(session, "raw.gaps", "partition, from_offset, to_offset, reason", "partition") == gap
-
-
-def test_a_stored_offset_beyond_the_end_is_noticed(
-    session: connection, fresh_topic: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """One gap, however far the end has come again; and once it has passed, what was not loaded in between is told."""
-    publish([Message()])
-    load_until_caught_up()
-    with session.cursor() as query:
-        query.execute('update raw.loaded_offsets set next_offset = 50 where "partition" = 0')
-    with pytest.raises(MessagesLost, match="Offsets 1 to 49"):
-        load_until_caught_up()
-    publish([Message()])
-    assert load_until_caught_up(accept_loss=True).rides == 0
-    assert rows(session, "raw.gaps", "from_offset, to_offset, reason", "partition") == [
-        (1, 50, "stored_offset_beyond_end")
-    ]
-    publish([Message()] * 49)
-    assert load_until_caught_up().rides == 1
-    assert "offsets 1 to 49" in caplog.text
-    assert "were not loaded" in caplog.text
 
 
 def test_a_topic_made_again_starts_at_its_beginning(session: connection, fresh_topic: str) -> None:

@@ -65,7 +65,7 @@ def test_metrics_come_in_time_while_kafka_is_away(monkeypatch: pytest.MonkeyPatc
         port = silent.getsockname()[1] if answers else 1
         monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{port}")
         metrics, port = LoaderMetrics(), choose()
-        metrics.update(LoadReport("rides", uuid4(), 7, 0, 0, 0, (PartitionLoad(0, 0, 7),), 1.0))
+        metrics.update(LoadReport("rides", uuid4(), 7, 0, 0, 0, (PartitionLoad(0, 0, 7),), (), 1.0))
         with serving(metrics, port):
             text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=9).text
     assert 'ingestion_loaded_rows_total{table="rides"} 7.0' in text

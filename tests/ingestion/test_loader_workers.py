@@ -6,14 +6,18 @@ import re
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import closing
 
 import psutil
 import pytest
+from kafka import TopicPartition
 from psycopg2.extensions import connection
 
+from ingestion.settings import KafkaSettings
+from ingestion.topic import open_admin
 from sandbox.ports import choose
 from sandbox.services import Sandbox
-from tests.ingestion.support import Message, await_condition, count, publish, rows
+from tests.ingestion.support import Message, await_condition, count, publish
 from tests.ingestion.test_loader_outages import each_message_once, loader, owners
 
 KEY = "key of the dye for tests"
@@ -188,10 +192,28 @@ def test_an_error_of_one_worker_ends_all_with_its_exit_code(session: connection,
         query.execute('update raw.loaded_offsets set next_offset = 50 where "partition" = 0')
     with loader("--workers", "2") as process:
         out, talk = process.communicate(timeout=60)
-    assert (process.returncode, out) == (1, ""), talk
-    assert "Offsets 1 to 49" in talk
+    assert (process.returncode, out) == (2, ""), talk
+    assert "partition 0: 50 in raw.loaded_offsets, 1 in raw.loaded_totals" in talk
     assert "Traceback" not in talk
-    assert rows(session, "raw.gaps", "from_offset, to_offset", "partition") == [(1, 50)]
+
+
+def test_what_the_topic_lost_is_named_by_one_error_and_the_rest_is_loaded(
+    session: connection, fresh_topic: str
+) -> None:
+    """Workers that find a gap do not end the others."""
+    publish(Message(partition=n % 4) for n in range(80))
+    with closing(open_admin(KafkaSettings.from_environment())) as admin:
+        admin.delete_records({TopicPartition(fresh_topic, 0): 3, TopicPartition(fresh_topic, 1): 4})
+    with loader("--workers", "2") as process:
+        out, talk = process.communicate(timeout=60)
+    assert process.returncode == 1, talk
+    report = json.loads(out)
+    assert report["rides"] == 40
+    assert [(loss["partition"], loss["from_offset"], loss["to_offset"]) for loss in report["lost"]] == [
+        *((0, 0, 3), (1, 0, 4))
+    ]
+    assert talk.count("Offsets 0 to") == 2
+    assert "--accept-loss" in talk
 
 
 def test_a_right_that_is_missing_ends_all_that_follow(session: connection, fresh_topic: str) -> None:

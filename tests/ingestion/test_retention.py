@@ -31,6 +31,7 @@ def test_only_old_rows_are_deleted_and_never_loaded_again(
         "raw.dead_letters": 1,
         "angiogram_raw.taxi_rides": 0,
         "angiogram_raw.dead_letters": 0,
+        "raw.unverified_dye": 0,
         "raw.empty_offsets": 0,
         "raw.loaders": 1,
     }

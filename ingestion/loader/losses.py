@@ -1,0 +1,64 @@
+"""What the topic no longer holds as it was: offsets, why, and the words for it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Why(StrEnum):
+    """Why the topic does not hold offsets as it did; the reason in raw.gaps."""
+
+    DELETED = "deleted_before_loaded"
+    CORRUPT = "corrupt"
+    LOST = "lost_by_broker"
+
+
+_WHAT = {
+    Why.DELETED: "were deleted from the topic before they were loaded",
+    Why.CORRUPT: "cannot be read: their bytes on the broker are not as they were written (the checksum differs)",
+    Why.LOST: (
+        "were loaded, but the broker lost them and gives the offsets out anew: what is stored stays, and what lies "
+        "there now is loaded under another topic id"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Loss:
+    """Offsets of a partition that the topic no longer holds as they were.
+
+    Attributes:
+        topic: name of the topic.
+        partition: which.
+        from_offset: the first one.
+        to_offset: the next one after them.
+        why: what became of them.
+    """
+
+    topic: str
+    partition: int
+    from_offset: int
+    to_offset: int
+    why: Why
+
+    def __str__(self) -> str:
+        many = self.to_offset - self.from_offset > 1
+        offsets = f"Offsets {self.from_offset} to {self.to_offset - 1}" if many else f"Offset {self.from_offset}"
+        what = _WHAT[self.why] if many else _WHAT[self.why].replace("were ", "was ", 1).replace("their", "its")
+        return f"{offsets} of {self.topic}, partition {self.partition}, {what}"
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether the loader went on all the same: nothing is left to be decided."""
+        return self.why is Why.LOST
+
+
+def in_words(losses: Iterable[Loss]) -> str:
+    """All losses, and what to do."""
+    told = sorted(set(losses))
+    advice = "They are recorded in raw.gaps. Find out why."
+    if any(not loss.is_passed for loss in told):
+        advice += " What is left of the other partitions is loaded; go on here with `ingestion load --accept-loss`."
+    else:
+        advice += " The next load goes on as usual."
+    return f"{'. '.join(map(str, told))}. {advice}"

@@ -1,0 +1,199 @@
+"""Every offset is accounted for once: gaps, transactions, offsets that something else wrote, rows that went missing."""
+
+import json
+from collections.abc import Callable
+from contextlib import closing
+
+import psycopg2
+import pytest
+from kafka import KafkaProducer, TopicPartition
+from psycopg2.extensions import connection
+from typer.testing import CliRunner, Result
+
+from ingestion.cli import app
+from ingestion.errors import MessagesLost, OffsetsSetBack, OpenTransaction
+from ingestion.loader import load_until_caught_up, waits
+from ingestion.loader.source import Client
+from ingestion.settings import KafkaSettings
+from ingestion.topic import open_admin, topic_id
+from sandbox.services import Sandbox
+from tests.ingestion.support import Message, count, publish, rows
+
+TOTALS = "next_offset, live_rows, gaps, empty_offsets, not_counted"
+
+
+@pytest.fixture
+def session(
+    sandbox: Sandbox,
+    fresh_database: str,
+    fresh_topic: str,
+    connect_as: Callable[..., connection],
+    monkeypatch: pytest.MonkeyPatch,
+) -> connection:
+    """A superuser's session."""
+    monkeypatch.setenv("DYE_KEY", "key of the dye for tests")
+    return connect_as("postgres")
+
+
+def delete_from_topic(**ends: int) -> None:
+    """Let the topic delete all before an offset: p0=15 of partition 0."""
+    topic = KafkaSettings.from_environment().topic
+    with closing(open_admin(KafkaSettings.from_environment())) as admin:
+        admin.delete_records({TopicPartition(topic, int(name[1:])): end for name, end in ends.items()})
+
+
+def gaps(session: connection) -> list[tuple[int, int, int, str, bool]]:
+    return [
+        (partition, from_offset, to_offset, reason, passed_at is not None)
+        for partition, from_offset, to_offset, reason, passed_at in rows(
+            session, "raw.gaps", "partition, from_offset, to_offset, reason, passed_at", "partition"
+        )
+    ]
+
+
+def execute(session: connection, statement: str) -> None:
+    with session.cursor() as query:
+        query.execute(statement)
+
+
+def repair(*options: str) -> Result:
+    return CliRunner().invoke(app, ["offsets", "repair", *options], catch_exceptions=False)
+
+
+def test_a_gap_grows_with_what_the_topic_deletes_and_is_counted_once(session: connection) -> None:
+    publish(Message() for _ in range(100))
+    assert load_until_caught_up().rides == 100
+    publish(Message() for _ in range(150))
+    for end in (150, 150, 200):
+        delete_from_topic(p0=end)
+        with pytest.raises(MessagesLost, match=f"Offsets 100 to {end - 1}"):
+            load_until_caught_up()
+        assert gaps(session) == [(0, 100, end, "deleted_before_loaded", False)]
+    assert load_until_caught_up(accept_loss=True).rides == 50
+    assert gaps(session) == [(0, 100, 200, "deleted_before_loaded", True)]
+    assert rows(session, "raw.loaded_totals", TOTALS, "partition")[0] == (250, 150, 100, 0, 0)
+    publish(Message() for _ in range(10))
+    delete_from_topic(p0=255)
+    assert load_until_caught_up(accept_loss=True).rides == 5
+    assert [gap[1:3] for gap in gaps(session)] == [(100, 200), (250, 255)]
+
+
+def test_the_database_refuses_a_gap_that_overlaps_another(session: connection) -> None:
+    insert = (
+        'insert into raw.gaps (topic_id, topic, "partition", from_offset, to_offset, reason)'
+        " values ('00000000-0000-0000-0000-000000000001', 'rides', 0, %s, %s, 'deleted_before_loaded')"
+    )
+    with session.cursor() as query:
+        query.execute(insert, (100, 150))
+        query.execute(insert, (150, 160))
+        for overlapping in ((90, 101), (120, 130), (149, 150), (50, 300)):
+            with pytest.raises(psycopg2.errors.ExclusionViolation, match="overlaps"):
+                query.execute(insert, overlapping)
+
+
+def test_all_partitions_with_a_gap_are_named_and_the_others_are_loaded(session: connection) -> None:
+    publish(Message(partition=n % 4) for n in range(80))
+    delete_from_topic(p1=5, p3=20)
+    with pytest.raises(MessagesLost) as told:
+        load_until_caught_up()
+    assert "Offsets 0 to 4 of" in str(told.value)
+    assert "partition 1" in str(told.value)
+    assert "Offsets 0 to 19 of" in str(told.value)
+    assert "partition 3" in str(told.value)
+    assert count(session, "raw.taxi_rides") == 40
+    assert load_until_caught_up(accept_loss=True).rides == 15
+    assert [total[:3] for total in rows(session, "raw.loaded_totals", TOTALS, "partition")] == [
+        *((20, 20, 0), (20, 15, 5), (20, 20, 0), (20, 0, 20))
+    ]
+
+
+SET_BACK = {
+    "offsets truncated": ("truncate raw.loaded_offsets", "partition 0: none in raw.loaded_offsets, 30 in"),
+    "one offset set back": (
+        'update raw.loaded_offsets set next_offset = 5 where "partition" = 0',
+        "partition 0: 5 in raw.loaded_offsets, 30 in raw.loaded_totals",
+    ),
+    "one offset set beyond": (
+        'update raw.loaded_offsets set next_offset = 50 where "partition" = 0',
+        "partition 0: 50 in raw.loaded_offsets, 30 in raw.loaded_totals",
+    ),
+    "totals truncated": ("truncate raw.loaded_totals", "partition 0: 30 in raw.loaded_offsets, 0 in raw.loaded_totals"),
+}
+
+
+@pytest.mark.parametrize(("accident", "told"), SET_BACK.values(), ids=SET_BACK.keys())
+def test_offsets_that_something_else_wrote_are_named_and_repaired(
+    session: connection, accident: str, told: str
+) -> None:
+    publish(Message(partition=n % 2) for n in range(60))
+    assert load_until_caught_up().rides == 60
+    publish(Message() for _ in range(7))
+    execute(session, accident)
+    with pytest.raises(OffsetsSetBack) as refused:
+        load_until_caught_up()
+    assert told in str(refused.value)
+    assert "ingestion offsets repair" in str(refused.value)
+    done = repair()
+    assert done.exit_code == 0, done.output
+    [first] = [line for line in map(json.loads, done.stdout.splitlines()) if line["partition"] == 0]
+    assert (first["topic_id"], first["next_offset"], first["missing"]) == (str(topic_id()), 30, 0)
+    assert load_until_caught_up().rides == 7
+    assert count(session, "raw.taxi_rides") == 67
+    assert rows(session, "raw.loaded_totals", TOTALS, "partition")[:2] == [(37, 37, 0, 0, 0), (30, 30, 0, 0, 0)]
+
+
+def test_where_all_records_of_offsets_are_gone_stored_rows_are_not_loaded_again(session: connection) -> None:
+    """What is stored says how far it goes: rows, dead letters, gaps, offsets that hold no message."""
+    publish(Message(partition=0) for _ in range(10))
+    publish([Message(b"no message", partition=1), Message(headers=[("dye-run-id", b"x")], partition=2)])
+    publish(Message(partition=3) for _ in range(5))
+    delete_from_topic(p3=5)
+    load_until_caught_up(accept_loss=True)
+    before = rows(session, "raw.loaded_offsets", "partition, next_offset", "partition")
+    assert before == [(0, 10), (1, 1), (2, 1), (3, 5)]
+    execute(session, "truncate raw.loaded_offsets, raw.loaded_totals")
+    publish([Message()])
+    with pytest.raises(OffsetsSetBack, match="partition 0: offset 0 is next, but messages up to 9 are stored"):
+        load_until_caught_up()
+    assert repair().exit_code == 0
+    assert rows(session, "raw.loaded_offsets", "partition, next_offset", "partition") == before
+    assert load_until_caught_up().rides == 1
+    assert count(session, "raw.taxi_rides") == 11
+
+
+def test_rows_that_went_missing_are_counted_until_they_are_back_or_given_up(session: connection) -> None:
+    publish(Message() for _ in range(20))
+    load_until_caught_up()
+    execute(session, "create table kept as select * from raw.taxi_rides")
+    execute(session, 'delete from raw.taxi_rides where "offset" < 5')
+    done = repair()
+    assert (done.exit_code, json.loads(done.stdout.splitlines()[0])["missing"]) == (1, 5)
+    execute(session, 'insert into raw.taxi_rides select * from kept where "offset" < 3')
+    assert json.loads(repair().stdout.splitlines()[0])["missing"] == 2
+    assert repair("--accept-loss").exit_code == 0
+    assert repair().exit_code == 0
+    assert load_until_caught_up().rides == 0
+
+
+@pytest.mark.parametrize("client", Client)
+def test_an_open_transaction_that_holds_back_messages_is_named(
+    session: connection, fresh_topic: str, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With topic, partition and offset; once it has ended, all is loaded."""
+    monkeypatch.setattr(waits, "LONG_SECONDS", 0.5)
+    monkeypatch.setattr(waits, "TRANSACTION_SECONDS", 1.0)
+    publish(Message(partition=n % 2) for n in range(20))
+    producer = KafkaProducer(**KafkaSettings.from_environment().client_options(), transactional_id=fresh_topic)
+    producer.init_transactions()
+    producer.begin_transaction()
+    for _ in range(3):
+        producer.send(fresh_topic, value=b'{"taxi_id": "held"}', partition=1).get(timeout=30)
+    publish(Message(partition=1) for _ in range(5))
+    with pytest.raises(OpenTransaction, match=f"{fresh_topic}, partition 1, that begins at offset 10") as told:
+        load_until_caught_up(client=client)
+    assert "holds back 8 offsets" in str(told.value)
+    assert count(session, "raw.taxi_rides") == 20
+    producer.commit_transaction()
+    producer.close()
+    assert load_until_caught_up(client=client).rides == 8
+    assert rows(session, "raw.loaded_totals", TOTALS, "partition")[1] == (19, 18, 0, 1, 0)
