@@ -60,9 +60,8 @@ def _head(view: RunView) -> Iterator[str]:
 
 def _finding(found: FindingView) -> str:
     where = f" ({_inert(found.place, LENGTH)})" if found.place else ""
-    return (
-        f"- **{_inert(str(found.stage), LENGTH)}**, {_inert(found.kind, LENGTH)}: {_inert(found.text, _SENTENCE)}{where}"
-    )
+    stage, kind = _inert(str(found.stage), LENGTH), _inert(found.kind, LENGTH)
+    return f"- **{stage}**, {kind}: {_inert(found.text, _SENTENCE)}{where}"
 
 
 def _foot(view: RunView) -> Iterator[str]:
