@@ -215,9 +215,10 @@ def test_nothing_is_built_from_the_input_seeds_while_a_run_is_in_hand(
     run_in_hand: str, angiogram: Angiogram, dbt_target: Path
 ) -> None:
     """The seeds' rides would answer for those that were lost on the way."""
-    outcome = angiogram("run", "--from-seeds")
+    outcome = angiogram("run", "--from-seeds", "--wait", "0")
     assert outcome.code == 2
-    assert f"RunInHand: Run {run_in_hand} is in hand" in outcome.stderr
+    assert "RunInHand" in outcome.stderr
+    assert re.search(rf"Run {run_in_hand} \(started by .*\) is in hand after 0 s", outcome.stderr)
     dbt = [sys.executable, "-m", "dbt.cli.main", "build", "--target", "angiogram", "--select", "dim_zipcodes"]
     done = subprocess.run(dbt, cwd=PROJECT, capture_output=True, text=True, timeout=300)
     assert done.returncode != 0
