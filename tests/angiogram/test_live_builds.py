@@ -11,6 +11,7 @@ from angiogram.inject import read_whole_dye
 from tests.angiogram.conftest import Outcome
 from tests.angiogram.edits import edit
 from tests.angiogram.recorded import blocked, stages_of
+from tests.dbt.project import DbtProject
 
 BATCH_1_FAILS = "    where 1 / ((select count(*) from source) - {}) <> 0\n"
 """A condition that fails while as many rides are there as batch 1 has."""
@@ -61,3 +62,33 @@ def test_the_dye_is_that_of_the_project_in_hand(project_copy: Path, monkeypatch:
     assert [dye.name for dye in own] == [dye.name for dye in installed]
     assert any(b"T-99" in (dye.value or b"") for dye in own)
     assert not any(b"T-99" in (dye.value or b"") for dye in installed)
+
+
+def test_a_live_run_of_a_project_that_does_not_parse_sends_its_dye_and_judges_the_rest(
+    angiogram: Callable[..., Outcome], project_copy: Path
+) -> None:
+    """Also where dbt has parsed the sound project before: then it reads again what has changed alone."""
+    places = {"DBT_PROJECT_DIR": str(project_copy), "DBT_TARGET_PATH": str(project_copy / "t")}
+    parsed = DbtProject(project_copy).run(
+        *("parse", "--target", "angiogram", "--vars", "{dye_source: topic}", "--target-path", places["DBT_TARGET_PATH"])
+    )
+    assert parsed.exit_code == 0, parsed.output
+    models = project_copy / "models"
+    edit(models / "facts" / "fct_rejected_rides.sql", "materialized=", "enabled=false, materialized=")
+    edit(models / "revenue" / "revenue_by_date.sql", "ref('daily_revenue')", "ref('daily_revenue'")
+    (models / "revenue" / "revenue_by_state.sql").unlink()
+
+    outcome = angiogram("run", "--json", **places)
+
+    assert outcome.code == 1, outcome.stderr
+    report = outcome.report()
+    assert {*blocked(report)} == {"fct_rejected_rides", "revenue_by_date", "revenue_by_state"}
+    found = {finding["stage"]["name"]: finding for finding in report["findings"]}
+    assert {found[name]["kind"] for name in ("fct_rejected_rides", "revenue_by_date", "revenue_by_state")} == {"build"}
+    assert (found["revenue_by_date"]["file"], found["revenue_by_date"]["line"]) == (
+        "models/revenue/revenue_by_date.sql",
+        9,
+    )
+    assert found["fct_rejected_rides"]["text"].startswith("the model is disabled")
+    health = {name: stage["verdict"] for name, stage in stages_of(report).items()}
+    assert {health[name] for name in health if name not in found} == {"healthy"}
