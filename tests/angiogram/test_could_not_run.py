@@ -12,7 +12,7 @@ from psycopg2.extensions import connection
 
 from angiogram import passage, runs, steps
 from angiogram.address import URLS
-from angiogram.errors import KeyMismatch, NotReady, RunInHand
+from angiogram.errors import KeyMismatch, NotReady, RunInHand, SeedError
 from angiogram.project import Project
 from angiogram.status import EXIT_CODES, State, status
 from ingestion.errors import DatabaseUnavailable, IngestionError, KafkaUnavailable, SchemaOutdated, SettingsError
@@ -151,10 +151,10 @@ def test_a_step_that_fails_leaves_its_error_to_whoever_ends_the_run(
     """In Airflow each step is a task, and the task `finish`, which comes last, knows of no error."""
     run_id = steps.begin(lease=60)
     monkeypatch.setenv("DBT_PROJECT_DIR", "/nowhere")
-    with pytest.raises(NotReady):
+    with pytest.raises(SeedError):
         steps.build_batch(run_id, 1)
     steps.finish(run_id)
-    assert_left(database, inbox, "NotReady: /nowhere holds no dbt_project.yml")
+    assert_left(database, inbox, "SeedError: The dye seed /nowhere/")
 
 
 @pytest.mark.parametrize(
