@@ -11,11 +11,12 @@ def test_a_session_has_the_role_the_search_path_and_the_certificates_of_the_prof
     profile = coffee_shop / "profiles.yml"
     text = profile.read_text()
     assert "user: angiogram\n" in text
-    text = text.replace("user: angiogram\n", "user: \"{{ env_var('PG_ADMIN_USER') }}\"\n      role: angiogram\n")
     text = text.replace("DBT_ENV_SECRET_ANGIOGRAM_PASSWORD", "PG_ADMIN_PASSWORD")
     files = {"sslrootcert": "/ca.pem", "sslcert": "/cert.pem", "sslkey": "/key.pem"}
     settings = {"search_path": "shop, public"} | files
-    profile.write_text(text + "".join(f"      {name}: {value}\n" for name, value in settings.items()))
+    role = {"user": "\"{{ env_var('PG_ADMIN_USER') }}\"", "role": "angiogram"} | settings
+    lines = "".join(f"{name}: {value}\n      " for name, value in role.items()).strip(" ")
+    profile.write_text(text.replace("user: angiogram\n", lines))
     run_dbt(coffee_shop, ["parse"], "angiogram")  # from then on dbt knows where the profile is
     (session,) = open_sessions(coffee_shop, "angiogram", 1)
     with closing(session), session.cursor() as query:
