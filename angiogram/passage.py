@@ -64,9 +64,9 @@ class Passage:
         with endings.ended_if_it_fails(run_id):
             project = self._open_project()
         steps.begin(LEASE, self._wait, self._say, run_id)
-        self._say(f"Run {run_id}")
         try:
             with endings.ended_if_it_fails(run_id), kept_in_hand(run_id):
+                self._say(f"Run {run_id}")  # from here on a Ctrl-C finds a run that ends with it
                 report = self._steps(run_id, project)
         except KeyboardInterrupt:
             self._say(f"Interrupted. Run {run_id} is released.")
