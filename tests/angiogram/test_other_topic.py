@@ -1,5 +1,6 @@
 """A topic that the front door or a producer still sends to, and that nobody loads: the run and `live` both say so."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -34,7 +35,7 @@ def old_topic(pipeline: None, fresh_database: str, fresh_topic: str) -> Iterator
 
 def checkpoint(angiogram: Angiogram) -> tuple[int, dict[str, Any] | None, list[str]]:
     outcome = angiogram("live", "--json")
-    found = outcome.report()
+    found = json.loads(outcome.stdout)
     point = next((point for point in found["checkpoints"] if point["name"] == OTHER_TOPICS), None)
     return outcome.code, point, found["partitions"]
 
