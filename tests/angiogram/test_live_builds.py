@@ -87,7 +87,7 @@ def test_a_live_run_of_a_project_that_does_not_parse_sends_its_dye_and_judges_th
     assert {found[name]["kind"] for name in ("fct_rejected_rides", "revenue_by_date", "revenue_by_state")} == {"build"}
     assert (found["revenue_by_date"]["file"], found["revenue_by_date"]["line"]) == (
         "models/revenue/revenue_by_date.sql",
-        9,
+        3,
     )
     assert found["fct_rejected_rides"]["text"].startswith("the model is disabled")
     health = {name: stage["verdict"] for name, stage in stages_of(report).items()}
