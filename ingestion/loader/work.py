@@ -300,7 +300,10 @@ class Work:
         last = self._unverified.get(partition)
         if last is not None and partition not in self._differs and records and Last.of(records[0]) == last:
             del self._unverified[partition]
-            return records[1:]
+            if last.offset + 1 == self._read_up_to[partition]:
+                return records[1:]
+            self._source.read_from(partition, self._read_up_to[partition])  # empty offsets were passed after it
+            return []
         self._differs.add(partition)
         return []
 

@@ -176,6 +176,24 @@ def test_rows_that_went_missing_are_counted_until_they_are_back_or_given_up(sess
 
 
 @pytest.mark.parametrize("client", Client)
+def test_nothing_below_the_stored_offset_is_loaded_however_far_back_the_last_message_lies(
+    session: connection, client: Client
+) -> None:
+    """From the last message on the topic is looked at, but loaded from the stored offset on alone."""
+    publish(Message() for _ in range(10))
+    load_until_caught_up(client=client)
+    publish(Message() for _ in range(10))
+    execute(
+        session,
+        'update raw.loaded_totals set next_offset = 15, empty_offsets = 5 where "partition" = 0;'
+        'update raw.loaded_offsets set next_offset = 15 where "partition" = 0',
+    )
+    publish([Message(partition=1)])
+    assert load_until_caught_up(client=client).rides == 6
+    assert [offset for (offset,) in rows(session, "raw.taxi_rides", "offset") if offset > 9] == [15, 16, 17, 18, 19]
+
+
+@pytest.mark.parametrize("client", Client)
 def test_an_open_transaction_that_holds_back_messages_is_named(
     session: connection, fresh_topic: str, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
