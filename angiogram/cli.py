@@ -15,6 +15,7 @@ from rich.console import Console
 
 from angiogram import live_cli, operations_cli, pages_cli, report, runs, steps
 from angiogram.accept_cli import accept
+from angiogram.endings import in_words
 from angiogram.errors import AngiogramError
 from angiogram.faults.command import faults
 from angiogram.from_seeds import run_from_seeds
@@ -27,7 +28,7 @@ from angiogram.project_file import DyeTarget
 from angiogram.prune import prune as delete_old_runs
 from angiogram.sensitivity.command import sensitivity
 from angiogram.stage_id import StageId, as_json, listed
-from angiogram.verdict import BLOCKED, COULD_NOT_RUN, HEALTHY, SCHEMA_VERSION
+from angiogram.verdict import BLOCKED, COULD_NOT_RUN, HEALTHY, could_not_run
 from ingestion.command_line import run as run_command_line
 from ingestion.errors import IngestionError
 
@@ -191,14 +192,8 @@ def _summary(found: runs.Run) -> dict[str, Any]:
 
 
 def _could_not_run(run_id: str | None, error: Exception) -> dict[str, Any]:
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "run_id": run_id,
-        "verdict": COULD_NOT_RUN,
-        "error": f"{type(error).__name__}: {error}",
-        **{"blockage": [], "findings": [], "notices": [], "checkpoints": [], "stages": [], "differences": []},
-        "seconds": None,
-    }
+    empty: dict[str, Any] = {"checkpoints": [], "stages": [], "differences": [], "seconds": None}
+    return could_not_run(run_id, in_words(error)) | empty
 
 
 def _print(outcome: dict[str, Any], as_json: bool) -> None:

@@ -16,7 +16,7 @@ from psycopg2.extras import Json
 
 from angiogram import alert, run_ids, runs
 from angiogram.errors import Terminated
-from angiogram.verdict import COULD_NOT_RUN, SCHEMA_VERSION
+from angiogram.verdict import COULD_NOT_RUN, could_not_run
 from ingestion.addresses import without_user_info
 from ingestion.errors import IngestionError
 
@@ -99,8 +99,5 @@ def _record(database: connection, run_id: str, error: str | None) -> bool:
             (run_id, f"{socket.gethostname()}/{os.getpid()}", run_ids.began(run_id)),
         )
     noted = runs.read(database, run_id).report.get("failed_with")
-    report = {
-        **{"schema_version": SCHEMA_VERSION, "run_id": run_id, "verdict": COULD_NOT_RUN},
-        **{"error": error or noted or UNKNOWN, "blockage": [], "findings": [], "notices": []},
-    }
+    report = could_not_run(run_id, error or noted or UNKNOWN)
     return runs.record(database, run_id, COULD_NOT_RUN, [], report)

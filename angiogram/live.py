@@ -18,6 +18,7 @@ from psycopg2.extensions import connection
 from psycopg2.extras import RealDictCursor
 
 from angiogram.checkpoints import CHECKED, Checkpoint, count_accounted, unverified_dye
+from angiogram.loaded import offsets_reached
 from angiogram.other_topics import other_topics
 from ingestion.errors import DatabaseUnavailable
 from ingestion.loader import follower_alive
@@ -78,7 +79,7 @@ def check_live(since: timedelta | None, within: float = LOADED_WITHIN) -> Live:
         database.autocommit = True
         try:
             topic_id, partitions = source.topic()
-            before = _reached(database, str(topic_id))
+            before = offsets_reached(database, str(topic_id))
             bounds = source.bounds(partitions)
             reached = _caught_up(database, str(topic_id), bounds, within)
             loaded, kept, told = _loaded(database, since)
@@ -95,18 +96,11 @@ def check_live(since: timedelta | None, within: float = LOADED_WITHIN) -> Live:
     return Live(counts, [words for words in behind if words] + told + details)
 
 
-def _reached(database: connection, topic_id: str) -> dict[int, int]:
-    """The next offset to load of each partition."""
-    with database.cursor() as query:
-        query.execute('select "partition", next_offset from raw.loaded_offsets where topic_id = %s', (topic_id,))
-        return dict(query.fetchall())
-
-
 def _caught_up(database: connection, topic_id: str, bounds: Mapping[int, Bounds], within: float) -> dict[int, int]:
     """The offsets loaded, as soon as they are at the ends; or when nobody is going to load the rest in time."""
     deadline = time.monotonic() + within
     while True:
-        reached = _reached(database, topic_id)
+        reached = offsets_reached(database, topic_id)
         is_behind = any(reached.get(partition, 0) < part.readable for partition, part in bounds.items())
         if not is_behind or time.monotonic() > deadline or not follower_alive(database):
             return reached

@@ -41,6 +41,18 @@ def loaded_rows(database: connection, run_id: str) -> tuple[list[dict[str, Any]]
     return rides, letters
 
 
+def offsets_reached(database: connection, topic_id: str) -> dict[int, int]:
+    """The next offset to load of each partition of a topic; a partition of which nothing was loaded is absent.
+
+    Args:
+        database: as a role that reads raw.loaded_offsets.
+        topic_id: whose.
+    """
+    with database.cursor() as query:
+        query.execute('select "partition", next_offset from raw.loaded_offsets where topic_id = %s', (topic_id,))
+        return dict(query.fetchall())
+
+
 def judge_loaded(
     sent: Sequence[Sent], dye: Mapping[str, Dye], rides: Sequence[dict[str, Any]], letters: Sequence[dict[str, Any]]
 ) -> list[Difference]:

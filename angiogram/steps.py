@@ -270,9 +270,7 @@ def _load_here(deadline: float) -> str | None:
 
 def _behind(database: connection, loaded_topic: str, ends: dict[int, int]) -> dict[int, int]:
     """The partitions that are not loaded up to the dye's end, with the offsets reached."""
-    with database.cursor() as query:
-        query.execute('select "partition", next_offset from raw.loaded_offsets where topic_id = %s', (loaded_topic,))
-        reached = dict(query.fetchall())
+    reached = loaded.offsets_reached(database, loaded_topic)
     return {p: reached.get(p, 0) for p, end in ends.items() if reached.get(p, 0) < end}
 
 

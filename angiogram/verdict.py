@@ -114,6 +114,19 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
     )
 
 
+def could_not_run(run_id: str | None, error: str) -> dict[str, Any]:
+    """The report on a run that came to no verdict.
+
+    Args:
+        run_id: its id; None if it has none.
+        error: why.
+    """
+    return {
+        **{"schema_version": SCHEMA_VERSION, "run_id": run_id, "verdict": COULD_NOT_RUN, "error": error},
+        **{"blockage": [], "findings": [], "notices": []},
+    }
+
+
 def conclude(
     health: Mapping[StageId, Health],
     stages: Mapping[StageId, Stage],

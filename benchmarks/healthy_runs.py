@@ -21,12 +21,12 @@ from angiogram.faults.place import own_place, variables
 from angiogram.passage import Passage
 from angiogram.project import Project
 from angiogram.stage_id import from_json, listed
+from benchmarks.parts_of_pages import write_part
 from ingestion.api import serving
 from ingestion.loader import follow
 from ingestion.settings import connect
 from ingestion.traffic import generate
 
-BEGIN, END = "<!-- healthy runs: begin -->", "<!-- healthy runs: end -->"
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 BURST = 50
 DIRTY = 0.2
@@ -90,8 +90,7 @@ def main() -> int:
     )
     print(told)
     if options.write_docs:
-        before, rest = DOCUMENT.read_text(encoding="utf-8").split(BEGIN)
-        DOCUMENT.write_text(f"{before}{BEGIN}\n{told}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+        write_part(DOCUMENT, "healthy runs", told)
     return 0 if verdicts["healthy"] == options.runs else 1
 
 

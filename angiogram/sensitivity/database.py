@@ -30,16 +30,6 @@ def open_sessions(directory: Path, target: str, number: int) -> list[connection]
         ) from error
 
 
-def target_schema(directory: Path, target: str) -> str:
-    """The schema that a target of the project's profile names; those of its models may add to it.
-
-    Raises:
-        DbtFailed: dbt cannot read the profile.
-        NotReady: it names no PostgreSQL.
-    """
-    return str(_credentials(directory, target).schema)
-
-
 def _open(credentials: Any) -> connection:
     """A session with all of a profile's settings that concern what may be seen, and who is asked."""
     session = psycopg2.connect(

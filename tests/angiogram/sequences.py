@@ -8,7 +8,6 @@ runs on a database without any of its tables, and both reports must agree.
 import hashlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,9 +27,9 @@ from angiogram.accept import propose
 from angiogram.errors import AngiogramError
 from angiogram.from_seeds import run_from_seeds
 from angiogram.project import Project
+from tests.angiogram.coffee_shop import COFFEE_SHOP, copied
 from tests.services import connect_as_administrator, new_database
 
-COFFEE_SHOP = Path(__file__).resolve().parents[1] / "projects" / "coffee_shop"
 MODELS = ("base_guests", "base_lines", "base_tickets", "tickets", "guests", "takings_by_month")
 SCHEMA = "angiogram_coffee_shop"
 WITHIN = 120.0
@@ -122,7 +121,7 @@ class Sequences(RuleBasedStateMachine):
         self._edits: list[str] = []
         self._accepted: dict[str, str] = {}
         self._known: dict[str, Any] = {}
-        shutil.copytree(COFFEE_SHOP, self.project, ignore=shutil.ignore_patterns("target*", "logs"))
+        copied(self.project)
         self._patch.setenv("DBT_PROFILES_DIR", str(self.project))
         self._patch.setenv("DBT_PROJECT_DIR", str(self.project))
         self._patch.setenv("DBT_LOG_PATH", str(self._home / "logs"))

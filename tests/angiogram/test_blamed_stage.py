@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from sandbox.services import Sandbox
+from tests.angiogram.coffee_shop import COFFEE_SHOP
 from tests.angiogram.conftest import PROJECT
 from tests.angiogram.recorded import blocked
 from tests.angiogram.workbench import Edit, Workbench, workbench
 from tests.services import new_database
-
-COFFEE_SHOP = Path(__file__).resolve().parents[1] / "projects" / "coffee_shop"
 
 MODELS = {
     "dbt_project": [

@@ -1,6 +1,5 @@
 """The SQL of the live target beside that of the dye: compiled without any server, and compared."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,8 @@ from angiogram.live_sql_changes import ambiguous, changes, unintended
 from angiogram.live_target import LiveTarget, Unread
 from angiogram.project import Project
 from angiogram.surface import Surface
+from tests.angiogram.coffee_shop import copied
 from tests.dbt.project import DbtProject
-
-COFFEE_SHOP = Path(__file__).resolve().parents[1] / "projects" / "coffee_shop"
 
 ONLY_LIVE = "{% if target.name == 'live' %}"
 RUN = "'{{ invocation_id }} {{ run_started_at }} {{ modules.datetime.datetime.now() }}' as run"
@@ -26,8 +24,7 @@ ASKS = "{% set names = run_query('select 1') %}"
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DbtProject:
     """A copy of the second project; there is no server, and no secret but the dye's."""
-    copy = tmp_path / "coffee_shop"
-    shutil.copytree(COFFEE_SHOP, copy, ignore=shutil.ignore_patterns("target*", "logs"))
+    copy = copied(tmp_path / "coffee_shop")
     profile = copy / "profiles.yml"
     live = "schema: coffee_shop\n      password: \"{{ env_var('DBT_ENV_SECRET_LIVE_PASSWORD') }}\"\n"
     profile.write_text(profile.read_text().replace("schema: coffee_shop\n", live))

@@ -1,7 +1,6 @@
 """A project that does not parse: the broken file is named, and the rest can be built. No server has to answer."""
 
 import gc
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +9,9 @@ import pytest
 from angiogram.diagnose import OutputState
 from angiogram.errors import DbtFailed
 from angiogram.project import Project
+from tests.angiogram.coffee_shop import copied
 from tests.angiogram.edits import edit
 
-COFFEE_SHOP = Path(__file__).resolve().parents[1] / "projects" / "coffee_shop"
 MODELS = {"base_guests", "base_lines", "base_tickets", "tickets", "guests", "takings_by_month"}
 EXPOSURE = """
 exposures:
@@ -26,8 +25,7 @@ Edit = Callable[[Path], object]
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the second project."""
-    copy = tmp_path / "coffee_shop"
-    shutil.copytree(COFFEE_SHOP, copy, ignore=shutil.ignore_patterns("target*", "logs"))
+    copy = copied(tmp_path / "coffee_shop")
     monkeypatch.setenv("DBT_PROFILES_DIR", str(copy))
     monkeypatch.setenv("PGHOST", "127.0.0.1")
     monkeypatch.setenv("DBT_ENV_SECRET_ANGIOGRAM_PASSWORD", "nobody asks for it")

@@ -3,7 +3,6 @@
 dbt runs in this process; each run has several changes at once, since each of them has a model of its own.
 """
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,10 @@ from angiogram.from_seeds import run_from_seeds
 from angiogram.project import Project
 from angiogram.surface import FILE, Surface
 from sandbox.services import Sandbox
+from tests.angiogram.coffee_shop import copied
 from tests.angiogram.recorded import blocked, stages_of
 from tests.dbt.project import DbtProject
 from tests.services import new_database
-
-COFFEE_SHOP = Path(__file__).resolve().parents[1] / "projects" / "coffee_shop"
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +31,7 @@ def database(sandbox: Sandbox) -> Iterator[str]:
 @pytest.fixture
 def shop(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DbtProject:
     """A copy of the second project that a test may change."""
-    copy = tmp_path / "coffee_shop"
-    shutil.copytree(COFFEE_SHOP, copy, ignore=shutil.ignore_patterns("target*", "logs"))
+    copy = copied(tmp_path / "coffee_shop")
     for variable in ("DBT_PROJECT_DIR", "DBT_PROFILES_DIR"):
         monkeypatch.setenv(variable, str(copy))
     monkeypatch.setenv("DBT_TARGET_PATH", str(copy / "target"))

@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -16,13 +15,13 @@ from angiogram.findings import FindingKind
 from ingestion.message import SIGNATURE_HEADER
 from ingestion.producer import RideProducer
 from sandbox.services import Sandbox
+from tests.angiogram.coffee_shop import copied
 from tests.angiogram.conftest import ANGIOGRAM, Outcome
 from tests.dbt.project import DbtProject
 from tests.services import new_database, new_topic
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "verdicts.md").read_text(encoding="utf-8")
-COFFEE_SHOP = ROOT / "tests" / "projects" / "coffee_shop"
 CTRL_C = "Ctrl-C as soon as it says its run ID"
 FORGED = "a message whose dye headers do not verify lies on the topic"
 
@@ -66,7 +65,7 @@ def database(sandbox: Sandbox) -> Iterator[str]:
 @pytest.mark.parametrize("row", FROM_SEEDS, ids=str)
 def test_from_the_seeds(row: Row, database: str, tmp_path: Path) -> None:
     shop = DbtProject(tmp_path / "coffee_shop")
-    shutil.copytree(COFFEE_SHOP, shop.folder, ignore=shutil.ignore_patterns("target*", "logs"))
+    copied(shop.folder)
     if changed := re.fullmatch(r"in `([^`]+)`, `([^`]+)` becomes `([^`]+)`", row.edit):
         shop.replace(*changed.groups())
     elif deleted := re.fullmatch(r"`([^`]+)` is deleted", row.edit):

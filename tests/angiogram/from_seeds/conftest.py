@@ -1,6 +1,5 @@
 """What the tests of a run from the seeds share: the second project in a database of the module's own, judged here."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,8 @@ import pytest
 from angiogram.from_seeds import run_from_seeds
 from angiogram.project import Project
 from sandbox.services import Sandbox
+from tests.angiogram.coffee_shop import copied
 from tests.services import new_database
-
-COFFEE_SHOP = Path(__file__).resolve().parents[2] / "projects" / "coffee_shop"
 
 Judge = Callable[[Path], dict[str, Any]]
 
@@ -27,8 +25,7 @@ def database(sandbox: Sandbox) -> Iterator[str]:
 @pytest.fixture
 def coffee_shop(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the second project that a test may change."""
-    copy = tmp_path / "coffee_shop"
-    shutil.copytree(COFFEE_SHOP, copy, ignore=shutil.ignore_patterns("target*", "logs"))
+    copy = copied(tmp_path / "coffee_shop")
     monkeypatch.setenv("DBT_PROFILES_DIR", str(copy))
     for variable in ("DBT_TARGET_PATH", "DBT_LOG_PATH", "DBT_PROJECT_DIR"):
         monkeypatch.delenv(variable, raising=False)

@@ -1,6 +1,5 @@
 """What the tests of sensitivity share: a small dbt project, compiled, and a session in a database of its own."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +9,9 @@ from psycopg2.extensions import connection
 from angiogram.sensitivity.compiled import Compiled, compile_project
 from angiogram.sensitivity.database import open_sessions
 from sandbox.services import Sandbox
+from tests.angiogram.coffee_shop import copied
 from tests.services import new_database
 
-COFFEE_SHOP = Path(__file__).resolve().parents[2] / "projects" / "coffee_shop"
 TAXI = Path(__file__).resolve().parents[3] / "dbt_project"
 
 
@@ -26,8 +25,7 @@ def database(sandbox: Sandbox) -> Iterator[str]:
 @pytest.fixture
 def coffee_shop(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the second project that a test may change."""
-    copy = tmp_path / "coffee_shop"
-    shutil.copytree(COFFEE_SHOP, copy, ignore=shutil.ignore_patterns("target", "logs"))
+    copy = copied(tmp_path / "coffee_shop")
     monkeypatch.setenv("DBT_PROFILES_DIR", str(copy))
     monkeypatch.setenv("DBT_PROJECT_DIR", str(copy))
     return copy
