@@ -28,6 +28,12 @@ _RECORDER = ("MODE", "TYPES", "FILE_PATH")
 PLAIN = ("--no-fail-fast", "--populate-cache", "--no-cache-selected-only", "--no-defer", "--no-favor-state")
 """Options that outweigh the flags of dbt_project.yml: all is built, and nothing stands for it."""
 
+EAGER = ("--indirect-selection", "eager")
+"""A test runs wherever one of the nodes that it reads is selected."""
+
+EVERYTHING = ("--select", "fqn:*")
+"""Selects everything, whatever selector the project names as its default."""
+
 SUCCESS = frozenset({"success", "pass", "warn"})
 """dbt's words for what is well: of a model, a test, and a test that only warns."""
 

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from angiogram.dbt_command import PLAIN, Outcome, explain, forget_ephemeral, run_dbt
+from angiogram.dbt_command import EAGER, EVERYTHING, PLAIN, Outcome, explain, forget_ephemeral, run_dbt
 from angiogram.errors import DbtFailed, InvalidSettings, NotReady
 from angiogram.manifest_parts import leave_out
 from angiogram.nodes import (
@@ -27,13 +27,10 @@ from angiogram.stage_id import SEED, StageId
 # input seeds are filled batch by batch.
 _VARS = {"topic": "{dye_source: topic}", "seeds": "{dye_source: seeds, dye_batches: 1000000}"}
 
-_USUAL = (*PLAIN, "--indirect-selection", "eager")
+_USUAL = (*PLAIN, *EAGER)
 
 _APART = ("--no-fail-fast", "--no-populate-cache", "--no-defer", "--no-favor-state", "--indirect-selection", "empty")
 """Options of a command that asks no server."""
-
-_ALL = ("--select", "fqn:*")
-"""Everything, whatever selector the project names as its default."""
 
 _FIRST_BATCH = ("--select", "resource_type:seed", "+config.materialized:incremental")
 
@@ -173,7 +170,18 @@ class Project:
             DbtFailed: dbt ended before it built anything.
         """
         exclude = ("--exclude", "resource_type:seed", *(() if self._tests else ("resource_type:test",)))
-        return self.invoke(["build", *_ALL, *exclude])
+        return self.invoke(["build", *EVERYTHING, *exclude])
+
+    def build_again(self, select: Sequence[str]) -> Outcome:
+        """Build and test a part of the project, on top of what is built.
+
+        Args:
+            select: the part, in dbt's selector syntax.
+
+        Raises:
+            DbtFailed: dbt ended before it built anything.
+        """
+        return self.invoke(["build", "--select", *select])
 
     def load_seeds(self) -> Outcome:
         """Load all seeds anew.
@@ -181,7 +189,7 @@ class Project:
         Raises:
             DbtFailed: dbt ended before it built anything.
         """
-        return self.invoke(["seed", "--full-refresh", *_ALL])
+        return self.invoke(["seed", "--full-refresh", *EVERYTHING])
 
     def run_models(self, anew: bool) -> Outcome:
         """Run all models.
@@ -192,7 +200,7 @@ class Project:
         Raises:
             DbtFailed: dbt ended before it built anything.
         """
-        return self.invoke(["run", *(["--full-refresh"] if anew else []), *_ALL])
+        return self.invoke(["run", *(["--full-refresh"] if anew else []), *EVERYTHING])
 
     def invoke(self, command: list[str]) -> Outcome:
         """Run any dbt command in this process; nothing happens if dbt can build nothing of the project.

@@ -1,13 +1,15 @@
 """What dbt built in a run: as each command noted it in the database, and what this package heard besides."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
 
 from psycopg2 import sql
 from psycopg2.extensions import connection
 from psycopg2.extras import Json
 
 from angiogram.builds import Builds
-from angiogram.dbt_command import NodeResult
+from angiogram.dbt_command import NodeResult, Outcome
 from angiogram.project_file import results_relation
 from angiogram.runs import Run
 
@@ -46,7 +48,23 @@ def builds_of_run(database: connection, run: Run, target: str) -> Builds:
                 if batch is not None:  # else of an earlier try of the first batch
                     builds.add_results(batch, [NodeResult(*result)])
     for batch in sorted(map(int, taken_at)):
-        told = run.step(f"build_batch_{batch}").get("dbt") or {"success": True, "results": []}
+        told = run.step(f"build_batch_{batch}").get("dbt") or {"is_unexplained": False, "results": []}
         builds.add_results(batch, [replace(NodeResult(**result), seconds=0.0) for result in told["results"]])
-        builds.is_unexplained |= not told["success"] and not told["results"]
+        builds.is_unexplained |= told["is_unexplained"]
     return builds
+
+
+def heard(outcome: Outcome, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What a step adds to the note of a build, as JSON.
+
+    Args:
+        outcome: of dbt's command.
+        before: what the step added earlier, of a build of which this one built a part again.
+    """
+    now = {result.unique_id for result in outcome.results}
+    earlier = [result for result in (before or {}).get("results", []) if result["unique_id"] not in now]
+    unsuccessful = [asdict(result) for result in outcome.results if not result.is_success]
+    return {
+        "is_unexplained": bool((before or {}).get("is_unexplained")) or not (outcome.success or unsuccessful),
+        "results": [*earlier, *unsuccessful],
+    }

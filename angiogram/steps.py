@@ -8,7 +8,7 @@ renews the run's lease at its start and end. `finish` comes last whatever happen
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -17,12 +17,14 @@ from psycopg2.extensions import connection
 
 from angiogram import alert, dye_schemas, endings, loaded, run_ids, runs, topic, versions
 from angiogram.builds import SKIPPED
+from angiogram.dbt_command import Outcome
 from angiogram.differences import Differences
 from angiogram.errors import InjectFailed, NeverBegan
 from angiogram.from_seeds import opened
 from angiogram.inject import Dye, Sent, check_key, front_door, read_whole_dye, send, sends_elsewhere
 from angiogram.kept import Kept
 from angiogram.project import Project
+from angiogram.run_builds import heard
 from angiogram.stage_id import API, API_STAGE, LOADER, LOADER_STAGE, TOPIC, TOPIC_STAGE, from_json
 from angiogram.target_relations import claim
 from angiogram.verdict import judge
@@ -327,13 +329,26 @@ def build_batch(run_id: str, batch: Batch, project: Project | None = None) -> di
     with _step(run_id, f"build_batch_{batch}") as step:
         take_batch(run_id, batch)
         project = project or Project()
-        outcome = project.build_first_batch() if batch == 1 else project.build_all()
-        unsuccessful = [result for result in outcome.results if not result.is_success]
-        step.result |= {
-            "failed": [result.name for result in unsuccessful if result.status != SKIPPED],
-            "dbt": {"success": outcome.success, "results": [asdict(result) for result in unsuccessful]},
-        }
+        dbt = heard(project.build_first_batch() if batch == 1 else project.build_all())
+        step.result |= {"failed": [one["name"] for one in dbt["results"] if one["status"] != SKIPPED], "dbt": dbt}
     return _without(step.result, "dbt")
+
+
+def build_in_hand(run_id: str, project: Project, select: Sequence[str] = ()) -> Outcome:
+    """Let dbt build everything from the batch in hand, the second one, or a part of it again.
+
+    Args:
+        run_id: the run in hand.
+        project: whose models are built.
+        select: the part, in dbt's selector syntax; everything if empty.
+
+    Raises:
+        DbtFailed, LeaseLost: dbt ended before it built anything, or the run is no longer in hand.
+    """
+    with _step(run_id, "build_batch_2") as step:
+        outcome = project.build_again(select) if select else project.build_all()
+        step.result["dbt"] = heard(outcome, step.run.step("build_batch_2").get("dbt") if select else None)
+    return outcome
 
 
 def verdict(run_id: str, project: Project | None = None) -> dict[str, Any]:

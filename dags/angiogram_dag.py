@@ -17,14 +17,14 @@ never built again.
 By hand: `angiogram run` does the same without Airflow, `angiogram show` prints the last verdict again.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Asset, Context, dag, task, task_group
 
 import habits
+from dbt_build import Build, dbt_words
 from dbt_models import dbt_models
 from manifests import DYE_TARGET, manifest
 from report_link import ReportLink
@@ -130,10 +130,8 @@ def angiogram() -> None:
     models = dbt_models(
         "models",
         target=DYE_TARGET,
-        select=["resource_type:model"],  # with all their tests; the seeds are loaded before
-        dbt_vars={"dye_source": "topic"},
         trigger_rule="all_done",  # one that differs must not hide how the others fared
-        during=_in_hand,
+        build=_build,
         show=_show_differences,
     )
     judged = _with_report(verdict(dye_run))  # type: ignore[call-arg]  # Airflow gives ti
@@ -142,25 +140,26 @@ def angiogram() -> None:
     judged >> [healthy(dye_run), blocked(dye_run)] >> released
 
 
-@contextmanager
-def _in_hand(context: Context) -> Iterator[None]:
-    """Keep the run in hand while its models are built. The tables of a run that is over may be another run's by now."""
+def _build(context: Context, select: Sequence[str]) -> Build:
+    """Build as `angiogram run` does, and leave to the verdict what dbt said. The run stays in hand meanwhile: the
+    tables of a run that is over may be another run's by now.
+    """
     from airflow.sdk.exceptions import AirflowFailException
 
-    from angiogram import runs
+    from angiogram import steps
     from angiogram.errors import LeaseLost
     from angiogram.passage import kept_in_hand
+    from angiogram.project import Project
 
     dye_run = context["ti"].xcom_pull(task_ids="begin")
     try:
-        with runs.database("models") as database:
-            runs.renew(database, dye_run)
+        with kept_in_hand(dye_run), dbt_words():
+            project = Project(verbose=True)
+            return Build(steps.build_in_hand(dye_run, project, select), project.manifest)
     except LeaseLost as error:
         raise AirflowFailException(
             f"{error} Clear `begin` and what is downstream of it, or trigger the DAG."
         ) from error
-    with kept_in_hand(dye_run):
-        yield
 
 
 def _show_differences(model: str) -> None:

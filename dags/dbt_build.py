@@ -1,98 +1,137 @@
-"""One `dbt build` in this process, and the result of each model."""
+"""What dbt built, model by model, and the build of the live target."""
 
-import json
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException
 
 from manifests import PROJECT, manifest
 
-Outcome = dict[str, Any]
+if TYPE_CHECKING:  # slow to import, and not needed to read a DAG file
+    from angiogram.dbt_command import NodeResult, Outcome
+
+Report = dict[str, Any]
 """Result of one model as JSON: `status`, `message`, and failed `tests`, each with `name` and `message`."""
 
 _BUILT = "success"
-_FAILED = ("error", "fail", "partial success")
+_TESTS = ("test", "unit_test")
 
 
-def dbt_build(target: str, select: Sequence[str], dbt_vars: dict[str, str]) -> list[Any]:
-    """Build and test a part of the project.
+@dataclass(frozen=True, slots=True)
+class Build:
+    """One build by dbt.
+
+    Attributes:
+        outcome: what it did.
+        manifest: dbt's own record of the project that it built.
+    """
+
+    outcome: "Outcome"
+    manifest: Any
+
+
+@contextmanager
+def dbt_words() -> Iterator[None]:
+    """Let what dbt prints be ordinary lines of the task's log: on stderr Airflow takes each for an error."""
+    with redirect_stderr(sys.stdout):
+        yield
+
+
+def dbt_build(target: str, select: Sequence[str] = ()) -> Build:
+    """Build and test the project, or a part of it, whatever the environment or its flags ask of dbt.
 
     Args:
         target: dbt target.
         select: what is built, in dbt's selector syntax; everything if empty.
-        dbt_vars: variables of the dbt project.
-
-    Returns:
-        dbt's result of each node.
 
     Raises:
         AirflowException: dbt ended before it built anything; the message says why.
     """
-    from dbt.cli.main import dbtRunner  # slow to import, and not needed to read a DAG file
+    from angiogram.dbt_command import EAGER, EVERYTHING, PLAIN, run_dbt
 
-    with tempfile.TemporaryDirectory(prefix="dbt-") as folder:
+    with tempfile.TemporaryDirectory(prefix="dbt-") as folder, dbt_words():
         parsed = manifest(target).with_name("partial_parse.msgpack")
         if parsed.exists():  # so dbt parses only what has changed
             shutil.copy(parsed, folder)
-        outcome = dbtRunner().invoke(
-            [
-                *("--no-use-colors", "--no-version-check", "--no-send-anonymous-usage-stats", "--log-path", folder),
-                *("build", "--target", target, "--vars", json.dumps(dbt_vars), "--target-path", folder),
-                *("--project-dir", str(PROJECT), "--profiles-dir", os.environ.get("DBT_PROFILES_DIR") or str(PROJECT)),
-                *(("--select", *select) if select else ()),
-            ]
-        )
-    if outcome.exception is not None and not isinstance(outcome.exception, Exception):
-        raise outcome.exception  # Airflow is ending this task
-    if outcome.exception is not None or outcome.result is None:
-        raise AirflowException(f"dbt ended before it built anything: {outcome.exception}") from outcome.exception
-    return list(outcome.result.results)
+
+        def run(command: Sequence[str], known: Any = None) -> "Outcome":
+            return run_dbt(
+                [
+                    *("--no-use-colors", "--no-version-check", "--no-send-anonymous-usage-stats", "--no-write-json"),
+                    *("--log-path", folder, *PLAIN, *EAGER, *command, "--target", target, "--target-path", folder),
+                    *("--project-dir", str(PROJECT)),
+                    *("--profiles-dir", os.environ.get("DBT_PROFILES_DIR") or str(PROJECT)),
+                ],
+                known,
+            )
+
+        chosen = ("--select", *select) if select else EVERYTHING
+        project = run(["parse"])
+        outcome = project if project.error else run(["build", *chosen], project.answer)
+    if outcome.error is not None:
+        raise AirflowException(f"dbt ended before it built anything: {outcome.error}") from outcome.error
+    return Build(outcome, project.answer)
 
 
-def outcomes(results: Sequence[Any], models: Iterable[str], ephemeral: set[str]) -> dict[str, Outcome]:
+def reports(build: Build, models: Iterable[str], ephemeral: set[str]) -> dict[str, Report]:
     """Results of the models that dbt built or skipped, by model id.
 
     Args:
-        results: dbt's results.
+        build: what dbt did.
         models: ids of the models wanted.
         ephemeral: ids of the models without a table, of which dbt reports no result.
     """
     wanted = set(models)
-    found: dict[str, Outcome] = {
-        result.node.unique_id: {"status": str(result.status), "message": result.message, "tests": []}
-        for result in results
-        if result.node.unique_id in wanted
+    found: dict[str, Report] = {
+        result.unique_id: {"status": result.status, "message": result.message, "tests": []}
+        for result in build.outcome.results
+        if result.unique_id in wanted
     }
     found |= {model: {"status": _BUILT, "message": None, "tests": []} for model in wanted & ephemeral}
-    for test in _failed_tests(results):
-        for model in found.keys() & set(test.node.depends_on.nodes):
-            found[model]["tests"].append({"name": test.node.name, "message": test.message})
+    for test in _failed(build):
+        if test.kind in _TESTS:
+            for model in found.keys() & _read_by(build.manifest, test.unique_id):
+                found[model]["tests"].append({"name": test.name, "message": test.message})
     return found
 
 
-def failed_elsewhere(results: Sequence[Any], models: Iterable[str]) -> list[str]:
-    """Failures that are neither a model's nor a model's test's: seeds, hooks and the like, each with its message."""
+def failed_elsewhere(build: Build, models: Iterable[str]) -> list[str]:
+    """Failures that are neither a model's nor a model's test's: seeds, hooks, and dbt's exit code without a reason."""
     wanted = set(models)
-    of_models = {test.node.unique_id for test in _failed_tests(results) if wanted & set(test.node.depends_on.nodes)}
-    return [
-        f"{result.node.resource_type} {result.node.name}: {result.message}"
-        for result in results
-        if str(result.status) in _FAILED and result.node.unique_id not in wanted | of_models
+    failed = list(_failed(build))
+    found = [
+        f"{result.kind} {result.name}: {result.message}"
+        for result in failed
+        if result.unique_id not in wanted
+        and not (result.kind in _TESTS and wanted & _read_by(build.manifest, result.unique_id))
     ]
+    if not build.outcome.success and not failed:
+        found.append("dbt exited with an error that none of its nodes explains; it is in this log")
+    return found
 
 
-def why_not_right(outcome: Outcome | None) -> str | None:
+def why_not_right(report: Report | None) -> str | None:
     """Why a model's task fails; None if the model was built and none of its tests failed."""
-    if outcome is None:
-        return "dbt did not build the model: it is disabled, or no longer part of the project"
-    if outcome["status"] != _BUILT:
-        return f"{outcome['status']}: {outcome['message'] or 'a model that it reads, or a test of one, failed'}"
-    return "; ".join(f"test {test['name']}: {test['message']}" for test in outcome["tests"]) or None
+    if report is None:
+        return "dbt did not build the model: it is broken, disabled, or no longer part of the project"
+    if report["status"] != _BUILT:
+        return f"{report['status']}: {report['message'] or 'a model that it reads, or a test of one, failed'}"
+    return "; ".join(f"test {test['name']}: {test['message']}" for test in report["tests"]) or None
 
 
-def _failed_tests(results: Sequence[Any]) -> list[Any]:
-    return [one for one in results if one.node.resource_type in ("test", "unit_test") and str(one.status) in _FAILED]
+def _failed(build: Build) -> "Iterator[NodeResult]":
+    from angiogram.builds import SKIPPED
+
+    return (one for one in build.outcome.results if not one.is_success and one.status != SKIPPED)
+
+
+def _read_by(parsed: Any, test: str) -> set[str]:
+    """Ids of what a test reads."""
+    found = parsed.nodes.get(test) or parsed.unit_tests.get(test)
+    return set(found.depends_on.nodes) if found else set()

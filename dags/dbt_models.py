@@ -15,7 +15,8 @@ from cosmos import DbtTaskGroup, ProfileConfig, ProjectConfig, RenderConfig
 from cosmos.constants import DbtResourceType, LoadMode, SeedRenderingBehavior, TestBehavior
 from cosmos.dbt.graph import DbtNode
 
-from dbt_tasks import BUILD, DbtBuild, DbtGroup, DbtModel, During
+from dbt_build import dbt_build
+from dbt_tasks import BUILD, Builder, DbtBuild, DbtGroup, DbtModel
 from manifests import PROJECT, manifest
 
 PROFILE = "taxi_angiogram"
@@ -24,13 +25,11 @@ PROFILE = "taxi_angiogram"
 def dbt_models(
     group_id: str,
     target: str,
-    select: list[str] | None = None,
-    dbt_vars: dict[str, str] | None = None,
     trigger_rule: str = "all_success",
-    during: During | None = None,
+    build: Builder | None = None,
     show: Callable[[str], None] | None = None,
 ) -> TaskGroup:
-    """A group of tasks: one builds and tests what is selected, one for each model reports the model's result.
+    """A group of tasks: one builds and tests everything, one for each model reports the model's result.
 
     A model's task succeeds if the model was built and none of its tests failed. If it is cleared, it rebuilds the
     model, together with the other models whose tasks were cleared.
@@ -38,13 +37,11 @@ def dbt_models(
     Args:
         group_id: the group's id.
         target: dbt target.
-        select: what dbt builds, in dbt's selector syntax; everything if empty.
-        dbt_vars: variables of the dbt project.
         trigger_rule: when a model's task starts, given the tasks of the models that it reads.
-        during: context manager around each build; raises if nothing may be built now.
+        build: builds what dbt's selectors name, everything if there are none; else `dbt build` under the target.
         show: prints more about a model that failed, given its id.
     """
-    group = DbtGroup(target, select or [], dbt_vars or {}, **({"during": during} if during else {}), show=show)
+    group = DbtGroup(build or (lambda _, select: dbt_build(target, select)), show=show)
 
     def draw(*, node: DbtNode, task_group: TaskGroup, **_: Any) -> DbtModel:
         # No retry: what is wrong with a model is still wrong a moment later.
@@ -71,7 +68,6 @@ def dbt_models(
             load_method=LoadMode.DBT_MANIFEST,
             test_behavior=TestBehavior.NONE,  # no tasks of their own
             seed_rendering_behavior=SeedRenderingBehavior.NONE,
-            select=group.select,
             node_converters={DbtResourceType.MODEL: draw, DbtResourceType.SNAPSHOT: draw},
             emit_datasets=False,
         ),

@@ -6,15 +6,14 @@ current number has been cleared without the task that builds everything. Then th
 their models with one `dbt build`, so that dbt keeps the order and runs the tests that they share; the others wait.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from airflow.sdk import BaseOperator, BaseSensorOperator, Context
 from airflow.sdk.exceptions import AirflowException
 
-from dbt_build import Outcome, dbt_build, failed_elsewhere, outcomes, why_not_right
+from dbt_build import Build, Report, failed_elsewhere, reports, why_not_right
 
 BUILD = "dbt_build"
 """Name of the task that builds everything."""
@@ -24,11 +23,8 @@ _LOOK_AGAIN = 2.0
 _FAILED = ("failed", "upstream_failed")
 _ENDED = (*_FAILED, "success", "skipped", "removed")
 
-During = Callable[[Context], AbstractContextManager[Any]]
-
-
-def _anytime(_: Context) -> AbstractContextManager[Any]:
-    return nullcontext()
+Builder = Callable[[Context, Sequence[str]], Build]
+"""Builds what dbt's selectors name, everything if there are none; raises if nothing may be built now."""
 
 
 @dataclass(slots=True)
@@ -36,20 +32,14 @@ class DbtGroup:
     """What the tasks of a group have in common.
 
     Attributes:
-        target: dbt target.
-        select: what is built, in dbt's selector syntax; all if empty.
-        dbt_vars: variables of the dbt project.
-        during: context manager around each build; raises if nothing may be built now.
+        build: runs dbt.
         show: prints more about a model that failed, given its id.
         models: task id → model id; a model comes after those that it reads.
         selectors: model id → dbt selectors of the model and of the seeds that it reads.
         ephemeral: ids of the models without a table, of which dbt reports no result.
     """
 
-    target: str
-    select: list[str]
-    dbt_vars: dict[str, str]
-    during: During = _anytime
+    build: Builder
     show: Callable[[str], None] | None = None
     models: dict[str, str] = field(default_factory=dict)
     selectors: dict[str, list[str]] = field(default_factory=dict)
@@ -57,7 +47,7 @@ class DbtGroup:
 
 
 class DbtBuild(BaseOperator):
-    """Builds and tests everything that the group selects. A failed model fails its own task, not this one."""
+    """Builds and tests everything. A failed model fails its own task, not this one."""
 
     def __init__(self, *, group: DbtGroup, **kwargs: Any) -> None:
         """Takes the arguments of every operator, and the group."""
@@ -68,9 +58,9 @@ class DbtBuild(BaseOperator):
         """Build.
 
         Raises:
-            AirflowException: dbt could not begin, or something other than a model failed: a seed, a hook.
+            AirflowException: dbt could not begin, or something other than a model failed: a seed, a hook, dbt itself.
         """
-        _build(context, self.group, self.group.select, list(self.group.models.values()))
+        _build(context, self.group, [], list(self.group.models.values()))
 
 
 class DbtModel(BaseSensorOperator):
@@ -97,17 +87,17 @@ class DbtModel(BaseSensorOperator):
             raise AirflowException(why)
         return True
 
-    def _reported(self, context: Context) -> dict[str, Outcome] | None:
+    def _reported(self, context: Context) -> dict[str, Report] | None:
         """Results of the build that contains this model, if one ran since tasks were last cleared."""
         clear = context["dag_run"].clear_number
         for task in self._tasks():
             built = context["ti"].xcom_pull(task_ids=task, key=_XCOM)
             if built and built["clear"] == clear and self.model in built["models"]:
-                models: dict[str, Outcome] = built["models"]
+                models: dict[str, Report] = built["models"]
                 return models
         return None
 
-    def _build_what_was_cleared(self, context: Context) -> dict[str, Outcome] | None:
+    def _build_what_was_cleared(self, context: Context) -> dict[str, Report] | None:
         ti, tasks = context["ti"], self._tasks()
         states = ti.get_task_states(dag_id=ti.dag_id, task_ids=tasks, run_ids=[ti.run_id])[ti.run_id]
         if states.get(tasks[0]) in _FAILED:
@@ -126,11 +116,10 @@ class DbtModel(BaseSensorOperator):
         return [f"{self.task_group.group_id}.{BUILD}", *self.group.models]
 
 
-def _build(context: Context, group: DbtGroup, select: list[str], models: list[str]) -> dict[str, Outcome]:
-    with group.during(context):
-        results = dbt_build(group.target, select, group.dbt_vars)
-    found = outcomes(results, models, group.ephemeral)
+def _build(context: Context, group: DbtGroup, select: list[str], models: list[str]) -> dict[str, Report]:
+    built = group.build(context, select)
+    found = reports(built, models, group.ephemeral)
     context["ti"].xcom_push(key=_XCOM, value={"clear": context["dag_run"].clear_number, "models": found})
-    if failed := failed_elsewhere(results, group.models.values()):
+    if failed := failed_elsewhere(built, group.models.values()):
         raise AirflowException("; ".join(failed))
     return found
