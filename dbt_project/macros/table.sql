@@ -1,15 +1,19 @@
-{#- dbt's own table, but for one thing: a published one stays as it is while the marts are held. -#}
+{#- dbt's own table, but for two things: a published one stays as it is while the marts are held, and one that people's views
+read stays, and its rows are replaced. -#}
 {% materialization table, adapter='postgres' %}
+    {%- set existing = load_cached_relation(this) -%}
     {%- if config.get('meta', {}).get('published') -%}
         {%- set reason = held_because() -%}
-        {%- set published = load_cached_relation(this) -%}
-        {%- if reason and published is not none -%}
+        {%- if reason and existing is not none -%}
             {%- do log(this.identifier ~ ' stays as it is: ' ~ reason, info=true) -%}
             {%- call noop_statement('main', held_message()) -%}
                 {{ sql }}
             {%- endcall -%}
-            {{ return({'relations': [published]}) }}
+            {{ return({'relations': [existing]}) }}
         {%- endif -%}
+    {%- endif -%}
+    {%- if existing is not none and existing.is_table and is_read_by_people(existing) -%}
+        {{ return(table_that_is_read(existing)) }}
     {%- endif -%}
     {{ return(dbt.materialization_table_default()) }}
 {% endmaterialization %}

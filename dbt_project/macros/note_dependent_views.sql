@@ -1,0 +1,81 @@
+{#- Views that people made on what dbt builds. dbt replaces a relation by dropping the old one with cascade, and every view
+on it with it. On-run-start: make again what a killed build has left, name the views as they are now, and note them in a
+table, from which restore_dependent_views() makes those again that this build drops. -#}
+{% macro note_dependent_views() -%}
+    {%- if not may_drop_views() -%}
+        {{ return('') }}
+    {%- endif -%}
+    {%- do restore_dependent_views() -%}
+    {%- set relations = project_relations() -%}
+    {%- set found = run_query('select relation from (' ~ dependent_views(relations) ~ ') as views order by depth, relation') -%}
+    {%- set others = run_query(other_dependents(relations)) -%}
+    {%- if others | length -%}
+        {%- do log(
+            'Also dependent on what dbt builds, and dropped without being made again where a table changes its columns: '
+            ~ others.columns[0].values() | join(', ') ~ '.', info=true
+        ) -%}
+    {%- endif -%}
+    {%- if not found | length -%}
+        {{ return('') }}
+    {%- endif -%}
+    {%- set names = found.columns[0].values() | join(', ') -%}
+    {%- set notes = noted_views() -%}
+    {%- if notes is none -%}
+        {%- do exceptions.warn(
+            'These views read what dbt builds: ' ~ names ~ '. ' ~ target.user ~ ' may create no table in the schemas of the '
+            ~ 'project, so that no note of them can be kept: those that this build drops are lost. Grant create on schema '
+            ~ target.schema ~ ' to ' ~ target.user ~ '.'
+        ) -%}
+        {{ return('') }}
+    {%- endif -%}
+    {%- do log('These views read what dbt builds, and are kept or made again: ' ~ names ~ '.', info=true) -%}
+    {%- do run_query(_note(notes, relations)) -%}
+{%- endmacro %}
+
+{#- The table of the notes; none if dbt may create none. -#}
+{% macro noted_views() -%}
+    {%- set schemas = [_literal(target.schema)] -%}
+    {%- for relation in project_relations() -%}
+        {%- do schemas.append(_literal(relation.schema)) -%}
+    {%- endfor -%}
+    {%- set found = run_query(
+        "select format('%I.dependent_views', nspname) from pg_namespace where nspname in (" ~ schemas | unique | join(', ')
+        ~ ") and has_schema_privilege(oid, 'create') order by to_regclass(format('%I.dependent_views', nspname)) is null, "
+        ~ 'nspname <> ' ~ _literal(target.schema) ~ ', nspname limit 1'
+    ) -%}
+    {{ return(found.rows[0][0] if found | length else none) }}
+{%- endmacro %}
+
+{% macro may_drop_views() -%}
+    {{ return(
+        execute and target.type == 'postgres' and not is_dye_target() and flags.WHICH in ('build', 'run', 'seed', 'snapshot')
+    ) }}
+{%- endmacro %}
+
+{% macro _note(notes, relations) -%}
+    do $note$
+    declare
+        path constant text := current_setting('search_path');
+    begin
+        create table if not exists {{ notes }} (
+            schema_name text not null,
+            name text not null,
+            owner text not null,
+            depth int not null,
+            statements text [] not null,
+            noted_at timestamptz not null default now(),
+            made_again_at timestamptz,
+            lost_because text,
+            primary key (schema_name, name)
+        );
+        lock table {{ notes }} in share row exclusive mode;
+        perform set_config('search_path', 'pg_catalog', true); -- so that every name in a definition has its schema
+        delete from {{ notes }} where {{ is_there() }};
+        insert into {{ notes }} (schema_name, name, owner, depth, statements)
+        select schema_name, name, owner, depth, statements
+        from ({{ dependent_views(relations) }}) as views
+        on conflict (schema_name, name) do nothing;
+        perform set_config('search_path', path, true);
+    end
+    $note$
+{%- endmacro %}
