@@ -40,7 +40,7 @@ def test_an_error_in_batch_1_a_hook_that_fails_and_the_dye_of_a_copy_all_count(
     assert outcome.code == 1, outcome.stderr
     report = outcome.report()
     hidden = {"int_rides__checked", "fct_rejected_rides"}  # wrong in their second batch, tried on what is expected
-    assert {*blocked(report)} == {"stg_taxi__rides", "hook:taxi_angiogram-on-run-end-3", *hidden}
+    assert {*blocked(report)} == {"stg_taxi__rides", "hook:taxi_angiogram-on-run-end-4", *hidden}
     first_finding, *_ = report["findings"]
     (hook,) = [finding for finding in report["findings"] if finding["stage"]["kind"] == "hook"]
     assert first_finding["text"].startswith("in batch 1: Database Error: division by zero")
