@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from angiogram.errors import NotReady
+
 NAME = "equals_expected"
 
 _DEFAULTS = {"limit": None, "error_if": "!= 0", "fail_calc": "count(*)"}
@@ -61,13 +63,23 @@ class EqualityTest:
 
 
 def equality_tests(manifest: Any) -> dict[str, EqualityTest]:
-    """The tests equals_expected by dbt's id of what they test; those that are disabled are not among them."""
-    tests = (node for node in manifest.nodes.values() if node.resource_type == "test")
-    return {
-        test.attached_node: EqualityTest.of(test)
-        for test in tests
-        if (metadata := getattr(test, "test_metadata", None)) and metadata.name == NAME
-    }
+    """The tests equals_expected by dbt's id of what they test; those that are disabled are not among them.
+
+    Raises:
+        NotReady: a model or seed has two, of which only one could be heeded.
+    """
+    found: dict[str, EqualityTest] = {}
+    for node in manifest.nodes.values():
+        metadata = getattr(node, "test_metadata", None)
+        if node.resource_type != "test" or metadata is None or metadata.name != NAME:
+            continue
+        if node.attached_node in found:
+            raise NotReady(
+                f"{node.attached_node.split('.', 2)[-1]} has more than one test {NAME}, the last in "
+                f"{node.original_file_path}. Leave one: its key and `where` say which rows are compared, and how."
+            )
+        found[node.attached_node] = EqualityTest.of(node)
+    return found
 
 
 def key_columns(arguments: Mapping[str, Any]) -> list[str]:

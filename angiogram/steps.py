@@ -346,7 +346,7 @@ def build_in_hand(run_id: str, project: Project, select: Sequence[str] = ()) -> 
         DbtFailed, LeaseLost: dbt ended before it built anything, or the run is no longer in hand.
     """
     with _step(run_id, "build_batch_2") as step:
-        outcome = project.build_again(select) if select else project.build_all()
+        outcome = project.build_again(select) if select else project.build_all(with_equality=True)
         step.result["dbt"] = heard(outcome, step.run.step("build_batch_2").get("dbt") if select else None)
     return outcome
 

@@ -31,6 +31,13 @@ snapshots:
     relation: source('shop', 'orders')
     config: {strategy: check, check_cols: all, unique_key: id}
 """
+TWO_EQUALITY_TESTS = """
+models:
+  - name: orders
+    data_tests:
+      - equals_expected: {arguments: {key: id}, name: all_of_them}
+      - equals_expected: {arguments: {key: id}, name: those_of_today, config: {where: "is_today"}}
+"""
 SOURCE = "sources: [{name: shop, tables: [{name: orders}]}]"
 
 
@@ -110,4 +117,15 @@ def test_a_snapshot_is_refused_by_name(project: Path) -> None:
     (project / "snapshots" / "past.yml").write_text(SNAPSHOT)
     (project / "models" / "orders.sql").write_text("select * from {{ ref('past') }}")
     with pytest.raises(NotReady, match="orders reads the snapshot past"):
+        read(project)
+
+
+def test_a_second_equality_test_of_one_model_is_refused_by_name(project: Path) -> None:
+    (project / "macros").mkdir()
+    (project / "macros" / "equals_expected.sql").write_text(
+        "{% test equals_expected(model, key) %} select * from {{ model }} {% endtest %}"
+    )
+    (project / "models" / "orders.sql").write_text("select 1 as id")
+    (project / "models" / "models.yml").write_text(TWO_EQUALITY_TESTS)
+    with pytest.raises(NotReady, match="orders has more than one test equals_expected"):
         read(project)

@@ -1,0 +1,40 @@
+"""A run meets nothing that an earlier one left, and a model that is gone is never passed over."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.angiogram.edits import edit, prepend
+from tests.angiogram.from_seeds.conftest import Judge
+from tests.angiogram.recorded import blocked
+
+OLD_NAME = "select * from {{ ref('guests') }}\nwhere guest_id in (select guest_id from angiogram_coffee_shop.visitors)"
+
+
+def test_the_table_of_a_renamed_model_answers_nobody(coffee_shop: Path, judge: Judge) -> None:
+    (coffee_shop / ".angiogram" / "surface.yml").unlink()  # the other name is no finding of its own then
+    guests = coffee_shop / "models" / "core" / "guests.sql"
+    prepend(guests, "{{ config(alias='visitors') }}\n")
+    reader = coffee_shop / "models" / "reports" / "regulars.sql"
+    reader.write_text(OLD_NAME)
+    assert blocked(judge(coffee_shop)) == []
+    edit(guests, "{{ config(alias='visitors') }}\n", "")
+    assert blocked(judge(coffee_shop)) == ["regulars"]
+
+
+def test_a_materialized_view_that_cannot_be_made_is_no_old_one_refreshed(coffee_shop: Path, judge: Judge) -> None:
+    takings = coffee_shop / "models" / "reports" / "takings_by_month.sql"
+    prepend(takings, "{{ config(materialized='materialized_view', full_refresh=false) }}\n")
+    assert blocked(judge(coffee_shop)) == []
+    edit(takings, "/ 100.0 as takings", "/ 0 as takings")
+    assert blocked(judge(coffee_shop)) == ["takings_by_month"]
+
+
+@pytest.mark.parametrize("folder", ["analyses", "tests"])
+def test_a_model_moved_to_where_nothing_is_compared_is_named(coffee_shop: Path, judge: Judge, folder: str) -> None:
+    (coffee_shop / folder).mkdir(exist_ok=True)
+    (coffee_shop / "models" / "reports" / "takings_by_month.sql").rename(coffee_shop / folder / "takings_by_month.sql")
+    report = judge(coffee_shop)
+    assert blocked(report) == ["takings_by_month"]
+    (finding,) = report["findings"]
+    assert (finding["kind"], finding["file"]) == ("build", f"{folder}/takings_by_month.sql")
