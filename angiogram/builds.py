@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from angiogram.dbt_command import OPERATION, NodeResult, Outcome
+from angiogram.dbt_command import OPERATION, SKIPPED, NodeResult, Outcome
 
-SKIPPED = "skipped"
 _AT_START = "on-run-start"
 
 
@@ -27,7 +26,7 @@ class NodeBuild:
 
         Its message names the batch if others went better: what came later may hide what went wrong then.
         """
-        failed = {batch: found for batch, found in self.results.items() if not _is_well(found)}
+        failed = {batch: found for batch, found in self.results.items() if found.is_failure}
         if not failed:
             return None
         first = min(failed)
@@ -62,8 +61,7 @@ class Builds:
             outcome: of the command.
         """
         self.add_results(batch, outcome.results)
-        if not outcome.success and all(result.is_success for result in outcome.results):
-            self.is_unexplained = True
+        self.is_unexplained |= outcome.is_unexplained
 
     def add_results(self, batch: int, results: Iterable[NodeResult]) -> None:
         """Take in what became of nodes in a batch: a later result of a node takes the place of an earlier one."""
@@ -96,7 +94,3 @@ class Builds:
             for node in self._nodes.values()
             if node.failure is not None or node.was_skipped
         ]
-
-
-def _is_well(found: NodeResult) -> bool:
-    return found.is_success or found.status == SKIPPED

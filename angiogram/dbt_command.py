@@ -37,6 +37,9 @@ EVERYTHING = ("--select", "fqn:*")
 SUCCESS = frozenset({"success", "pass", "warn"})
 """dbt's words for what is well: of a model, a test, and a test that only warns."""
 
+SKIPPED = "skipped"
+"""dbt's word for a node that it did not try, since one that it reads failed."""
+
 NO_OP = "no-op"
 BUILT = frozenset({"model", "seed", "snapshot"})
 """dbt's words for what it builds."""
@@ -73,6 +76,11 @@ class NodeResult:
         """Whether dbt has nothing to say against it; of an exposure and the like there is nothing to build."""
         return self.status in SUCCESS or (self.status == NO_OP and self.kind not in BUILT)
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether dbt tried it and has something to say against it."""
+        return not self.is_success and self.status != SKIPPED
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -89,6 +97,11 @@ class Outcome:
     results: list[NodeResult]
     success: bool
     error: BaseException | None
+
+    @property
+    def is_unexplained(self) -> bool:
+        """Whether dbt would have exited with an error although it has nothing to say against any node."""
+        return not self.success and all(result.is_success for result in self.results)
 
 
 def run_dbt(arguments: Sequence[str], manifest: Any = None) -> Outcome:

@@ -166,30 +166,25 @@ class Project:
         kinds = ("--resource-type", "seed", "--resource-type", "model")
         return self.invoke(["build", *_FIRST_BATCH, *kinds])
 
-    def build_all(self, with_equality: bool = False) -> Outcome:
-        """Build and test everything on top of the seeds that are loaded already.
-
-        Args:
-            with_equality: also run dbt's own tests that read an expected seed; the verdict needs none of them.
+    def build_all(self) -> Outcome:
+        """Build and test everything on top of the seeds that are loaded already. Tests that read a seed are left out.
 
         Raises:
             DbtFailed: dbt ended before it built anything.
         """
-        if with_equality:
-            return self.invoke(["build", "--select", *_ALL_BUT_SEEDS])
         exclude = ("--exclude", "resource_type:seed", *(() if self._tests else ("resource_type:test",)))
         return self.invoke(["build", *EVERYTHING, *exclude])
 
-    def build_again(self, select: Sequence[str]) -> Outcome:
-        """Build and test a part of the project, on top of what is built.
+    def build_with_equality(self, select: Sequence[str] = ()) -> Outcome:
+        """Build and test the project, or a part of it, also by dbt's own tests that read an expected seed.
 
         Args:
-            select: the part, in dbt's selector syntax.
+            select: what is built, in dbt's selector syntax; everything but the seeds if empty.
 
         Raises:
             DbtFailed: dbt ended before it built anything.
         """
-        return self.invoke(["build", "--select", *select])
+        return self.invoke(["build", "--select", *(select or _ALL_BUT_SEEDS)])
 
     def load_seeds(self) -> Outcome:
         """Load all seeds anew.

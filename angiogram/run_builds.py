@@ -65,6 +65,6 @@ def heard(outcome: Outcome, before: Mapping[str, Any] | None = None) -> dict[str
     earlier = [result for result in (before or {}).get("results", []) if result["unique_id"] not in now]
     unsuccessful = [asdict(result) for result in outcome.results if not result.is_success]
     return {
-        "is_unexplained": bool((before or {}).get("is_unexplained")) or not (outcome.success or unsuccessful),
+        "is_unexplained": bool((before or {}).get("is_unexplained")) or outcome.is_unexplained,
         "results": [*earlier, *unsuccessful],
     }

@@ -16,8 +16,7 @@ from typing import Any, Literal
 from psycopg2.extensions import connection
 
 from angiogram import alert, dye_schemas, endings, loaded, run_ids, runs, topic, versions
-from angiogram.builds import SKIPPED
-from angiogram.dbt_command import Outcome
+from angiogram.dbt_command import SKIPPED, Outcome
 from angiogram.differences import Differences
 from angiogram.errors import InjectFailed, NeverBegan
 from angiogram.from_seeds import opened
@@ -346,7 +345,7 @@ def build_in_hand(run_id: str, project: Project, select: Sequence[str] = ()) -> 
         DbtFailed, LeaseLost: dbt ended before it built anything, or the run is no longer in hand.
     """
     with _step(run_id, "build_batch_2") as step:
-        outcome = project.build_again(select) if select else project.build_all(with_equality=True)
+        outcome = project.build_with_equality(select)
         step.result["dbt"] = heard(outcome, step.run.step("build_batch_2").get("dbt") if select else None)
     return outcome
 

@@ -104,7 +104,7 @@ def reports(build: Build, models: Iterable[str], ephemeral: set[str]) -> dict[st
 def failed_elsewhere(build: Build, models: Iterable[str]) -> list[str]:
     """Failures that are neither a model's nor a model's test's: seeds, hooks, and dbt's exit code without a reason."""
     wanted = set(models)
-    failed = list(_failed(build))
+    failed = _failed(build)
     found = [
         f"{result.kind} {result.name}: {result.message}"
         for result in failed
@@ -125,10 +125,8 @@ def why_not_right(report: Report | None) -> str | None:
     return "; ".join(f"test {test['name']}: {test['message']}" for test in report["tests"]) or None
 
 
-def _failed(build: Build) -> "Iterator[NodeResult]":
-    from angiogram.builds import SKIPPED
-
-    return (one for one in build.outcome.results if not one.is_success and one.status != SKIPPED)
+def _failed(build: Build) -> "list[NodeResult]":
+    return [result for result in build.outcome.results if result.is_failure]
 
 
 def _read_by(parsed: Any, test: str) -> set[str]:

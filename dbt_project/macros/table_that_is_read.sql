@@ -15,8 +15,7 @@ own materialization. Post-hooks see the new table under its name, as they do the
     {%- do create_indexes(new) -%}
     {%- set has_hooks = post_hooks | selectattr('transaction') | list | length > 0 -%}
     {%- if has_hooks -%}
-        {%- do adapter.rename_relation(existing, backup) -%}
-        {%- do adapter.rename_relation(new, target_relation) -%}
+        {%- do _put_in_place(existing, new, backup) -%}
         {{ run_hooks(post_hooks, inside_transaction=True) }}
     {%- endif -%}
     {%- set stays = can_take_the_rows_of(*((backup, target_relation) if has_hooks else (existing, new))) -%}
@@ -34,17 +33,31 @@ own materialization. Post-hooks see the new table under its name, as they do the
             {{ also_granted | join(';\n') }}
         {%- endcall -%}
     {%- elif not has_hooks -%}
-        {%- do adapter.rename_relation(existing, backup) -%}
-        {%- do adapter.rename_relation(new, target_relation) -%}
+        {%- do _put_in_place(existing, new, backup) -%}
     {%- endif -%}
+    {%- do _grant_and_describe(existing, target_relation, stays) -%}
+    {{ return(_commit(target_relation, backup, stays)) }}
+{%- endmacro %}
+
+{#- The relation goes aside, and the new one takes its name. -#}
+{% macro _put_in_place(existing, new, backup) -%}
+    {%- do adapter.rename_relation(existing, backup) -%}
+    {%- do adapter.rename_relation(new, existing) -%}
+{%- endmacro %}
+
+{% macro _grant_and_describe(existing, target_relation, stays) -%}
     {%- set revokes = should_revoke(existing, full_refresh_mode=not stays) -%}
     {%- do apply_grants(target_relation, config.get('grants'), should_revoke=revokes) -%}
     {%- do persist_docs(target_relation, model) -%}
-    {{ adapter.commit() }}
+{%- endmacro %}
+
+{#- Commits, drops what went aside, and says which relation there is. -#}
+{% macro _commit(target_relation, backup, stays) -%}
+    {%- do adapter.commit() -%}
     {%- if not stays -%}
         {%- do drop_relation_if_exists(backup) -%}
     {%- endif -%}
-    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {%- do run_hooks(post_hooks, inside_transaction=False) -%}
     {{ return({'relations': [target_relation]}) }}
 {%- endmacro %}
 

@@ -18,19 +18,11 @@ as dbt's own materialization does it. -#}
             {{ get_replace_view_sql(existing, sql) }}
         {%- endcall -%}
     {%- else -%}
-        {%- do adapter.rename_relation(existing, backup) -%}
-        {%- do adapter.rename_relation(new, target_relation) -%}
+        {%- do _put_in_place(existing, new, backup) -%}
     {%- endif -%}
-    {%- set revokes = should_revoke(existing, full_refresh_mode=not stays) -%}
-    {%- do apply_grants(target_relation, config.get('grants'), should_revoke=revokes) -%}
-    {%- do persist_docs(target_relation, model) -%}
+    {%- do _grant_and_describe(existing, target_relation, stays) -%}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
-    {{ adapter.commit() }}
-    {%- if not stays -%}
-        {%- do drop_relation_if_exists(backup) -%}
-    {%- endif -%}
-    {{ run_hooks(post_hooks, inside_transaction=False) }}
-    {{ return({'relations': [target_relation]}) }}
+    {{ return(_commit(target_relation, backup, stays)) }}
 {%- endmacro %}
 
 {% macro _has_columns_of(new, existing) -%}

@@ -61,6 +61,5 @@ def test_no_variable_of_dbt_and_no_hook_makes_the_verdict_of_the_dag_better_than
     assert told.returncode == 1, told.stdout + told.stderr
     assert "division by zero" in told.stderr
     assert "Running with dbt" in told.stdout
-    assert "stg_taxi__rides" in blocked(report)
-    assert any(name.startswith("hook:taxi_angiogram-on-run-end-") for name in blocked(report))
+    assert {"stg_taxi__rides", "hook:taxi_angiogram-on-run-end-4"} <= {*blocked(report)}
     assert "build_batch_2" in report["seconds_by_step"]
