@@ -15,6 +15,8 @@ from angiogram.errors import InvalidSettings
 
 FILE = "angiogram.yml"
 
+_IMPORT_PATH = r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$"
+
 
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,6 +44,20 @@ class Intended(_Settings):
 
 class PipelineSettings(_Settings):
     """What a pipeline declares of itself."""
+
+    name: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_]*$", description="The pipeline's name.")
+
+    contract: str | None = Field(
+        default=None,
+        pattern=_IMPORT_PATH,
+        description="Import path of the contract of its stream: `module:NAME` of an ingestion.contract.Contract.",
+    )
+
+    calculation: str | None = Field(
+        default=None,
+        pattern=_IMPORT_PATH,
+        description="Import path of the independent calculation of expected rows: `module:NAME`.",
+    )
 
     live_target: str | None = Field(
         default=None,

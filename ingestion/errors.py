@@ -2,6 +2,7 @@
 
 IngestionError
 ├── SettingsError          an environment variable is missing or malformed; set it and start again
+├── ContractUnusable       the pipeline declares no contract, or one that cannot be used; correct its settings file
 ├── InputError             a file or an argument cannot be used; correct it
 ├── KafkaUnavailable       the broker cannot be reached; a retry helps
 ├── DatabaseUnavailable    PostgreSQL cannot be reached or takes no writes; a retry helps
@@ -29,6 +30,10 @@ class IngestionError(Exception):
 
 class SettingsError(IngestionError):
     """An environment variable is missing or malformed. A retry does not help before it is set."""
+
+
+class ContractUnusable(IngestionError):
+    """The pipeline declares no contract, or one that cannot be used. A retry does not help before it is corrected."""
 
 
 class InputError(IngestionError):

@@ -3,6 +3,7 @@
 import os
 import socket
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -64,6 +65,12 @@ class _Settings(BaseSettings):
                 f"The environment is not set up: {problems}. "
                 'In the sandbox run eval "$(sandbox env)"; elsewhere set what docs/architecture.md lists.'
             ) from None
+
+
+class ProjectSettings(_Settings):
+    """Which dbt project this process works for."""
+
+    folder: Path | None = Field(alias="DBT_PROJECT_DIR", default=None)
 
 
 class DatabaseSettings(_Settings):

@@ -1,0 +1,89 @@
+"""A pipeline names its contract in its settings file; what is wrong there is said with file and line."""
+
+from pathlib import Path
+
+import pytest
+
+from ingestion import pipeline
+from ingestion.contract import Contract
+from ingestion.errors import ContractUnusable
+from taxi.contract import CONTRACT
+
+CHECKOUT = Path(__file__).parents[2] / "dbt_project"
+
+
+def project(folder: Path, settings: str | None) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "dbt_project.yml").write_text("name: some_project\n")
+    if settings is not None:
+        (folder / "angiogram.yml").write_text(settings)
+    return folder
+
+
+def test_the_settings_file_names_pipeline_and_contract() -> None:
+    declared = pipeline.pipeline(CHECKOUT)
+    assert declared.name == "taxi"
+    assert declared.contract() is CONTRACT
+
+
+def test_dbt_project_dir_names_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DBT_PROJECT_DIR", str(project(tmp_path / "named", "name: named\n")))
+    monkeypatch.chdir(project(tmp_path / "here", "name: here\n"))
+    assert pipeline.pipeline().name == "named"
+
+
+def test_the_nearest_project_upwards_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DBT_PROJECT_DIR", raising=False)
+    below = project(tmp_path / "near", "name: near\n") / "models" / "staging"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    assert pipeline.pipeline().name == "near"
+
+
+def test_outside_of_any_project_that_of_the_checkout_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DBT_PROJECT_DIR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert pipeline.project_folder() == CHECKOUT
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        pytest.param(None, r"angiogram\.yml names no contract.*Add a line", id="no-settings-file"),
+        pytest.param("name: shop\n", r"angiogram\.yml names no contract.*Add a line", id="no-contract"),
+        pytest.param("name: [\n", r"angiogram\.yml:2 is not YAML", id="not-yaml"),
+        pytest.param("\ncontract: 7\n", r"angiogram\.yml:2 contract: must be text", id="not-text"),
+        pytest.param("name: shop\ncontract: shop\n", r"angiogram\.yml:2 contract: shop is not an import", id="no-path"),
+        pytest.param(
+            "contract: no_such_module:CONTRACT\n",
+            r"angiogram\.yml:1 contract: the module no_such_module cannot be",
+            id="no-module",
+        ),
+        pytest.param("contract: json:NONE\n", r":1 contract: NONE in the module json does not", id="no-name"),
+        pytest.param("contract: json:dumps\n", r":1 .* is a function, not a Contract", id="another-kind"),
+    ],
+)
+def test_an_unusable_contract_is_said_with_file_and_line(tmp_path: Path, settings: str | None, said: str) -> None:
+    folder = project(tmp_path / "shop", settings)
+    with pytest.raises(ContractUnusable, match=said):
+        pipeline.contract(folder)
+
+
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [
+        pytest.param(b'{"taxi_id": "taxi-7"}', b"taxi-7", id="text"),
+        pytest.param(b'{"taxi_id": 7, "taxi_id": 8}', b"8", id="the-last-counts"),
+        pytest.param(b'{"taxi_id": {"a": 1}}', None, id="not-a-key"),
+        pytest.param(b'{"fare_amount": 1}', None, id="missing"),
+        pytest.param(b'{"taxi_id": ""}', None, id="empty"),
+    ],
+)
+def test_a_message_is_keyed_by_the_key_field_of_the_contract(value: bytes, key: bytes | None) -> None:
+    assert CONTRACT.key_of_value(value) == key
+
+
+def test_a_contract_without_an_owner_is_refused() -> None:
+    values = {name: getattr(CONTRACT, name) for name in Contract.__slots__}
+    with pytest.raises(ValueError, match="no role for the job owner"):
+        Contract(**{**values, "roles": {job: role for job, role in CONTRACT.roles.items() if job != "owner"}})
