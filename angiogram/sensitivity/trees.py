@@ -27,8 +27,9 @@ def parse(sql: str, names: Mapping[tuple[str, str], str], model: str) -> exp.Exp
     for text in list(tree.find_all(exp.ByteString)):
         # e'\x0b' is written back as e'\v', which PostgreSQL reads as the letter v: a plain literal holds any character
         text.replace(exp.Literal.string(text.this))
+    ctes = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
     for table in list(tree.find_all(exp.Table)):
-        if not table.db:
+        if not table.db and (_is_of_the_system(table) or table.name.lower() in ctes):
             continue
         if (table.db, table.name) not in names:
             raise NotReady(f"{model} reads {table.sql('postgres')}, which is no model, seed or source of the project.")
@@ -36,6 +37,11 @@ def parse(sql: str, names: Mapping[tuple[str, str], str], model: str) -> exp.Exp
         local.set("alias", table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name, quoted=True)))
         table.replace(local)
     return tree
+
+
+def _is_of_the_system(table: exp.Table) -> bool:
+    """Whether a relation without a schema is a function, or of PostgreSQL's own catalog."""
+    return not isinstance(table.this, exp.Identifier) or table.name.lower().startswith("pg_")
 
 
 def generate(tree: exp.Expr) -> str:

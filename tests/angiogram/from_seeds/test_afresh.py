@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from angiogram.accept import propose
+from angiogram.errors import DbtFailed
+from angiogram.project import Project
 from tests.angiogram.edits import edit, prepend
 from tests.angiogram.from_seeds.conftest import Judge
 from tests.angiogram.recorded import blocked
@@ -20,6 +23,17 @@ def test_the_table_of_a_renamed_model_answers_nobody(coffee_shop: Path, judge: J
     assert blocked(judge(coffee_shop)) == []
     edit(guests, "{{ config(alias='visitors') }}\n", "")
     assert blocked(judge(coffee_shop)) == ["regulars"]
+
+
+def test_accept_is_answered_by_no_table_of_an_earlier_build(coffee_shop: Path) -> None:
+    """Where a fresh database blocks, there is never "nothing to accept"."""
+    guests = coffee_shop / "models" / "core" / "guests.sql"
+    prepend(guests, "{{ config(alias='visitors') }}\n")
+    (coffee_shop / "models" / "reports" / "regulars.sql").write_text(OLD_NAME)
+    assert propose(Project(coffee_shop, tests=False, dye_source="seeds"), [], print).models == []
+    edit(guests, "{{ config(alias='visitors') }}\n", "")
+    with pytest.raises(DbtFailed, match="could not build regulars"):
+        propose(Project(coffee_shop, tests=False, dye_source="seeds"), [], print)
 
 
 def test_a_materialized_view_that_cannot_be_made_is_no_old_one_refreshed(coffee_shop: Path, judge: Judge) -> None:
