@@ -36,7 +36,8 @@ def test_the_old_table_of_a_renamed_model_answers_no_reader(coffee_shop: Path, r
     """With its schema and without, where the profile has a search path."""
     edit(coffee_shop / "profiles.yml", "type: postgres", "type: postgres\n      search_path: angiogram_coffee_shop")
     regulars = coffee_shop / "models" / "reports" / "regulars.sql"
-    regulars.write_text(f"select * from {{{{ ref('guests') }}}} where guest_id in (select guest_id from {relation})")
+    regulars.write_text("select * from {{ ref('guests') }} where guest_id in (select guest_id from visitors)")
+    edit(regulars, "visitors", relation)
     project = compile_project(coffee_shop)
     with pytest.raises(NotReady, match=f"regulars reads {relation}, which is no model, seed or source of the project"):
         Runner(project, coffee_shop, "angiogram", surroundings(project, coffee_shop))
