@@ -21,7 +21,7 @@ from angiogram import headline, mutes, runs
 from angiogram.address import URLS, Message, send
 from angiogram.durations import utc
 from angiogram.stage_id import StageId, as_json, from_json
-from angiogram.verdict import BLOCKED, COULD_NOT_RUN, HEALTHY
+from angiogram.words import BLOCKED, COULD_NOT_RUN, HEALTHY
 from ingestion.addresses import without_user_info
 
 REPORT_URL = "ANGIOGRAM_REPORT_URL"

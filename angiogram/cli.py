@@ -21,6 +21,7 @@ from angiogram.faults.command import faults
 from angiogram.from_seeds import run_from_seeds
 from angiogram.kept import read_all
 from angiogram.pages import page as pages
+from angiogram.pages.run_page import run_page
 from angiogram.pages.write import require_writable, write
 from angiogram.passage import Passage, interrupt
 from angiogram.project import Project
@@ -28,7 +29,8 @@ from angiogram.project_file import DyeTarget
 from angiogram.prune import prune as delete_old_runs
 from angiogram.sensitivity.command import sensitivity
 from angiogram.stage_id import StageId, as_json, listed
-from angiogram.verdict import BLOCKED, COULD_NOT_RUN, HEALTHY, could_not_run
+from angiogram.verdict import could_not_run
+from angiogram.words import BLOCKED, COULD_NOT_RUN, HEALTHY
 from ingestion.command_line import run as run_command_line
 from ingestion.errors import IngestionError
 
@@ -101,7 +103,7 @@ def run(
 
 def _page_of(run_id: str, output: Path | None) -> str:
     with runs.database("page") as database:
-        return pages_cli.run_page(runs.read(database, run_id), output.parent if output else None)
+        return run_page(runs.read(database, run_id), output.parent if output else None)
 
 
 def _end(outcome: dict[str, Any], as_json: bool, text: Callable[[], str], page: Path | None) -> NoReturn:

@@ -1,7 +1,6 @@
 """Differences between what a model made and its expected seed, by the same SQL text as the dbt test equals_expected."""
 
 import json
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +9,7 @@ import jinja2
 from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 
-from angiogram.differences import KEPT, Difference, Differences
+from angiogram.differences import KEPT, Comparison, Difference, Differences
 from angiogram.equality_test import Leniency
 from angiogram.errors import NotReady
 from angiogram.kept import Kept
@@ -50,25 +49,6 @@ class Compared(Protocol):
 
 NO_EXPECTED_SEED = "it has no expected seed: restore its file if it was deleted, else write one with `angiogram accept`"
 """Why a model without one could not be compared."""
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """What came out of comparing one model.
-
-    Attributes:
-        rows: rows that the model made; None if its table is absent, or a view that cannot be read.
-        differences: how they differ from the expected ones.
-        obstacle: why they could not be compared; None if they were.
-        tolerated: the configuration by which the test equals_expected tolerates these differences; None if it does not.
-        is_watched: whether there is anything to compare them with.
-    """
-
-    rows: int | None
-    differences: Differences
-    obstacle: str | None = None
-    tolerated: str | None = None
-    is_watched: bool = True
 
 
 def compare(

@@ -44,6 +44,25 @@ class Differences:
         return cls(len(found), found[:KEPT])
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What came out of comparing one model.
+
+    Attributes:
+        rows: rows that the model made; None if its table is absent, or a view that cannot be read.
+        differences: how they differ from the expected ones.
+        obstacle: why they could not be compared; None if they were.
+        tolerated: the configuration by which the test equals_expected tolerates these differences; None if it does not.
+        is_watched: whether there is anything to compare them with.
+    """
+
+    rows: int | None
+    differences: Differences
+    obstacle: str | None = None
+    tolerated: str | None = None
+    is_watched: bool = True
+
+
 def fed_by(found: Mapping[str, Any], limit: int | None = None) -> str:
     """What feeds a row that differs, in words; empty if nobody knows.
 

@@ -16,15 +16,10 @@ from psycopg2.extras import Json
 
 from angiogram import alert, run_ids, runs
 from angiogram.errors import Terminated
-from angiogram.verdict import COULD_NOT_RUN, could_not_run
+from angiogram.verdict import could_not_run
+from angiogram.words import COULD_NOT_RUN, ENDED_EARLY, INTERRUPTED
 from ingestion.addresses import without_user_info
 from ingestion.errors import IngestionError
-
-INTERRUPTED = "interrupted"
-"""Why a run has no verdict that somebody ended with Ctrl-C: they know, so it counts as no failure."""
-
-UNKNOWN = "the run ended before its verdict"
-"""Why a run has no verdict, if none of its steps noted an error."""
 
 
 def in_words(error: BaseException) -> str:
@@ -76,7 +71,7 @@ def end(run_id: str, error: str | None = None, alerts: bool = True) -> None:
         why = in_words(failure)
         print(f"Run {run_id} is neither recorded nor released; its lease runs out. {why}", file=sys.stderr, flush=True)
         if alerts:
-            alert.unrecorded(error or UNKNOWN, why)
+            alert.unrecorded(error or ENDED_EARLY, why)
         raise
 
 
@@ -99,5 +94,5 @@ def _record(database: connection, run_id: str, error: str | None) -> bool:
             (run_id, f"{socket.gethostname()}/{os.getpid()}", run_ids.began(run_id)),
         )
     noted = runs.read(database, run_id).report.get("failed_with")
-    report = could_not_run(run_id, error or noted or UNKNOWN)
+    report = could_not_run(run_id, error or noted or ENDED_EARLY)
     return runs.record(database, run_id, COULD_NOT_RUN, [], report)

@@ -7,7 +7,7 @@ from angiogram.differences import fed_by, of_stage
 from angiogram.findings import MEANINGS, FindingKind
 from angiogram.report import healthy, visible
 from angiogram.stage_id import StageId, from_json, listed
-from angiogram.verdict import BLOCKED, HEALTHY
+from angiogram.words import BLOCKED, HEALTHY
 
 MESSAGES_NAMED = 3
 """Messages that are named in one sentence; the others are counted."""

@@ -17,9 +17,9 @@ from typing import Any
 from psycopg2 import errors, sql
 from psycopg2.extensions import connection, cursor, string_types
 
-from angiogram.compare import Comparison, compare
+from angiogram.compare import compare
 from angiogram.diagnose import OutputState
-from angiogram.differences import Differences
+from angiogram.differences import Comparison, Differences
 from angiogram.dye import DyeRide, read_dye
 from angiogram.errors import DbtFailed, NotReady
 from angiogram.inject import Sent

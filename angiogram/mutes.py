@@ -13,7 +13,7 @@ from psycopg2.extras import Json, RealDictCursor
 from angiogram import runs
 from angiogram.errors import NothingToAcknowledge
 from angiogram.stage_id import StageId, as_json, from_json
-from angiogram.verdict import BLOCKED
+from angiogram.words import BLOCKED
 
 _SELECT: LiteralString = "select run_id, blockage, reason, made_by, made_at, muted_until from angiogram.mutes"
 

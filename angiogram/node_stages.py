@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from angiogram.builds import Builds
-from angiogram.compare import Comparison
 from angiogram.dbt_command import NodeResult
 from angiogram.diagnose import OutputState
-from angiogram.differences import Differences
+from angiogram.differences import Comparison, Differences
 from angiogram.nodes import Node
 from angiogram.project import Project
 from angiogram.source_places import place_of

@@ -14,7 +14,7 @@ from angiogram.differences import fed_by, of_stage
 from angiogram.findings import place
 from angiogram.runs import Run
 from angiogram.stage_id import MODEL, StageId, from_json, listed
-from angiogram.verdict import BLOCKED, HEALTHY
+from angiogram.words import BLOCKED, HEALTHY
 
 SHOWN = 20
 """Differences of one stage that are printed; the full count is always given, and --json has more."""

@@ -5,8 +5,8 @@ from functools import cached_property
 
 from psycopg2.extensions import connection
 
-from angiogram.compare import Comparison
 from angiogram.diagnose import OutputState
+from angiogram.differences import Comparison
 from angiogram.inject import Sent
 from angiogram.isolate import Forms, Isolation
 from angiogram.project import Project

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from angiogram.compare import Comparison
 from angiogram.diagnose import Health, OutputState
-from angiogram.differences import Differences
+from angiogram.differences import Comparison, Differences
 from angiogram.findings import Finding
 from angiogram.in_a_line import in_a_line
 from angiogram.source_places import NOWHERE, Place

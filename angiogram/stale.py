@@ -25,8 +25,8 @@ from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 from psycopg2.extras import execute_values
 
-from angiogram.compare import Comparison, compare
-from angiogram.differences import Differences
+from angiogram.compare import compare
+from angiogram.differences import Comparison, Differences
 from angiogram.dye import dye_messages, read_dye
 from angiogram.expectation import COLUMNS, Row, expected_tables, read_reference
 from angiogram.expectation.__main__ import last_day

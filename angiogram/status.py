@@ -14,9 +14,8 @@ from psycopg2.extensions import connection
 from angiogram import mutes
 from angiogram.checkpoints import unverified_dye
 from angiogram.durations import spoken, utc
-from angiogram.endings import INTERRUPTED, UNKNOWN
 from angiogram.stage_id import StageId, from_json, listed
-from angiogram.verdict import BLOCKED, COULD_NOT_RUN
+from angiogram.words import BLOCKED, COULD_NOT_RUN, ENDED_EARLY, INTERRUPTED
 
 
 class State(StrEnum):
@@ -173,7 +172,7 @@ def _failure(database: connection, judged_at: datetime | None) -> Failure | None
             " where (verdict = %s or (verdict is null and ended_at < clock_timestamp()))"
             " and coalesce(report ->> 'error', '') <> %s and ended_at > coalesce(%s::timestamptz, '-infinity')"
             " order by ended_at desc limit 1",
-            (UNKNOWN, COULD_NOT_RUN, INTERRUPTED, judged_at),
+            (ENDED_EARLY, COULD_NOT_RUN, INTERRUPTED, judged_at),
         )
         found = query.fetchone()
     return Failure(*found) if found else None

@@ -39,9 +39,7 @@ from angiogram.stage_id import (
     as_json,
 )
 from angiogram.trace import Tracer
-
-HEALTHY, BLOCKED, COULD_NOT_RUN = "healthy", "blocked", "could_not_run"
-"""The verdicts."""
+from angiogram.words import BLOCKED, COULD_NOT_RUN, HEALTHY
 
 _NOTHING_WATCHED = (
     "No model is watched, so nothing was compared. Give one an expected seed and a test equals_expected that names its "

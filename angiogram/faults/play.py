@@ -21,7 +21,7 @@ from angiogram.project import Project
 from angiogram.project_file import dye_target
 from angiogram.stage_id import from_json
 from angiogram.targets import read_targets
-from angiogram.verdict import BLOCKED, COULD_NOT_RUN, HEALTHY
+from angiogram.words import BLOCKED, COULD_NOT_RUN, HEALTHY
 from ingestion.errors import IngestionError
 
 

@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from angiogram import runs
 from angiogram.errors import AngiogramError, UnknownRun
 from angiogram.pages.history import history
-from angiogram.pages_cli import run_page
+from angiogram.pages.run_page import run_page
 from ingestion.errors import IngestionError
 
 SHOWN = 100

@@ -7,7 +7,7 @@ import pytest
 from psycopg2.extensions import connection
 
 from angiogram import report, steps
-from angiogram.verdict import HEALTHY
+from angiogram.words import HEALTHY
 from ingestion.errors import DatabaseUnavailable
 from ingestion.settings import connect
 from tests.angiogram.conftest import Outcome

@@ -8,8 +8,8 @@ import pytest
 from psycopg2.extensions import connection
 
 from angiogram.checkpoints import count_accounted
-from angiogram.compare import Comparison, compare
-from angiogram.differences import Difference, Differences
+from angiogram.compare import compare
+from angiogram.differences import Comparison, Difference, Differences
 from angiogram.errors import NotReady
 from angiogram.nodes import Node
 from angiogram.trace import Tracer

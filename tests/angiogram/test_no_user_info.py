@@ -14,7 +14,7 @@ from psycopg2.extras import Json
 from angiogram import alert, steps
 from angiogram.errors import InjectFailed
 from angiogram.inject import front_door, read_whole_dye, send
-from angiogram.pages_cli import _docs
+from angiogram.pages.run_page import _docs
 from ingestion.api import serving
 from ingestion.migrations import all_migrations, migrate
 from ingestion.producer import RideProducer

@@ -1,0 +1,44 @@
+"""A run's page with all that is known beside the run: why each dye message is there, and where the dbt docs are."""
+
+import os
+from pathlib import Path
+
+import yaml
+
+from angiogram import runs
+from angiogram.dye import has_dye, read_dye, read_malformed
+from angiogram.pages.page import Docs, page
+from angiogram.project_file import project_directory
+from ingestion.addresses import without_user_info
+
+DOCS_URL = "ANGIOGRAM_DOCS_URL"
+"""Variable with the address of the dbt docs; without it a page links to site/dye.html beside it, if it is there."""
+
+_DOCS_PAGE = "site/dye.html"
+
+
+def run_page(run: runs.Run, folder: Path | None, history: str | None = None) -> str:
+    """A run's page.
+
+    Args:
+        run: with its report.
+        folder: where the page will lie, for its link to the dbt docs; None if it is no file.
+        history: address of the page on all runs, if there is one.
+    """
+    return page(run, whys(), _docs(folder), history)
+
+
+def whys() -> dict[str, str]:
+    """Of each dye message why it is there, by its name; nothing of a project that has other input seeds."""
+    if not has_dye():
+        return {}
+    return {ride.ride_name: ride.why for ride in read_dye()} | {m.name: m.why for m in read_malformed()}
+
+
+def _docs(folder: Path | None) -> Docs | None:
+    beside = _DOCS_PAGE if folder and (folder / _DOCS_PAGE).is_file() else None
+    address = without_user_info(os.environ.get(DOCS_URL, "")) or beside
+    if address is None:
+        return None
+    settings = yaml.safe_load((project_directory() / "dbt_project.yml").read_text(encoding="utf-8"))
+    return Docs(address, settings["name"])

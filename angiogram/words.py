@@ -1,0 +1,10 @@
+"""The words of a verdict, the same in reports, records, alerts and exit codes."""
+
+HEALTHY, BLOCKED, COULD_NOT_RUN = "healthy", "blocked", "could_not_run"
+"""The verdicts."""
+
+INTERRUPTED = "interrupted"
+"""Why a run has no verdict that somebody ended with Ctrl-C: they know, so it counts as no failure."""
+
+ENDED_EARLY = "the run ended before its verdict"
+"""Why a run has no verdict, if none of its steps noted an error."""
