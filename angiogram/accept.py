@@ -25,7 +25,7 @@ from angiogram.project import Project
 from angiogram.runs import WAIT
 from angiogram.seed_build import build
 from angiogram.stale import compare_with_rows
-from angiogram.stored_seeds import StoredSeed, new_file, replace_all
+from angiogram.stored_seeds import StoredSeed, replace_all
 from angiogram.surface import FILE, Surface
 from angiogram.trace import Tracer
 
@@ -104,8 +104,7 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None],
     chosen = _chosen(project, models)
     with tables_of(project, wait, say) as database:
         stored = {node.name: StoredSeed.read(_file(project, node.name)) for node in chosen}
-        surface = project.directory / FILE
-        accepted = StoredSeed.read(surface) if surface.exists() else None
+        accepted = StoredSeed.read(project.directory / FILE, may_be_absent=True)
         say("Building the models from the input seeds")
         if failed := build(database, project).builds.unbuilt():
             raise DbtFailed(
@@ -125,20 +124,16 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None],
         return Proposals(proposals, propose_surface(database, project, models, built, accepted))
 
 
-def write(proposals: Proposals) -> list[Path]:
+def write(project: Project, proposals: Proposals) -> list[Path]:
     """Write the new seeds and the surface, all or none; the files written.
 
     Raises:
         SeedNotWritten: one cannot be written, or is no longer what was compared.
     """
-    seeds = [(one.stored, one.stored.as_stored(one.text)) for one in proposals.models if one.text is not None]
-    surface = proposals.surface
-    if surface is None:
-        return replace_all(seeds)
-    if surface.stored is not None:
-        return replace_all([*seeds, (surface.stored, surface.text.encode())])
-    with new_file(surface.file, surface.text.encode()):
-        return [*replace_all(seeds), surface.file]
+    changes = [(one.stored, one.stored.as_stored(one.text)) for one in proposals.models if one.text is not None]
+    if surface := proposals.surface:
+        changes.append((surface.stored, surface.text.encode()))
+    return replace_all(project.directory, changes)
 
 
 def _chosen(project: Project, models: Sequence[str]) -> list[Node]:

@@ -43,7 +43,8 @@ def accept(
 
     Exit code: 0 written, or nothing differs; 1 refused or answered with no, the files are as they were; 2 could not.
     """
-    proposals = propose(Project(tests=False, dye_source="seeds", target=target), models or [], _say, wait)
+    project = Project(tests=False, dye_source="seeds", target=target)
+    proposals = propose(project, models or [], _say, wait)
     for proposal in proposals.models:
         _show(proposal)
     if proposals.surface:
@@ -62,7 +63,7 @@ def accept(
     if not yes and not typer.confirm(f"Write {' and '.join(files)}?", err=True):
         _say("Nothing is written.")
         raise typer.Exit(1)
-    for file in write(proposals):
+    for file in write(project, proposals):
         typer.echo(file)
 
 

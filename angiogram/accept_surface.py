@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from psycopg2.extensions import connection
 
@@ -12,7 +11,7 @@ from angiogram.live_target import Unread
 from angiogram.project import Project
 from angiogram.stage_id import StageId
 from angiogram.stored_seeds import StoredSeed
-from angiogram.surface import FILE, Surface
+from angiogram.surface import Surface
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +19,12 @@ class SurfaceProposal:
     """A surface that is not the accepted one.
 
     Attributes:
-        file: where it is kept.
-        stored: the file as it was read; None if there is none.
+        stored: its file as it was read.
         text: the file's new text.
         changes: what changes, in words.
     """
 
-    file: Path
-    stored: StoredSeed | None
+    stored: StoredSeed
     text: str
     changes: list[str]
 
@@ -37,7 +34,7 @@ def propose_surface(
     project: Project,
     models: Collection[str],
     built: Sequence[StageId],
-    stored: StoredSeed | None,
+    stored: StoredSeed,
 ) -> SurfaceProposal | None:
     """What would be written; None if the accepted surface holds.
 
@@ -46,7 +43,7 @@ def propose_surface(
         project: whose models were built.
         models: names of those whose surface is accepted; all, and the rest of the surface, if empty.
         built: the stages that were built.
-        stored: the file of the accepted surface; None if there is none.
+        stored: the file of the accepted surface.
 
     Raises:
         NotReady: the project cannot be read under the live target, so nobody knows where its tables are.
@@ -67,6 +64,4 @@ def propose_surface(
         told = [f"It is recorded for the first time, of {len(wanted.kept)} models."]
     else:
         told = [change.text for change in guards.changes(accepted, replace(now, surface=wanted), project)]
-    return SurfaceProposal(
-        project.directory / FILE, stored, text, told or ["How it is written changes, not what it says."]
-    )
+    return SurfaceProposal(stored, text, told or ["How it is written changes, not what it says."])

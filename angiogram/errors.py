@@ -82,7 +82,10 @@ class UnknownRun(AngiogramError):
 
 
 class SeedNotWritten(AngiogramError):
-    """An expected seed cannot be written, or somebody changed it meanwhile. All files are as they were."""
+    """An expected seed cannot be written, or somebody changed it meanwhile. All files are as they were.
+
+    After a command that was killed while it wrote: some are not, and the next command tries to complete them.
+    """
 
 
 class UnknownModel(AngiogramError):

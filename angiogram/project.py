@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from angiogram.dbt_command import EAGER, EVERYTHING, PLAIN, Outcome, explain, forget_ephemeral, run_dbt
 from angiogram.errors import DbtFailed, InvalidSettings, NotReady
+from angiogram.file_journal import settle
 from angiogram.manifest_parts import leave_out
 from angiogram.nodes import (
     Missing,
@@ -70,6 +71,7 @@ class Project:
         Raises:
             NotReady: there is no dbt project, its packages are not installed, or the target is not a dye target.
             InvalidSettings: its angiogram.yml cannot be used.
+            SeedNotWritten: what a killed command has begun to write cannot be completed.
         """
         self.directory = (directory or project_directory()).resolve()
         self._parsed = Path(os.environ.get("DBT_TARGET_PATH") or self.directory / "target_angiogram")
@@ -85,6 +87,7 @@ class Project:
                 f"The dbt packages of {self.directory} are not installed. Run `make install`, "
                 "or `python dbt_project/install_packages.py`."
             )
+        settle(self.directory)
         self.settings = PipelineSettings.read(self.directory)
         self.target = dye_target(self.directory, target)
         if self.settings.live_target in dye_targets(self.directory):

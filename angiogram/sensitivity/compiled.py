@@ -11,6 +11,7 @@ from angiogram.dbt_command import PLAIN, forget_ephemeral
 from angiogram.dbt_command import run_dbt as run_in_process
 from angiogram.equality_test import equality_tests
 from angiogram.errors import DbtFailed, NotReady
+from angiogram.file_journal import settle
 from angiogram.nodes import expected_name, is_ephemeral, parents
 from angiogram.project_file import dye_target, project_variables
 from angiogram.sensitivity.seed_files import SeedFile
@@ -132,7 +133,9 @@ def compile_project(directory: Path, target: str | None = None) -> Compiled:
     Raises:
         DbtFailed: dbt cannot read or compile the project.
         NotReady: the project uses what sensitivity cannot run, or the target is not a dye target.
+        SeedNotWritten: what a killed command has begun to write cannot be completed.
     """
+    settle(directory)
     target = dye_target(directory, target)
     manifest = run_dbt(directory, ["parse"], target)
     return _compiled(directory, manifest, *compile_forms(directory, manifest, target))

@@ -4,14 +4,18 @@ import csv
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC
+from io import StringIO
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from angiogram.dye import EMPTY, RIDE_COLUMNS, DyeRide, dye_messages, read_dye
 from angiogram.errors import NotReady
-from angiogram.expectation import CARRIAGE_RETURN, expected_tables, read_reference, write_expected
+from angiogram.expectation import CARRIAGE_RETURN, expected_tables, read_reference
 from angiogram.expectation.__main__ import last_day
+from angiogram.expectation.seeds import seed_name, seed_text
 from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.witness import Witness
+from angiogram.stored_seeds import StoredSeed, replace_all
 
 
 def require_calculation(project: Compiled, directory: Path) -> None:
@@ -37,6 +41,7 @@ def add_to_dye(project: Compiled, directory: Path, found: Iterable[Witness]) -> 
 
     Raises:
         SeedError: the seeds cannot be read.
+        SeedNotWritten: one cannot be written. All are as they were.
     """
     seeds = directory.parent / "seeds"
     path = seeds / "angiogram" / "input" / "dye_rides.csv"
@@ -46,12 +51,20 @@ def add_to_dye(project: Compiled, directory: Path, found: Iterable[Witness]) -> 
             name = f"blind-spot-{witness.mutant.id}-{item.ride_number}"
             why = f"Shows a mistake in {witness.mutant.node}, {witness.mutant.place}: {witness.mutant.operator}."
             added.setdefault(item.ride_number, replace(item, ride_name=name, why=why))
-    with path.open("a", encoding="utf-8", newline="") as file:
-        csv.DictWriter(file, RIDE_COLUMNS, lineterminator="\n").writerows(map(_row, added.values()))
-    tables = expected_tables(
-        dye_messages(read_dye(path)), read_reference(seeds / "reference"), last_day(directory / "dbt_project.yml")
-    )
-    write_expected(seeds / "angiogram" / "expected", tables)
+    stored, lines = StoredSeed.read(path), StringIO()
+    csv.DictWriter(lines, RIDE_COLUMNS, lineterminator="\n").writerows(map(_row, added.values()))
+    dye = (stored.content or b"") + lines.getvalue().encode()
+    with NamedTemporaryFile(suffix=path.name) as new:
+        new.write(dye)
+        new.flush()
+        messages = dye_messages(read_dye(Path(new.name)))
+    tables = expected_tables(messages, read_reference(seeds / "reference"), last_day(directory / "dbt_project.yml"))
+    folder = seeds / "angiogram" / "expected"
+    expected = [
+        (StoredSeed.read(folder / seed_name(model), may_be_absent=True), seed_text(model, rows).encode())
+        for model, rows in tables.items()
+    ]
+    replace_all(directory, [(stored, dye), *expected])
     return [ride.ride_name for ride in added.values()]
 
 
