@@ -8,7 +8,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection
 
 from angiogram.relations import SQL_FAILED
-from ingestion import unverified_dye as unverified
+from ingestion.dead_letters import unverified_dye as unverified
 
 ACCEPTED, REJECTED, CHECKED = "accepted", "rejected", "checked"
 """What a model may account for (meta.accounts_for in the dbt project): the facts, and the judgement of every message,

@@ -30,11 +30,12 @@ from angiogram.pipeline_settings import FILE as SETTINGS
 from angiogram.project import Project
 from angiogram.project_file import dye_targets
 from angiogram.surface import Surface
+from ingestion.database.roles import AIRFLOW_DATABASE
+from ingestion.database.sessions import connect
 from ingestion.errors import DatabaseUnavailable, IngestionError
 from ingestion.migrations import all_migrations, require_current
-from ingestion.roles import AIRFLOW_DATABASE
-from ingestion.settings import ROLE_PASSWORDS, FrontDoorSettings, KafkaSettings, connect
-from ingestion.topic import MAX_MESSAGE_BYTES, describe, open_admin, unavailable
+from ingestion.settings import ROLE_PASSWORDS, FrontDoorSettings, KafkaSettings
+from ingestion.topic.admin import MAX_MESSAGE_BYTES, describe, open_admin, unavailable
 
 DISTRIBUTION = "data-angiogram"
 ROOT = Path(__file__).resolve().parents[1]

@@ -13,7 +13,7 @@ from angiogram.errors import SeedError
 from angiogram.expectation import CARRIAGE_RETURN, Message
 from angiogram.expectation.rules import instant
 from angiogram.project_file import project_directory
-from ingestion.message import FIELDS
+from ingestion.message.stamp import FIELDS
 
 _FOLDER = Path("seeds", "angiogram", "input")
 """Where a dbt project keeps its dye."""

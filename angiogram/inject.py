@@ -19,9 +19,9 @@ from angiogram.dye import read_dye, read_malformed, ride_message
 from angiogram.errors import InjectFailed, KeyMismatch
 from ingestion.addresses import without_user_info
 from ingestion.loader import follower_key_fingerprints
-from ingestion.message import DyeStamp, key_fingerprint
-from ingestion.producer import RideProducer
+from ingestion.message.stamp import DyeStamp, key_fingerprint
 from ingestion.settings import DyeKeys, FrontDoorSettings, KafkaSettings
+from ingestion.topic.producer import RideProducer
 
 Way = Literal["api", "topic"]
 
@@ -136,7 +136,7 @@ def front_door() -> Iterator[tuple[httpx.Client, str]]:
         with _client(settings.url, headers, proxy=not settings.is_on_this_machine) as client:
             yield client, settings.shown_url
     else:
-        from ingestion.api import serving  # imports a web server, which a front door elsewhere spares
+        from ingestion.front_door import serving  # imports a web server, which a front door elsewhere spares
 
         with serving() as url, _client(url, headers, proxy=False) as client:
             yield client, f"{url}, opened by this run"

@@ -20,10 +20,11 @@ from psycopg2.extras import RealDictCursor
 from angiogram.checkpoints import CHECKED, Checkpoint, count_accounted, unverified_dye
 from angiogram.loaded import offsets_reached
 from angiogram.other_topics import other_topics
+from ingestion.database.sessions import connect
 from ingestion.errors import DatabaseUnavailable
 from ingestion.loader import follower_alive
-from ingestion.loader.source import Bounds, Source
-from ingestion.settings import KafkaSettings, connect
+from ingestion.loader.reading.source import Bounds, Source
+from ingestion.settings import KafkaSettings
 
 ROLE = "dbt_prod"
 """The live models are its own, and it may ask for the loader's counts."""

@@ -13,7 +13,7 @@ from psycopg2.extras import RealDictCursor
 
 from angiogram.differences import Difference
 from angiogram.inject import Dye, Sent
-from ingestion.message import FIELDS
+from ingestion.message.stamp import FIELDS
 
 
 def loaded_rows(database: connection, run_id: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -8,9 +8,9 @@ from kafka.errors import KafkaError
 from psycopg2.extensions import connection
 
 from angiogram.checkpoints import Checkpoint
-from ingestion.loader.source import Source
+from ingestion.loader.reading.source import Source
 from ingestion.settings import KafkaSettings
-from ingestion.topic import open_admin, unavailable
+from ingestion.topic.admin import open_admin, unavailable
 
 OTHER_TOPICS = "end offsets of topics loaded before = loaded offsets"
 """The name of the checkpoint."""

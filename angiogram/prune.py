@@ -6,8 +6,8 @@ from typing import LiteralString
 
 import psycopg2
 
+from ingestion.database.sessions import connect
 from ingestion.errors import DatabaseUnavailable
-from ingestion.settings import connect
 
 _OLD_RUNS: LiteralString = (
     "delete from angiogram.runs where not in_hand and coalesce(finished_at, started_at)"

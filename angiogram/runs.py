@@ -23,9 +23,9 @@ from angiogram import run_ids
 from angiogram.errors import LeaseLost, RunInHand, UnknownRun
 from angiogram.old_reports import as_current
 from angiogram.stage_id import StageId, as_json, from_json
+from ingestion.database.errors import sentence
+from ingestion.database.sessions import connect
 from ingestion.errors import DatabaseUnavailable
-from ingestion.postgres_errors import sentence
-from ingestion.settings import connect
 
 ROLE = "angiogram"
 

@@ -27,13 +27,14 @@ from angiogram.run_builds import heard
 from angiogram.stage_id import API, API_STAGE, LOADER, LOADER_STAGE, TOPIC, TOPIC_STAGE, from_json
 from angiogram.target_relations import claim
 from angiogram.verdict import judge
+from ingestion.database.sessions import connect
 from ingestion.errors import Interrupted, MessagesLost
 from ingestion.loader import follower_alive, load_until_caught_up
-from ingestion.loader.source import Source
+from ingestion.loader.reading.source import Source
 from ingestion.migrations import require_current
-from ingestion.producer import RideProducer
-from ingestion.settings import DyeKeys, FrontDoorSettings, KafkaSettings, connect
-from ingestion.topic import topic_id
+from ingestion.settings import DyeKeys, FrontDoorSettings, KafkaSettings
+from ingestion.topic.admin import topic_id
+from ingestion.topic.producer import RideProducer
 
 LEASE = 900.0
 """Seconds that a run stays in hand after each sign of life, if its steps are processes of their own."""

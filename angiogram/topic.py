@@ -13,8 +13,8 @@ from kafka.errors import KafkaError
 from angiogram.differences import Difference
 from angiogram.inject import Dye, Sent
 from ingestion.errors import KafkaUnavailable
-from ingestion.loader.source import Source
-from ingestion.message import DyeStamp, dye_stamp
+from ingestion.loader.reading.source import Source
+from ingestion.message.stamp import DyeStamp, dye_stamp
 from ingestion.settings import KafkaSettings
 
 _READ_WITHIN = 60.0

@@ -12,7 +12,7 @@ import jgo
 from jgo.maven import MavenContext
 
 from benchmarks.measure import Contender
-from ingestion.message import FIELDS
+from ingestion.message.stamp import FIELDS
 
 _CONNECT = "org.apache.kafka:connect-runtime:4.3.1+org.apache.kafka:connect-json:4.3.1"
 _VERSION = "3.6.0.Final"

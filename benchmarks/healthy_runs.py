@@ -22,10 +22,10 @@ from angiogram.passage import Passage
 from angiogram.project import Project
 from angiogram.stage_id import from_json, listed
 from benchmarks.parts_of_pages import write_part
-from ingestion.api import serving
+from ingestion.database.sessions import connect
+from ingestion.front_door import serving
 from ingestion.loader import follow
-from ingestion.settings import connect
-from ingestion.traffic import generate
+from taxi.traffic import generate
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 BURST = 50

@@ -18,7 +18,7 @@ from benchmarks.peers import installed_peers
 from benchmarks.rides import Ride, publish, rides, with_poison
 from benchmarks.servers import HOME, empty_raw, make_ten_columns, servers
 from benchmarks.summary import Result, result
-from ingestion.loader.rows import ride_columns
+from ingestion.message.rows import ride_columns
 from sandbox.services import Sandbox
 
 ROOT = Path(__file__).parents[1]

@@ -16,9 +16,10 @@ from kafka.consumer.fetcher import ConsumerRecord
 from psycopg2.extras import execute_values
 
 from benchmarks.rides import rides
+from ingestion.database.sessions import connect
 from ingestion.loader.batch import Batch
-from ingestion.message import FIELDS
-from ingestion.settings import KafkaSettings, connect
+from ingestion.message.stamp import FIELDS
+from ingestion.settings import KafkaSettings
 
 PLACE = UUID(int=1)
 _PER_STATEMENT = 1_000
@@ -36,7 +37,7 @@ def consumer() -> dict[str, float]:
 
 def fast_consumer() -> dict[str, float]:
     """confluent-kafka's consumer alone."""
-    from ingestion.loader.fast_source import FastSource
+    from ingestion.loader.reading.fast_source import FastSource
 
     count = first = 0.0
     with closing(FastSource.open(KafkaSettings.from_environment())) as source:

@@ -6,8 +6,8 @@ from itertools import islice
 
 from confluent_kafka import Producer
 
-from ingestion.topic import ensure_topic
-from ingestion.traffic import traffic
+from ingestion.topic.admin import ensure_topic
+from taxi.traffic import traffic
 
 SEED = 20261001
 

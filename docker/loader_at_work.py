@@ -3,9 +3,9 @@
 import sys
 from contextlib import closing
 
+from ingestion.database.sessions import connect
 from ingestion.errors import IngestionError
 from ingestion.loader.store import follower_alive
-from ingestion.settings import connect
 
 
 def main() -> int:

@@ -3,25 +3,39 @@
 Data goes to stdout, talk to stderr. Exit codes: 0 ok, 1 lost, 2 could not run, 130 interrupted.
 """
 
+from typing import Any
+
 import typer
 from rich.console import Console
 
-from ingestion import dead_letters_cli, front_door_cli, migrations, offsets_cli, roles, topic, unverified_dye_cli
+from ingestion import migrations
 from ingestion.bulk import files_cli
 from ingestion.bulk.cli import bulk_load_command
 from ingestion.command_line import run
+from ingestion.database import roles
+from ingestion.dead_letters import cli as dead_letters_cli
+from ingestion.dead_letters import unverified_dye_cli
 from ingestion.errors import IngestionError
+from ingestion.front_door import cli as front_door_cli
 from ingestion.loader.cli import load
-from ingestion.retention import retention
-from ingestion.retired_topics import retire_topic
+from ingestion.settings import pipeline
+from ingestion.topic import admin as topic
+from ingestion.upkeep import offsets_cli
+from ingestion.upkeep.retention import retention
+from ingestion.upkeep.retired_topics import retire_topic
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False, help=__doc__)
+_OPTIONS: dict[str, Any] = {
+    "no_args_is_help": True,
+    "add_completion": False,
+    "pretty_exceptions_show_locals": False,
+    "help": __doc__,
+}
+
+app = typer.Typer(**_OPTIONS)
 talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
 # Commands of other modules are registered here.
 app.command()(front_door_cli.api)
-app.command()(front_door_cli.generate)
-app.command()(front_door_cli.replay)
 app.command()(load)
 app.command("bulk-load")(bulk_load_command)
 app.command()(retention)
@@ -51,12 +65,29 @@ def migrate() -> None:
 
 @app.command("topic")
 def make_topic() -> None:
-    """Make the topic of the rides if it is absent; prints its id."""
+    """Make the topic if it is absent; prints its id."""
     made = topic.ensure_topic()
     talk.print("The topic is made." if made else "The topic is there.")
     typer.echo(topic.topic_id())
 
 
+def all_commands() -> typer.Typer:
+    """The commands of `ingestion`, and those that the pipeline's contract adds.
+
+    Raises:
+        ContractUnusable: the contract cannot be used.
+    """
+    whole = typer.Typer(**_OPTIONS)
+    whole.add_typer(app)
+    if added := pipeline.commands():
+        whole.add_typer(added)
+    return whole
+
+
 def main() -> None:
     """Run the command line; an IngestionError has its own exit code, and every other one 2."""
-    run(app, "ingestion", lambda error: error.exit_code if isinstance(error, IngestionError) else None)
+    run(
+        lambda: all_commands()(),
+        "ingestion",
+        lambda error: error.exit_code if isinstance(error, IngestionError) else None,
+    )

@@ -41,7 +41,7 @@ def _of_the_database(error: Exception) -> str | None:
     """What an error of PostgreSQL's means, if it is one that may befall any command."""
     import psycopg2  # loaded already, if one was raised
 
-    from ingestion.postgres_errors import sentence
+    from ingestion.database.errors import sentence
 
     return sentence(error) if isinstance(error, psycopg2.Error) else None
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from ingestion.database.roles import bootstrap
 from ingestion.migrations import migrate
-from ingestion.roles import bootstrap
-from ingestion.topic import ensure_topic
+from ingestion.topic.admin import ensure_topic
 from sandbox import ports, processes
 from sandbox.errors import NoSandbox, ServerRefused
 from sandbox.kafka import Kafka

@@ -38,6 +38,7 @@ CONTRACT = Contract(
     model_schemas=("staging", "intermediate", "facts", "dimensions", "revenue", "reference", "test_failures"),
     model_roles={"dbt_prod": "", "dbt_dev": "dev_"},
     readers={"marts_reader": ("revenue",)},
+    commands="taxi.commands:app",
     front_door=FrontDoor(
         path="/rides",
         title="Taxi rides",

@@ -25,7 +25,7 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection
 
-from ingestion.settings import connect
+from ingestion.database.sessions import connect
 from sandbox.services import Sandbox
 from tests.services import connect_as_administrator, new_database, new_topic
 

@@ -18,10 +18,10 @@ import pytest
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
+from ingestion.database.roles import bootstrap
 from ingestion.migrations import migrate
-from ingestion.roles import bootstrap
 from ingestion.settings import DatabaseSettings, KafkaSettings
-from ingestion.topic import ensure_topic, open_admin
+from ingestion.topic.admin import ensure_topic, open_admin
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from jsonschema import Draft202012Validator
 
 from ingestion.cli import app as ingestion_app
 from ingestion.settings import ROLE_PASSWORDS
-from ingestion.topic import MAX_MESSAGE_BYTES
+from ingestion.topic.admin import MAX_MESSAGE_BYTES
 
 PROJECT = Path(__file__).parents[1]
 TEXT = (PROJECT / "docker-compose.yml").read_text(encoding="utf-8")

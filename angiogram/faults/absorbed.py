@@ -8,10 +8,10 @@ from angiogram.expectation.__main__ import last_day
 from angiogram.faults.fault import Fault, Ground, number_of
 from angiogram.inject import Dye, read_whole_dye
 from ingestion.loader import load_until_caught_up
-from ingestion.message import DyeStamp
-from ingestion.producer import RideProducer
+from ingestion.message.stamp import DyeStamp
 from ingestion.settings import DyeKeys
-from ingestion.traffic import generate
+from ingestion.topic.producer import RideProducer
+from taxi.traffic import generate
 
 _TRAFFIC = 300
 _LAST_MOMENT = datetime.max.replace(tzinfo=UTC)

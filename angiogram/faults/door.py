@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 
 from angiogram.errors import FaultNotPlanted
-from ingestion.message import RIDE_NUMBER_HEADER
+from ingestion.message.stamp import RIDE_NUMBER_HEADER
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from angiogram.dye import read_dye
 from angiogram.errors import FaultNotPlanted
 from angiogram.faults.door import Parcel
 from angiogram.inject import Dye, Sent
-from ingestion.settings import connect
+from ingestion.database.sessions import connect
 
 Step = Literal["inject", "check_topic", "load", "check_loaded", "build_1", "build_2"]
 STEPS: tuple[Step, ...] = ("inject", "check_topic", "load", "check_loaded", "build_1", "build_2")

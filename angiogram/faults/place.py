@@ -9,10 +9,10 @@ from pathlib import Path
 
 from psycopg2 import sql
 
+from ingestion.database.roles import bootstrap, connect_as_administrator
 from ingestion.migrations import migrate
-from ingestion.roles import bootstrap, connect_as_administrator
 from ingestion.settings import KafkaSettings
-from ingestion.topic import ensure_topic, open_admin
+from ingestion.topic.admin import ensure_topic, open_admin
 
 
 @contextmanager

@@ -147,7 +147,7 @@ def player(original: Path, target: str | None = None) -> Iterator[Player]:
         SettingsError, DatabaseUnavailable, KafkaUnavailable: a server is away, or its address is not set.
         NotReady: the target is not a dye target, or the project's profile leads to another database.
     """
-    from ingestion.api import serving  # imports a web server
+    from ingestion.front_door import serving  # imports a web server
 
     target = dye_target(original, target)
     with tempfile.TemporaryDirectory(prefix="faults-") as folder, own_place(), serving() as front_door:

@@ -16,10 +16,10 @@ from angiogram.faults.fault import Fault, Ground, Step, Tamper, as_owner, change
 from angiogram.inject import read_whole_dye
 from angiogram.stage_id import API_STAGE, CHECKPOINT, LOADER_STAGE, TOPIC_STAGE, StageId
 from ingestion.loader import load_until_caught_up
-from ingestion.message import DYE_HEADERS, SIGNATURE_HEADER, DyeStamp
-from ingestion.producer import RideProducer
+from ingestion.message.stamp import DYE_HEADERS, SIGNATURE_HEADER, DyeStamp
 from ingestion.settings import DyeKeys, KafkaSettings
-from ingestion.topic import open_admin, topic_id
+from ingestion.topic.admin import open_admin, topic_id
+from ingestion.topic.producer import RideProducer
 
 
 def _at_door(name: str, description: str, tamper: Tamper) -> Fault:

@@ -17,7 +17,7 @@ from angiogram.nodes import INPUT_FOLDER
 from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.runner import Surroundings
 from angiogram.sensitivity.tables import Column, Row, Table, in_batches
-from ingestion.message import message_key
+from ingestion.message.stamp import message_key
 
 RIDES_IN_HAND = "angiogram_raw.rides_in_hand"
 PARTITIONS = 4

@@ -45,18 +45,9 @@ from angiogram.sensitivity.routing_doses import (
 )
 from angiogram.sensitivity.routing_mutants import LOADER, RoutingMutant, routing_mutants
 from angiogram.sensitivity.score import Verdict, verdict
-from ingestion.loader.batch import (
-    DYE_LETTERS,
-    DYE_RIDES,
-    LIVE_LETTERS,
-    LIVE_RIDES,
-    TABLES,
-    UNVERIFIED,
-    Batch,
-    Last,
-    Table,
-)
-from ingestion.message import DYE_HEADERS, DyeStamp
+from ingestion.loader.batch import Batch, Last
+from ingestion.message.stamp import DYE_HEADERS, DyeStamp
+from ingestion.message.tables import DYE_LETTERS, DYE_RIDES, LIVE_LETTERS, LIVE_RIDES, TABLES, UNVERIFIED, Table
 
 _CLAIMED = ("dye_run_id", "dye_ride_number", "dye_sent_at", "dye_signature")
 """Columns that keep the dye headers of a message that does not verify."""

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from angiogram.inject import Dye, Sent
 from ingestion.loader.batch import Batch
-from ingestion.message import (
+from ingestion.message.stamp import (
     DYE_HEADERS,
     FIELDS,
     MAX_RUN_ID,

@@ -14,8 +14,9 @@ from enum import StrEnum
 from types import CodeType, ModuleType
 
 from angiogram.sensitivity.mutants import Mutant, mutant_id
-from ingestion import message
-from ingestion.loader import batch, rows
+from ingestion.loader import batch
+from ingestion.message import rows
+from ingestion.message import stamp as message
 
 LOADER = "loader"
 """Under this name the mutants of the routing are counted."""

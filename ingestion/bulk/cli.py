@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from ingestion.bulk.times import TIME_COLUMN
+from ingestion.bulk.reading.times import TIME_COLUMN
 from ingestion.stop import on_signals
 
 if TYPE_CHECKING:

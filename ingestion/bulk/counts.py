@@ -3,7 +3,7 @@
 from contextlib import closing
 from dataclasses import dataclass
 
-from ingestion.settings import connect
+from ingestion.database.sessions import connect
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 
 from ingestion.bulk.counts import Loaded
+from ingestion.database.sessions import connect
 from ingestion.errors import InputError
 from ingestion.migrations import require_current
-from ingestion.settings import connect
 
 app = typer.Typer(no_args_is_help=True, help="Files that bulk-load loaded.")
 _talk = Console(stderr=True, highlight=False, soft_wrap=True)

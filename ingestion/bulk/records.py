@@ -10,9 +10,9 @@ from uuid import UUID
 from psycopg2 import sql
 from psycopg2.extensions import cursor
 
-from ingestion.bulk.files import RidesFile
-from ingestion.bulk.reading import OpenFile
-from ingestion.message import FIELDS
+from ingestion.bulk.reading.files import RidesFile
+from ingestion.bulk.reading.opened import OpenFile
+from ingestion.message.stamp import FIELDS
 
 _COLUMNS = sql.SQL(", ").join(
     sql.Identifier("files", name)

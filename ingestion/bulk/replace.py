@@ -10,18 +10,18 @@ from uuid import UUID
 
 import psycopg2
 
-from ingestion.bulk.columns import Chunk, Place
-from ingestion.bulk.files import BadFile, RidesFile
-from ingestion.bulk.reading import OpenFile
+from ingestion.bulk.reading.columns import Chunk, Place
+from ingestion.bulk.reading.files import BadFile, RidesFile
+from ingestion.bulk.reading.opened import OpenFile
+from ingestion.bulk.reading.rows import Rows
 from ingestion.bulk.records import Record
 from ingestion.bulk.report import BulkReport
-from ingestion.bulk.rows import Rows
 from ingestion.bulk.standing import DayPlan, Earlier
 from ingestion.bulk.store import ROLE, BulkStore
 from ingestion.bulk.work import beginnings
+from ingestion.database.outages import in_our_words
+from ingestion.database.waits import watched
 from ingestion.errors import InputError, Interrupted
-from ingestion.loader.store import in_our_words
-from ingestion.waits import watched
 from ingestion.words import counted
 
 _NAMED = 10  # files that a sentence names

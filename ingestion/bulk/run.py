@@ -13,14 +13,14 @@ from pathlib import Path
 from threading import Event
 from uuid import UUID, uuid4
 
-from ingestion.bulk.files import RidesFile, groups, rides_files
+from ingestion.bulk.reading.files import RidesFile, groups, rides_files
+from ingestion.bulk.reading.times import TIME_COLUMN
 from ingestion.bulk.replace import replace_day as exchange_day
 from ingestion.bulk.report import BulkReport
 from ingestion.bulk.store import ROLE, BulkStore
-from ingestion.bulk.times import TIME_COLUMN
 from ingestion.bulk.work import GroupResult, begin, load_group
+from ingestion.database.waits import Waits
 from ingestion.errors import Interrupted
-from ingestion.waits import Waits
 
 _WAIT_SECONDS = 0.5  # how long a signal may go unnoticed
 

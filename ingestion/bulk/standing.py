@@ -8,9 +8,9 @@ from uuid import UUID
 from psycopg2.extensions import cursor
 
 from ingestion.bulk import records
-from ingestion.bulk.reading import OpenFile
+from ingestion.bulk.reading.opened import OpenFile
+from ingestion.bulk.reading.rows import ALL_ROWS, Rows
 from ingestion.bulk.records import Claim, Record
-from ingestion.bulk.rows import ALL_ROWS, Rows
 
 Earlier = Mapping[str, Sequence[tuple[date | None, Record]]]
 """What was loaded from some paths before, by path, with the days that it was asked for under."""

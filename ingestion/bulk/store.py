@@ -12,17 +12,17 @@ import psycopg2
 from psycopg2.extensions import connection, cursor
 
 from ingestion.bulk import records
-from ingestion.bulk.columns import Chunk, Place
 from ingestion.bulk.counts import Loaded
-from ingestion.bulk.files import RidesFile
-from ingestion.bulk.reading import OpenFile
+from ingestion.bulk.reading.columns import Chunk, Place
+from ingestion.bulk.reading.files import RidesFile
+from ingestion.bulk.reading.opened import OpenFile
+from ingestion.bulk.reading.rows import Rows
 from ingestion.bulk.records import Claim, Record
-from ingestion.bulk.rows import Rows
 from ingestion.bulk.standing import DayPlan, Earlier, Standing, plan_of_day, standings
-from ingestion.loader.batch import LIVE_LETTERS, LIVE_RIDES, Table
-from ingestion.loader.store import copy_statement
+from ingestion.database.copying import copy_statement
+from ingestion.database.sessions import connect
+from ingestion.message.tables import LIVE_LETTERS, LIVE_RIDES, Table
 from ingestion.migrations import require_current
-from ingestion.settings import connect
 
 ROLE = "taxi_loader"
 """The role of its sessions."""

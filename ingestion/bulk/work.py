@@ -12,15 +12,15 @@ from uuid import UUID
 
 import psycopg2
 
-from ingestion.bulk.columns import Chunk, Place
-from ingestion.bulk.files import SMALL_BYTES, BadFile, Format, RidesFile
-from ingestion.bulk.reading import OpenFile
+from ingestion.bulk.reading.columns import Chunk, Place
+from ingestion.bulk.reading.files import SMALL_BYTES, BadFile, Format, RidesFile
+from ingestion.bulk.reading.opened import OpenFile
+from ingestion.bulk.reading.rows import Rows
 from ingestion.bulk.records import Claim, stored_name
-from ingestion.bulk.rows import Rows
 from ingestion.bulk.standing import Earlier, Standing
 from ingestion.bulk.store import BulkStore, Outrun, Source
+from ingestion.database.outages import in_our_words
 from ingestion.errors import DatabaseRefused, DatabaseUnavailable, Interrupted
-from ingestion.loader.store import in_our_words
 from ingestion.stop import SIGNALS
 
 log = logging.getLogger("ingestion.bulk")

@@ -5,47 +5,15 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Self
 from uuid import UUID
 
-from ingestion.loader.rows import NULL, DeadLetter, binary, quoted, ride_columns
-from ingestion.message import DYE_HEADERS, FIELDS, DyeStamp, Unverified, dye_stamp
-
-_PLACE = ("topic", "topic_id", "partition", "offset", "message_at")
-_STAMP = ("run_id", "ride_number", "sent_at")
-_RIDE = (*FIELDS, "unknown_fields", *_PLACE)
-_LETTER = ("value", "message_key", "reason", *_PLACE)
-_CLAIM = ("value", "message_key", "dye_run_id", "dye_ride_number", "dye_sent_at", "dye_signature", "reason", *_PLACE)
+from ingestion.message.record import Record
+from ingestion.message.rows import NULL, DeadLetter, binary, quoted, ride_columns
+from ingestion.message.stamp import DYE_HEADERS, DyeStamp, Unverified, dye_stamp
+from ingestion.message.tables import DYE_LETTERS, DYE_RIDES, LIVE_LETTERS, LIVE_RIDES, TABLES, UNVERIFIED, Table
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Record(Protocol):
-    """What the loader reads of a message on the topic."""
-
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table that the loader fills, and the columns it gives, in the order of the lines."""
-
-    schema: str
-    name: str
-    columns: tuple[str, ...]
-
-
-LIVE_RIDES = Table("raw", "taxi_rides", _RIDE)
-LIVE_LETTERS = Table("raw", "dead_letters", _LETTER)
-DYE_RIDES = Table("angiogram_raw", "taxi_rides", (*_RIDE, *_STAMP))
-DYE_LETTERS = Table("angiogram_raw", "dead_letters", (*_LETTER, *_STAMP))
-UNVERIFIED = Table("raw", "unverified_dye", _CLAIM)
-TABLES = (LIVE_RIDES, LIVE_LETTERS, DYE_RIDES, DYE_LETTERS, UNVERIFIED)
-"""Each message goes to exactly one of them."""
 
 
 class Last(NamedTuple):

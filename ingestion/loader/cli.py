@@ -13,12 +13,12 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from ingestion.loader.logs import LogFormat, set_up_logs
 from ingestion.loader.metrics import LoaderMetrics, serving
+from ingestion.loader.reading.clients import Client
 from ingestion.loader.report import LoadReport
 from ingestion.loader.run import accepted, follow, load_once
-from ingestion.loader.source import Client
 from ingestion.loader.workers import cores, load_with_workers
+from ingestion.logs import LogFormat, set_up_logs
 from ingestion.settings import KafkaSettings
 from ingestion.stop import on_signals
 

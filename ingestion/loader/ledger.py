@@ -12,7 +12,8 @@ from psycopg2.extensions import cursor
 from psycopg2.extras import execute_values
 
 from ingestion.errors import Fenced, OffsetsSetBack
-from ingestion.loader.batch import DYE_LETTERS, DYE_RIDES, LIVE_LETTERS, LIVE_RIDES, UNVERIFIED, Batch, Last, Move
+from ingestion.loader.batch import Batch, Last, Move
+from ingestion.message.tables import DYE_LETTERS, DYE_RIDES, LIVE_LETTERS, LIVE_RIDES, UNVERIFIED
 
 KINDS = {
     LIVE_RIDES: "live_rows",

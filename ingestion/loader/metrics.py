@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from ingestion.errors import InputError, KafkaUnavailable
 from ingestion.loader.report import LoadReport
 from ingestion.settings import KafkaSettings
-from ingestion.topic import open_admin
+from ingestion.topic.admin import open_admin
 
 _TIMEOUT_MS = 2_000  # to connect, and for the answer: together well within the 10 s that Prometheus waits for a scrape
 

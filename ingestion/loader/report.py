@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from ingestion.loader.batch import DYE_LETTERS, DYE_RIDES, LIVE_LETTERS, LIVE_RIDES, UNVERIFIED, Batch
+from ingestion.loader.batch import Batch
 from ingestion.loader.losses import Loss
+from ingestion.message.tables import DYE_LETTERS, DYE_RIDES, LIVE_LETTERS, LIVE_RIDES, UNVERIFIED
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import psycopg2
 from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
 
+from ingestion.database.outages import in_our_words
 from ingestion.errors import (
     DatabaseRefused,
     DatabaseUnavailable,
@@ -21,14 +22,14 @@ from ingestion.errors import (
 )
 from ingestion.loader.batch import Batch
 from ingestion.loader.losses import Loss, in_words
+from ingestion.loader.reading.clients import Client, open_source
+from ingestion.loader.reading.reader import Reader
 from ingestion.loader.report import LoadReport, Tally
-from ingestion.loader.source import Client, open_source
-from ingestion.loader.store import Store, in_our_words
-from ingestion.loader.tail import Reader
+from ingestion.loader.store import Store
 from ingestion.loader.work import Work
-from ingestion.message import key_fingerprint
+from ingestion.message.stamp import key_fingerprint
 from ingestion.settings import DyeKeys, KafkaSettings
-from ingestion.topic import unavailable
+from ingestion.topic.admin import unavailable
 
 log = logging.getLogger("ingestion.loader")
 

@@ -11,50 +11,18 @@ from io import BytesIO
 from typing import Self
 from uuid import UUID
 
-import psycopg2
-from psycopg2 import sql
 from psycopg2.extensions import connection
 
-from ingestion.errors import DatabaseRefused, DatabaseUnavailable, OffsetsSetBack
+from ingestion.database.copying import copy_statement
+from ingestion.database.sessions import connect
+from ingestion.errors import OffsetsSetBack
 from ingestion.loader import ledger
-from ingestion.loader.batch import UNVERIFIED, Batch, Table
+from ingestion.loader.batch import Batch
 from ingestion.loader.ledger import Place
+from ingestion.message.tables import UNVERIFIED
 from ingestion.migrations import require_current
-from ingestion.settings import connect
 
 _COPY_BUFFER = 1 << 20  # bytes handed to libpq at a time; small pieces would fight the reading thread for the GIL
-
-_OUTAGE_CLASSES = frozenset({"08", "40", "53", "55", "57", "58"})
-# connection, rollback by the server, out of resources, lock not free, shutdown, system error
-_DUPLICATE = "23505"
-_READ_ONLY = "25006"  # after a failover: the session is on a standby
-
-
-def is_outage(error: psycopg2.Error) -> bool:
-    """Whether the error is about the server and not about what was written: waiting helps."""
-    if isinstance(error, psycopg2.InterfaceError):  # the connection is already closed
-        return True
-    if error.pgcode is None:
-        return isinstance(error, psycopg2.OperationalError)
-    return error.pgcode == _READ_ONLY or error.pgcode[:2] in _OUTAGE_CLASSES
-
-
-def in_our_words(error: psycopg2.Error) -> DatabaseUnavailable | DatabaseRefused:
-    """What an error of the driver's means: the server is away for now, or what was written is refused for good."""
-    said = error.diag.message_primary or str(error).strip() or type(error).__name__
-    if not is_outage(error):
-        advice = (
-            "What was to be loaded is stored already: see `ingestion offsets repair`."
-            if error.pgcode == _DUPLICATE
-            else "Missing rights and tables come with `ingestion bootstrap` and `ingestion migrate`."
-        )
-        return DatabaseRefused(
-            f"PostgreSQL refused a statement: {said} (SQLSTATE {error.pgcode}). Nothing of it was written; "
-            f"waiting does not help. {advice}"
-        )
-    if error.pgcode == _READ_ONLY:
-        said += ", as on a standby; PGHOST must name the primary"
-    return DatabaseUnavailable(f"PostgreSQL failed: {said}.")
 
 
 class Store:
@@ -212,13 +180,6 @@ class Store:
                     "update raw.loaders set unverified_dye = unverified_dye + %s where loader_id = %s",
                     (claims, str(self._loader_id)),
                 )
-
-
-def copy_statement(table: Table) -> sql.Composed:
-    """The COPY that takes a table's lines."""
-    return sql.SQL("copy {} ({}) from stdin (format csv, null 'null')").format(
-        sql.Identifier(table.schema, table.name), sql.SQL(", ").join(map(sql.Identifier, table.columns))
-    )
 
 
 def follower_alive(database_connection: connection) -> bool:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 
 from ingestion.errors import KafkaUnavailable, OpenTransaction
-from ingestion.loader.source import Source
+from ingestion.loader.reading.source import Source
 from ingestion.loader.store import Store
 
 log = logging.getLogger("ingestion.loader")

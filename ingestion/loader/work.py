@@ -21,7 +21,8 @@ from ingestion.loader import tail
 from ingestion.loader.batch import Batch, Last
 from ingestion.loader.ledger import Place
 from ingestion.loader.losses import Loss, Why, in_words
-from ingestion.loader.source import Bounds, Source
+from ingestion.loader.reading.reader import Reader
+from ingestion.loader.reading.source import Bounds, Source
 from ingestion.loader.store import Store
 from ingestion.loader.waits import Waits
 
@@ -58,7 +59,7 @@ class Work:
         topic: str,
         topic_id: UUID,
         keys: list[bytes],
-        reader: tail.Reader,
+        reader: Reader,
         accept_loss: bool,
         stop: Event,
         committed: Callable[[Batch], None],

@@ -23,9 +23,9 @@ from multiprocessing.context import ForkContext, SpawnContext
 from multiprocessing.process import BaseProcess
 
 from ingestion.errors import IngestionError, WorkerFailed, WorkersDied
+from ingestion.loader.reading.clients import Client
 from ingestion.loader.report import LoadReport
 from ingestion.loader.run import follow, load_once
-from ingestion.loader.source import Client
 from ingestion.settings import KafkaSettings
 from ingestion.stop import SIGNALS, Stop, on_signals
 

@@ -11,8 +11,8 @@ from importlib.resources import files
 import psycopg2
 from psycopg2.extensions import connection
 
+from ingestion.database.sessions import connect
 from ingestion.errors import SchemaOutdated
-from ingestion.settings import connect
 
 _NAME = re.compile(r"(?P<number>\d{4})_(?P<name>[a-z0-9_]+)\.sql")
 

@@ -8,8 +8,8 @@ from psycopg2.extensions import connection
 
 from angiogram import report, steps
 from angiogram.words import HEALTHY
+from ingestion.database.sessions import connect
 from ingestion.errors import DatabaseUnavailable
-from ingestion.settings import connect
 from tests.angiogram.conftest import Outcome
 from tests.ingestion.topic_reader import records
 

@@ -11,9 +11,9 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from psycopg2.extensions import connection
 
 from angiogram.doctor import Line, Mark, examine
-from ingestion.api import serving
+from ingestion.front_door import serving
 from ingestion.settings import KafkaSettings
-from ingestion.topic import open_admin
+from ingestion.topic.admin import open_admin
 from tests.angiogram.conftest import Outcome
 
 

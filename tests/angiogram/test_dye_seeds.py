@@ -20,8 +20,8 @@ from angiogram.dye import (
 )
 from angiogram.errors import SeedError
 from angiogram.expectation.models import staged_ride
-from ingestion.loader.rows import DeadLetter, Reason, ride_columns
-from ingestion.message import FIELDS, message_key
+from ingestion.message.rows import DeadLetter, Reason, ride_columns
+from ingestion.message.stamp import FIELDS, message_key
 from tests.ingestion.support import copy_columns
 
 PARTITIONS = 4

@@ -8,7 +8,7 @@ import pytest
 from psycopg2.extensions import connection
 
 from ingestion.loader import load_until_caught_up
-from ingestion.traffic import generate
+from taxi.traffic import generate
 from tests.angiogram.conftest import PROJECT, Outcome
 from tests.angiogram.recorded import blocked as blocked_at
 from tests.angiogram.recorded import record, report

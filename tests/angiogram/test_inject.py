@@ -10,9 +10,9 @@ import pytest
 
 from angiogram.errors import InjectFailed
 from angiogram.inject import front_door, read_whole_dye, send
-from ingestion.api import serving
 from ingestion.errors import SettingsError
-from ingestion.producer import RideProducer
+from ingestion.front_door import serving
+from ingestion.topic.producer import RideProducer
 from sandbox.services import Sandbox
 
 

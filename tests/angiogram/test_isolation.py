@@ -12,10 +12,10 @@ from psycopg2.extensions import connection
 from angiogram import runs
 from angiogram.inject import read_whole_dye
 from ingestion.loader import load_until_caught_up
-from ingestion.message import SIGNATURE_HEADER, DyeStamp
-from ingestion.producer import RideProducer
+from ingestion.message.stamp import SIGNATURE_HEADER, DyeStamp
 from ingestion.settings import DyeKeys
-from ingestion.traffic import generate
+from ingestion.topic.producer import RideProducer
+from taxi.traffic import generate
 from tests.angiogram.conftest import ANGIOGRAM, Outcome
 from tests.services import new_database, new_topic
 

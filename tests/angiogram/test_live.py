@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from ingestion.cli import app
 from ingestion.loader import load_until_caught_up
-from ingestion.retention import delete_older_than
 from ingestion.settings import KafkaSettings
-from ingestion.topic import open_admin
-from ingestion.traffic import generate
+from ingestion.topic.admin import open_admin
+from ingestion.upkeep.retention import delete_older_than
+from taxi.traffic import generate
 from tests.angiogram.conftest import PROJECT, Outcome
 from tests.dbt.project import DbtProject
 

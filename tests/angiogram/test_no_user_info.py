@@ -15,10 +15,10 @@ from angiogram import alert, steps
 from angiogram.errors import InjectFailed
 from angiogram.inject import front_door, read_whole_dye, send
 from angiogram.pages.run_page import _docs
-from ingestion.api import serving
+from ingestion.database.roles import bootstrap
+from ingestion.front_door import serving
 from ingestion.migrations import all_migrations, migrate
-from ingestion.producer import RideProducer
-from ingestion.roles import bootstrap
+from ingestion.topic.producer import RideProducer
 from sandbox import jars
 from sandbox.errors import JarsUnavailable
 from sandbox.services import Sandbox

@@ -21,9 +21,9 @@ from angiogram.pages.markdown import markdown
 from angiogram.pages.page import page
 from angiogram.stage_id import StageId
 from angiogram.status import status
+from ingestion.database.roles import bootstrap
+from ingestion.database.sessions import connect
 from ingestion.migrations import all_migrations, migrate
-from ingestion.roles import bootstrap
-from ingestion.settings import connect
 from sandbox.services import Sandbox
 from tests.report_schema import validated
 from tests.services import connect_as_administrator

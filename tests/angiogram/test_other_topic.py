@@ -11,12 +11,12 @@ from typer.testing import CliRunner
 
 from angiogram import steps
 from angiogram.other_topics import OTHER_TOPICS
-from ingestion.api import serving
 from ingestion.cli import app
 from ingestion.errors import InputError
+from ingestion.front_door import serving
 from ingestion.loader import load_until_caught_up
-from ingestion.retired_topics import retire
-from ingestion.traffic import generate
+from ingestion.upkeep.retired_topics import retire
+from taxi.traffic import generate
 from tests.angiogram.conftest import Outcome
 from tests.angiogram.recorded import blocked, stages_of
 from tests.services import new_topic

@@ -25,7 +25,7 @@ from angiogram.dye import read_dye, read_malformed
 from angiogram.errors import InjectFailed, TablesInUse
 from ingestion.loader import follow, follower_alive
 from ingestion.settings import KafkaSettings
-from ingestion.topic import open_admin, topic_id
+from ingestion.topic.admin import open_admin, topic_id
 from tests.angiogram.conftest import ANGIOGRAM, PROJECT, Outcome
 from tests.angiogram.recorded import blocked, differences_at, stages_of
 from tests.dbt.project import DbtProject

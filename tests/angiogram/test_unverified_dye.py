@@ -11,7 +11,7 @@ from angiogram import runs, steps
 from angiogram.inject import read_whole_dye
 from ingestion.cli import app
 from ingestion.loader import load_until_caught_up
-from ingestion.traffic import generate
+from taxi.traffic import generate
 from tests.angiogram.conftest import PROJECT, Outcome
 from tests.angiogram.recorded import blocked, record, report
 from tests.dbt.project import DbtProject

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from angiogram.findings import FindingKind
-from ingestion.message import SIGNATURE_HEADER
-from ingestion.producer import RideProducer
+from ingestion.message.stamp import SIGNATURE_HEADER
+from ingestion.topic.producer import RideProducer
 from sandbox.services import Sandbox
 from tests.angiogram.coffee_shop import copied
 from tests.angiogram.conftest import ANGIOGRAM, Outcome

@@ -9,7 +9,7 @@ from angiogram.differences import Difference
 from angiogram.inject import Dye, Sent, steered
 from angiogram.loaded import judge_loaded
 from angiogram.topic import Found, judge_topic
-from ingestion.message import FIELDS
+from ingestion.message.stamp import FIELDS
 
 SENT_AT = datetime(2026, 6, 1, 8, tzinfo=UTC)
 ROW: dict[str, str | None] = dict.fromkeys(FIELDS, "x") | {"unknown_fields": None}

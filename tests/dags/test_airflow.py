@@ -12,10 +12,10 @@ import httpx
 import pytest
 from psycopg2.extensions import connection
 
-from ingestion.replay import replay
 from sandbox.airflow import USER, Airflow
 from sandbox.airflow_runs import DagRuns
 from sandbox.services import Sandbox
+from taxi.replay import replay
 from tests.browser import CHROMIUM, browser
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"

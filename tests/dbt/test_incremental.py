@@ -9,7 +9,7 @@ import pytest
 from psycopg2 import sql
 from psycopg2.extensions import cursor
 
-from ingestion.settings import connect
+from ingestion.database.sessions import connect
 from tests.dbt.project import DbtProject, copy_of_project
 from tests.services import connect_as_administrator, new_database
 

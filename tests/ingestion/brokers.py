@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.topic import ensure_topic
+from ingestion.topic.admin import ensure_topic
 from sandbox import ports
 from sandbox.kafka import Kafka
 from sandbox.state import State

@@ -16,14 +16,14 @@ import pytest
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.consumer.fetcher import ConsumerRecord
 
-from ingestion.api import create_app, protocol, server, serving
-from ingestion.api.body import MAX_BODY_BYTES, MAX_RIDE_BYTES, MAX_RIDES
-from ingestion.api.protocol import IDLE_SECONDS, MAX_HEAD_BYTES, BoundedProtocol
 from ingestion.errors import InputError, SettingsError
-from ingestion.message import DYE_HEADERS, DyeStamp, dye_stamp
-from ingestion.producer import Position
+from ingestion.front_door import create_app, protocol, server, serving
+from ingestion.front_door.body import MAX_BODY_BYTES, MAX_RIDE_BYTES, MAX_RIDES
+from ingestion.front_door.protocol import IDLE_SECONDS, MAX_HEAD_BYTES, BoundedProtocol
+from ingestion.message.stamp import DYE_HEADERS, DyeStamp, dye_stamp
 from ingestion.settings import KafkaSettings
-from ingestion.topic import open_admin
+from ingestion.topic.admin import open_admin
+from ingestion.topic.producer import Position
 from sandbox.services import Sandbox
 from tests.ingestion.topic_reader import records
 from tests.services import new_topic

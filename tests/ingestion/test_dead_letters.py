@@ -11,12 +11,12 @@ import pytest
 from psycopg2.extensions import connection
 from typer.testing import CliRunner
 
-from ingestion import dead_letters
 from ingestion.cli import app
+from ingestion.dead_letters import letters as dead_letters
 from ingestion.errors import InputError
 from ingestion.loader import load_until_caught_up
-from ingestion.message import DyeStamp
-from ingestion.topic import topic_id
+from ingestion.message.stamp import DyeStamp
+from ingestion.topic.admin import topic_id
 from sandbox.services import Sandbox
 from tests.ingestion.support import Message, publish
 from tests.ingestion.topic_reader import records

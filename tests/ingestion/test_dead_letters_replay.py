@@ -17,11 +17,11 @@ from kafka.admin import KafkaAdminClient
 from psycopg2.extensions import connection, cursor
 
 from ingestion.bulk.run import bulk_load
-from ingestion.dead_letters_replay import REPLAY_HEADER, Replay, replay, replay_corrected
+from ingestion.dead_letters.replay import REPLAY_HEADER, Replay, replay, replay_corrected
 from ingestion.errors import InputError
 from ingestion.loader import load_until_caught_up
 from ingestion.settings import KafkaSettings
-from ingestion.topic import ensure_topic, open_admin, topic_id
+from ingestion.topic.admin import ensure_topic, open_admin, topic_id
 from tests.ingestion.support import Message, await_condition, count, publish, rows
 from tests.ingestion.topic_reader import records
 from tests.services import new_topic

@@ -15,12 +15,12 @@ from psycopg2.extensions import connection
 from ingestion.errors import DatabaseUnavailable, Fenced, Interrupted, SchemaOutdated, SettingsError
 from ingestion.loader import follower_alive, follower_key_fingerprints, load_until_caught_up
 from ingestion.loader.batch import Batch
-from ingestion.loader.rows import Reason
-from ingestion.loader.source import Client
+from ingestion.loader.reading.clients import Client
 from ingestion.loader.store import Store
-from ingestion.message import DYE_HEADERS, FIELDS, DyeStamp, key_fingerprint, signature
+from ingestion.message.rows import Reason
+from ingestion.message.stamp import DYE_HEADERS, FIELDS, DyeStamp, key_fingerprint, signature
 from ingestion.settings import DyeKeys, KafkaSettings
-from ingestion.topic import open_admin, topic_id
+from ingestion.topic.admin import open_admin, topic_id
 from sandbox.services import Sandbox
 from tests.ingestion.support import RIDE, Message, count, publish, rows
 from tests.ingestion.test_loader_rows import POISON

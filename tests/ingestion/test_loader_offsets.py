@@ -13,9 +13,9 @@ from typer.testing import CliRunner, Result
 from ingestion.cli import app
 from ingestion.errors import MessagesLost, OffsetsSetBack, OpenTransaction
 from ingestion.loader import load_until_caught_up, waits
-from ingestion.loader.source import Client
+from ingestion.loader.reading.clients import Client
 from ingestion.settings import KafkaSettings
-from ingestion.topic import open_admin, topic_id
+from ingestion.topic.admin import open_admin, topic_id
 from sandbox.services import Sandbox
 from tests.ingestion.support import Message, count, publish, rows
 

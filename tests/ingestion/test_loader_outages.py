@@ -16,9 +16,9 @@ from psycopg2.extensions import connection
 
 from ingestion.errors import DatabaseUnavailable
 from ingestion.loader import follower_alive, follower_key_fingerprints, load_until_caught_up
-from ingestion.message import key_fingerprint
+from ingestion.message.stamp import key_fingerprint
 from ingestion.settings import KafkaSettings
-from ingestion.topic import ensure_topic, open_admin, topic_id
+from ingestion.topic.admin import ensure_topic, open_admin, topic_id
 from sandbox.services import Sandbox
 from tests.ingestion.support import Message, await_condition, count, publish, rows
 

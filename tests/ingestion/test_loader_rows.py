@@ -2,8 +2,8 @@
 
 import pytest
 
-from ingestion.loader.rows import NULL, DeadLetter, Reason, binary, ride_columns
-from ingestion.message import FIELDS
+from ingestion.message.rows import NULL, DeadLetter, Reason, binary, ride_columns
+from ingestion.message.stamp import FIELDS
 from tests.ingestion.support import copy_columns
 
 DEEP = b"[" * 100_000 + b"]" * 100_000

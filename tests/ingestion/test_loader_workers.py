@@ -14,7 +14,7 @@ from kafka import TopicPartition
 from psycopg2.extensions import connection
 
 from ingestion.settings import KafkaSettings
-from ingestion.topic import open_admin
+from ingestion.topic.admin import open_admin
 from sandbox.ports import choose
 from sandbox.services import Sandbox
 from tests.ingestion.support import Message, await_condition, count, publish

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ingestion.message import MAX_RUN_ID, DyeStamp, Unverified, dye_stamp, key_fingerprint, message_key, signature
+from ingestion.message.stamp import MAX_RUN_ID, DyeStamp, Unverified, dye_stamp, key_fingerprint, message_key, signature
 
 KEY = b"a key of some length"
 VALUE = b'{"taxi_id": "t1"}'

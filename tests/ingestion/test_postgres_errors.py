@@ -9,7 +9,7 @@ import pytest
 from psycopg2.extensions import connection
 
 from ingestion.command_line import run
-from ingestion.postgres_errors import sentence
+from ingestion.database.errors import sentence
 
 Connect = Callable[..., connection]
 

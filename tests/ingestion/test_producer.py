@@ -6,11 +6,11 @@ from contextlib import closing
 import pytest
 from kafka.admin import NewTopic
 
-from ingestion import producer as producer_module
 from ingestion.errors import InputError, KafkaUnavailable, SettingsError
-from ingestion.producer import Position, RideProducer
 from ingestion.settings import KafkaSettings
-from ingestion.topic import MAX_MESSAGE_BYTES, open_admin
+from ingestion.topic import producer as producer_module
+from ingestion.topic.admin import MAX_MESSAGE_BYTES, open_admin
+from ingestion.topic.producer import Position, RideProducer
 from sandbox.services import Sandbox
 from tests.ingestion.topic_reader import records
 

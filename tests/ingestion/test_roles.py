@@ -7,9 +7,10 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection
 
+from ingestion.database.roles import bootstrap
+from ingestion.database.sessions import connect
 from ingestion.errors import DatabaseUnavailable, SettingsError
-from ingestion.roles import bootstrap
-from ingestion.settings import ROLE_PASSWORDS, connect
+from ingestion.settings import ROLE_PASSWORDS
 from sandbox.services import Sandbox
 from tests.services import connect_as_administrator, new_database
 

@@ -16,11 +16,12 @@ import trustme
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from psycopg2.extensions import connection
 
+from ingestion.database.sessions import connect
 from ingestion.errors import DatabaseUnavailable, KafkaUnavailable
 from ingestion.loader import load_until_caught_up
-from ingestion.loader.source import Client
-from ingestion.settings import ROLE_PASSWORDS, connect
-from ingestion.topic import ensure_topic
+from ingestion.loader.reading.clients import Client
+from ingestion.settings import ROLE_PASSWORDS
+from ingestion.topic.admin import ensure_topic
 from sandbox import ports
 from sandbox.kafka import Kafka
 from sandbox.services import Sandbox

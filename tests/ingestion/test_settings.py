@@ -4,7 +4,7 @@ import pytest
 
 from ingestion.addresses import without_user_info
 from ingestion.errors import SettingsError
-from ingestion.loader.source import Client, open_source
+from ingestion.loader.reading.clients import Client, open_source
 from ingestion.settings import (
     ROLE_PASSWORDS,
     DatabaseSettings,

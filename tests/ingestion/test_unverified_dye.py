@@ -10,11 +10,11 @@ from psycopg2 import sql
 from psycopg2.extensions import connection
 from typer.testing import CliRunner, Result
 
-from ingestion import unverified_dye
 from ingestion.cli import app
+from ingestion.dead_letters import unverified_dye
 from ingestion.errors import InputError
 from ingestion.loader import load_until_caught_up
-from ingestion.message import DyeStamp
+from ingestion.message.stamp import DyeStamp
 from sandbox.services import Sandbox
 from tests.ingestion.support import RIDE, Message, count, publish, rows
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg2.extensions import connection
 
-from ingestion.message import FIELDS
+from ingestion.message.stamp import FIELDS
 
 
 def parquet(path: Path, rides: int = 10, first: int = 0, **columns: Any) -> Path:

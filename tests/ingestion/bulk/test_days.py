@@ -14,9 +14,9 @@ from psycopg2 import sql
 from psycopg2.extensions import connection
 
 from ingestion.bulk.run import bulk_load
+from ingestion.database.roles import bootstrap
 from ingestion.migrations import all_migrations, migrate
-from ingestion.retention import delete_older_than
-from ingestion.roles import bootstrap
+from ingestion.upkeep.retention import delete_older_than
 from sandbox.services import Sandbox
 from tests.ingestion.bulk.support import loaded, parquet
 from tests.ingestion.support import count

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ingestion.bulk.files import rides_files
+from ingestion.bulk.reading.files import rides_files
 
 
 def test_links_to_folders_are_followed_and_each_folder_is_read_once(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from psycopg2.extensions import connection
 
-from ingestion.bulk.files import day_named
+from ingestion.bulk.reading.files import day_named
 from ingestion.bulk.run import bulk_load
-from ingestion.message import FIELDS
+from ingestion.message.stamp import FIELDS
 from tests.ingestion.bulk.support import loaded, parquet
 
 

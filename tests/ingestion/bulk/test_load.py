@@ -19,8 +19,8 @@ from psycopg2.extensions import connection, cursor
 
 from ingestion.bulk.counts import row_counts
 from ingestion.bulk.run import bulk_load
+from ingestion.database.sessions import connect
 from ingestion.errors import DatabaseRefused, DatabaseUnavailable, InputError, Interrupted
-from ingestion.settings import connect
 from sandbox.services import Sandbox
 from tests.ingestion.bulk.support import loaded, parquet
 from tests.ingestion.support import await_condition, count

@@ -1,0 +1,12 @@
+"""COPY into one of the raw tables."""
+
+from psycopg2 import sql
+
+from ingestion.message.tables import Table
+
+
+def copy_statement(table: Table) -> sql.Composed:
+    """The COPY that takes a table's lines."""
+    return sql.SQL("copy {} ({}) from stdin (format csv, null 'null')").format(
+        sql.Identifier(table.schema, table.name), sql.SQL(", ").join(map(sql.Identifier, table.columns))
+    )

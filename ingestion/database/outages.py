@@ -1,0 +1,37 @@
+"""Whether an error of PostgreSQL's is an outage, which is waited out, or a refusal, which is not."""
+
+import psycopg2
+
+from ingestion.errors import DatabaseRefused, DatabaseUnavailable
+
+_OUTAGE_CLASSES = frozenset({"08", "40", "53", "55", "57", "58"})
+# connection, rollback by the server, out of resources, lock not free, shutdown, system error
+_DUPLICATE = "23505"
+_READ_ONLY = "25006"  # after a failover: the session is on a standby
+
+
+def is_outage(error: psycopg2.Error) -> bool:
+    """Whether the error is about the server and not about what was written: waiting helps."""
+    if isinstance(error, psycopg2.InterfaceError):  # the connection is already closed
+        return True
+    if error.pgcode is None:
+        return isinstance(error, psycopg2.OperationalError)
+    return error.pgcode == _READ_ONLY or error.pgcode[:2] in _OUTAGE_CLASSES
+
+
+def in_our_words(error: psycopg2.Error) -> DatabaseUnavailable | DatabaseRefused:
+    """What an error of the driver's means: the server is away for now, or what was written is refused for good."""
+    said = error.diag.message_primary or str(error).strip() or type(error).__name__
+    if not is_outage(error):
+        advice = (
+            "What was to be loaded is stored already: see `ingestion offsets repair`."
+            if error.pgcode == _DUPLICATE
+            else "Missing rights and tables come with `ingestion bootstrap` and `ingestion migrate`."
+        )
+        return DatabaseRefused(
+            f"PostgreSQL refused a statement: {said} (SQLSTATE {error.pgcode}). Nothing of it was written; "
+            f"waiting does not help. {advice}"
+        )
+    if error.pgcode == _READ_ONLY:
+        said += ", as on a standby; PGHOST must name the primary"
+    return DatabaseUnavailable(f"PostgreSQL failed: {said}.")

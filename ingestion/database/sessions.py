@@ -1,0 +1,70 @@
+"""Sessions in PostgreSQL, each as one of the roles."""
+
+import socket
+
+import psycopg2
+
+from ingestion.errors import DatabaseUnavailable
+from ingestion.settings import ROLE_PASSWORDS, DatabaseSettings, role_password
+
+_ANSWERS_WITHIN = 5.0  # seconds
+
+
+def connect(role: str, application_name: str, database: str | None = None) -> "psycopg2.extensions.connection":
+    """Open a connection to PostgreSQL as one of the roles. The caller closes it.
+
+    Args:
+        role: one of ROLE_PASSWORDS.
+        application_name: what pg_stat_activity shows.
+        database: another database than PGDATABASE.
+
+    Raises:
+        SettingsError: address or password is not set.
+        DatabaseUnavailable: PostgreSQL cannot be reached or refuses the role.
+    """
+    database_settings = DatabaseSettings.from_environment()
+    password = role_password(role)
+    try:
+        return psycopg2.connect(
+            host=database_settings.host,
+            port=database_settings.port,
+            dbname=database or database_settings.name,
+            sslmode=database_settings.sslmode,
+            connect_timeout=database_settings.connect_timeout,
+            # A machine that vanishes without a word ends a statement in half a minute; the system would wait for hours.
+            keepalives_idle=10,  # seconds of silence, as while a statement runs, before it is asked
+            keepalives_interval=5,
+            keepalives_count=4,
+            tcp_user_timeout=30_000,  # milliseconds that what was sent may stay unacknowledged
+            client_encoding="UTF8",  # what COPY is given as bytes; PGCLIENTENCODING would have it read otherwise
+            user=role,
+            password=password,
+            application_name=application_name,
+        )
+    except psycopg2.OperationalError as error:
+        place = f"PostgreSQL at {database_settings.host}:{database_settings.port}"
+        said = " ".join(str(error).split()).rstrip(".?")
+        if _answers(database_settings.host, database_settings.port):
+            raise DatabaseUnavailable(
+                f"{place} is running, but refused the connection for role {role}: {said}. Check its password, "
+                f"{ROLE_PASSWORDS[role]}, and PGDATABASE and PGSSLMODE. `ingestion bootstrap` makes roles and "
+                "databases, and sets the passwords from the environment."
+            ) from error
+        raise DatabaseUnavailable(
+            f"{place} did not answer for role {role}: {said}. Is it running (`sandbox status`), and are PGHOST and "
+            "PGPORT right?"
+        ) from error
+
+
+def _answers(host: str, port: int) -> bool:
+    """Whether anything listens there: then it is not the address that is wrong."""
+    try:
+        if host.startswith("/"):  # the folder of a socket
+            with socket.socket(socket.AF_UNIX) as there:
+                there.settimeout(_ANSWERS_WITHIN)
+                there.connect(f"{host}/.s.PGSQL.{port}")
+        else:
+            socket.create_connection((host, port), timeout=_ANSWERS_WITHIN).close()
+    except (OSError, UnicodeError):
+        return False
+    return True

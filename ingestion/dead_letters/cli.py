@@ -1,0 +1,105 @@
+"""The commands `ingestion dead-letters ...`."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.console import Console
+
+from ingestion.dead_letters import letters as dead_letters
+from ingestion.dead_letters import replay as dead_letters_replay
+from ingestion.errors import InputError
+from ingestion.words import counted
+
+app = typer.Typer(no_args_is_help=True, help="Messages that were no storable JSON object.")
+
+_talk = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Dye = Annotated[bool, typer.Option("--dye", help="Those of the dye instead of the live ones.")]
+
+
+@app.command("list")
+def list_letters(
+    dye: Dye = False,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    reason: Annotated[str | None, typer.Option(help="Only those with this reason.")] = None,
+) -> None:
+    """List the newest, one a line: partition, offset, time, reason, bytes, topic, topic id."""
+    for letter in dead_letters.newest(limit, dye, reason):
+        size = "null" if letter.size is None else str(letter.size)
+        message_at = letter.message_at.isoformat() if letter.message_at else "-"
+        place = (letter.topic, str(letter.topic_id))
+        typer.echo("\t".join((str(letter.partition), str(letter.offset), message_at, letter.reason, size, *place)))
+
+
+@app.command()
+def show(
+    partition: Annotated[int, typer.Argument(help="Its partition.")],
+    offset: Annotated[int, typer.Argument(help="Its offset.")],
+    topic_id: Annotated[UUID | None, typer.Option(help="Id of the topic, if several have one there.")] = None,
+    dye: Dye = False,
+) -> None:
+    """Print the bytes of one, exactly as they came."""
+    sys.stdout.buffer.write(dead_letters.at(partition, offset, topic_id, dye).value or b"")
+
+
+@app.command()
+def export(
+    to: Annotated[Path | None, typer.Option(help="A file to write instead of standard output.")] = None,
+    dye: Dye = False,
+) -> None:
+    """Write all as JSON, one a line, key and value in base64."""
+    lines = (json.dumps(letter.as_json()) + "\n" for letter in dead_letters.every(dye))
+    if to is None:
+        sys.stdout.writelines(lines)
+        return
+    try:
+        with to.open("w", encoding="utf-8") as out:
+            out.writelines(lines)
+    except OSError as error:
+        raise InputError(f"{to} cannot be written: {error.strerror}.") from error
+
+
+@app.command()
+def replay(
+    partition: Annotated[int | None, typer.Option(help="With --offset: the one to correct.")] = None,
+    offset: Annotated[int | None, typer.Option(help="With --partition: the one to correct.")] = None,
+    corrected: Annotated[Path | None, typer.Option(help="A file that holds the corrected message.")] = None,
+    topic_id: Annotated[UUID | None, typer.Option(help="Id of its topic, if several have one there.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only those with this reason.")] = None,
+    unclear_again: Annotated[
+        bool, typer.Option("--unclear-again", help="Also those that a killed replay may have published already.")
+    ] = False,
+) -> None:
+    """Publish those again that the loader would take today, or a corrected one in the place of one; prints counts.
+
+    Each goes to its own topic, which KAFKA_TOPIC must name; one of a file becomes a row of that file.
+    """
+    one = (partition, offset, corrected, topic_id)
+    if one == (None, None, None, None):
+        done = dead_letters_replay.replay(reason, unclear_again, _tell)
+        for topic, letters in done.of_other_topics.items():
+            _tell(f"{counted(letters, 'dead letter')} of the topic {topic}: set KAFKA_TOPIC to it to publish them.")
+        if done.unclear:
+            _tell(
+                f"{counted(done.unclear, 'dead letter')} may have been published: a replay was killed, and the topic "
+                "no longer tells. Look for them in raw.taxi_rides; if they are not there, add --unclear-again."
+            )
+        typer.echo(json.dumps(asdict(done)))
+        return
+    if partition is None or offset is None or corrected is None or reason:
+        raise typer.BadParameter("give --partition, --offset and --corrected together, without --reason")
+    try:
+        value = corrected.read_bytes()
+    except OSError as error:
+        raise InputError(f"{corrected} cannot be read: {error.strerror}.") from error
+    dead_letters_replay.replay_corrected(partition, offset, value, topic_id, unclear_again, _tell)
+    typer.echo(json.dumps({"published": 1, "still_dead": 0}))
+
+
+def _tell(sentence: str) -> None:
+    _talk.print(sentence, markup=False)

@@ -1,0 +1,203 @@
+"""Dead letters: looking at the messages that were no storable JSON object, and getting their bytes back."""
+
+import base64
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from psycopg2 import sql
+from psycopg2.extensions import connection
+
+from ingestion.database.sessions import connect
+from ingestion.errors import InputError
+from ingestion.migrations import require_current
+
+_FETCH = 500  # rows held in memory at a time; a dead letter may have 10 MB
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One message that was not loaded as a ride.
+
+    Attributes:
+        topic: name of the topic.
+        topic_id: its id.
+        partition: the partition.
+        offset: the place in it.
+        reason: why it is no ride, one of `ingestion.message.rows.Reason`.
+        message_at: when the broker took it.
+        size: bytes of the value; None for a tombstone.
+        value: the value, where it was asked for.
+        message_key: the key.
+        run_id: run of a dye message.
+        ride_number: number of a dye message.
+        replayed: it was published again.
+    """
+
+    topic: str
+    topic_id: UUID
+    partition: int
+    offset: int
+    reason: str
+    message_at: datetime | None
+    size: int | None
+    value: bytes | None
+    message_key: bytes | None
+    run_id: str | None
+    ride_number: int | None
+    replayed: bool
+
+    def as_json(self) -> dict[str, str | int | None]:
+        """The letter as JSON values, its bytes in base64."""
+        return {
+            "topic": self.topic,
+            "topic_id": str(self.topic_id),
+            "partition": self.partition,
+            "offset": self.offset,
+            "reason": self.reason,
+            "message_at": self.message_at.isoformat() if self.message_at else None,
+            "message_key_base64": _base64(self.message_key),
+            "value_base64": _base64(self.value),
+            "run_id": self.run_id,
+            "ride_number": self.ride_number,
+        }
+
+
+def newest(limit: int, dye: bool = False, reason: str | None = None) -> list[DeadLetter]:
+    """The dead letters loaded last, newest first, without their values.
+
+    Args:
+        limit: how many at most.
+        dye: those of the dye instead of the live ones.
+        reason: only those with this reason.
+
+    Raises:
+        SettingsError, DatabaseUnavailable: as `ingestion.database.sessions.connect`.
+    """
+    order = sql.SQL("where %(reason)s::text is null or reason = %(reason)s order by loaded_at desc limit %(limit)s")
+    with _session() as session:
+        return list(_select(session, dye, False, order, {"reason": reason, "limit": limit}))
+
+
+def at(partition: int, offset: int, topic_id: UUID | None = None, dye: bool = False) -> DeadLetter:
+    """The dead letter at a place on the topic, with its value.
+
+    Args:
+        partition: the partition.
+        offset: the place in it.
+        topic_id: needed only where a topic made again has another dead letter at the same place.
+        dye: of the dye instead of the live ones.
+
+    Raises:
+        InputError: there is none, or more than one.
+        SettingsError, DatabaseUnavailable: as `ingestion.database.sessions.connect`.
+    """
+    where = sql.SQL(
+        'where "partition" = %(partition)s and "offset" = %(offset)s '
+        "and (%(topic_id)s::uuid is null or topic_id = %(topic_id)s::uuid)"
+    )
+    wanted = {"partition": partition, "offset": offset, "topic_id": str(topic_id) if topic_id else None}
+    with _session() as session:
+        found = list(_select(session, dye, True, where, wanted))
+    if not found:
+        raise InputError(f"There is no dead letter at partition {partition}, offset {offset}. See `dead-letters list`.")
+    if len(found) > 1:
+        ids = ", ".join(str(letter.topic_id) for letter in found)
+        raise InputError(f"There are dead letters of several topics there; choose one with --topic-id: {ids}.")
+    return found[0]
+
+
+def every(dye: bool = False) -> Iterator[DeadLetter]:
+    """All dead letters with their values, in the order of topic, partition and offset, a few in memory at a time.
+
+    Raises:
+        SettingsError, DatabaseUnavailable, SchemaOutdated: there is no such database, or not yet.
+    """
+    with _session() as session:
+        yield from _select(session, dye, True, sql.SQL('order by topic_id, "partition", "offset"'), {})
+
+
+def not_replayed(reason: str | None = None) -> Iterator[DeadLetter]:
+    """The live dead letters that were not published again, otherwise as `every`.
+
+    Args:
+        reason: only those with this reason.
+
+    Raises:
+        As `every`.
+    """
+    tail = sql.SQL(
+        "where replayed_at is null and (%(reason)s::text is null or reason = %(reason)s) "
+        'order by topic_id, "partition", "offset"'
+    )
+    with _session() as session:
+        yield from _select(session, False, True, tail, {"reason": reason})
+
+
+@contextmanager
+def _session() -> Iterator[connection]:
+    """A session that ends with the block.
+
+    Raises:
+        SettingsError, DatabaseUnavailable: as `ingestion.database.sessions.connect`.
+        SchemaOutdated: a migration is missing.
+    """
+    with closing(connect("taxi_owner", "ingestion dead-letters")) as session:
+        require_current(session)
+        yield session
+
+
+def _select(
+    session: connection, dye: bool, with_value: bool, tail: sql.Composable, values: Mapping[str, object]
+) -> Iterator[DeadLetter]:
+    query_text = sql.SQL(
+        'select topic, topic_id, "partition", "offset", reason, message_at, octet_length(value), '
+        "{value}, message_key, {stamp}, {replayed} from {table} {tail}"
+    ).format(
+        value=sql.SQL("value" if with_value else "null::bytea"),
+        replayed=sql.SQL("false" if dye else "replayed_at is not null"),
+        stamp=sql.SQL("run_id, ride_number" if dye else "null::text, null::int"),
+        table=sql.Identifier("angiogram_raw" if dye else "raw", "dead_letters"),
+        tail=tail,
+    )
+    with session, session.cursor("dead_letters") as query:  # a cursor on the server: nothing but a few rows here
+        query.itersize = _FETCH if not with_value else 5
+        query.execute(query_text, values)
+        for (
+            topic,
+            topic_id,
+            partition,
+            offset,
+            reason,
+            message_at,
+            size,
+            value,
+            key,
+            run_id,
+            ride_number,
+            replayed,
+        ) in query:
+            yield DeadLetter(
+                topic,
+                UUID(topic_id),
+                partition,
+                offset,
+                reason,
+                message_at,
+                size,
+                _bytes(value),
+                _bytes(key),
+                run_id,
+                ride_number,
+                replayed,
+            )
+
+
+def _bytes(value: memoryview | None) -> bytes | None:
+    return None if value is None else bytes(value)
+
+
+def _base64(value: bytes | None) -> str | None:
+    return None if value is None else base64.b64encode(value).decode()

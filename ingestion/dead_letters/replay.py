@@ -1,0 +1,280 @@
+"""Publishing dead letters again: those that today's loader would take, or one that somebody corrected.
+
+A message published again has a new place on its own topic, so that incremental models see it, in the partition of its
+taxi. A letter of a file becomes a row of that file, in partition 1, and goes with it when its day is replaced.
+
+One command at a time. Each letter is claimed before it is sent, and the claim's id travels with it as a header: what a
+killed command was about to send is looked for on the topic before it is sent again.
+"""
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from uuid import UUID, uuid4
+
+from psycopg2.extensions import connection
+
+from ingestion.database.copying import copy_statement
+from ingestion.database.sessions import connect
+from ingestion.database.waits import watched
+from ingestion.dead_letters.letters import DeadLetter, at, not_replayed
+from ingestion.errors import InputError
+from ingestion.message.rows import NULL, quoted, ride_columns
+from ingestion.message.rows import DeadLetter as NoRide
+from ingestion.message.stamp import key_of_value
+from ingestion.message.tables import LIVE_RIDES
+from ingestion.migrations import require_current
+from ingestion.settings import KafkaSettings
+from ingestion.topic.producer import Position, RideProducer
+from ingestion.topic.search import TopicSearch, Unclear
+
+REPLAY_HEADER = "replay-id"
+"""The header that names the claim under which a message was published again."""
+
+CORRECTED_PARTITION = 1
+"""The partition of a file's topic that holds its dead letters once they are rides; its rows are in partition 0."""
+
+_ROLE = "taxi_owner"
+_Tell = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Replay:
+    """What a replay did.
+
+    Attributes:
+        published: letters that are rides today and were published again.
+        still_dead: letters that would be dead letters again; left as they are.
+        found_again: letters that a killed command had published; only noted now.
+        of_other_topics: letters of other topics, by name; left as they are.
+        unclear: letters that a killed command was about to publish, where the topic no longer tells whether it did;
+            left as they are.
+    """
+
+    published: int = 0
+    still_dead: int = 0
+    found_again: int = 0
+    of_other_topics: dict[str, int] = field(default_factory=dict)
+    unclear: int = 0
+
+
+def replay(reason: str | None = None, unclear_again: bool = False, tell: _Tell = lambda _: None) -> Replay:
+    """Publish the live dead letters again that were none under the rules of today's loader, each to its own topic.
+
+    Args:
+        reason: only those with this reason.
+        unclear_again: publish also those of which the topic no longer tells whether they were.
+        tell: takes what is to be known meanwhile: whom the command waits for.
+
+    Raises:
+        SettingsError, DatabaseUnavailable: as `ingestion.database.sessions.connect`.
+        InputError: there is no such topic.
+        KafkaUnavailable: Kafka did not take one; those before it are published and marked.
+    """
+    with _Replaying.begun(tell) as replaying:
+        done = Replay(found_again=replaying.settle())
+        elsewhere: Counter[str] = Counter()
+        for letter in not_replayed(reason):
+            if not letter.value or not _is_ride(letter.value):
+                done.still_dead += 1
+            elif not replaying.is_at_home(letter):
+                elsewhere[letter.topic] += 1
+            elif _place(letter) in replaying.unclear and not unclear_again:
+                done.unclear += 1
+            else:
+                replaying.publish(letter, letter.value)
+                done.published += 1
+        done.of_other_topics = dict(sorted(elsewhere.items()))
+    return done
+
+
+def replay_corrected(
+    partition: int,
+    offset: int,
+    value: bytes,
+    topic_id: UUID | None = None,
+    unclear_again: bool = False,
+    tell: _Tell = lambda _: None,
+) -> None:
+    """Publish a corrected message in the place of a live dead letter, to the letter's own topic.
+
+    Args:
+        partition, offset, topic_id: which one, as `ingestion.dead_letters.letters.at`.
+        value: the corrected message.
+        unclear_again: also where the topic no longer tells whether it was published already.
+        tell: as of `replay`.
+
+    Raises:
+        InputError: there is no such dead letter or more than one, it was replayed already or may have been, it is of
+            another topic, or the new message would be one again.
+        SettingsError, DatabaseUnavailable, KafkaUnavailable: as `replay`.
+    """
+    if not _is_ride(value):
+        raise InputError("The corrected message would be a dead letter again: it is no storable JSON object.")
+    with _Replaying.begun(tell) as replaying:
+        replaying.settle()
+        letter = at(partition, offset, topic_id)
+        here = f"The dead letter at partition {partition}, offset {offset}"
+        if letter.replayed:
+            raise InputError(f"{here} was published again already.")
+        if not replaying.is_at_home(letter):
+            raise InputError(f"{here} is of the topic {letter.topic}. Set KAFKA_TOPIC to it; nothing was published.")
+        if _place(letter) in replaying.unclear and not unclear_again:
+            raise InputError(
+                f"{here} may have been published: a command was killed meanwhile, and the topic no longer tells. "
+                "Look for it in raw.taxi_rides; if it is not there, add --unclear-again."
+            )
+        replaying.publish(letter, value)
+
+
+def _is_ride(value: bytes) -> bool:
+    try:
+        ride_columns(value)
+    except NoRide:
+        return False
+    return True
+
+
+_Place = tuple[UUID, int, int]
+
+
+def _place(letter: DeadLetter) -> _Place:
+    return letter.topic_id, letter.partition, letter.offset
+
+
+class _Replaying:
+    """The one replay that is at work, with its session, its producer and its look at the topic.
+
+    Attributes:
+        unclear: the letters of which the topic no longer tells whether they were published.
+    """
+
+    def __init__(self, session: connection, topic: str, producer: RideProducer, search: TopicSearch) -> None:
+        self._session = session
+        self._topic = topic
+        self._producer = producer
+        self._search = search
+        self._ends = search.ends()
+        self.unclear: set[_Place] = set()
+
+    @classmethod
+    @contextmanager
+    def begun(cls, tell: _Tell) -> Iterator["_Replaying"]:
+        """A replay that no other one is beside: it waits for one that is at work."""
+        settings = KafkaSettings.from_environment()
+        name = f"ingestion dead-letters replay {os.getpid()}"
+        with closing(connect(_ROLE, name)) as session:
+            require_current(session)
+            with watched(_ROLE, name, tell), session, session.cursor() as query:
+                query.execute("select pg_advisory_lock(hashtext('ingestion'), hashtext('replay'))")
+            with RideProducer(settings) as producer, TopicSearch(settings) as search:
+                yield cls(session, settings.topic, producer, search)
+
+    def is_at_home(self, letter: DeadLetter) -> bool:
+        """Whether this command may publish it: it is of KAFKA_TOPIC, or of a file."""
+        return letter.topic == self._topic or _is_of_file(letter)
+
+    def settle(self) -> int:
+        """Find what killed commands have published to this topic, and note it.
+
+        Returns:
+            How many letters that were.
+        """
+        with self._session, self._session.cursor() as query:
+            query.execute(
+                'select topic_id, "partition", "offset", replay_id, into_topic_id, end_offsets from raw.replays '
+                "where published_at is null and into_topic = %s",
+                (self._topic,),
+            )
+            claims = [(_place_of(*row[:3]), str(row[3]), UUID(row[4]), tuple(row[5])) for row in query.fetchall()]
+        found_again = 0
+        together: dict[tuple[UUID, tuple[int, ...]], dict[bytes, _Place]] = defaultdict(dict)
+        for place, replay_id, topic_id, ends in claims:
+            together[topic_id, ends][replay_id.encode()] = place
+        for (topic_id, ends), places in together.items():
+            try:
+                found = self._search.find(REPLAY_HEADER, places.keys(), topic_id, ends)
+            except Unclear:
+                self.unclear.update(places.values())
+                continue
+            for found_id, position in found.items():
+                self._mark(places[found_id], position)
+                found_again += 1
+        return found_again
+
+    def publish(self, letter: DeadLetter, value: bytes) -> None:
+        """Publish a message in the place of a letter, and note it."""
+        if _is_of_file(letter):
+            self._add_to_file(letter, value)
+            return
+        replay_id = str(uuid4())
+        with self._session, self._session.cursor() as query:
+            query.execute(
+                'insert into raw.replays (topic_id, "partition", "offset", replay_id, into_topic, into_topic_id, '
+                "end_offsets) values (%s, %s, %s, %s, %s, %s, %s) "
+                'on conflict (topic_id, "partition", "offset") do update set replay_id = excluded.replay_id, '
+                "into_topic = excluded.into_topic, into_topic_id = excluded.into_topic_id, "
+                "end_offsets = excluded.end_offsets, claimed_at = excluded.claimed_at",
+                (*_as_text(_place(letter)), replay_id, self._topic, str(self._search.topic_id), self._ends),
+            )
+        # Not its old key: that of no ride is none, or another taxi's.
+        headers = [(REPLAY_HEADER, replay_id.encode())]
+        self._mark(_place(letter), self._producer.publish(value, key_of_value(value), headers))
+
+    def _mark(self, place: _Place, position: Position) -> None:
+        with self._session, self._session.cursor() as query:
+            query.execute(
+                "update raw.replays set into_partition = %s, into_offset = %s, published_at = clock_timestamp() "
+                'where topic_id = %s and "partition" = %s and "offset" = %s',
+                (position.partition, position.offset, *_as_text(place)),
+            )
+            query.execute(
+                "update raw.dead_letters set replayed_at = now() "
+                'where topic_id = %s and "partition" = %s and "offset" = %s',
+                _as_text(place),
+            )
+
+    def _add_to_file(self, letter: DeadLetter, value: bytes) -> None:
+        """Make a letter of a file a row of that file, in one transaction with the note of it."""
+        with self._session, self._session.cursor() as query:
+            query.execute(
+                'select coalesce(max("offset"), -1) + 1 from raw.taxi_rides where topic_id = %s and "partition" = %s',
+                (str(letter.topic_id), CORRECTED_PARTITION),
+            )
+            place = Position(CORRECTED_PARTITION, query.fetchall()[0][0])
+            # As old as the file's other rows.
+            at_time = letter.message_at.isoformat().encode() if letter.message_at else NULL
+            line = b"%b,%b,%b,%d,%d,%b\n" % (
+                ride_columns(value),
+                quoted(letter.topic.encode()),
+                str(letter.topic_id).encode(),
+                *place,
+                at_time,
+            )
+            query.copy_expert(copy_statement(LIVE_RIDES), BytesIO(line))
+            query.execute(
+                'insert into raw.replays (topic_id, "partition", "offset", replay_id, into_topic, into_topic_id, '
+                "end_offsets, into_partition, into_offset, published_at) "
+                "values (%s, %s, %s, %s, %s, %s, '{}', %s, %s, clock_timestamp())",
+                (*_as_text(_place(letter)), str(uuid4()), letter.topic, str(letter.topic_id), *place),
+            )
+            query.execute(
+                "update raw.dead_letters set replayed_at = now() "
+                'where topic_id = %s and "partition" = %s and "offset" = %s',
+                _as_text(_place(letter)),
+            )
+
+
+def _is_of_file(letter: DeadLetter) -> bool:
+    return letter.topic.startswith("file:")  # no topic of Kafka's has a colon in its name
+
+
+def _place_of(topic_id: str, partition: int, offset: int) -> _Place:
+    return UUID(topic_id), partition, offset
+
+
+def _as_text(place: _Place) -> tuple[str, int, int]:
+    return str(place[0]), place[1], place[2]

@@ -1,0 +1,97 @@
+"""The commands `ingestion unverified-dye ...`."""
+
+import json
+import sys
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from ingestion.dead_letters import unverified_dye
+from ingestion.dead_letters.unverified_dye import DYE, LIVE, Choice
+from ingestion.errors import InputError
+from ingestion.message.stamp import Unverified
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Messages with the headers of dye (test records with known results) that no known key verifies: kept apart.",
+)
+
+Reason = Annotated[Unverified | None, typer.Option(help="Only those with this reason.")]
+RunId = Annotated[str | None, typer.Option(help="Only those whose header names this run.")]
+Partition = Annotated[int | None, typer.Option(help="Only those of this partition.")]
+Offset = Annotated[int | None, typer.Option(help="Only the one at this offset (with --partition).")]
+TopicId = Annotated[UUID | None, typer.Option(help="Only those of the topic with this id.")]
+
+
+class Side(StrEnum):
+    """Where a message belongs."""
+
+    LIVE = LIVE
+    DYE = DYE
+
+
+@app.command("list")
+def list_waiting(
+    reason: Reason = None,
+    run_id: RunId = None,
+    partition: Partition = None,
+    offset: Offset = None,
+    topic_id: TopicId = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+) -> None:
+    """List the messages that wait for a release as JSON, one a line, in the order of their places."""
+    for claim in unverified_dye.claims(_choice(reason, run_id, partition, offset, topic_id), limit):
+        typer.echo(unverified_dye.as_json(claim))
+
+
+@app.command()
+def show(
+    partition: Annotated[int, typer.Argument(help="Its partition.")],
+    offset: Annotated[int, typer.Argument(help="Its offset.")],
+    topic_id: TopicId = None,
+) -> None:
+    """Print the bytes of one, exactly as they came."""
+    found = unverified_dye.claims(_choice(None, None, partition, offset, topic_id))
+    if len(found) != 1:
+        ids = ", ".join(str(claim.topic_id) for claim in found)
+        raise InputError(
+            f"Several topics have a message there; choose one with --topic-id: {ids}."
+            if found
+            else f"No message waits at partition {partition}, offset {offset}. See `ingestion unverified-dye list`."
+        )
+    sys.stdout.buffer.write(found[0].value or b"")
+
+
+@app.command()
+def release(
+    to: Annotated[Side, typer.Option(help="dye: those that DYE_KEY or DYE_KEY_OLD verifies now; live: all others.")],
+    everything: Annotated[bool, typer.Option("--all", help="All that wait.")] = False,
+    reason: Reason = None,
+    run_id: RunId = None,
+    partition: Partition = None,
+    offset: Offset = None,
+    topic_id: TopicId = None,
+) -> None:
+    """Put messages where they belong once the key is known; prints how many, and how many still wait, as JSON.
+
+    To the live tables go only those that are named by an option, and none that a known key verifies. The copies have a
+    topic id of their own, so that incremental models take them; the message kept apart stays and accounts for its
+    offset. Exit code: 0 all of them were released, 1 some still wait, 2 could not.
+    """
+    choice = _choice(reason, run_id, partition, offset, topic_id)
+    if everything == (choice != Choice()):
+        raise typer.BadParameter("name the messages with options, or give --all")
+    done = unverified_dye.release(to.value, choice)
+    typer.echo(json.dumps(asdict(done)))
+    raise typer.Exit(int(done.left > 0))
+
+
+def _choice(
+    reason: Unverified | None, run_id: str | None, partition: int | None, offset: int | None, topic_id: UUID | None
+) -> Choice:
+    if offset is not None and partition is None:
+        raise typer.BadParameter("--offset goes with --partition")
+    return Choice(reason, run_id, partition, offset, topic_id)

@@ -1,0 +1,241 @@
+"""The application: its routes, who may use them, and what it answers."""
+
+import asyncio
+import hmac
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Annotated, Any, cast
+
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.security import APIKeyHeader
+from pydantic import BaseModel, Field
+from starlette.requests import ClientDisconnect
+
+from ingestion.errors import IngestionError, InputError, KafkaUnavailable
+from ingestion.front_door.body import MAX_BODY_BYTES, MAX_RIDE_BYTES, MAX_RIDES, is_list, read_body, several, single
+from ingestion.front_door.errors import Refused, Undelivered
+from ingestion.front_door.sender import RideSender
+from ingestion.message.stamp import DYE_HEADERS, FIELDS
+from ingestion.settings import FrontDoorSettings, KafkaSettings
+from ingestion.topic.admin import topic_id
+from ingestion.topic.producer import Position
+
+RETRY_AFTER_SECONDS = 5
+"""When a client should try again while Kafka is unreachable."""
+
+_HEALTH_HOLDS_SECONDS = 1.0
+
+
+class Acknowledgement(BaseModel):
+    """Where the broker put a ride."""
+
+    partition: int = Field(examples=[2])
+    offset: int = Field(examples=[41])
+
+
+class Problem(BaseModel):
+    """Why a request was not carried out."""
+
+    detail: str = Field(description="What happened and what to do.")
+    ride: int | None = Field(default=None, description="Which ride of a list, counted from 0.")
+    byte: int | None = Field(default=None, description="Where in the body or the ride, counted from 0, if known.")
+    acknowledged: list[Acknowledgement | None] | None = Field(
+        default=None,
+        description="Where each ride of a list is; null: not known to be on the topic. Send only these again.",
+    )
+
+
+class Health(BaseModel):
+    """The broker answers and has the topic."""
+
+    topic: str
+    topic_id: str
+
+
+_RIDE_SCHEMA = {
+    "type": "object",
+    "description": "Any field may be missing, null or of another type: the models judge. Unknown fields are kept.",
+    "properties": {name: {} for name in FIELDS},
+    "example": {
+        "taxi_id": "taxi-7",
+        "pax_id": "pax-19",
+        "start_time": "2026-06-01T08:00:00Z",
+        "end_time": "2026-06-01T08:17:30Z",
+        "pickup_zipcode": "10001",
+        "dropoff_zipcode": "10002",
+        "tax_amount": "1.25",
+        "fare_amount": "12.50",
+        "currency": "USD",
+        "car_model": "Jeep",
+    },
+}
+_RIDES_DOCS: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": name,
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string"},
+            "description": "single ride only",
+        }
+        for name in DYE_HEADERS
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "oneOf": [_RIDE_SCHEMA, {"type": "array", "items": {"type": "object"}, "maxItems": MAX_RIDES}]
+                }
+            }
+        },
+    },
+}
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    401: {"model": Problem, "description": "X-API-Key is missing or wrong"},
+    413: {
+        "model": Problem,
+        "description": f"A list of more than {MAX_RIDES} rides, a ride beyond {MAX_RIDE_BYTES} or a body beyond "
+        f"{MAX_BODY_BYTES} bytes",
+    },
+    415: {"model": Problem, "description": "A compressed body"},
+    422: {"model": Problem, "description": "Malformed JSON, something that is no object, or dye headers on a list"},
+    503: {"model": Problem, "description": "Kafka did not acknowledge; Retry-After says when to try again"},
+}
+
+
+def create_app() -> FastAPI:
+    """The front door as an ASGI application.
+
+    Raises:
+        SettingsError: RIDES_API_KEY or Kafka's address is not set.
+    """
+    api_key = FrontDoorSettings.from_environment().api_key.get_secret_value().encode()
+    kafka = KafkaSettings.from_environment()
+    health = _BrokerHealth(kafka)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with RideSender(kafka) as app.state.sender:
+            yield
+
+    app = FastAPI(
+        title="Taxi rides",
+        summary="The front door of the pipeline: rides in, acknowledged by Kafka.",
+        lifespan=lifespan,
+        redirect_slashes=False,  # a redirect would lead to whatever host the client names
+    )
+    app.add_exception_handler(IngestionError, _answer_problem)
+    app.add_exception_handler(ClientDisconnect, _answer_nobody)
+
+    def check_key(key: Annotated[str | None, Depends(APIKeyHeader(name="X-API-Key", auto_error=False))]) -> None:
+        if not hmac.compare_digest((key or "").encode(), api_key):
+            raise Refused(
+                HTTPStatus.UNAUTHORIZED, "X-API-Key is missing or wrong. It must be the value of RIDES_API_KEY."
+            )
+
+    @app.post(
+        "/rides",
+        status_code=HTTPStatus.ACCEPTED,
+        response_model=Acknowledgement | list[Acknowledgement],
+        responses=_PROBLEMS,
+        openapi_extra=_RIDES_DOCS,
+        dependencies=[Depends(check_key)],
+    )
+    async def post_rides(request: Request) -> Response:
+        """Take one ride (a JSON object) or several (an array of objects).
+
+        Each ride's bytes reach the topic unchanged. The answer comes once the broker has acknowledged all of them:
+        partition and offset of the ride, or a list of these in the order of the array. After a 503 some may have
+        arrived: `acknowledged` says which rides of a list did. Send the others again, not the whole list. A ride that
+        arrives twice is a message each time: the models keep one version of a valid ride, but count a rejected one
+        each time.
+        """
+        sender = cast(RideSender, request.app.state.sender)
+        body = await read_body(request)
+        dye_headers = [
+            (name.decode("latin-1"), value)
+            for name, value in request.headers.raw
+            if name.decode("latin-1") in DYE_HEADERS
+        ]
+        if not is_list(body):
+            positions = await sender.deliver([single(body)], dye_headers)
+            return JSONResponse(positions[0]._asdict(), HTTPStatus.ACCEPTED)
+        if dye_headers:
+            raise Refused(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "Dye headers sign one ride; a list cannot carry them. Send the rides singly.",
+            )
+        return JSONResponse([_as_json(at) for at in await sender.deliver(several(body))], HTTPStatus.ACCEPTED)
+
+    @app.get("/health", responses={503: _PROBLEMS[503]})
+    async def get_health() -> Health:
+        """Whether the broker answers and has the topic."""
+        return Health(topic=kafka.topic, topic_id=await health.topic_id())
+
+    return app
+
+
+class _BrokerHealth:
+    """Asks the broker, one question at a time, and keeps the answer a moment: /health is open to everybody."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._asking = asyncio.Lock()
+        self._answer: str | IngestionError | None = None
+        self._asked_at = 0.0
+
+    async def topic_id(self) -> str:
+        """The id of the topic.
+
+        Raises:
+            KafkaUnavailable: the broker does not answer, or has no such topic.
+        """
+        async with self._asking:
+            if self._answer is None or time.monotonic() - self._asked_at > _HEALTH_HOLDS_SECONDS:
+                try:
+                    self._answer = str(await asyncio.to_thread(topic_id, self._settings))
+                except IngestionError as error:
+                    self._answer = error
+                self._asked_at = time.monotonic()
+        if isinstance(self._answer, IngestionError):
+            raise KafkaUnavailable(str(self._answer)) from self._answer
+        return self._answer
+
+
+def _as_json(position: Position) -> dict[str, int]:
+    return {"partition": position.partition, "offset": position.offset}
+
+
+async def _answer_problem(_: Request, error: Exception) -> Response:
+    if isinstance(error, Refused):
+        headers = {
+            HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "ApiKey"},
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE: {"Connection": "close"},  # the rest of the body is not read
+        }.get(HTTPStatus(error.status))
+        problem = Problem(detail=str(error), ride=error.ride, byte=error.byte)
+        return JSONResponse(_dump(problem), error.status, headers)
+    problem = Problem(detail=str(error))
+    if isinstance(error, Undelivered) and len(error.positions) > 1:
+        problem.acknowledged = [at and Acknowledgement(**at._asdict()) for at in error.positions]
+    cause = error.__cause__ if isinstance(error, Undelivered) else error
+    if isinstance(cause, InputError):  # the topic takes less than this door
+        return JSONResponse(_dump(problem), HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    return JSONResponse(
+        _dump(problem),
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        {"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )
+
+
+def _dump(problem: Problem) -> dict[str, Any]:
+    """As JSON: what is not known is left out, but not from the list of what was acknowledged."""
+    return {name: value for name, value in problem.model_dump().items() if value is not None}
+
+
+async def _answer_nobody(_: Request, __: Exception) -> Response:
+    # The client went away while it sent; nothing reached the topic and nobody reads the answer.
+    return Response(status_code=HTTPStatus.BAD_REQUEST)

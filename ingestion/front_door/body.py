@@ -1,0 +1,139 @@
+"""From the body of a request to messages, whose bytes are exactly the client's."""
+
+import re
+from http import HTTPStatus
+
+import msgspec
+from fastapi import Request
+
+from ingestion.front_door.errors import Refused
+from ingestion.message.stamp import key_of_value
+from ingestion.topic.producer import Message
+
+MAX_RIDE_BYTES = 1_000_000
+"""Largest ride that is taken, with its key."""
+
+MAX_BODY_BYTES = 10_000_000
+"""Largest body that is read."""
+
+MAX_RIDES = 10_000
+"""Longest list that is taken: more would keep the one thread that sends from everybody else's rides."""
+
+_ESCAPE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # both halves of a character
+    rb"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+    rb"|\\."  # any other escape: what follows is not the start of one
+)
+_LIST = re.compile(rb"[ \t\r\n]*\[")
+_RIDES = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+async def read_body(request: Request) -> bytes:
+    """The body of a request.
+
+    Raises:
+        Refused: 413 as soon as it is known to be larger than MAX_BODY_BYTES, 415 if it is compressed; the rest is not
+            read.
+    """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise Refused(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"Content-Encoding {encoding[:100]} is not taken. Send the body as it is, without that header.",
+        )
+    too_large = Refused(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"The body is larger than {MAX_BODY_BYTES} bytes. Send the rides in several lists.",
+    )
+    if int(request.headers.get("content-length", 0)) > MAX_BODY_BYTES:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise too_large
+    return bytes(body)
+
+
+def is_list(body: bytes) -> bool:
+    """Whether the body begins as a JSON array does."""
+    return _LIST.match(body) is not None
+
+
+def single(body: bytes) -> Message:
+    """The one ride of a body: the whole body is its value.
+
+    Raises:
+        Refused: 413 if it is larger than MAX_RIDE_BYTES, 422 if it is no JSON object.
+    """
+    _check_utf8(body)
+    return _message(body, None)
+
+
+def several(body: bytes) -> list[Message]:
+    """The rides of a list: the value of each is its slice of the body.
+
+    Raises:
+        Refused: 413 if there are more than MAX_RIDES or one is larger than MAX_RIDE_BYTES, 422 if the list is malformed
+            or one is no JSON object.
+    """
+    _check_utf8(body)
+    try:
+        slices = _RIDES.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _not_json(body, "The body", error, None) from error
+    if len(slices) > MAX_RIDES:
+        raise Refused(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"The list holds {len(slices)} rides, more than {MAX_RIDES}. Send them in several lists.",
+        )
+    return [_message(bytes(ride), place) for place, ride in enumerate(slices)]
+
+
+def _check_utf8(body: bytes) -> None:
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise Refused(
+            HTTPStatus.UNPROCESSABLE_ENTITY, f"The body is not UTF-8 at byte {error.start}.", byte=error.start
+        ) from error
+
+
+def _message(value: bytes, place: int | None) -> Message:
+    name = "The body" if place is None else f"Ride {place} of the list"
+    try:
+        key = key_of_value(value)
+    except msgspec.ValidationError as error:
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} is no JSON object: {error}.", ride=place) from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _not_json(value, name, error, place) from error
+    if len(value) + len(key or b"") > MAX_RIDE_BYTES:
+        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{name} is larger than {MAX_RIDE_BYTES} bytes.", ride=place)
+    return Message(value, key)
+
+
+def _not_json(text: bytes, name: str, error: Exception, place: int | None) -> Refused:
+    """Why a text is refused: msgspec calls a lone surrogate a cut-off text, or misses its other half somewhere."""
+    if (surrogate := _lone_surrogate(text)) is not None:
+        escape = text[surrogate : surrogate + 6].decode()
+        return Refused(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"{name} holds a lone surrogate, {escape}, at byte {surrogate}: half a character, which no text can hold. "
+            "Send both halves, or the character itself.",
+            ride=place,
+            byte=surrogate,
+        )
+    return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} is not valid JSON: {error}.", ride=place)
+
+
+def _lone_surrogate(text: bytes) -> int | None:
+    """Where the first lone surrogate is escaped, if lone ones are all that is wrong with a text."""
+    mended = bytearray(text)
+    lone = [match for match in _ESCAPE.finditer(text) if match["half"]]
+    for match in lone:
+        mended[match.start() : match.end()] = b"\\ufffd"  # as long as what it takes the place of
+    try:
+        msgspec.json.decode(mended, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return lone[0].start() if lone else None

@@ -1,0 +1,111 @@
+"""Between the event loop and the producer: sends on a thread of its own and awaits acknowledgements, never blocking."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+from ingestion.errors import IngestionError, KafkaUnavailable
+from ingestion.front_door.errors import Undelivered
+from ingestion.settings import KafkaSettings
+from ingestion.topic.producer import Message, Outcome, Position, RideProducer
+
+ANSWER_WITHIN_SECONDS = 10.0
+"""How long a request waits for the broker before it is told that Kafka is unreachable."""
+
+_BROKER_DEADLINE_SECONDS = 8.0
+_LINGER_SECONDS = 0.002
+
+
+class RideSender:
+    """One producer for all requests; a context manager.
+
+    kafka-python may block in `send` (connecting, no room), so one thread makes all sends, in the order of arrival. A
+    request that has waited too long is answered and, if its turn had not come, never sent.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._producer = RideProducer(settings, _BROKER_DEADLINE_SECONDS, _LINGER_SECONDS)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="rides")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._thread.shutdown(cancel_futures=True)
+        self._producer.__exit__(kind, error, at)
+
+    async def deliver(self, messages: Sequence[Message], headers: Sequence[tuple[str, bytes]] = ()) -> list[Position]:
+        """Publish messages and wait until the broker has acknowledged all of them.
+
+        Returns:
+            Their positions, in order.
+
+        Raises:
+            Undelivered: some were not acknowledged, by a KafkaUnavailable, or by an InputError if the topic does not
+                take a message of that size; says which were.
+        """
+        if not messages:
+            return []
+        loop = asyncio.get_running_loop()
+        finished: asyncio.Future[list[Outcome | None]] = loop.create_future()
+
+        def finish(outcomes: list[Outcome | None]) -> None:
+            if not finished.done():  # the request may have been answered already
+                finished.set_result(outcomes)
+
+        gathered = _Gathered(len(messages), lambda outcomes: loop.call_soon_threadsafe(finish, outcomes))
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
+                await loop.run_in_executor(self._thread, self._send, messages, headers, gathered)
+                outcomes = await finished
+        except TimeoutError:
+            outcomes = gathered.so_far()
+        positions = [outcome if isinstance(outcome, Position) else None for outcome in outcomes]
+        acknowledged = [position for position in positions if position]
+        if len(acknowledged) == len(messages):
+            return acknowledged
+        failures = [outcome for outcome in outcomes if isinstance(outcome, IngestionError)]
+        failure = failures[0] if failures else KafkaUnavailable("Kafka did not acknowledge in time.")
+        raise Undelivered(
+            f"{len(acknowledged)} of {len(messages)} rides are acknowledged. {failure}", positions
+        ) from failure
+
+    def _send(self, messages: Sequence[Message], headers: Sequence[tuple[str, bytes]], gathered: "_Gathered") -> None:
+        for place, message in enumerate(messages):
+            try:
+                self._producer.send(message.value, message.key, headers).on_done(gathered.slot(place))
+            except IngestionError as error:
+                for unsent in range(place, len(messages)):
+                    gathered.slot(unsent)(error)
+                return
+
+
+class _Gathered:
+    """Collects the outcomes of one request's messages, which come on Kafka's thread, and tells when all are known."""
+
+    def __init__(self, expected: int, when_all: Callable[[list[Outcome | None]], object]) -> None:
+        self._lock = threading.Lock()
+        self._outcomes: list[Outcome | None] = [None] * expected
+        self._missing = expected
+        self._when_all = when_all
+
+    def slot(self, place: int) -> Callable[[Outcome], None]:
+        """The callback for the message at `place`."""
+
+        def fill(outcome: Outcome) -> None:
+            with self._lock:
+                self._outcomes[place] = outcome
+                self._missing -= 1
+                all_known = not self._missing
+            if all_known:
+                self._when_all(self.so_far())
+
+        return fill
+
+    def so_far(self) -> list[Outcome | None]:
+        """The outcomes, in order; None where one is not known yet."""
+        with self._lock:
+            return list(self._outcomes)

@@ -1,0 +1,163 @@
+"""From a message's bytes to a line of COPY: pure functions, no database, no Kafka.
+
+COPY's CSV format, because a JSON string without escapes is a quoted CSV column as it stands, and any other JSON literal
+an unquoted one: a usual ride's columns go from the topic to PostgreSQL without being looked at one by one.
+
+A string field becomes its decoded text; a number, true, false, an object or a list becomes its literal text, digit for
+digit; null and a missing field become null; of a repeated key the last counts.
+"""
+
+import json
+import re
+from enum import StrEnum
+from typing import Any, NoReturn
+
+import msgspec
+
+from ingestion.message.stamp import FIELDS
+
+NULL = b"null"
+"""Null in a line of COPY: never quoted, so the text "null" is another thing."""
+
+
+class Reason(StrEnum):
+    """Why a message is a dead letter."""
+
+    TOMBSTONE = "tombstone"
+    EMPTY = "empty"
+    BYTE_ORDER_MARK = "byte_order_mark"
+    INVALID_UTF8 = "invalid_utf8"
+    NOT_JSON = "not_json"
+    NOT_AN_OBJECT = "not_an_object"
+    TOO_DEEP = "too_deep"
+    NUL_CHARACTER = "nul_character"
+    LONE_SURROGATE = "lone_surrogate"
+
+
+class DeadLetter(Exception):  # a signal inside the loader, never shown
+    """The message is no storable JSON object."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+_Ride = msgspec.defstruct(
+    "_Ride", [(name, msgspec.Raw, msgspec.Raw(b"null")) for name in FIELDS], forbid_unknown_fields=True
+)
+_decode_ride = msgspec.json.Decoder(_Ride).decode
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_text = msgspec.json.Decoder(str).decode
+_as_tuple = msgspec.structs.astuple
+
+_QUOTE = ord('"')
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_COLUMN = re.compile(r'(?:^|,)(?:"((?:[^"]|"")*)"|([^",]*))')
+_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+def ride_columns(value: bytes | None) -> bytes:
+    """The ten fields and unknown_fields as eleven columns of a line of COPY.
+
+    Raises:
+        DeadLetter: the message is no storable JSON object.
+    """
+    if value:
+        try:
+            columns = b",".join(_as_tuple(_decode_ride(value)))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # one of them names an unknown field
+            return _any_columns(value)
+        # Escapes, objects and lists (whose commas and quotes would mean something to CSV) take the thorough way.
+        # Escapes and invalid bytes may lie in the earlier of two equal keys, and so in no column.
+        if b"\\" not in value and b"{" not in columns and b"[" not in columns and _is_utf8(value):
+            return columns + b",null"
+    return _any_columns(value)
+
+
+def quoted(text: bytes) -> bytes:
+    """Text as a column of a line of COPY."""
+    return b'"' + text.replace(b'"', b'""') + b'"'
+
+
+def binary(value: bytes | None) -> bytes:
+    """Bytes (or null) for a bytea column of a line of COPY."""
+    return NULL if value is None else b"\\x" + value.hex().encode()
+
+
+def column_texts(line: bytes) -> list[str | None]:
+    """The columns of a line as PostgreSQL reads them."""
+    return [
+        None if bare == "null" else bare or text.replace('""', '"') for text, bare in _COLUMN.findall(line.decode())
+    ]
+
+
+def _any_columns(value: bytes | None) -> bytes:
+    """Like ride_columns, for every message: escapes, unknown fields, and those that become dead letters."""
+    if value is None:
+        raise DeadLetter(Reason.TOMBSTONE)
+    if not value:
+        raise DeadLetter(Reason.EMPTY)
+    if value.startswith(_BYTE_ORDER_MARK):
+        raise DeadLetter(Reason.BYTE_ORDER_MARK)
+    if not _is_utf8(value):
+        raise DeadLetter(Reason.INVALID_UTF8)
+    try:
+        fields = _decode_fields(value)
+    except RecursionError:
+        raise DeadLetter(Reason.TOO_DEEP) from None
+    except msgspec.DecodeError:
+        raise DeadLetter(_why_no_object(value)) from None
+    if _ESCAPED_NUL.search(value):
+        raise DeadLetter(Reason.NUL_CHARACTER)
+    columns = [_column(fields.pop(name, None)) for name in FIELDS]
+    columns.append(_unknown(fields) if fields else NULL)
+    return b",".join(columns)
+
+
+def _column(raw: msgspec.Raw | None) -> bytes:
+    literal = NULL if raw is None else bytes(raw)
+    if literal[0] == _QUOTE:
+        return quoted(_decode_text(literal).encode())
+    return NULL if literal == NULL else quoted(literal)
+
+
+def _unknown(fields: dict[str, msgspec.Raw]) -> bytes:
+    members = (msgspec.json.encode(name) + b":" + bytes(raw) for name, raw in fields.items())
+    return quoted(b"{" + b",".join(members) + b"}")
+
+
+def _is_utf8(value: bytes) -> bool:
+    if value.isascii():
+        return True
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _why_no_object(value: bytes) -> Reason:
+    """The reason of a message that the fast decoder refused; the standard library says which rule it breaks."""
+    try:
+        # Numbers stay text: a long one is no reason to stumble. Of a repeated key every value is looked at.
+        parsed: Any = json.loads(
+            value, parse_constant=_refuse, parse_int=str, parse_float=str, object_pairs_hook=_Members
+        )
+        if not isinstance(parsed, _Members):
+            return Reason.NOT_AN_OBJECT
+        json.dumps(parsed, ensure_ascii=False).encode()
+    except RecursionError:
+        return Reason.TOO_DEEP
+    except UnicodeEncodeError:
+        return Reason.LONE_SURROGATE
+    except ValueError:
+        return Reason.NOT_JSON
+    return Reason.NOT_JSON
+
+
+class _Members(list[tuple[str, Any]]):
+    """The members of an object, those with a repeated key too."""
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")

@@ -1,0 +1,54 @@
+"""Reading the environment: what every group of settings has in common."""
+
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ingestion.errors import SettingsError
+
+
+def checked_text(value: str) -> str:
+    """A variable's text; ValueError if its bytes are no UTF-8, as Python tells by lone surrogates."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("is not UTF-8") from None
+    return value
+
+
+class Settings(BaseSettings):
+    """Settings read from the environment; a missing or malformed variable is a SettingsError that names it."""
+
+    # Compose and many shells hand on an unset variable as an empty one.
+    model_config = SettingsConfigDict(populate_by_name=True, extra="ignore", frozen=True, env_ignore_empty=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_text(cls, value: Any) -> Any:
+        return checked_text(value) if isinstance(value, str) else value
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Read the settings from the environment.
+
+        Raises:
+            SettingsError: a variable is missing or malformed.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)
+            )
+            raise SettingsError(
+                f"The environment is not set up: {problems}. "
+                'In the sandbox run eval "$(sandbox env)"; elsewhere set what docs/architecture.md lists.'
+            ) from None
+
+
+class ProjectSettings(Settings):
+    """Which dbt project this process works for."""
+
+    folder: Path | None = Field(alias="DBT_PROJECT_DIR", default=None)

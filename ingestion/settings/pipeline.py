@@ -1,0 +1,159 @@
+"""The pipeline that this process works for: its name and its contract, from its settings file.
+
+The file is `angiogram.yml` beside dbt_project.yml. The project is the folder that DBT_PROJECT_DIR names, else the
+nearest one upwards from the working directory that holds a dbt_project.yml, else the `dbt_project` of this checkout.
+"""
+
+import importlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import typer
+import yaml
+
+from ingestion.contract import Contract
+from ingestion.errors import ContractUnusable
+from ingestion.settings.base import ProjectSettings
+
+FILE = "angiogram.yml"
+PROJECT_FILE = "dbt_project.yml"
+
+_CHECKOUT = Path(__file__).resolve().parents[2] / "dbt_project"
+_EXAMPLE = "`contract: my_package.contract:CONTRACT`"
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """What the settings file of a pipeline says to ingestion.
+
+    Attributes:
+        file: the settings file, which need not exist.
+        name: the pipeline's name; None where the file gives none.
+        contract_path: import path of its contract, as `module:NAME`; None where the file names none.
+        line: the line of the file on which the contract stands, from 1.
+    """
+
+    file: Path
+    name: str | None
+    contract_path: str | None
+    line: int
+
+    def contract(self) -> Contract:
+        """The pipeline's contract.
+
+        Raises:
+            ContractUnusable: none is declared, it cannot be imported, or it is not a Contract.
+        """
+        if self.contract_path is None:
+            raise ContractUnusable(
+                f"{self.file} names no contract, so nothing is known of the pipeline's messages, tables and roles. "
+                f"Add a line such as {_EXAMPLE}, or set DBT_PROJECT_DIR to the project that has one."
+            )
+        place = f"{self.file}:{self.line} contract"
+        declared = _imported(self.contract_path, place)
+        if not isinstance(declared, Contract):
+            raise ContractUnusable(
+                f"{place}: {self.contract_path} is a {type(declared).__name__}, not a Contract. "
+                "Make it an ingestion.contract.Contract."
+            )
+        return declared
+
+    def commands(self) -> typer.Typer | None:
+        """The commands that the contract adds to those of `ingestion`; None without a contract, or if it adds none.
+
+        Raises:
+            ContractUnusable: as `contract`, or they cannot be imported.
+        """
+        if self.contract_path is None or not (path := self.contract().commands):
+            return None
+        place = f"{self.file}:{self.line} contract {self.contract_path}, commands"
+        added = _imported(path, place)
+        if not isinstance(added, typer.Typer):
+            raise ContractUnusable(f"{place}: {path} is a {type(added).__name__}, not a typer.Typer.")
+        return added
+
+
+def pipeline(project: Path | None = None) -> Pipeline:
+    """What a dbt project's settings file says to ingestion; read once per project and process.
+
+    Args:
+        project: the project's folder; by default the one that this process works for.
+
+    Raises:
+        ContractUnusable: the file cannot be read, or its name or contract is not text.
+    """
+    return _read((project or project_folder()).resolve())
+
+
+def contract(project: Path | None = None) -> Contract:
+    """The contract of a dbt project.
+
+    Args:
+        project: as `pipeline`.
+
+    Raises:
+        ContractUnusable: none is declared, it cannot be imported, or it is not a Contract.
+    """
+    return pipeline(project).contract()
+
+
+def commands() -> typer.Typer | None:
+    """The commands that the contract of this process's pipeline adds to those of `ingestion`.
+
+    Raises:
+        ContractUnusable: as `Pipeline.commands`.
+    """
+    return pipeline().commands()
+
+
+def project_folder() -> Path:
+    """The folder of the dbt project that this process works for."""
+    if named := ProjectSettings.from_environment().folder:
+        return named
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / PROJECT_FILE).is_file()), _CHECKOUT)
+
+
+@cache
+def _read(project: Path) -> Pipeline:
+    file = project / FILE
+    try:
+        root = yaml.compose(file.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
+    except FileNotFoundError:
+        return Pipeline(file, None, None, 1)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ContractUnusable(f"{file} cannot be read: {error}. Correct the file or its rights.") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{file}:{mark.line + 1}" if mark else str(file)
+        problem = getattr(error, "problem", None) or str(error)
+        raise ContractUnusable(f"{place} is not YAML: {problem}. Correct that line.") from error
+    found: dict[str, str] = {}
+    line = 1
+    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
+        if key.value in ("name", "contract"):
+            if value.tag != "tag:yaml.org,2002:str":
+                raise ContractUnusable(f"{file}:{key.start_mark.line + 1} {key.value}: must be text, as in {_EXAMPLE}.")
+            found[key.value] = value.value
+            if key.value == "contract":
+                line = key.start_mark.line + 1
+    return Pipeline(file, found.get("name"), found.get("contract"), line)
+
+
+@cache
+def _imported(path: str, place: str) -> object:
+    """What an import path names; `place` is where the path stands."""
+    module_name, colon, attribute = path.partition(":")
+    if not (colon and module_name and attribute):
+        raise ContractUnusable(f"{place}: {path} is not an import path. Write it as in {_EXAMPLE}.")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # whatever a module does while it is imported
+        raise ContractUnusable(
+            f"{place}: the module {module_name} cannot be imported: {type(error).__name__}: {error}. "
+            "Install it into this environment, put its folder on PYTHONPATH, or correct the line."
+        ) from error
+    if not hasattr(module, attribute):
+        raise ContractUnusable(f"{place}: {attribute} does not exist in the module {module_name}. Correct the line.")
+    return getattr(module, attribute)

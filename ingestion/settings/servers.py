@@ -1,0 +1,122 @@
+"""Addresses and secrets of PostgreSQL, Kafka and the front door, and the keys of the dye."""
+
+import os
+from ipaddress import ip_address
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+from ingestion.addresses import checked_servers, checked_web_address, without_user_info
+from ingestion.errors import SettingsError
+from ingestion.settings.base import Settings, checked_text
+
+ROLE_PASSWORDS = {
+    "taxi_owner": "TAXI_OWNER_PASSWORD",
+    "taxi_loader": "TAXI_LOADER_PASSWORD",
+    "dbt_dev": "DBT_ENV_SECRET_DEV_PASSWORD",
+    "dbt_prod": "DBT_ENV_SECRET_PROD_PASSWORD",
+    "angiogram": "DBT_ENV_SECRET_ANGIOGRAM_PASSWORD",
+    "marts_reader": "MARTS_READER_PASSWORD",
+    "airflow": "AIRFLOW_DB_PASSWORD",
+}
+"""Database roles and the variable that holds each one's password."""
+
+
+class DatabaseSettings(Settings):
+    """Where PostgreSQL is. The password belongs to a role and is looked up by `connect`."""
+
+    host: str = Field(alias="PGHOST")
+    port: int = Field(alias="PGPORT", default=5432)
+    name: str = Field(alias="PGDATABASE", default="taxi")
+    sslmode: str = Field(alias="PGSSLMODE", default="prefer")
+    connect_timeout: int = Field(alias="PGCONNECT_TIMEOUT", default=10)
+
+
+# kafka-python takes a protocol that it does not know for PLAINTEXT: a slip would switch encryption and login off.
+_SecurityProtocol = Annotated[Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], BeforeValidator(str.upper)]
+
+
+class KafkaSettings(Settings):
+    """Where Kafka is, and the topic of the rides."""
+
+    bootstrap_servers: Annotated[str, AfterValidator(checked_servers)] = Field(alias="KAFKA_BOOTSTRAP_SERVERS")
+    topic: str = Field(alias="KAFKA_TOPIC", default="taxi_rides", pattern=r"^[A-Za-z0-9._-]{1,249}$")
+    partitions: int = Field(alias="KAFKA_PARTITIONS", default=4, ge=1)
+    security_protocol: _SecurityProtocol | None = Field(alias="KAFKA_SECURITY_PROTOCOL", default=None)
+    sasl_mechanism: str | None = Field(alias="KAFKA_SASL_MECHANISM", default=None)
+    sasl_username: str | None = Field(alias="KAFKA_SASL_USERNAME", default=None)
+    sasl_password: SecretStr | None = Field(alias="KAFKA_SASL_PASSWORD", default=None)
+    ssl_cafile: str | None = Field(alias="KAFKA_SSL_CAFILE", default=None)
+
+    def client_options(self) -> dict[str, Any]:
+        """Options that every kafka-python client takes: address and security."""
+        options = {
+            "bootstrap_servers": self.bootstrap_servers.split(","),
+            "security_protocol": self.security_protocol,
+            "sasl_mechanism": self.sasl_mechanism,
+            "sasl_plain_username": self.sasl_username,
+            "sasl_plain_password": self.sasl_password.get_secret_value() if self.sasl_password else None,
+            "ssl_cafile": self.ssl_cafile,
+        }
+        return {name: value for name, value in options.items() if value is not None}
+
+
+_DyeKey = Annotated[SecretStr, Field(min_length=16)]
+
+
+class DyeKeys(Settings):
+    """The key that signs the dye, and the former one while they are exchanged."""
+
+    current: _DyeKey = Field(alias="DYE_KEY")
+    previous: _DyeKey | None = Field(alias="DYE_KEY_OLD", default=None)
+
+    def accepted(self) -> list[bytes]:
+        """Keys whose signatures hold, newest first."""
+        return [key.get_secret_value().encode() for key in (self.current, self.previous) if key]
+
+
+def _checked_header(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if not (text.isascii() and text.isprintable() and text == text.strip()):
+        raise ValueError("must be printable ASCII without blanks around it, since it travels in a header")
+    return secret
+
+
+class FrontDoorSettings(Settings):
+    """The API that takes rides, as its clients and as the API itself see it."""
+
+    url: Annotated[str, AfterValidator(checked_web_address)] | None = Field(alias="RIDES_API_URL", default=None)
+    api_key: Annotated[SecretStr, AfterValidator(_checked_header)] = Field(alias="RIDES_API_KEY", min_length=8)
+
+    @property
+    def shown_url(self) -> str:
+        """The URL as it may be printed and kept: without a user and a password."""
+        return without_user_info(self.url or "")
+
+    @property
+    def is_on_this_machine(self) -> bool:
+        """Whether the URL names a loopback address, which a proxy would take for its own machine."""
+        try:
+            host = urlsplit(self.url or "").hostname or ""
+            return host == "localhost" or ip_address(host).is_loopback
+        except ValueError:  # a name
+            return False
+
+
+def role_password(role: str) -> str:
+    """The password of a database role.
+
+    Raises:
+        SettingsError: its variable is not set.
+    """
+    variable = ROLE_PASSWORDS[role]
+    if not (password := os.environ.get(variable)):
+        raise SettingsError(
+            f"{variable}, the password of the database role {role}, is not set. "
+            'In the sandbox run eval "$(sandbox env)".'
+        )
+    try:
+        return checked_text(password)
+    except ValueError as error:
+        raise SettingsError(f"{variable}, the password of the database role {role}, {error}. Set it anew.") from None

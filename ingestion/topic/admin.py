@@ -1,0 +1,125 @@
+"""The topic of the rides: making it as the contract wants it, and the id that tells it from one made again."""
+
+from uuid import UUID
+
+from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from ingestion.errors import InputError, KafkaUnavailable
+from ingestion.settings import KafkaSettings
+from ingestion.topic.client import open_client
+
+MAX_MESSAGE_BYTES = 12_582_912
+"""Largest message that the topic takes: a record of 10 MB and room for its frame."""
+
+_TIMEOUT_MS = 10_000
+
+
+def open_admin(settings: KafkaSettings, timeout_ms: int = _TIMEOUT_MS) -> KafkaAdminClient:
+    """A client for questions about the topic. The caller closes it.
+
+    Args:
+        settings: where Kafka is.
+        timeout_ms: how long it may take to connect, and each answer.
+
+    Raises:
+        KafkaUnavailable: the broker cannot be reached.
+    """
+    try:
+        return open_client(
+            KafkaAdminClient,
+            **settings.client_options(),
+            bootstrap_timeout_ms=timeout_ms,
+            request_timeout_ms=timeout_ms,
+            reconnect_backoff_max_ms=1_000,  # kafka-python's 30 s would outlast the time given to it
+        )
+    except KafkaError as error:
+        raise unavailable(settings, error) from error
+
+
+def unavailable(settings: KafkaSettings, error: KafkaError) -> KafkaUnavailable:
+    """The project's own error for a broker that does not answer."""
+    return KafkaUnavailable(
+        f"Kafka at {settings.bootstrap_servers} did not answer: {type(error).__name__}. "
+        "Is it running (`sandbox status`), and is KAFKA_BOOTSTRAP_SERVERS right?"
+    )
+
+
+def ensure_topic(settings: KafkaSettings | None = None) -> bool:
+    """Make the topic if it is absent. An existing one is left as it is.
+
+    Returns:
+        Whether it was made now.
+
+    Raises:
+        SettingsError: Kafka's address is not set.
+        KafkaUnavailable: the broker cannot be reached.
+    """
+    settings = settings or KafkaSettings.from_environment()
+    admin = open_admin(settings)
+    try:
+        if settings.topic in admin.list_topics():
+            return False
+        admin.create_topics(
+            [
+                NewTopic(
+                    settings.topic,
+                    num_partitions=settings.partitions,
+                    replication_factor=-1,
+                    topic_configs={
+                        "message.timestamp.type": "LogAppendTime",
+                        "max.message.bytes": str(MAX_MESSAGE_BYTES),
+                    },
+                )
+            ]
+        )
+        admin.wait_for_topics([settings.topic])
+    except TopicAlreadyExistsError:
+        return False
+    except KafkaError as error:
+        raise unavailable(settings, error) from error
+    finally:
+        admin.close()
+    return True
+
+
+def topic_id(settings: KafkaSettings | None = None) -> UUID:
+    """The id that Kafka gave the topic when it was made; a topic deleted and made again has another.
+
+    Raises:
+        SettingsError: Kafka's address is not set.
+        KafkaUnavailable: the broker cannot be reached.
+        InputError: there is no such topic.
+    """
+    settings = settings or KafkaSettings.from_environment()
+    admin = open_admin(settings)
+    try:
+        return describe(admin, settings)[0]
+    finally:
+        admin.close()
+
+
+def describe(admin: KafkaAdminClient, settings: KafkaSettings) -> tuple[UUID, list[int]]:
+    """The topic's id and its partitions, in order; raises as `leaders`."""
+    identity, epochs = leaders(admin, settings)
+    return identity, sorted(epochs)
+
+
+def leaders(admin: KafkaAdminClient, settings: KafkaSettings) -> tuple[UUID, dict[int, int]]:
+    """The topic's id and, per partition, the epoch of its leader: another one wherever a broker took it over.
+
+    Raises:
+        KafkaUnavailable: the broker does not answer.
+        InputError: there is no such topic.
+    """
+    try:
+        topic = admin.describe_topics([settings.topic])[0]
+    except KafkaError as error:
+        raise unavailable(settings, error) from error
+    epochs = {partition["partition_index"]: int(partition["leader_epoch"]) for partition in topic["partitions"]}
+    if topic["error_code"] or not epochs:
+        raise InputError(
+            f"There is no topic {settings.topic} at {settings.bootstrap_servers}. "
+            "Make it with `ingestion topic`, or correct KAFKA_TOPIC."
+        )
+    return UUID(str(topic["topic_id"])), epochs

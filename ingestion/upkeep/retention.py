@@ -1,0 +1,91 @@
+"""The command `ingestion retention`: deleting raw rows by age.
+
+The offsets stay, so nothing deleted is loaded again. Models that are built anew see only what is left.
+"""
+
+import json
+from contextlib import closing
+from typing import Annotated
+
+import typer
+from psycopg2 import sql
+from psycopg2.extensions import connection
+
+from ingestion.database.sessions import connect
+from ingestion.migrations import require_current
+
+TABLES = (
+    "raw.taxi_rides",
+    "raw.dead_letters",
+    "angiogram_raw.taxi_rides",
+    "angiogram_raw.dead_letters",
+    "raw.unverified_dye",
+    "raw.empty_offsets",
+)
+
+_AT_A_TIME = 50_000  # rows of one transaction, so that no lock and no transaction lasts long
+
+
+def delete_older_than(days: int) -> dict[str, int]:
+    """Delete rows loaded longer ago than so many days, and the entries of loaders that ended before then.
+
+    Args:
+        days: age in days.
+
+    Returns:
+        Rows deleted, by table.
+
+    Raises:
+        SettingsError, DatabaseUnavailable: as `ingestion.database.sessions.connect`.
+        SchemaOutdated: a migration is missing.
+    """
+    with closing(connect("taxi_owner", "ingestion retention")) as session:
+        require_current(session)
+        with session, session.cursor() as query:
+            query.execute("set ingestion.taken_by = 'retention'")
+        deleted = {table: _delete(session, table, days) for table in TABLES}
+        with session, session.cursor() as query:
+            query.execute(
+                "delete from raw.loaders where started_at < now() - make_interval(days => %s) "
+                "and backend_pid not in (select pid from pg_stat_activity where usename = 'taxi_loader')",
+                (days,),
+            )
+            deleted["raw.loaders"] = query.rowcount
+            # The newest mark older than that stays: who looks back as far as rows are kept begins there.
+            query.execute(
+                "delete from raw.loaded_marks as old where exists (select from raw.loaded_marks as newer "
+                'where newer.topic_id = old.topic_id and newer."partition" = old."partition" '
+                "and newer.next_offset > old.next_offset and newer.reached_at < now() - make_interval(days => %s))",
+                (days,),
+            )
+    return deleted
+
+
+def _delete(session: connection, table: str, days: int) -> int:
+    statement = sql.SQL(
+        "with gone as (delete from {table} where ctid = any(array(select ctid from {table} "
+        "where loaded_at < now() - make_interval(days => %s) and {condition} limit %s)) returning topic_id), "
+        # Of a file that lost rows by age nothing is missing: `ingestion bulk-load` does not bring them back.
+        "retired as (update raw.loaded_files set retired_at = now() "
+        "where retired_at is null and topic_id in (select gone.topic_id from gone)) "
+        "select count(*) from gone"
+    ).format(
+        table=sql.Identifier(*table.split(".")),
+        # What waits for a release is not too old: nobody has seen it yet.
+        condition=sql.SQL("released_to is not null" if table == "raw.unverified_dye" else "true"),
+    )
+    deleted = 0
+    while True:
+        with session, session.cursor() as query:
+            query.execute(statement, (days, _AT_A_TIME))
+            gone = int(query.fetchall()[0][0])
+            deleted += gone
+            if gone < _AT_A_TIME:
+                return deleted
+
+
+def retention(
+    older_than: Annotated[int, typer.Option(min=1, help="Age in days from which on rows are deleted.")],
+) -> None:
+    """Delete raw and dye rows, dead letters and what goes with them by age; prints the rows deleted as JSON."""
+    typer.echo(json.dumps(delete_older_than(older_than)))

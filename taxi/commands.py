@@ -1,0 +1,38 @@
+"""The taxi's own commands: `ingestion generate` and `ingestion replay`, which bring rides to the topic."""
+
+import sys
+from datetime import datetime, time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from taxi import traffic
+from taxi.replay import replay as replay_file
+
+app = typer.Typer()
+
+_DEFAULT_START = datetime.combine(traffic.DEFAULT_START, time.min)
+
+
+@app.command()
+def generate(
+    rides: Annotated[int, typer.Option(help="How many messages.", min=0)] = 1000,
+    seed: Annotated[int, typer.Option(help="Decides every byte of them.")] = 1,
+    rate: Annotated[float | None, typer.Option(help="Messages per second; without it as fast as Kafka takes.")] = None,
+    dirty: Annotated[float, typer.Option(help="Share of dirty messages, 0 to 1.")] = 0.1,
+    start: Annotated[
+        datetime, typer.Option(formats=["%Y-%m-%d"], help="UTC date on which the first ride starts.")
+    ] = _DEFAULT_START,
+) -> None:
+    """Send live traffic made from a seed to the topic; prints how many messages Kafka acknowledged."""
+    typer.echo(traffic.generate(rides, seed, rate, dirty, start.date()))
+    print(f"Every message is acknowledged; the same seed {seed} sends the same ones again.", file=sys.stderr)
+
+
+@app.command()
+def replay(
+    file: Annotated[Path | None, typer.Argument(help="CSV with the columns of the packaged file.")] = None,
+) -> None:
+    """Send recorded rides, 6,433 real ones in New York unless a FILE is given; prints how many Kafka acknowledged."""
+    typer.echo(replay_file(file))
