@@ -10,12 +10,9 @@ from angiogram.in_a_line import in_a_line
 from angiogram.project import Project
 from angiogram.source_places import Place, place_of
 from angiogram.stage import was_connection_lost
-from angiogram.stage_id import FILE, HOOK, MODEL, SEED, TEST, StageId
+from angiogram.stage_id import EXPECTED, FILE, HOOK, TEST, StageId
 
 _KINDS = {OPERATION: HOOK, "unit_test": TEST}
-_EQUALITY = ("equals_expected", "equality")
-"""Tests of what the verdict compares by itself."""
-
 _PROJECT_FILE = "dbt_project.yml"
 
 
@@ -35,7 +32,8 @@ def _findings(project: Project, builds: Builds, health: Mapping[StageId, Health]
         stage = StageId(_KINDS.get(failed.kind, failed.kind), failed.name)
         if stage in health or unique_id in project.expected_seeds or was_connection_lost(failed.message):
             continue
-        if stage.kind == TEST and _is_explained(project, unique_id, health):
+        is_known = unique_id in project.manifest.nodes
+        if stage.kind == TEST and is_known and _is_explained(project, unique_id, health):
             continue
         yield _finding(project, unique_id, stage, failed)
     if builds.is_unexplained:
@@ -44,16 +42,26 @@ def _findings(project: Project, builds: Builds, health: Mapping[StageId, Health]
 
 
 def _is_explained(project: Project, unique_id: str, health: Mapping[StageId, Health]) -> bool:
-    """Whether a test fails because of what the verdict names anyway: something that it reads is wrong."""
-    test = project.manifest.nodes.get(unique_id)
-    if test is None:
-        return False
-    metadata = getattr(test, "test_metadata", None)
-    if metadata is not None and metadata.name in _EQUALITY:
-        return True
-    read = [project.manifest.nodes[above] for above in test.depends_on_nodes if above in project.manifest.nodes]
-    stages = (StageId(node.resource_type, node.search_name) for node in read if node.resource_type in (MODEL, SEED))
-    return any(health.get(stage, Health.HEALTHY) is not Health.HEALTHY for stage in stages)
+    """Whether a test fails because of what the verdict names anyway: something that it reads is wrong.
+
+    What nobody watches is as right as what it reads itself.
+    """
+    nodes = project.manifest.nodes
+    pending, seen = [unique_id], {unique_id}
+    while pending:
+        for above in nodes[pending.pop()].depends_on_nodes:
+            if above not in nodes or above in seen:
+                continue
+            seen.add(above)
+            stage = StageId(nodes[above].resource_type, nodes[above].search_name)
+            if above in project.expected_seeds:
+                stage = StageId(EXPECTED, project.expected_seeds[above][0])
+            found = health.get(stage, Health.HEALTHY if stage.kind == EXPECTED else Health.NOT_WATCHED)
+            if found is Health.NOT_WATCHED:
+                pending.append(above)
+            elif found is not Health.HEALTHY:
+                return True
+    return False
 
 
 def _finding(project: Project, unique_id: str, stage: StageId, failed: NodeResult) -> Finding:
