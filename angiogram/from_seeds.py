@@ -14,7 +14,7 @@ from typing import Any
 
 from psycopg2.extensions import connection
 
-from angiogram import dye_schemas, guards, live_columns, production
+from angiogram import dye_schemas, guards, live_columns, lost_views, production
 from angiogram.blame import Blame
 from angiogram.build_findings import build_findings
 from angiogram.builds import Builds
@@ -112,6 +112,7 @@ def _judged(project: Project, wait: float, say: Callable[[str], None]) -> _Judge
             tested = production.compare(database, project.nodes, project.target)
             red, told = as_told(live_columns.changes(database, project.nodes, tested, health))
             findings, notices = [*findings, *red], [*notices, *told]
+        notices = [*notices, *lost_views.notices(database)]
         failed = {name for name, stage in stages.items() if stage.state is OutputState.FAILED}
         tracer = Tracer(database, project.nodes, {}, failed)
         differences = [

@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg2.extensions import connection
 
-from angiogram import findings, guards, live_columns, production, stored_positions
+from angiogram import findings, guards, live_columns, lost_views, production, stored_positions
 from angiogram.batches import incremental_models, untested_notice
 from angiogram.blame import Blame
 from angiogram.build_findings import build_findings
@@ -91,7 +91,13 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
         stages,
         checkpoints,
         more=[*build_findings(project, builds, health), *found],
-        notices=[*too_slow(rows), *tested.notices(), *_untested(run, project), *notices],
+        notices=[
+            *too_slow(rows),
+            *tested.notices(),
+            *_untested(run, project),
+            *notices,
+            *lost_views.notices(database),
+        ],
     )
     steps = run.report.get("steps", {})
     return (

@@ -187,7 +187,25 @@ policies, columns of a row's type. -#}
         and pg_rewrite.ev_type is distinct from '1'
         and coalesce(pg_constraint.conrelid, 0) not in (select project.oid from project)
         and not (pg_depend.classid = 'pg_class'::regclass and pg_depend.objid in (select project.oid from project))
-    order by 1
+{%- endmacro %}
+
+{#- What people made on tables themselves, which goes with these: triggers, rules and policies. -#}
+{% macro own_dependents(relations) -%}
+    select pg_describe_object(pg_depend.classid, pg_depend.objid, 0) as what
+    from pg_depend
+    inner join pg_class on pg_depend.refclassid = 'pg_class'::regclass and pg_depend.refobjid = pg_class.oid
+    left join pg_trigger on pg_depend.classid = 'pg_trigger'::regclass and pg_depend.objid = pg_trigger.oid
+    left join pg_rewrite on pg_depend.classid = 'pg_rewrite'::regclass and pg_depend.objid = pg_rewrite.oid
+    where
+        pg_class.oid in (
+            {{ _oids_of(relations) }}
+        )
+        and pg_depend.deptype = 'a'
+        and (
+            (pg_trigger.oid is not null and not pg_trigger.tgisinternal)
+            or (pg_rewrite.oid is not null and pg_rewrite.rulename <> '_RETURN')
+            or pg_depend.classid = 'pg_policy'::regclass
+        )
 {%- endmacro %}
 
 {% macro project_relations() -%}

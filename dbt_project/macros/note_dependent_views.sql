@@ -8,10 +8,10 @@ table, from which restore_dependent_views() makes those again that this build dr
     {%- do restore_dependent_views() -%}
     {%- set relations = project_relations() -%}
     {%- set found = run_query('select relation from (' ~ dependent_views(relations) ~ ') as views order by depth, relation') -%}
-    {%- set others = run_query(other_dependents(relations)) -%}
+    {%- set others = run_query(other_dependents(relations) ~ ' union ' ~ own_dependents(relations) ~ ' order by 1') -%}
     {%- if others | length -%}
         {%- do log(
-            'Also dependent on what dbt builds, and dropped without being made again where a table changes its columns: '
+            'Also dependent on what dbt builds, and dropped without being made again where dbt replaces a table: '
             ~ others.columns[0].values() | join(', ') ~ '.', info=true
         ) -%}
     {%- endif -%}
@@ -30,6 +30,31 @@ table, from which restore_dependent_views() makes those again that this build dr
     {%- endif -%}
     {%- do log('These views read what dbt builds, and are kept or made again: ' ~ names ~ '.', info=true) -%}
     {%- do run_query(_note(notes, relations)) -%}
+    {%- do tell_the_verdict(notes) -%}
+{%- endmacro %}
+
+{#- Copies the notes to where a verdict reads them, if that table is there: who judges has no right on the schemas of live
+tables. -#}
+{% macro tell_the_verdict(notes) -%}
+    {%- set is_kept -%}
+        select
+            coalesce(
+                bool_or(
+                    has_schema_privilege(pg_namespace.oid, 'usage') and has_table_privilege(pg_class.oid, 'insert')
+                ),
+                false
+            )
+        from pg_class
+        inner join pg_namespace on pg_class.relnamespace = pg_namespace.oid
+        where pg_namespace.nspname = 'angiogram' and pg_class.relname = 'noted_views'
+    {%- endset -%}
+    {%- if run_query(is_kept).rows[0][0] -%}
+        {%- do run_query(
+            'delete from angiogram.noted_views where notes = ' ~ _literal(notes)
+            ~ '; insert into angiogram.noted_views (notes, schema_name, name, owner, lost_because, noted_at) select '
+            ~ _literal(notes) ~ ', schema_name, name, owner, lost_because, noted_at from ' ~ notes
+        ) -%}
+    {%- endif -%}
 {%- endmacro %}
 
 {#- The table of the notes; none if dbt may create none. -#}

@@ -26,6 +26,7 @@ kept. -#}
         {%- endif -%}
     {%- endfor -%}
     {%- do run_query('delete from ' ~ notes ~ ' where ' ~ is_there()) -%}
+    {%- do tell_the_verdict(notes) -%}
 {%- endmacro %}
 
 {#- Whether a noted view exists; to_regclass() would need a right on its schema. -#}

@@ -57,8 +57,37 @@ own materialization. Post-hooks see the new table under its name, as they do the
     {%- if not stays -%}
         {%- do drop_relation_if_exists(backup) -%}
     {%- endif -%}
+    {%- set had = run_query(_indexes(target_relation)).columns['oid'].values() | list -%}
     {%- do run_hooks(post_hooks, inside_transaction=False) -%}
+    {%- if stays -%}
+        {%- do _drop_repeated_indexes(target_relation, had) -%}
+    {%- endif -%}
     {{ return({'relations': [target_relation]}) }}
+{%- endmacro %}
+
+{#- Drops what a hook has just made though the relation had it: an index without a name is another one at each build. -#}
+{% macro _drop_repeated_indexes(relation, had) -%}
+    {%- set indexes = run_query(_indexes(relation)).rows -%}
+    {%- set known = [] -%}
+    {%- for index in indexes if index['oid'] in had -%}
+        {%- do known.append(index['what']) -%}
+    {%- endfor -%}
+    {%- for index in indexes if index['oid'] not in had and index['what'] in known and not index['is_of_constraint'] -%}
+        {%- call statement('drop_repeated_index', auto_begin=False) -%}
+            drop index {{ index['name'] }};
+            commit;
+        {%- endcall -%}
+    {%- endfor -%}
+{%- endmacro %}
+
+{% macro _indexes(relation) -%}
+    select
+        indexrelid::bigint as oid,
+        indexrelid::regclass::text as name,
+        exists (select 1 from pg_constraint where conindid = indexrelid) as is_of_constraint,
+        regexp_replace(pg_get_indexdef(indexrelid), ' INDEX .*? ON ', ' INDEX ON ') as what
+    from pg_index
+    where indrelid = {{ _regclass(relation) }}
 {%- endmacro %}
 
 {#- Whether anything of people's depends on a relation, outside the dye targets, where nobody's does. -#}

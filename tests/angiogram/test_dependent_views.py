@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection
 
+from angiogram import lost_views
 from tests.angiogram.shop import MACROS, PROFILE
 from tests.dbt.project import DbtProject
+from tests.ingestion.support import await_condition
 from tests.services import connect_as_administrator
 
 COPIED = (
@@ -42,6 +44,9 @@ FILES = {
     "models/totals.sql": "{{ config(materialized='table') }} select sum(cents) as cents from {{ ref('orders') }}",
     "models/taken.sql": "{{ config(materialized='incremental') }} select {{ var('rows', 3) }} as many",
     "models/cheap.sql": "{{ config(materialized='view') }} select * from {{ ref('orders') }} where cents < 10",
+    "models/late.sql": "{{ config(materialized='table', post_hook={'sql': 'create index on {{ this }} (id)',"
+    " 'transaction': false}) }} select id from {{ ref('orders') }}",
+    "seeds/cities.csv": "city,people\nUtrecht,361\n",
 }
 PEOPLES = """
 create schema people authorization taxi_owner;
@@ -56,6 +61,7 @@ create unique index only_one on people.total (cents);
 create view people.all_totals as select cents from shop.totals union all select cents from people.total;
 create view people.taken as select many from shop.taken;
 create view people.cheap as select id from shop.cheap;
+create view people.late as select id from shop.late;
 create function people.first_order() returns int begin atomic select min(id) from shop.orders; end;
 reset role;
 """
@@ -63,6 +69,27 @@ NEW_COLUMN = ("select id, id", "select 'x' as note, id, id")
 MENDED = """
 grant taxi_owner to angiogram;
 grant select on shop.orders, shop.totals, shop.cheap to taxi_owner;
+"""
+NOTED_VIEWS = Path(__file__).resolve().parents[2] / "ingestion" / "migrations" / "0021_noted_views.sql"
+TOLD = f"""
+create schema angiogram;
+{NOTED_VIEWS.read_text()}
+grant usage on schema angiogram to angiogram;
+grant all on angiogram.noted_views to angiogram;
+"""
+ON_TABLES = """
+alter default privileges for role angiogram in schema shop grant select on tables to taxi_owner;
+set role taxi_owner;
+create view people.cities as select city from shop.cities;
+reset role;
+create function people.note() returns trigger language plpgsql as 'begin return null; end';
+create trigger audited after insert on shop.totals for each statement execute function people.note();
+create rule logged as on update to shop.orders do also nothing;
+create policy owners on shop.late using (true);
+"""
+ASLEEP = """
+select count(*)::int from pg_stat_activity
+where datname = current_database() and query like '%pg_sleep(600)%' and wait_event = 'PgSleep'
 """
 LOOKS = """
 select
@@ -112,7 +139,7 @@ def ask(database: connection, question: str) -> list[tuple[object, ...]]:
 def test_peoples_views_live_through_builds_that_change_no_columns(shop: DbtProject, strange: connection) -> None:
     """Though dbt's role has no right on them: the tables stay, and their rows are replaced."""
     before = look(strange)
-    assert len(before) == 5
+    assert len(before) == 6
     built = shop.run("build", "--target", "live", "--full-refresh", "--vars", "{rows: 4}")
     assert built.exit_code == 0, built.output
     named = built.output.split("These views read what dbt builds, and are kept or made again: ")[1].splitlines()[0]
@@ -122,7 +149,8 @@ def test_peoples_views_live_through_builds_that_change_no_columns(shop: DbtProje
     assert look(strange) == before
     assert ask(strange, "select count(*), max(id), people.first_order() from people.orders") == [(4, 4, 1)]
     assert ask(strange, "select many from people.taken") == [(4,)]
-    assert ask(strange, "select count(*) from pg_index where indrelid = 'shop.orders'::regclass") == [(1,)]
+    indexes = "select count(*) from pg_index where indrelid in ('shop.orders'::regclass, 'shop.late'::regclass)"
+    assert ask(strange, f"{indexes} group by indrelid") == [(1,), (1,)]
     assert ask(strange, "select has_table_privilege('marts_reader', 'shop.orders', 'select')") == [(True,)]
     left = "select relname from pg_class where relname like '%\\_\\_dbt\\_%' and relkind in ('r', 'v')"
     assert ask(strange, left) == []
@@ -130,6 +158,7 @@ def test_peoples_views_live_through_builds_that_change_no_columns(shop: DbtProje
 
 def test_views_on_changed_columns_are_made_again_or_named_and_kept(shop: DbtProject, strange: connection) -> None:
     """First without a right to do so, then with it, then one that no longer can be."""
+    strange.cursor().execute(TOLD)
     before = look(strange)
     shop.replace("models/orders.sql", *NEW_COLUMN)
     refused = shop.run("build", "--target", "live")
@@ -137,8 +166,11 @@ def test_views_on_changed_columns_are_made_again_or_named_and_kept(shop: DbtProj
     lost = "The view people.orders was dropped with what it reads, and cannot be made again: permission denied"
     assert lost in refused.output
     assert 'grant "taxi_owner" to "angiogram"' in refused.output
-    assert {name for name, *_ in look(strange)} == {"taken"}
+    assert {name for name, *_ in look(strange)} == {"late", "taken"}
     assert ask(strange, "select count(*) from shop.dependent_views") == [(4,)]
+    noted = [notice.text for notice in lost_views.notices(strange)]
+    assert len(noted) == 4
+    assert any("people.orders of taxi_owner is lost" in text and "permission denied" in text for text in noted)
 
     strange.cursor().execute(MENDED)
     mended = shop.run("build", "--target", "live", "--select", "totals")
@@ -146,6 +178,7 @@ def test_views_on_changed_columns_are_made_again_or_named_and_kept(shop: DbtProj
     assert "The view people.total was dropped with what it reads, and is made again." in mended.output
     assert look(strange) == before
     assert ask(strange, "select sum(cents) from people.total") == [(42,)]
+    assert lost_views.notices(strange) == []
 
     shop.replace("models/taken.sql", "as many", "as number")
     broken = shop.run("build", "--target", "live", "--full-refresh")
@@ -156,21 +189,43 @@ def test_views_on_changed_columns_are_made_again_or_named_and_kept(shop: DbtProj
 
 
 def test_views_that_a_killed_build_dropped_are_made_again_by_the_next(shop: DbtProject, strange: connection) -> None:
-    """The build without its last hook leaves what a killed one leaves: views dropped, and the notes of them."""
+    """Killed between the build of the models and the hook that makes the views again."""
     before = look(strange)
     strange.cursor().execute(MENDED)
+    strange.cursor().execute("alter default privileges for role angiogram grant select on tables to taxi_owner")
     shop.replace("models/orders.sql", *NEW_COLUMN)
-    shop.replace("dbt_project.yml", "on-run-end", "#")
-    killed = shop.run("build", "--target", "live")
-    assert killed.exit_code == 0, killed.output
-    assert {name for name, *_ in look(strange)} == {"taken"}
-    strange.cursor().execute(MENDED)
-    shop.replace("dbt_project.yml", "#", "on-run-end")
+    hook = 'on-run-end: ["{{ restore_dependent_views() }}"]'
+    shop.replace("dbt_project.yml", 'on-run-end: "{{ restore_dependent_views() }}"', hook)
+    shop.replace("dbt_project.yml", "end: [", 'end: ["select pg_sleep(600)", ')
+    with shop.start("build", "--target", "live") as build:
+        try:
+            await_condition(lambda: ask(strange, ASLEEP) == [(1,)], "dbt waits in its hook")
+        finally:
+            build.kill()
+    assert {name for name, *_ in look(strange)} == {"late", "taken"}
+    shop.replace("dbt_project.yml", '"select pg_sleep(600)", ', "")
     following = shop.run("build", "--target", "live", "--select", "taken")
     assert following.exit_code == 0, following.output
     assert "The view people.orders was dropped with what it reads, and is made again." in following.output
     assert look(strange) == before
     assert ask(strange, "select count(*) from shop.dependent_views") == [(0,)]
+
+
+def test_what_goes_with_a_replaced_table_or_seed_is_made_again_or_named(shop: DbtProject, strange: connection) -> None:
+    """Views on a seed that is loaded anew and on a column of another type; triggers, rules and policies are named."""
+    strange.cursor().execute(MENDED + ON_TABLES)
+    before = look(strange)
+    assert "cities" in {name for name, *_ in before}
+    shop.replace("models/orders.sql", "id * 7 as", "(id * 7)::bigint as")
+    built = shop.run("build", "--target", "live", "--full-refresh")
+    assert built.exit_code == 0, built.output
+    named = built.output.split("dropped without being made again where dbt replaces a table: ")[1].splitlines()[0]
+    for what in ("trigger audited on table shop.totals", "rule logged on table shop.orders", "policy owners on table"):
+        assert what in named
+    assert "The view people.cities was dropped with what it reads, and is made again." in built.output
+    assert look(strange) == before
+    kind = "select format_type(atttypid, null) from pg_attribute where attrelid = 'people.orders'::regclass"
+    assert ask(strange, f"{kind} and attname = 'cents'") == [("bigint",)]
 
 
 def test_under_a_dye_target_nothing_is_noted_or_kept(shop: DbtProject, strange: connection) -> None:

@@ -38,6 +38,20 @@ class DbtProject:
 
     def run(self, *arguments: str, **environment: str) -> DbtRun:
         """Run dbt with the arguments; `environment` is put over the process's own."""
+        results = self.folder / "target" / "run_results.json"
+        results.unlink(missing_ok=True)
+        dbt = self.start(*arguments, **environment)
+        output, _ = dbt.communicate()
+        statuses = {}
+        if results.exists():
+            for result in json.loads(results.read_text(encoding="utf-8"))["results"]:
+                kind, _, name, *_ = result["unique_id"].split(".")
+                if kind != "operation":
+                    statuses[name] = result["status"]
+        return DbtRun(dbt.returncode, output, statuses)
+
+    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+        """Start dbt, as `run` does, without waiting for its end."""
         command = [
             str(Path(sys.executable).with_name("dbt")),
             "--no-use-colors",
@@ -47,26 +61,16 @@ class DbtProject:
             "--profiles-dir",
             str(self.folder),
         ]
-        results = self.folder / "target" / "run_results.json"
-        results.unlink(missing_ok=True)
         # The sandbox's environment points dbt at the checkout; the copy has its own folders.
         surroundings = {name: value for name, value in os.environ.items() if name != "DBT_PROJECT_DIR"}
-        done = subprocess.run(
+        return subprocess.Popen(
             command,
             cwd=self.folder,
             env={**surroundings, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
         )
-        statuses = {}
-        if results.exists():
-            for result in json.loads(results.read_text(encoding="utf-8"))["results"]:
-                kind, _, name, *_ = result["unique_id"].split(".")
-                if kind != "operation":
-                    statuses[name] = result["status"]
-        return DbtRun(done.returncode, done.stdout, statuses)
 
     def manifest(self) -> dict[str, Any]:
         """What dbt knew of the project in its last command."""
