@@ -4,37 +4,73 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from angiogram import runs, steps
 from sandbox.services import Sandbox
 from tests.angiogram.edits import edit
-from tests.angiogram.recorded import blocked
+from tests.angiogram.recorded import blocked, stages_of
 from tests.services import new_database, new_topic
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_no_variable_of_dbt_and_no_hook_makes_the_verdict_of_the_dag_better_than_the_truth(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Rebuilt in full, batch 2 would hide that offsets are skipped; the hook fails when dbt has noted its results."""
-    project = tmp_path / "dbt_project"
+YEARLY = """
+{{ config(
+    materialized='incremental', incremental_strategy='microbatch', unique_key='began_at',
+    event_time='began_at', batch_size='year', begin='2024-01-01',
+) }}
+{% set year = model.batch.event_time_start if model.batch else '2024-01-01' %}
+select
+    timestamptz '{{ year }}' as began_at,
+    1 / case when timestamptz '{{ year }}' > now() - interval '1 year' then 2 - batch else 1 end as inverse
+from angiogram.runs
+where in_hand
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DagRun:
+    """A run whose second batch the DAG built.
+
+    Attributes:
+        task: how the task `models.dbt_build` ended, and what it printed.
+        report: on the run.
+        verdict: as it is kept.
+    """
+
+    task: "subprocess.CompletedProcess[str]"
+    report: dict[str, Any]
+    verdict: str | None
+
+
+@pytest.fixture(scope="module")
+def dag_run(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagRun]:
+    """With an offset skipped in batch 2, a model of which one microbatch fails then, and a hook that fails last.
+
+    DBT_FULL_REFRESH would hide the first, and the hook fails when dbt has noted its results.
+    """
+    folder = tmp_path_factory.mktemp("dag")
+    project = folder / "dbt_project"
     shutil.copytree(ROOT / "dbt_project", project, ignore=shutil.ignore_patterns("target*", "logs"))
     edit(project / "macros" / "beyond_taken.sql", ">= ", "> ")
+    (project / "models" / "facts" / "yearly.sql").write_text(YEARLY)
     printed = '  - "{{ print_differences(results) }}"\n'
     edit(project / "dbt_project.yml", printed, f"{printed}  - select 1 / 0\n")
-    for name in ("DBT_PROJECT_DIR", "DBT_PROFILES_DIR"):
-        monkeypatch.setenv(name, str(project))
-    monkeypatch.setenv("DBT_TARGET_PATH", str(tmp_path / "target"))
-    monkeypatch.setenv("DBT_LOG_PATH", str(tmp_path / "logs"))
-    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "airflow"))
-    monkeypatch.setenv("AIRFLOW__COSMOS__ENABLE_TELEMETRY", "False")
-    monkeypatch.setenv("DBT_FULL_REFRESH", "1")
-    subprocess.run([sys.executable, ROOT / "dags" / "manifests.py"], check=True)
-    with new_database(), new_topic():
+    with pytest.MonkeyPatch.context() as environment, new_database(), new_topic():
+        for name in ("DBT_PROJECT_DIR", "DBT_PROFILES_DIR"):
+            environment.setenv(name, str(project))
+        environment.setenv("DBT_TARGET_PATH", str(folder / "target"))
+        environment.setenv("DBT_LOG_PATH", str(folder / "logs"))
+        environment.setenv("AIRFLOW_HOME", str(folder / "airflow"))
+        environment.setenv("AIRFLOW__COSMOS__ENABLE_TELEMETRY", "False")
+        environment.setenv("DBT_FULL_REFRESH", "1")
+        subprocess.run([sys.executable, ROOT / "dags" / "manifests.py"], check=True)
         run_id = steps.begin()
         try:
             steps.prepare(run_id)
@@ -44,7 +80,7 @@ def test_no_variable_of_dbt_and_no_hook_makes_the_verdict_of_the_dag_better_than
             steps.check_loaded(run_id)
             steps.build_batch(run_id, 1)
             steps.take_batch(run_id, 2)
-            told = subprocess.run(
+            task = subprocess.run(
                 [sys.executable, "-m", "tests.dags.build_models", run_id],
                 cwd=ROOT,
                 env={name: value for name, value in os.environ.items() if name != "AIRFLOW__CORE__UNIT_TEST_MODE"},
@@ -56,10 +92,22 @@ def test_no_variable_of_dbt_and_no_hook_makes_the_verdict_of_the_dag_better_than
         finally:
             steps.finish(run_id)
         with runs.database("tests") as database:
-            assert runs.read(database, run_id).verdict == "blocked"
+            yield DagRun(task, report, runs.read(database, run_id).verdict)
 
-    assert told.returncode == 1, told.stdout + told.stderr
-    assert "division by zero" in told.stderr
-    assert "Running with dbt" in told.stdout
-    assert {"stg_taxi__rides", "hook:taxi_angiogram-on-run-end-4"} <= {*blocked(report)}
-    assert "build_batch_2" in report["seconds_by_step"]
+
+def test_no_variable_of_dbt_and_no_hook_makes_the_verdict_of_the_dag_better_than_the_truth(dag_run: DagRun) -> None:
+    assert dag_run.verdict == "blocked"
+    assert dag_run.task.returncode == 1, dag_run.task.stdout + dag_run.task.stderr
+    assert "division by zero" in dag_run.task.stderr
+    assert "Running with dbt" in dag_run.task.stdout
+    assert {"stg_taxi__rides", "hook:taxi_angiogram-on-run-end-4"} <= {*blocked(dag_run.report)}
+    assert "build_batch_2" in dag_run.report["seconds_by_step"]
+
+
+def test_a_model_of_which_one_microbatch_failed_in_the_dag_is_no_success(dag_run: DagRun) -> None:
+    """dbt calls that a partial success, and Cosmos a success."""
+    (found,) = [finding for finding in dag_run.report["findings"] if finding["stage"]["name"] == "yearly"]
+    assert found["kind"] == "build"
+    assert found["text"].startswith("in batch 2: PARTIAL SUCCESS (")
+    assert found["text"].endswith("division by zero")
+    assert stages_of(dag_run.report)["yearly"]["verdict"] == "blocked"
