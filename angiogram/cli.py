@@ -160,7 +160,7 @@ def show(
     if found.verdict is None:
         state = "is in hand" if found.in_hand else "ended without a verdict"
         talk.print(f"Run {found.run_id} {state}.", markup=False)
-    _print({"run_id": found.run_id} | found.outcome, as_json)
+    _print({"run_id": found.run_id} | found.report, as_json)
 
 
 @app.command()

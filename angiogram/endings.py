@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 
 import psycopg2
 from psycopg2.extensions import connection
-from psycopg2.extras import Json
 
 from angiogram import alert, run_ids, runs
 from angiogram.errors import Terminated
@@ -45,8 +44,8 @@ def note_failure(database: connection, run_id: str, error: BaseException) -> Non
     """Leave an error that ended a step to whoever ends the run; a run that is over is left as it is."""
     with database.cursor() as query:
         query.execute(
-            "update angiogram.runs set report = coalesce(report, '{}') || %s where run_id = %s and verdict is null",
-            (Json({"failed_with": in_words(error)}), run_id),
+            "update angiogram.runs set failed_with = %s where run_id = %s and verdict is null",
+            (in_words(error), run_id),
         )
 
 
@@ -78,7 +77,7 @@ def end(run_id: str, error: str | None = None, alerts: bool = True) -> None:
 def alert_taken_over(database: connection, run_id: str) -> None:
     """Send an alert on each run whose lease ran out and that a run has taken over from: its process was killed."""
     with database.cursor() as query:
-        query.execute("select run_id from angiogram.runs where report ->> 'taken_over_by' = %s", (run_id,))
+        query.execute("select run_id from angiogram.runs where taken_over_by = %s", (run_id,))
         for (dead,) in query.fetchall():
             alert.after_verdict(database, dead)
 
@@ -93,6 +92,6 @@ def _record(database: connection, run_id: str, error: str | None) -> bool:
             " on conflict (run_id) do nothing",
             (run_id, f"{socket.gethostname()}/{os.getpid()}", run_ids.began(run_id)),
         )
-    noted = runs.read(database, run_id).report.get("failed_with")
+    noted = runs.read(database, run_id).failed_with
     report = could_not_run(run_id, error or noted or ENDED_EARLY)
     return runs.record(database, run_id, COULD_NOT_RUN, [], report)

@@ -33,6 +33,7 @@ from angiogram.stage_id import LOADER_STAGE, StageId, from_json
 from angiogram.target_relations import claim
 from angiogram.trace import Tracer
 from angiogram.verdict import conclude
+from ingestion.settings.pipeline import pipeline
 
 
 def run_from_seeds(project: Project, wait: float = WAIT, say: Callable[[str], None] = say_on_stderr) -> Run:
@@ -132,7 +133,7 @@ def _nothing_built(project: Project) -> _Judged:
 def tables_of(project: Project, wait: float, say: Callable[[str], None]) -> Iterator[connection]:
     """A session that alone may build the dye's tables, of which none is there any more; see run_from_seeds."""
     with opened(project) as database:
-        hold_tables(database, wait, say)
+        hold_tables(database, pipeline(project.directory).name, wait, say)
         schemas = claim(database, project, say)
         dye_schemas.empty(database, schemas, say)
         yield database

@@ -49,7 +49,8 @@ def state(database: connection) -> Hold:
     """How the switch stands, and whether the marts are held now."""
     with database.cursor() as query:
         query.execute(
-            "select is_on, reason, made_by, made_at, angiogram.held_because(clock_timestamp()) from angiogram.holds"
+            "select is_on, reason, made_by, made_at, angiogram.held_because(clock_timestamp(), nullif(current_setting("
+            "'angiogram.pipeline', true), '')) from angiogram.holds"
             " order by hold_id desc limit 1"
         )
         found = query.fetchone()

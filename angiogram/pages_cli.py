@@ -70,4 +70,4 @@ def history(
 
 def as_json(run: runs.Run) -> dict[str, Any]:
     """The report as `angiogram run --json` gives it, and what the run was made with."""
-    return {"run_id": run.run_id, "verdict": run.verdict, "blockage": stages_as_json(run.blockage or [])} | run.outcome
+    return {"run_id": run.run_id, "verdict": run.verdict, "blockage": stages_as_json(run.blockage or [])} | run.report

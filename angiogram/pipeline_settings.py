@@ -45,8 +45,6 @@ class Intended(_Settings):
 class PipelineSettings(_Settings):
     """What a pipeline declares of itself."""
 
-    name: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_]*$", description="The pipeline's name.")
-
     contract: str | None = Field(
         default=None,
         pattern=_IMPORT_PATH,

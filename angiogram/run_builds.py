@@ -30,7 +30,7 @@ def builds_of_run(database: connection, run: Run, target: str) -> Builds:
         target: the dye target.
     """
     builds = Builds()
-    taken_at = run.report.get("batches_taken_at", {})
+    taken_at = run.batches_taken_at
     relation = results_relation(target)
     with database.cursor() as query:
         query.execute("select to_regclass(%s) is not null", (relation,))

@@ -1,6 +1,7 @@
 """The runs of the dye in angiogram.runs: at most one is in hand, for as long as it renews its lease.
 
-A run's row also carries its state from step to step (column report), so that each step may run in a process of its own.
+A run's row also carries what one step leaves to the next, so that each may run in a process of its own. Each pipeline
+has a lease and runs of its own: a session says which one it works for (migration 0021).
 """
 
 import os
@@ -10,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 
@@ -26,6 +27,7 @@ from angiogram.stage_id import StageId, as_json, from_json
 from ingestion.database.errors import sentence
 from ingestion.database.sessions import connect
 from ingestion.errors import DatabaseUnavailable
+from ingestion.settings.pipeline import pipeline
 
 ROLE = "angiogram"
 
@@ -46,13 +48,17 @@ class Run:
 
     Attributes:
         run_id: when it began and a random end, as `20261121T074500Z-ab12cd`.
-        in_hand: whether it is the one whose rides the models see.
+        in_hand: whether it is the one whose messages the models see.
+        pipeline: name of the dbt project that is tested.
         batch: highest batch that the models may see; 0 before the first.
         lease_until: until when it stays in hand without a sign of life.
         owner: host and process that began it.
         verdict: healthy, blocked or could_not_run; None while it is under way.
         blockage: the blocked stages.
-        report: the state of its steps and, at the end, the whole report.
+        report: what is known of it, and at its end the whole report.
+        steps: what each step left to later ones, by its name.
+        batches_taken_at: when the models were let see each batch, by its number.
+        failed_with: the error that ended a step; None if none did.
     """
 
     run_id: str
@@ -65,10 +71,14 @@ class Run:
     verdict: str | None
     blockage: list[StageId] | None
     report: dict[str, Any]
+    pipeline: str = ""
+    steps: dict[str, Any] = field(default_factory=dict)
+    batches_taken_at: dict[str, str] = field(default_factory=dict)
+    failed_with: str | None = None
 
     def step(self, name: str) -> dict[str, Any]:
         """The result that a step left behind; empty if it has not run."""
-        result: dict[str, Any] = self.report.get("steps", {}).get(name, {})
+        result: dict[str, Any] = self.steps.get(name, {})
         return result
 
     @property
@@ -79,19 +89,22 @@ class Run:
             return (self.finished_at - self.started_at).total_seconds()
         return told
 
-    @property
-    def outcome(self) -> dict[str, Any]:
-        """The report without the state that one step leaves to another."""
-        return {name: part for name, part in self.report.items() if name not in _STATE}
-
-
-_STATE = ("steps", "lease", "batches_taken_at", "failed_with", "taken_over_by")
-"""Parts of a report that one step, or one run, leaves to another."""
 
 _SELECT: LiteralString = (
     "select run_id, in_hand, batch, lease_until, owner, started_at, finished_at, verdict, blockage,"
-    " coalesce(report, '{}') as report from angiogram.runs"
+    " coalesce(report, '{}') as report, pipeline, steps, batches_taken_at, failed_with from angiogram.runs"
 )
+
+
+def _locking(function: LiteralString, of: LiteralString) -> LiteralString:
+    """A call of one of PostgreSQL's functions of advisory locks, on the lock of the session's pipeline.
+
+    Args:
+        function: as pg_advisory_lock.
+        of: tables (the dye's tables of a pipeline) or runs (who has them).
+    """
+    pipeline: LiteralString = "coalesce(current_setting('angiogram.pipeline', true), '')"
+    return f"select {function}(hashtext('angiogram'), hashtext('{of} ' || {pipeline}))"
 
 
 def say_on_stderr(text: str) -> None:
@@ -110,11 +123,18 @@ def database(purpose: str) -> Iterator[connection]:
     opened = connect(ROLE, f"angiogram {purpose}")
     try:
         opened.autocommit = True
+        _work_for(opened, pipeline().name)
         yield opened
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         raise DatabaseUnavailable(f"During {purpose}: {sentence(error) or str(error).strip()}") from error
     finally:
         opened.close()
+
+
+def _work_for(database: connection, pipeline: str) -> None:
+    """Have a session see and make the rows of one pipeline alone."""
+    with database.cursor() as query:
+        query.execute("select set_config('angiogram.pipeline', %s, false)", (pipeline,))
 
 
 def take(database: connection, lease: float, wait: float, say: Callable[[str], None], run_id: str | None = None) -> str:
@@ -151,7 +171,7 @@ def take(database: connection, lease: float, wait: float, say: Callable[[str], N
     return run_id
 
 
-def hold_tables(database: connection, wait: float, say: Callable[[str], None]) -> None:
+def hold_tables(database: connection, pipeline: str, wait: float, say: Callable[[str], None]) -> None:
     """Have the dye's tables to build from the input seeds until the session ends; no run begins meanwhile.
 
     A run in hand, or another session that builds them so, is waited for. Runs are looked for only where they are kept
@@ -159,6 +179,7 @@ def hold_tables(database: connection, wait: float, say: Callable[[str], None]) -
 
     Args:
         database: in autocommit.
+        pipeline: whose tables.
         wait: seconds to wait at most.
         say: told what is waited for.
 
@@ -167,6 +188,7 @@ def hold_tables(database: connection, wait: float, say: Callable[[str], None]) -
     """
     deadline = time.monotonic() + wait
     waited_for, has_lock = None, False
+    _work_for(database, pipeline)
     with database.cursor() as query:
         query.execute(f"listen {_CHANNEL}")
         while True:
@@ -196,13 +218,13 @@ def _try_to_hold(query: cursor, has_lock: bool) -> tuple[str | None, bool]:
     keeps_runs = query.fetchone() == (True,)
     with _one_at_a_time(query):
         if not has_lock:
-            query.execute("select pg_try_advisory_lock(hashtext('angiogram'), hashtext('tables'))")
+            query.execute(_locking("pg_try_advisory_lock", "tables"))
             if query.fetchone() != (True,):
                 return _SOMEBODY_BUILDS, False
         if keeps_runs:
             query.execute("select run_id, owner from angiogram.runs where in_hand and lease_until > clock_timestamp()")
             if held := query.fetchone():
-                query.execute("select pg_advisory_unlock(hashtext('angiogram'), hashtext('tables'))")
+                query.execute(_locking("pg_advisory_unlock", "tables"))
                 return _is_in_hand(*held), False
     return None, True
 
@@ -211,7 +233,7 @@ def _wait_for_lock(query: cursor, seconds: float) -> bool:
     """Take the lock on the tables as soon as its holder lets it go; whether that came in time."""
     query.execute("select set_config('lock_timeout', %s, false)", (f"{max(int(seconds * 1000), 1)}ms",))
     try:
-        query.execute("select pg_advisory_lock(hashtext('angiogram'), hashtext('tables'))")
+        query.execute(_locking("pg_advisory_lock", "tables"))
         return True
     except LockNotAvailable:
         return False
@@ -237,7 +259,7 @@ def _one_at_a_time(query: cursor) -> Iterator[None]:
     """A transaction in which nobody else decides who has the tables."""
     query.execute("begin")
     try:
-        query.execute("select pg_advisory_xact_lock(hashtext('angiogram'), hashtext('runs'))")
+        query.execute(_locking("pg_advisory_xact_lock", "runs"))
         yield
     except BaseException:
         query.execute("rollback")
@@ -253,7 +275,7 @@ def _try_to_take(database: connection, run_id: str, lease: float, say: Callable[
             "update angiogram.runs set in_hand = false, finished_at = clock_timestamp(),"
             " verdict = 'could_not_run', blockage = '[]',"
             " report = coalesce(report, '{}') || jsonb_build_object("
-            "'verdict', 'could_not_run', 'error', 'its lease ran out and another run took over', 'taken_over_by', %s)"
+            "'verdict', 'could_not_run', 'error', 'its lease ran out and another run took over'), taken_over_by = %s"
             " where in_hand and lease_until <= clock_timestamp() returning run_id",
             (run_id,),
         )
@@ -271,13 +293,13 @@ def _try_to_take(database: connection, run_id: str, lease: float, say: Callable[
                 f"It ends by itself, or {remaining:.0f} s from now when its lease runs out; then run again. "
                 f"If nobody works on it any more: `angiogram release {holder}`.",
             )
-        query.execute("select pg_try_advisory_xact_lock(hashtext('angiogram'), hashtext('tables'))")
+        query.execute(_locking("pg_try_advisory_xact_lock", "tables"))
         if query.fetchone() != (True,):
             return _Other(_SOMEBODY_BUILDS, _LOOK_AGAIN, "Run again when that is done.")
         query.execute(
-            "insert into angiogram.runs (run_id, in_hand, owner, started_at, lease_until, report) values"
-            " (%s, true, %s, clock_timestamp(), clock_timestamp() + make_interval(secs => %s), %s)",
-            (run_id, owner, lease, Json({"lease": lease, "steps": {}})),
+            "insert into angiogram.runs (run_id, in_hand, owner, started_at, lease_until, lease_seconds, report) values"
+            " (%s, true, %s, clock_timestamp(), clock_timestamp() + make_interval(secs => %s), %s, '{}')",
+            (run_id, owner, lease, lease),
         )
     return None
 
@@ -307,13 +329,13 @@ def save_step(database: connection, run_id: str, step: str, result: dict[str, An
     _update_in_hand(
         database,
         run_id,
-        ", report = jsonb_set(report, array['steps', %s], %s)",
+        ", steps = steps || jsonb_build_object(%s::text, %s::jsonb)",
         (step, Json(result)),
     )
 
 
-def take_batch(database: connection, run_id: str, batch: int, batch_1_last_ride: int) -> None:
-    """Let the models see the rides of a batch and those before it.
+def take_batch(database: connection, run_id: str, batch: int, batch_1_last_message: int) -> None:
+    """Let the models see the messages of a batch and those before it.
 
     Raises:
         LeaseLost: the run is no longer in hand.
@@ -321,9 +343,9 @@ def take_batch(database: connection, run_id: str, batch: int, batch_1_last_ride:
     _update_in_hand(
         database,
         run_id,
-        ", batch = %s, batch_1_last_ride = %s, report = jsonb_set(report, '{batches_taken_at}',"
-        " coalesce(report -> 'batches_taken_at', '{}') || jsonb_build_object(%s::text, clock_timestamp()))",
-        (batch, batch_1_last_ride, batch),
+        ", batch = %s, batch_1_last_message = %s,"
+        " batches_taken_at = batches_taken_at || jsonb_build_object(%s::text, clock_timestamp())",
+        (batch, batch_1_last_message, batch),
     )
 
 
@@ -331,7 +353,7 @@ def _update_in_hand(database: connection, run_id: str, assignments: LiteralStrin
     with database.cursor() as query:
         query.execute(
             "update angiogram.runs set"
-            " lease_until = clock_timestamp() + make_interval(secs => (report ->> 'lease')::float8)"
+            " lease_until = clock_timestamp() + make_interval(secs => lease_seconds)"
             + assignments
             + " where run_id = %s and in_hand",
             (*values, run_id),

@@ -121,7 +121,7 @@ def status(database: connection, within: timedelta) -> Status:
     with database.cursor() as query:
         query.execute(
             "select last_run_id, last_verdict, last_blockage, last_judged_at, last_code_commit, verified_at,"
-            " clock_timestamp() - last_judged_at from angiogram.last_verified"
+            " clock_timestamp() - last_judged_at from angiogram.last_verified order by last_judged_at desc limit 1"
         )
         found = query.fetchone() or (None,) * 7
         run_id, verdict, blockage, judged_at, code_commit, verified_at, age = found
@@ -166,7 +166,7 @@ def _failure(database: connection, judged_at: datetime | None) -> Failure | None
     """The latest run that has ended since the latest verdict, if it could not run."""
     with database.cursor() as query:
         query.execute(
-            "select run_id, coalesce(report ->> 'error', report ->> 'failed_with', %s), ended_at,"
+            "select run_id, coalesce(report ->> 'error', failed_with, %s), ended_at,"
             " clock_timestamp() - ended_at"
             " from angiogram.runs cross join lateral (select coalesce(finished_at, lease_until) as ended_at) as ended"
             " where (verdict = %s or (verdict is null and ended_at < clock_timestamp()))"

@@ -99,7 +99,7 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
             *lost_views.notices(database),
         ],
     )
-    steps = run.report.get("steps", {})
+    steps = run.steps
     return (
         {"run_id": run.run_id}
         | report

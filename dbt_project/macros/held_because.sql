@@ -1,6 +1,8 @@
 {% macro held_because() -%}
     {%- if execute and target.name == 'prod' -%}
-        {%- set answer = run_query("select angiogram.held_because('" ~ run_started_at.isoformat() ~ "')") -%}
+        {%- set answer = run_query(
+            "select angiogram.held_because('" ~ run_started_at.isoformat() ~ "', '" ~ project_name ~ "')"
+        ) -%}
         {{ return(answer.rows[0][0]) }}
     {%- endif -%}
     {{ return(none) }}

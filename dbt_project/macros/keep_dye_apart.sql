@@ -89,5 +89,5 @@
         and objsubid = 2
         and database = (select oid from pg_catalog.pg_database where datname = current_database())
         and classid::bigint = hashtext('angiogram')::bigint & 4294967295
-        and objid::bigint = hashtext('tables')::bigint & 4294967295
+        and objid::bigint = hashtext('tables {{ project_name }}')::bigint & 4294967295
 {%- endmacro %}

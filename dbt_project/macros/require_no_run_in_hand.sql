@@ -10,7 +10,8 @@
         {{ return('') }}
     {%- endif -%}
     {%- set in_hand = run_query(
-        'select run_id from ' ~ runs ~ ' where in_hand and lease_until > clock_timestamp()'
+        'select run_id from ' ~ runs ~ " as runs where in_hand and lease_until > clock_timestamp()"
+        ~ " and coalesce(to_jsonb(runs) ->> 'pipeline', '') in ('', '" ~ project_name ~ "')"
     ) -%}
     {%- if in_hand | length -%}
         {{ exceptions.raise_compiler_error(

@@ -1,10 +1,12 @@
-"""The pipeline that this process works for: its name and its contract, from its settings file.
+"""The pipeline that this process works for: its name, that of its dbt project, and its contract.
 
-The file is `angiogram.yml` beside dbt_project.yml. The project is the folder that DBT_PROJECT_DIR names, else the
-nearest one upwards from the working directory that holds a dbt_project.yml, else the `dbt_project` of this checkout.
+The contract is named in `angiogram.yml` beside dbt_project.yml. The project is the folder that DBT_PROJECT_DIR names,
+else the nearest one upwards from the working directory that holds a dbt_project.yml, else the `dbt_project` of this
+checkout.
 """
 
 import importlib
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,6 +22,7 @@ FILE = "angiogram.yml"
 PROJECT_FILE = "dbt_project.yml"
 
 _CHECKOUT = Path(__file__).resolve().parents[2] / "dbt_project"
+_NAME = re.compile(r"""^name:\s*["']?(\w+)""", re.MULTILINE)
 _EXAMPLE = "`contract: my_package.contract:CONTRACT`"
 
 
@@ -29,13 +32,13 @@ class Pipeline:
 
     Attributes:
         file: the settings file, which need not exist.
-        name: the pipeline's name; None where the file gives none.
+        name: the pipeline's name, by which its runs and leases are kept: that of its dbt project.
         contract_path: import path of its contract, as `module:NAME`; None where the file names none.
         line: the line of the file on which the contract stands, from 1.
     """
 
     file: Path
-    name: str | None
+    name: str
     contract_path: str | None
     line: int
 
@@ -81,7 +84,7 @@ def pipeline(project: Path | None = None) -> Pipeline:
         project: the project's folder; by default the one that this process works for.
 
     Raises:
-        ContractUnusable: the file cannot be read, or its name or contract is not text.
+        ContractUnusable: the file cannot be read, or its contract is not text.
     """
     return _read((project or project_folder()).resolve())
 
@@ -117,11 +120,11 @@ def project_folder() -> Path:
 
 @cache
 def _read(project: Path) -> Pipeline:
-    file = project / FILE
+    file, name = project / FILE, _name(project / PROJECT_FILE)
     try:
         root = yaml.compose(file.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
     except FileNotFoundError:
-        return Pipeline(file, None, None, 1)
+        return Pipeline(file, name, None, 1)
     except (OSError, UnicodeDecodeError) as error:
         raise ContractUnusable(f"{file} cannot be read: {error}. Correct the file or its rights.") from error
     except yaml.YAMLError as error:
@@ -129,16 +132,22 @@ def _read(project: Path) -> Pipeline:
         place = f"{file}:{mark.line + 1}" if mark else str(file)
         problem = getattr(error, "problem", None) or str(error)
         raise ContractUnusable(f"{place} is not YAML: {problem}. Correct that line.") from error
-    found: dict[str, str] = {}
-    line = 1
+    contract_path, line = None, 1
     for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
-        if key.value in ("name", "contract"):
+        if key.value == "contract":
             if value.tag != "tag:yaml.org,2002:str":
                 raise ContractUnusable(f"{file}:{key.start_mark.line + 1} {key.value}: must be text, as in {_EXAMPLE}.")
-            found[key.value] = value.value
-            if key.value == "contract":
-                line = key.start_mark.line + 1
-    return Pipeline(file, found.get("name"), found.get("contract"), line)
+            contract_path, line = value.value, key.start_mark.line + 1
+    return Pipeline(file, name, contract_path, line)
+
+
+def _name(project_file: Path) -> str:
+    """The name of a dbt project as its line says; its folder's where the file cannot be read: dbt tells why."""
+    try:
+        found = _NAME.search(project_file.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError):
+        found = None
+    return found[1] if found else project_file.parent.name
 
 
 @cache

@@ -74,9 +74,9 @@ def test_no_run_begins_while_the_models_are_built_from_the_input_seeds(
 ) -> None:
     """And the other way round: whoever comes second waits, and says so."""
     builder, another = connect_as("angiogram"), connect_as("angiogram")
-    runs.hold_tables(builder, 0, nothing)
+    runs.hold_tables(builder, "", 0, nothing)
     with pytest.raises(RunInHand, match=r"input seeds .* after 0 s of waiting"):
-        runs.hold_tables(another, 0, nothing)
+        runs.hold_tables(another, "", 0, nothing)
     with pytest.raises(RunInHand, match=r"input seeds .* after 0 s of waiting"):
         runs.take(database, 60, 0, nothing)
     told: list[str] = []
@@ -87,13 +87,13 @@ def test_no_run_begins_while_the_models_are_built_from_the_input_seeds(
 
     run_id = runs.take(database, 60, 60, end_it)
     with pytest.raises(RunInHand, match=rf"{run_id} .* after 0 s of waiting"):
-        runs.hold_tables(another, 0, nothing)
+        runs.hold_tables(another, "", 0, nothing)
 
     def release_it(text: str) -> None:
         told.append(text)
         runs.release(database, run_id)
 
-    runs.hold_tables(another, 60, release_it)
+    runs.hold_tables(another, "", 60, release_it)
     assert ["input seeds" in told[0], run_id in told[1], len(told)] == [True, True, 2]
 
 
@@ -105,10 +105,10 @@ def test_a_second_build_from_the_seeds_waits_for_the_first_and_says_so(
         with connect_as("postgres", fresh_database).cursor() as query:
             query.execute("drop schema angiogram cascade")
     first, second = connect_as("angiogram"), connect_as("angiogram")
-    runs.hold_tables(first, 0, nothing)
+    runs.hold_tables(first, "", 0, nothing)
     said: Queue[str] = Queue()
     with ThreadPoolExecutor() as pool:
-        waiting = pool.submit(runs.hold_tables, second, 60, said.put)
+        waiting = pool.submit(runs.hold_tables, second, "", 60, said.put)
         assert "Somebody builds the models from the input seeds" in said.get(timeout=30)
         assert not waiting.done()
         first.close()
@@ -120,7 +120,7 @@ def test_a_role_that_has_no_part_in_runs_waits_for_none(
     database: connection, connect_as: Callable[..., connection]
 ) -> None:
     runs.take(database, 60, 0, nothing)
-    runs.hold_tables(connect_as("taxi_loader"), 0, nothing)
+    runs.hold_tables(connect_as("taxi_loader"), "", 0, nothing)
 
 
 def test_a_sign_of_life_lengthens_the_lease(database: connection) -> None:

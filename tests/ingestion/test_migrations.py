@@ -73,7 +73,7 @@ def test_rides_in_hand_shows_the_run_up_to_its_batch(
             "sent_at) select 't', gen_random_uuid(), 0, row_number() over (), run_id, ride_number, now() "
             "from (values ('now', 1), ('now', 1), ('now', 2), ('now', 3), ('before', 1)) as rides (run_id, ride_number)"
         )
-        query.execute("insert into angiogram.runs (run_id, batch_1_last_ride) values ('now', 2), ('before', 2)")
+        query.execute("insert into angiogram.runs (run_id, batch_1_last_message) values ('now', 2), ('before', 2)")
         seen = []
         for in_hand, batch in ((False, 2), (True, 0), (True, 1), (True, 2)):
             query.execute("update angiogram.runs set in_hand = %s, batch = %s where run_id = 'now'", (in_hand, batch))

@@ -14,27 +14,27 @@ CHECKOUT = Path(__file__).parents[2] / "dbt_project"
 
 def project(folder: Path, settings: str | None) -> Path:
     folder.mkdir(exist_ok=True)
-    (folder / "dbt_project.yml").write_text("name: some_project\n")
+    (folder / "dbt_project.yml").write_text(f"name: '{folder.name}'\n")
     if settings is not None:
         (folder / "angiogram.yml").write_text(settings)
     return folder
 
 
-def test_the_settings_file_names_pipeline_and_contract() -> None:
+def test_the_pipeline_is_called_after_its_dbt_project_and_the_settings_file_names_the_contract() -> None:
     declared = pipeline.pipeline(CHECKOUT)
-    assert declared.name == "taxi"
+    assert declared.name == "taxi_angiogram"
     assert declared.contract() is CONTRACT
 
 
 def test_dbt_project_dir_names_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DBT_PROJECT_DIR", str(project(tmp_path / "named", "name: named\n")))
-    monkeypatch.chdir(project(tmp_path / "here", "name: here\n"))
+    monkeypatch.setenv("DBT_PROJECT_DIR", str(project(tmp_path / "named", None)))
+    monkeypatch.chdir(project(tmp_path / "here", None))
     assert pipeline.pipeline().name == "named"
 
 
 def test_the_nearest_project_upwards_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DBT_PROJECT_DIR", raising=False)
-    below = project(tmp_path / "near", "name: near\n") / "models" / "staging"
+    below = project(tmp_path / "near", None) / "models" / "staging"
     below.mkdir(parents=True)
     monkeypatch.chdir(below)
     assert pipeline.pipeline().name == "near"
@@ -50,10 +50,12 @@ def test_outside_of_any_project_that_of_the_checkout_is_taken(tmp_path: Path, mo
     ("settings", "said"),
     [
         pytest.param(None, r"angiogram\.yml names no contract.*Add a line", id="no-settings-file"),
-        pytest.param("name: shop\n", r"angiogram\.yml names no contract.*Add a line", id="no-contract"),
-        pytest.param("name: [\n", r"angiogram\.yml:2 is not YAML", id="not-yaml"),
+        pytest.param("live_target: prod\n", r"angiogram\.yml names no contract.*Add a line", id="no-contract"),
+        pytest.param("live_target: [\n", r"angiogram\.yml:2 is not YAML", id="not-yaml"),
         pytest.param("\ncontract: 7\n", r"angiogram\.yml:2 contract: must be text", id="not-text"),
-        pytest.param("name: shop\ncontract: shop\n", r"angiogram\.yml:2 contract: shop is not an import", id="no-path"),
+        pytest.param(
+            "live_target: prod\ncontract: shop\n", r"angiogram\.yml:2 contract: shop is not an import", id="no-path"
+        ),
         pytest.param(
             "contract: no_such_module:CONTRACT\n",
             r"angiogram\.yml:1 contract: the module no_such_module cannot be",
