@@ -8,8 +8,7 @@ from typing import Any
 
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_attempt, wait_exponential
 
-URLS = "ANGIOGRAM_ALERT_URLS"
-"""Variable with the addresses to alert."""
+from angiogram.environment import ALERT_URLS
 
 ATTEMPTS = 3
 """How often each address is tried."""
@@ -93,7 +92,7 @@ def send(number: int, url: str, message: Message, is_good: bool, pause: float) -
     with _hushed(_TALKATIVE):
         target = apprise.Apprise.instantiate(url)
         if not isinstance(target, apprise.NotifyBase):
-            return f"address {number} in {URLS} is none that apprise knows"
+            return f"address {number} in {ALERT_URLS} is none that apprise knows"
         place = f"address {number} ({target.service_name})"
         versions = iter([fitting(target, message)] * (ATTEMPTS - 1) + [fitting(target, message, SHORT)])
 

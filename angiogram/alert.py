@@ -8,7 +8,6 @@ acknowledged or not taken is sent after the next run if it still stands. While P
 known of earlier alerts and mutes, so each try sends one.
 """
 
-import os
 import sys
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,14 +17,12 @@ from psycopg2.extensions import connection
 from psycopg2.extras import Json
 
 from angiogram import headline, mutes, runs
-from angiogram.address import URLS, Message, send
+from angiogram.address import Message, send
 from angiogram.durations import utc
+from angiogram.environment import ALERT_URLS, Environment
 from angiogram.stage_id import StageId, as_json, from_json
 from angiogram.words import BLOCKED, COULD_NOT_RUN, HEALTHY
 from ingestion.addresses import without_user_info
-
-REPORT_URL = "ANGIOGRAM_REPORT_URL"
-"""Variable with the address under which the pages are served; a run's is RUN_ID.html in it."""
 
 FIRST_PAUSE = 1.0
 """Seconds before the second try; twice as long before each further one."""
@@ -144,9 +141,9 @@ def _alert(database: connection, run: runs.Run, pause: float) -> Alert:
 
 
 def _sent(told: Message, is_good: bool, pause: float) -> Alert:
-    urls = os.environ.get(URLS, "").split()
+    urls = Environment.from_environment().alert_urls.split()
     if not urls:
-        return Alert("nobody", _words(told), f"{URLS} names no address")
+        return Alert("nobody", _words(told), f"{ALERT_URLS} names no address")
     failures = [failure for number, url in enumerate(urls, 1) if (failure := send(number, url, told, is_good, pause))]
     state = "failed" if len(failures) == len(urls) else "sent"
     return Alert(state, _words(told), "; ".join(failures) or None)
@@ -177,7 +174,7 @@ def _title(report: dict[str, Any]) -> str:
 
 def link(run_id: str) -> str:
     """Where the run's page is, or how to make it."""
-    base = without_user_info(os.environ.get(REPORT_URL, ""))
+    base = without_user_info(Environment.from_environment().report_url)
     return f"{base.rstrip('/')}/{run_id}.html" if base else f"Page: angiogram report {run_id} --output report.html"
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
+from angiogram.environment import Environment
 from angiogram.errors import DbtFailed
 
 PLACES = frozenset(
@@ -152,7 +153,7 @@ def forget_ephemeral(manifest: Any) -> None:
 
 def profile_name() -> str | None:
     """The profile that the environment names in place of the project's."""
-    return os.environ.get("DBT_ENGINE_PROFILE") or os.environ.get("DBT_PROFILE") or None
+    return (found := Environment.from_environment()).engine_profile or found.profile
 
 
 def explain(command: str, directory: object, error: BaseException | None, told_in: object) -> DbtFailed:

@@ -1,6 +1,5 @@
 """Is all there that a run needs? One line for each thing looked at: right, worth knowing, or what to do."""
 
-import os
 import platform
 import re
 from collections.abc import Callable, Iterator
@@ -18,9 +17,10 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from psycopg2.extensions import connection
 
-from angiogram import address, alert, runs
+from angiogram import runs
 from angiogram.dye import read_dye, read_malformed
 from angiogram.dye_targets_check import foreign_relations, wrong_seeds
+from angiogram.environment import ALERT_URLS, REPORT_URL, Environment
 from angiogram.errors import AngiogramError
 from angiogram.inject import check_key
 from angiogram.live_target import Unread
@@ -34,7 +34,7 @@ from ingestion.database.roles import AIRFLOW_DATABASE
 from ingestion.database.sessions import connect
 from ingestion.errors import DatabaseUnavailable, IngestionError
 from ingestion.migrations import all_migrations, require_current
-from ingestion.settings import ROLE_PASSWORDS, FrontDoorSettings, KafkaSettings
+from ingestion.settings import ROLE_PASSWORDS, FrontDoorSettings, KafkaSettings, has_password
 from ingestion.topic.admin import MAX_MESSAGE_BYTES, describe, open_admin, unavailable
 
 DISTRIBUTION = "data-angiogram"
@@ -173,7 +173,7 @@ def _postgres() -> Iterator[tuple[Mark, str]]:
     for role, variable in ROLE_PASSWORDS.items():
         if role == runs.ROLE:
             continue
-        if not os.environ.get(variable):
+        if not has_password(role):
             yield Mark.NOTE, f"{variable} is not set here, so whether {role} is let in was not tried"
             continue
         try:
@@ -316,9 +316,9 @@ def _dye_targets() -> Iterator[tuple[Mark, str]]:
 
 
 def _alerts() -> Iterator[tuple[Mark, str]]:
-    if count := len(os.environ.get(address.URLS, "").split()):
-        yield Mark.OK, f"{count} address{'es' if count > 1 else ''} in {address.URLS}"
+    if count := len((environment := Environment.from_environment()).alert_urls.split()):
+        yield Mark.OK, f"{count} address{'es' if count > 1 else ''} in {ALERT_URLS}"
     else:
-        yield Mark.NOTE, f"{address.URLS} is not set: nobody is told of a blockage"
-    if not os.environ.get(alert.REPORT_URL):
-        yield Mark.NOTE, f"{alert.REPORT_URL} is not set: alerts do not link to a page"
+        yield Mark.NOTE, f"{ALERT_URLS} is not set: nobody is told of a blockage"
+    if not environment.report_url:
+        yield Mark.NOTE, f"{REPORT_URL} is not set: alerts do not link to a page"

@@ -1,6 +1,5 @@
 """The dbt project under the dye: parsed once, and built in this process."""
 
-import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +19,7 @@ from angiogram.nodes import (
 )
 from angiogram.pipeline_settings import FILE as SETTINGS
 from angiogram.pipeline_settings import PipelineSettings
-from angiogram.project_file import dye_target, dye_targets, project_directory, project_variables
+from angiogram.project_file import ProjectPaths, dye_target, dye_targets, project_variables
 from angiogram.reading import Reading, is_whole, read_parts
 from angiogram.stage_id import SEED, StageId
 
@@ -73,9 +72,9 @@ class Project:
             InvalidSettings: its angiogram.yml cannot be used.
             SeedNotWritten: what a killed command has begun to write cannot be completed.
         """
-        self.directory = (directory or project_directory()).resolve()
-        self._parsed = Path(os.environ.get("DBT_TARGET_PATH") or self.directory / "target_angiogram")
-        self.log_directory = Path(os.environ.get("DBT_LOG_PATH") or self.directory / "logs" / "angiogram")
+        self.paths = ProjectPaths.of(directory)
+        self.directory = self.paths.folder
+        self._parsed, self.log_directory = self.paths.parsed, self.paths.logs
         self.dye_source = dye_source
         self.dbt_vars = _VARS[dye_source]
         self._verbose = verbose
@@ -269,7 +268,7 @@ class Project:
     @property
     def profiles_directory(self) -> str:
         """The folder with profiles.yml."""
-        return os.environ.get("DBT_PROFILES_DIR") or str(self.directory)
+        return str(self.paths.profiles)
 
     @cached_property
     def nodes(self) -> dict[str, Node]:

@@ -1,13 +1,15 @@
 """What dbt_project.yml says, read as it stands: its variables, and the dye targets among them."""
 
-import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import typer
 import yaml
 
+from angiogram.environment import Environment
 from angiogram.errors import NotReady
+from ingestion.settings.pipeline import project_folder
 
 DYE_TARGETS = "dye_targets"
 """The variable that names the dbt targets under which a project reads the dye."""
@@ -20,12 +22,41 @@ DyeTarget = Annotated[
 ]
 
 
-_OF_THIS_CHECKOUT = Path(__file__).resolve().parents[1] / "dbt_project"
+@dataclass(frozen=True, slots=True)
+class ProjectPaths:
+    """Where a dbt project is, and what belongs to it.
+
+    Attributes:
+        folder: the one with dbt_project.yml.
+        profiles: the one with profiles.yml.
+        parsed: where angiogram has dbt keep what it parsed.
+        logs: where dbt's log of angiogram's commands lies.
+    """
+
+    folder: Path
+    profiles: Path
+    parsed: Path
+    logs: Path
+
+    @classmethod
+    def of(cls, folder: Path | None = None) -> Self:
+        """The paths of a project.
+
+        Args:
+            folder: of the project; by default that which `project_directory` finds.
+        """
+        folder, places = (folder or project_directory()).resolve(), Environment.from_environment()
+        return cls(
+            folder,
+            places.profiles or folder,
+            places.target_path or folder / "target_angiogram",
+            places.log_path or folder / "logs" / "angiogram",
+        )
 
 
 def project_directory() -> Path:
-    """The folder of the dbt project that the environment names in DBT_PROJECT_DIR; else that of this checkout."""
-    return Path(os.environ.get("DBT_PROJECT_DIR") or _OF_THIS_CHECKOUT).resolve()
+    """The folder of the dbt project: named in DBT_PROJECT_DIR, else the nearest upwards, else that of this checkout."""
+    return project_folder().resolve()
 
 
 def project_variables(directory: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The runs of the dye in angiogram.runs: at most one is in hand, for as long as it renews its lease.
 
 A run's row also carries what one step leaves to the next, so that each may run in a process of its own. Each pipeline
-has a lease and runs of its own: a session says which one it works for (migration 0021).
+has a lease and runs of its own: a session says which one it works for (migration 0022).
 """
 
 import os

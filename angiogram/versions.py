@@ -1,6 +1,5 @@
 """What a run was made with: the commit of the code, and the versions of the programs that matter."""
 
-import os
 import platform
 import subprocess
 from importlib.metadata import version
@@ -9,6 +8,7 @@ from pathlib import Path
 from psycopg2.extensions import connection
 from psycopg2.extras import Json
 
+from angiogram.environment import Environment
 from ingestion.settings import KafkaSettings
 
 PACKAGES = ("data-angiogram", "dbt-core", "dbt-postgres", "kafka-python", "psycopg2-binary")
@@ -22,7 +22,7 @@ def code_commit() -> str | None:
     Returns:
         None if neither tells.
     """
-    if told := os.environ.get("GIT_COMMIT"):
+    if told := Environment.from_environment().git_commit:
         return told
     git = ["git", "-C", str(_HERE)]
     try:

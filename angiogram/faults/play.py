@@ -1,6 +1,5 @@
 """Playing faults: one real run each, from the front door to the verdict."""
 
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from angiogram import steps
-from angiogram.address import URLS
+from angiogram.environment import ALERT_URLS
 from angiogram.errors import AngiogramError, NotReady, NotTheDyes
 from angiogram.faults.door import tampering_door
 from angiogram.faults.fault import Fault, Ground, as_owner
@@ -23,6 +22,7 @@ from angiogram.stage_id import from_json
 from angiogram.targets import read_targets
 from angiogram.words import BLOCKED, COULD_NOT_RUN, HEALTHY
 from ingestion.errors import IngestionError
+from ingestion.settings import DatabaseSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def player(original: Path, target: str | None = None) -> Iterator[Player]:
     with tempfile.TemporaryDirectory(prefix="faults-") as folder, own_place(), serving() as front_door:
         copy = ProjectCopy(original, Path(folder))
         with variables(
-            **{URLS: ""},  # a planted fault is nobody's alert
+            **{ALERT_URLS: ""},  # a planted fault is nobody's alert
             DBT_PROJECT_DIR=str(copy.directory),
             DBT_PROFILES_DIR=str(copy.directory),
             DBT_TARGET_PATH=str(copy.target),
@@ -165,7 +165,7 @@ def player(original: Path, target: str | None = None) -> Iterator[Player]:
 
 def _require_own_database(project: Project) -> None:
     _ = project.manifest  # until dbt reads a project, it has the environment of the one before
-    found, own = read_targets(project).dye.database, os.environ["PGDATABASE"]
+    found, own = read_targets(project).dye.database, DatabaseSettings.from_environment().name
     if found != own:
         raise NotReady(
             f"The profile of {project.directory} leads to the database {found}, and not to that of the faults: let its "

@@ -1,18 +1,15 @@
 """A run's page with all that is known beside the run: why each dye message is there, and where the dbt docs are."""
 
-import os
 from pathlib import Path
 
 import yaml
 
 from angiogram import runs
 from angiogram.dye import has_dye, read_dye, read_malformed
+from angiogram.environment import Environment
 from angiogram.pages.page import Docs, page
 from angiogram.project_file import project_directory
 from ingestion.addresses import without_user_info
-
-DOCS_URL = "ANGIOGRAM_DOCS_URL"
-"""Variable with the address of the dbt docs; without it a page links to site/dye.html beside it, if it is there."""
 
 _DOCS_PAGE = "site/dye.html"
 
@@ -37,7 +34,7 @@ def whys() -> dict[str, str]:
 
 def _docs(folder: Path | None) -> Docs | None:
     beside = _DOCS_PAGE if folder and (folder / _DOCS_PAGE).is_file() else None
-    address = without_user_info(os.environ.get(DOCS_URL, "")) or beside
+    address = without_user_info(Environment.from_environment().docs_url) or beside
     if address is None:
         return None
     settings = yaml.safe_load((project_directory() / "dbt_project.yml").read_text(encoding="utf-8"))

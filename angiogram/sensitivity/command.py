@@ -1,7 +1,6 @@
 """The command `angiogram sensitivity`."""
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from rich.progress import Progress
 from angiogram.pages.sensitivity import badge as badge_of
 from angiogram.pages.sensitivity import sensitivity_page
 from angiogram.pages.write import write
-from angiogram.project_file import DyeTarget, dye_target
+from angiogram.project_file import DyeTarget, dye_target, project_directory
 from angiogram.sensitivity.compiled import Compiled, compile_project
 from angiogram.sensitivity.crowd import RIDES
 from angiogram.sensitivity.feed import RIDES_IN_HAND, surroundings
@@ -29,7 +28,6 @@ from angiogram.sensitivity.survivors import EQUIVALENT_FILE, crowds, read_equiva
 from angiogram.sensitivity.terminal import print_score
 from angiogram.sensitivity.witness import witnesses
 
-_PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 UNIT_TEST_TARGET = None  # the profile's own: where people run them
 
 
@@ -60,7 +58,7 @@ def sensitivity(
     if compare_checks and (as_json or floor or page or badge or suggest):
         raise typer.BadParameter("--compare-checks prints its own table: leave out the other options")
     begun = time.perf_counter()
-    directory = Path(os.environ.get("DBT_PROJECT_DIR") or _PROJECT).resolve()
+    directory = project_directory()
     talk = Console(stderr=True, highlight=False)
     target = dye_target(directory, target)
     talk.print(f"dbt compiles {directory}")

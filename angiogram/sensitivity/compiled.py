@@ -1,6 +1,5 @@
 """The project under the dye as SQL: every model compiled by dbt in both forms of is_incremental."""
 
-import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from angiogram.equality_test import equality_tests
 from angiogram.errors import DbtFailed, NotReady
 from angiogram.file_journal import settle
 from angiogram.nodes import expected_name, is_ephemeral, parents
-from angiogram.project_file import dye_target, project_variables
+from angiogram.project_file import ProjectPaths, dye_target, project_variables
 from angiogram.sensitivity.seed_files import SeedFile
 from angiogram.sensitivity.tables import Table
 
@@ -194,7 +193,7 @@ def run_dbt(
                 *(("--target", target) if target else ()),
                 *("--vars", variables, "--target-path", scratch),
                 *("--project-dir", str(directory)),
-                *("--profiles-dir", os.environ.get("DBT_PROFILES_DIR") or str(directory)),
+                *("--profiles-dir", str(ProjectPaths.of(directory).profiles)),
             ],
             manifest,
         )

@@ -82,7 +82,7 @@ def migrate(database: str | None = None, migrations: list[Migration] | None = No
         pending = [migration for migration in wanted if migration.number not in applied]
         for migration in pending:
             with database_connection, database_connection.cursor() as query:
-                # Records of before migration 0021 are those of the pipeline that migrates.
+                # Records of before migration 0022 are those of the pipeline that migrates.
                 query.execute("select set_config('angiogram.pipeline', %s, true)", (pipeline().name,))
                 query.execute(migration.statements)
                 query.execute(

@@ -11,7 +11,16 @@ from ingestion.settings.servers import (
     DyeKeys,
     FrontDoorSettings,
     KafkaSettings,
+    has_password,
     role_password,
 )
 
-__all__ = ["ROLE_PASSWORDS", "DatabaseSettings", "DyeKeys", "FrontDoorSettings", "KafkaSettings", "role_password"]
+__all__ = [
+    "ROLE_PASSWORDS",
+    "DatabaseSettings",
+    "DyeKeys",
+    "FrontDoorSettings",
+    "KafkaSettings",
+    "has_password",
+    "role_password",
+]

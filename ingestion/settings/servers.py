@@ -104,6 +104,11 @@ class FrontDoorSettings(Settings):
             return False
 
 
+def has_password(role: str) -> bool:
+    """Whether the password of a database role is set."""
+    return bool(os.environ.get(ROLE_PASSWORDS[role]))
+
+
 def role_password(role: str) -> str:
     """The password of a database role.
 

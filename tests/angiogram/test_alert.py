@@ -17,7 +17,8 @@ from apprise.manager_plugins import NotificationManager
 from psycopg2.extensions import connection
 
 from angiogram import alert, mutes
-from angiogram.address import ATTEMPTS, URLS, Message, fitting
+from angiogram.address import ATTEMPTS, Message, fitting
+from angiogram.environment import ALERT_URLS, REPORT_URL
 from angiogram.errors import NothingToAcknowledge
 from angiogram.stage_id import StageId
 from tests.angiogram.recorded import changed, record, report
@@ -81,8 +82,8 @@ def database(fresh_database: str, connect_as: Callable[..., connection]) -> conn
 @pytest.fixture
 def told(database: connection, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., alert.Alert | None]:
     """Function that records a run and alerts the web hook."""
-    monkeypatch.setenv(URLS, f"json://{inbox.place}/{SECRET}")
-    monkeypatch.setenv(alert.REPORT_URL, "https://reports.example/angiogram/")
+    monkeypatch.setenv(ALERT_URLS, f"json://{inbox.place}/{SECRET}")
+    monkeypatch.setenv(REPORT_URL, "https://reports.example/angiogram/")
 
     def tell(run_id: str, *blockage: str) -> alert.Alert | None:
         record(database, report(run_id, list(blockage), {name: [CELL] for name in blockage}))
@@ -159,7 +160,7 @@ def test_a_failing_alert_is_said_and_recorded_without_the_secret_and_told_after_
 def test_one_address_that_fails_does_not_keep_the_others_from_being_told(
     told: Callable[..., alert.Alert | None], inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(URLS, f"nonsense:{SECRET} mmost://{inbox.place}/3ccdd113474722377935511fc85d3dd4")
+    monkeypatch.setenv(ALERT_URLS, f"nonsense:{SECRET} mmost://{inbox.place}/3ccdd113474722377935511fc85d3dd4")
     found = told("run-1", "fct_rides")
     assert found is not None
     assert (found.state, found.detail) == ("sent", "address 1 in ANGIOGRAM_ALERT_URLS is none that apprise knows")
@@ -173,7 +174,7 @@ def test_an_alert_longer_than_its_service_takes_is_shortened_and_keeps_its_link(
     told: Callable[..., alert.Alert | None], inbox: Inbox, database: connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Mattermost refuses texts of more than 4,000 characters; the record keeps the whole."""
-    monkeypatch.setenv(URLS, f"mmost://{inbox.place}/3ccdd113474722377935511fc85d3dd4")
+    monkeypatch.setenv(ALERT_URLS, f"mmost://{inbox.place}/3ccdd113474722377935511fc85d3dd4")
     inbox.longest = 4000
     record(database, report("run-1", ["fct_rides"], {"fct_rides": [LONG]}))
     assert state(alert.after_verdict(database, "run-1", pause=0)) == "sent"
@@ -242,9 +243,9 @@ def test_a_run_that_could_not_run_is_told_once_for_each_cause_and_so_is_what_fol
 def test_without_an_address_the_change_is_recorded_and_told_once_there_is_one(
     told: Callable[..., alert.Alert | None], inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(URLS)
+    monkeypatch.delenv(ALERT_URLS)
     assert state(told("run-1", "fct_rides")) == "nobody"
-    monkeypatch.setenv(URLS, f"json://{inbox.place}")
+    monkeypatch.setenv(ALERT_URLS, f"json://{inbox.place}")
     assert state(told("run-2", "fct_rides")) == "sent"
 
 
@@ -282,7 +283,7 @@ def mail_server() -> Iterator[tuple[Mailbox, int]]:
 def test_an_alert_arrives_by_mail(told: Callable[..., alert.Alert | None], monkeypatch: pytest.MonkeyPatch) -> None:
     with mail_server() as (mailbox, port):
         monkeypatch.setenv(
-            URLS, f"mailto://127.0.0.1:{port}?from=dye@pipeline.example&to=duty@pipeline.example&mode=insecure"
+            ALERT_URLS, f"mailto://127.0.0.1:{port}?from=dye@pipeline.example&to=duty@pipeline.example&mode=insecure"
         )
         assert state(told("run-1", "fct_rides")) == "sent"
     (mail,) = [message_from_bytes(content, policy=policy.default) for content in mailbox.received]

@@ -11,7 +11,7 @@ import pytest
 from psycopg2.extensions import connection
 
 from angiogram import passage, runs, steps
-from angiogram.address import URLS
+from angiogram.environment import ALERT_URLS
 from angiogram.errors import KeyMismatch, NotReady, RunInHand, SeedError
 from angiogram.project import Project
 from angiogram.status import EXIT_CODES, State, status
@@ -30,7 +30,7 @@ def database(
     pipeline: None, inbox: Inbox, monkeypatch: pytest.MonkeyPatch, connect_as: Callable[..., connection]
 ) -> connection:
     """A database whose only run was healthy; alerts go to the inbox."""
-    monkeypatch.setenv(URLS, f"json://{inbox.place}")
+    monkeypatch.setenv(ALERT_URLS, f"json://{inbox.place}")
     with connect_as("taxi_owner").cursor() as query:
         query.execute("truncate angiogram.runs, angiogram.mutes, angiogram.alerts, angiogram.differences")
     opened = connect_as("angiogram")

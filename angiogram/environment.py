@@ -1,0 +1,31 @@
+"""What the environment says to angiogram, beside what `ingestion.settings` reads: places, addresses, the commit.
+
+Nothing else here reads the environment; `dbt_command` and `live_target` hide variables from dbt or add some, and the
+faults give dbt's profiles a database of their own.
+"""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from ingestion.settings.base import Settings
+
+ALERT_URLS = "ANGIOGRAM_ALERT_URLS"
+"""Variable with the addresses that alerts are sent to, with blanks between them."""
+
+REPORT_URL = "ANGIOGRAM_REPORT_URL"
+"""Variable with the address of the folder that holds the runs' pages."""
+
+
+class Environment(Settings):
+    """Settings of angiogram, each of which may be missing."""
+
+    alert_urls: str = Field(alias="ANGIOGRAM_ALERT_URLS", default="")
+    report_url: str = Field(alias="ANGIOGRAM_REPORT_URL", default="")
+    docs_url: str = Field(alias="ANGIOGRAM_DOCS_URL", default="")
+    git_commit: str | None = Field(alias="GIT_COMMIT", default=None)
+    profiles: Path | None = Field(alias="DBT_PROFILES_DIR", default=None)
+    target_path: Path | None = Field(alias="DBT_TARGET_PATH", default=None)
+    log_path: Path | None = Field(alias="DBT_LOG_PATH", default=None)
+    profile: str | None = Field(alias="DBT_PROFILE", default=None)
+    engine_profile: str | None = Field(alias="DBT_ENGINE_PROFILE", default=None)
