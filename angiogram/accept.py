@@ -11,6 +11,7 @@ from typing import Any
 
 from psycopg2.extensions import connection
 
+from angiogram import ephemeral
 from angiogram.accept_surface import SurfaceProposal, propose_surface
 from angiogram.compare import compare
 from angiogram.dye import dye_messages, read_dye
@@ -106,7 +107,9 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None],
         stored = {node.name: StoredSeed.read(_file(project, node.name)) for node in chosen}
         accepted = StoredSeed.read(project.directory / FILE, may_be_absent=True)
         say("Building the models from the input seeds")
-        if failed := build(database, project).builds.unbuilt():
+        built_of_dye = build(database, project).builds
+        unread = [project.manifest.nodes[one].name for one in ephemeral.show(database, project, built_of_dye)]
+        if failed := list(dict.fromkeys([*built_of_dye.unbuilt(), *unread])):
             raise DbtFailed(
                 f"dbt could not build {', '.join(failed)}; its log is {project.log_directory / 'dbt.log'}. "
                 "Correct it, then accept."

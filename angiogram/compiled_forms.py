@@ -11,7 +11,7 @@ from typing import Any
 
 import jinja2
 
-from angiogram.dbt_command import forget_ephemeral
+from angiogram.dbt_command import compiling_all, forget_ephemeral
 
 FIRST, LATER, HOOKS = "first build", "incremental build", "hooks"
 """The forms."""
@@ -103,14 +103,11 @@ def _hooks(node: Any) -> list[str]:
 @contextmanager
 def _edited(manifest: Any, form: str, switches: Iterable[str], chosen: set[str]) -> Iterator[None]:
     """The manifest for one form: is_incremental answered, switches marked, hooks in the place of SQL where asked."""
-    from dbt.task.compile import CompileTask
-
     forget_ephemeral(manifest)
     names = set(switches)
     marked = [macro for macro in manifest.macros.values() if macro.name in names]
     macros = {macro.unique_id: macro.macro_sql for macro in (manifest.macros[_IS_INCREMENTAL], *marked)}
     codes = {unique_id: manifest.nodes[unique_id].raw_code for unique_id in chosen} if form == HOOKS else {}
-    stops = CompileTask.raise_on_first_error
     try:
         for macro in marked:
             macro.macro_sql = _with_marks(macro.name, macro.macro_sql)
@@ -118,10 +115,9 @@ def _edited(manifest: Any, form: str, switches: Iterable[str], chosen: set[str])
         manifest.macros[_IS_INCREMENTAL].macro_sql = f"{{% macro is_incremental() %}}{answer}{{% endmacro %}}"
         for unique_id in codes:
             manifest.nodes[unique_id].raw_code = ";\n".join(_hooks(manifest.nodes[unique_id]))
-        CompileTask.raise_on_first_error = lambda self: False  # type: ignore[method-assign]
-        yield
+        with compiling_all():
+            yield
     finally:
-        CompileTask.raise_on_first_error = stops  # type: ignore[method-assign]
         for unique_id, text in macros.items():
             manifest.macros[unique_id].macro_sql = text
         for unique_id, text in codes.items():

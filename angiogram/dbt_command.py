@@ -7,7 +7,7 @@ dye would pass what nobody runs. So dbt sees none of its own variables but those
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
@@ -89,7 +89,7 @@ class Outcome:
 
     Attributes:
         answer: as dbt gave it: the manifest of a parse, the results of a build; None if it ended with an error.
-        results: what became of each node, the hooks included.
+        results: what became of each node, the hooks included, and ephemeral models, of which dbt only tells.
         success: whether dbt would have exited with 0.
         error: what ended it before its end; None if it went through, or if a hook ended it, which has a result then.
     """
@@ -131,6 +131,8 @@ def run_dbt(arguments: Sequence[str], manifest: Any = None) -> Outcome:
         ended_by_hook = hook is not None and not _was_refused(error)
         return Outcome(None, heard.finished + ([hook] if hook else []), False, None if ended_by_hook else error)
     results = [heard.completed(_result(found)) for found in getattr(done.result, "results", None) or ()]
+    told = {result.unique_id for result in results}
+    results += [result for result in heard.ephemeral if result.unique_id not in told]
     return Outcome(done.result, results, done.success, None)
 
 
@@ -144,11 +146,38 @@ def as_it_stands() -> Iterator[None]:
         os.environ.update(hidden)
 
 
+@contextmanager
+def compiling_all() -> Iterator[None]:
+    """Let `dbt compile` go on after a node that it cannot compile; else it ends there and leaves its threads behind."""
+    from dbt.task.compile import CompileTask
+
+    stops = CompileTask.raise_on_first_error
+    CompileTask.raise_on_first_error = lambda self: False  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        CompileTask.raise_on_first_error = stops  # type: ignore[method-assign]
+
+
 def forget_ephemeral(manifest: Any) -> None:
     """Let dbt put ephemeral models into their readers anew: once done, it leaves them out with that manifest."""
     for node in manifest.nodes.values():
-        if getattr(node, "extra_ctes", None):
-            node.extra_ctes, node.extra_ctes_injected = [], False
+        if node.resource_type != "seed":  # also where none was put in: a parent may have been a view then
+            node.extra_ctes, node.extra_ctes_injected, node._pre_injected_sql = [], False, None
+
+
+@contextmanager
+def as_views(manifest: Any, unique_ids: Collection[str]) -> Iterator[None]:
+    """Let dbt compile some ephemeral models as if they were views: their readers name them, in place of their SQL."""
+    forget_ephemeral(manifest)
+    for unique_id in unique_ids:
+        manifest.nodes[unique_id].config.materialized = "view"
+    try:
+        yield
+    finally:
+        for unique_id in unique_ids:
+            manifest.nodes[unique_id].config.materialized = "ephemeral"
+        forget_ephemeral(manifest)
 
 
 def profile_name() -> str | None:
@@ -188,21 +217,23 @@ class _Heard:
 
     def __init__(self) -> None:
         self.finished: list[NodeResult] = []
+        self.ephemeral: list[NodeResult] = []
         self._errors: dict[str, list[str]] = {}
 
     def __call__(self, event: Any) -> None:
         if event.info.name == "NodeFinished":
             node, result = event.data.node_info, event.data.run_result
-            self.finished.append(
-                NodeResult(
-                    node.unique_id,
-                    node.node_name,
-                    node.resource_type,
-                    result.status,
-                    result.message or None,
-                    result.execution_time,
-                )
+            finished = NodeResult(
+                node.unique_id,
+                node.node_name,
+                node.resource_type,
+                result.status,
+                result.message or None,
+                result.execution_time,
             )
+            self.finished.append(finished)
+            if node.materialized == "ephemeral":
+                self.ephemeral.append(finished)
         elif event.info.name == "GenericExceptionOnRun":
             told = event.data.exc.removeprefix("Exception on worker thread. ")
             self._errors.setdefault(event.data.node_info.unique_id, []).append(told)

@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from psycopg2.extensions import connection
 
-from angiogram import dye_schemas, guards, live_columns, lost_views, production
+from angiogram import dye_schemas, ephemeral, guards, live_columns, lost_views, production
 from angiogram.blame import Blame
 from angiogram.build_findings import build_findings
 from angiogram.builds import Builds
@@ -23,7 +22,7 @@ from angiogram.compare import compare
 from angiogram.diagnose import Health, OutputState, diagnose
 from angiogram.findings import Finding, Notice
 from angiogram.limits import too_slow
-from angiogram.node_stages import missing_stages, node_stage, unloaded_stages
+from angiogram.node_stages import missing_stages, node_stages
 from angiogram.project import Project
 from angiogram.runs import WAIT, Run, hold_tables, say_on_stderr
 from angiogram.seed_build import SeedBuild, build
@@ -154,10 +153,13 @@ def opened(project: Project) -> Iterator[connection]:
 
 
 def _stages(database: connection, project: Project, built: SeedBuild) -> dict[StageId, Stage]:
-    stages = missing_stages(project) | unloaded_stages(project, built.builds)
-    for node in project.nodes.values():
-        comparison = partial(compare, database, node, project.directory)
-        stages[node.stage] = node_stage(project, node, built.builds, built.last_batch, comparison)
+    stages = node_stages(
+        project,
+        built.builds,
+        built.last_batch,
+        ephemeral.show(database, project, built.builds),
+        lambda node: compare(database, node, project.directory),
+    )
     return {
         name: replace(stage, reads=[above for above in stage.reads if above != LOADER_STAGE])
         for name, stage in stages.items()

@@ -23,7 +23,7 @@ from angiogram.differences import Comparison, Differences
 from angiogram.dye import DyeRide, read_dye
 from angiogram.errors import DbtFailed, NotReady
 from angiogram.inject import Sent
-from angiogram.nodes import Node, parents
+from angiogram.nodes import Node, inlined, parents
 from angiogram.project import Project
 from angiogram.relations import SQL_FAILED, attempted, columns, undone
 from angiogram.right_tables import DYE, Parent, RightTables
@@ -97,7 +97,11 @@ class Isolation:
         self._rides = _rides(project)
         self._recipes: dict[str, _Recipe] = {}
         first, later = forms or _compiled(project, states)
+        broken = {stage.name for stage, state in states.items() if state is OutputState.FAILED}
         for node in project.nodes.values():
+            inside = inlined(project.manifest, node.unique_id, project.shown_ephemeral)
+            if any(project.manifest.nodes[unique_id].search_name in broken for unique_id in inside):
+                continue
             compiled = first.get(node.unique_id), later.get(node.unique_id)
             if not node.is_seed and (recipe := _recipe(node, project.manifest.nodes[node.unique_id], *compiled)):
                 self._recipes[node.unique_id] = recipe
@@ -166,11 +170,15 @@ class Isolation:
         return _run_dependent(recipe) - set().union(*held) if all(held) else set()
 
     def _relations_above(self, node: Node) -> list[str]:
-        manifest = self._project.manifest
         return [
-            (manifest.nodes.get(unique_id) or manifest.sources[unique_id]).relation_name
-            for unique_id in parents(self._project.manifest, node.unique_id)
+            above.relation if (above := self._project.node_of(unique_id)) else source.relation_name
+            for unique_id in self._parents(node)
+            for source in [self._project.manifest.sources.get(unique_id)]
         ]
+
+    def _parents(self, node: Node) -> list[str]:
+        """dbt's ids of what a model reads."""
+        return parents(self._project.manifest, node.unique_id, self._project.shown_ephemeral)
 
     def _plan(
         self, node: Node, trusted: frozenset[str], remade: frozenset[StageId], as_it_is: StageId | None
@@ -189,7 +197,7 @@ class Isolation:
         recipe = self._recipes.get(node.unique_id)
         if recipe is None:
             return False
-        for unique_id in parents(self._project.manifest, node.unique_id):
+        for unique_id in self._parents(node):
             if unique_id in plan.parents or unique_id in plan.steps:
                 continue
             if unique_id in self._project.manifest.sources:
@@ -201,9 +209,9 @@ class Isolation:
             parent = self._project.nodes[parsed.search_name]
             if parent.stage == as_it_is or parent.name in trusted or (parent.is_seed and not is_watched(parent)):
                 is_own = parent.stage == as_it_is
-                plan.parents[unique_id] = Parent(parent.relation, parsed.alias, parent.relation, parent, is_own)
+                plan.parents[unique_id] = Parent(parent.read_as, parsed.alias, parent.relation, parent, is_own)
             elif parent.stage not in remade and is_watched(parent) and not parent.where:
-                plan.parents[unique_id] = Parent(parent.relation, parsed.alias, parent.expected_relation, parent)
+                plan.parents[unique_id] = Parent(parent.read_as, parsed.alias, parent.expected_relation, parent)
             elif not self._add_step(plan, parent, trusted, remade, as_it_is):
                 return False
         plan.steps[node.unique_id] = recipe
@@ -219,14 +227,14 @@ class Isolation:
     def _is_lacking(self, tables: RightTables, step: _Recipe, plan: _Plan) -> bool:
         """Whether a model reads a run-dependent column of which nobody knows what it should hold."""
         lacking = _run_dependent(step)
-        read = parents(self._project.manifest, step.node.unique_id)
+        read = self._parents(step.node)
         for unique_id in read:
             if unique_id in plan.steps:
                 lacking -= tables.placed(plan.steps[unique_id].node)
             else:
                 lacking -= tables.known(plan.parents[unique_id])
         supposed = [plan.parents[unique_id] for unique_id in read if unique_id in plan.parents]
-        return bool(lacking) and any(p.node is not None and p.holds != p.relation for p in supposed)
+        return bool(lacking) and any(p.node is not None and p.holds != p.node.relation for p in supposed)
 
 
 def is_watched(node: Node) -> bool:
@@ -258,7 +266,7 @@ def _make(query: cursor, step: _Recipe, made: str, plan: _Plan, is_first: bool) 
             + sql.SQL(_located(query, step.first, plan))
         )
         return
-    text = _located(query, step.later.sql, plan).replace(step.node.relation, table.as_string(query))
+    text = _located(query, step.later.sql, plan).replace(step.node.read_as, table.as_string(query))
     query.execute(sql.SQL("create temporary table {} as ").format(increment) + sql.SQL(text))
     query.execute(sql.SQL("select * from {} limit 0").format(table))
     names = [column.name for column in query.description or ()]
@@ -271,7 +279,7 @@ def _located(query: cursor, text: str, plan: _Plan) -> str:
     """Compiled SQL with each relation replaced by the temporary table that takes its place."""
     placed = {parent.relation: parent.identifier for parent in plan.parents.values()}
     *above, _ = plan.steps.values()
-    placed |= {step.node.relation: _identifier(step) for step in above}
+    placed |= {step.node.read_as: _identifier(step) for step in above}
     for relation, identifier in placed.items():
         text = text.replace(relation, sql.Identifier(_TABLE, identifier).as_string(query))
     return text
@@ -309,12 +317,17 @@ def _kind(type_code: int) -> str:
 
 def _compiled(project: Project, states: Mapping[StageId, OutputState]) -> Forms:
     """The models' SQL in both forms; without those that failed, and those skipped, if with them nothing is compiled."""
-    failed = [name for name, node in project.nodes.items() if states[node.stage] is OutputState.FAILED]
-    skipped = [name for name, node in project.nodes.items() if states[node.stage] is OutputState.SKIPPED]
+    failed = [stage.name for stage, state in states.items() if state is OutputState.FAILED]
+    skipped = [stage.name for stage, state in states.items() if state is OutputState.SKIPPED]
     for left_out in ([], failed, failed + skipped):
         try:
             return compile_forms(
-                project.reading.directory, project.manifest, project.target, project.dbt_vars, left_out
+                project.reading.directory,
+                project.manifest,
+                project.target,
+                project.dbt_vars,
+                left_out,
+                project.shown_ephemeral,
             )
         except DbtFailed:  # a query or a check of a model's own, while it was compiled
             continue
@@ -327,7 +340,7 @@ def _recipe(node: Node, parsed: Any, first: str | None, later: str | None) -> _R
     if (
         first is None
         or later is None
-        or config.materialized not in ("table", "view", "materialized_view", "incremental")
+        or config.materialized not in ("table", "view", "materialized_view", "incremental", "ephemeral")
         or config.pre_hook
         or config.post_hook
         or config.get("sql_header")

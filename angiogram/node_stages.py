@@ -1,17 +1,77 @@
 """The dbt nodes as stages: how each was built, and what a comparison with its expected seed says of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
+from angiogram import ephemeral
 from angiogram.builds import Builds
 from angiogram.dbt_command import NodeResult
 from angiogram.diagnose import OutputState
 from angiogram.differences import Comparison, Differences
-from angiogram.nodes import Node
+from angiogram.nodes import Node, inlined, parents
 from angiogram.project import Project
 from angiogram.source_places import place_of
 from angiogram.stage import Stage, state_of, unbuilt_stage
 from angiogram.stage_id import EXPECTED, LOADER_STAGE, MODEL, SEED, StageId
+
+
+def node_stages(
+    project: Project,
+    builds: Builds,
+    last_batch: int,
+    unread: Mapping[str, str],
+    compare: Callable[[Node], Comparison],
+) -> dict[StageId, Stage]:
+    """All models and seeds as stages, also what is missing or broken.
+
+    Args:
+        project: that was built.
+        builds: what became of its nodes.
+        last_batch: the batch after which the expected seeds tell what a model holds.
+        unread: why an ephemeral model cannot be read, by its dbt id, as angiogram.ephemeral.show has it.
+        compare: compares a node with its expected seed.
+    """
+    stages = missing_stages(project) | unloaded_stages(project, builds)
+    for node in project.nodes.values():
+        comparison = partial(compare, node)
+        if node.is_ephemeral:
+            stages[node.stage] = _ephemeral_stage(project, node, builds, unread, comparison)
+        else:
+            stages[node.stage] = node_stage(project, node, builds, last_batch, comparison)
+    return _with_unread(project, stages, unread)
+
+
+def _ephemeral_stage(
+    project: Project,
+    node: Node,
+    builds: Builds,
+    unread: Mapping[str, str],
+    comparison: Callable[[], Comparison],
+) -> Stage:
+    if message := unread.get(node.unique_id):
+        return unbuilt_stage(node.reads, 0.0, message, place_of(project.directory, node.file, message))
+    if not ephemeral.is_there(project, builds, unread, node.unique_id):
+        state = OutputState.NOT_BUILT if builds.was_kept_from_beginning else OutputState.SKIPPED
+        return Stage(node.reads, state, Differences(), None, 0.0)
+    if not node.is_to_be_compared:
+        return Stage(node.reads, OutputState.RIGHT, Differences(), None, 0.0)
+    return _compared(node, builds, 0.0, comparison)
+
+
+def _with_unread(project: Project, stages: Mapping[StageId, Stage], unread: Mapping[str, str]) -> dict[StageId, Stage]:
+    """The stages, and the ephemeral models that nothing compares and nothing can read, above whatever reads them."""
+    manifest, shown = project.manifest, project.shown_ephemeral
+    names = {i: StageId(MODEL, manifest.nodes[i].search_name) for i in unread.keys() - shown}
+    found = dict(stages)
+    for unique_id, name in names.items():
+        above = [node.stage for i in parents(manifest, unique_id, shown) if (node := project.node_of(i))]
+        file, message = manifest.nodes[unique_id].original_file_path, unread[unique_id]
+        found[name] = unbuilt_stage(above, 0.0, message, place_of(project.directory, file, message))
+    for node in project.nodes.values():
+        if read := [names[i] for i in inlined(manifest, node.unique_id, shown) if i in names]:
+            found[node.stage] = replace(found[node.stage], reads=[*found[node.stage].reads, *read])
+    return found
 
 
 def node_stage(
@@ -36,6 +96,10 @@ def node_stage(
         return Stage(node.reads, state, Differences(), None, seconds)
     if not node.is_to_be_compared:
         return Stage(node.reads, OutputState.RIGHT, Differences(), None, seconds)
+    return _compared(node, builds, seconds, comparison)
+
+
+def _compared(node: Node, builds: Builds, seconds: float, comparison: Callable[[], Comparison]) -> Stage:
     expected = builds.of(node.expected_id) if node.expected_id else None
     if expected and (failure := expected.failure):
         reason = f"its expected seed could not be loaded: {_told(failure)}"

@@ -1,5 +1,7 @@
 """What dbt's manifest says of a project: the models, the seeds that they read, and what each is compared with."""
 
+import hashlib
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +16,9 @@ EXPECTED_PREFIX = "expected__"
 INPUT_FOLDER = "input"
 """Seeds in a folder of this name are the dye; seeds named expected__<model> what it must become; others reference."""
 
+_LONGEST = 63
+"""Bytes of a name that PostgreSQL keeps; it cuts off the rest."""
+
 BATCH = "batch"
 """The column of an input seed that says when a row arrives; without one, all come at once."""
 
@@ -26,7 +31,7 @@ class Node:
         name: its name in dbt; one version of several is name.v2.
         unique_id: dbt's id for it.
         is_seed: whether it is reference data.
-        relation: its table, quoted.
+        relation: its table, quoted; of an ephemeral model the view that angiogram.ephemeral makes of its SQL.
         reads: the models and seeds that it reads, and LOADER_STAGE for sources.
         expected_relation: the table of its expected seed, quoted; None if there is none.
         key: the columns that tell its rows apart, from its test equals_expected.
@@ -36,6 +41,7 @@ class Node:
         leniency: when that test tolerates differences; None: never.
         file: its file, below the project's folder.
         expected_id: dbt's id of its expected seed; None if there is none.
+        named: of an ephemeral model the relation that it would be, quoted; None of all others.
     """
 
     name: str
@@ -51,6 +57,17 @@ class Node:
     leniency: Leniency | None = None
     file: str | None = None
     expected_id: str | None = None
+    named: str | None = None
+
+    @property
+    def is_ephemeral(self) -> bool:
+        """Whether dbt makes no table of it, so that a view of a session stands for it."""
+        return self.named is not None
+
+    @property
+    def read_as(self) -> str:
+        """How the compiled SQL of its readers names it, quoted."""
+        return self.named or self.relation
 
     @property
     def stage(self) -> StageId:
@@ -66,6 +83,8 @@ class Node:
 def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Node]:
     """The models by name, the seeds that they read, and the other seeds that have an expected one.
 
+    An ephemeral model is one of them if something tells what it should hold; else it is part of its readers.
+
     Args:
         manifest: of the parsed project.
         excluded: the columns that differ from run to run.
@@ -74,7 +93,10 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
     Raises:
         NotReady: a model is not SQL, or reads what is neither source, seed nor model.
     """
-    models = [n for n in manifest.nodes.values() if n.resource_type == "model" and n.relation_name]
+    shown = watched_ephemeral(manifest)
+    models = [
+        n for n in manifest.nodes.values() if n.resource_type == "model" and (n.relation_name or n.unique_id in shown)
+    ]
     seeds = {n.name: n for n in manifest.nodes.values() if n.resource_type == "seed"}
     tests = equality_tests(manifest)
 
@@ -84,7 +106,7 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
             name=found.search_name,
             unique_id=found.unique_id,
             is_seed=found.resource_type == "seed",
-            relation=found.relation_name,
+            relation=found.relation_name or _view_of(found.search_name),
             reads=reads,
             expected_relation=expected.relation_name if expected else None,
             key=test.key if test else [],
@@ -94,6 +116,7 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
             leniency=test.leniency if test else None,
             file=found.original_file_path,
             expected_id=expected.unique_id if expected else None,
+            named=None if found.relation_name else _would_be(manifest, found),
         )
 
     nodes: dict[str, Node] = {}
@@ -104,7 +127,7 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
                 f"stand for it under target {target}, or leave it out there (`enabled`)."
             )
         reads = []
-        for parent in parents(manifest, model.unique_id):
+        for parent in parents(manifest, model.unique_id, shown):
             kind = parent.split(".")[0]
             if kind == "source":
                 reads.append(LOADER_STAGE)
@@ -177,14 +200,62 @@ def is_ephemeral(node: Any) -> bool:
     return bool(node.resource_type == "model" and node.config.materialized == "ephemeral")
 
 
-def parents(manifest: Any, unique_id: str) -> list[str]:
-    """dbt's ids of what a model reads; what an ephemeral one reads takes its place."""
+def parents(manifest: Any, unique_id: str, shown: Collection[str] = ()) -> list[str]:
+    """dbt's ids of what a model reads; what an ephemeral one reads takes its place.
+
+    Args:
+        manifest: of the parsed project.
+        unique_id: of the model.
+        shown: ids of the ephemeral models that are taken for tables.
+    """
     found: dict[str, None] = {}
     for parent in manifest.nodes[unique_id].depends_on.nodes:
         node = manifest.nodes.get(parent)
-        is_table = node is None or not is_ephemeral(node)
-        found |= dict.fromkeys([parent] if is_table else parents(manifest, parent))
+        is_table = node is None or parent in shown or not is_ephemeral(node)
+        found |= dict.fromkeys([parent] if is_table else parents(manifest, parent, shown))
     return list(found)
+
+
+def inlined(manifest: Any, unique_id: str, shown: Collection[str] = ()) -> Iterator[str]:
+    """dbt's ids of the ephemeral models whose SQL is part of a node's own.
+
+    Args:
+        manifest: of the parsed project.
+        unique_id: of the node.
+        shown: ids of the ephemeral models that are taken for tables.
+    """
+    for parent in manifest.nodes[unique_id].depends_on_nodes:  # none of a seed
+        node = manifest.nodes.get(parent)
+        if node is not None and is_ephemeral(node) and parent not in shown:
+            yield parent
+            yield from inlined(manifest, parent, shown)
+
+
+def watched_ephemeral(manifest: Any) -> set[str]:
+    """Ids of the ephemeral models that have an expected seed or a test equals_expected."""
+    tests = equality_tests(manifest)
+    seeds = {n.name for n in manifest.nodes.values() if n.resource_type == SEED}
+    return {
+        n.unique_id
+        for n in manifest.nodes.values()
+        if is_ephemeral(n) and (n.unique_id in tests or expected_name(n.search_name) in seeds)
+    }
+
+
+def _view_of(name: str) -> str:
+    """The view of a session that stands for an ephemeral model; no model of dbt has such a name."""
+    view = f"~{name}"
+    if len(view.encode()) > _LONGEST:
+        mark = hashlib.sha256(name.encode()).hexdigest()[:16]
+        view = f"{view.encode()[: _LONGEST - len(mark) - 1].decode(errors='ignore')}~{mark}"
+    return f'"pg_temp"."{view}"'
+
+
+def _would_be(manifest: Any, node: Any) -> str:
+    """The relation that an ephemeral model would be if it were a view."""
+    quoting = manifest.metadata.quoting
+    parts = {"database": node.database, "schema": node.schema, "identifier": node.alias}
+    return ".".join(name if getattr(quoting, part, None) is False else f'"{name}"' for part, name in parts.items())
 
 
 def absent_nodes(manifest: Any) -> set[str]:

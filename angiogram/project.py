@@ -14,8 +14,10 @@ from angiogram.nodes import (
     Node,
     expected_name,
     expected_seeds,
+    is_ephemeral,
     missing_models,
     read_nodes,
+    watched_ephemeral,
 )
 from angiogram.pipeline_settings import FILE as SETTINGS
 from angiogram.pipeline_settings import PipelineSettings
@@ -214,6 +216,22 @@ class Project:
             DbtFailed: dbt ended before it built anything.
         """
         return self._invoke(command, self.manifest) if self.can_be_built else Outcome(None, [], True, None)
+
+    def node_of(self, unique_id: str) -> Node | None:
+        """The model or seed of one of dbt's ids; None if it is something else."""
+        node = self.manifest.nodes.get(unique_id)
+        return self.nodes.get(node.search_name) if node is not None else None
+
+    @cached_property
+    def shown_ephemeral(self) -> set[str]:
+        """As the function `watched_ephemeral`."""
+        return watched_ephemeral(self.manifest)
+
+    @cached_property
+    def inlined_models(self) -> set[str]:
+        """Names of the ephemeral models that nothing compares: they are part of their readers alone."""
+        models = self.manifest.nodes.values()
+        return {n.search_name for n in models if is_ephemeral(n) and n.unique_id not in self.shown_ephemeral}
 
     def expected_seed(self, model: str) -> Any:
         """What dbt knows of a model's expected seed, which must be there."""

@@ -150,7 +150,8 @@ def of_project(
     models = {name: _compared(node, columns.get(name)) for name, node in nodes.items()}
     for node in project.manifest.nodes.values():
         if is_ephemeral(node):
-            models.setdefault(node.search_name, ModelSurface(materialized=EPHEMERAL))
+            compared = models.get(node.search_name, ModelSurface())
+            models[node.search_name] = compared.model_copy(update={"materialized": EPHEMERAL})
     for name, told in _under(live).items() if live else ():
         models[name] = models.get(name, ModelSurface()).model_copy(update=told)
     listed = {one.macro or one.model for one in project.settings.intended.live_sql}

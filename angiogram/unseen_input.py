@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from angiogram.diagnose import OutputState
 from angiogram.isolate import is_watched
-from angiogram.nodes import Node, is_dye_seed, is_ephemeral
+from angiogram.nodes import Node, inlined, is_dye_seed
 from angiogram.project import Project
 from angiogram.right_input import RightInput
 from angiogram.stage_id import LOADER_STAGE, MODEL, StageId, listed
@@ -87,7 +87,9 @@ class UnseenInput:
         return " ".join(told) or None
 
     def _unwatched(self, node: Node) -> Iterator[StageId]:
-        yield from self._inlined(node.unique_id)
+        manifest = self._project.manifest
+        for inside in inlined(manifest, node.unique_id, self._project.shown_ephemeral):
+            yield StageId(MODEL, manifest.nodes[inside].search_name)
         for parent in node.reads:
             above = self._project.nodes.get(parent.name)
             if above and not is_watched(above) and not self._is_dye(above):
@@ -97,12 +99,3 @@ class UnseenInput:
     def _is_dye(self, node: Node) -> bool:
         """Whether it is an input seed, which is right by definition."""
         return node.is_seed and is_dye_seed(self._project.manifest.nodes[node.unique_id])
-
-    def _inlined(self, unique_id: str) -> Iterator[StageId]:
-        """The ephemeral models whose SQL is part of a model's own and that are no stages."""
-        manifest = self._project.manifest
-        for parent in manifest.nodes[unique_id].depends_on_nodes:  # none of a seed
-            above = manifest.nodes.get(parent)
-            if above is not None and is_ephemeral(above) and above.search_name not in self._project.nodes:
-                yield StageId(MODEL, above.search_name)
-                yield from self._inlined(parent)

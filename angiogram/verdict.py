@@ -1,12 +1,11 @@
 """The verdict on a run, from its tables and what its steps left behind; it needs nothing from this process's past."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from psycopg2.extensions import connection
 
-from angiogram import findings, guards, live_columns, lost_views, production, stored_positions
+from angiogram import ephemeral, findings, guards, live_columns, lost_views, production, stored_positions
 from angiogram.batches import incremental_models, untested_notice
 from angiogram.blame import Blame
 from angiogram.build_findings import build_findings
@@ -20,7 +19,7 @@ from angiogram.findings import Finding, FindingKind, Notice
 from angiogram.inject import Sent
 from angiogram.kept import Kept
 from angiogram.limits import too_slow
-from angiogram.node_stages import missing_stages, node_stage, unloaded_stages
+from angiogram.node_stages import node_stages
 from angiogram.nodes import Node
 from angiogram.project import Project
 from angiogram.run_builds import LAST_BATCH, builds_of_run
@@ -261,11 +260,13 @@ def _way_stage(
 
 def _node_stages(database: connection, project: Project, kept: Kept, builds: Builds) -> dict[StageId, Stage]:
     """Reference seeds and models, from dbt's own record and the comparison with the expected seeds."""
-    stages = missing_stages(project) | unloaded_stages(project, builds)
-    for node in project.nodes.values():
-        comparison = partial(compare, database, node, project.directory, kept, node.stage)
-        stages[node.stage] = node_stage(project, node, builds, LAST_BATCH, comparison)
-    return stages
+    return node_stages(
+        project,
+        builds,
+        LAST_BATCH,
+        ephemeral.show(database, project, builds),
+        lambda node: compare(database, node, project.directory, kept, node.stage),
+    )
 
 
 def _untested(run: Run, project: Project) -> list[Notice]:

@@ -50,6 +50,8 @@ def changes(accepted: Surface, now: Surface, project: Project) -> Iterator[Chang
 
 def _why(project: Project, stage: StageId) -> str:
     node = project.nodes.get(stage.name)
+    if node is None and stage.kind == MODEL and stage.name in project.inlined_models:
+        return "its expected seed and its test equals_expected are gone or disabled"
     if node is None:
         return "the dye does not pass it" if stage.kind == MODEL else "no model that the dye passes reads it"
     lacking = ["its expected seed"] if node.expected_relation is None else []

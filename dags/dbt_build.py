@@ -85,7 +85,7 @@ def reports(build: Build, models: Iterable[str], ephemeral: set[str]) -> dict[st
     Args:
         build: what dbt did.
         models: ids of the models wanted.
-        ephemeral: ids of the models without a table, of which dbt reports no result.
+        ephemeral: ids of the models without a table, which dbt builds into their readers.
     """
     wanted = set(models)
     found: dict[str, Report] = {
@@ -93,7 +93,8 @@ def reports(build: Build, models: Iterable[str], ephemeral: set[str]) -> dict[st
         for result in build.outcome.results
         if result.unique_id in wanted
     }
-    found |= {model: {"status": _BUILT, "message": None, "tests": []} for model in wanted & ephemeral}
+    told_of = wanted & ephemeral - found.keys()
+    found |= {model: {"status": _BUILT, "message": None, "tests": []} for model in told_of}
     for test in _failed(build):
         if test.kind in _TESTS:
             for model in found.keys() & _read_by(build.manifest, test.unique_id):

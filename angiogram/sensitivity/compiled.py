@@ -1,12 +1,13 @@
 """The project under the dye as SQL: every model compiled by dbt in both forms of is_incremental."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from angiogram.dbt_command import PLAIN, forget_ephemeral
+from angiogram.dbt_command import PLAIN, as_views, compiling_all, forget_ephemeral
 from angiogram.dbt_command import run_dbt as run_in_process
 from angiogram.equality_test import equality_tests
 from angiogram.errors import DbtFailed, NotReady
@@ -141,7 +142,12 @@ def compile_project(directory: Path, target: str | None = None) -> Compiled:
 
 
 def compile_forms(
-    directory: Path, manifest: Any, target: str, variables: str = _VARS, left_out: Sequence[str] = ()
+    directory: Path,
+    manifest: Any,
+    target: str,
+    variables: str = _VARS,
+    left_out: Sequence[str] = (),
+    shown: Collection[str] = (),
 ) -> tuple[dict[str, str], dict[str, str]]:
     """The SQL of each node by its id, where is_incremental() does not hold and where it does.
 
@@ -150,7 +156,8 @@ def compile_forms(
         manifest: of the parsed project; left as it was.
         target: the dbt target.
         variables: of dbt, as YAML; those with which the project was parsed.
-        left_out: names of models that are not compiled: dbt ends at the first that cannot be.
+        left_out: names of models that are not compiled, since one that cannot be is an error.
+        shown: ids of the ephemeral models that readers name as if they were views.
 
     Raises:
         DbtFailed: dbt cannot compile the project.
@@ -159,20 +166,25 @@ def compile_forms(
     exclude = ("--exclude", *left_out) if left_out else ()
     macro = manifest.macros[_IS_INCREMENTAL]
     as_it_was = macro.macro_sql
-    try:
+    with ExitStack() as stack:
+        stack.enter_context(as_views(manifest, shown))
+        stack.enter_context(compiling_all())
+        stack.callback(setattr, macro, "macro_sql", as_it_was)
         for answer in _FORMS:
             forget_ephemeral(manifest)
             macro.macro_sql = f"{{% macro is_incremental() %}}{{{{ return({answer}) }}}}{{% endmacro %}}"
-            results = run_dbt(
-                directory,
-                ["compile", "--select", *_COMPILED, "--indirect-selection", "empty", *exclude],
-                target,
-                manifest,
-                variables,
+            results = list(
+                run_dbt(
+                    directory,
+                    ["compile", "--select", *_COMPILED, "--indirect-selection", "empty", *exclude],
+                    target,
+                    manifest,
+                    variables,
+                )
             )
+            if errors := [result.message for result in results if result.status == "error"]:
+                raise DbtFailed(f"dbt compile of {directory} failed: {str(errors[0]).strip()}")
             forms.append({r.node.unique_id: r.node.compiled_code for r in results if hasattr(r.node, "compiled_code")})
-    finally:
-        macro.macro_sql = as_it_was
     return forms[0], forms[1]
 
 

@@ -9,10 +9,11 @@ from angiogram import runs
 from angiogram.dye import read_dye
 from angiogram.inject import read_whole_dye
 from tests.angiogram.conftest import Outcome
-from tests.angiogram.edits import edit
-from tests.angiogram.recorded import blocked, stages_of
+from tests.angiogram.edits import edit, prepend
+from tests.angiogram.recorded import blocked, differences_at, stages_of
 from tests.dbt.project import DbtProject
 
+EPHEMERAL = "{{ config(materialized='ephemeral') }}\n"
 BATCH_1_FAILS = "    where 1 / ((select count(*) from source) - {}) <> 0\n"
 """A condition that fails while as many rides are there as batch 1 has."""
 
@@ -92,3 +93,37 @@ def test_a_live_run_of_a_project_that_does_not_parse_sends_its_dye_and_judges_th
     assert found["fct_rejected_rides"]["text"].startswith("the model is disabled")
     health = {name: stage["verdict"] for name, stage in stages_of(report).items()}
     assert {health[name] for name in health if name not in found} == {"healthy"}
+
+
+def test_ephemeral_models_are_compared_through_their_sql(angiogram: Callable[..., Outcome], project_copy: Path) -> None:
+    """Staging, which all else reads, and a mart, whose tax is wrong; one that nothing compares or can run is named."""
+    models = project_copy / "models"
+    edit(models / "staging" / "stg_taxi__rides.sql", "materialized='incremental'", "materialized='ephemeral'")
+    prepend(models / "revenue" / "revenue_by_state.sql", EPHEMERAL)
+    marts = models / "revenue" / "_revenue__models.yml"
+    before, mart = marts.read_text(encoding="utf-8").split("  - name: revenue_by_state")
+    mart = mart.replace("    config:\n      contract: {enforced: true}\n", "", 1)  # which dbt allows tables alone
+    marts.write_text(f"{before}  - name: revenue_by_state{mart}", encoding="utf-8")
+    edit(models / "revenue" / "revenue_by_state.sql", "sum(tax_amount)", "sum(fare_amount)")
+    (models / "revenue" / "by_day.sql").write_text("select no_such from {{ ref('daily_revenue') }}")
+    prepend(models / "revenue" / "by_day.sql", EPHEMERAL)
+
+    outcome = angiogram("run", "--json", DBT_PROJECT_DIR=str(project_copy), DBT_TARGET_PATH=str(project_copy / "t"))
+
+    assert outcome.code == 1, outcome.stderr
+    report = outcome.report()
+    assert {*blocked(report)} == {"revenue_by_state", "by_day", "stg_taxi__rides"}
+    found = {(finding["kind"], finding["stage"]["name"]): finding for finding in report["findings"]}
+    assert found.keys() == {
+        ("output", "revenue_by_state"),
+        ("build", "by_day"),
+        ("surface", "revenue_by_state"),
+        ("surface", "stg_taxi__rides"),
+    }
+    assert found["build", "by_day"]["file"] == "models/revenue/by_day.sql"
+    cells = differences_at(report, "revenue_by_state")
+    assert {cell["column"] for cell in cells["first"]} == {"tax_amount"}
+    assert all(cell["messages"] for cell in cells["first"])
+    health = {name: stage["verdict"] for name, stage in stages_of(report).items()}
+    assert {health[name] for name in health.keys() - {*blocked(report)}} == {"healthy"}
+    assert stages_of(report)["stg_taxi__rides"]["rows_out"] == stages_of(report)["int_rides__checked"]["rows_out"]

@@ -127,7 +127,10 @@ def test_a_column_that_is_gone_has_one_finding_where_it_was_lost(shop: DbtProjec
     assert findings(report, "surface") == {}
 
 
-def test_a_mart_made_ephemeral_is_one_finding(shop: DbtProject) -> None:
+@pytest.mark.parametrize("has_live_target", [True, False], ids=["live target", "no live target"])
+def test_a_mart_made_ephemeral_is_one_finding(shop: DbtProject, has_live_target: bool) -> None:
+    if not has_live_target:
+        (shop.folder / "angiogram.yml").unlink()
     shop.replace(
         "models/reports/takings_by_month.sql",
         "with tickets as",
@@ -138,6 +141,7 @@ def test_a_mart_made_ephemeral_is_one_finding(shop: DbtProject) -> None:
     assert "it is ephemeral now" in findings(report, "surface")["takings_by_month"]
     assert findings(report, "watch") == {}
     assert (report["verdict"], blocked(report)) == ("blocked", ["takings_by_month"])
+    assert report["models"] == {"watched": 6, "total": 6}
 
 
 def accept(shop: DbtProject, *arguments: str, answer: str | None = None) -> Any:
