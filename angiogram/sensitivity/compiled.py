@@ -12,7 +12,7 @@ from angiogram.dbt_command import run_dbt as run_in_process
 from angiogram.equality_test import equality_tests
 from angiogram.errors import DbtFailed, NotReady
 from angiogram.file_journal import settle
-from angiogram.nodes import expected_name, is_ephemeral, parents
+from angiogram.nodes import expected_name, is_ephemeral, parents, watched_ephemeral
 from angiogram.project_file import ProjectPaths, dye_target, project_variables
 from angiogram.sensitivity.seed_files import SeedFile
 from angiogram.sensitivity.tables import Table
@@ -138,7 +138,8 @@ def compile_project(directory: Path, target: str | None = None) -> Compiled:
     settle(directory)
     target = dye_target(directory, target)
     manifest = run_dbt(directory, ["parse"], target)
-    return _compiled(directory, manifest, *compile_forms(directory, manifest, target))
+    shown = watched_ephemeral(manifest)
+    return _compiled(directory, manifest, shown, *compile_forms(directory, manifest, target, shown=shown))
 
 
 def compile_forms(
@@ -214,15 +215,21 @@ def run_dbt(
     return outcome.answer
 
 
-def _compiled(directory: Path, manifest: Any, first: dict[str, str], later: dict[str, str]) -> Compiled:
+def _compiled(
+    directory: Path, manifest: Any, shown: set[str], first: dict[str, str], later: dict[str, str]
+) -> Compiled:
     nodes = {node.unique_id: node for node in manifest.nodes.values()}
     seeds = {node.name: node for node in nodes.values() if node.resource_type == "seed"}
     tests = equality_tests(manifest)
     models: dict[str, Model] = {}
-    pending = [node for node in nodes.values() if node.resource_type == "model" and not is_ephemeral(node)]
-    _require_known(manifest, pending)
+    pending = [
+        node
+        for node in nodes.values()
+        if node.resource_type == "model" and (node.unique_id in shown or not is_ephemeral(node))
+    ]
+    _require_known(manifest, pending, shown)
     made = {node.unique_id for node in nodes.values() if node.resource_type != "model"} | set(manifest.sources)
-    while ready := [node for node in pending if made.issuperset(parents(manifest, node.unique_id))]:
+    while ready := [node for node in pending if made.issuperset(parents(manifest, node.unique_id, shown))]:
         for node in sorted(ready, key=lambda node: str(node.name)):
             expected = seeds.get(expected_name(node.name))
             models[node.name] = Model(
@@ -231,7 +238,7 @@ def _compiled(directory: Path, manifest: Any, first: dict[str, str], later: dict
                 sql=first[node.unique_id],
                 incremental=incremental_of(node, later[node.unique_id]),
                 reads=tuple(
-                    dict.fromkeys(_local_name(manifest, parent) for parent in parents(manifest, node.unique_id))
+                    dict.fromkeys(_local_name(manifest, parent) for parent in parents(manifest, node.unique_id, shown))
                 ),
                 expected=SeedFile.of(directory, expected).table if expected else None,
                 key=tuple(tests[node.unique_id].key) if node.unique_id in tests else (),
@@ -259,14 +266,15 @@ def _compiled(directory: Path, manifest: Any, first: dict[str, str], later: dict
     )
 
 
-def _require_known(manifest: Any, models: list[Any]) -> None:
+def _require_known(manifest: Any, models: list[Any], shown: set[str]) -> None:
     """Refuse what sensitivity cannot build, by name.
 
     Raises:
         NotReady: there is such a model.
     """
     for node in models:
-        if node.language != "sql" or node.config.materialized not in _MATERIALIZED:
+        materialized = "view" if node.unique_id in shown else node.config.materialized
+        if node.language != "sql" or materialized not in _MATERIALIZED:
             raise NotReady(
                 f"{node.name} is a {node.language} model, materialized {node.config.materialized}; sensitivity runs "
                 f"SQL models that are {', '.join(_MATERIALIZED)} or ephemeral. {_DO_WITHOUT}"
@@ -276,7 +284,7 @@ def _require_known(manifest: Any, models: list[Any]) -> None:
                 f"There are several models {node.name}, of other versions or packages; sensitivity knows models by "
                 "their names. Leave all but one out under the dye target (`enabled`)."
             )
-        for parent in parents(manifest, node.unique_id):
+        for parent in parents(manifest, node.unique_id, shown):
             kind, name = parent.split(".")[0], parent.split(".")[-1]
             if kind not in ("model", "seed", "source"):
                 raise NotReady(f"{node.name} reads the {kind} {name}, which sensitivity cannot build. {_DO_WITHOUT}")

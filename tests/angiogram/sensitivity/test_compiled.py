@@ -1,5 +1,6 @@
 """What of dbt sensitivity knows: it is run as dbt runs it, or refused by name."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -26,16 +27,25 @@ models:
 NEWEST = "{{ config(materialized='incremental', incremental_strategy='own') }} select 1"
 
 
-def test_mistakes_in_an_ephemeral_model_are_made_in_its_readers(coffee_shop: Path) -> None:
+@pytest.mark.parametrize(("watched", "node"), [(True, "base_lines"), (False, "tickets")])
+def test_mistakes_in_an_ephemeral_model_are_its_own_or_if_nothing_compares_it_made_in_its_readers(
+    coffee_shop: Path, watched: bool, node: str
+) -> None:
     model = coffee_shop / "models" / "base" / "base_lines.sql"
     model.write_text("{{ config(materialized='ephemeral') }}\n" + model.read_text())
+    if not watched:
+        (coffee_shop / "seeds" / "expected" / "expected__base_lines.csv").unlink()
+        told = (coffee_shop / "models" / "models.yml").read_text()
+        [test] = re.findall(r"  - name: base_lines\n(?:    .*\n)+", told)
+        (coffee_shop / "models" / "models.yml").write_text(told.replace(test, ""))
     project = compile_project(coffee_shop)
-    assert "base_lines" not in project.models
-    assert {"base_tickets", "menu", "raw_lines"} <= set(project.models["tickets"].reads)
+    assert ("base_lines" in project.models) is watched
+    above = {"base_lines"} if watched else {"menu", "raw_lines"}
+    assert {"base_tickets"} | above <= set(project.models["tickets"].reads)
     with Runner(project, coffee_shop, "angiogram", surroundings(project, coffee_shop)) as runner:
         mutants = [m for m in runner.mutants() if m.before == "cups > 0"]
         outcomes, _ = runner.run(mutants)
-    assert {m.node for m in mutants} == {"tickets"}
+    assert {m.node for m in mutants} == {node}
     assert "differs" in {outcome.how for outcome in outcomes}
 
 
