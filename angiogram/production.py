@@ -91,7 +91,7 @@ def compare(database: connection, nodes: Mapping[str, Node], target: str) -> Pro
     """
     live = _live(database)
     dye = _dye(database, results_relation(target))
-    known = {node.unique_id for node in nodes.values()}
+    known = {node.unique_id for node in nodes.values() if not node.is_ephemeral}
     differing = {
         kind: sorted(
             node.name

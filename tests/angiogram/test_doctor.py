@@ -108,7 +108,7 @@ def test_a_model_not_yet_watched_is_worth_knowing_and_no_problem(
 ) -> None:
     (project_copy / "models" / "facts" / "fct_new.sql").write_text("select 1 as one", encoding="utf-8")
     monkeypatch.setenv("DBT_PROJECT_DIR", str(project_copy))
-    # What makes no table has nothing to compare.
+    # What makes no table need not be compared.
     (project_copy / "models" / "facts" / "fct_between.sql").write_text(
         "{{ config(materialized='ephemeral') }} select 1 as one", encoding="utf-8"
     )

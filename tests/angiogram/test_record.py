@@ -3,20 +3,22 @@
 import html
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram import runs
+from angiogram import production, runs
 from angiogram.differences import KEPT, Difference
 from angiogram.dye import read_dye
 from angiogram.kept import Kept, read_all
 from angiogram.limits import too_slow
+from angiogram.project import Project
 from angiogram.report import SHOWN
 from angiogram.stage_id import API_STAGE, LOADER_STAGE, StageId
-from tests.angiogram.conftest import Outcome
+from tests.angiogram.conftest import PROJECT, Outcome
 from tests.angiogram.recorded import blocked, differences_at, record, report
 from tests.dbt.project import DbtProject
 
@@ -120,6 +122,10 @@ def test_the_verdict_says_whether_the_dye_tested_what_production_runs(
     same = angiogram("run", "--json").report()
     assert same["notices"] == []
     assert same["production"]["live"] == same["production"]["dye"]
+    nodes = Project(PROJECT).nodes
+    ephemeral = {"dim_dates": replace(nodes["dim_dates"], named='"dim_dates"')}
+    tested = production.compare(connect_as("angiogram"), nodes | ephemeral, "angiogram")
+    assert tested.differing["model"] == ["dim_dates"], "the dye passes no such table"
 
     live.replace("models/facts/fct_rides.sql", "fare_amount + tax_amount", "fare_amount")
     live.replace("seeds/reference/zipcodes.csv", "10001,", "10001,Old ")

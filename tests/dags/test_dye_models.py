@@ -33,6 +33,8 @@ from angiogram.runs
 where in_hand
 """
 
+UNWRITTEN = "{{ config(materialized='ephemeral') }} select {{ no_such_macro() }}"
+
 
 @dataclass(frozen=True, slots=True)
 class DagRun:
@@ -60,6 +62,7 @@ def dag_run(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Itera
     shutil.copytree(ROOT / "dbt_project", project, ignore=shutil.ignore_patterns("target*", "logs"))
     edit(project / "macros" / "beyond_taken.sql", ">= ", "> ")
     (project / "models" / "facts" / "yearly.sql").write_text(YEARLY)
+    (project / "models" / "facts" / "unwritten.sql").write_text(UNWRITTEN)
     printed = '  - "{{ print_differences(results) }}"\n'
     edit(project / "dbt_project.yml", printed, f"{printed}  - select 1 / 0\n")
     with pytest.MonkeyPatch.context() as environment, new_database(), new_topic():
@@ -102,6 +105,13 @@ def test_no_variable_of_dbt_and_no_hook_makes_the_verdict_of_the_dag_better_than
     assert "Running with dbt" in dag_run.task.stdout
     assert {"stg_taxi__rides", "hook:taxi_angiogram-on-run-end-4"} <= {*blocked(dag_run.report)}
     assert "build_batch_2" in dag_run.report["seconds_by_step"]
+
+
+def test_an_ephemeral_model_that_dbt_cannot_compile_is_named(dag_run: DagRun) -> None:
+    """dbt does not exit with an error for it."""
+    (found,) = [finding for finding in dag_run.report["findings"] if finding["stage"]["name"] == "unwritten"]
+    assert (found["kind"], found["file"]) == ("build", "models/facts/unwritten.sql")
+    assert "'no_such_macro' is undefined" in found["text"]
 
 
 def test_a_model_of_which_one_microbatch_failed_in_the_dag_is_no_success(dag_run: DagRun) -> None:
