@@ -13,22 +13,24 @@ from psycopg2.extensions import connection
 
 from angiogram import ephemeral
 from angiogram.accept_surface import SurfaceProposal, propose_surface
+from angiogram.calculation import calculation_of
 from angiogram.compare import compare
-from angiogram.dye import dye_messages, read_dye
+from angiogram.dye import DyeMessage, dye_messages, has_dye, read_dye
 from angiogram.errors import DbtFailed, UnknownModel
-from angiogram.expectation import Row, expected_tables, read_reference
-from angiogram.expectation.__main__ import last_day
-from angiogram.expectation.seeds import seed_text
 from angiogram.from_seeds import tables_of
 from angiogram.nodes import Node
 from angiogram.output import Output, SeedForm
 from angiogram.project import Project
 from angiogram.runs import WAIT
 from angiogram.seed_build import build
+from angiogram.seed_text import Row, seed_text
 from angiogram.stale import compare_with_rows
 from angiogram.stored_seeds import StoredSeed, replace_all
 from angiogram.surface import FILE, Surface
 from angiogram.trace import Tracer
+
+_Calculated = tuple[Sequence[str], list[Row]]
+"""Columns and rows of a model, by the calculation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Proposal:
     Attributes:
         model: its name.
         stored: the file of its expected seed, as it was before the models were built.
-        differences: between the seed and the output, with the rides that feed them, as in a run's report.
+        differences: between the seed and the output, with the messages that feed them, as in a run's report.
         objection: the same between the independent calculation and the output, if they disagree.
         obstacle: why the output cannot become a seed whatever anybody says; None if it can.
         calculated: whether the independent calculation knows the model.
@@ -98,6 +100,7 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None],
         NotReady: the profile names no PostgreSQL that lets its user in, the project lacks the macro `differences`, or
             it cannot be read under the live target.
         InvalidSurface: the accepted surface cannot be read.
+        InvalidSettings: the project declares a calculation that cannot be used.
         SeedError: the dye or the reference data cannot be read.
     """
     project.require_whole()
@@ -114,9 +117,9 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None],
                 f"dbt could not build {', '.join(failed)}; its log is {project.log_directory / 'dbt.log'}. "
                 "Correct it, then accept."
             )
-        rides = project.directory / "seeds" / "angiogram" / "input" / "dye_rides.csv"
-        names = {str(ride.ride_number): ride.ride_name for ride in read_dye(rides)} if rides.is_file() else {}
-        tables = _calculated(project) if names else {}
+        messages = read_dye(project.directory) if has_dye(project.directory) else []
+        names = {str(message.number): message.name for message in messages}
+        tables = _calculated(project, messages) if messages else {}
         tracer = Tracer(database, nodes, names)
         proposals = [
             proposal
@@ -151,13 +154,12 @@ def _chosen(project: Project, models: Sequence[str]) -> list[Node]:
     return [node for node in project.nodes.values() if node.expected_relation and (not models or node.name in models)]
 
 
-def _calculated(project: Project) -> dict[str, list[Row]]:
-    seeds = project.directory / "seeds"
-    return expected_tables(
-        dye_messages(read_dye(seeds / "angiogram" / "input" / "dye_rides.csv")),
-        read_reference(seeds / "reference"),
-        last_day(project.directory / "dbt_project.yml"),
-    )
+def _calculated(project: Project, messages: Sequence[DyeMessage]) -> dict[str, _Calculated]:
+    """What the project's calculation, if it has one, makes of the dye: columns and rows of each model."""
+    if (calculation := calculation_of(project.directory)) is None:
+        return {}
+    tables = calculation.tables(dye_messages(messages), project.directory)
+    return {name: (calculation.columns[name], rows) for name, rows in tables.items()}
 
 
 def _file(project: Project, model: str) -> Path:
@@ -170,7 +172,7 @@ def _proposal(
     project: Project,
     node: Node,
     stored: StoredSeed,
-    calculated: list[Row] | None,
+    calculated: _Calculated | None,
     tracer: Tracer,
 ) -> Proposal | None:
     """What would be written for a model; None if its seed holds."""
@@ -184,11 +186,11 @@ def _proposal(
     seed = project.expected_seed(node.name)
     form = SeedForm.of(seed)
     if calculated is not None:
-        against = compare_with_rows(database, node, calculated, project.directory)
+        against = compare_with_rows(database, node, *calculated, project.directory)
         obstacle = obstacle or against.obstacle
         objection = tracer.told(node.stage, against.differences) if against.differences.count else None
         if not objection and not obstacle:
-            text = output.as_seed(stored.text, form) if node.where else seed_text(node.name, calculated)
+            text = output.as_seed(stored.text, form) if node.where else seed_text(*calculated)
     elif not obstacle and not (obstacle := output.unwritable([hook.sql for hook in seed.config.post_hook])):
         text = output.as_seed(stored.text, form)
     new_columns = output.columns_beyond(stored.text, form)

@@ -21,8 +21,8 @@ _NOT_CALCULATED = (
 )
 _DISAGREES = (
     "The independent calculation disagrees with {models}: nothing is written. If the model is right, change the "
-    "calculation first, in angiogram/expectation (rules.py for a rule, models.py and tables.py for columns), without "
-    "looking at the SQL; if the calculation is right, change the model. Then accept again."
+    "calculation first ({calculation}), without looking at the SQL; if the calculation is right, change the model. "
+    "Then accept again."
 )
 
 
@@ -54,7 +54,7 @@ def accept(
         return
     if not all(proposal.acceptable for proposal in proposals.models):
         if disagreeing := [proposal.model for proposal in proposals.models if proposal.objection]:
-            _say(_DISAGREES.format(models=", ".join(disagreeing)))
+            _say(_DISAGREES.format(models=", ".join(disagreeing), calculation=project.settings.calculation))
         raise typer.Exit(1)
     if unknown := [proposal.model for proposal in proposals.models if not proposal.calculated]:
         _say(_NOT_CALCULATED.format(models=", ".join(unknown)))

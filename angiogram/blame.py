@@ -17,8 +17,8 @@ from angiogram.nodes import Node
 from angiogram.project import Project
 from angiogram.right_input import RightInput
 from angiogram.stage import Stage, state_of
-from angiogram.stage_id import EXPECTED, LOADER_STAGE, MODEL, StageId, listed
-from angiogram.stale import Calculation, Strangers
+from angiogram.stage_id import EXPECTED, MODEL, StageId, listed, loader_stage
+from angiogram.stale import Calculated, Strangers
 from angiogram.unseen_input import UnseenInput
 
 _NOT_STARTED = (OutputState.SKIPPED, OutputState.NOT_BUILT)
@@ -129,7 +129,7 @@ class Blame:
 
     def _with_stale_expected(self, stages: Mapping[StageId, Stage]) -> dict[StageId, Stage]:
         """Blame expected seeds where the rule of angiogram.stale says so; suspect the model too where either may be."""
-        calculation = Calculation(self._database, self._project)
+        calculation = Calculated(self._database, self._project)
         judged: dict[StageId, Stage] = {}
         for model, stage in stages.items():
             node = self._project.nodes.get(model.name)
@@ -143,7 +143,7 @@ class Blame:
                 judged[model] = stage
         return judged
 
-    def _stale_by_calculation(self, node: Node, stage: Stage, calculation: Calculation) -> dict[StageId, Stage]:
+    def _stale_by_calculation(self, node: Node, stage: Stage, calculation: Calculated) -> dict[StageId, Stage]:
         seed = StageId(EXPECTED, node.name)
         self._move(node.stage, seed)
         calculated = calculation.compare(node, self._kept)
@@ -187,14 +187,14 @@ def _broke(model: StageId, stages: Mapping[StageId, Stage]) -> bool:
 def _with_way_blamed(stages: Mapping[StageId, Stage], on_right_input: OnRightInput) -> dict[StageId, Stage]:
     """Blame what lies before dbt if the models are right on the input seeds and wrong on what was loaded."""
     readers = [
-        name for name, stage in stages.items() if LOADER_STAGE in stage.reads and stage.state is OutputState.WRONG
+        name for name, stage in stages.items() if loader_stage() in stage.reads and stage.state is OutputState.WRONG
     ]
     is_before_dbt = (
         bool(readers)
-        and stages[LOADER_STAGE].state is OutputState.RIGHT
+        and stages[loader_stage()].state is OutputState.RIGHT
         and all(on_right_input(name, frozenset()) is OutputState.RIGHT for name in readers)
     )
     judged = dict(stages)
     if is_before_dbt:
-        judged[LOADER_STAGE] = replace(stages[LOADER_STAGE], state=OutputState.WRONG, reason=BEFORE_DBT)
+        judged[loader_stage()] = replace(stages[loader_stage()], state=OutputState.WRONG, reason=BEFORE_DBT)
     return judged

@@ -28,7 +28,7 @@ from angiogram.runs import WAIT, Run, hold_tables, say_on_stderr
 from angiogram.seed_build import SeedBuild, build
 from angiogram.sensitivity.database import open_sessions
 from angiogram.stage import BUILT, Stage, marked, stage_row
-from angiogram.stage_id import LOADER_STAGE, StageId, from_json
+from angiogram.stage_id import StageId, from_json, loader_stage
 from angiogram.target_relations import claim
 from angiogram.trace import Tracer
 from angiogram.verdict import conclude
@@ -161,6 +161,6 @@ def _stages(database: connection, project: Project, built: SeedBuild) -> dict[St
         lambda node: compare(database, node, project.directory),
     )
     return {
-        name: replace(stage, reads=[above for above in stage.reads if above != LOADER_STAGE])
+        name: replace(stage, reads=[above for above in stage.reads if above != loader_stage()])
         for name, stage in stages.items()
     }

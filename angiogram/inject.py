@@ -1,7 +1,7 @@
-"""Sending the dye: rides through the front door, one signed ride a request; malformed messages to the topic directly.
+"""Sending the dye: one signed message a request through the front door; malformed messages to the topic directly.
 
 Batch 2 starts only when the whole of batch 1 is acknowledged. Malformed messages are steered to the partitions that no
-ride went to, so that every partition of the topic gets dye.
+other message went to, so that every partition of the topic gets dye.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,34 +15,35 @@ from uuid import UUID
 import httpx
 from psycopg2.extensions import connection
 
-from angiogram.dye import read_dye, read_malformed, ride_message
+from angiogram.dye import message_value, read_dye, read_malformed
 from angiogram.errors import InjectFailed, KeyMismatch
 from ingestion.addresses import without_user_info
 from ingestion.loader import follower_key_fingerprints
 from ingestion.message.stamp import DyeStamp, key_fingerprint
 from ingestion.settings import DyeKeys, FrontDoorSettings, KafkaSettings
+from ingestion.settings.pipeline import contract
 from ingestion.topic.producer import RideProducer
 
 Way = Literal["api", "topic"]
 
 _ANSWER_WITHIN = 30.0
-"""Seconds that the front door has for one ride: it answers only when the broker has."""
+"""Seconds that the front door has for one message: it answers only when the broker has."""
 
 
 @dataclass(frozen=True, slots=True)
-class Dye:
+class OutgoingMessage:
     """One message of the dye, ready to be sent.
 
     Attributes:
-        ride_number: its number; the message_id of its rows.
+        number: its number; the message_id of its rows.
         name: says why it is there.
         batch: 1 or 2; malformed messages come with batch 2.
         sent_at: when it counts as sent; None: as a message without a time.
         value: its bytes; None for a tombstone.
-        row: what the loader must store: the columns of the ride, or reason of the dead letter.
+        row: what the loader must store: the columns of the message, or reason of the dead letter.
     """
 
-    ride_number: int
+    number: int
     name: str
     batch: int
     sent_at: datetime | None
@@ -60,14 +61,14 @@ class Sent:
     """What became of sending one message.
 
     Attributes:
-        ride_number: its number in this run.
+        number: its number in this run.
         name: of the dye it carries.
         way: through the API or to the topic directly.
         partition, offset: where the broker put it, as acknowledged; None if it was refused.
         refusal: the answer of a front door that refused it; None otherwise.
     """
 
-    ride_number: int
+    number: int
     name: str
     way: Way
     partition: int | None = None
@@ -76,24 +77,25 @@ class Sent:
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> Self:
-        """Back from JSON."""
-        return cls(**state)
+        """Back from JSON. A run that the version before began has another word for the number."""
+        number = next(value for name, value in state.items() if name.endswith("number"))
+        return cls(number=number, **{name: value for name, value in state.items() if not name.endswith("number")})
 
 
-def read_whole_dye() -> list[Dye]:
+def read_whole_dye() -> list[OutgoingMessage]:
     """All messages of the dye in the order of sends: batch 1, batch 2, malformed ones.
 
     Raises:
         SeedError: an input seed cannot be used.
     """
-    rides = sorted(read_dye(), key=lambda ride: (ride.batch, ride.ride_number))
-    last_sent = max(ride.sent_at for ride in rides if ride.sent_at)
+    messages = sorted(read_dye(), key=lambda message: (message.batch, message.number))
+    last_sent = max(message.sent_at for message in messages if message.sent_at)
     return [
-        Dye(ride.ride_number, ride.ride_name, ride.batch, ride.sent_at, ride_message(ride), ride.fields)
-        for ride in rides
+        OutgoingMessage(one.number, one.name, one.batch, one.sent_at, message_value(one), one.fields)
+        for one in messages
     ] + [
-        Dye(message.ride_number, message.name, 2, last_sent, message.value, {"reason": message.reason})
-        for message in read_malformed()
+        OutgoingMessage(malformed.number, malformed.name, 2, last_sent, malformed.value, {"reason": malformed.reason})
+        for malformed in read_malformed()
     ]
 
 
@@ -114,7 +116,7 @@ def check_key(database: connection) -> None:
         if fingerprint not in fingerprints:
             raise KeyMismatch(
                 f"DYE_KEY has the fingerprint {fingerprint}, but the loader accepts {', '.join(fingerprints)}: it "
-                "would load the dye as live rides. Nothing was sent. Give both the same DYE_KEY (the loader takes a "
+                "would load the dye as live messages. Nothing was sent. Give both the same DYE_KEY (the loader takes a "
                 "second one from DYE_KEY_OLD while they are exchanged) and start the loader again, "
                 "or once `ingestion load --until-caught-up`."
             )
@@ -174,7 +176,12 @@ def sends_elsewhere(client: httpx.Client, topic_id: UUID) -> str | None:
 
 
 def send(
-    run_id: str, dye: list[Dye], client: httpx.Client, publisher: RideProducer, partitions: list[int], key: bytes
+    run_id: str,
+    dye: list[OutgoingMessage],
+    client: httpx.Client,
+    publisher: RideProducer,
+    partitions: list[int],
+    key: bytes,
 ) -> list[Sent]:
     """Send the whole dye of a run and wait for each acknowledgement.
 
@@ -200,7 +207,9 @@ def send(
     return sent
 
 
-def steered(malformed: list[Dye], partitions: list[int], covered: set[int | None]) -> Iterator[tuple[int, Dye, int]]:
+def steered(
+    malformed: list[OutgoingMessage], partitions: list[int], covered: set[int | None]
+) -> Iterator[tuple[int, OutgoingMessage, int]]:
     """Malformed messages with number and partition: uncovered partitions first, then all in turn.
 
     If more partitions are uncovered than there are messages, the first one is repeated under further numbers.
@@ -208,27 +217,27 @@ def steered(malformed: list[Dye], partitions: list[int], covered: set[int | None
     uncovered = [partition for partition in partitions if partition not in covered]
     for place, item in enumerate(malformed):
         partition = uncovered[place] if place < len(uncovered) else partitions[place % len(partitions)]
-        yield item.ride_number, item, partition
-    next_number = max(item.ride_number for item in malformed) + 1
+        yield item.number, item, partition
+    next_number = max(item.number for item in malformed) + 1
     for number, partition in enumerate(uncovered[len(malformed) :], next_number):
         yield number, malformed[0], partition
 
 
-def _through_front_door(client: httpx.Client, run_id: str, item: Dye, key: bytes) -> Sent:
+def _through_front_door(client: httpx.Client, run_id: str, item: OutgoingMessage, key: bytes) -> Sent:
     value = item.value or b""
-    stamp = DyeStamp(run_id, item.ride_number, item.sent_at)
+    stamp = DyeStamp(run_id, item.number, item.sent_at)
     headers = {name: header.decode("ascii") for name, header in stamp.headers(key, value)}
     try:
-        answer = client.post("/rides", content=value, headers=headers)
+        answer = client.post(contract().front_door.path, content=value, headers=headers)
     except httpx.HTTPError as error:
-        raise _no_answer(client, f"ride {item.name}", error) from error
+        raise _no_answer(client, f"message {item.name}", error) from error
     if answer.status_code == HTTPStatus.ACCEPTED and (place := _place(answer)):
-        return Sent(item.ride_number, item.name, "api", *place)
-    if answer.status_code in _ABOUT_THE_RIDE:
-        return Sent(item.ride_number, item.name, "api", refusal=f"{answer.status_code} {answer.text.strip()[:200]}")
+        return Sent(item.number, item.name, "api", *place)
+    if answer.status_code in _ABOUT_THE_MESSAGE:
+        return Sent(item.number, item.name, "api", refusal=f"{answer.status_code} {answer.text.strip()[:200]}")
     raise InjectFailed(
-        f"The front door at {_shown(client)} answered {answer.status_code} for ride {item.name}: "
-        f"{answer.text.strip()[:1000]}. That is no verdict on the ride. Check RIDES_API_KEY, RIDES_API_URL and the "
+        f"The front door at {_shown(client)} answered {answer.status_code} for message {item.name}: "
+        f"{answer.text.strip()[:1000]}. That is no verdict on the message. Check RIDES_API_KEY, RIDES_API_URL and the "
         "API's own log."
     )
 
@@ -244,13 +253,13 @@ def _no_answer(client: httpx.Client, asked: str, error: httpx.HTTPError) -> Inje
     )
 
 
-_ABOUT_THE_RIDE = {
+_ABOUT_THE_MESSAGE = {
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 }
-"""Answers that refuse a ride for what it is. Any other may be a proxy's, a redirect's, or that of another service."""
+"""Answers that refuse a message for what it is. Any other may be that of a proxy, a redirect, or another service."""
 
 
 def _place(answer: httpx.Response) -> tuple[int, int] | None:

@@ -5,8 +5,8 @@ made in a transaction that is rolled back. angiogram.right_tables lays out what 
 nothing compares should hold what its own SQL makes of right input.
 
 Incremental models take their input batch by batch, as in the run. One that reads rows which no batch accounts for takes
-them at once, where the run is the taxi's: all at once must come to the same there. Of another project nobody knows that
-it does.
+them at once where the dye comes from the topic: all at once must come to the same there. Of input seeds nobody knows
+that it does.
 """
 
 import re
@@ -20,7 +20,7 @@ from psycopg2.extensions import connection, cursor, string_types
 from angiogram.compare import compare
 from angiogram.diagnose import OutputState
 from angiogram.differences import Comparison, Differences
-from angiogram.dye import DyeRide, read_dye
+from angiogram.dye import DyeMessage, has_dye, read_dye
 from angiogram.errors import DbtFailed, NotReady
 from angiogram.inject import Sent
 from angiogram.nodes import Node, inlined, parents
@@ -29,12 +29,12 @@ from angiogram.relations import SQL_FAILED, attempted, columns, undone
 from angiogram.right_tables import DYE, Parent, RightTables
 from angiogram.sensitivity.compiled import Incremental, compile_forms, incremental_of
 from angiogram.sensitivity.merge import INCREMENT, merge_statements
-from angiogram.stage_id import LOADER_STAGE, StageId
+from angiogram.stage_id import StageId, loader_stage
+from ingestion.settings.pipeline import contract
 
 Forms = tuple[dict[str, str], dict[str, str]]
 """The SQL of each node by dbt's id, where is_incremental() does not hold and where it does."""
 
-_RIDES_IN_HAND = "rides_in_hand"
 _MADE = "isolated"
 _INCREMENT = INCREMENT.strings[-1]
 _TABLE = "pg_temp"
@@ -94,7 +94,7 @@ class Isolation:
         self._database = database
         self._project = project
         self._sent = sent
-        self._rides = _rides(project)
+        self._messages = _messages(project)
         self._recipes: dict[str, _Recipe] = {}
         first, later = forms or _compiled(project, states)
         broken = {stage.name for stage, state in states.items() if state is OutputState.FAILED}
@@ -130,7 +130,7 @@ class Isolation:
         if plan is None:
             return None
         with self._database.cursor() as query, undone(query):
-            tables = RightTables(query, self._project, self._rides, self._sent)
+            tables = RightTables(query, self._project, self._messages, self._sent)
             is_incremental = any(step.later for step in plan.steps.values())
             batches = tables.batches(plan.parents.values(), is_incremental)
             if batches is None or not tables.are_there(plan.parents.values()):
@@ -201,9 +201,9 @@ class Isolation:
             if unique_id in plan.parents or unique_id in plan.steps:
                 continue
             if unique_id in self._project.manifest.sources:
-                if (rides := self._rides_in_hand(unique_id, as_it_is)) is None:
+                if (loaded := self._loaded_messages(unique_id, as_it_is)) is None:
                     return False
-                plan.parents[unique_id] = rides
+                plan.parents[unique_id] = loaded
                 continue
             parsed = self._project.manifest.nodes[unique_id]
             parent = self._project.nodes[parsed.search_name]
@@ -217,11 +217,11 @@ class Isolation:
         plan.steps[node.unique_id] = recipe
         return True
 
-    def _rides_in_hand(self, unique_id: str, as_it_is: StageId | None) -> Parent | None:
+    def _loaded_messages(self, unique_id: str, as_it_is: StageId | None) -> Parent | None:
         source = self._project.manifest.sources[unique_id]
-        if source.identifier != _RIDES_IN_HAND:
+        if not self._messages or source.identifier != contract(self._project.directory).dye_view:
             return None
-        is_own = as_it_is == LOADER_STAGE
+        is_own = as_it_is == loader_stage()
         return Parent(source.relation_name, source.identifier, source.relation_name if is_own else None, None, is_own)
 
     def _is_lacking(self, tables: RightTables, step: _Recipe, plan: _Plan) -> bool:
@@ -352,7 +352,6 @@ def _recipe(node: Node, parsed: Any, first: str | None, later: str | None) -> _R
         return None
 
 
-def _rides(project: Project) -> list[DyeRide]:
-    """The rides of the taxi dye; a project fed from other input seeds has none."""
-    file = project.directory / "seeds" / "angiogram" / "input" / "dye_rides.csv"
-    return read_dye(file) if project.dye_source == "topic" or file.is_file() else []
+def _messages(project: Project) -> list[DyeMessage]:
+    """The messages of the dye; a project fed from other input seeds has none."""
+    return read_dye(project.directory) if project.dye_source == "topic" or has_dye(project.directory) else []

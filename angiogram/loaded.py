@@ -12,33 +12,40 @@ from psycopg2.extensions import connection
 from psycopg2.extras import RealDictCursor
 
 from angiogram.differences import Difference
-from angiogram.inject import Dye, Sent
-from ingestion.message.stamp import FIELDS
+from angiogram.dye import UNKNOWN_FIELDS
+from angiogram.inject import OutgoingMessage, Sent
+from ingestion.settings.pipeline import contract
+
+DEAD_LETTERS = "dead_letters"
 
 
 def loaded_rows(database: connection, run_id: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """What the loader stored of a run: rides and dead letters.
+    """What the loader stored of a run: messages and dead letters, each with its number in the dye.
 
     Args:
         database: as role angiogram.
         run_id: whose.
     """
-    columns = sql.SQL(", ").join(map(sql.Identifier, (*FIELDS, "unknown_fields")))
+    promised = contract()
+    columns = sql.SQL(", ").join(map(sql.Identifier, (*promised.fields, UNKNOWN_FIELDS)))
+    number = sql.Identifier(promised.number_column)
     with database.cursor(cursor_factory=RealDictCursor) as query:
         query.execute(
-            sql.SQL(
-                'select ride_number, sent_at, "partition", "offset", {} from angiogram_raw.taxi_rides where run_id = %s'
-            ).format(columns),
+            sql.SQL('select {} as number, sent_at, "partition", "offset", {} from {} where run_id = %s').format(
+                number, columns, sql.Identifier("angiogram_raw", promised.table)
+            ),
             (run_id,),
         )
-        rides = [dict(row) for row in query.fetchall()]
+        messages = [dict(row) for row in query.fetchall()]
         query.execute(
-            'select ride_number, sent_at, "partition", "offset", reason, value'
-            " from angiogram_raw.dead_letters where run_id = %s",
+            sql.SQL(
+                'select {} as number, sent_at, "partition", "offset", reason, value'
+                " from angiogram_raw.dead_letters where run_id = %s"
+            ).format(number),
             (run_id,),
         )
         letters = [dict(row) for row in query.fetchall()]
-    return rides, letters
+    return messages, letters
 
 
 def offsets_reached(database: connection, topic_id: str) -> dict[int, int]:
@@ -54,27 +61,31 @@ def offsets_reached(database: connection, topic_id: str) -> dict[int, int]:
 
 
 def judge_loaded(
-    sent: Sequence[Sent], dye: Mapping[str, Dye], rides: Sequence[dict[str, Any]], letters: Sequence[dict[str, Any]]
+    sent: Sequence[Sent],
+    dye: Mapping[str, OutgoingMessage],
+    messages: Sequence[dict[str, Any]],
+    letters: Sequence[dict[str, Any]],
 ) -> list[Difference]:
     """Compare what the loader stored, field by field, with the input seeds.
 
     Args:
         sent: what became of each send; refused messages are not expected.
         dye: by name.
-        rides, letters: see loaded_rows.
+        messages, letters: see loaded_rows.
     """
     stored: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for row in rides:
-        stored[row["ride_number"]].append(_comparable(row, "taxi_rides"))
+    table = contract().table
+    for row in messages:
+        stored[row["number"]].append(_comparable(row, table))
     for row in letters:
-        stored[row["ride_number"]].append(_comparable(row, "dead_letters"))
+        stored[row["number"]].append(_comparable(row, DEAD_LETTERS))
     differences: list[Difference] = []
     for place in sent:
         if place.refusal is not None:
             continue
-        key = {"message_id": str(place.ride_number)}
-        expected = _expected_row(place, dye[place.name])
-        actual = stored.pop(place.ride_number, [])
+        key = {"message_id": str(place.number)}
+        expected = _expected_row(place, dye[place.name], table)
+        actual = stored.pop(place.number, [])
         if not actual:
             differences.append(Difference("missing", key, None, _json(expected), None))
         elif len(actual) > 1:
@@ -86,23 +97,23 @@ def judge_loaded(
     return differences
 
 
-def _expected_row(place: Sent, dye: Dye) -> dict[str, Any]:
-    row: dict[str, Any] = {"table": "dead_letters" if dye.is_malformed else "taxi_rides"}
+def _expected_row(place: Sent, dye: OutgoingMessage, table: str) -> dict[str, Any]:
+    row: dict[str, Any] = {"table": DEAD_LETTERS if dye.is_malformed else table}
     row |= {"partition": place.partition, "offset": place.offset, "sent_at": _utc(dye.sent_at), **dye.row}
     if dye.is_malformed:
         row["value"] = None if dye.value is None else base64.b64encode(dye.value).decode()
     else:
-        row["unknown_fields"] = _parsed(dye.row["unknown_fields"])
+        row[UNKNOWN_FIELDS] = _parsed(dye.row[UNKNOWN_FIELDS])
     return row
 
 
 def _comparable(row: dict[str, Any], table: str) -> dict[str, Any]:
-    comparable = {name: value for name, value in row.items() if name != "ride_number"}
+    comparable = {name: value for name, value in row.items() if name != "number"}
     comparable |= {"table": table, "sent_at": _utc(row["sent_at"])}
-    if table == "dead_letters":
+    if table == DEAD_LETTERS:
         comparable["value"] = None if row["value"] is None else base64.b64encode(row["value"]).decode()
     else:
-        comparable["unknown_fields"] = _parsed(row["unknown_fields"])
+        comparable[UNKNOWN_FIELDS] = _parsed(row[UNKNOWN_FIELDS])
     return comparable
 
 

@@ -13,7 +13,7 @@ from angiogram.nodes import Node, inlined, parents
 from angiogram.project import Project
 from angiogram.source_places import place_of
 from angiogram.stage import Stage, state_of, unbuilt_stage
-from angiogram.stage_id import EXPECTED, LOADER_STAGE, MODEL, SEED, StageId
+from angiogram.stage_id import EXPECTED, MODEL, SEED, StageId, loader_stage
 
 
 def node_stages(
@@ -114,7 +114,7 @@ def missing_stages(project: Project) -> dict[StageId, Stage]:
         StageId(MODEL, name): Stage([], OutputState.FAILED, Differences(), None, 0.0, missing.reason, file=missing.file)
         for name, missing in project.missing_models.items()
     }
-    known = {LOADER_STAGE, *gone, *project.reading.stages, *(node.stage for node in project.nodes.values())}
+    known = {loader_stage(), *gone, *project.reading.stages, *(node.stage for node in project.nodes.values())}
     return gone | {
         name: replace(stage, reads=[above for above in stage.reads if above in known])
         for name, stage in project.reading.stages.items()

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from angiogram.equality_test import Leniency, equality_tests
 from angiogram.errors import NotReady
-from angiogram.stage_id import LOADER_STAGE, MODEL, SEED, StageId
+from angiogram.stage_id import MODEL, SEED, StageId, loader_stage
 
 EXPECTED_PREFIX = "expected__"
 """An expected seed is named after its model, see expected_name."""
@@ -27,21 +27,20 @@ BATCH = "batch"
 class Node:
     """A model, or a seed that models read.
 
-    Attributes:
-        name: its name in dbt; one version of several is name.v2.
-        unique_id: dbt's id for it.
-        is_seed: whether it is reference data.
-        relation: its table, quoted; of an ephemeral model the view that angiogram.ephemeral makes of its SQL.
-        reads: the models and seeds that it reads, and LOADER_STAGE for sources.
-        expected_relation: the table of its expected seed, quoted; None if there is none.
-        key: the columns that tell its rows apart, from its test equals_expected.
-        excluded: the columns that differ from run to run.
-        accounts_for: accepted, rejected or checked: which of the messages its rows account for (meta.accounts_for).
-        where: which of its rows are compared, from its test equals_expected, as SQL; None: all.
-        leniency: when that test tolerates differences; None: never.
-        file: its file, below the project's folder.
-        expected_id: dbt's id of its expected seed; None if there is none.
-        named: of an ephemeral model the relation that it would be, quoted; None of all others.
+        Attributes:
+            name: its name in dbt; one version of several is name.v2.
+            unique_id: dbt's id for it.
+            is_seed: whether it is reference data.
+            reads: the models and seeds that it reads, and the loader's stage for sources.
+            expected_relation: the table of its expected seed, quoted; None if there is none.
+            key: the columns that tell its rows apart, from its test equals_expected.
+            excluded: the columns that differ from run to run.
+            accounts_for: accepted, rejected or checked: which of the messages its rows account for (meta.accounts_for).
+            where: which of its rows are compared, from its test equals_expected, as SQL; None: all.
+            leniency: when that test tolerates differences; None: never.
+            file: its file, below the project's folder.
+            expected_id: dbt's id of its expected seed; None if there is none.
+            named: of an ephemeral model the relation that it would be, quoted; None of all others.
     """
 
     name: str
@@ -130,7 +129,7 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
         for parent in parents(manifest, model.unique_id, shown):
             kind = parent.split(".")[0]
             if kind == "source":
-                reads.append(LOADER_STAGE)
+                reads.append(loader_stage())
                 continue
             if kind not in (MODEL, SEED):
                 raise NotReady(

@@ -1,14 +1,14 @@
 """Reports of runs that an earlier version recorded, in the form of today: schema_version 2.
 
-Before it a stage was called by its name alone, differences were a mapping by stage and named `rides`, and notices were
-called warnings.
+Before it a stage was called by its name alone, differences were a mapping by stage that called messages after the
+stream, and notices were called warnings.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from angiogram.findings import Finding, FindingKind
-from angiogram.stage_id import API, CHECKPOINT, EXPECTED, LOADER, MODEL, SEED, STREAM, TOPIC, StageId, as_json
+from angiogram.stage_id import API, CHECKPOINT, EXPECTED, LOADER, MODEL, SEED, TOPIC, StageId, as_json, stream
 
 _EXPECTED_PREFIX = "expected__"
 
@@ -52,7 +52,7 @@ def _finding(blocked: StageId, stages: Sequence[Mapping[str, Any]]) -> dict[str,
 def _stage(name: str, kind: str) -> StageId:
     match kind:
         case "way":
-            return StageId(name, STREAM)
+            return StageId(name, stream())
         case "reference":
             return StageId(SEED, name)
         case "expected":
@@ -64,7 +64,7 @@ def _stage(name: str, kind: str) -> StageId:
 def _unknown(name: str) -> StageId:
     """A stage that the report does not list: only its name tells the kind."""
     if name in (API, TOPIC, LOADER):
-        return StageId(name, STREAM)
+        return StageId(name, stream())
     if " " in name:
         return StageId(CHECKPOINT, name)
     if name.startswith(_EXPECTED_PREFIX):
@@ -73,4 +73,4 @@ def _unknown(name: str) -> StageId:
 
 
 def _difference(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {("messages" if name == "rides" else name): part for name, part in found.items()}
+    return {("messages" if name == stream() else name): part for name, part in found.items()}

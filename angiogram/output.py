@@ -11,8 +11,8 @@ from typing import Any
 from psycopg2 import extensions, sql
 from psycopg2.extensions import connection
 
-from angiogram.expectation.seeds import CARRIAGE_RETURN, csv_line, seed_value
 from angiogram.nodes import Node
+from angiogram.seed_text import CARRIAGE_RETURN, csv_line, seed_value
 
 _READ_AS_NULL = ("", "null")
 """Texts that dbt reads from a seed as null."""

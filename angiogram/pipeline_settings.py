@@ -57,6 +57,12 @@ class PipelineSettings(_Settings):
         description="Import path of the independent calculation of expected rows: `module:NAME`.",
     )
 
+    faults: str | None = Field(
+        default=None,
+        pattern=_IMPORT_PATH,
+        description="Import path of the catalogue of faults that `angiogram faults` plays: `module:NAME`.",
+    )
+
     live_target: str | None = Field(
         default=None,
         min_length=1,
@@ -98,6 +104,16 @@ class PipelineSettings(_Settings):
             return cls(**{str(name): value for name, value in values.items()})
         except ValidationError as error:
             raise InvalidSettings("\n".join(_told(file, root, error))) from error
+
+
+def line_of(project: Path, *place: str | int) -> int:
+    """The line, from 1, on which a setting of a dbt project stands; its settings were read.
+
+    Args:
+        project: its folder.
+        place: name of the setting, and of those within it.
+    """
+    return _line(yaml.compose((project / FILE).read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader), place)
 
 
 def _told(file: Path, root: yaml.Node | None, error: ValidationError) -> Iterator[str]:

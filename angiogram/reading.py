@@ -31,7 +31,7 @@ from angiogram.manifest_parts import cycles, dependents, leave_out, using_macros
 from angiogram.nodes import EXPECTED_PREFIX, absent_nodes, expected_name, in_words, parents
 from angiogram.project_copy import ProjectCopy, resource_folders
 from angiogram.stage import Stage
-from angiogram.stage_id import FILE, LOADER_STAGE, MODEL, SEED, StageId
+from angiogram.stage_id import FILE, MODEL, SEED, StageId, loader_stage
 
 _STANDING_IN = "angiogram_stand_ins"
 """Folder of the copy for models that stand for what is missing."""
@@ -342,7 +342,7 @@ def _reads(manifest: Any, unique_id: str) -> list[StageId]:
     for parent in parents(manifest, unique_id):
         kind = parent.split(".")[0]
         if kind == "source":
-            reads.append(LOADER_STAGE)
+            reads.append(loader_stage())
         elif parent in manifest.nodes:
             reads.append(StageId(kind, manifest.nodes[parent].search_name))
     return reads

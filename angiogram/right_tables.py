@@ -1,8 +1,8 @@
 """What the relations that a model reads should hold after each batch, laid out as temporary tables.
 
-What a model or seed should hold is its expected seed; of the rides in hand it is the dye itself, at the places that the
-front door acknowledged. The run-dependent columns, which no expected seed has, are put in by message_id from these
-places. What has a message_id comes by the batch of its ride, input seeds by their own.
+What a model or seed should hold is its expected seed; of the loaded messages it is the dye itself, at the places that
+the front door acknowledged. The run-dependent columns, which no expected seed has, are put in by message_id from these
+places. What has a message_id comes by the batch of its message, input seeds by their own.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,13 +13,14 @@ from psycopg2 import sql
 from psycopg2.extensions import cursor
 from psycopg2.extras import execute_values
 
-from angiogram.dye import RAW_FIELDS, DyeRide
+from angiogram.dye import DyeMessage
 from angiogram.inject import Sent
 from angiogram.nodes import BATCH, Node
 from angiogram.project import Project
 from angiogram.relations import columns, later_batches
-from angiogram.stage_id import LOADER_STAGE
+from angiogram.stage_id import loader_stage
 from angiogram.trace import MESSAGE_ID
+from ingestion.settings.pipeline import contract
 
 DYE = "dye"
 """The temporary table with the whole dye, as it should be loaded."""
@@ -27,7 +28,7 @@ DYE = "dye"
 _PLACED_COLUMNS = ("source_topic_id", "source_partition", "source_offset", "loaded_at")
 _TOPIC_ID = str(UUID(int=0))
 _UNPLACED = 1_000_000
-"""A partition for the rides that the front door refused: a high offset on another one would hide what comes later."""
+"""A partition for the messages that the front door refused: a high offset on another would hide what comes later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,8 @@ class Parent:
     Attributes:
         relation: as the compiled SQL names it.
         identifier: its last name, under which a temporary table takes its place.
-        holds: the relation with the rows that it should hold, quoted; None for the rides as they should be loaded.
-        node: the model or seed; None for the rides in hand.
+        holds: the relation with the rows that it should hold, quoted; None for the messages as they should be loaded.
+        node: the model or seed; None for the loaded messages.
         is_own: whether that is what stands there now, right or wrong: nothing is put into it.
     """
 
@@ -52,19 +53,20 @@ class Parent:
 class RightTables:
     """Lays out what models read, within the transaction of a cursor."""
 
-    def __init__(self, query: cursor, project: Project, rides: Sequence[DyeRide], sent: Iterable[Sent]) -> None:
+    def __init__(self, query: cursor, project: Project, messages: Sequence[DyeMessage], sent: Iterable[Sent]) -> None:
         """Nothing is laid out yet.
 
         Args:
             query: in a transaction that is rolled back; the seeds are loaded.
             project: whose models are run.
-            rides: the dye, if it comes as rides.
+            messages: the dye, if it comes as messages.
             sent: where it was put; nowhere if the models read the input seeds.
         """
         self._query = query
         self._project = project
-        self._rides = rides
-        self._sent = {place.ride_number: place for place in sent}
+        self._messages = messages
+        self._sent = {place.number: place for place in sent}
+        self._number = sql.Identifier(contract(project.directory).number_column if messages else "number")
 
     def batches(self, parents: Iterable[Parent], is_incremental: bool) -> list[int] | None:
         """The batches that models take one after the other; None if nobody knows what each of them holds.
@@ -73,7 +75,7 @@ class RightTables:
             parents: what they read.
             is_incremental: whether it matters to one of them.
         """
-        taken = {1} | {ride.batch for ride in self._rides}
+        taken = {1} | {message.batch for message in self._messages}
         for node in self._project.nodes.values():
             if self._is_input(node):
                 taken |= later_batches(self._query, sql.SQL(node.relation))
@@ -105,24 +107,26 @@ class RightTables:
 
     def _has_message_id(self, relation: str | None) -> bool:
         """Whether the rows of a relation are messages of the dye, so that batch and place of each are known."""
-        return bool(self._rides) and relation is not None and MESSAGE_ID in columns(self._query, relation)
+        return bool(self._messages) and relation is not None and MESSAGE_ID in columns(self._query, relation)
 
     def lay_out_dye(self) -> None:
         """The whole dye as it should be loaded, with its batches."""
-        rides = sorted(self._rides, key=lambda ride: (ride.batch, ride.ride_number))
+        messages = sorted(self._messages, key=lambda message: (message.batch, message.number))
+        names = list(messages[0].fields) if messages else []
         rows = []
-        for order, ride in enumerate(rides):
-            place = self._sent.get(ride.ride_number)
+        for order, message in enumerate(messages):
+            place = self._sent.get(message.number)
             at = (place.partition, place.offset) if place and place.offset is not None else (_UNPLACED, order)
-            fields = [ride.fields[name] for name in RAW_FIELDS]
-            rows.append((*fields, ride.ride_number, ride.batch, ride.sent_at, *at, _TOPIC_ID))
+            fields = [message.fields[name] for name in names]
+            rows.append((*fields, message.number, message.batch, message.sent_at, *at, _TOPIC_ID))
         self._query.execute(
             sql.SQL(
-                "create temporary table {} ({}, ride_number int, batch int, sent_at timestamptz,"
+                "create temporary table {} ({}{} int, batch int, sent_at timestamptz,"
                 ' "partition" int, "offset" bigint, topic_id uuid)'
             ).format(
                 sql.Identifier(DYE),
-                sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(name)) for name in RAW_FIELDS),
+                sql.SQL("").join(sql.SQL("{} text, ").format(sql.Identifier(name)) for name in names),
+                self._number,
             )
         )
         if rows:
@@ -150,9 +154,9 @@ class RightTables:
             self._query.execute(
                 create
                 + sql.SQL(
-                    "select stored.* from {} as stored left join pg_temp.dye using (ride_number)"
+                    "select stored.* from {} as stored left join pg_temp.dye using ({})"
                     " where coalesce(dye.batch, 1) <= %s"
-                ).format(sql.SQL(parent.holds)),
+                ).format(sql.SQL(parent.holds), self._number),
                 (batch,),
             )
         elif self._has_message_id(parent.holds):
@@ -163,11 +167,11 @@ class RightTables:
             self._query.execute(
                 create
                 + sql.SQL(
-                    "select held.*{} from {} as held left join (select ride_number::text as message_id, batch,"
+                    "select held.*{} from {} as held left join (select {}::text as message_id, batch,"
                     ' topic_id as source_topic_id, "partition" as source_partition, "offset" as source_offset,'
                     " now() as loaded_at from pg_temp.dye) as placed on held.message_id = placed.message_id"
                     " where coalesce(placed.batch, 1) <= %s"
-                ).format(chosen, sql.SQL(parent.holds)),
+                ).format(chosen, sql.SQL(parent.holds), self._number),
                 (batch,),
             )
         elif self._is_input(parent.node):
@@ -187,6 +191,6 @@ class RightTables:
 
     def _is_constant(self, node: Node) -> bool:
         """Whether a relation is made of reference data alone, so that all batches see the same of it."""
-        if LOADER_STAGE in node.reads or self._is_input(node):
+        if loader_stage() in node.reads or self._is_input(node):
             return False
         return all(self._is_constant(self._project.nodes[above.name]) for above in node.reads)

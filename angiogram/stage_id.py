@@ -16,17 +16,19 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Self
 
+from ingestion.settings.pipeline import pipeline
+
 API, TOPIC, LOADER = "api", "topic", "loader"
 MODEL, SEED, EXPECTED, CHECKPOINT = "model", "seed", "expected", "checkpoint"
 HOOK, TEST, FILE = "hook", "test", "file"
 TARGET = "target"
 
-STREAM = "rides"
-"""Name of the one stream that a pipeline has so far."""
+UNNAMED_STREAM = "stream"
+"""Name of the stream of a pipeline without a contract, whose dye passes none."""
 
 
 class StageId(NamedTuple):
-    """Kind and name of a stage; written `fct_rides` for a model and `loader:rides` for any other."""
+    """Kind and name of a stage; written `orders` for a model and `loader:sales` for any other."""
 
     kind: str
     name: str
@@ -50,7 +52,29 @@ class StageId(NamedTuple):
         return cls(kind, name) if colon else cls(MODEL, text)
 
 
-API_STAGE, TOPIC_STAGE, LOADER_STAGE = (StageId(kind, STREAM) for kind in (API, TOPIC, LOADER))
+def stream() -> str:
+    """Name of the one stream that the pipeline of this process has, by its contract.
+
+    Raises:
+        ContractUnusable: it declares a contract that cannot be used.
+    """
+    declared = pipeline()
+    return declared.contract().stream if declared.contract_path else UNNAMED_STREAM
+
+
+def api_stage() -> StageId:
+    """The front door of the stream."""
+    return StageId(API, stream())
+
+
+def topic_stage() -> StageId:
+    """The topic of the stream."""
+    return StageId(TOPIC, stream())
+
+
+def loader_stage() -> StageId:
+    """What loads the stream."""
+    return StageId(LOADER, stream())
 
 
 def listed(stages: Iterable[StageId]) -> str:

@@ -25,14 +25,14 @@ from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 from psycopg2.extras import execute_values
 
+from angiogram.calculation import calculation_of
 from angiogram.compare import compare
 from angiogram.differences import Comparison, Differences
-from angiogram.dye import dye_messages, read_dye
-from angiogram.expectation import COLUMNS, Row, expected_tables, read_reference
-from angiogram.expectation.__main__ import last_day
+from angiogram.dye import dye_messages, has_dye, read_dye
 from angiogram.kept import Kept
-from angiogram.nodes import EXPECTED_PREFIX, Node
+from angiogram.nodes import Node
 from angiogram.project import Project
+from angiogram.seed_text import Row
 
 _CALCULATED = "calculated"
 
@@ -75,8 +75,8 @@ class Strangers:
         return f"{told}, and is missing {', '.join(self.lost)}" if self.lost else told
 
 
-class Calculation:
-    """The independent calculation for a dbt project, made when it is first asked for."""
+class Calculated:
+    """What the independent calculation of a dbt project, if it has one, makes of the dye; made when first asked for."""
 
     def __init__(self, database: connection, project: Project) -> None:
         """Nothing is calculated yet.
@@ -84,9 +84,13 @@ class Calculation:
         Args:
             database: as role angiogram, in autocommit; the expected seeds are loaded.
             project: with its seeds.
+
+        Raises:
+            InvalidSettings: the project declares a calculation that cannot be used.
         """
         self._database = database
         self._project = project
+        self._calculation = calculation_of(project.directory) if has_dye(project.directory) else None
 
     def denies_seed(self, node: Node) -> bool:
         """Whether a model's expected seed is not what the calculation makes; no if it knows nothing of the model.
@@ -94,12 +98,12 @@ class Calculation:
         Raises:
             SeedError: the dye or the reference data cannot be read.
         """
-        if node.name not in COLUMNS or node.expected_relation is None or not self._dye.is_file():
+        if self._calculation is None or node.name not in self._calculation.columns or node.expected_relation is None:
             return False
         if node.where and any(re.search(rf"\b{re.escape(name)}\b", node.where) for name in node.excluded):
             return False  # what chooses its rows is nothing that can be calculated
         seed = replace(node, relation=node.expected_relation, where=None)
-        with _laid_out(self._database, node, self._tables[node.name]) as relation:
+        with _laid_out(self._database, node, self._columns(node), self._tables[node.name]) as relation:
             calculated = replace(seed, expected_relation=relation)
             return compare(self._database, calculated, self._project.directory).differences.count > 0
 
@@ -110,49 +114,49 @@ class Calculation:
             node: the model.
             kept: where all differences are kept, under the model's name; None: nowhere.
         """
-        return compare_with_rows(self._database, node, self._tables[node.name], self._project.directory, kept)
+        columns, rows = self._columns(node), self._tables[node.name]
+        return compare_with_rows(self._database, node, columns, rows, self._project.directory, kept)
 
-    @property
-    def _folder(self) -> Path:
-        return self._project.directory / "seeds" / "angiogram"
-
-    @property
-    def _dye(self) -> Path:
-        return self._folder / "input" / "dye_rides.csv"
+    def _columns(self, node: Node) -> Sequence[str]:
+        return self._calculation.columns[node.name] if self._calculation else ()
 
     @cached_property
     def _tables(self) -> dict[str, list[Row]]:
-        return expected_tables(
-            dye_messages(read_dye(self._dye)),
-            read_reference(self._folder / "expected", EXPECTED_PREFIX),
-            last_day(self._project.directory / "dbt_project.yml"),
-        )
+        if self._calculation is None:
+            return {}
+        directory = self._project.directory
+        return self._calculation.tables(dye_messages(read_dye(directory)), directory, expected_reference=True)
 
 
 def compare_with_rows(
-    database: connection, node: Node, rows: Sequence[Row], project: Path, kept: Kept | None = None
+    database: connection,
+    node: Node,
+    names: Sequence[str],
+    rows: Sequence[Row],
+    project: Path,
+    kept: Kept | None = None,
 ) -> Comparison:
     """Compare a model with rows of the calculation.
 
     Args:
         database: as role angiogram, in autocommit; model and expected seed are built.
         node: the model.
+        names: the columns that the calculation gives it.
         rows: what the calculation makes of it.
         project: the folder of the dbt project.
         kept: where all differences are kept, under the model's name; None: nowhere.
     """
-    with _laid_out(database, node, rows) as relation:
+    with _laid_out(database, node, names, rows) as relation:
         return compare(database, replace(node, expected_relation=relation), project, kept, node.stage)
 
 
 @contextmanager
-def _laid_out(database: connection, node: Node, rows: Sequence[Row]) -> Iterator[str]:
+def _laid_out(database: connection, node: Node, names: Sequence[str], rows: Sequence[Row]) -> Iterator[str]:
     """Rows of the calculation as a table, for as long as they are needed; its name.
 
     They take the types of the model's expected seed, in columns that this has not those of the model. Those that the
     model's test leaves out by its `where` are not among them.
     """
-    names = COLUMNS[node.name]
     table = sql.Identifier("pg_temp", _CALCULATED)
     with database.cursor() as query:
         types = _types(query, node)

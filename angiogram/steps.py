@@ -20,19 +20,21 @@ from angiogram.dbt_command import SKIPPED, Outcome
 from angiogram.differences import Differences
 from angiogram.errors import InjectFailed, NeverBegan
 from angiogram.from_seeds import opened
-from angiogram.inject import Dye, Sent, check_key, front_door, read_whole_dye, send, sends_elsewhere
+from angiogram.inject import OutgoingMessage, Sent, check_key, front_door, read_whole_dye, send, sends_elsewhere
 from angiogram.kept import Kept
 from angiogram.project import Project
 from angiogram.run_builds import heard
-from angiogram.stage_id import API, API_STAGE, LOADER, LOADER_STAGE, TOPIC, TOPIC_STAGE, from_json
+from angiogram.stage_id import API, LOADER, TOPIC, api_stage, from_json, loader_stage, topic_stage
 from angiogram.target_relations import claim
 from angiogram.verdict import judge
+from ingestion.contract import LOADER as LOADER_ROLE
 from ingestion.database.sessions import connect
 from ingestion.errors import Interrupted, MessagesLost
 from ingestion.loader import follower_alive, load_until_caught_up
 from ingestion.loader.reading.source import Source
 from ingestion.migrations import require_current
 from ingestion.settings import DyeKeys, FrontDoorSettings, KafkaSettings
+from ingestion.settings.pipeline import contract
 from ingestion.topic.admin import topic_id
 from ingestion.topic.producer import RideProducer
 
@@ -101,7 +103,9 @@ def begin(
             require_current(database)
             check_key(database)
             if not follower_alive(database):
-                connect("taxi_loader", "angiogram begin").close()  # this run will load its dye itself, once it is sent
+                connect(
+                    contract().roles[LOADER_ROLE].name, "angiogram begin"
+                ).close()  # this run will load its dye itself, once it is sent
             runs.take(database, lease, wait, say, run_id)
             started = time.perf_counter()
             endings.alert_taken_over(database, run_id)
@@ -153,8 +157,8 @@ def prepare(run_id: str, project: Project | None = None, say: Callable[[str], No
             dye_schemas.empty(models, schemas, say, lambda: runs.renew(step.database, run_id))
 
 
-def inject(run_id: str, dye: list[Dye] | None = None) -> dict[str, Any]:
-    """Send the dye: rides through the front door, malformed messages to the topic.
+def inject(run_id: str, dye: list[OutgoingMessage] | None = None) -> dict[str, Any]:
+    """Send the dye: messages through the front door, malformed messages to the topic.
 
     Args:
         run_id: the run in hand.
@@ -207,10 +211,10 @@ def check_topic(run_id: str) -> dict[str, Any]:
         found, first_held = topic.read_back(KafkaSettings.from_environment(), starts, run_id, keys)
         api, on_topic = topic.judge_topic(sent, dye, found, first_held)
         kept = Kept(step.database, run_id)
-        kept.put(API_STAGE, api)
-        kept.put(TOPIC_STAGE, on_topic)
+        kept.put(api_stage(), api)
+        kept.put(topic_stage(), on_topic)
         step.result |= {
-            "in_kafka": sum(message.ride_number is not None for message in found),
+            "in_kafka": sum(message.number is not None for message in found),
             API: asdict(Differences.of(api)),
             TOPIC: asdict(Differences.of(on_topic)),
         }
@@ -290,11 +294,11 @@ def check_loaded(run_id: str) -> dict[str, Any]:
         loaded, dead_letters, differences of the loader, seconds.
     """
     with _step(run_id, "check_loaded") as step:
-        rides, letters = loaded.loaded_rows(step.database, run_id)
-        differences = loaded.judge_loaded(_sent(step.run), _dye_by_name(), rides, letters)
-        Kept(step.database, run_id).put(LOADER_STAGE, differences)
+        messages, letters = loaded.loaded_rows(step.database, run_id)
+        differences = loaded.judge_loaded(_sent(step.run), _dye_by_name(), messages, letters)
+        Kept(step.database, run_id).put(loader_stage(), differences)
         step.result |= {
-            "loaded": len(rides),
+            "loaded": len(messages),
             "dead_letters": len(letters),
             LOADER: asdict(Differences.of(differences)),
         }
@@ -302,12 +306,12 @@ def check_loaded(run_id: str) -> dict[str, Any]:
 
 
 def take_batch(run_id: str, batch: Batch) -> None:
-    """Let the models see the rides of a batch and those before it.
+    """Let the models see the messages of a batch and those before it.
 
     Raises:
         LeaseLost: the run is no longer in hand.
     """
-    last_of_batch_1 = max((d.ride_number for d in read_whole_dye() if d.batch == 1), default=0)
+    last_of_batch_1 = max((d.number for d in read_whole_dye() if d.batch == 1), default=0)
     with runs.database("take batch") as database:
         runs.take_batch(database, run_id, batch, last_of_batch_1)
 
@@ -390,7 +394,7 @@ def _sent(run: runs.Run) -> list[Sent]:
     return [Sent.of(state) for state in run.step("inject")["sent"]]
 
 
-def _dye_by_name() -> dict[str, Dye]:
+def _dye_by_name() -> dict[str, OutgoingMessage]:
     return {dye.name: dye for dye in read_whole_dye()}
 
 

@@ -19,6 +19,7 @@ from angiogram.relations import columns
 from angiogram.stage import Stage, all_above
 from angiogram.stage_id import StageId
 from angiogram.trace import MESSAGE_ID
+from ingestion.settings.pipeline import contract
 
 STORED = {
     "source_topic_id": "topic_id",
@@ -100,10 +101,17 @@ def _statement(query: cursor, node: Node, compared: list[str]) -> sql.Composed:
         sql.SQL("({}, to_jsonb({}), to_jsonb({}))").format(sql.Literal(name), of, cell)
         for name, (cell, of) in zip(compared, pairs, strict=True)
     )
+    promised = contract()
     return sql.SQL(
         "select made.message_id::text, cells.name, cells.stored::text, cells.made::text from {relation} as made"
-        " cross join lateral (select * from angiogram_raw.taxi_rides as stored where stored.run_id = %s"
-        " and stored.ride_number::text = made.message_id::text order by {same} desc limit 1) as stored"
+        " cross join lateral (select * from {table} as stored where stored.run_id = %s"
+        " and stored.{number}::text = made.message_id::text order by {same} desc limit 1) as stored"
         " cross join lateral (values {cells}) as cells (name, stored, made)"
         " where cells.stored is distinct from cells.made order by length(made.message_id::text), 1, 2"
-    ).format(relation=sql.SQL(node.relation), same=same, cells=cells)
+    ).format(
+        relation=sql.SQL(node.relation),
+        table=sql.Identifier("angiogram_raw", promised.table),
+        number=sql.Identifier(promised.number_column),
+        same=same,
+        cells=cells,
+    )

@@ -11,7 +11,7 @@ from typing import Any
 from kafka.errors import KafkaError
 
 from angiogram.differences import Difference
-from angiogram.inject import Dye, Sent
+from angiogram.inject import OutgoingMessage, Sent
 from ingestion.errors import KafkaUnavailable
 from ingestion.loader.reading.source import Source
 from ingestion.message.stamp import DyeStamp, dye_stamp
@@ -28,13 +28,13 @@ class Found:
     Attributes:
         partition, offset: where it is.
         value: its bytes.
-        ride_number: of this run, by a signature that holds; None for every other message.
+        number: of this run, by a signature that holds; None for every other message.
     """
 
     partition: int
     offset: int
     value: bytes | None
-    ride_number: int | None
+    number: int | None
 
 
 def read_back(
@@ -83,7 +83,7 @@ def read_back(
 
 
 def judge_topic(
-    sent: Sequence[Sent], dye: Mapping[str, Dye], found: Sequence[Found], first_held: Mapping[int, int]
+    sent: Sequence[Sent], dye: Mapping[str, OutgoingMessage], found: Sequence[Found], first_held: Mapping[int, int]
 ) -> tuple[list[Difference], list[Difference]]:
     """Compare what was sent with what the topic holds.
 
@@ -101,14 +101,14 @@ def judge_topic(
     """
     by_number: dict[int, list[Found]] = defaultdict(list)
     for message in found:
-        if message.ride_number is not None:
-            by_number[message.ride_number].append(message)
+        if message.number is not None:
+            by_number[message.number].append(message)
     by_place = {(message.partition, message.offset): message for message in found}
     api: list[Difference] = []
     topic: list[Difference] = []
     for place in sent:
-        copies = by_number.pop(place.ride_number, [])
-        key = {"message_id": str(place.ride_number)}
+        copies = by_number.pop(place.number, [])
+        key = {"message_id": str(place.number)}
         deleted = place.partition is not None and (place.offset or 0) < first_held.get(place.partition, 0)
         blamed = topic if place.way == "topic" or deleted else api
         if place.refusal is not None:
@@ -129,7 +129,7 @@ def judge_topic(
 
 def _what_became(key: dict[str, Any], value: bytes | None, there: Found | None) -> Difference:
     """How a message that no signature vouches for differs from the one at the acknowledged place."""
-    if there is None or there.ride_number is not None:
+    if there is None or there.number is not None:
         return Difference("missing", key, None, _text(value), None)
     if there.value == value:
         return Difference("changed", key, "headers", '"signed"', '"no valid signature"')

@@ -12,7 +12,7 @@ from angiogram.isolate import is_watched
 from angiogram.nodes import Node, inlined, is_dye_seed
 from angiogram.project import Project
 from angiogram.right_input import RightInput
-from angiogram.stage_id import LOADER_STAGE, MODEL, StageId, listed
+from angiogram.stage_id import MODEL, StageId, listed, loader_stage
 
 _BROKEN = (OutputState.WRONG, OutputState.FAILED)
 
@@ -60,7 +60,7 @@ class UnseenInput:
         """The nearest stages above that are compared; what is not is made anew, or read as it is, in any case."""
         for parent in node.reads:
             above = self._project.nodes.get(parent.name)
-            if parent == LOADER_STAGE or (above and is_watched(above)):
+            if parent == loader_stage() or (above and is_watched(above)):
                 yield parent
             elif above:
                 yield from self._compared_parents(above)

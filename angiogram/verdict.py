@@ -27,15 +27,15 @@ from angiogram.runs import Run
 from angiogram.stage import BUILT, Stage, marked, stage_row
 from angiogram.stage_id import (
     API,
-    API_STAGE,
     CHECKPOINT,
     LOADER,
-    LOADER_STAGE,
     MODEL,
     TOPIC,
-    TOPIC_STAGE,
     StageId,
+    api_stage,
     as_json,
+    loader_stage,
+    topic_stage,
 )
 from angiogram.trace import Tracer
 from angiogram.words import BLOCKED, COULD_NOT_RUN, HEALTHY
@@ -77,7 +77,7 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
     tested = production.compare(database, nodes, project.target)
     of_live, told = as_told(live_columns.changes(database, nodes, tested, health))
     found, notices = [*found, *misplaced, *of_live], [*notices, *told]
-    names = {str(place.ride_number): place.name for place in sent}
+    names = {str(place.number): place.name for place in sent}
     failed = {name for name, stage in stages.items() if stage.state is OutputState.FAILED}
     tracer = Tracer(database, nodes, names, failed)
     checkpoints = _checkpoints(database, run, nodes)
@@ -222,7 +222,7 @@ def _way_stages(run: Run) -> dict[StageId, Stage]:
     loader_found = loaded.get(LOADER, nothing)
     topic_right = not (api_found["count"] or topic_found["count"])
     return {
-        API_STAGE: _way_stage(
+        api_stage(): _way_stage(
             [],
             bool(topic),
             api_found,
@@ -230,11 +230,11 @@ def _way_stages(run: Run) -> dict[StageId, Stage]:
             inject.get("seconds", 0.0),
             reason=inject.get("elsewhere"),
         ),
-        TOPIC_STAGE: _way_stage(
-            [API_STAGE], bool(topic), topic_found, topic.get("in_kafka"), topic.get("seconds", 0.0), right=topic_right
+        topic_stage(): _way_stage(
+            [api_stage()], bool(topic), topic_found, topic.get("in_kafka"), topic.get("seconds", 0.0), right=topic_right
         ),
-        LOADER_STAGE: _way_stage(
-            [TOPIC_STAGE],
+        loader_stage(): _way_stage(
+            [topic_stage()],
             bool(loaded),
             loader_found,
             loaded["loaded"] + loaded["dead_letters"] if loaded else None,
@@ -295,9 +295,9 @@ def _checkpoints(database: connection, run: Run, nodes: Mapping[str, Node]) -> l
 
 def _rows_in(stage_id: StageId, stage: Stage, run: Run) -> int | None:
     """What a stage of the way was given; of any other the stages that it reads tell."""
-    if stage_id == API_STAGE:
+    if stage_id == api_stage():
         return len(run.step("inject").get("sent", []))
-    loaded: int | None = run.step("check_loaded").get("loaded") if LOADER_STAGE in stage.reads else None
+    loaded: int | None = run.step("check_loaded").get("loaded") if loader_stage() in stage.reads else None
     return loaded
 
 

@@ -1,20 +1,41 @@
-"""The whole catalogue, in the order of the stages."""
+"""The catalogue of faults, which a pipeline declares in angiogram.yml."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from angiogram.errors import UnknownFault
-from angiogram.faults import absorbed, marts, models, seeds, way
+from angiogram.declared import declared
+from angiogram.errors import InvalidSettings, NotReady, UnknownFault
 from angiogram.faults.fault import Fault
 
-FAULTS: tuple[Fault, ...] = (*way.FAULTS, *models.FAULTS, *marts.FAULTS, *seeds.FAULTS, *absorbed.FAULTS)
+
+def catalogue_of(project: Path) -> tuple[Fault, ...]:
+    """The faults that a dbt project declares, in their order.
+
+    Args:
+        project: its folder.
+
+    Raises:
+        NotReady: it declares none.
+        InvalidSettings: what it declares cannot be imported, or is not a catalogue.
+    """
+    if (named := declared(project, "faults")) is None:
+        raise NotReady(
+            f"{project} declares no faults to play: name its catalogue in angiogram.yml, as "
+            "`faults: package.module:CATALOGUE`."
+        )
+    found, place = named
+    faults = tuple(found) if isinstance(found, Iterable) else ()
+    if not faults or not all(isinstance(fault, Fault) for fault in faults):
+        raise InvalidSettings(f"{place} is not a sequence of angiogram.faults.fault.Fault. Make it one.")
+    return faults
 
 
-def chosen(names: Sequence[str]) -> list[Fault]:
+def chosen(catalogue: Sequence[Fault], names: Sequence[str]) -> list[Fault]:
     """The faults of these names, in the order of the catalogue; all of them without names.
 
     Raises:
         UnknownFault: a name is not in the catalogue.
     """
-    if unknown := sorted(set(names) - {fault.name for fault in FAULTS}):
+    if unknown := sorted(set(names) - {fault.name for fault in catalogue}):
         raise UnknownFault(f"No fault is called {', '.join(unknown)}. `angiogram faults --list` names them all.")
-    return [fault for fault in FAULTS if not names or fault.name in names]
+    return [fault for fault in catalogue if not names or fault.name in names]

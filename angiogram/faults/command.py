@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from angiogram.faults.catalogue import FAULTS, chosen
+from angiogram.faults.catalogue import catalogue_of, chosen
 from angiogram.faults.document import DOCUMENT, write_document
 from angiogram.faults.play import Played, play_all, player
 from angiogram.project_file import DyeTarget, project_directory
@@ -23,14 +23,16 @@ def faults(
     """Play named faults against the real pipeline, and see whether the verdict names the stage of each.
 
     Each fault is one run of some 15 seconds, in a database and on a topic of the command's own, with a temporary copy
-    of the dbt project. Live data is not touched.
+    of the dbt project. Live data is not touched. The project declares its catalogue of faults in angiogram.yml.
 
     Exit code: 0 every verdict is as expected, 1 one is not, 2 could not run.
     """
-    catalogue = chosen(names or [])
+    directory = project_directory()
+    catalogue = catalogue_of(directory)
+    faults = chosen(catalogue, names or [])
     if only_list:
-        listed = [{"name": f.name, "planted_stage": ", ".join(f.planted) or None} for f in catalogue]
-        typer.echo(json.dumps(listed, indent=2) if as_json else "\n".join(fault.name for fault in catalogue))
+        listed = [{"name": f.name, "planted_stage": ", ".join(f.planted) or None} for f in faults]
+        typer.echo(json.dumps(listed, indent=2) if as_json else "\n".join(fault.name for fault in faults))
         return
     talk = Console(stderr=True, highlight=False)
 
@@ -38,11 +40,11 @@ def faults(
         mark = "[green]✓[/green]" if played.as_expected else "[bold red]✗[/bold red]"
         named = played.error or ", ".join(played.named) or played.verdict
         if write_docs:
-            write_document([played], FAULTS)
+            write_document([played], catalogue)
         talk.print(f"{mark} {played.fault.name}: {escape(named)}  ({played.seconds:.1f} s)", soft_wrap=True)
 
-    with player(project_directory(), target) as ready:
-        results = play_all(ready, catalogue, tell)
+    with player(directory, target) as ready:
+        results = play_all(ready, faults, tell)
     wrong = [played.fault.name for played in results if not played.as_expected]
     if as_json:
         typer.echo(json.dumps([played.as_json() for played in results], indent=2))

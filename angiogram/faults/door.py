@@ -1,4 +1,4 @@
-"""A door before the front door, at which rides are tampered with on their way."""
+"""A door before the front door, at which messages are tampered with on their way."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from ingestion.message.stamp import RIDE_NUMBER_HEADER
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A ride on its way.
+    """A message on its way.
 
     Attributes:
         body: its bytes.
@@ -30,15 +30,15 @@ class Parcel:
         return int(self.headers[RIDE_NUMBER_HEADER])
 
     def with_body(self, body: bytes) -> "Parcel":
-        """The same ride with another body."""
+        """The same message with another body."""
         return replace(self, body=body)
 
 
 @contextmanager
 def tampering_door(beyond: str, tamper: Callable[[Parcel], list[Parcel]]) -> Iterator[str]:
-    """Open the door on a free port; it hands on what `tamper` makes of each ride, none, one or several.
+    """Open the door on a free port; it hands on what `tamper` makes of each message, none, one or several.
 
-    A ride of which nothing is handed on is acknowledged with the place of the one before.
+    A message of which nothing is handed on is acknowledged with the place of the one before.
 
     Args:
         beyond: URL of the front door.
@@ -48,7 +48,7 @@ def tampering_door(beyond: str, tamper: Callable[[Parcel], list[Parcel]]) -> Ite
         The door's URL.
 
     Raises:
-        FaultNotPlanted: no ride was changed by the time the door closes.
+        FaultNotPlanted: no message was changed by the time the door closes.
     """
     changed = threading.Event()
     last_answer: list[httpx.Response] = []
@@ -88,4 +88,4 @@ def tampering_door(beyond: str, tamper: Callable[[Parcel], list[Parcel]]) -> Ite
         server.server_close()
         client.close()
     if not changed.is_set():
-        raise FaultNotPlanted("No ride was changed at the door: correct the fault in angiogram/faults.")
+        raise FaultNotPlanted("No message was changed at the door: correct the fault in the catalogue.")

@@ -13,11 +13,12 @@ from angiogram import runs
 from angiogram.dye import read_dye
 from angiogram.errors import FaultNotPlanted
 from angiogram.faults.door import Parcel
-from angiogram.inject import Dye, Sent
+from angiogram.inject import OutgoingMessage, Sent
+from ingestion.contract import OWNER
 from ingestion.database.sessions import connect
+from ingestion.settings.pipeline import contract
 
 Step = Literal["inject", "check_topic", "load", "check_loaded", "build_1", "build_2"]
-STEPS: tuple[Step, ...] = ("inject", "check_topic", "load", "check_loaded", "build_1", "build_2")
 
 Tamper = Callable[[Parcel], list[Parcel]]
 
@@ -28,13 +29,13 @@ class Ground:
 
     Attributes:
         project: the copy's folder; its seeds lie in it.
-        tamper: what a door before the front door makes of each ride; None for no such door.
+        tamper: what a door before the front door makes of each message; None for no such door.
         order: in which order the dye is sent; None for the usual one.
     """
 
     project: Path
     tamper: Tamper | None = None
-    order: Callable[[list[Dye]], list[Dye]] | None = None
+    order: Callable[[list[OutgoingMessage]], list[OutgoingMessage]] | None = None
     _before: dict[Step, list[Callable[[str], None]]] = field(default_factory=lambda: defaultdict(list))
     _undo: list[Callable[[], object]] = field(default_factory=list)
 
@@ -52,9 +53,7 @@ class Ground:
         text = file.read_text(encoding="utf-8")
         for old, new in changes:
             if old not in text:
-                raise FaultNotPlanted(
-                    f"{path} does not hold {old!r} (any more): correct the fault in angiogram/faults."
-                )
+                raise FaultNotPlanted(f"{path} does not hold {old!r} (any more): correct the fault in the catalogue.")
             text = text.replace(old, new)
         file.write_text(text, encoding="utf-8", newline="")
 
@@ -96,7 +95,11 @@ class Fault:
 
 def as_owner(act: Callable[[cursor], Any]) -> Any:
     """Do something in the raw schemas as their owner, in one transaction."""
-    with closing(connect("taxi_owner", "angiogram faults")) as database, database, database.cursor() as query:
+    with (
+        closing(connect(contract().roles[OWNER].name, "angiogram faults")) as database,
+        database,
+        database.cursor() as query,
+    ):
         return act(query)
 
 
@@ -124,13 +127,13 @@ def places(run_id: str) -> list[Sent]:
         return [Sent.of(state) for state in runs.read(database, run_id).step("inject")["sent"]]
 
 
-def number_of(ride_name: str) -> int:
-    """The number of a dye ride.
+def number_of(name: str) -> int:
+    """The number of a message of the dye.
 
     Raises:
-        FaultNotPlanted: no ride has this name.
+        FaultNotPlanted: no message has this name.
     """
-    for ride in read_dye():
-        if ride.ride_name == ride_name:
-            return ride.ride_number
-    raise FaultNotPlanted(f"The dye has no ride {ride_name}: correct the fault in angiogram/faults.")
+    for message in read_dye():
+        if message.name == name:
+            return message.number
+    raise FaultNotPlanted(f"The dye has no message {name}: correct the fault in the catalogue.")

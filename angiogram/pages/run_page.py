@@ -29,7 +29,7 @@ def whys() -> dict[str, str]:
     """Of each dye message why it is there, by its name; nothing of a project that has other input seeds."""
     if not has_dye():
         return {}
-    return {ride.ride_name: ride.why for ride in read_dye()} | {m.name: m.why for m in read_malformed()}
+    return {message.name: message.why for message in read_dye()} | {m.name: m.why for m in read_malformed()}
 
 
 def _docs(folder: Path | None) -> Docs | None:

@@ -13,7 +13,7 @@ from angiogram.findings import MEANINGS, FindingKind, place
 from angiogram.pages.cells import Cell, cell, pair, printable, row
 from angiogram.report import all_differences
 from angiogram.runs import Run
-from angiogram.stage_id import LOADER_STAGE, StageId, as_json, from_json
+from angiogram.stage_id import StageId, as_json, from_json, loader_stage
 
 SHOWN = 200
 """Differences of one stage on a page; the full count is always given."""
@@ -262,7 +262,7 @@ def stage_view(stage: Mapping[str, Any], report: Mapping[str, Any]) -> StageView
 def _note(stage: StageId, report: Mapping[str, Any]) -> str | None:
     """What the loader's rows are: the models read the rides alone, which would look like a loss."""
     counts = _loaded(report.get("checkpoints", []))
-    if stage != LOADER_STAGE or not counts.get("dead_letters"):
+    if stage != loader_stage() or not counts.get("dead_letters"):
         return None
     letters = counts["dead_letters"]
     return f"{counts['loaded']} for the models, {letters} dead letter{'' if letters == 1 else 's'}"

@@ -1,36 +1,36 @@
 """Side by side: what other checks would see of the same mutants.
 
-dbt_utils.equality, generic tests and the original demo's assertions run on what the mutant makes of the dye; the
-project's unit tests on their own fixtures, with the mutant in the model's place.
+dbt_utils.equality, generic tests and the checks that the project lists in other_checks.yml run on what the mutant makes
+of the dye; the project's unit tests on their own fixtures, with the mutant in the model's place.
 """
 
 from dataclasses import replace
+from pathlib import Path
 
+import yaml
 from sqlglot import exp
 
+from angiogram.errors import SeedError
 from angiogram.sensitivity.bench import Check
 from angiogram.sensitivity.compiled import GENERIC_TESTS, Compiled
 from angiogram.sensitivity.trees import MARK, generate, parse
 
-EQUALITY, UNIT, GENERIC, DEMO = (
-    "dbt_utils.equality alone",
-    "dbt unit tests alone",
-    "generic tests alone",
-    "the original demo's four assertions",
-)
-_DEMO = {
-    "revenue_by_state": 'select 1 from "@revenue_by_state" where pickup_state is null',
-    "revenue_by_car_model": (
-        'select 1 from "@revenue_by_car_model" having count(distinct car_model) <> {models}'
-        " or sum(revenue_amount) filter (where car_model = 'Jeep') is distinct from {jeep}"
-    ),
-    "revenue_by_date": "select 1 from \"@revenue_by_date\" where trip_date < date '2024-01-01'",
-}
+EQUALITY, UNIT, GENERIC = "dbt_utils.equality alone", "dbt unit tests alone", "generic tests alone"
+
+CHECKS_FILE = "other_checks.yml"
+"""File in the folder of the dbt project with further checks: groups with a name and queries by model."""
 
 
-def other_checks(project: Compiled) -> list[Check]:
-    """All checks that read what the models make."""
-    return [*_equality(project), *_generic(project), *_demo(project)]
+def other_checks(project: Compiled, directory: Path) -> list[Check]:
+    """All checks that read what the models make.
+
+    Args:
+        project, directory: of the dbt project.
+
+    Raises:
+        SeedError: the list of further checks is malformed.
+    """
+    return [*_equality(project), *_generic(project), *_listed(project, directory / CHECKS_FILE)]
 
 
 def _equality(project: Compiled) -> list[Check]:
@@ -74,15 +74,17 @@ def _generic(project: Compiled) -> list[Check]:
     return checks
 
 
-def _demo(project: Compiled) -> list[Check]:
-    """No null state, as many car models as there are, nothing before 2024, the revenue of Jeep."""
-    model = project.models.get("revenue_by_car_model")
-    if model is None or model.expected is None or not _DEMO.keys() <= project.models.keys():
+def _listed(project: Compiled, file: Path) -> list[Check]:
+    """The checks that the project lists: each finds rows of "@model" if it fails, and may read "expected:model"."""
+    if not file.is_file():
         return []
-    expected = model.expected
-    names = [column.name for column in expected.columns]
-    models = {row[names.index("car_model")] for row in expected.after(1)}
-    jeep = next(row[names.index("revenue_amount")] for row in expected.after(1) if row[0] == "Jeep")
-    return [
-        Check(DEMO, query.format(models=len(models), jeep=jeep), frozenset({name})) for name, query in _DEMO.items()
-    ]
+    try:
+        groups = yaml.safe_load(file.read_text(encoding="utf-8")) or []
+        return [
+            Check(str(group["name"]), str(query), frozenset({model}))
+            for group in groups
+            for model, query in group["queries"].items()
+            if model in project.models
+        ]
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        raise SeedError(f"{file} is not a list of groups with a name and queries by model: {error!r}") from error

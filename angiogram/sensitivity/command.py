@@ -16,8 +16,8 @@ from angiogram.pages.sensitivity import sensitivity_page
 from angiogram.pages.write import write
 from angiogram.project_file import DyeTarget, dye_target, project_directory
 from angiogram.sensitivity.compiled import Compiled, compile_project
-from angiogram.sensitivity.crowd import RIDES
-from angiogram.sensitivity.feed import RIDES_IN_HAND, surroundings
+from angiogram.sensitivity.crowd import INPUTS
+from angiogram.sensitivity.feed import surroundings
 from angiogram.sensitivity.routing import measure_routing
 from angiogram.sensitivity.routing_mutants import LOADER
 from angiogram.sensitivity.runner import Runner
@@ -34,9 +34,9 @@ UNIT_TEST_TARGET = None  # the profile's own: where people run them
 def sensitivity(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     floor: Annotated[float, typer.Option(min=0, max=1, help="Exit 1 if the score is below this.")] = 0.0,
-    shown: Annotated[int, typer.Option(min=0, help="How many survivors to list, with the rides they spoil.")] = 10,
+    shown: Annotated[int, typer.Option(min=0, help="How many survivors to list, with the inputs they spoil.")] = 10,
     suggest: Annotated[
-        bool, typer.Option("--suggest", help="Write those rides as new dye rides, and the expected seeds anew.")
+        bool, typer.Option("--suggest", help="Add those messages to the dye, and write the expected seeds anew.")
     ] = False,
     page: Annotated[Path | None, typer.Option(help="Write a page with the score to this file.", dir_okay=False)] = None,
     badge: Annotated[Path | None, typer.Option(help="Write a badge (SVG) to this file.", dir_okay=False)] = None,
@@ -65,8 +65,7 @@ def sensitivity(
     project = compile_project(directory, target)
     if bare := [model.name for model in project.models.values() if model.expected is None]:
         talk.print(f"Not compared, for want of an expected seed: {', '.join(bare)}.")
-    if suggest:
-        require_calculation(project, directory)
+    calculation = require_calculation(directory) if suggest else None
     around = surroundings(project, directory)
     with Runner(project, directory, target, around) as runner:
         talk.print("making mutants")
@@ -74,7 +73,7 @@ def sensitivity(
         with _progress(talk, "mutants", len(mutants)) as advance:
             outcomes, seconds = runner.run(mutants, advance)
         survivors = [m for m, o in zip(mutants, outcomes, strict=True) if o.how == "survived"]
-        talk.print(f"{len(survivors)} survivors meet {RIDES:,} random inputs")
+        talk.print(f"{len(survivors)} survivors meet {INPUTS:,} random inputs")
         inputs = crowds(project, directory)
         apart = told_apart(project, directory, target, survivors, inputs, lambda text: talk.print(text, markup=False))
         equivalent = read_equivalent(directory)
@@ -91,7 +90,7 @@ def sensitivity(
         blind = blind[:shown]  # the others are not shown, and each takes its while
     found = witnesses(project, directory, target, blind, apart, inputs, seen)
     spoiled = {witness.mutant.id: witness.told(project) for witness in found}
-    if RIDES_IN_HAND in project.sources:
+    if project.sources:
         talk.print("making mutants of the loader's routing")
         routed = measure_routing(directory, target, equivalent)
         verdicts += routed.verdicts
@@ -108,22 +107,22 @@ def sensitivity(
         write(sensitivity_page(score, lineage_of(project), project.manifest.metadata.project_name), page)
     if badge:
         write(badge_of(score.total), badge)
-    if suggest:
+    if calculation:
         for witness in found:
             if not witness.closes:
-                talk.print(f"{witness.mutant.id}: no ride was found that shows it beside the dye; add one by hand.")
-        for name in add_to_dye(project, directory, found):
-            talk.print(f"new dye ride: {name}")
+                talk.print(f"{witness.mutant.id}: no message was found that shows it beside the dye; add one by hand.")
+        for name in add_to_dye(calculation, directory, found):
+            talk.print(f"new message of the dye: {name}")
     talk.print(f"{time.perf_counter() - begun:.0f} seconds in all")
     raise typer.Exit(0 if (score.total.score or 0.0) >= floor else 1)
 
 
 def lineage_of(project: Compiled) -> dict[str, list[str]]:
     """For each model, reference seed and the loader what it reads, each after what it reads."""
-    found: dict[str, list[str]] = {LOADER: []} if RIDES_IN_HAND in project.sources else {}
+    found: dict[str, list[str]] = {LOADER: []} if project.sources else {}
     found |= {name: [] for name in project.seeds}
     for model in project.models.values():
-        found[model.name] = [LOADER if name == RIDES_IN_HAND else name for name in model.reads]
+        found[model.name] = [LOADER if name in project.sources else name for name in model.reads]
     return found
 
 

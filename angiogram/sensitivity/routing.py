@@ -2,7 +2,7 @@
 
 What it makes is copied into temporary tables as the loader copies it, and judged as a run judges it: field by field
 with the input seeds. What the signed dye does not show, the same bytes may in other surroundings: signed with the key
-that is being exchanged, with a forged signature, or without headers, as live rides come.
+that is being exchanged, with a forged signature, or without headers, as live messages come.
 """
 
 import io
@@ -20,13 +20,13 @@ from psycopg2 import sql
 from psycopg2.extensions import connection
 from psycopg2.extras import RealDictCursor
 
-from angiogram.dye import ride_message
+from angiogram.calculation import calculation_of
+from angiogram.dye import message_value
 from angiogram.errors import NotReady
-from angiogram.expectation import read_reference
 from angiogram.inject import read_whole_dye
 from angiogram.loaded import judge_loaded
 from angiogram.sensitivity.bench import Outcome
-from angiogram.sensitivity.crowd import HANDFUL, RIDES, SLICE, crowded_rides
+from angiogram.sensitivity.crowd import HANDFUL, INPUTS, SLICE
 from angiogram.sensitivity.database import open_sessions
 from angiogram.sensitivity.routing_doses import (
     FIRST_MOMENT,
@@ -38,7 +38,7 @@ from angiogram.sensitivity.routing_doses import (
     TOPIC,
     TOPIC_ID,
     Dose,
-    Message,
+    LoadedRecord,
     as_sent,
     moment,
     otherwise,
@@ -48,8 +48,9 @@ from angiogram.sensitivity.score import Verdict, verdict
 from ingestion.loader.batch import Batch, Last
 from ingestion.message.stamp import DYE_HEADERS, DyeStamp
 from ingestion.message.tables import DYE_LETTERS, DYE_RIDES, LIVE_LETTERS, LIVE_RIDES, TABLES, UNVERIFIED, Table
+from ingestion.settings.pipeline import contract
 
-_CLAIMED = ("dye_run_id", "dye_ride_number", "dye_sent_at", "dye_signature")
+_CLAIMED = tuple(name for name in UNVERIFIED.columns if name.startswith("dye_"))
 """Columns that keep the dye headers of a message that does not verify."""
 
 _TYPES = {
@@ -58,7 +59,6 @@ _TYPES = {
     "offset": "bigint",
     "message_at": "timestamptz",
     "sent_at": "timestamptz",
-    "ride_number": "integer",
     "value": "bytea",
     "message_key": "bytea",
     **dict.fromkeys(_CLAIMED, "bytea"),
@@ -166,7 +166,7 @@ class RoutingBench:
                 return False
             if "message_key" in row and row["message_key"] != record.key:
                 return False
-            row |= {"ride_number": place.ride_number, "sent_at": dose.contents[place.name].sent_at}
+            row |= {"number": place.number, "sent_at": dose.contents[place.name].sent_at}
         return self._claims_right(dose) and not judge_loaded(dose.live, dose.contents, *live)
 
     def _counts_right(self, dose: Dose, batch: Batch) -> bool:
@@ -205,8 +205,9 @@ class RoutingBench:
     def _copy(self, table: Table, batch: Batch) -> None:
         """Make the table and copy what the batch has for it, as ingestion.loader.store does."""
         relation = sql.Identifier("pg_temp", f"{table.schema}.{table.name}")
+        types = _TYPES | {contract().number_column: "integer"}
         columns = sql.SQL(", ").join(
-            sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(_TYPES.get(name, "text"))) for name in table.columns
+            sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(types.get(name, "text"))) for name in table.columns
         )
         lines = [
             line
@@ -226,6 +227,8 @@ class RoutingBench:
             query.execute(sql.SQL("select * from {}").format(sql.Identifier("pg_temp", f"{table.schema}.{table.name}")))
             rows = [dict(row) for row in query.fetchall()]
         for row in rows:
+            if (number := contract().number_column) in row:
+                row["number"] = row.pop(number)
             row |= {name: bytes(row[name]) for name in ("value", "message_key", *_CLAIMED) if row.get(name) is not None}
         return rows
 
@@ -234,12 +237,14 @@ def told_apart_by_routing(mutants: Sequence[RoutingMutant], directory: Path) -> 
     """Which mutants 20,000 random messages tell from the loader as it is, and the first message that does, in words."""
     found: dict[str, str] = {}
     left = {mutant.mutant.id: mutant.batch_class() for mutant in mutants}
-    reference = read_reference(directory.parent / "seeds" / "reference")
-    for seed in range(RIDES // SLICE):
+    calculation = calculation_of(directory)
+    if calculation is None:
+        return found
+    for seed in range(INPUTS // SLICE):
         random = Random(seed)  # noqa: S311
-        rides = crowded_rides(SLICE, reference, seed)
+        messages = [message_value(one) for one in calculation.random_messages(SLICE, directory, seed)]
         for start in range(0, SLICE, HANDFUL):
-            handful = [_random_record(random, n, ride_message(r)) for n, r in enumerate(rides[start : start + HANDFUL])]
+            handful = [_random_record(random, n, value) for n, value in enumerate(messages[start : start + HANDFUL])]
             right = _lines(Batch, handful)
             for identity, made in list(left.items()):
                 if _lines(made, handful) != right:
@@ -249,7 +254,7 @@ def told_apart_by_routing(mutants: Sequence[RoutingMutant], directory: Path) -> 
     return found
 
 
-def _lines(made: type[Batch], records: Sequence[Message]) -> object:
+def _lines(made: type[Batch], records: Sequence[LoadedRecord]) -> object:
     """What a Batch makes of messages, whatever their order; the name of the error that ends it."""
     batch = made(TOPIC, TOPIC_ID, KEYS)
     try:
@@ -259,7 +264,7 @@ def _lines(made: type[Batch], records: Sequence[Message]) -> object:
     return {f"{t.schema}.{t.name}": sorted(lines) for t, lines in batch.lines.items()}
 
 
-def _random_record(random: Random, offset: int, value: bytes) -> Message:
+def _random_record(random: Random, offset: int, value: bytes) -> LoadedRecord:
     """A message, often with a byte changed, with dye headers true, forged, incomplete or none."""
     if random.random() < 0.4:
         at = random.randrange(len(value))
@@ -274,4 +279,6 @@ def _random_record(random: Random, offset: int, value: bytes) -> Message:
         headers = [(n, odd if n == name else v) for n, v in headers]
     headers = random.choice(([], headers, headers[: random.randrange(len(headers))], [("trace", b"1")]))
     moment = random.choice((*NO_MOMENTS, 0, 1, random.randrange(1 << 42)))
-    return Message(offset, moment, random.choice((None, b"T-1")), random.choice((None, b"", *[value] * 18)), headers)
+    return LoadedRecord(
+        offset, moment, random.choice((None, b"T-1")), random.choice((None, b"", *[value] * 18)), headers
+    )

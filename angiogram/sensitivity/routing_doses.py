@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from angiogram.inject import Dye, Sent
+from angiogram.dye import UNKNOWN_FIELDS
+from angiogram.inject import OutgoingMessage, Sent
 from ingestion.loader.batch import Batch
 from ingestion.message.stamp import (
     DYE_HEADERS,
-    FIELDS,
     MAX_RUN_ID,
     RIDE_NUMBER_HEADER,
     RUN_ID_HEADER,
@@ -21,9 +21,9 @@ from ingestion.message.stamp import (
     SIGNATURE_HEADER,
     DyeStamp,
     Unverified,
-    message_key,
     signature,
 )
+from ingestion.settings.pipeline import contract
 
 OTHER_HEADERS = "live, forged, and signed with the old key"
 """What the second surroundings are called."""
@@ -31,18 +31,12 @@ OTHER_HEADERS = "live, forged, and signed with the old key"
 KEYS = [b"the new dye key of sensitivity", b"the old dye key of sensitivity"]
 FORGED = b"no dye key"
 RUN = "sensitivity"
-TOPIC, TOPIC_ID, PARTITIONS = "taxi_rides", UUID(int=0x0D7E), 4
+TOPIC, TOPIC_ID, PARTITIONS = "messages", UUID(int=0x0D7E), 4
 FIRST_MOMENT = datetime(2026, 7, 1, 5, tzinfo=UTC)
 NO_MOMENTS = (-1, 1 << 62)
 """Stamps of a message that are no moment: the broker lets a producer write any 64 bits."""
 
 _DEEP = b"[" * 100_000
-_MORE = {
-    "utf-16": ('{"taxi_id":"T-90"}'.encode("utf-16-le"), "not_json"),
-    "deep-list": (_DEEP, "too_deep"),
-    "deep-in-a-field": (b'{"taxi_id":' + _DEEP, "too_deep"),
-}
-"""Dead letters that the dye has none of: two are too large for a seed."""
 
 _LONGEST = 777_001
 """Number of the dye message with the longest run id."""
@@ -59,7 +53,7 @@ _ODD_HEADERS = (
 
 
 @dataclass(slots=True)
-class Message:
+class LoadedRecord:
     """A message as the loader reads it from the topic."""
 
     offset: int
@@ -75,17 +69,17 @@ class Dose:
 
     Attributes:
         messages: with the partition that each lies in.
-        dye: what lies where and must be stored as dye, under which ride number.
+        dye: what lies where and must be stored as dye, under which number.
         live: the same of what must be stored as live messages.
         contents: what each is, by its name.
         claims: per place of a message with dye headers that do not verify, why it must be kept apart.
         runs: per place of a dye message the run that it must be stored under.
     """
 
-    messages: Sequence[tuple[int, Message]]
+    messages: Sequence[tuple[int, LoadedRecord]]
     dye: Sequence[Sent]
     live: Sequence[Sent]
-    contents: dict[str, Dye]
+    contents: dict[str, OutgoingMessage]
     claims: Mapping[tuple[int, int], Unverified]
     runs: Mapping[tuple[int, int], str]
 
@@ -101,16 +95,17 @@ class _Laid:
     """A dose in the making: each message at the next free place."""
 
     def __init__(self) -> None:
-        self.messages: list[tuple[int, Message]] = []
+        self._contract = contract()
+        self.messages: list[tuple[int, LoadedRecord]] = []
         self.dye: list[Sent] = []
         self.live: list[Sent] = []
-        self.contents: dict[str, Dye] = {}
+        self.contents: dict[str, OutgoingMessage] = {}
         self.claims: dict[tuple[int, int], Unverified] = {}
         self.runs: dict[tuple[int, int], str] = {}
 
     def lay(
         self,
-        content: Dye,
+        content: OutgoingMessage,
         headers: Sequence[tuple[str, bytes]],
         is_dye: bool,
         claim: Unverified | None = None,
@@ -120,23 +115,23 @@ class _Laid:
         partition, offset = number % PARTITIONS, number // PARTITIONS
         usual = int((FIRST_MOMENT + timedelta(seconds=number // 8)).timestamp() * 1000)
         stamped = dict(enumerate((usual, 0, *NO_MOMENTS))).get(number, usual)
-        key = message_key(content.row.get("taxi_id"))
-        self.messages.append((partition, Message(offset, stamped, key, content.value, headers)))
+        key = self._contract.key(content.row.get(self._contract.key_field))
+        self.messages.append((partition, LoadedRecord(offset, stamped, key, content.value, headers)))
         if claim is not None:
             self.claims[partition, offset] = claim
             return
         name = f"{number}"
-        ride_number = content.ride_number if is_dye else 100_000 + number
+        number_there = content.number if is_dye else 100_000 + number
         if is_dye:
             self.runs[partition, offset] = run
-        (self.dye if is_dye else self.live).append(Sent(ride_number, name, "topic", partition, offset))
+        (self.dye if is_dye else self.live).append(Sent(number_there, name, "topic", partition, offset))
         self.contents[name] = content
 
     def dose(self) -> Dose:
         return Dose(self.messages, self.dye, self.live, self.contents, self.claims, self.runs)
 
 
-def as_sent(dye: Sequence[Dye]) -> Dose:
+def as_sent(dye: Sequence[OutgoingMessage]) -> Dose:
     """The dye as a run sends it."""
     laid = _Laid()
     for content in dye:
@@ -144,7 +139,7 @@ def as_sent(dye: Sequence[Dye]) -> Dose:
     return laid.dose()
 
 
-def otherwise(dye: Sequence[Dye]) -> Dose:
+def otherwise(dye: Sequence[OutgoingMessage]) -> Dose:
     """Each message signed with the old key, forged, live, and live with an escape in it; then what the dye has not.
 
     Among that are messages whose headers are odd, incomplete or empty.
@@ -156,10 +151,12 @@ def otherwise(dye: Sequence[Dye]) -> Dose:
         laid.lay(content, [], is_dye=False)
         laid.lay(_escaped(content), [("trace", b"1")] if number % 2 else [], is_dye=False)
     last = dye[-1]
-    for value, reason in _MORE.values():
+    for value, reason in _more_dead_letters():
         laid.lay(replace(last, value=value, row={"reason": reason}), [], is_dye=False)
-    fields: dict[str, str | None] = dict.fromkeys((*FIELDS, "unknown_fields"))
-    listed = replace(last, value=f'{{"pax_id":{_LIST}}}'.encode(), row=fields | {"pax_id": _LIST})
+    promised = contract()
+    fields: dict[str, str | None] = dict.fromkeys((*promised.fields, UNKNOWN_FIELDS))
+    name = next((name for name in promised.fields if name != promised.key_field), promised.key_field)
+    listed = replace(last, value=f'{{"{name}":{_LIST}}}'.encode(), row=fields | {name: _LIST})
     laid.lay(listed, [], is_dye=False)
     for header, text in _ODD_HEADERS:
         laid.lay(listed, _odd(header, text, _value(listed)), is_dye=False, claim=Unverified.MALFORMED)
@@ -171,8 +168,18 @@ def otherwise(dye: Sequence[Dye]) -> Dose:
     not_ascii = [(name, b"\xff" if name == SIGNATURE_HEADER else part) for name, part in _signed(listed, KEYS[0])]
     laid.lay(listed, not_ascii, is_dye=False, claim=Unverified.MALFORMED)
     longest = DyeStamp("r" * MAX_RUN_ID, _LONGEST, last.sent_at)
-    laid.lay(replace(listed, ride_number=_LONGEST), longest.headers(KEYS[0], _value(listed)), True, run=longest.run_id)
+    laid.lay(replace(listed, number=_LONGEST), longest.headers(KEYS[0], _value(listed)), True, run=longest.run_id)
     return laid.dose()
+
+
+def _more_dead_letters() -> list[tuple[bytes, str]]:
+    """Values of which the dye has none, with the reason of each dead letter: two are too large for a seed."""
+    key_field = contract().key_field
+    return [
+        (f'{{"{key_field}":"T-90"}}'.encode("utf-16-le"), "not_json"),
+        (_DEEP, "too_deep"),
+        (f'{{"{key_field}":'.encode() + _DEEP, "too_deep"),
+    ]
 
 
 def moment(milliseconds: int) -> datetime | None:
@@ -180,15 +187,15 @@ def moment(milliseconds: int) -> datetime | None:
     return None if milliseconds in NO_MOMENTS else datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-def _signed(content: Dye, key: bytes) -> list[tuple[str, bytes]]:
-    return DyeStamp(RUN, content.ride_number, content.sent_at).headers(key, _value(content))
+def _signed(content: OutgoingMessage, key: bytes) -> list[tuple[str, bytes]]:
+    return DyeStamp(RUN, content.number, content.sent_at).headers(key, _value(content))
 
 
-def _value(content: Dye) -> bytes:
+def _value(content: OutgoingMessage) -> bytes:
     return content.value or b""
 
 
-def _escaped(content: Dye) -> Dye:
+def _escaped(content: OutgoingMessage) -> OutgoingMessage:
     """The same message, the first letter of its first field written as an escape."""
     value = content.value
     if value is None or content.is_malformed or not value.startswith(b'{"'):

@@ -9,8 +9,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from angiogram.expectation import CARRIAGE_RETURN
 from angiogram.nodes import EXPECTED_PREFIX, is_dye_seed
+from angiogram.seed_text import CARRIAGE_RETURN
 from angiogram.sensitivity.tables import Column, Row, Table, in_batches
 
 

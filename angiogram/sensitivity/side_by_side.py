@@ -48,7 +48,7 @@ def side_by_side(
         NotReady: another check fails although nothing is mutated.
     """
     mutants = [v.mutant for v in score.verdicts if v.state not in (STILLBORN, EQUIVALENT)]
-    checks = other_checks(runner.project)
+    checks = other_checks(runner.project, directory)
     if failing := runner.first_bench.failing_unmutated(checks):
         raise NotReady(f"Checks fail although nothing is mutated: {', '.join(failing)}. Bring them in line first.")
     seen = {

@@ -1,84 +1,66 @@
-"""`--suggest`: the rides that close blind spots become dye rides."""
+"""`--suggest`: the messages that close blind spots become messages of the dye."""
 
 import csv
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC
 from io import StringIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from angiogram.dye import EMPTY, RIDE_COLUMNS, DyeRide, dye_messages, read_dye
+from angiogram.calculation import EXPECTED_FOLDER, Calculation, calculation_of, expected_by
+from angiogram.dye import DyeMessage, has_dye, message_columns, messages_file, messages_of, seed_row
 from angiogram.errors import NotReady
-from angiogram.expectation import CARRIAGE_RETURN, expected_tables, read_reference
-from angiogram.expectation.__main__ import last_day
-from angiogram.expectation.seeds import seed_name, seed_text
-from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.witness import Witness
 from angiogram.stored_seeds import StoredSeed, replace_all
+from ingestion.settings.pipeline import contract
 
 
-def require_calculation(project: Compiled, directory: Path) -> None:
-    """Refuse a project for whose rows there is no independent calculation: any but the taxi project.
+def require_calculation(directory: Path) -> Calculation:
+    """The independent calculation of a project, which alone may say what new messages should come to.
 
     Raises:
-        NotReady: it is another one.
+        NotReady: the project has none.
+        InvalidSettings: it declares one that cannot be used.
     """
-    if not project.sources:
+    calculation = calculation_of(directory) if has_dye(directory) else None
+    if calculation is None:
         raise NotReady(f"{directory} has no independent calculation: add the rows shown to its input seeds by hand.")
+    return calculation
 
 
-def add_to_dye(project: Compiled, directory: Path, found: Iterable[Witness]) -> list[str]:
-    """Write rides that close blind spots into the dye, and every expected seed anew, by the independent calculation.
+def add_to_dye(calculation: Calculation, directory: Path, found: Iterable[Witness]) -> list[str]:
+    """Write messages that close blind spots into the dye, and every expected seed anew, by the independent calculation.
 
     Args:
-        project: one that `require_calculation` lets pass.
-        directory: its folder; the seeds lie beside it.
+        calculation: the project's.
+        directory: the project's folder.
         found: what to add.
 
     Returns:
-        Names of the new rides.
+        Names of the new messages.
 
     Raises:
         SeedError: the seeds cannot be read.
         SeedNotWritten: one cannot be written. All are as they were.
     """
-    seeds = directory.parent / "seeds"
-    path = seeds / "angiogram" / "input" / "dye_rides.csv"
-    added: dict[int, DyeRide] = {}
+    added: dict[int, DyeMessage] = {}
     for witness in found:
         for item in witness.items if witness.closes else ():
-            name = f"blind-spot-{witness.mutant.id}-{item.ride_number}"
+            name = f"blind-spot-{witness.mutant.id}-{item.number}"
             why = f"Shows a mistake in {witness.mutant.node}, {witness.mutant.place}: {witness.mutant.operator}."
-            added.setdefault(item.ride_number, replace(item, ride_name=name, why=why))
-    stored, lines = StoredSeed.read(path), StringIO()
-    csv.DictWriter(lines, RIDE_COLUMNS, lineterminator="\n").writerows(map(_row, added.values()))
+            added.setdefault(item.number, replace(item, name=name, why=why))
+    promised, file = contract(directory), messages_file(directory)
+    stored, lines = StoredSeed.read(file), StringIO()
+    writer = csv.DictWriter(lines, message_columns(promised), lineterminator="\n")
+    writer.writerows(seed_row(message, promised) for message in added.values())
     dye = (stored.content or b"") + lines.getvalue().encode()
-    with NamedTemporaryFile(suffix=path.name) as new:
+    with NamedTemporaryFile(suffix=file.name) as new:
         new.write(dye)
         new.flush()
-        messages = dye_messages(read_dye(Path(new.name)))
-    tables = expected_tables(messages, read_reference(seeds / "reference"), last_day(directory / "dbt_project.yml"))
-    folder = seeds / "angiogram" / "expected"
+        messages = messages_of(Path(new.name), promised)
     expected = [
-        (StoredSeed.read(folder / seed_name(model), may_be_absent=True), seed_text(model, rows).encode())
-        for model, rows in tables.items()
+        (StoredSeed.read(directory / EXPECTED_FOLDER / name, may_be_absent=True), content)
+        for name, content in expected_by(calculation, directory, messages).items()
     ]
     replace_all(directory, [(stored, dye), *expected])
-    return [ride.ride_name for ride in added.values()]
-
-
-def _row(ride: DyeRide) -> dict[str, str]:
-    texts = {
-        name: EMPTY if value == "" else (value or "").replace("\r", CARRIAGE_RETURN)
-        for name, value in ride.fields.items()
-    }
-    return {
-        "ride_number": str(ride.ride_number),
-        "batch": str(ride.batch),
-        "ride_name": ride.ride_name,
-        "why": ride.why,
-        "sent_at": ride.sent_at.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z" if ride.sent_at else "",
-        "json_fields": " ".join(sorted(ride.json_fields)),
-        **texts,
-    }
+    return [message.name for message in added.values()]

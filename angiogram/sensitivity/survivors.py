@@ -2,72 +2,44 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from angiogram.errors import SeedError
-from angiogram.expectation import read_reference
+from angiogram.calculation import calculation_of
+from angiogram.errors import NotReady, SeedError
 from angiogram.sensitivity.bench import Bench, Outcome, Unbuilt
 from angiogram.sensitivity.compiled import Compiled
-from angiogram.sensitivity.crowd import HANDFUL, HANDFULS, RIDES, SLICE, crowded_rides
+from angiogram.sensitivity.crowd import HANDFUL, HANDFULS, INPUTS, SLICE, Crowd, Way
 from angiogram.sensitivity.crowd_rows import crowded_rows, strangeness
 from angiogram.sensitivity.database import open_sessions
-from angiogram.sensitivity.feed import OTHER_TIME_ZONE, dye_rides, renumbered, rides_elsewhere, rides_table
+from angiogram.sensitivity.feed import OTHER_TIME_ZONE, Feed, renumbered
 from angiogram.sensitivity.harmless import harmless
 from angiogram.sensitivity.mutants import Mutant
 from angiogram.sensitivity.new_keys import as_seeds_read, with_new_keys
-from angiogram.sensitivity.runner import Runner, Surroundings
-from angiogram.sensitivity.tables import Table
+from angiogram.sensitivity.runner import Runner
 
 EQUIVALENT_FILE = "equivalent_mutants.yml"
 """File in the folder of the dbt project that lists the mutants known to be equivalent, with the reason."""
 
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """A way in which random input may be added to the dye.
-
-    Attributes:
-        added: items as they would be added, given those that are to be added as well.
-        sound: whether those are preferred that break no check on the data which holds without them.
-    """
-
-    added: Callable[[Sequence[Any], Sequence[Any]], list[Any]]
-    sound: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Crowd:
-    """Random input.
-
-    Attributes:
-        number: which it is; those with odd numbers lie in unusual surroundings.
-        items: rides, or rows of input seeds.
-        lay: the tables that hold some of the items.
-        time_zone: of the session that reads them.
-        ways: in which its items may be added to the dye, the best first.
-        strange: what an item has that the dye has not, in a form that sorts; the same of all where it is not known.
-    """
-
-    number: int
-    items: Sequence[Any]
-    lay: Callable[[Sequence[Any]], list[Table]]
-    time_zone: str | None
-    ways: Sequence[Way]
-    strange: Callable[[Any], Any] = lambda item: 0
-
-    def surroundings(self) -> Surroundings:
-        """The crowd as something to run mutants on."""
-        return Surroundings("crowd", self.lay(self.items), self.time_zone, against_expected=False)
+NO_CALCULATION = (
+    "Models of {project} read the dye from the topic, and the project declares no calculation that could make random "
+    "messages for them. Declare one in angiogram.yml, or let the models read an input seed under the dye target."
+)
 
 
 def crowds(project: Compiled, directory: Path) -> list[Crowd]:
-    """20,000 random inputs in slices, and some handfuls, always the same: every second one in unusual surroundings."""
-    slices = range(RIDES // SLICE + HANDFULS)
+    """20,000 random inputs in slices, and some handfuls, always the same: every second one in unusual surroundings.
+
+    Raises:
+        NotReady: the models read messages, and the project declares no calculation that makes random ones.
+        InvalidSettings: it declares one that cannot be used.
+        SeedError: the dye or the reference data cannot be read.
+    """
+    slices = range(INPUTS // SLICE + HANDFULS)
     zones = {number: OTHER_TIME_ZONE if number % 2 else None for number in slices}
     if not project.sources:
         strange = strangeness(project)
@@ -76,16 +48,18 @@ def crowds(project: Compiled, directory: Path) -> list[Crowd]:
             Crowd(number, *crowded_rows(project, _size(number), number), zones[number], ways, strange)
             for number in slices
         ]
-    reference = read_reference(directory.parent / "seeds" / "reference")
+    if (calculation := calculation_of(directory)) is None:
+        raise NotReady(NO_CALCULATION.format(project=directory))
     tables = [*project.seeds.values(), *project.dye.values()]
-    way = Way(partial(renumbered, dye_rides(project, directory)), False)
+    feed = Feed(project, directory)
+    way = Way(partial(renumbered, feed.dye), False)
     return [
         Crowd(
             number,
-            crowded_rides(_size(number), reference, number),
-            (lambda rides: [*tables, rides_elsewhere(rides)])
+            calculation.random_messages(_size(number), directory, number),
+            (lambda messages: [*tables, feed.elsewhere(messages)])
             if number % 2
-            else (lambda rides: [*tables, rides_table(rides)]),
+            else (lambda messages: [*tables, feed.usual(messages)]),
             zones[number],
             (way,),
         )
@@ -94,7 +68,7 @@ def crowds(project: Compiled, directory: Path) -> list[Crowd]:
 
 
 def _size(number: int) -> int:
-    return SLICE if number < RIDES // SLICE else HANDFUL
+    return SLICE if number < INPUTS // SLICE else HANDFUL
 
 
 def read_equivalent(directory: Path) -> dict[str, str]:

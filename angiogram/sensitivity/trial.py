@@ -11,10 +11,10 @@ from psycopg2.extensions import connection
 from angiogram.sensitivity.bench import Bench, Unbuilt
 from angiogram.sensitivity.checks import checks_of_data
 from angiogram.sensitivity.compiled import Compiled
+from angiogram.sensitivity.crowd import Crowd
 from angiogram.sensitivity.database import open_sessions
 from angiogram.sensitivity.feed import surroundings
 from angiogram.sensitivity.mutants import Mutant, original
-from angiogram.sensitivity.survivors import Crowd
 from angiogram.sensitivity.tables import Table
 
 
@@ -48,7 +48,7 @@ class Trial:
         """Whether the unmutated project can be built with the dye and what is added, alike in all surroundings.
 
         Args:
-            added: rides, or rows with the names of their seeds.
+            added: messages, or rows with the names of their seeds.
             sound: whether the checks on the data that hold without it must hold.
         """
         return bool(self._taking(added, sound))

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from angiogram.dye import RAW_FIELDS, DyeRide
+from angiogram.dye import DyeMessage
 from angiogram.sensitivity.compiled import Compiled
+from angiogram.sensitivity.crowd import Crowd
 from angiogram.sensitivity.harmless import fewest, harmless
 from angiogram.sensitivity.mutants import Mutant
 from angiogram.sensitivity.new_keys import repeated_keys
 from angiogram.sensitivity.score import Spoiled
-from angiogram.sensitivity.survivors import Crowd
 from angiogram.sensitivity.trial import Trial
 
 CROWDS = 4
@@ -28,7 +28,7 @@ class Witness:
 
     Attributes:
         mutant: the mutant.
-        items: rides, or rows with the names of their seeds.
+        items: messages, or rows with the names of their seeds.
         closes: whether it does so beside the dye: added to it, it closes the blind spot. Otherwise in its place alone.
         hides: ids of mutants that the dye shows, and no longer if the items are added.
     """
@@ -40,8 +40,8 @@ class Witness:
 
     def told(self, project: Compiled) -> Spoiled:
         """The items as what is read or pasted."""
-        if any(isinstance(item, DyeRide) for item in self.items):
-            return Spoiled("; ".join(map(_ride_in_words, self.items)), closes=self.closes, hides=self.hides)
+        if any(isinstance(item, DyeMessage) for item in self.items):
+            return Spoiled("; ".join(map(_in_words, self.items)), closes=self.closes, hides=self.hides)
         return Spoiled(
             rows=tuple(
                 file.added(rows)
@@ -54,8 +54,8 @@ class Witness:
         )
 
 
-def _ride_in_words(ride: DyeRide) -> str:
-    return ", ".join(f"{name} {ride.fields[name]!r}" for name in RAW_FIELDS if ride.fields[name] is not None)
+def _in_words(message: DyeMessage) -> str:
+    return ", ".join(f"{name} {text!r}" for name, text in message.fields.items() if text is not None)
 
 
 def witnesses(

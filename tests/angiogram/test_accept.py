@@ -67,7 +67,7 @@ def test_what_the_calculation_denies_is_refused_with_its_cells_and_rides(accept:
     assert "dye messages concerned: " in refused.stdout
     assert "revenue_by_state" not in refused.stdout, "only the model that was asked about"
     assert "The independent calculation disagrees with fct_rides" in refused.stderr
-    assert "angiogram/expectation" in refused.stderr
+    assert "change the calculation first (taxi.calculation:CALCULATION)" in refused.stderr
     assert stored(project_copy) == before
 
 

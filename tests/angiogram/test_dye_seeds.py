@@ -9,27 +9,31 @@ import pytest
 from kafka.partitioner.default import murmur2
 
 from angiogram.dye import (
-    RAW_FIELDS,
-    RIDE_COLUMNS,
-    DyeRide,
+    UNKNOWN_FIELDS,
+    DyeMessage,
     MalformedMessage,
     dye_messages,
+    malformed_of,
+    message_columns,
+    message_value,
+    messages_of,
     read_dye,
     read_malformed,
-    ride_message,
 )
 from angiogram.errors import SeedError
-from angiogram.expectation.models import staged_ride
 from ingestion.message.rows import DeadLetter, Reason, ride_columns
 from ingestion.message.stamp import FIELDS, message_key
+from taxi.calculation.models import staged_ride
+from taxi.contract import CONTRACT
 from tests.ingestion.support import copy_columns
 
 PARTITIONS = 4
 RIDES = read_dye()
+COLUMNS = message_columns(CONTRACT)
 MALFORMED = read_malformed()
 
 
-def partition_of(ride: DyeRide) -> int | None:
+def partition_of(ride: DyeMessage) -> int | None:
     """Where kafka-python's default partitioner puts a ride; None for one without a key."""
     taxi_id: object = ride.fields["taxi_id"]
     key = message_key(taxi_id)
@@ -42,17 +46,17 @@ def stored_columns(value: bytes) -> list[str | None]:
 
 
 def test_numbers_are_consecutive_and_batches_follow_each_other() -> None:
-    assert [ride.ride_number for ride in RIDES] == list(range(1, len(RIDES) + 1))
+    assert [ride.number for ride in RIDES] == list(range(1, len(RIDES) + 1))
     batches = [ride.batch for ride in RIDES]
     assert batches == sorted(batches)
     assert set(batches) == {1, 2}
-    assert [letter.ride_number for letter in MALFORMED] == list(range(9001, 9001 + len(MALFORMED)))
+    assert [letter.number for letter in MALFORMED] == list(range(9001, 9001 + len(MALFORMED)))
 
 
 def test_every_ride_has_a_name_of_its_own_and_says_why_it_is_there() -> None:
-    names = [ride.ride_name for ride in RIDES] + [letter.name for letter in MALFORMED]
+    names = [ride.name for ride in RIDES] + [letter.name for letter in MALFORMED]
     assert [name for name, count in Counter(names).items() if count > 1] == []
-    assert [ride.ride_name for ride in RIDES if not ride.why.endswith(".")] == []
+    assert [ride.name for ride in RIDES if not ride.why.endswith(".")] == []
 
 
 def test_no_field_is_one_that_dbt_reads_as_null() -> None:
@@ -82,23 +86,23 @@ def test_versions_with_the_same_time_share_their_key() -> None:
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_each_field_is_left_out_once_and_null_once(field: str) -> None:
-    absent = {ride.ride_number % 2 for ride in RIDES if ride.fields[field] is None}
+    absent = {ride.number % 2 for ride in RIDES if ride.fields[field] is None}
     assert absent == {0, 1}
     for ride in RIDES:
         if ride.fields[field] is None:
-            assert (field in json.loads(ride_message(ride))) == (ride.ride_number % 2 == 0)
+            assert (field in json.loads(message_value(ride))) == (ride.number % 2 == 0)
 
 
-@pytest.mark.parametrize("ride", RIDES, ids=lambda ride: ride.ride_name)
-def test_the_loader_stores_a_ride_as_the_seed_writes_it(ride: DyeRide) -> None:
-    value = ride_message(ride)
-    assert stored_columns(value) == [ride.fields[name] for name in RAW_FIELDS]
-    assert ride_message(ride) == value
+@pytest.mark.parametrize("ride", RIDES, ids=lambda ride: ride.name)
+def test_the_loader_stores_a_ride_as_the_seed_writes_it(ride: DyeMessage) -> None:
+    value = message_value(ride)
+    assert stored_columns(value) == [ride.fields[name] for name in (*CONTRACT.fields, UNKNOWN_FIELDS)]
+    assert message_value(ride) == value
 
 
-@pytest.mark.parametrize("ride", RIDES, ids=lambda ride: ride.ride_name)
-def test_only_json_fields_are_anything_but_strings(ride: DyeRide) -> None:
-    message = json.loads(ride_message(ride))
+@pytest.mark.parametrize("ride", RIDES, ids=lambda ride: ride.name)
+def test_only_json_fields_are_anything_but_strings(ride: DyeMessage) -> None:
+    message = json.loads(message_value(ride))
     other = {name for name in FIELDS if not isinstance(message.get(name), str | None)}
     assert other == ride.json_fields
 
@@ -127,19 +131,19 @@ def test_the_malformed_messages_show_every_reason_but_depth() -> None:
 )
 def test_a_row_that_cannot_be_used_is_named(tmp_path: Path, row: dict[str, str], complaint: str) -> None:
     good = {"ride_number": "1", "batch": "1", "ride_name": "one", "sent_at": "2026-06-01T08:00:00Z"}
-    values = dict.fromkeys(RIDE_COLUMNS, "") | good | row
+    values = dict.fromkeys(COLUMNS, "") | good | row
     path = tmp_path / "dye_rides.csv"
-    path.write_text(",".join(RIDE_COLUMNS) + "\n" + ",".join(values.values()) + "\n")
+    path.write_text(",".join(COLUMNS) + "\n" + ",".join(values.values()) + "\n")
     with pytest.raises(SeedError, match=complaint):
-        read_dye(path)
+        messages_of(path, CONTRACT)
 
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        pytest.param(",".join(RIDE_COLUMNS).encode() + b'\n"open', "no CSV in UTF-8", id="open-quote"),
-        pytest.param(",".join(RIDE_COLUMNS).encode() + b"\n\xe9", "no CSV in UTF-8", id="latin-1"),
-        pytest.param(",".join(RIDE_COLUMNS).encode() + b"\n", "holds no row", id="header-alone"),
+        pytest.param(",".join(COLUMNS).encode() + b'\n"open', "no CSV in UTF-8", id="open-quote"),
+        pytest.param(",".join(COLUMNS).encode() + b"\n\xe9", "no CSV in UTF-8", id="latin-1"),
+        pytest.param(",".join(COLUMNS).encode() + b"\n", "holds no row", id="header-alone"),
         pytest.param(b"", "are None", id="empty"),
     ],
 )
@@ -147,12 +151,12 @@ def test_a_seed_that_cannot_be_read_is_named(tmp_path: Path, content: bytes, com
     path = tmp_path / "dye_rides.csv"
     path.write_bytes(content)
     with pytest.raises(SeedError, match=f"{path}.*{complaint}"):
-        read_dye(path)
+        messages_of(path, CONTRACT)
 
 
 def test_an_absent_seed_and_wrong_columns_are_named(tmp_path: Path) -> None:
     with pytest.raises(SeedError, match="absent"):
-        read_dye(tmp_path / "dye_rides.csv")
+        messages_of(tmp_path / "dye_rides.csv", CONTRACT)
     (tmp_path / "dye_malformed.csv").write_text("ride_number,name\n9001,one\n")
     with pytest.raises(SeedError, match="columns"):
-        read_malformed(tmp_path / "dye_malformed.csv")
+        malformed_of(tmp_path / "dye_malformed.csv", CONTRACT)

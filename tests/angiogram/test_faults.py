@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from angiogram.errors import FaultNotPlanted, UnknownFault
+from angiogram.errors import FaultNotPlanted, InvalidSettings, NotReady, UnknownFault
 from angiogram.faults import document
-from angiogram.faults.catalogue import FAULTS, chosen
+from angiogram.faults.catalogue import catalogue_of, chosen
 from angiogram.faults.door import Parcel, tampering_door
 from angiogram.faults.fault import Fault, Ground
 from angiogram.faults.play import Played
+from taxi.faults import CATALOGUE
 from tests.angiogram.conftest import PROJECT, Outcome
 
 HANDFUL = {
@@ -30,20 +31,34 @@ HANDFUL = {
 
 
 def test_the_catalogue_has_at_least_forty_faults_each_under_a_name_of_its_own() -> None:
-    assert len([fault for fault in FAULTS if fault.planted]) >= 40
-    assert len({fault.name for fault in FAULTS}) == len(FAULTS)
-    assert {"tax-left-out", "unmapped-10004", "rides-of-1970-counted", "no-deduplication"} <= {f.name for f in FAULTS}
+    assert len([fault for fault in CATALOGUE if fault.planted]) >= 40
+    assert len({fault.name for fault in CATALOGUE}) == len(CATALOGUE)
+    assert {"tax-left-out", "unmapped-10004", "rides-of-1970-counted", "no-deduplication"} <= {
+        f.name for f in CATALOGUE
+    }
 
 
 def test_faults_are_chosen_by_name_and_an_unknown_name_is_refused() -> None:
-    assert [fault.name for fault in chosen(["stale-rates", "message-lost"])] == ["message-lost", "stale-rates"]
-    assert chosen([]) == list(FAULTS)
+    assert [fault.name for fault in chosen(CATALOGUE, ["stale-rates", "message-lost"])] == [
+        "message-lost",
+        "stale-rates",
+    ]
+    assert chosen(CATALOGUE, []) == list(CATALOGUE)
     with pytest.raises(UnknownFault, match="no-such-fault"):
-        chosen(["message-lost", "no-such-fault"])
+        chosen(CATALOGUE, ["message-lost", "no-such-fault"])
+
+
+def test_a_project_names_its_catalogue_and_one_without_is_refused(tmp_path: Path) -> None:
+    assert catalogue_of(PROJECT) == CATALOGUE
+    with pytest.raises(NotReady, match=r"declares no faults to play: .*`faults: package\.module:CATALOGUE`"):
+        catalogue_of(tmp_path)
+    (tmp_path / "angiogram.yml").write_text("faults: json:dumps\n")
+    with pytest.raises(InvalidSettings, match=r"angiogram\.yml:1 faults: is not a sequence of"):
+        catalogue_of(tmp_path)
 
 
 def test_every_edit_of_the_catalogue_finds_its_text_in_todays_project() -> None:
-    for fault in FAULTS:
+    for fault in CATALOGUE:
         if fault.name != "reference-data-changed-with-its-seeds":  # it writes seeds besides
             fault.plant(_Recorder(project=PROJECT))
 
@@ -65,7 +80,10 @@ def test_a_fault_that_finds_nothing_to_change_is_an_error(tmp_path: Path) -> Non
 
 
 def test_a_door_at_which_nothing_was_changed_is_an_error() -> None:
-    with pytest.raises(FaultNotPlanted, match="No ride was changed"), tampering_door("http://127.0.0.1:9", _unchanged):
+    with (
+        pytest.raises(FaultNotPlanted, match="No message was changed"),
+        tampering_door("http://127.0.0.1:9", _unchanged),
+    ):
         pass
 
 
@@ -99,9 +117,9 @@ def test_the_table_keeps_the_rows_of_faults_that_were_not_played_again(
     file = tmp_path / "faults.md"
     file.write_text(f"# Faults\n{document.BEGIN}\n{document.END}\nthe end\n", encoding="utf-8")
     monkeypatch.setattr(document, "DOCUMENT", file)
-    first, second = FAULTS[:2]
-    document.write_document([Played(second, "blocked", second.planted, 2.0)], FAULTS)
-    document.write_document([Played(first, "healthy", (), 3.0)], FAULTS)
+    first, second = CATALOGUE[:2]
+    document.write_document([Played(second, "blocked", second.planted, 2.0)], CATALOGUE)
+    document.write_document([Played(first, "healthy", (), 3.0)], CATALOGUE)
     text = file.read_text(encoding="utf-8")
     assert "2 faults played, 1 verdicts as expected." in text
     assert text.index(f"| {first.name} |") < text.index(f"| {second.name} |")

@@ -72,7 +72,7 @@ def test_a_forged_dye_header_pollutes_nothing_and_is_told_and_a_replayed_one_har
 ) -> None:
     item, key = read_whole_dye()[0], DyeKeys.from_environment().accepted()[0]
     value = item.value or b""
-    genuine = DyeStamp("an-earlier-run", item.ride_number, item.sent_at).headers(key, value)
+    genuine = DyeStamp("an-earlier-run", item.number, item.sent_at).headers(key, value)
     forged = [(name, b"0" * 64 if name == SIGNATURE_HEADER else cell) for name, cell in genuine]
     with RideProducer() as producer:
         producer.publish(value, None, forged)

@@ -20,7 +20,6 @@ from typer.testing import CliRunner
 from angiogram import runs
 from angiogram.accept import propose
 from angiogram.errors import DbtFailed, NotReady, NotTheDyes
-from angiogram.faults.catalogue import FAULTS
 from angiogram.faults.play import player
 from angiogram.from_seeds import opened, run_from_seeds
 from angiogram.passage import Passage
@@ -29,6 +28,7 @@ from angiogram.sensitivity.command import sensitivity
 from angiogram.sensitivity.compiled import run_dbt
 from angiogram.target_relations import claim, examine
 from sandbox.services import Sandbox
+from taxi.faults import CATALOGUE
 from tests.angiogram.conftest import PROJECT as TAXI
 from tests.angiogram.conftest import Outcome
 from tests.angiogram.shop import APART
@@ -306,7 +306,7 @@ def test_a_live_run_airflow_and_the_faults_stop_before_they_touch_a_live_table(
         [sys.executable, "-c", BEGIN], capture_output=True, text=True, env={**os.environ, "AIRFLOW_HOME": str(tmp_path)}
     )
     with pytest.raises(NotTheDyes), player(project_copy) as ready:
-        ready.play(FAULTS[0])
+        ready.play(CATALOGUE[0])
 
     assert "why NotTheDyes: Target angiogram would write over what the dye did not make" in begun.stdout
     after = contents(administrator)

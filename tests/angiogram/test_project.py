@@ -11,7 +11,7 @@ from angiogram.nodes import Node
 from angiogram.project import Project
 from angiogram.project_file import dye_target, dye_targets, project_variables
 from angiogram.sensitivity.compiled import run_dbt
-from angiogram.stage_id import LOADER_STAGE, StageId
+from angiogram.stage_id import StageId, loader_stage
 
 PROFILE = """
 shop:
@@ -106,7 +106,7 @@ def test_each_version_of_a_model_is_a_stage_with_an_expected_seed_of_its_own(pro
     (project / "seeds" / "expected__orders_v2.csv").write_text("id\n1\n")
     nodes = read(project)
     assert {name: node.reads for name, node in nodes.items()} == {
-        "orders.v1": [LOADER_STAGE],
+        "orders.v1": [loader_stage()],
         "orders.v2": [StageId("model", "orders.v1")],
     }
     assert nodes["orders.v1"].expected_relation is None

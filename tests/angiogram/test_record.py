@@ -17,7 +17,7 @@ from angiogram.kept import Kept, read_all
 from angiogram.limits import too_slow
 from angiogram.project import Project
 from angiogram.report import SHOWN
-from angiogram.stage_id import API_STAGE, LOADER_STAGE, StageId
+from angiogram.stage_id import StageId, api_stage, loader_stage
 from tests.angiogram.conftest import PROJECT, Outcome
 from tests.angiogram.recorded import blocked, differences_at, record, report
 from tests.dbt.project import DbtProject
@@ -60,7 +60,7 @@ def test_every_difference_is_kept_with_its_rides_though_the_report_shows_the_fir
     ]
     everything = [json.loads(line) for line in angiogram("differences").stdout.splitlines()]
     assert len(everything) == sum(differs["count"] for differs in found["differences"])
-    names = {ride.ride_name for ride in read_dye()}
+    names = {ride.name for ride in read_dye()}
     facts = [difference for difference in everything if difference["stage"]["name"] == "fct_rides"]
     assert facts
     assert all(difference["messages"] and set(difference["messages"]) <= names for difference in facts)
@@ -83,16 +83,16 @@ def kept(pipeline: None, connect_as: Callable[..., connection]) -> Iterator[Kept
 
 
 def test_a_step_that_is_tried_again_keeps_its_differences_once(kept: Kept) -> None:
-    kept.put(LOADER_STAGE, [Difference("missing", {"message_id": "8"}, None, "{}", None)] * 3)
-    kept.put(LOADER_STAGE, [Difference("multiplicity", {"message_id": "9"}, None, "1", "2")])
-    kept.put(API_STAGE, [])
+    kept.put(loader_stage(), [Difference("missing", {"message_id": "8"}, None, "{}", None)] * 3)
+    kept.put(loader_stage(), [Difference("multiplicity", {"message_id": "9"}, None, "1", "2")])
+    kept.put(api_stage(), [])
     assert [(d["stage"], d["row_key"]) for d in read_all(kept.database, kept.run_id, [])] == [
         ({"kind": "loader", "name": "rides"}, {"message_id": "9"})
     ]
 
 
 def test_a_run_that_is_deleted_takes_its_differences_along(kept: Kept, connect_as: Callable[..., connection]) -> None:
-    kept.put(LOADER_STAGE, [Difference("missing", {"message_id": "8"}, None, "{}", None)])
+    kept.put(loader_stage(), [Difference("missing", {"message_id": "8"}, None, "{}", None)])
     with connect_as("taxi_owner").cursor() as query:
         query.execute("delete from angiogram.runs where run_id = %s", (kept.run_id,))
     assert list(read_all(kept.database, kept.run_id, [])) == []
@@ -168,5 +168,5 @@ def test_a_stage_over_its_limit_is_told_and_no_blockage(angiogram: Angiogram, pr
     ("seconds", "limit", "slow"), [(2.0, 1.0, True), (1.0, 1.0, False), (9.0, None, False)], ids=str
 )
 def test_a_stage_is_slow_beyond_its_limit_alone(seconds: float, limit: float | None, slow: bool) -> None:
-    stage: dict[str, Any] = {**API_STAGE.as_json(), "seconds": seconds, "max_seconds": limit}
+    stage: dict[str, Any] = {**api_stage().as_json(), "seconds": seconds, "max_seconds": limit}
     assert bool(too_slow([stage])) is slow

@@ -10,7 +10,7 @@ from psycopg2.extensions import connection
 
 from angiogram import runs, steps
 from angiogram.errors import LeaseLost, NeverBegan, RunInHand, UnknownRun
-from angiogram.stage_id import LOADER_STAGE
+from angiogram.stage_id import loader_stage
 
 
 @pytest.fixture
@@ -137,12 +137,12 @@ def test_what_a_step_leaves_is_read_by_the_next_and_survives_the_verdict(databas
     run_id = runs.take(database, 30, 0, nothing)
     runs.save_step(database, run_id, "inject", {"published": 3})
     runs.save_step(database, run_id, "load", {"by": "follower"})
-    runs.record(database, run_id, "blocked", [LOADER_STAGE], {"verdict": "blocked"})
+    runs.record(database, run_id, "blocked", [loader_stage()], {"verdict": "blocked"})
     run = runs.read(database, run_id)
     assert run.step("inject") == {"published": 3}
     assert run.step("load") == {"by": "follower"}
     assert run.step("verdict") == {}
-    assert (run.verdict, run.blockage) == ("blocked", [LOADER_STAGE])
+    assert (run.verdict, run.blockage) == ("blocked", [loader_stage()])
     assert run.finished_at is not None
 
 

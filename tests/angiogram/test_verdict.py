@@ -9,7 +9,7 @@ from angiogram.diagnose import Health, OutputState
 from angiogram.differences import Differences
 from angiogram.report import healthy
 from angiogram.stage import Stage, unbuilt_stage
-from angiogram.stage_id import LOADER_STAGE, StageId
+from angiogram.stage_id import StageId, loader_stage
 from angiogram.verdict import conclude
 from tests.angiogram.recorded import blocked
 
@@ -79,7 +79,7 @@ def test_a_blockage_counts_more_than_what_could_not_be_compared() -> None:
 
 
 def test_a_model_named_as_a_stage_before_dbt_does_not_take_its_place() -> None:
-    health = {LOADER_STAGE: Health.BLOCKED, StageId("model", "loader"): Health.HEALTHY}
+    health = {loader_stage(): Health.BLOCKED, StageId("model", "loader"): Health.HEALTHY}
     stages = {stage: Stage([], OutputState.WRONG, Differences(), None, 0.0) for stage in health}
     assert blocked(conclude(health, stages, [])) == ["loader:rides"]
 

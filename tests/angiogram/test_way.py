@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from angiogram.differences import Difference
-from angiogram.inject import Dye, Sent, steered
+from angiogram.inject import OutgoingMessage, Sent, steered
 from angiogram.loaded import judge_loaded
 from angiogram.topic import Found, judge_topic
 from ingestion.message.stamp import FIELDS
 
 SENT_AT = datetime(2026, 6, 1, 8, tzinfo=UTC)
 ROW: dict[str, str | None] = dict.fromkeys(FIELDS, "x") | {"unknown_fields": None}
-RIDE = Dye(1, "good-ride", 1, SENT_AT, b'{"taxi_id":"x"}', ROW)
-BROKEN = Dye(9001, "cut-off", 2, SENT_AT, b"{", {"reason": "not_json"})
+RIDE = OutgoingMessage(1, "good-ride", 1, SENT_AT, b'{"taxi_id":"x"}', ROW)
+BROKEN = OutgoingMessage(9001, "cut-off", 2, SENT_AT, b"{", {"reason": "not_json"})
 DYE = {"good-ride": RIDE, "cut-off": BROKEN}
 VIA_API = Sent(1, "good-ride", "api", 0, 5)
 DIRECT = Sent(9001, "cut-off", "topic", 1, 7)
@@ -65,11 +65,11 @@ def test_a_signed_message_that_nobody_sent_is_unexpected() -> None:
 
 
 def stored(**changes: Any) -> dict[str, Any]:
-    return {"ride_number": 1, "sent_at": SENT_AT, "partition": 0, "offset": 5, **ROW, **changes}
+    return {"number": 1, "sent_at": SENT_AT, "partition": 0, "offset": 5, **ROW, **changes}
 
 
 LETTER = {
-    "ride_number": 9001,
+    "number": 9001,
     "sent_at": SENT_AT,
     "partition": 1,
     "offset": 7,
@@ -91,8 +91,8 @@ def test_rows_and_dead_letters_as_sent_are_right() -> None:
         pytest.param([stored(pax_id=None)], [], [("changed", "pax_id")], id="null for a text"),
         pytest.param([stored(pax_id="")], [], [("changed", "pax_id")], id="empty for a text"),
         pytest.param([stored(offset=6)], [], [("changed", "offset")], id="another offset"),
-        pytest.param([stored(), stored(ride_number=55)], [], [("unexpected", None)], id="a ride that nobody sent"),
-        pytest.param([], [LETTER | {"ride_number": 1}], [("changed", "table")], id="dead-lettered although good"),
+        pytest.param([stored(), stored(number=55)], [], [("unexpected", None)], id="a ride that nobody sent"),
+        pytest.param([], [LETTER | {"number": 1}], [("changed", "table")], id="dead-lettered although good"),
     ],
 )
 def test_what_the_loader_did_to_a_ride_is_seen(
@@ -107,7 +107,7 @@ def test_a_dead_letter_with_another_reason_or_other_bytes_is_seen() -> None:
 
 
 def test_unknown_fields_are_compared_by_their_members_not_by_their_layout() -> None:
-    dye = {"good-ride": Dye(1, "good-ride", 1, SENT_AT, b"{}", ROW | {"unknown_fields": '{"tip": 2.00}'})}
+    dye = {"good-ride": OutgoingMessage(1, "good-ride", 1, SENT_AT, b"{}", ROW | {"unknown_fields": '{"tip": 2.00}'})}
     assert judge_loaded([VIA_API], dye, [stored(unknown_fields='{"tip":2.00}')], []) == []
     assert kinds(judge_loaded([VIA_API], dye, [stored(unknown_fields='{"tip":2}')], [])) == [
         ("changed", "unknown_fields")
@@ -115,12 +115,12 @@ def test_unknown_fields_are_compared_by_their_members_not_by_their_layout() -> N
 
 
 def test_malformed_messages_go_first_to_partitions_without_a_ride() -> None:
-    letters = [Dye(n, f"letter-{n}", 2, SENT_AT, b"", {"reason": "empty"}) for n in (9001, 9002)]
+    letters = [OutgoingMessage(n, f"letter-{n}", 2, SENT_AT, b"", {"reason": "empty"}) for n in (9001, 9002)]
     assert [(n, p) for n, _, p in steered(letters, [0, 1, 2, 3], {0, 2})] == [(9001, 1), (9002, 3)]
 
 
 def test_with_more_uncovered_partitions_than_malformed_messages_the_first_is_repeated_under_new_numbers() -> None:
-    letters = [Dye(9001, "a", 2, SENT_AT, b"", {"reason": "empty"})]
+    letters = [OutgoingMessage(9001, "a", 2, SENT_AT, b"", {"reason": "empty"})]
     assert [(n, d.name, p) for n, d, p in steered(letters, [0, 1, 2, 3], {0})] == [
         (9001, "a", 1),
         (9002, "a", 2),

@@ -78,4 +78,4 @@ def by_kind(report: dict[str, Any], stage: str) -> list[dict[str, Any]]:
 
 
 def name_of(number: str) -> str:
-    return next(ride.ride_name for ride in read_dye() if str(ride.ride_number) == number)
+    return next(ride.name for ride in read_dye() if str(ride.number) == number)

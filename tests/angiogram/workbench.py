@@ -24,7 +24,7 @@ from angiogram.relations import SQL_FAILED, attempted, columns, later_batches, u
 from angiogram.sensitivity.compiled import compile_forms, incremental_of
 from angiogram.sensitivity.merge import INCREMENT, merge_statements
 from angiogram.stage import Stage, state_of
-from angiogram.stage_id import LOADER_STAGE
+from angiogram.stage_id import loader_stage
 from angiogram.verdict import conclude
 
 Edit = Callable[[str], str]
@@ -95,7 +95,7 @@ class Workbench:
     def _build(self, query: cursor, forms: Forms) -> dict[str, str | None]:
         """Build all models; by name what was said of those that failed, and None of those that were skipped."""
         failures: dict[str, str | None] = {}
-        order = in_order({node.stage: node.reads for node in self._project.nodes.values()} | {LOADER_STAGE: []})
+        order = in_order({node.stage: node.reads for node in self._project.nodes.values()} | {loader_stage(): []})
         models = [node for stage in order if (node := self._project.nodes.get(stage.name)) and not node.is_seed]
         for batch, _ in enumerate(self._batches(query), start=1):
             for node in models:
@@ -152,7 +152,7 @@ class Workbench:
             yield
 
     def _stage(self, node: Node, failures: Mapping[str, str | None]) -> Stage:
-        reads = [above for above in node.reads if above != LOADER_STAGE]
+        reads = [above for above in node.reads if above != loader_stage()]
         if node.name in failures:
             reason = failures[node.name]
             state = OutputState.FAILED if reason else OutputState.SKIPPED

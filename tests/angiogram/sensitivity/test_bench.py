@@ -41,7 +41,7 @@ def test_both_branches_of_an_incremental_model_are_compiled(compiled: Compiled) 
 
 
 def test_every_equality_and_every_generic_test_of_the_project_is_among_the_other_checks(compiled: Compiled) -> None:
-    checks = [check.kind for check in other_checks(compiled)]
+    checks = [check.kind for check in other_checks(compiled, TAXI)]
     tests = [getattr(node, "test_metadata", None) for node in compiled.manifest.nodes.values()]
     assert checks.count(EQUALITY) == len(compiled.models)
     assert checks.count(GENERIC) == sum(test is not None and test.name in GENERIC_TESTS for test in tests) > 0

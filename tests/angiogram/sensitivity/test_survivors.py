@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from angiogram.dye import RIDE_COLUMNS, dye_messages, read_dye
-from angiogram.expectation import expected_tables, read_reference, write_expected
-from angiogram.expectation.__main__ import last_day
+from angiogram.calculation import EXPECTED_FOLDER, expected_by
+from angiogram.dye import message_columns, read_dye
+from angiogram.seed_text import write_expected
 from angiogram.sensitivity import harmless
 from angiogram.sensitivity.bench import Outcome
 from angiogram.sensitivity.compiled import compile_project
@@ -21,6 +21,8 @@ from angiogram.sensitivity.score import verdict
 from angiogram.sensitivity.suggest import add_to_dye
 from angiogram.sensitivity.survivors import crowds, told_apart
 from angiogram.sensitivity.witness import witnesses
+from taxi.calculation import CALCULATION
+from taxi.contract import CONTRACT
 from tests.angiogram.sensitivity.conftest import TAXI
 
 TARGET = "angiogram"
@@ -73,13 +75,10 @@ def without_free_rides(project: Path) -> int:
         rows = list(csv.DictReader(file))
     kept = [row for row in rows if not is_zero(row["fare_amount"])]
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, RIDE_COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, message_columns(CONTRACT), lineterminator="\n")
         writer.writeheader()
         writer.writerows(kept)
-    tables = expected_tables(
-        dye_messages(read_dye(path)), read_reference(seeds / "reference"), last_day(project / "dbt_project.yml")
-    )
-    write_expected(seeds / "angiogram" / "expected", tables)
+    write_expected(project / EXPECTED_FOLDER, expected_by(CALCULATION, project))
     return len(rows) - len(kept)
 
 
@@ -113,8 +112,8 @@ def test_a_blind_spot_becomes_a_dye_ride_that_sees_it(taxi_copy: Path, monkeypat
     assert witness.closes
     [ride] = witness.items
     assert is_zero(ride.fields["fare_amount"])
-    [name] = add_to_dye(compiled, taxi_copy, [witness])
-    added = read_dye(taxi_copy.parent / "seeds" / "angiogram" / "input" / "dye_rides.csv")[-1]
-    assert (added.ride_name, added.ride_number, added.batch) == (name, ride.ride_number, 2)
+    [name] = add_to_dye(CALCULATION, taxi_copy, [witness])
+    added = read_dye(taxi_copy)[-1]
+    assert (added.name, added.number, added.batch) == (name, ride.number, 2)
     assert added.fields == ride.fields
     assert free_ride_refused(taxi_copy) == (mutant, "differs")

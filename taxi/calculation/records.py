@@ -1,27 +1,17 @@
-"""The records of the calculation: a message, and a row of each model. Fields are named as the model's columns."""
+"""The records of the calculation: a row of each model. Fields are named as the model's columns."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message as the raw tables hold it: where and when it came, and its ten fields as text or null."""
-
-    message_id: str
-    message_at: datetime | None
-    partition: int
-    offset: int
-    fields: Mapping[str, str | None]
+from angiogram.dye import StoredMessage
 
 
 @dataclass(frozen=True, slots=True)
 class StagedRide:
     """A row of stg_taxi__rides; `message` also says which of two versions is the newer."""
 
-    message: Message
+    message: StoredMessage
     message_id: str
     ride_id: str | None
     taxi_id: str | None

@@ -14,19 +14,22 @@ from angiogram.errors import FaultNotPlanted
 from angiogram.faults.door import Parcel
 from angiogram.faults.fault import Fault, Ground, Step, Tamper, as_owner, change_loaded, number_of, places
 from angiogram.inject import read_whole_dye
-from angiogram.stage_id import API_STAGE, CHECKPOINT, LOADER_STAGE, TOPIC_STAGE, StageId
+from angiogram.stage_id import API, CHECKPOINT, LOADER, TOPIC, StageId
 from ingestion.loader import load_until_caught_up
 from ingestion.message.stamp import DYE_HEADERS, SIGNATURE_HEADER, DyeStamp
 from ingestion.settings import DyeKeys, KafkaSettings
 from ingestion.topic.admin import open_admin, topic_id
 from ingestion.topic.producer import RideProducer
+from taxi.contract import CONTRACT
+
+_API, _TOPIC, _LOADER = (str(StageId(kind, CONTRACT.stream)) for kind in (API, TOPIC, LOADER))
 
 
 def _at_door(name: str, description: str, tamper: Tamper) -> Fault:
     def plant(ground: Ground) -> None:
         ground.tamper = tamper
 
-    return Fault(name, description, (str(API_STAGE),), plant)
+    return Fault(name, description, (_API,), plant)
 
 
 def _in_body(old: bytes, new: bytes) -> Tamper:
@@ -115,8 +118,8 @@ def _delete_from_topic(run_id: str) -> None:
 
 def _double_on_topic(run_id: str) -> None:
     malformed = read_malformed()[0]
-    item = next(dye for dye in read_whole_dye() if dye.ride_number == malformed.ride_number)
-    _publish_signed(run_id, item.ride_number, item.value)
+    item = next(dye for dye in read_whole_dye() if dye.number == malformed.number)
+    _publish_signed(run_id, item.number, item.value)
 
 
 def _publish_unknown(run_id: str) -> None:
@@ -131,7 +134,7 @@ def _publish_signed(run_id: str, number: int, value: bytes | None) -> None:
 
 
 def _on_topic(name: str, description: str, act: Callable[[str], None]) -> Fault:
-    return Fault(name, description, (str(TOPIC_STAGE),), lambda ground: ground.before("check_topic", act))
+    return Fault(name, description, (_TOPIC,), lambda ground: ground.before("check_topic", act))
 
 
 def _publish_forged(run_id: str) -> None:
@@ -141,7 +144,7 @@ def _publish_forged(run_id: str) -> None:
 
 
 ON_THE_TOPIC = [
-    Fault("message-lost", "The topic deletes messages before they are loaded.", (str(TOPIC_STAGE),), _plant_loss),
+    Fault("message-lost", "The topic deletes messages before they are loaded.", (_TOPIC,), _plant_loss),
     _on_topic("message-doubled", "A message lies on the topic twice.", _double_on_topic),
     _on_topic("message-from-nowhere", "The topic holds a signed message that this run never sent.", _publish_unknown),
     Fault(
@@ -183,9 +186,7 @@ def _skip_partition(run_id: str) -> None:
 
 
 def _in_loader(name: str, description: str, statement: LiteralString, before: Step = "check_loaded") -> Fault:
-    return Fault(
-        name, description, (str(LOADER_STAGE),), lambda ground: ground.before(before, change_loaded(statement))
-    )
+    return Fault(name, description, (_LOADER,), lambda ground: ground.before(before, change_loaded(statement)))
 
 
 def _plant_yesterday(ground: Ground) -> None:
@@ -218,7 +219,7 @@ IN_THE_LOADER = [
     Fault(
         "loader-skips-a-partition",
         "A whole partition is not loaded.",
-        (str(LOADER_STAGE),),
+        (_LOADER,),
         lambda g: g.before("load", _skip_partition),
     ),
     _in_loader(
@@ -279,7 +280,7 @@ IN_THE_LOADER = [
         "update angiogram_raw.taxi_rides set fare_amount = '99.99' where run_id = %(run_id)s and ride_number = 1",
         "build_1",
     ),
-    Fault("yesterdays-dye-answers", "The models see rides of another run id.", (str(LOADER_STAGE),), _plant_yesterday),
+    Fault("yesterdays-dye-answers", "The models see rides of another run id.", (_LOADER,), _plant_yesterday),
 ]
 
 FAULTS = [*AT_THE_DOOR, *ON_THE_TOPIC, *IN_THE_LOADER]

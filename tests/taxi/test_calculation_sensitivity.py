@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from angiogram.dye import dye_messages
-from angiogram.expectation import Row, expected_tables, models, rules
+from angiogram.seed_text import Row
+from taxi.calculation import expected_tables, models, rules
 from tests.angiogram.test_dye_seeds import RIDES
-from tests.angiogram.test_expectation import LAST_DAY, REFERENCE, TABLES
+from tests.taxi.test_calculation import LAST_DAY, REFERENCE, TABLES
 
 ORIGINAL_RATE: Callable[..., Any] = rules.rate_on
 TICK = timedelta(microseconds=1)

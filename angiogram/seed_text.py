@@ -1,11 +1,15 @@
-"""Expected seeds: typed rows to the CSV that dbt loads, and back to the question whether the stored ones still hold."""
+"""The text of seeds: typed rows as the CSV that dbt loads, and whether the stored expected seeds still hold."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from angiogram.expectation.tables import COLUMNS, Row, Value
+Value = str | int | bool | Decimal | datetime | date | None
+"""A cell."""
+
+Row = dict[str, Value]
+"""A row of a table: its cells by column."""
 
 CARRIAGE_RETURN = "<CR>"
 """How the seeds write a carriage return: dbt reads a real one as a line feed."""
@@ -33,9 +37,8 @@ def seed_value(value: Value) -> str:
             return str(value).replace("\r", CARRIAGE_RETURN)
 
 
-def seed_text(model: str, rows: list[Row]) -> str:
-    """The expected seed of a model."""
-    columns = COLUMNS[model]
+def seed_text(columns: Sequence[str], rows: Iterable[Row]) -> str:
+    """The text of a seed with these columns and rows."""
     lines = [columns, *([seed_value(row[column]) for column in columns] for row in rows)]
     return "".join(csv_line(line) for line in lines)
 
@@ -50,15 +53,20 @@ def _quoted(field: str, delimiter: str) -> str:
     return '"' + field.replace('"', '""') + '"' if any(sign in field for sign in f'{delimiter}"\r\n') else field
 
 
-def write_expected(folder: Path, tables: Mapping[str, list[Row]]) -> None:
-    """Write the expected seed of every model into `folder`."""
+def expected_seeds(columns: Mapping[str, Sequence[str]], tables: Mapping[str, Iterable[Row]]) -> dict[str, bytes]:
+    """The expected seed of every table: contents by file name."""
+    return {seed_name(name): seed_text(columns[name], rows).encode() for name, rows in tables.items()}
+
+
+def write_expected(folder: Path, seeds: Mapping[str, bytes]) -> None:
+    """Write expected seeds into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    for model, rows in tables.items():
-        (folder / seed_name(model)).write_text(seed_text(model, rows), encoding="utf-8", newline="")
+    for name, content in seeds.items():
+        (folder / name).write_bytes(content)
 
 
-def differing_files(folder: Path, tables: Mapping[str, list[Row]]) -> list[Path]:
-    """Files in `folder` that are not what `write_expected` would write: changed, absent, or of no model."""
-    expected = {folder / seed_name(model): seed_text(model, rows).encode() for model, rows in tables.items()}
+def differing_files(folder: Path, seeds: Mapping[str, bytes]) -> list[Path]:
+    """Files in `folder` that are not what `write_expected` would write: changed, absent, or of no table."""
+    expected = {folder / name: content for name, content in seeds.items()}
     stored = {path: path.read_bytes() for path in folder.glob("*.csv")}
     return sorted(path for path in expected.keys() | stored.keys() if expected.get(path) != stored.get(path))

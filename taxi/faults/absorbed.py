@@ -2,22 +2,22 @@
 
 from datetime import UTC, datetime
 
-from angiogram.dye import dye_messages, read_dye
-from angiogram.expectation import expected_tables, read_reference, write_expected
-from angiogram.expectation.__main__ import last_day
+from angiogram.calculation import EXPECTED_FOLDER, expected_by
 from angiogram.faults.fault import Fault, Ground, number_of
-from angiogram.inject import Dye, read_whole_dye
+from angiogram.inject import OutgoingMessage, read_whole_dye
+from angiogram.seed_text import write_expected
 from ingestion.loader import load_until_caught_up
 from ingestion.message.stamp import DyeStamp
 from ingestion.settings import DyeKeys
 from ingestion.topic.producer import RideProducer
+from taxi.calculation import CALCULATION
 from taxi.traffic import generate
 
 _TRAFFIC = 300
 _LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
 
 
-def _reordered(dye: list[Dye]) -> list[Dye]:
+def _reordered(dye: list[OutgoingMessage]) -> list[OutgoingMessage]:
     """Each batch backwards by time, rides without one first; rides of one moment keep their order, which says which is
     newer.
     """
@@ -27,13 +27,13 @@ def _reordered(dye: list[Dye]) -> list[Dye]:
     return [*backwards[0], *backwards[1], *(item for item in dye if item.is_malformed)]
 
 
-def _late(dye: list[Dye]) -> list[Dye]:
+def _late(dye: list[OutgoingMessage]) -> list[OutgoingMessage]:
     """Some ordinary rides arrive last of their batch."""
     late = {number_of("ordinary-benz"), number_of("jeep-good"), number_of("late-ride-of-an-old-day")}
-    ordered: list[Dye] = []
+    ordered: list[OutgoingMessage] = []
     for number in (1, 2):
         batch = [item for item in dye if item.batch == number and not item.is_malformed]
-        ordered += sorted(batch, key=lambda item: item.ride_number in late)
+        ordered += sorted(batch, key=lambda item: item.number in late)
     return [*ordered, *(item for item in dye if item.is_malformed)]
 
 
@@ -50,7 +50,7 @@ def _plant_replayed(ground: Ground) -> None:
         item = read_whole_dye()[0]
         value = (item.value or b"").replace(b"T-01", b"T-0X")
         key = DyeKeys.from_environment().accepted()[0]
-        stamp = DyeStamp("20200101T000000Z-000000", item.ride_number, item.sent_at)
+        stamp = DyeStamp("20200101T000000Z-000000", item.number, item.sent_at)
         with RideProducer() as producer:
             producer.publish(value, None, stamp.headers(key, value))
 
@@ -88,13 +88,7 @@ def _plant_garbage(ground: Ground) -> None:
 def _plant_reference_change(ground: Ground) -> None:
     ground.edit("seeds/reference/zipcodes.csv", ("84101,Utah", "84101,Idaho"))
     ground.edit("seeds/reference/exchange_rates.csv", ("CAD,2025-01-01,0.6952", "CAD,2025-01-01,0.6953"))
-    seeds = ground.project / "seeds"
-    tables = expected_tables(
-        dye_messages(read_dye(seeds / "angiogram" / "input" / "dye_rides.csv")),
-        read_reference(seeds / "reference"),
-        last_day(ground.project / "dbt_project.yml"),
-    )
-    write_expected(seeds / "angiogram" / "expected", tables)
+    write_expected(ground.project / EXPECTED_FOLDER, expected_by(CALCULATION, ground.project))
 
 
 def _plant_rewriting(ground: Ground) -> None:

@@ -1,7 +1,7 @@
 """Faults in facts, dimensions and marts."""
 
 from angiogram.faults.edits import edit, fault
-from angiogram.faults.models import CHECKED, CHECKED_FILE, RIDES_FILE
+from taxi.faults.models import CHECKED, CHECKED_FILE, RIDES_FILE
 
 REJECTED_FILE = "models/facts/fct_rejected_rides.sql"
 DAILY_FILE = "models/revenue/daily_revenue.sql"

@@ -7,26 +7,20 @@ from shutil import copytree
 
 import pytest
 
-from angiogram.dye import dye_messages, read_dye
+from angiogram.dye import StoredMessage, dye_messages, read_dye
 from angiogram.errors import SeedError
-from angiogram.expectation import (
-    COLUMNS,
-    Message,
-    Row,
-    differing_files,
-    expected_tables,
-    read_reference,
-    rules,
-    seed_value,
-    write_expected,
-)
-from angiogram.expectation.__main__ import SEEDS, last_day, main
+from angiogram.seed_text import Row, differing_files, expected_seeds, seed_value, write_expected
+from taxi.calculation import COLUMNS, expected_tables, last_day, read_reference, rules
+from taxi.calculation.__main__ import main
 from tests.angiogram.test_dye_seeds import PARTITIONS, RIDES, partition_of
 
+PROJECT = Path(__file__).parents[2] / "dbt_project"
+SEEDS = PROJECT / "seeds"
 REFERENCE = read_reference(SEEDS / "reference")
 LAST_DAY = date(2027, 12, 31)
 TABLES = expected_tables(dye_messages(RIDES), REFERENCE, LAST_DAY)
-NAMES = {str(ride.ride_number): ride.ride_name for ride in RIDES}
+EXPECTED = expected_seeds(COLUMNS, TABLES)
+NAMES = {str(ride.number): ride.name for ride in RIDES}
 
 ALL_MISSING = "missing_taxi,missing_passenger,missing_start,missing_end,missing_fare,missing_tax,unknown_currency"
 ALL_UNREADABLE = "unreadable_start,unreadable_end,unreadable_fare,unreadable_tax"
@@ -109,9 +103,9 @@ def daily(**key: object) -> list[Row]:
 
 
 def test_the_stored_seeds_are_what_the_calculation_gives() -> None:
-    """If this fails: `python -m angiogram.expectation`, and look at what changed before you commit it."""
-    assert differing_files(SEEDS / "angiogram" / "expected", TABLES) == []
-    assert last_day() == LAST_DAY
+    """If this fails: `python -m taxi.calculation`, and look at what changed before you commit it."""
+    assert differing_files(SEEDS / "angiogram" / "expected", EXPECTED) == []
+    assert last_day(PROJECT / "dbt_project.yml") == LAST_DAY
     assert main(["--check"]) == 0
 
 
@@ -271,11 +265,11 @@ def test_the_order_of_messages_changes_nothing() -> None:
 def test_places_on_the_topic_change_nothing() -> None:
     """Spread over real partitions the dye gives the same rows as straight from the seed."""
     spread = [
-        Message(
+        StoredMessage(
             message_id=message.message_id,
             message_at=message.message_at,
-            partition=ride.ride_number % PARTITIONS if (partition := partition_of(ride)) is None else partition,
-            offset=1000 + ride.ride_number,
+            partition=ride.number % PARTITIONS if (partition := partition_of(ride)) is None else partition,
+            offset=1000 + ride.number,
             fields=message.fields,
         )
         for ride, message in zip(RIDES, dye_messages(RIDES), strict=True)
@@ -311,22 +305,24 @@ def test_values_as_seeds_write_them(value: str | None, text: str) -> None:
 
 
 def test_differing_seeds_are_named(tmp_path: Path) -> None:
-    write_expected(tmp_path, TABLES)
-    assert differing_files(tmp_path, TABLES) == []
+    write_expected(tmp_path, EXPECTED)
+    assert differing_files(tmp_path, EXPECTED) == []
     changed, absent, of_no_model = (
         tmp_path / f"expected__{model}.csv" for model in ("fct_rides", "dim_dates", "fct_lost")
     )
     changed.write_text(changed.read_text().replace("20.24", "20.25"))
     absent.unlink()
     of_no_model.write_text("message_id\n")
-    assert differing_files(tmp_path, TABLES) == sorted([changed, absent, of_no_model])
+    assert differing_files(tmp_path, EXPECTED) == sorted([changed, absent, of_no_model])
 
 
 def test_the_command_says_which_files_differ(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     copytree(SEEDS, tmp_path / "seeds")
-    monkeypatch.setattr("angiogram.expectation.__main__.SEEDS", tmp_path / "seeds")
+    for name in ("dbt_project.yml", "angiogram.yml"):
+        (tmp_path / name).write_text((PROJECT / name).read_text())
+    monkeypatch.setenv("DBT_PROJECT_DIR", str(tmp_path))
     stored = tmp_path / "seeds" / "angiogram" / "expected" / "expected__dim_zipcodes.csv"
     original = stored.read_bytes()
     stored.write_bytes(original.replace(b"Utah", b"Ohio"))

@@ -3,12 +3,10 @@
 from collections.abc import Iterable
 from datetime import date
 
-from angiogram.expectation import models
-from angiogram.expectation.records import Message
-from angiogram.expectation.reference import Reference
-from angiogram.expectation.values import Row, Value
-
-__all__ = ["COLUMNS", "Row", "Value", "expected_tables"]
+from angiogram.dye import StoredMessage
+from angiogram.seed_text import Row
+from taxi.calculation import models
+from taxi.calculation.reference import Reference
 
 _TEXTS = "start_time_text end_time_text fare_amount_text tax_amount_text"
 _MEASURES = "ride_count fare_amount tax_amount revenue_amount revenue_usd_amount"
@@ -41,7 +39,7 @@ the models' rows were calculated from: reference data that changed since is told
 """
 
 
-def expected_tables(messages: Iterable[Message], reference: Reference, last_day: date) -> dict[str, list[Row]]:
+def expected_tables(messages: Iterable[StoredMessage], reference: Reference, last_day: date) -> dict[str, list[Row]]:
     """The rows that each model must hold once all `messages` are taken, whatever the batches they came in.
 
     The reference seeds are among the tables, as they were taken into account.

@@ -7,8 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from angiogram.errors import SeedError
-from angiogram.expectation.rules import folded_car_model
-from angiogram.expectation.values import Row
+from angiogram.seed_text import Row
+from taxi.calculation.rules import folded_car_model
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,16 @@ from dataclasses import fields, replace
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation, localcontext
 
-from angiogram.expectation import rules
-from angiogram.expectation.records import AcceptedRide, CheckedRide, Day, Message, Revenue, StagedRide, Zipcode
-from angiogram.expectation.reference import Reference
+from angiogram.dye import StoredMessage
+from taxi.calculation import rules
+from taxi.calculation.records import AcceptedRide, CheckedRide, Day, Revenue, StagedRide, Zipcode
+from taxi.calculation.reference import Reference
 
 DIGITS = 200
 """Digits that the calculation keeps; more than any sum of rides needs."""
 
 
-def staged_ride(message: Message) -> StagedRide:
+def staged_ride(message: StoredMessage) -> StagedRide:
     """stg_taxi__rides: a message's fields, named, trimmed and read."""
     text = {name: rules.trimmed(value) for name, value in message.fields.items()}
     started_at = rules.instant(text["start_time"])

@@ -1,0 +1,21 @@
+"""The independent calculation: what every dbt model must hold, straight from the rules, without SQL and without dbt.
+
+In come the messages of the dye (test records with known results) and the reference data, out come the rows of every
+model. General code reaches it as `CALCULATION`, which `dbt_project/angiogram.yml` names.
+
+`python -m taxi.calculation` writes the expected seeds of the dye; with --check it only compares them.
+"""
+
+from taxi.calculation.reference import Reference, read_reference
+from taxi.calculation.tables import COLUMNS, expected_tables
+from taxi.calculation.taxi_calculation import CALCULATION, TaxiCalculation, last_day
+
+__all__ = [
+    "CALCULATION",
+    "COLUMNS",
+    "Reference",
+    "TaxiCalculation",
+    "expected_tables",
+    "last_day",
+    "read_reference",
+]

@@ -1,0 +1,59 @@
+"""The taxi's calculation as general code asks for it: by the messages and the folder of the dbt project."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+import yaml
+
+from angiogram.calculation import Calculation
+from angiogram.dye import DyeMessage, StoredMessage
+from angiogram.errors import SeedError
+from angiogram.nodes import EXPECTED_PREFIX
+from angiogram.seed_text import Row
+from taxi.calculation.models import staged_ride
+from taxi.calculation.random_rides import random_rides
+from taxi.calculation.reference import read_reference
+from taxi.calculation.tables import COLUMNS, expected_tables
+
+
+class TaxiCalculation:
+    """See angiogram.calculation.Calculation."""
+
+    columns: Mapping[str, Sequence[str]] = COLUMNS
+
+    def tables(
+        self, messages: Iterable[StoredMessage], project: Path, expected_reference: bool = False
+    ) -> dict[str, list[Row]]:
+        """The rows that each model must hold, the reference seeds among them."""
+        seeds = project / "seeds"
+        reference = (
+            read_reference(seeds / "angiogram" / "expected", EXPECTED_PREFIX)
+            if expected_reference
+            else read_reference(seeds / "reference")
+        )
+        return expected_tables(messages, reference, last_day(project / "dbt_project.yml"))
+
+    def record(self, message: StoredMessage) -> str | None:
+        """The ride that a message is a version of."""
+        return staged_ride(message).ride_id
+
+    def random_messages(self, number: int, project: Path, seed: int) -> list[DyeMessage]:
+        """Random rides near the boundaries of the rules."""
+        return random_rides(number, read_reference(project / "seeds" / "reference"), seed)
+
+
+CALCULATION: Calculation = TaxiCalculation()
+
+
+def last_day(dbt_project: Path) -> date:
+    """The variable last_day of the dbt project: where dim_dates ends.
+
+    Raises:
+        SeedError: the file is absent or does not set the variable.
+    """
+    try:
+        value = yaml.safe_load(dbt_project.read_text(encoding="utf-8"))["vars"]["last_day"]
+    except (FileNotFoundError, KeyError) as error:
+        raise SeedError(f"{dbt_project} does not set the variable last_day ({error!r}); it ends dim_dates.") from error
+    return date.fromisoformat(str(value))
