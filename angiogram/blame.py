@@ -25,8 +25,8 @@ _NOT_STARTED = (OutputState.SKIPPED, OutputState.NOT_BUILT)
 _NOT_RIGHT = (Health.BLOCKED, Health.AFFECTED, Health.NOT_BUILT, Health.NOT_REACHED)
 
 BEFORE_DBT = (
-    "the models are right on the dye's input seeds but wrong on the loaded rows: the rides in hand are not those that "
-    "the loader was seen to store"
+    "the models are right on the dye's input seeds but wrong on the loaded rows: the messages in hand are not those "
+    "that the loader was seen to store"
 )
 
 

@@ -8,7 +8,9 @@ from psycopg2 import sql
 from psycopg2.extensions import connection
 
 from angiogram.relations import SQL_FAILED
+from angiogram.trace import MESSAGE_ID
 from ingestion.dead_letters import unverified_dye as unverified
+from ingestion.settings.pipeline import contract
 
 ACCEPTED, REJECTED, CHECKED = "accepted", "rejected", "checked"
 """What a model may account for (meta.accounts_for in the dbt project): the facts, and the judgement of every message,
@@ -83,14 +85,23 @@ def count_accounted(database: connection, relations: Mapping[str, str]) -> dict[
                 return unknown
         counted = sql.SQL(
             "select (select count(*) from {accepted}), (select count(*) from {checked} as c where c.is_valid"
-            " and exists (select from {accepted} as a where a.ride_id = c.ride_id)"
+            " and exists (select from {accepted} as a where {same_record})"
             " and not exists (select from {accepted} as a where a.message_id = c.message_id)),"
             " (select count(*) from {rejected})"
             # dbt names its relations quoted already.
-        ).format(**{accounted: sql.SQL(relation) for accounted, relation in relations.items()})
+        ).format(
+            same_record=_same_record(),
+            **{accounted: sql.SQL(relation) for accounted, relation in relations.items()},
+        )
         try:
             query.execute(counted)
         except SQL_FAILED:  # a view that cannot be read
             return unknown
         accepted, superseded, rejected = query.fetchall()[0]
     return {"accepted": accepted, "superseded": superseded, "rejected": rejected}
+
+
+def _same_record() -> sql.Composed:
+    """Whether a checked and an accepted message are of one record, by the contract's id columns."""
+    names = [sql.Identifier(name) for name in contract().id_columns if name != MESSAGE_ID]
+    return sql.SQL(" and ").join(sql.SQL("a.{} = c.{}").format(name, name) for name in names)

@@ -75,9 +75,9 @@ def run(
 ) -> None:
     """Send the dye once from the front door to the marts, and print the verdict.
 
-    Sends some hundred signed rides through the API (RIDES_API_URL, or the same API opened here for that time), waits
+    Sends some hundred signed messages through the API (RIDES_API_URL, or the same API opened here for that time), waits
     for the loader that follows the topic (or loads here where none lives), lets dbt build the dye target, and
-    compares every model with its expected seed. Live tables never hold a dye ride. Takes about 20 seconds.
+    compares every model with its expected seed. Live tables never hold a dye message. Takes about 20 seconds.
 
     Exit code: 0 healthy, 1 blocked, 2 could not run. DBT_PROJECT_DIR chooses another dbt project.
     """
@@ -168,7 +168,7 @@ def differences(
     run_id: Annotated[str | None, typer.Argument(help="As `angiogram runs` lists it; without it the last.")] = None,
     stage: Annotated[
         str | None,
-        typer.Option(help="Show only this stage: fct_rides for a model, else its kind and name, as in loader:rides."),
+        typer.Option(help="Show only this stage: a model's name, or kind and name, as in `loader:orders`."),
     ] = None,
 ) -> None:
     """Print every difference that a run found, one JSON object a line; a report shows the first ones of each stage."""

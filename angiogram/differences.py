@@ -9,7 +9,7 @@ from angiogram.stage_id import StageId
 KEPT = 200
 """Differences of one stage that the report keeps; the full count is always given."""
 
-_UNFED = "no dye ride: only the expected seed has this row"
+_UNFED = "no dye message: only the expected seed has this row"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,11 +30,13 @@ from angiogram.pipeline_settings import FILE as SETTINGS
 from angiogram.project import Project
 from angiogram.project_file import dye_targets
 from angiogram.surface import Surface
+from ingestion.contract import ANGIOGRAM, LOADER, Contract
 from ingestion.database.roles import AIRFLOW_DATABASE
 from ingestion.database.sessions import connect
 from ingestion.errors import DatabaseUnavailable, IngestionError
 from ingestion.migrations import all_migrations, require_current
 from ingestion.settings import ROLE_PASSWORDS, FrontDoorSettings, KafkaSettings, has_password
+from ingestion.settings.pipeline import contract
 from ingestion.topic.admin import MAX_MESSAGE_BYTES, describe, open_admin, unavailable
 
 DISTRIBUTION = "data-angiogram"
@@ -70,29 +72,6 @@ class Line:
 
 
 Check = Callable[[], Iterator[tuple[Mark, str]]]
-
-RIGHTS = (
-    ("angiogram", "angiogram.runs", "insert", True),
-    ("angiogram", "angiogram.alerts", "insert", True),
-    ("angiogram", "angiogram_raw.rides_in_hand", "select", True),
-    ("angiogram", "raw.loaded_offsets", "select", True),
-    ("angiogram", "raw.loaders", "select", True),
-    ("angiogram", "raw.taxi_rides", "insert", False),
-    ("angiogram", "angiogram_raw.taxi_rides", "insert", False),
-    ("taxi_loader", "raw.taxi_rides", "insert", True),
-    ("taxi_loader", "raw.taxi_rides", "select", False),
-    ("taxi_loader", "raw.taxi_rides", "delete", False),
-    ("taxi_loader", "angiogram_raw.taxi_rides", "insert", True),
-    ("taxi_loader", "raw.unverified_dye", "insert", True),
-    ("taxi_loader", "raw.unverified_dye", "select", False),
-    ("angiogram", "raw.unverified_dye", "select", False),
-    ("dbt_prod", "raw.taxi_rides", "select", True),
-    ("dbt_prod", "raw.taxi_rides", "insert", False),
-    ("dbt_prod", "angiogram_raw.taxi_rides", "select", False),
-    ("marts_reader", "angiogram.last_verified", "select", True),
-    ("marts_reader", "angiogram.runs", "insert", False),
-)
-"""Role, table, right, and whether the role must have it: what keeps the dye and the live rides apart."""
 
 
 def examine() -> Iterator[Line]:
@@ -184,10 +163,40 @@ def _postgres() -> Iterator[tuple[Mark, str]]:
             yield Mark.OK, f"{role} is let in"
 
 
+def _wanted(promised: Contract) -> list[tuple[str, str, str, bool]]:
+    """Role, table, right, and whether the role must have it: what keeps the dye and the live messages apart."""
+    live, dye = f"raw.{promised.table}", f"angiogram_raw.{promised.table}"
+    angiogram, loader = promised.roles[ANGIOGRAM].name, promised.roles[LOADER].name
+    builders = [promised.roles[job].name for job, prefix in promised.model_roles.items() if not prefix]
+    readers = [promised.roles[job].name for job in promised.readers]
+    return [
+        (angiogram, "angiogram.runs", "insert", True),
+        (angiogram, "angiogram.alerts", "insert", True),
+        (angiogram, f"angiogram_raw.{promised.dye_view}", "select", True),
+        (angiogram, "raw.loaded_offsets", "select", True),
+        (angiogram, "raw.loaders", "select", True),
+        (angiogram, live, "insert", False),
+        (angiogram, dye, "insert", False),
+        (loader, live, "insert", True),
+        (loader, live, "select", False),
+        (loader, live, "delete", False),
+        (loader, dye, "insert", True),
+        (loader, "raw.unverified_dye", "insert", True),
+        (loader, "raw.unverified_dye", "select", False),
+        (angiogram, "raw.unverified_dye", "select", False),
+        *((role, live, "select", True) for role in builders),
+        *((role, live, "insert", False) for role in builders),
+        *((role, dye, "select", False) for role in builders),
+        *((role, "angiogram.last_verified", "select", True) for role in readers),
+        *((role, "angiogram.runs", "insert", False) for role in readers),
+    ]
+
+
 def _rights(database: connection) -> Iterator[tuple[Mark, str]]:
     wrong = []
     with database.cursor() as query:
-        for role, table, right, must in RIGHTS:
+        rights = _wanted(contract())
+        for role, table, right, must in rights:
             query.execute("select has_table_privilege(%s, %s, %s)", (role, table, right))
             ((has,),) = query.fetchall()
             if has != must:
@@ -200,7 +209,7 @@ def _rights(database: connection) -> Iterator[tuple[Mark, str]]:
     if wrong:
         yield Mark.PROBLEM, f"{'; '.join(wrong)}. Run `ingestion bootstrap` and take back what was granted by hand."
     else:
-        yield Mark.OK, f"roles have the rights they need and none of those they must not have ({len(RIGHTS)} looked at)"
+        yield Mark.OK, f"roles have the rights they need and none of those they must not have ({len(rights)} looked at)"
 
 
 def _kafka() -> Iterator[tuple[Mark, str]]:
@@ -305,8 +314,8 @@ def _surface() -> Iterator[tuple[Mark, str]]:
 
 
 def _dye() -> Iterator[tuple[Mark, str]]:
-    rides, malformed = read_dye(), read_malformed()
-    yield Mark.OK, f"{len(rides)} rides and {len(malformed)} malformed messages in the input seeds"
+    messages, malformed = read_dye(), read_malformed()
+    yield Mark.OK, f"{len(messages)} messages and {len(malformed)} malformed ones in the input seeds"
 
 
 def _dye_targets() -> Iterator[tuple[Mark, str]]:

@@ -14,7 +14,7 @@ MESSAGES_NAMED = 3
 
 
 def title(report: Mapping[str, Any]) -> str:
-    """The verdict, as `Blocked at fct_rides`."""
+    """The verdict, as `Blocked at orders`."""
     verdict = report.get("verdict")
     if verdict == HEALTHY:
         return "Healthy"

@@ -1,7 +1,7 @@
 """The switch by which the published marts stay as they are while the last verdict is blocked.
 
 It is off until somebody turns it on. dbt asks it under target prod (dbt_project/macros/held_because.sql), so that the
-DAG taxi_pipeline and a plain `dbt build` keep to it alike.
+live DAG and a plain `dbt build` keep to it alike.
 """
 
 from dataclasses import dataclass

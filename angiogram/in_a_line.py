@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 _TITLE = re.compile(r"(?P<before>.*: )?(?P<kind>\w+ Error)( in .*)?")
-"""The line that dbt puts before what happened, as `Database Error in model fct_rides (models/facts/fct_rides.sql)`."""
+"""The line that dbt puts before what happened, as `Database Error in model orders (models/core/orders.sql)`."""
 
 _MISMATCHES = ["column_name", "definition_type", "contract_type", "mismatch_reason"]
 """The columns of dbt's table of what a broken contract and its model disagree on."""

@@ -134,10 +134,10 @@ def _behind(number: int, part: Bounds, before: int, reached: int) -> str | None:
 
 def _loaded(database: connection, since: timedelta | None) -> tuple[Checkpoint, Checkpoint, list[str]]:
     """Whether every offset loaded is accounted for, whether all that was ever loaded is kept, and where it is not."""
-    kinds = ("rides", "dead_letters", "dye", "unverified_dye", "gaps", "empty_offsets", "taken_away")
+    kinds = ("messages", "dead_letters", "dye", "unverified_dye", "gaps", "empty_offsets", "taken_away")
     with database.cursor(cursor_factory=RealDictCursor) as query:
         query.execute(
-            "select *, live_rows as rides"
+            "select *, live_rows as messages"
             " from raw.loaded_counts(coalesce(clock_timestamp() - %s::interval, '-infinity'))",
             (since,),
         )

@@ -39,7 +39,7 @@ def live(
     ] = "1d",  # type: ignore[assignment]  # typer hands the default to the parser too
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
 ) -> None:
-    """Check that nothing was lost of the live rides, from the end of the topic to the facts.
+    """Check that nothing was lost of the live messages, from the end of the topic to the facts.
 
     End offsets = loaded offsets = messages + gaps + empty offsets (those that hold no message) since a moment; all that
     was ever loaded is kept, unless a command took it away (retention, prune); no unverified dye waits for a release.

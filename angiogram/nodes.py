@@ -27,20 +27,21 @@ BATCH = "batch"
 class Node:
     """A model, or a seed that models read.
 
-        Attributes:
-            name: its name in dbt; one version of several is name.v2.
-            unique_id: dbt's id for it.
-            is_seed: whether it is reference data.
-            reads: the models and seeds that it reads, and the loader's stage for sources.
-            expected_relation: the table of its expected seed, quoted; None if there is none.
-            key: the columns that tell its rows apart, from its test equals_expected.
-            excluded: the columns that differ from run to run.
-            accounts_for: accepted, rejected or checked: which of the messages its rows account for (meta.accounts_for).
-            where: which of its rows are compared, from its test equals_expected, as SQL; None: all.
-            leniency: when that test tolerates differences; None: never.
-            file: its file, below the project's folder.
-            expected_id: dbt's id of its expected seed; None if there is none.
-            named: of an ephemeral model the relation that it would be, quoted; None of all others.
+    Attributes:
+        name: its name in dbt; one version of several is name.v2.
+        unique_id: dbt's id for it.
+        is_seed: whether it is reference data.
+        relation: its table, quoted; of an ephemeral model the view that angiogram.ephemeral makes of its SQL.
+        reads: the models and seeds that it reads, and the loader's stage for sources.
+        expected_relation: the table of its expected seed, quoted; None if there is none.
+        key: the columns that tell its rows apart, from its test equals_expected.
+        excluded: the columns that differ from run to run.
+        accounts_for: accepted, rejected or checked: which of the messages its rows account for (meta.accounts_for).
+        where: which of its rows are compared, from its test equals_expected, as SQL; None: all.
+        leniency: when that test tolerates differences; None: never.
+        file: its file, below the project's folder.
+        expected_id: dbt's id of its expected seed; None if there is none.
+        named: of an ephemeral model the relation that it would be, quoted; None of all others.
     """
 
     name: str
@@ -265,7 +266,7 @@ def absent_nodes(manifest: Any) -> set[str]:
 
 
 def in_words(unique_id: str) -> str:
-    """A node as people name it, by dbt's id: model fct_rides, test revenue_totals_agree."""
+    """A node as people name it, by dbt's id: model orders, test order_totals_agree."""
     kind, _, name = unique_id.split(".", 2)
     if kind == "test":
         name = name.split(".")[0]  # without the digits that tell generic tests apart

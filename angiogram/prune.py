@@ -5,26 +5,27 @@ from dataclasses import dataclass
 from typing import LiteralString
 
 import psycopg2
+from psycopg2 import sql
 
+from ingestion.contract import OWNER
 from ingestion.database.sessions import connect
 from ingestion.errors import DatabaseUnavailable
+from ingestion.settings.pipeline import contract
 
 _OLD_RUNS: LiteralString = (
     "delete from angiogram.runs where not in_hand and coalesce(finished_at, started_at)"
     " < clock_timestamp() - make_interval(days => %(days)s) and not exists (select from angiogram.last_verified"
     " where runs.run_id in (verified_run_id, last_run_id))"
 )
-_OLD_DYE: tuple[LiteralString, ...] = (
-    "delete from angiogram_raw.taxi_rides where loaded_at < clock_timestamp() - make_interval(days => %(days)s)"
-    " and run_id not in (select run_id from angiogram.runs where in_hand)",
-    "delete from angiogram_raw.dead_letters where loaded_at < clock_timestamp() - make_interval(days => %(days)s)"
-    " and run_id not in (select run_id from angiogram.runs where in_hand)",
+_OLD_DYE: LiteralString = (
+    "delete from {} where loaded_at < clock_timestamp() - make_interval(days => %(days)s)"
+    " and run_id not in (select run_id from angiogram.runs where in_hand)"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """Rows deleted: runs, and messages of the dye (rides and dead letters)."""
+    """Rows deleted: runs, and messages of the dye, dead letters among them."""
 
     runs: int
     messages: int
@@ -34,17 +35,18 @@ def prune(days: int) -> Pruned:
     """Delete the runs that ended, and the dye that was loaded, more than `days` days ago; what is in hand stays.
 
     Raises:
-        SettingsError: the owner's password is not set: only taxi_owner may delete.
+        SettingsError: the owner's password is not set: only the owner of the raw schemas may delete.
         DatabaseUnavailable: PostgreSQL cannot be reached, or was lost on the way.
     """
     values = {"days": days}
-    with closing(connect("taxi_owner", "angiogram prune")) as database:
+    promised = contract()
+    with closing(connect(promised.roles[OWNER].name, "angiogram prune")) as database:
         try:
             with database, database.cursor() as query:
                 messages = 0
                 query.execute("set local ingestion.taken_by = 'prune'")
-                for statement in _OLD_DYE:
-                    query.execute(statement, values)
+                for table in (promised.table, "dead_letters"):
+                    query.execute(sql.SQL(_OLD_DYE).format(sql.Identifier("angiogram_raw", table)), values)
                     messages += query.rowcount
                 query.execute(_OLD_RUNS, values)
                 return Pruned(query.rowcount, messages)

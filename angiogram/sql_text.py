@@ -1,7 +1,7 @@
 """SQL texts that two dbt targets compile from one model, made comparable: names of relations and comments aside.
 
-A relation stands for dbt's id of it, in braces: `"taxi"."facts"."fct_rides"` is {model.taxi_angiogram.fct_rides} under
-each target. Comments go, white space is one blank; literals stay as they are.
+A relation stands for dbt's id of it, in braces: `"shop"."core"."orders"` is {model.shop.orders} under each target.
+Comments go, white space is one blank; literals stay as they are.
 """
 
 import re

@@ -37,7 +37,7 @@ def taxi_pipeline() -> None:
         return {"rides": report.rides, "dye_rides": report.dye_rides, "dead_letters": report.dead_letters}
 
     @task(
-        doc_md="End offsets = loaded offsets = rides + dead letters + dye + gaps + empty offsets;"
+        doc_md="End offsets = loaded offsets = messages + dead letters + dye + gaps + empty offsets;"
         " checked = accepted + superseded + rejected."
     )
     def checkpoints() -> dict[str, Any]:

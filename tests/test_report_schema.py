@@ -22,7 +22,7 @@ def test_it_knows_the_words_that_reports_use() -> None:
     definitions = schema()["$defs"]
     assert set(definitions["finding"]["properties"]["kind"]["enum"]) == set(FindingKind)
     assert set(Health) <= set(definitions["stage"]["properties"]["verdict"]["enum"])
-    kinds = {getattr(stage_id, name) for name in dir(stage_id) if name.isupper() and name != "STREAM"}
+    kinds = {getattr(stage_id, name) for name in dir(stage_id) if name.isupper() and name != "UNNAMED_STREAM"}
     assert {kind for kind in kinds if isinstance(kind, str)} <= set(definitions["stage_kind"]["enum"])
     assert schema()["properties"]["schema_version"]["const"] == verdict.SCHEMA_VERSION
 

@@ -45,7 +45,7 @@ class Shown:
     Attributes:
         verdict: the survivor.
         pieces: what is changed, with what stands around it.
-        spoils: the smallest input that shows it, if it is a ride or a message; else empty.
+        spoils: the smallest input that shows it, if it is a message; else empty.
         spoiled: the same, whatever it is.
     """
 

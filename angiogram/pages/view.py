@@ -260,7 +260,7 @@ def stage_view(stage: Mapping[str, Any], report: Mapping[str, Any]) -> StageView
 
 
 def _note(stage: StageId, report: Mapping[str, Any]) -> str | None:
-    """What the loader's rows are: the models read the rides alone, which would look like a loss."""
+    """What the loader's rows are: the models read no dead letters, which would look like a loss."""
     counts = _loaded(report.get("checkpoints", []))
     if stage != loader_stage() or not counts.get("dead_letters"):
         return None

@@ -1,7 +1,7 @@
 """The bench: a database session that holds the project's tables for each batch and runs mutants against them.
 
-All tables are temporary, so nothing is left behind even if the process is killed. "1:fct_rides" is the table after
-batch 1; a mutant's own tables are "new 1:fct_rides", made in a transaction that is rolled back.
+All tables are temporary, so nothing is left behind even if the process is killed. "1:orders" is the table after
+batch 1; a mutant's own tables are "new 1:orders", made in a transaction that is rolled back.
 """
 
 import re

@@ -182,7 +182,7 @@ def _changes(tree: exp.Expr, scope: Scope) -> Iterator[_Change]:
 
 
 def _reads_source(node: exp.Expr) -> bool:
-    """Whether the node stands in a select on the dye's own source: under other targets rides come in by another."""
+    """Whether the node stands in a select on the dye's own source: under other targets messages come in by another."""
     select = node if isinstance(node, exp.Select) else node.parent_select
     source = select.args.get("from_") if select else None
     return bool(source and isinstance(source.this, exp.Table) and "." in source.this.name)

@@ -29,7 +29,7 @@ class Surroundings:
         name: how a verdict names them.
         tables: everything that models read and no model makes.
         time_zone: the session's time zone; None for the role's own.
-        against_expected: False if these are other rides than the dye: mutants are compared with the unmutated models.
+        against_expected: False if this is other input than the dye: mutants are compared with the unmutated models.
     """
 
     name: str

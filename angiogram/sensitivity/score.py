@@ -82,7 +82,7 @@ class Spoiled:
     """The smallest input that shows a blind spot.
 
     Attributes:
-        words: rides, or a message; empty if rows of seeds show it.
+        words: messages; empty if rows of seeds show it.
         rows: rows of input seeds.
         closes: whether it was tried beside the dye: added to it, it closes the blind spot.
         repeats: keys of the dye that the rows repeat.

@@ -1,4 +1,4 @@
-"""What models read and no model makes: seeds and the rides as the loader stores them, batch by batch."""
+"""What models read and no model makes: seeds and the messages as the loader stores them, batch by batch."""
 
 import csv
 import io

@@ -23,7 +23,7 @@ def test_the_settings_file_names_the_calculation_and_a_project_may_have_none() -
         pytest.param("\ncalculation: 7\n", r"angiogram\.yml:2 calculation: ", id="not text"),
         pytest.param("calculation: shop\n", r"angiogram\.yml:1 calculation: ", id="no path"),
         pytest.param(
-            "name: shop\ncalculation: no_such_module:CALCULATION\n",
+            "live_target: prod\ncalculation: no_such_module:CALCULATION\n",
             r"angiogram\.yml:2 calculation: the module no_such_module cannot be imported: .* Install it",
             id="no module",
         ),

@@ -52,9 +52,9 @@ def test_all_hold_with_dye_between_the_rides_and_models_built(loaded: None, angi
     code, found = live(angiogram)
     assert (code, found["holds"], found["partitions"]) == (0, True, [])
     counts = found["checkpoints"][LOADED]["counts"]
-    assert counts["rides"] + counts["dead_letters"] == 2 * RIDES
+    assert counts["messages"] + counts["dead_letters"] == 2 * RIDES
     assert counts["dye"] > 0
-    assert found["checkpoints"][MODELS]["expected"] == counts["rides"]
+    assert found["checkpoints"][MODELS]["expected"] == counts["messages"]
     assert all(count > 0 for count in found["checkpoints"][MODELS]["counts"].values())
     assert "✓ end offsets = loaded offsets" in angiogram("live").stdout
 
@@ -200,7 +200,7 @@ def test_what_retention_takes_away_is_no_loss_however_far_one_looks_back(angiogr
     delete_older_than(1)
     code, found = live(angiogram)
     assert code == 0, found
-    assert found["checkpoints"][LOADED]["counts"] == {"rides": 2, "dead_letters": 0, "dye": 0} | {
+    assert found["checkpoints"][LOADED]["counts"] == {"messages": 2, "dead_letters": 0, "dye": 0} | {
         **{"unverified_dye": 0, "gaps": 0, "empty_offsets": 3, "taken_away": 0}
     }
     outcome = angiogram("live", "--json", "--since", "3d")

@@ -14,7 +14,7 @@ from tests.dbt.project import DbtProject
 Angiogram = Callable[..., Outcome]
 
 JEEP_RIDES = ["jeep-good", "jeep-good-too"]
-UNFED = "no dye ride: only the expected seed has this row"
+UNFED = "no dye message: only the expected seed has this row"
 
 
 def test_what_differs_from_a_wrong_expected_seed_is_traced_to_the_rides_that_feed_the_actual_row(
