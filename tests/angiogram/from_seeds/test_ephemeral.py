@@ -67,6 +67,18 @@ def test_an_ephemeral_leaf_whose_sql_cannot_run_is_named_with_its_file(shop: Pat
     assert (found["kind"], found["file"]) == ("build", "models/core/guests.sql")
 
 
+@pytest.mark.parametrize("wrong", ["no_such_column", "{{ no_such_macro() }}"])
+def test_so_is_one_that_others_read_and_they_are_not(shop: Path, judge: Judge, wrong: str) -> None:
+    edit(shop / "models" / "base" / "base_tickets.sql", "lower(state)", wrong)
+    report = judge(shop)
+    assert (report["verdict"], blocked(report)) == ("blocked", ["base_tickets"])
+    [found] = report["findings"]
+    assert (found["kind"], found["file"]) == ("build", "models/base/base_tickets.sql")
+    health = {name: stage["verdict"] for name, stage in stages_of(report).items()}
+    assert health["base_guests"] == "healthy"
+    assert {health[name] for name in ("tickets", "guests")} <= {"affected", "not_built"}
+
+
 @BROKEN
 def test_so_is_one_that_nothing_compares(shop: Path, judge: Judge, wrong: str) -> None:
     """Whether another ephemeral model reads it or a table: those that read it are not blamed."""
