@@ -9,6 +9,7 @@ from typing import Any
 from angiogram import endings, run_ids, runs, steps
 from angiogram.errors import LeaseLost, Terminated
 from angiogram.project import Project
+from angiogram.walk import Walk, through
 from ingestion.errors import DatabaseUnavailable
 
 _told_to_stop: type[KeyboardInterrupt] | None = None
@@ -75,14 +76,12 @@ class Passage:
         return report
 
     def _steps(self, run_id: str, project: Project) -> dict[str, Any]:
-        steps.prepare(run_id, project, self._say)  # ends the run before any dye is sent
-        self._tell("inject", steps.inject(run_id))
-        self._tell("check topic", steps.check_topic(run_id))
-        self._tell("load", steps.load(run_id))
-        self._tell("check loaded", steps.check_loaded(run_id))
-        for batch in (1, 2):
-            self._tell(f"build batch {batch}", steps.build_batch(run_id, batch, project))
-        return steps.verdict(run_id, project)
+        results: dict[str, dict[str, Any]] = {}
+        for name, result in through(Walk(run_id=run_id, project=project, say=self._say)):
+            results[name] = result
+            if name not in ("prepare", "verdict"):
+                self._tell(name.replace("_", " "), result)
+        return results["verdict"]
 
     def _tell(self, step: str, result: dict[str, Any]) -> None:
         told = [f"{name.replace('_', ' ')} {value}" for name, value in result.items() if isinstance(value, int | str)]

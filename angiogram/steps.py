@@ -1,9 +1,9 @@
 """The steps of a run, in order: what `angiogram run` does in one process and Airflow in one task each.
 
-begin → prepare → inject → check_topic → load → check_loaded → build_batch 1 → build_batch 2 → verdict → finish
+`angiogram.walk` lists them in their order; `begin` comes before it, `finish` after it, whatever happened.
 
 Each takes and gives plain JSON values; what one step leaves to another is kept in the run's row in angiogram.runs. Each
-renews the run's lease at its start and end. `finish` comes last whatever happened.
+renews the run's lease at its start and end.
 """
 
 import threading

@@ -60,21 +60,17 @@ def angiogram() -> None:
     # Sent twice, the dye would be counted twice: a run whose dye was not sent whole is over, a new one is free.
     @task(retries=0, doc_md="Send the dye. Checkpoint: published = in Kafka.")
     def inject(dye_run: str) -> dict[str, Any]:
-        from angiogram import steps
-
-        return {"inject": steps.inject(dye_run), "check_topic": steps.check_topic(dye_run)}
+        return _steps(dye_run, "inject", "check_topic")
 
     @task(doc_md="Wait until the loader has passed the dye, or load it. Checkpoint: loaded + dead letters = published.")
     def load(dye_run: str) -> dict[str, Any]:
-        from angiogram import steps
-
-        return {"load": steps.load(dye_run), "check_loaded": steps.check_loaded(dye_run)}
+        return _steps(dye_run, "load", "check_loaded")
 
     @task(doc_md="Seeds, and the incremental models from batch 1; then batch 2 is in hand: late and corrected rides.")
     def first_batch(dye_run: str) -> dict[str, Any]:
         from angiogram import steps
 
-        built = steps.build_batch(dye_run, 1)
+        built: dict[str, Any] = _steps(dye_run, "build_batch_1", "build_batch_1")["build_batch_1"]
         steps.take_batch(dye_run, 2)
         return built
 
@@ -91,7 +87,7 @@ def angiogram() -> None:
             begun = steps.require_begun(dye_run, why)
         except NeverBegan as error:  # another try of this task would not begin it either
             raise AirflowFailException(f"could_not_run: {error}") from error
-        report = steps.verdict(begun)
+        report = _steps(begun, "verdict", "verdict")["verdict"]
         console().print(render(report))
         if report["verdict"] not in ("healthy", "blocked"):
             raise AirflowFailException(f"{report['verdict']}: {report.get('error')}")
@@ -138,6 +134,13 @@ def angiogram() -> None:
     inject(dye_run) >> load(dye_run) >> first_batch(dye_run) >> models >> judged
     released = finish(dye_run).as_teardown()  # its own outcome does not count
     judged >> [healthy(dye_run), blocked(dye_run)] >> released
+
+
+def _steps(dye_run: str, first: str, last: str) -> dict[str, Any]:
+    """Do the steps of a run from one to another, as `angiogram run` does them: each one's result by its name."""
+    from angiogram.walk import Walk, through
+
+    return dict(through(Walk(run_id=dye_run), first, last))
 
 
 def _build(context: Context, select: Sequence[str]) -> Build:

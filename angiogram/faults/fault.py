@@ -18,7 +18,7 @@ from ingestion.contract import OWNER
 from ingestion.database.sessions import connect
 from ingestion.settings.pipeline import contract
 
-Step = Literal["inject", "check_topic", "load", "check_loaded", "build_1", "build_2"]
+Step = Literal["inject", "check_topic", "load", "check_loaded", "build_batch_1", "build_batch_2"]
 
 Tamper = Callable[[Parcel], list[Parcel]]
 
@@ -36,7 +36,7 @@ class Ground:
     project: Path
     tamper: Tamper | None = None
     order: Callable[[list[OutgoingMessage]], list[OutgoingMessage]] | None = None
-    _before: dict[Step, list[Callable[[str], None]]] = field(default_factory=lambda: defaultdict(list))
+    _before: dict[str, list[Callable[[str], None]]] = field(default_factory=lambda: defaultdict(list))
     _undo: list[Callable[[], object]] = field(default_factory=list)
 
     def edit(self, path: str, *changes: tuple[str, str]) -> None:
@@ -65,8 +65,8 @@ class Ground:
         """Do something when the run is over, whatever happened."""
         self._undo.append(act)
 
-    def reach(self, step: Step, run_id: str) -> None:
-        """Do what was to be done before a step."""
+    def reach(self, step: str, run_id: str) -> None:
+        """Do what was to be done before a step of `angiogram.walk`."""
         for act in self._before[step]:
             act(run_id)
 

@@ -20,6 +20,7 @@ from angiogram.project import Project
 from angiogram.project_file import dye_target
 from angiogram.stage_id import from_json
 from angiogram.targets import read_targets
+from angiogram.walk import Walk, through
 from angiogram.words import BLOCKED, COULD_NOT_RUN, HEALTHY
 from ingestion.errors import IngestionError
 from ingestion.settings import DatabaseSettings
@@ -114,25 +115,22 @@ class Player:
             steps.finish(run_id)
 
     def _passage(self, run_id: str, ground: Ground, project: Project) -> dict[str, Any]:
-        steps.prepare(run_id, project, _quiet)
-        ground.reach("inject", run_id)
-        with ExitStack() as doors:
-            door = self._front_door
-            if ground.tamper is not None:
-                door = doors.enter_context(tampering_door(door, ground.tamper))
-            doors.enter_context(variables(RIDES_API_URL=door))
-            steps.inject(run_id, ground.order(read_whole_dye()) if ground.order else None)
-        ground.reach("check_topic", run_id)
-        steps.check_topic(run_id)
-        ground.reach("load", run_id)
-        steps.load(run_id)
-        ground.reach("check_loaded", run_id)
-        steps.check_loaded(run_id)
-        ground.reach("build_1", run_id)
-        steps.build_batch(run_id, 1, project)
-        ground.reach("build_2", run_id)
-        steps.build_batch(run_id, 2, project)
-        return steps.verdict(run_id, project)
+        @contextmanager
+        def around(step: str) -> Iterator[None]:
+            ground.reach(step, run_id)
+            if step != "inject":
+                yield
+                return
+            with ExitStack() as doors:
+                door = self._front_door
+                if ground.tamper is not None:
+                    door = doors.enter_context(tampering_door(door, ground.tamper))
+                doors.enter_context(variables(RIDES_API_URL=door))
+                yield
+
+        dye = ground.order(read_whole_dye()) if ground.order else None
+        walk = Walk(run_id=run_id, project=project, dye=dye, say=_quiet)
+        return dict(through(walk, around=around))["verdict"]
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def _plant_traffic(ground: Ground) -> None:
 def _plant_second_load(ground: Ground) -> None:
     for _ in range(2):
         ground.before("load", lambda _: _load())
-    ground.before("build_1", lambda _: _load())
+    ground.before("build_batch_1", lambda _: _load())
 
 
 def _load() -> None:

@@ -212,7 +212,7 @@ def _plant_yesterday(ground: Ground) -> None:
 
         as_owner(replace_view)
 
-    ground.before("build_1", act)
+    ground.before("build_batch_1", act)
 
 
 IN_THE_LOADER = [
@@ -278,7 +278,7 @@ IN_THE_LOADER = [
         "rows-changed-after-the-check",
         "A stored fare changes between the loader's check and dbt.",
         "update angiogram_raw.taxi_rides set fare_amount = '99.99' where run_id = %(run_id)s and ride_number = 1",
-        "build_1",
+        "build_batch_1",
     ),
     Fault("yesterdays-dye-answers", "The models see rides of another run id.", (_LOADER,), _plant_yesterday),
 ]
