@@ -110,7 +110,7 @@ def test_a_topic_that_ends_before_the_dye_is_not_called_late(
         steps.inject(run_id)
         with connect_as("postgres", os.environ["PGDATABASE"]).cursor() as query:
             query.execute(
-                "update angiogram.runs set report = jsonb_set(report, '{steps,inject,sent,0,offset}', '1000') "
+                "update angiogram.runs set steps = jsonb_set(steps, '{inject,sent,0,offset}', '1000') "
                 "where run_id = %s",
                 (run_id,),
             )
