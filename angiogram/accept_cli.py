@@ -8,8 +8,8 @@ from rich.text import Text
 
 from angiogram.accept import Proposal, propose, write
 from angiogram.accept_surface import SurfaceProposal
+from angiogram.options import DyeTarget
 from angiogram.project import Project
-from angiogram.project_file import DyeTarget
 from angiogram.report import SHOWN, cells, console
 from angiogram.runs import WAIT
 

@@ -14,6 +14,7 @@ from angiogram import report, runs
 from angiogram.durations import duration, utc
 from angiogram.live import check_live
 from angiogram.operations_cli import Reason, parsed, plain, worded
+from angiogram.options import AsJson
 
 hold = typer.Typer(
     name="hold",
@@ -37,7 +38,7 @@ def live(
             help="How far back messages are counted row by row: 90m, 26h, 2d; `all` for everything.",
         ),
     ] = "1d",  # type: ignore[assignment]  # typer hands the default to the parser too
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check that nothing was lost of the live messages, from the end of the topic to the facts.
 
@@ -70,7 +71,7 @@ def hold_off(reason: Reason) -> None:
 
 
 @hold.command("status")
-def hold_status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")] = False) -> None:
+def hold_status(as_json: AsJson = False) -> None:
     """Show the switch, and whether the marts are held now. Exit code: 0 they are not held, 1 they are, 2 error."""
     with runs.database("hold") as database:
         found = holds.state(database)

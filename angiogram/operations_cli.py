@@ -12,6 +12,7 @@ from rich.console import Console
 from angiogram import mutes, runs
 from angiogram.doctor import Line, Mark, examine
 from angiogram.durations import duration, moment, utc
+from angiogram.options import AsJson
 from angiogram.stage_id import as_json as stages_as_json
 from angiogram.stage_id import listed
 from angiogram.status import EXIT_CODES, metrics
@@ -49,7 +50,7 @@ def status(
         timedelta,
         typer.Option(parser=parsed(duration), metavar="TIME", help="How old the last verdict may be: 90m, 26h, 2d."),
     ] = "26h",  # type: ignore[assignment]  # typer hands the default to the parser too
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")] = False,
+    as_json: AsJson = False,
     as_metrics: Annotated[bool, typer.Option("--metrics", help="Print metrics in Prometheus' text format.")] = False,
 ) -> None:
     """Report whether the latest verdict is healthy, and recent: the dead man's switch for a monitor that calls it.
@@ -104,7 +105,7 @@ def unmute(
         _talk.print("Nothing is muted or acknowledged.")
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False) -> None:
+def doctor(as_json: AsJson = False) -> None:
     """Look whether all is there that a run needs: versions, services, roles, keys, packages, migrations, topic, seeds.
 
     Changes nothing. Exit code: 0 nothing stands in the way, 1 something does.

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from angiogram import runs
+from angiogram.options import Output, RunId
 from angiogram.pages.history import history as history_page
 from angiogram.pages.junit import junit
 from angiogram.pages.markdown import markdown
@@ -25,15 +26,12 @@ class Format(StrEnum):
     JSON = "json"
 
 
-_Output = Annotated[Path | None, typer.Option(help="File to write; stdout by default.", dir_okay=False)]
-
-
 def report(
-    run_id: Annotated[str | None, typer.Argument(help="As `angiogram runs` lists it; without it the last.")] = None,
+    run_id: RunId = None,
     written_as: Annotated[
         Format, typer.Option("--format", help="html: one page without network; junit: for CI; markdown: for a PR.")
     ] = Format.HTML,
-    output: _Output = None,
+    output: Output = None,
 ) -> None:
     """Write the report on a run as a page for people, or for a CI or a pull request.
 
@@ -55,7 +53,7 @@ def report(
 
 def history(
     limit: Annotated[int, typer.Option(min=1, help="How many runs.")] = 100,
-    output: _Output = None,
+    output: Output = None,
 ) -> None:
     """Write a page on the last runs: verdicts, seconds and rows over time.
 

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-import typer
 import yaml
 
 from angiogram.environment import Environment
@@ -15,11 +14,6 @@ DYE_TARGETS = "dye_targets"
 """The variable that names the dbt targets under which a project reads the dye."""
 
 DEFAULT_DYE_TARGET = "angiogram"
-
-DyeTarget = Annotated[
-    str | None,
-    typer.Option("--target", help="Dye target of the dbt profile. Default: the first of the variable dye_targets."),
-]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ from rich.markup import escape
 from angiogram.faults.catalogue import catalogue_of, chosen
 from angiogram.faults.document import DOCUMENT, write_document
 from angiogram.faults.play import Played, play_all, player
-from angiogram.project_file import DyeTarget, project_directory
+from angiogram.options import AsJson, DyeTarget
+from angiogram.project_file import project_directory
 
 
 def faults(
     names: Annotated[list[str] | None, typer.Argument(help="Faults to play; all by default.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a line each.")] = False,
+    as_json: AsJson = False,
     only_list: Annotated[bool, typer.Option("--list", help="Name the faults; play none.")] = False,
     target: DyeTarget = None,
     write_docs: Annotated[bool, typer.Option("--write-docs", help=f"Write the table into {DOCUMENT.name}.")] = False,

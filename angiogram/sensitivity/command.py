@@ -11,10 +11,11 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from angiogram.options import AsJson, DyeTarget
 from angiogram.pages.sensitivity import badge as badge_of
 from angiogram.pages.sensitivity import sensitivity_page
 from angiogram.pages.write import write
-from angiogram.project_file import DyeTarget, dye_target, project_directory
+from angiogram.project_file import dye_target, project_directory
 from angiogram.sensitivity.compiled import Compiled, compile_project
 from angiogram.sensitivity.crowd import INPUTS
 from angiogram.sensitivity.feed import surroundings
@@ -32,7 +33,7 @@ UNIT_TEST_TARGET = None  # the profile's own: where people run them
 
 
 def sensitivity(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    as_json: AsJson = False,
     floor: Annotated[float, typer.Option(min=0, max=1, help="Exit 1 if the score is below this.")] = 0.0,
     shown: Annotated[int, typer.Option(min=0, help="How many survivors to list, with the inputs they spoil.")] = 10,
     suggest: Annotated[
