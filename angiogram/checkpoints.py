@@ -7,8 +7,7 @@ from typing import Any
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
-from angiogram.relations import SQL_FAILED
-from angiogram.trace import MESSAGE_ID
+from angiogram.relations import MESSAGE_ID, SQL_FAILED
 from ingestion.dead_letters import unverified_dye as unverified
 from ingestion.settings.pipeline import contract
 

@@ -12,6 +12,9 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE, connection, cursor
 
 from angiogram.nodes import BATCH
 
+MESSAGE_ID = "message_id"
+"""The column that holds a dye message's number, in every model whose rows are traced directly."""
+
 SQL_FAILED = (
     psycopg2.DataError,
     psycopg2.IntegrityError,

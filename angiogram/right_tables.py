@@ -17,9 +17,8 @@ from angiogram.dye import DyeMessage
 from angiogram.inject import Sent
 from angiogram.nodes import BATCH, Node
 from angiogram.project import Project
-from angiogram.relations import columns, later_batches
+from angiogram.relations import MESSAGE_ID, columns, later_batches
 from angiogram.stage_id import loader_stage
-from angiogram.trace import MESSAGE_ID
 from ingestion.settings.pipeline import contract
 
 DYE = "dye"

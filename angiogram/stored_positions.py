@@ -15,10 +15,9 @@ from angiogram.findings import Finding, FindingKind
 from angiogram.kept import Kept
 from angiogram.nodes import Node
 from angiogram.project import Project
-from angiogram.relations import columns
+from angiogram.relations import MESSAGE_ID, columns
 from angiogram.stage import Stage, all_above
 from angiogram.stage_id import StageId
-from angiogram.trace import MESSAGE_ID
 from ingestion.settings.pipeline import contract
 
 STORED = {

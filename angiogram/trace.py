@@ -17,11 +17,8 @@ from psycopg2.extras import Json
 from angiogram.differences import Differences
 from angiogram.kept import Kept
 from angiogram.nodes import Node
-from angiogram.relations import beside_values, columns
+from angiogram.relations import MESSAGE_ID, beside_values, columns
 from angiogram.stage_id import EXPECTED, MODEL, StageId
-
-MESSAGE_ID = "message_id"
-"""The column that holds a dye message's number, in every model whose rows are traced directly."""
 
 _MESSAGES = sql.SQL(
     "with names as (select * from unnest(%s::text[], %s::text[]) as named (message_id, name)),"
