@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 PACKAGES := dbt_project/dbt_packages/dbt_utils/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test up down sensitivity docs bench torture lint format requirements clean
+.PHONY: help install run test up down sensitivity docs bench torture lint rooms format requirements clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,11 +58,15 @@ torture: install ## kill, cut and restart everything, play random sequences: doc
 	$(BIN)/python -W ignore -m benchmarks.sequences
 	$(BIN)/python -m benchmarks.front_door
 
-lint: install ## check Python and SQL: ruff, mypy, sqlfluff
+lint: install ## check Python, its imports and SQL: ruff, mypy, import-linter, sqlfluff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/sqlfluff lint dbt_project
+
+rooms: install ## write docs/rooms.md: the rooms of the code and the imports between them
+	$(BIN)/python scripts/rooms
 
 format: install ## rewrite Python in the project's style
 	$(BIN)/ruff check --fix .

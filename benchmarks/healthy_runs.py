@@ -16,11 +16,11 @@ from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 
+from angiogram.core.stage_id import from_json, listed
+from angiogram.dbt.project import Project
 from angiogram.faults.document import DOCUMENT
 from angiogram.faults.place import own_place, variables
-from angiogram.passage import Passage
-from angiogram.project import Project
-from angiogram.stage_id import from_json, listed
+from angiogram.run.passage import Passage
 from benchmarks.parts_of_pages import write_part
 from ingestion.database.sessions import connect
 from ingestion.front_door import serving

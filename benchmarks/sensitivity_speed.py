@@ -14,10 +14,10 @@ from pathlib import Path
 from random import Random
 from time import perf_counter
 
-from angiogram.sensitivity.compiled import compile_project
-from angiogram.sensitivity.feed import surroundings
-from angiogram.sensitivity.mutants import Mutant, Variant
-from angiogram.sensitivity.runner import Runner
+from angiogram.judge.cause.compiled import compile_project
+from angiogram.sensitivity.bench.runner import Runner
+from angiogram.sensitivity.mutants.mutants import Mutant, Variant
+from angiogram.sensitivity.witnesses.feed import surroundings
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 TARGET = "angiogram"

@@ -45,8 +45,8 @@ VERIFIED = Asset("taxi_verified")
 def angiogram() -> None:
     @task(doc_md="All services answer, no other run is in hand, dbt writes the dye's own alone. Gives the run id.")
     def begin(ti: Any) -> str:
-        from angiogram import steps
-        from angiogram.errors import AngiogramError
+        from angiogram.core.errors import AngiogramError
+        from angiogram.run import steps
         from ingestion.errors import IngestionError
 
         try:
@@ -68,7 +68,7 @@ def angiogram() -> None:
 
     @task(doc_md="Seeds, and the incremental models from batch 1; then batch 2 is in hand: late and corrected rides.")
     def first_batch(dye_run: str) -> dict[str, Any]:
-        from angiogram import steps
+        from angiogram.run import steps
 
         built: dict[str, Any] = _steps(dye_run, "build_batch_1", "build_batch_1")["build_batch_1"]
         steps.take_batch(dye_run, 2)
@@ -78,9 +78,9 @@ def angiogram() -> None:
     def verdict(dye_run: str | None, ti: Any) -> str:
         from airflow.sdk.exceptions import AirflowFailException
 
-        from angiogram import steps
-        from angiogram.errors import NeverBegan
-        from angiogram.report import console, render
+        from angiogram.core.errors import NeverBegan
+        from angiogram.report.report import console, render
+        from angiogram.run import steps
 
         why = ti.xcom_pull(task_ids="begin", key="why")
         try:
@@ -107,8 +107,8 @@ def angiogram() -> None:
         def stop(dye_run: str) -> None:
             from airflow.sdk.exceptions import AirflowFailException
 
-            from angiogram import runs
-            from angiogram.headline import example, title
+            from angiogram.report.headline import example, title
+            from angiogram.store import runs
 
             with runs.database("stop") as database:
                 report = runs.read(database, dye_run).report
@@ -118,7 +118,7 @@ def angiogram() -> None:
 
     @task(doc_md="Release the run, whatever happened.")
     def finish(dye_run: str | None) -> None:
-        from angiogram import steps
+        from angiogram.run import steps
 
         steps.finish(dye_run)
 
@@ -138,7 +138,7 @@ def angiogram() -> None:
 
 def _steps(dye_run: str, first: str, last: str) -> dict[str, Any]:
     """Do the steps of a run from one to another, as `angiogram run` does them: each one's result by its name."""
-    from angiogram.walk import Walk, through
+    from angiogram.run.walk import Walk, through
 
     return dict(through(Walk(run_id=dye_run), first, last))
 
@@ -149,10 +149,10 @@ def _build(context: Context, select: Sequence[str]) -> Build:
     """
     from airflow.sdk.exceptions import AirflowFailException
 
-    from angiogram import steps
-    from angiogram.errors import LeaseLost
-    from angiogram.passage import kept_in_hand
-    from angiogram.project import Project
+    from angiogram.core.errors import LeaseLost
+    from angiogram.dbt.project import Project
+    from angiogram.run import steps
+    from angiogram.run.passage import kept_in_hand
 
     dye_run = context["ti"].xcom_pull(task_ids="begin")
     try:
@@ -167,8 +167,8 @@ def _build(context: Context, select: Sequence[str]) -> Build:
 
 def _show_differences(model: str) -> None:
     """Print the cells in which a model differs from its expected seed; dbt's log mixes them with other models'."""
-    from angiogram.failures import failures
-    from angiogram.report import console
+    from angiogram.report.failures import failures
+    from angiogram.report.report import console
 
     if found := failures(manifest(DYE_TARGET), model):
         console().print(found)

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowException
 from manifests import PROJECT, manifest
 
 if TYPE_CHECKING:  # slow to import, and not needed to read a DAG file
-    from angiogram.dbt_command import NodeResult, Outcome
+    from angiogram.dbt.command import NodeResult, Outcome
 
 Report = dict[str, Any]
 """Result of one model as JSON: `status`, `message`, and failed `tests`, each with `name` and `message`."""
@@ -53,7 +53,7 @@ def dbt_build(target: str, select: Sequence[str] = ()) -> Build:
     Raises:
         AirflowException: dbt ended before it built anything; the message says why.
     """
-    from angiogram.dbt_command import EAGER, EVERYTHING, PLAIN, run_dbt
+    from angiogram.dbt.command import EAGER, EVERYTHING, PLAIN, run_dbt
 
     with tempfile.TemporaryDirectory(prefix="dbt-") as folder, dbt_words():
         parsed = manifest(target).with_name("partial_parse.msgpack")

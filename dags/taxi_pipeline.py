@@ -43,8 +43,8 @@ def taxi_pipeline() -> None:
     def checkpoints() -> dict[str, Any]:
         from airflow.sdk.exceptions import AirflowFailException
 
-        from angiogram.live import check_live
-        from angiogram.report import checkpoint_line, console
+        from angiogram.operate.live import check_live
+        from angiogram.report.report import checkpoint_line, console
 
         found = check_live(timedelta(days=1))
         for point in found.checkpoints:

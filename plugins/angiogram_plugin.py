@@ -24,7 +24,7 @@ class AngiogramPlugin(AirflowPlugin):
         from airflow.api_fastapi.core_api.security import requires_access_dag
         from fastapi import Depends
 
-        from angiogram.pages.served import application
+        from angiogram.report.pages.served import application
 
         guard = Depends(requires_access_dag("GET", param_dag_id="angiogram"))
         return [{"app": application([guard]), "url_prefix": "/angiogram", "name": "Angiogram"}]

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from angiogram import stage_id, verdict
-from angiogram.diagnose import Health
-from angiogram.findings import FindingKind
+from angiogram.core import stage_id
+from angiogram.core.diagnose import Health
+from angiogram.core.findings import FindingKind
+from angiogram.judge import verdict
 from tests.angiogram.recorded import changed, report
 from tests.report_schema import schema, validated
 

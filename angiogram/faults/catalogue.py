@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from angiogram.declared import declared
-from angiogram.errors import InvalidSettings, NotReady, UnknownFault
+from angiogram.core.errors import InvalidSettings, NotReady, UnknownFault
+from angiogram.dbt.declared import declared
 from angiogram.faults.fault import Fault
 
 

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 
-from angiogram.errors import FaultNotPlanted
+from angiogram.core.errors import FaultNotPlanted
 from ingestion.message.stamp import RIDE_NUMBER_HEADER
 
 

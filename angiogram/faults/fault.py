@@ -9,11 +9,11 @@ from typing import Any, Literal, LiteralString
 
 from psycopg2.extensions import cursor
 
-from angiogram import runs
-from angiogram.dye import read_dye
-from angiogram.errors import FaultNotPlanted
+from angiogram.core.errors import FaultNotPlanted
+from angiogram.dye.inject import OutgoingMessage, Sent
+from angiogram.dye.seeds import read_dye
 from angiogram.faults.door import Parcel
-from angiogram.inject import OutgoingMessage, Sent
+from angiogram.store import runs
 from ingestion.contract import OWNER
 from ingestion.database.sessions import connect
 from ingestion.settings.pipeline import contract
@@ -66,7 +66,7 @@ class Ground:
         self._undo.append(act)
 
     def reach(self, step: str, run_id: str) -> None:
-        """Do what was to be done before a step of `angiogram.walk`."""
+        """Do what was to be done before a step of `angiogram.run.walk`."""
         for act in self._before[step]:
             act(run_id)
 

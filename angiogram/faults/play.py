@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from angiogram import steps
-from angiogram.environment import ALERT_URLS
-from angiogram.errors import AngiogramError, NotReady, NotTheDyes
+from angiogram.core.environment import ALERT_URLS
+from angiogram.core.errors import AngiogramError, NotReady, NotTheDyes
+from angiogram.core.stage_id import from_json
+from angiogram.core.words import BLOCKED, COULD_NOT_RUN, HEALTHY
+from angiogram.dbt.project import Project
+from angiogram.dbt.project_file import dye_target
+from angiogram.dbt.targets import read_targets
+from angiogram.dye.inject import read_whole_dye
 from angiogram.faults.door import tampering_door
 from angiogram.faults.fault import Fault, Ground, as_owner
 from angiogram.faults.place import ProjectCopy, own_place, variables
-from angiogram.inject import read_whole_dye
-from angiogram.passage import LEASE, kept_in_hand
-from angiogram.project import Project
-from angiogram.project_file import dye_target
-from angiogram.stage_id import from_json
-from angiogram.targets import read_targets
-from angiogram.walk import Walk, through
-from angiogram.words import BLOCKED, COULD_NOT_RUN, HEALTHY
+from angiogram.run import steps
+from angiogram.run.passage import LEASE, kept_in_hand
+from angiogram.run.walk import Walk, through
 from ingestion.errors import IngestionError
 from ingestion.settings import DatabaseSettings
 

@@ -2,5 +2,6 @@
 
 Every model's compiled SQL is changed in one place at a time (a mutant); the mutant and the models downstream of it are
 run on the dye, in temporary tables, in a transaction that is rolled back. A mutant is seen if a model's output then
-differs from its expected seed. Survivors are sorted into blind spots, equivalent and unknown.
+differs from its expected seed. Survivors are sorted into blind spots, equivalent and unknown. In comes a project that
+was built, out goes its score. May import: every room up to report.
 """

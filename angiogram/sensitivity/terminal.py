@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from angiogram.sensitivity.score import Score, Spoiled, Tally, Verdict
+from angiogram.sensitivity.bench.score import Score, Spoiled, Tally, Verdict
 
 _LONGEST = 70
 """Characters of SQL that are shown of a survivor; --json has it whole."""

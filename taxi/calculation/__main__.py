@@ -3,10 +3,10 @@
 import argparse
 import sys
 
-from angiogram.calculation import EXPECTED_FOLDER, expected_by
-from angiogram.errors import AngiogramError
-from angiogram.project_file import project_directory
-from angiogram.seed_text import differing_files, write_expected
+from angiogram.core.errors import AngiogramError
+from angiogram.dbt.project_file import project_directory
+from angiogram.dbt.seeds.seed_text import differing_files, write_expected
+from angiogram.dye.calculation import EXPECTED_FOLDER, expected_by
 from taxi.calculation import CALCULATION
 
 

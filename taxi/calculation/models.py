@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation, localcontext
 
-from angiogram.dye import StoredMessage
+from angiogram.dye.seeds import StoredMessage
 from taxi.calculation import rules
 from taxi.calculation.records import AcceptedRide, CheckedRide, Day, Revenue, StagedRide, Zipcode
 from taxi.calculation.reference import Reference

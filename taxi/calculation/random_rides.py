@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from angiogram.dye import UNKNOWN_FIELDS, DyeMessage
+from angiogram.dye.seeds import UNKNOWN_FIELDS, DyeMessage
 from taxi.calculation.reference import Reference
 from taxi.calculation.rules import FIRST_START, LONGEST_LEAD, WHITE_SPACE
 from taxi.contract import CONTRACT

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from angiogram.dye import StoredMessage
+from angiogram.dye.seeds import StoredMessage
 
 
 @dataclass(frozen=True, slots=True)

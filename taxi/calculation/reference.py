@@ -6,8 +6,8 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-from angiogram.errors import SeedError
-from angiogram.seed_text import Row
+from angiogram.core.errors import SeedError
+from angiogram.dbt.seeds.seed_text import Row
 from taxi.calculation.rules import folded_car_model
 
 

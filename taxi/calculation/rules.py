@@ -5,7 +5,7 @@ import re
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
-from angiogram.errors import SeedError
+from angiogram.core.errors import SeedError
 
 WHITE_SPACE = " \t\n\r\v\f"
 """What is trimmed at both ends of a text. A no-break space is none of these."""

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from datetime import date
 
-from angiogram.dye import StoredMessage
-from angiogram.seed_text import Row
+from angiogram.dbt.seeds.seed_text import Row
+from angiogram.dye.seeds import StoredMessage
 from taxi.calculation import models
 from taxi.calculation.reference import Reference
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import yaml
 
-from angiogram.calculation import Calculation
-from angiogram.dye import DyeMessage, StoredMessage
-from angiogram.errors import SeedError
-from angiogram.nodes import EXPECTED_PREFIX
-from angiogram.seed_text import Row
+from angiogram.core.errors import SeedError
+from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX
+from angiogram.dbt.seeds.seed_text import Row
+from angiogram.dye.calculation import Calculation
+from angiogram.dye.seeds import DyeMessage, StoredMessage
 from taxi.calculation.models import staged_ride
 from taxi.calculation.random_rides import random_rides
 from taxi.calculation.reference import read_reference

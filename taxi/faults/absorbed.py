@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime
 
-from angiogram.calculation import EXPECTED_FOLDER, expected_by
+from angiogram.dbt.seeds.seed_text import write_expected
+from angiogram.dye.calculation import EXPECTED_FOLDER, expected_by
+from angiogram.dye.inject import OutgoingMessage, read_whole_dye
 from angiogram.faults.fault import Fault, Ground, number_of
-from angiogram.inject import OutgoingMessage, read_whole_dye
-from angiogram.seed_text import write_expected
 from ingestion.loader import load_until_caught_up
 from ingestion.message.stamp import DyeStamp
 from ingestion.settings import DyeKeys

@@ -16,14 +16,14 @@ import pytest
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
-from angiogram.project import Project
+from angiogram.dbt.project import Project
 from sandbox.services import Sandbox
 from tests.angiogram.shop import LIVE, UNCHANGED, write_shop
 from tests.report_schema import validated
 from tests.services import connect_as_administrator, new_database, new_topic
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
-ANGIOGRAM = [sys.executable, "-c", "from angiogram.cli import main; main()"]
+ANGIOGRAM = [sys.executable, "-c", "from angiogram.cli.main import main; main()"]
 
 
 @dataclass(frozen=True)

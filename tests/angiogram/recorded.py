@@ -7,8 +7,8 @@ from typing import Any
 from psycopg2.extensions import connection
 from psycopg2.extras import Json
 
-from angiogram.differences import of_stage
-from angiogram.stage_id import StageId, as_json, from_json
+from angiogram.core.differences import of_stage
+from angiogram.core.stage_id import StageId, as_json, from_json
 
 STARTED = datetime(2026, 6, 1, 7, 0, tzinfo=UTC)
 

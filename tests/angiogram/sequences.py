@@ -23,10 +23,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from psycopg2 import sql
 
-from angiogram.accept import propose
-from angiogram.errors import AngiogramError
-from angiogram.from_seeds import run_from_seeds
-from angiogram.project import Project
+from angiogram.author.accept import propose
+from angiogram.core.errors import AngiogramError
+from angiogram.dbt.project import Project
+from angiogram.judge.from_seeds import run_from_seeds
 from tests.angiogram.coffee_shop import COFFEE_SHOP, copied
 from tests.services import connect_as_administrator, new_database
 
@@ -275,7 +275,7 @@ class Sequences(RuleBasedStateMachine):
 
     def _start(self) -> subprocess.Popen[str]:
         """`angiogram run --from-seeds` on the used database, as a process."""
-        command = [sys.executable, "-c", "from angiogram.cli import main; main()", "run", "--from-seeds", "--json"]
+        command = [sys.executable, "-c", "from angiogram.cli.main import main; main()", "run", "--from-seeds", "--json"]
         environment = {**os.environ, "PGDATABASE": self._used, "DBT_TARGET_PATH": str(self._home / "used")}
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram.nodes import Node
-from angiogram.output import Output
+from angiogram.author.output import Output
+from angiogram.dbt.manifest.nodes import Node
 from tests.angiogram.conftest import Outcome
 
 Accept = Callable[..., Outcome]

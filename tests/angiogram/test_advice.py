@@ -6,8 +6,9 @@ from collections.abc import Callable
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram import report, steps
-from angiogram.words import HEALTHY
+from angiogram.core.words import HEALTHY
+from angiogram.report import report
+from angiogram.run import steps
 from ingestion.database.sessions import connect
 from ingestion.errors import DatabaseUnavailable
 from tests.angiogram.conftest import Outcome

@@ -16,11 +16,12 @@ from aiosmtpd.controller import Controller
 from apprise.manager_plugins import NotificationManager
 from psycopg2.extensions import connection
 
-from angiogram import alert, mutes
-from angiogram.address import ATTEMPTS, Message, fitting
-from angiogram.environment import ALERT_URLS, REPORT_URL
-from angiogram.errors import NothingToAcknowledge
-from angiogram.stage_id import StageId
+from angiogram.core.environment import ALERT_URLS, REPORT_URL
+from angiogram.core.errors import NothingToAcknowledge
+from angiogram.core.stage_id import StageId
+from angiogram.operate import alert
+from angiogram.operate.address import ATTEMPTS, Message, fitting
+from angiogram.store import mutes
 from tests.angiogram.recorded import changed, record, report
 
 SECRET = "an-address-s3cr3t-t0k3n-of-24-letters"  # noqa: S105

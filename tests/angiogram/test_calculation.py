@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from angiogram.calculation import calculation_of
-from angiogram.errors import InvalidSettings
+from angiogram.core.errors import InvalidSettings
+from angiogram.dye.calculation import calculation_of
 from taxi.calculation import CALCULATION
 from tests.angiogram.coffee_shop import COFFEE_SHOP
 

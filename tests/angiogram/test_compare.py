@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram.checkpoints import count_accounted
-from angiogram.compare import compare
-from angiogram.differences import Comparison, Difference, Differences
-from angiogram.errors import NotReady
-from angiogram.nodes import Node
-from angiogram.trace import Tracer
+from angiogram.core.differences import Comparison, Difference, Differences
+from angiogram.core.errors import NotReady
+from angiogram.dbt.manifest.nodes import Node
+from angiogram.dye.checkpoints import count_accounted
+from angiogram.judge.compare.compare import compare
+from angiogram.judge.compare.trace import Tracer
 from tests.angiogram.conftest import PROJECT
 
 VIEW = Node("view", "model.shop.view", False, '"shop"."view"', [], '"shop"."expected__view"', ["id"])

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram import passage, runs, steps
-from angiogram.environment import ALERT_URLS
-from angiogram.errors import KeyMismatch, NotReady, RunInHand, SeedError
-from angiogram.project import Project
-from angiogram.status import EXIT_CODES, State, status
+from angiogram.core.environment import ALERT_URLS
+from angiogram.core.errors import KeyMismatch, NotReady, RunInHand, SeedError
+from angiogram.dbt.project import Project
+from angiogram.operate.status import EXIT_CODES, State, status
+from angiogram.run import passage, steps
+from angiogram.store import runs
 from ingestion.errors import DatabaseUnavailable, IngestionError, KafkaUnavailable, SchemaOutdated, SettingsError
 from tests.angiogram.conftest import ANGIOGRAM, Outcome
 from tests.angiogram.recorded import record, report

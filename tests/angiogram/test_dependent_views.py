@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram import lost_views
+from angiogram.judge.guards import lost_views
 from tests.angiogram.shop import MACROS, PROFILE
 from tests.dbt.project import DbtProject
 from tests.ingestion.support import await_condition

@@ -2,7 +2,7 @@
 
 import pytest
 
-from angiogram.diagnose import Health, OutputState, diagnose, in_order, tolerate
+from angiogram.core.diagnose import Health, OutputState, diagnose, in_order, tolerate
 
 R, W, F, S, U = OutputState.RIGHT, OutputState.WRONG, OutputState.FAILED, OutputState.SKIPPED, OutputState.UNKNOWN
 OK, BLOCKED, AFFECTED = Health.HEALTHY, Health.BLOCKED, Health.AFFECTED

@@ -10,7 +10,7 @@ import pytest
 from kafka.admin import ConfigResource, ConfigResourceType
 from psycopg2.extensions import connection
 
-from angiogram.doctor import Line, Mark, examine
+from angiogram.operate.doctor import Line, Mark, examine
 from ingestion.front_door import serving
 from ingestion.settings import KafkaSettings
 from ingestion.topic.admin import open_admin

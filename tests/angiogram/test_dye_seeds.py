@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from kafka.partitioner.default import murmur2
 
-from angiogram.dye import (
+from angiogram.core.errors import SeedError
+from angiogram.dye.seeds import (
     UNKNOWN_FIELDS,
     DyeMessage,
     MalformedMessage,
@@ -20,7 +21,6 @@ from angiogram.dye import (
     read_dye,
     read_malformed,
 )
-from angiogram.errors import SeedError
 from ingestion.message.rows import DeadLetter, Reason, ride_columns
 from ingestion.message.stamp import FIELDS, message_key
 from taxi.calculation.models import staged_ride

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from angiogram.errors import FaultNotPlanted, InvalidSettings, NotReady, UnknownFault
+from angiogram.core.errors import FaultNotPlanted, InvalidSettings, NotReady, UnknownFault
 from angiogram.faults import document
 from angiogram.faults.catalogue import catalogue_of, chosen
 from angiogram.faults.door import Parcel, tampering_door

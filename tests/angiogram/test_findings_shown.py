@@ -9,12 +9,12 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from angiogram.findings import MEANINGS, FindingKind
-from angiogram.pages.junit import junit
-from angiogram.pages.markdown import markdown
-from angiogram.pages.page import page
-from angiogram.report import render
-from angiogram.runs import Run
+from angiogram.core.findings import MEANINGS, FindingKind
+from angiogram.report.pages.junit import junit
+from angiogram.report.pages.markdown import markdown
+from angiogram.report.pages.page import page
+from angiogram.report.report import render
+from angiogram.store.runs import Run
 from tests.angiogram.recorded import changed, finding, report
 from tests.angiogram.test_pages import run_of
 from tests.report_schema import validated

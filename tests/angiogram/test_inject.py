@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from angiogram.errors import InjectFailed
-from angiogram.inject import front_door, read_whole_dye, send
+from angiogram.core.errors import InjectFailed
+from angiogram.dye.inject import front_door, read_whole_dye, send
 from ingestion.errors import SettingsError
 from ingestion.front_door import serving
 from ingestion.topic.producer import RideProducer

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram import runs
-from angiogram.inject import read_whole_dye
+from angiogram.dye.inject import read_whole_dye
+from angiogram.store import runs
 from ingestion.loader import load_until_caught_up
 from ingestion.message.stamp import SIGNATURE_HEADER, DyeStamp
 from ingestion.settings import DyeKeys

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from angiogram import runs
-from angiogram.dye import read_dye
-from angiogram.inject import read_whole_dye
+from angiogram.dye.inject import read_whole_dye
+from angiogram.dye.seeds import read_dye
+from angiogram.store import runs
 from tests.angiogram.conftest import Outcome
 from tests.angiogram.edits import edit, prepend
 from tests.angiogram.recorded import blocked, differences_at, stages_of

@@ -4,15 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from angiogram import guards, live_sql, live_target
-from angiogram.changes import Change
-from angiogram.errors import InvalidSettings
-from angiogram.findings import FindingKind
-from angiogram.live_sql import LiveSql
-from angiogram.live_sql_changes import ambiguous, changes, unintended
-from angiogram.live_target import LiveTarget, Unread
-from angiogram.project import Project
-from angiogram.surface import Surface
+from angiogram.core.changes import Change
+from angiogram.core.errors import InvalidSettings
+from angiogram.core.findings import FindingKind
+from angiogram.dbt import live_target
+from angiogram.dbt.live_target import LiveTarget, Unread
+from angiogram.dbt.project import Project
+from angiogram.judge.guards import guards, live_sql
+from angiogram.judge.guards.live_sql import LiveSql
+from angiogram.judge.guards.live_sql_changes import ambiguous, changes, unintended
+from angiogram.judge.guards.surface import Surface
 from tests.angiogram.coffee_shop import copied
 from tests.dbt.project import DbtProject
 

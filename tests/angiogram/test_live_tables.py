@@ -17,16 +17,16 @@ from psycopg2.extensions import connection
 from typer import Typer
 from typer.testing import CliRunner
 
-from angiogram import runs
-from angiogram.accept import propose
-from angiogram.errors import DbtFailed, NotReady, NotTheDyes
+from angiogram.author.accept import propose
+from angiogram.cli.sensitivity_cli import sensitivity
+from angiogram.core.errors import DbtFailed, NotReady, NotTheDyes
+from angiogram.dbt.project import Project
 from angiogram.faults.play import player
-from angiogram.from_seeds import opened, run_from_seeds
-from angiogram.passage import Passage
-from angiogram.project import Project
-from angiogram.sensitivity.command import sensitivity
-from angiogram.sensitivity.compiled import run_dbt
-from angiogram.target_relations import claim, examine
+from angiogram.judge.cause.compiled import run_dbt
+from angiogram.judge.from_seeds import opened, run_from_seeds
+from angiogram.run.passage import Passage
+from angiogram.store import runs
+from angiogram.warehouse.target_relations import claim, examine
 from sandbox.services import Sandbox
 from taxi.faults import CATALOGUE
 from tests.angiogram.conftest import PROJECT as TAXI

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from psycopg2.extensions import connection
 
-from angiogram.lost_views import LOST_VIEW, notices
+from angiogram.judge.guards.lost_views import LOST_VIEW, notices
 
 NOTED = """
 insert into angiogram.noted_views (notes, schema_name, name, owner, lost_because, noted_at)

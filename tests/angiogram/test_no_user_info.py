@@ -11,10 +11,11 @@ from psycopg2 import sql
 from psycopg2.extensions import connection
 from psycopg2.extras import Json
 
-from angiogram import alert, steps
-from angiogram.errors import InjectFailed
-from angiogram.inject import front_door, read_whole_dye, send
-from angiogram.pages.run_page import _docs
+from angiogram.core.errors import InjectFailed
+from angiogram.dye.inject import front_door, read_whole_dye, send
+from angiogram.operate import alert
+from angiogram.report.pages.run_page import _docs
+from angiogram.run import steps
 from ingestion.database.roles import bootstrap
 from ingestion.front_door import serving
 from ingestion.migrations import all_migrations, migrate

@@ -12,15 +12,16 @@ from psycopg2 import sql
 from psycopg2.extras import Json
 from rich.console import Console
 
-from angiogram import mutes, report, runs
-from angiogram.kept import read_all
-from angiogram.old_reports import as_current
-from angiogram.pages.history import history
-from angiogram.pages.junit import junit
-from angiogram.pages.markdown import markdown
-from angiogram.pages.page import page
-from angiogram.stage_id import StageId
-from angiogram.status import status
+from angiogram.core.stage_id import StageId
+from angiogram.operate.status import status
+from angiogram.report import report
+from angiogram.report.pages.history import history
+from angiogram.report.pages.junit import junit
+from angiogram.report.pages.markdown import markdown
+from angiogram.report.pages.page import page
+from angiogram.store import mutes, runs
+from angiogram.store.kept import read_all
+from angiogram.store.old_reports import as_current
 from ingestion.database.roles import bootstrap
 from ingestion.database.sessions import connect
 from ingestion.migrations import all_migrations, migrate

@@ -9,8 +9,8 @@ import pytest
 from psycopg2.extensions import connection
 from typer.testing import CliRunner
 
-from angiogram import steps
-from angiogram.other_topics import OTHER_TOPICS
+from angiogram.dye.other_topics import OTHER_TOPICS
+from angiogram.run import steps
 from ingestion.cli import app
 from ingestion.errors import InputError
 from ingestion.front_door import serving

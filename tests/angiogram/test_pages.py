@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from angiogram.pages.history import history
-from angiogram.pages.lineage import lineage
-from angiogram.pages.page import Docs, page
-from angiogram.runs import Run
-from angiogram.stage_id import from_json
+from angiogram.core.stage_id import from_json
+from angiogram.report.pages.history import history
+from angiogram.report.pages.lineage import lineage
+from angiogram.report.pages.page import Docs, page
+from angiogram.store.runs import Run
 from tests.angiogram.recorded import STARTED, changed, report, stage
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from angiogram.pages.history import history
-from angiogram.pages.page import page
-from angiogram.pages.view import VERDICT_WORDS
-from angiogram.report import runs_table
-from angiogram.runs import Run
+from angiogram.report.pages.history import history
+from angiogram.report.pages.page import page
+from angiogram.report.pages.view import VERDICT_WORDS
+from angiogram.report.report import runs_table
+from angiogram.store.runs import Run
 from tests.angiogram.recorded import STARTED, changed, report, stage
 from tests.angiogram.test_pages import run_of
 from tests.browser import CHROMIUM, Browser, browser

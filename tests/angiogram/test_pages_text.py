@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram.pages.cells import Cell, cell, pair, row
-from angiogram.pages.junit import junit
-from angiogram.pages.markdown import markdown
+from angiogram.report.pages.cells import Cell, cell, pair, row
+from angiogram.report.pages.junit import junit
+from angiogram.report.pages.markdown import markdown
 from tests.angiogram.conftest import Outcome
 from tests.angiogram.recorded import changed, record, report, stage
 from tests.angiogram.test_pages import HOSTILE, JEEP, blocked, run_of

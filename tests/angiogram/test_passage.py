@@ -19,10 +19,12 @@ from kafka import TopicPartition
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
-from angiogram import dye_schemas, passage, runs, steps
-from angiogram.compare import NO_EXPECTED_SEED
-from angiogram.dye import read_dye, read_malformed
-from angiogram.errors import InjectFailed, TablesInUse
+from angiogram.core.errors import InjectFailed, TablesInUse
+from angiogram.dye.seeds import read_dye, read_malformed
+from angiogram.judge.compare.compare import NO_EXPECTED_SEED
+from angiogram.run import passage, steps
+from angiogram.store import runs
+from angiogram.warehouse import dye_schemas
 from ingestion.loader import follow, follower_alive
 from ingestion.settings import KafkaSettings
 from ingestion.topic.admin import open_admin, topic_id

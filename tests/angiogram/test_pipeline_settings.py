@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from angiogram.errors import InvalidSettings
-from angiogram.pipeline_settings import PipelineSettings
+from angiogram.core.errors import InvalidSettings
+from angiogram.dbt.pipeline_settings import PipelineSettings
 
 
 def _read(folder: Path, text: str) -> PipelineSettings:

@@ -7,10 +7,10 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram import hold, mutes, runs
-from angiogram.errors import RunInHand, UnknownRun
-from angiogram.stage_id import StageId
-from angiogram.status import State, status
+from angiogram.core.errors import RunInHand, UnknownRun
+from angiogram.core.stage_id import StageId
+from angiogram.operate.status import State, status
+from angiogram.store import hold, mutes, runs
 
 FCT_RIDES = StageId("model", "fct_rides")
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from angiogram.equality_test import key_columns
-from angiogram.errors import NotReady
-from angiogram.nodes import Node
-from angiogram.project import Project
-from angiogram.project_file import dye_target, dye_targets, project_variables
-from angiogram.sensitivity.compiled import run_dbt
-from angiogram.stage_id import StageId, loader_stage
+from angiogram.core.errors import NotReady
+from angiogram.core.stage_id import StageId, loader_stage
+from angiogram.dbt.manifest.equality_test import key_columns
+from angiogram.dbt.manifest.nodes import Node
+from angiogram.dbt.project import Project
+from angiogram.dbt.project_file import dye_target, dye_targets, project_variables
+from angiogram.judge.cause.compiled import run_dbt
 
 PROFILE = """
 shop:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from angiogram.diagnose import OutputState
-from angiogram.errors import DbtFailed
-from angiogram.project import Project
+from angiogram.core.diagnose import OutputState
+from angiogram.core.errors import DbtFailed
+from angiogram.dbt.project import Project
 from tests.angiogram.coffee_shop import copied
 from tests.angiogram.edits import edit
 

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram import production, runs
-from angiogram.differences import KEPT, Difference
-from angiogram.dye import read_dye
-from angiogram.kept import Kept, read_all
-from angiogram.limits import too_slow
-from angiogram.project import Project
-from angiogram.report import SHOWN
-from angiogram.stage_id import StageId, api_stage, loader_stage
+from angiogram.core.differences import KEPT, Difference
+from angiogram.core.stage_id import StageId, api_stage, loader_stage
+from angiogram.dbt.project import Project
+from angiogram.dye.seeds import read_dye
+from angiogram.judge.guards import production
+from angiogram.judge.guards.limits import too_slow
+from angiogram.report.report import SHOWN
+from angiogram.store import runs
+from angiogram.store.kept import Kept, read_all
 from tests.angiogram.conftest import PROJECT, Outcome
 from tests.angiogram.recorded import blocked, differences_at, record, report
 from tests.dbt.project import DbtProject

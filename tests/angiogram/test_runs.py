@@ -8,9 +8,10 @@ from queue import Queue
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram import runs, steps
-from angiogram.errors import LeaseLost, NeverBegan, RunInHand, UnknownRun
-from angiogram.stage_id import loader_stage
+from angiogram.core.errors import LeaseLost, NeverBegan, RunInHand, UnknownRun
+from angiogram.core.stage_id import loader_stage
+from angiogram.run import steps
+from angiogram.store import runs
 
 
 @pytest.fixture

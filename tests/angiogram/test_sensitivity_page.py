@@ -6,11 +6,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from angiogram.pages.sensitivity import badge, difference, sensitivity_page, shade
-from angiogram.sensitivity.bench import Outcome
-from angiogram.sensitivity.mutants import Mutant
-from angiogram.sensitivity.score import BLIND_SPOT, EQUIVALENT, SEEN, Score, Spoiled, Tally, Verdict
-from angiogram.sensitivity.seed_files import SeedRows
+from angiogram.judge.cause.seed_files import SeedRows
+from angiogram.sensitivity.bench.bench import Outcome
+from angiogram.sensitivity.bench.score import BLIND_SPOT, EQUIVALENT, SEEN, Score, Spoiled, Tally, Verdict
+from angiogram.sensitivity.mutants.mutants import Mutant
+from angiogram.sensitivity.page import badge, difference, sensitivity_page, shade
 from tests.angiogram.test_pages import CHROMIUM, HOSTILE, QUIET, Elements, in_browser
 
 READS = {"loader": [], "rides": ["loader"], "bare": ["rides"], "revenue": ["bare"]}

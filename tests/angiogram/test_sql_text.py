@@ -2,7 +2,7 @@
 
 import pytest
 
-from angiogram.sql_text import RelationNames, differing, lines_of, pairs, shown, steady
+from angiogram.judge.guards.sql_text import RelationNames, differing, lines_of, pairs, shown, steady
 
 ORDERS, RAW, SOURCE = "model.shop.orders", "seed.shop.raw_orders", "source.shop.till.orders"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from angiogram.differences import Difference, Differences
-from angiogram.stale import Strangers, has_only_new_columns
+from angiogram.core.differences import Difference, Differences
+from angiogram.judge.cause.stale import Strangers, has_only_new_columns
 
 NEW = Difference("unexpected", None, "tip_amount", None, "numeric")
 GONE = Difference("missing", None, "fare", "numeric", None)

@@ -10,9 +10,9 @@ import pytest
 from psycopg2.extensions import connection
 from typer.testing import CliRunner
 
-from angiogram import versions
-from angiogram.cli import app
-from angiogram.durations import duration, moment, spoken
+from angiogram.cli.main import app
+from angiogram.core.durations import duration, moment, spoken
+from angiogram.store import versions
 from tests.angiogram.conftest import Outcome
 from tests.angiogram.recorded import blocked, record, report
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram.accept import propose, write
-from angiogram.errors import SeedNotWritten
-from angiogram.file_journal import JOURNAL, settle
-from angiogram.output import Output, SeedForm
-from angiogram.project import Project
-from angiogram.stored_seeds import StoredSeed, replace_all
+from angiogram.author.accept import propose, write
+from angiogram.author.output import Output, SeedForm
+from angiogram.core.errors import SeedNotWritten
+from angiogram.dbt.project import Project
+from angiogram.dbt.seeds.file_journal import JOURNAL, settle
+from angiogram.dbt.seeds.stored_seeds import StoredSeed, replace_all
 from tests.angiogram.coffee_shop import copied
 from tests.angiogram.shop import APART
 

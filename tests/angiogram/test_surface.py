@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from angiogram.cli import app
-from angiogram.from_seeds import run_from_seeds
-from angiogram.project import Project
-from angiogram.surface import FILE, Surface
+from angiogram.cli.main import app
+from angiogram.dbt.project import Project
+from angiogram.judge.from_seeds import run_from_seeds
+from angiogram.judge.guards.surface import FILE, Surface
 from sandbox.services import Sandbox
 from tests.angiogram.coffee_shop import copied
 from tests.angiogram.recorded import blocked, stages_of

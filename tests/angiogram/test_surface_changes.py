@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from angiogram.errors import InvalidSurface
-from angiogram.surface import FILE, ModelSurface, Surface
-from angiogram.surface_changes import changes
+from angiogram.core.errors import InvalidSurface
+from angiogram.judge.guards.surface import FILE, ModelSurface, Surface
+from angiogram.judge.guards.surface_changes import changes
 
 MART = ModelSurface(
     relation="marts.orders",

@@ -7,8 +7,9 @@ import pytest
 from psycopg2.extensions import connection
 from typer.testing import CliRunner
 
-from angiogram import runs, steps
-from angiogram.inject import read_whole_dye
+from angiogram.dye.inject import read_whole_dye
+from angiogram.run import steps
+from angiogram.store import runs
 from ingestion.cli import app
 from ingestion.loader import load_until_caught_up
 from taxi.traffic import generate

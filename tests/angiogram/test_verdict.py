@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from angiogram.checkpoints import Checkpoint
-from angiogram.diagnose import Health, OutputState
-from angiogram.differences import Differences
-from angiogram.report import healthy
-from angiogram.stage import Stage, unbuilt_stage
-from angiogram.stage_id import StageId, loader_stage
-from angiogram.verdict import conclude
+from angiogram.core.diagnose import Health, OutputState
+from angiogram.core.differences import Differences
+from angiogram.core.stage import Stage, unbuilt_stage
+from angiogram.core.stage_id import StageId, loader_stage
+from angiogram.dye.checkpoints import Checkpoint
+from angiogram.judge.verdict import conclude
+from angiogram.report.report import healthy
 from tests.angiogram.recorded import blocked
 
 AGREES = Checkpoint("published = in Kafka", 3, {"in_kafka": 3})

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from angiogram.findings import FindingKind
+from angiogram.core.findings import FindingKind
 from ingestion.message.stamp import SIGNATURE_HEADER
 from ingestion.topic.producer import RideProducer
 from sandbox.services import Sandbox

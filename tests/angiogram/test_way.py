@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from angiogram.differences import Difference
-from angiogram.inject import OutgoingMessage, Sent, steered
-from angiogram.loaded import judge_loaded
-from angiogram.topic import Found, judge_topic
+from angiogram.core.differences import Difference
+from angiogram.dye.inject import OutgoingMessage, Sent, steered
+from angiogram.dye.loaded import judge_loaded
+from angiogram.dye.topic import Found, judge_topic
 from ingestion.message.stamp import FIELDS
 
 SENT_AT = datetime(2026, 6, 1, 8, tzinfo=UTC)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from angiogram.dye import read_dye
+from angiogram.dye.seeds import read_dye
 from tests.angiogram.conftest import Outcome
 from tests.angiogram.recorded import blocked, differences_at
 from tests.dbt.project import DbtProject

@@ -12,20 +12,20 @@ from typing import Any
 from psycopg2 import ProgrammingError, sql
 from psycopg2.extensions import connection, cursor
 
-from angiogram.blame import Blame
-from angiogram.compare import compare
-from angiogram.diagnose import OutputState, in_order
-from angiogram.differences import Differences
-from angiogram.from_seeds import opened
-from angiogram.isolate import Forms, broken_contract
-from angiogram.nodes import BATCH, Node
-from angiogram.project import Project
-from angiogram.relations import SQL_FAILED, attempted, columns, later_batches, undone
-from angiogram.sensitivity.compiled import compile_forms, incremental_of
-from angiogram.sensitivity.merge import INCREMENT, merge_statements
-from angiogram.stage import Stage, state_of
-from angiogram.stage_id import loader_stage
-from angiogram.verdict import conclude
+from angiogram.core.diagnose import OutputState, in_order
+from angiogram.core.differences import Differences
+from angiogram.core.stage import Stage, state_of
+from angiogram.core.stage_id import loader_stage
+from angiogram.dbt.manifest.nodes import BATCH, Node
+from angiogram.dbt.project import Project
+from angiogram.judge.cause.blame import Blame
+from angiogram.judge.cause.compiled import compile_forms, incremental_of
+from angiogram.judge.cause.isolate import Forms, broken_contract
+from angiogram.judge.cause.merge import INCREMENT, merge_statements
+from angiogram.judge.compare.compare import compare
+from angiogram.judge.from_seeds import opened
+from angiogram.judge.verdict import conclude
+from angiogram.warehouse.relations import SQL_FAILED, attempted, columns, later_batches, undone
 
 Edit = Callable[[str], str]
 """Makes another text of a model's SQL, of both forms alike."""

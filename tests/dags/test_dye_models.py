@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from angiogram import runs, steps
+from angiogram.run import steps
+from angiogram.store import runs
 from sandbox.services import Sandbox
 from tests.angiogram.edits import edit
 from tests.angiogram.recorded import blocked, stages_of

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram.live import check_live
+from angiogram.operate.live import check_live
 from ingestion.errors import MessagesLost
 from ingestion.loader import load_until_caught_up
 from ingestion.loader.losses import Why

@@ -7,9 +7,9 @@ from shutil import copytree
 
 import pytest
 
-from angiogram.dye import StoredMessage, dye_messages, read_dye
-from angiogram.errors import SeedError
-from angiogram.seed_text import Row, differing_files, expected_seeds, seed_value, write_expected
+from angiogram.core.errors import SeedError
+from angiogram.dbt.seeds.seed_text import Row, differing_files, expected_seeds, seed_value, write_expected
+from angiogram.dye.seeds import StoredMessage, dye_messages, read_dye
 from taxi.calculation import COLUMNS, expected_tables, last_day, read_reference, rules
 from taxi.calculation.__main__ import main
 from tests.angiogram.test_dye_seeds import PARTITIONS, RIDES, partition_of

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from angiogram.dye import dye_messages
-from angiogram.seed_text import Row
+from angiogram.dbt.seeds.seed_text import Row
+from angiogram.dye.seeds import dye_messages
 from taxi.calculation import expected_tables, models, rules
 from tests.angiogram.test_dye_seeds import RIDES
 from tests.taxi.test_calculation import LAST_DAY, REFERENCE, TABLES

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from angiogram.from_seeds import run_from_seeds
-from angiogram.project import Project
+from angiogram.dbt.project import Project
+from angiogram.judge.from_seeds import run_from_seeds
 from sandbox.services import Sandbox
 from tests.angiogram.coffee_shop import copied
 from tests.services import new_database

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from angiogram.accept import propose
-from angiogram.errors import DbtFailed
-from angiogram.project import Project
+from angiogram.author.accept import propose
+from angiogram.core.errors import DbtFailed
+from angiogram.dbt.project import Project
 from tests.angiogram.edits import edit, prepend
 from tests.angiogram.from_seeds.conftest import Judge
 from tests.angiogram.recorded import blocked

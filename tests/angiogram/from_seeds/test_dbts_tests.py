@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from angiogram.build_findings import build_findings
-from angiogram.builds import Builds
-from angiogram.diagnose import Health
-from angiogram.from_seeds import tables_of
-from angiogram.project import Project
-from angiogram.stage_id import EXPECTED, MODEL, StageId
+from angiogram.core.diagnose import Health
+from angiogram.core.stage_id import EXPECTED, MODEL, StageId
+from angiogram.dbt.builds import Builds
+from angiogram.dbt.project import Project
+from angiogram.judge.build.build_findings import build_findings
+from angiogram.judge.from_seeds import tables_of
 from tests.angiogram.edits import edit
 
 EQUALITY = """

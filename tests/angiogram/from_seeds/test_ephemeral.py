@@ -7,8 +7,8 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from angiogram.accept import propose, write
-from angiogram.project import Project
+from angiogram.author.accept import propose, write
+from angiogram.dbt.project import Project
 from tests.angiogram.edits import edit, prepend
 from tests.angiogram.from_seeds.conftest import Judge
 from tests.angiogram.recorded import blocked, stages_of

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram.sensitivity.compiled import Compiled, compile_project
-from angiogram.sensitivity.database import open_sessions
+from angiogram.judge.cause.compiled import Compiled, compile_project
+from angiogram.warehouse.sessions import open_sessions
 from sandbox.services import Sandbox
 from tests.angiogram.coffee_shop import copied
 from tests.services import new_database

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram.errors import NotReady
-from angiogram.sensitivity.bench import Bench
-from angiogram.sensitivity.compiled import Compiled, compile_project
-from angiogram.sensitivity.feed import surroundings
-from angiogram.sensitivity.runner import Runner
+from angiogram.core.errors import NotReady
+from angiogram.judge.cause.compiled import Compiled, compile_project
+from angiogram.sensitivity.bench.bench import Bench
+from angiogram.sensitivity.bench.runner import Runner
+from angiogram.sensitivity.witnesses.feed import surroundings
 from tests.angiogram.edits import edit
 from tests.services import connect_as_administrator
 

@@ -7,14 +7,14 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram.errors import NotReady
-from angiogram.sensitivity.bench import Bench
-from angiogram.sensitivity.checks import EQUALITY, GENERIC, other_checks
-from angiogram.sensitivity.compiled import GENERIC_TESTS, Compiled, compile_project
-from angiogram.sensitivity.feed import surroundings
-from angiogram.sensitivity.mutants import Mutant, model_mutants, seed_mutants
-from angiogram.sensitivity.runner import Runner
-from angiogram.sensitivity.survivors import read_equivalent
+from angiogram.core.errors import NotReady
+from angiogram.judge.cause.compiled import GENERIC_TESTS, Compiled, compile_project
+from angiogram.sensitivity.bench.bench import Bench
+from angiogram.sensitivity.bench.checks import EQUALITY, GENERIC, other_checks
+from angiogram.sensitivity.bench.runner import Runner
+from angiogram.sensitivity.mutants.mutants import Mutant, model_mutants, seed_mutants
+from angiogram.sensitivity.witnesses.feed import surroundings
+from angiogram.sensitivity.witnesses.survivors import read_equivalent
 from tests.angiogram.sensitivity.conftest import TAXI
 
 

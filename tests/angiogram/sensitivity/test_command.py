@@ -8,8 +8,8 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner, Result
 
-from angiogram.errors import NotReady
-from angiogram.sensitivity.command import sensitivity
+from angiogram.cli.sensitivity_cli import sensitivity
+from angiogram.core.errors import NotReady
 
 app = Typer()
 app.command()(sensitivity)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from angiogram.errors import NotReady
-from angiogram.sensitivity.compiled import compile_project
-from angiogram.sensitivity.feed import surroundings
-from angiogram.sensitivity.runner import Runner
-from angiogram.sensitivity.survivors import crowds, told_apart
-from angiogram.sensitivity.witness import witnesses
+from angiogram.core.errors import NotReady
+from angiogram.judge.cause.compiled import compile_project
+from angiogram.sensitivity.bench.runner import Runner
+from angiogram.sensitivity.witnesses.feed import surroundings
+from angiogram.sensitivity.witnesses.survivors import crowds, told_apart
+from angiogram.sensitivity.witnesses.witness import witnesses
 
 SNAPSHOT = """
 snapshots:

@@ -4,10 +4,10 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from angiogram.sensitivity.compiled import compile_project
-from angiogram.sensitivity.mutants import Mutant, Variant, original
-from angiogram.sensitivity.survivors import crowds, told_apart
-from angiogram.sensitivity.witness import witnesses
+from angiogram.judge.cause.compiled import compile_project
+from angiogram.sensitivity.mutants.mutants import Mutant, Variant, original
+from angiogram.sensitivity.witnesses.survivors import crowds, told_apart
+from angiogram.sensitivity.witnesses.witness import witnesses
 
 
 def edit(file: Path, before: str, after: str) -> None:

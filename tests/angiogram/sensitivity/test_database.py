@@ -3,8 +3,8 @@
 from contextlib import closing
 from pathlib import Path
 
-from angiogram.sensitivity.compiled import run_dbt
-from angiogram.sensitivity.database import open_sessions
+from angiogram.judge.cause.compiled import run_dbt
+from angiogram.warehouse.sessions import open_sessions
 
 
 def test_a_session_has_the_role_the_search_path_and_the_certificates_of_the_profile(coffee_shop: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram.compare import _template
-from angiogram.sensitivity.equality import differs, shape_of
+from angiogram.judge.compare.compare import _template
+from angiogram.sensitivity.bench.equality import differs, shape_of
 from tests.angiogram.sensitivity.conftest import TAXI
 
 

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from angiogram.from_seeds import run_from_seeds
-from angiogram.project import Project
+from angiogram.dbt.project import Project
+from angiogram.judge.from_seeds import run_from_seeds
 from tests.angiogram.recorded import blocked, stages_of
 from tests.angiogram.sensitivity.test_from_seeds import edit
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from angiogram.from_seeds import run_from_seeds
-from angiogram.project import Project
+from angiogram.dbt.project import Project
+from angiogram.judge.from_seeds import run_from_seeds
 from tests.angiogram.conftest import ANGIOGRAM, Outcome
 from tests.angiogram.recorded import blocked, differences_at, stages_of
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from angiogram.sensitivity.harmless import TRIES, harmless
+from angiogram.sensitivity.mutants.harmless import TRIES, harmless
 
 
 def test_what_fails_is_left_out_and_the_others_stay_in_order() -> None:

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram.sensitivity.compiled import Incremental
-from angiogram.sensitivity.merge import merge_statements
+from angiogram.judge.cause.compiled import Incremental
+from angiogram.judge.cause.merge import merge_statements
 
 MERGE = Incremental("", "merge", ("id",), "ignore")
 REPLACE = Incremental("", "delete+insert", ("id",), "ignore")

@@ -8,9 +8,9 @@ from psycopg2 import sql
 from psycopg2.extensions import connection
 from psycopg2.extras import execute_values
 
-from angiogram.sensitivity.mutants import seed_mutants
-from angiogram.sensitivity.nearby import made_up_id, other_value, shifted
-from angiogram.sensitivity.tables import Column, Table
+from angiogram.judge.cause.tables import Column, Table
+from angiogram.sensitivity.mutants.mutants import seed_mutants
+from angiogram.sensitivity.mutants.nearby import made_up_id, other_value, shifted
 
 
 @pytest.mark.parametrize(

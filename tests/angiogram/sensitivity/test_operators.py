@@ -4,10 +4,10 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
+from angiogram.sensitivity.mutants.trees import generate, parse
 from angiogram.sensitivity.operators import OPERATORS, Scope
 from angiogram.sensitivity.operators.columns import similar
 from angiogram.sensitivity.operators.patterns import other_patterns
-from angiogram.sensitivity.trees import generate, parse
 
 
 def mutated(operator: str, sql: str) -> set[str]:

@@ -5,12 +5,12 @@ from contextlib import closing
 
 import pytest
 
-from angiogram.sensitivity.compiled import compile_project
-from angiogram.sensitivity.database import open_sessions
-from angiogram.sensitivity.routing import RoutingBench, told_apart_by_routing
-from angiogram.sensitivity.routing_doses import OTHER_HEADERS
-from angiogram.sensitivity.routing_mutants import RoutingMutant, routing_mutants
-from angiogram.sensitivity.survivors import read_equivalent
+from angiogram.judge.cause.compiled import compile_project
+from angiogram.sensitivity.routing.doses import OTHER_HEADERS
+from angiogram.sensitivity.routing.mutants import RoutingMutant, routing_mutants
+from angiogram.sensitivity.routing.routing import RoutingBench, told_apart_by_routing
+from angiogram.sensitivity.witnesses.survivors import read_equivalent
+from angiogram.warehouse.sessions import open_sessions
 from ingestion.loader.batch import Batch
 from tests.angiogram.sensitivity.conftest import TAXI
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram.sensitivity.compiled import compile_project, run_dbt
-from angiogram.sensitivity.seed_files import SeedFile
-from angiogram.sensitivity.tables import Row
+from angiogram.judge.cause.compiled import compile_project, run_dbt
+from angiogram.judge.cause.seed_files import SeedFile
+from angiogram.judge.cause.tables import Row
 
 DECLARED = (
     "id: integer, name: text, born: date, seen: timestamp with time zone, noted: timestamp, sum: 'numeric(12, 4)', "

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from angiogram.calculation import EXPECTED_FOLDER, expected_by
-from angiogram.dye import message_columns, read_dye
-from angiogram.seed_text import write_expected
-from angiogram.sensitivity import harmless
-from angiogram.sensitivity.bench import Outcome
-from angiogram.sensitivity.compiled import compile_project
-from angiogram.sensitivity.feed import surroundings
-from angiogram.sensitivity.mutants import Mutant, model_mutants
-from angiogram.sensitivity.runner import Runner
-from angiogram.sensitivity.score import verdict
-from angiogram.sensitivity.suggest import add_to_dye
-from angiogram.sensitivity.survivors import crowds, told_apart
-from angiogram.sensitivity.witness import witnesses
+from angiogram.dbt.seeds.seed_text import write_expected
+from angiogram.dye.calculation import EXPECTED_FOLDER, expected_by
+from angiogram.dye.seeds import message_columns, read_dye
+from angiogram.judge.cause.compiled import compile_project
+from angiogram.sensitivity.bench.bench import Outcome
+from angiogram.sensitivity.bench.runner import Runner
+from angiogram.sensitivity.bench.score import verdict
+from angiogram.sensitivity.mutants import harmless
+from angiogram.sensitivity.mutants.mutants import Mutant, model_mutants
+from angiogram.sensitivity.witnesses.feed import surroundings
+from angiogram.sensitivity.witnesses.suggest import add_to_dye
+from angiogram.sensitivity.witnesses.survivors import crowds, told_apart
+from angiogram.sensitivity.witnesses.witness import witnesses
 from taxi.calculation import CALCULATION
 from taxi.contract import CONTRACT
 from tests.angiogram.sensitivity.conftest import TAXI

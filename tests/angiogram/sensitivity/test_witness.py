@@ -10,14 +10,14 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner, Result
 
-from angiogram.sensitivity.command import sensitivity
-from angiogram.sensitivity.compiled import Compiled, compile_project
-from angiogram.sensitivity.feed import surroundings
-from angiogram.sensitivity.mutants import Mutant, Variant, original
-from angiogram.sensitivity.new_keys import repeated_keys, with_new_keys
-from angiogram.sensitivity.runner import Runner
-from angiogram.sensitivity.survivors import crowds, told_apart
-from angiogram.sensitivity.witness import Witness, witnesses
+from angiogram.cli.sensitivity_cli import sensitivity
+from angiogram.judge.cause.compiled import Compiled, compile_project
+from angiogram.sensitivity.bench.runner import Runner
+from angiogram.sensitivity.mutants.mutants import Mutant, Variant, original
+from angiogram.sensitivity.witnesses.feed import surroundings
+from angiogram.sensitivity.witnesses.new_keys import repeated_keys, with_new_keys
+from angiogram.sensitivity.witnesses.survivors import crowds, told_apart
+from angiogram.sensitivity.witnesses.witness import Witness, witnesses
 from tests.angiogram.conftest import ANGIOGRAM
 from tests.angiogram.sensitivity.test_crowd_rows import edit
 from tests.angiogram.sensitivity.test_survivors import SLICES

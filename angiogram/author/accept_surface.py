@@ -1,0 +1,67 @@
+"""The surface as `angiogram accept` would write it: what changes, in words, and the file's new text."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from psycopg2.extensions import connection
+
+from angiogram.core.errors import NotReady
+from angiogram.core.stage_id import StageId
+from angiogram.dbt.live_target import Unread
+from angiogram.dbt.project import Project
+from angiogram.dbt.seeds.stored_seeds import StoredSeed
+from angiogram.judge.guards import guards
+from angiogram.judge.guards.surface import Surface
+
+
+@dataclass(frozen=True, slots=True)
+class SurfaceProposal:
+    """A surface that is not the accepted one.
+
+    Attributes:
+        stored: its file as it was read.
+        text: the file's new text.
+        changes: what changes, in words.
+    """
+
+    stored: StoredSeed
+    text: str
+    changes: list[str]
+
+
+def propose_surface(
+    database: connection,
+    project: Project,
+    models: Collection[str],
+    built: Sequence[StageId],
+    stored: StoredSeed,
+) -> SurfaceProposal | None:
+    """What would be written; None if the accepted surface holds.
+
+    Args:
+        database: as the role of the dye target, in autocommit.
+        project: whose models were built.
+        models: names of those whose surface is accepted; all, and the rest of the surface, if empty.
+        built: the stages that were built.
+        stored: the file of the accepted surface.
+
+    Raises:
+        NotReady: the project cannot be read under the live target, so nobody knows where its tables are.
+        InvalidSurface: the accepted surface cannot be read.
+    """
+    accepted = Surface.accepted(project.directory)
+    now = guards.present(database, project, built)
+    if isinstance(now.live, Unread):
+        raise NotReady(
+            f"Target {project.settings.live_target} could not be read, so where the live tables are is unknown: "
+            f"{now.live.reason}. Correct that, then accept."
+        )
+    wanted = accepted.with_models(now.surface, models) if accepted and models else now.surface
+    text = wanted.text()
+    if accepted is not None and text == accepted.text():
+        return None
+    if accepted is None:
+        told = [f"It is recorded for the first time, of {len(wanted.kept)} models."]
+    else:
+        told = [change.text for change in guards.changes(accepted, replace(now, surface=wanted), project)]
+    return SurfaceProposal(stored, text, told or ["How it is written changes, not what it says."])

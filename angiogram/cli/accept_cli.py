@@ -1,0 +1,117 @@
+"""The command `angiogram accept`."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from angiogram.author.accept import Proposal, propose, write
+from angiogram.author.accept_surface import SurfaceProposal
+from angiogram.cli.options import DyeTarget
+from angiogram.dbt.project import Project
+from angiogram.report.report import SHOWN, cells, console
+from angiogram.store.runs import WAIT
+
+_talk = Console(stderr=True, highlight=False, soft_wrap=True)
+
+_NOT_CALCULATED = (
+    "No independent calculation knows {models}: nobody but you vouches that this output is right. "
+    "Work out by hand what the cells above should be before you say yes."
+)
+_DISAGREES = (
+    "The independent calculation disagrees with {models}: nothing is written. If the model is right, change the "
+    "calculation first ({calculation}), without looking at the SQL; if the calculation is right, change the model. "
+    "Then accept again."
+)
+
+
+def accept(
+    models: Annotated[list[str] | None, typer.Argument(metavar="MODEL...", help="All by default.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for a run, or another build from the seeds.")
+    ] = WAIT,
+    target: DyeTarget = None,
+) -> None:
+    """Take a model that was meant to change at its word: its new output becomes the expected seed.
+
+    Builds the models from the input seeds, shows how they differ from their expected seeds and which messages are
+    concerned, and what changes in the surface (.angiogram/surface.yml: what readers depend on, and what is compared);
+    asks, and writes the seeds and the surface. Nothing is written if one of the models is not what the independent
+    calculation makes of the dye. Needs the tables of the dye target: a run in hand is waited for.
+
+    Exit code: 0 written, or nothing differs; 1 refused or answered with no, the files are as they were; 2 could not.
+    """
+    project = Project(tests=False, dye_source="seeds", target=target)
+    proposals = propose(project, models or [], _say, wait)
+    for proposal in proposals.models:
+        _show(proposal)
+    if proposals.surface:
+        _show_surface(proposals.surface)
+    if not proposals.models and not proposals.surface:
+        _say("Nothing to accept: every output equals its expected seed, and the surface is the accepted one.")
+        return
+    if not all(proposal.acceptable for proposal in proposals.models):
+        if disagreeing := [proposal.model for proposal in proposals.models if proposal.objection]:
+            _say(_DISAGREES.format(models=", ".join(disagreeing), calculation=project.settings.calculation))
+        raise typer.Exit(1)
+    if unknown := [proposal.model for proposal in proposals.models if not proposal.calculated]:
+        _say(_NOT_CALCULATED.format(models=", ".join(unknown)))
+    files = [_count(len(proposals.models), "expected seed")] if proposals.models else []
+    files += ["the surface"] if proposals.surface else []
+    if not yes and not typer.confirm(f"Write {' and '.join(files)}?", err=True):
+        _say("Nothing is written.")
+        raise typer.Exit(1)
+    for file in write(project, proposals):
+        typer.echo(file)
+
+
+def _show(proposal: Proposal) -> None:
+    out = console()
+    count, first = proposal.differences["count"], proposal.differences["first"][:SHOWN]
+    some = f"; the first {SHOWN}" if len(first) < count else ""
+    out.print(
+        Text(f"{proposal.model}: ", style="bold").append(f"{_count(count, 'difference')}{some}", style="not bold")
+    )
+    for line in cells(first):
+        out.print(line)
+    for column, values in proposal.new_columns.items():
+        some = f"; the first {SHOWN}" if len(values) > SHOWN else ""
+        out.print(Text(f"  new column {column}, {_count(len(values), 'row')}{some}:"))
+        for value in values[:SHOWN]:
+            out.print(Text(f"    {value}"))
+    if proposal.untyped:
+        types = ", ".join(f"{column}: {kind}" for column, kind in proposal.untyped.items())
+        out.print(
+            Text(
+                f"  give {proposal.seed.stem} its column_types in dbt_project.yml as well: {types}. Of another type, "
+                "as dbt may guess it, the column differs at the next run.",
+                style="yellow",
+            )
+        )
+    if messages := sorted({name for found in proposal.differences["first"] for name in found["messages"]}):
+        out.print(Text(f"  dye messages concerned: {', '.join(messages)}"))
+    if proposal.objection:
+        out.print(Text("  the independent calculation expects something else:", style="bold red"))
+        for line in cells(proposal.objection["first"][:SHOWN]):
+            out.print(line)
+    if proposal.obstacle:
+        out.print(Text(f"  cannot become a seed: {proposal.obstacle}", style="bold red"))
+    out.print()
+
+
+def _show_surface(proposal: SurfaceProposal) -> None:
+    out = console()
+    out.print(Text("surface: ", style="bold").append(_count(len(proposal.changes), "change"), style="not bold"))
+    for change in proposal.changes:
+        out.print(Text(f"  {change}"))
+    out.print()
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' if number != 1 else ''}"
+
+
+def _say(text: str) -> None:
+    _talk.print(text, markup=False)

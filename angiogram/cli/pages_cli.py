@@ -1,0 +1,71 @@
+"""What the command `angiogram` makes of runs for people and for CI: report, history."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from angiogram.cli.options import Output, RunId
+from angiogram.core.stage_id import as_json as stages_as_json
+from angiogram.report.pages.history import history as history_page
+from angiogram.report.pages.junit import junit
+from angiogram.report.pages.markdown import markdown
+from angiogram.report.pages.run_page import run_page
+from angiogram.report.pages.write import write
+from angiogram.store import runs
+
+
+class Format(StrEnum):
+    """What a report may be written as."""
+
+    HTML = "html"
+    MARKDOWN = "markdown"
+    JUNIT = "junit"
+    JSON = "json"
+
+
+def report(
+    run_id: RunId = None,
+    written_as: Annotated[
+        Format, typer.Option("--format", help="html: one page without network; junit: for CI; markdown: for a PR.")
+    ] = Format.HTML,
+    output: Output = None,
+) -> None:
+    """Write the report on a run as a page for people, or for a CI or a pull request.
+
+    Exit code: 0 written, whatever the verdict; 2 could not.
+    """
+    with runs.database("report") as database:
+        run = runs.read_or_last(database, run_id)
+    match written_as:
+        case Format.HTML:
+            text = run_page(run, output.parent if output else Path())
+        case Format.MARKDOWN:
+            text = markdown(run)
+        case Format.JUNIT:
+            text = junit(run)
+        case Format.JSON:
+            text = json.dumps(as_json(run), indent=2, ensure_ascii=False) + "\n"
+    write(text, output)
+
+
+def history(
+    limit: Annotated[int, typer.Option(min=1, help="How many runs.")] = 100,
+    output: Output = None,
+) -> None:
+    """Write a page on the last runs: verdicts, seconds and rows over time.
+
+    It links to the pages of runs that lie beside it as RUN_ID.html.
+    """
+    with runs.database("history") as database:
+        found = runs.last(database, limit)
+    folder = output.parent if output else Path()
+    files = {run.run_id: f"{run.run_id}.html" for run in found}
+    write(history_page(found, {i: file for i, file in files.items() if (folder / file).is_file()}), output)
+
+
+def as_json(run: runs.Run) -> dict[str, Any]:
+    """The report as `angiogram run --json` gives it, and what the run was made with."""
+    return {"run_id": run.run_id, "verdict": run.verdict, "blockage": stages_as_json(run.blockage or [])} | run.report

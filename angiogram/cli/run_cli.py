@@ -1,0 +1,177 @@
+"""What the command `angiogram` makes of runs: starts one, lists them, shows what each found, lets one go."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from angiogram.cli.options import AsJson, DyeTarget, RunId
+from angiogram.core.stage_id import StageId, as_json, listed
+from angiogram.core.words import BLOCKED, COULD_NOT_RUN, HEALTHY
+from angiogram.dbt.project import Project
+from angiogram.judge.from_seeds import run_from_seeds
+from angiogram.judge.verdict import could_not_run
+from angiogram.report import report
+from angiogram.report.pages import page as pages
+from angiogram.report.pages.run_page import run_page
+from angiogram.report.pages.write import require_writable, write
+from angiogram.run import steps
+from angiogram.run.endings import in_words
+from angiogram.run.passage import Passage
+from angiogram.store import runs
+from angiogram.store.kept import read_all
+from angiogram.store.prune import prune as delete_old_runs
+
+EXIT_CODES = {HEALTHY: 0, BLOCKED: 1, COULD_NOT_RUN: 2}
+
+talk = Console(stderr=True, highlight=False)
+
+
+def run(
+    as_json: AsJson = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show dbt's own words on stderr.")] = False,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for another run, or build from the seeds.")
+    ] = runs.WAIT,
+    from_seeds: Annotated[
+        bool, typer.Option("--from-seeds", help="Models alone, on the input seeds: no Kafka, nothing is recorded.")
+    ] = False,
+    page: Annotated[Path | None, typer.Option(help="Write the report as a page to this file.", dir_okay=False)] = None,
+    target: DyeTarget = None,
+) -> None:
+    """Send the dye once from the front door to the marts, and print the verdict.
+
+    Sends some hundred signed messages through the API (RIDES_API_URL, or the same API opened here for that time), waits
+    for the loader that follows the topic (or loads here where none lives), lets dbt build the dye target, and
+    compares every model with its expected seed. Live tables never hold a dye message. Takes about 20 seconds.
+
+    Exit code: 0 healthy, 1 blocked, 2 could not run. DBT_PROJECT_DIR chooses another dbt project.
+    """
+
+    def open_project() -> Project:
+        if page:
+            require_writable(page)
+        return Project(verbose=verbose, dye_source="seeds" if from_seeds else "topic", target=target)
+
+    passage = Passage(open_project, wait, _say)
+    try:
+        if from_seeds:
+            found = run_from_seeds(open_project(), wait, _say)
+            outcome = found.report
+        else:
+            outcome = passage.run()
+    except Exception as error:  # told by main; whoever reads stdout is to get JSON in any case
+        if as_json:
+            _print_json(_could_not_run(passage.run_id, error))
+        raise
+    _end(outcome, as_json, lambda: pages.page(found, {}) if from_seeds else _page_of(outcome["run_id"], page), page)
+
+
+def _page_of(run_id: str, output: Path | None) -> str:
+    with runs.database("page") as database:
+        return run_page(runs.read(database, run_id), output.parent if output else None)
+
+
+def _end(outcome: dict[str, Any], as_json: bool, text: Callable[[], str], page: Path | None) -> NoReturn:
+    """Print the report, write its page if there is to be one, and exit as the verdict says."""
+    _print(outcome, as_json)
+    if page:
+        write(text(), page)
+    raise typer.Exit(EXIT_CODES[outcome["verdict"]])
+
+
+def list_runs(
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the last runs with their verdicts, newest first."""
+    with runs.database("runs") as database:
+        found = runs.last(database, limit)
+    if as_json:
+        _print_json([_summary(r) for r in found])
+    else:
+        report.console().print(report.runs_table(found))
+
+
+def release_run(run_id: Annotated[str, typer.Argument(help="A run in hand that nobody works on any more.")]) -> None:
+    """Let a run go whose process was killed, so that the next one need not wait until its lease runs out."""
+    with runs.database("release") as database:
+        found = runs.read(database, run_id)
+    if not found.in_hand:
+        talk.print(f"Run {run_id} is not in hand: nothing to release.", markup=False)
+        return
+    steps.finish(run_id, "it was released by hand before its verdict")
+    talk.print(f"Run {run_id} is released.", markup=False)
+
+
+def prune(
+    older_than: Annotated[int, typer.Option(min=1, max=36_500, help="Days that runs are kept after their end.")] = 90,
+) -> None:
+    """Delete old runs and their dye; the newest verdict and the newest healthy one stay. Needs TAXI_OWNER_PASSWORD."""
+    pruned = delete_old_runs(older_than)
+    talk.print(f"{pruned.runs} runs and {pruned.messages} messages of the dye deleted.")
+
+
+def show(
+    run_id: RunId = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the report on a run again."""
+    with runs.database("show") as database:
+        found = runs.read_or_last(database, run_id)
+    if found.verdict is None:
+        state = "is in hand" if found.in_hand else "ended without a verdict"
+        talk.print(f"Run {found.run_id} {state}.", markup=False)
+    _print({"run_id": found.run_id} | found.report, as_json)
+
+
+def differences(
+    run_id: RunId = None,
+    stage: Annotated[
+        str | None,
+        typer.Option(help="Show only this stage: a model's name, or kind and name, as in `loader:orders`."),
+    ] = None,
+) -> None:
+    """Print every difference that a run found, one JSON object a line; a report shows the first ones of each stage."""
+    with runs.database("differences") as database:
+        found = runs.read_or_last(database, run_id)
+        stages = [StageId.of(row) for row in found.report.get("stages", [])]
+        chosen = StageId.parse(stage) if stage else None
+        if chosen and stages and chosen not in stages:
+            raise typer.BadParameter(f"Run {found.run_id} has {listed(stages)}.", param_hint="--stage")
+        for difference in read_all(database, found.run_id, stages, chosen):
+            typer.echo(json.dumps(difference, ensure_ascii=False))
+
+
+def _summary(found: runs.Run) -> dict[str, Any]:
+    return {
+        "run_id": found.run_id,
+        "in_hand": found.in_hand,
+        "started_at": found.started_at.isoformat(),
+        "finished_at": found.finished_at.isoformat() if found.finished_at else None,
+        "verdict": found.verdict,
+        "blockage": as_json(found.blockage or []),
+    }
+
+
+def _could_not_run(run_id: str | None, error: Exception) -> dict[str, Any]:
+    empty: dict[str, Any] = {"checkpoints": [], "stages": [], "differences": [], "seconds": None}
+    return could_not_run(run_id, in_words(error)) | empty
+
+
+def _print(outcome: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        _print_json(outcome)
+    else:
+        report.console().print(report.render(outcome))
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _say(text: str) -> None:
+    talk.print(text, markup=False, soft_wrap=True)

@@ -1,0 +1,143 @@
+"""From what was found at each stage to where the pipeline is blocked. Pure: a graph and states in, a health out."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from enum import StrEnum
+
+from angiogram.core.stage_id import StageId
+
+
+class OutputState(StrEnum):
+    """What one stage's output looked like, taken by itself."""
+
+    RIGHT = "right"
+    """All that came out is as expected."""
+    WRONG = "wrong"
+    """What came out differs from what is expected."""
+    FAILED = "failed"
+    """Nothing came out: the stage ended with an error."""
+    SKIPPED = "skipped"
+    """Nothing came out: the stage was never started."""
+    NOT_BUILT = "not_built"
+    """Nothing came out: a file that the stage needs does not parse, or is gone."""
+    UNKNOWN = "unknown"
+    """Something came out, but the comparison itself failed."""
+    NOT_WATCHED = "not_watched"
+    """Something came out, and nothing tells what it should be."""
+
+
+class Health(StrEnum):
+    """What a state means once the stages above are known."""
+
+    HEALTHY = "healthy"
+    """The output is right."""
+    BLOCKED = "blocked"
+    """The output is wrong or absent although all that the stage reads is right."""
+    AFFECTED = "affected"
+    """The output is wrong or absent, and so is something that the stage reads."""
+    TOLERATED = "tolerated"
+    """The output is wrong, by its test equals_expected that is no failure, and nothing else is wrong because of it."""
+    NOT_BUILT = "not_built"
+    """The stage was never started, because something that it needs could not be built."""
+    NOT_REACHED = "not_reached"
+    """The stage was never started, and nobody knows why."""
+    NOT_COMPARED = "not_compared"
+    """Nobody knows: the comparison failed."""
+    NOT_WATCHED = "not_watched"
+    """Nobody asks: the stage has no expected output yet."""
+
+
+def in_order(reads: Mapping[StageId, Sequence[StageId]]) -> list[StageId]:
+    """The stages in the order given, but each after all that it reads. No stage may read itself through others."""
+    placed: dict[StageId, None] = {}
+
+    def place(stage: StageId) -> None:
+        if stage not in placed:
+            for parent in reads[stage]:
+                place(parent)
+            placed[stage] = None
+
+    for stage in reads:
+        place(stage)
+    return list(placed)
+
+
+UNSOUND = (Health.BLOCKED, Health.AFFECTED, Health.NOT_BUILT, Health.NOT_REACHED)
+"""What explains that something is wrong below as well."""
+
+_NO_PROOF = (OutputState.UNKNOWN, OutputState.NOT_WATCHED)
+"""States that say neither that an output is right nor that it is wrong."""
+
+OnRightInput = Callable[[StageId, frozenset[StageId]], OutputState | None]
+"""What a stage makes of right input: given which it is and the stages whose output is right as it is. None: unknown."""
+
+
+def diagnose(
+    reads: Mapping[StageId, Sequence[StageId]],
+    states: Mapping[StageId, OutputState],
+    on_right_input: OnRightInput = lambda stage, sound: None,
+) -> dict[StageId, Health]:
+    """Tell for each stage whether it is healthy, blocked, affected by something above, or not reached.
+
+    A stage is judged by what it reads directly: one that turns right input into wrong output is blocked even if the
+    input is only right because its parent absorbed a fault further up. A stage that was not compared is no
+    proof either way, so those below it are judged by what it reads itself. A stage that reads something wrong is
+    blocked as well if it turns right input into wrong output.
+
+    Args:
+        reads: for each stage the stages it reads.
+        states: for each stage what its output looked like.
+        on_right_input: asked about the stages that read something wrong.
+    """
+    sound: dict[StageId, bool] = {}
+    absent: dict[StageId, bool] = {}
+    health: dict[StageId, Health] = {}
+    for stage in in_order(reads):
+        state = states[stage]
+        input_sound = all(sound[parent] for parent in reads.get(stage, ()))
+        sound[stage] = state is OutputState.RIGHT or (state in _NO_PROOF and input_sound)
+        input_absent = any(absent[parent] for parent in reads.get(stage, ()))
+        absent[stage] = state in (OutputState.FAILED, OutputState.NOT_BUILT) or (
+            state is OutputState.SKIPPED and input_absent
+        )
+        health[stage] = _health(state, input_sound, input_absent)
+        if not input_sound and state not in _NO_PROOF:
+            alone = on_right_input(stage, frozenset(other for other, is_sound in sound.items() if is_sound))
+            if alone in (OutputState.WRONG, OutputState.FAILED):
+                health[stage] = Health.BLOCKED
+    return health
+
+
+def tolerate(
+    reads: Mapping[StageId, Sequence[StageId]], health: Mapping[StageId, Health], tolerated: Collection[StageId]
+) -> dict[StageId, Health]:
+    """What is wrong and may be, told apart from what is wrong and makes others wrong that may not be.
+
+    Args:
+        reads: for each stage the stages it reads.
+        health: of each stage.
+        tolerated: stages whose differences are no failure by the configuration of their test.
+    """
+    wrong = {stage for stage, found in health.items() if found in (Health.BLOCKED, Health.AFFECTED)}
+    red = wrong - set(tolerated)
+    causes = [stage for stage in red if health[stage] is Health.AFFECTED]
+    while causes:
+        above = [parent for parent in reads[causes.pop()] if parent in wrong and parent not in red]
+        red.update(above)
+        causes += above
+    return {stage: Health.TOLERATED if stage in wrong - red else found for stage, found in health.items()}
+
+
+def _health(state: OutputState, input_sound: bool, input_absent: bool) -> Health:
+    match state:
+        case OutputState.RIGHT:
+            return Health.HEALTHY
+        case OutputState.NOT_BUILT:
+            return Health.NOT_BUILT
+        case OutputState.SKIPPED:
+            return Health.NOT_BUILT if input_absent else Health.NOT_REACHED
+        case OutputState.UNKNOWN:
+            return Health.NOT_COMPARED
+        case OutputState.NOT_WATCHED:
+            return Health.NOT_WATCHED
+        case OutputState.WRONG | OutputState.FAILED:
+            return Health.BLOCKED if input_sound else Health.AFFECTED

@@ -1,0 +1,83 @@
+"""What a difference is: between what a stage made and what is expected of it, in one vocabulary."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from angiogram.core.stage_id import StageId
+
+KEPT = 200
+"""Differences of one stage that the report keeps; the full count is always given."""
+
+_UNFED = "no dye message: only the expected seed has this row"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One difference between an output and what is expected of it.
+
+    Attributes:
+        difference: missing, unexpected, changed or multiplicity.
+        row_key: the key of the row, by column; None where whole columns differ.
+        column: the column that changed; None where whole rows differ.
+        expected, actual: JSON text of the cell or row (of multiplicity the counts, of columns their types); None if
+            there is none on that side.
+    """
+
+    difference: str
+    row_key: dict[str, Any] | None
+    column: str | None
+    expected: str | None
+    actual: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """The differences of one stage: the first ones, and how many there are in all."""
+
+    count: int = 0
+    first: list[Difference] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, found: list[Difference]) -> "Differences":
+        """Keep the first KEPT of all differences."""
+        return cls(len(found), found[:KEPT])
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What came out of comparing one model.
+
+    Attributes:
+        rows: rows that the model made; None if its table is absent, or a view that cannot be read.
+        differences: how they differ from the expected ones.
+        obstacle: why they could not be compared; None if they were.
+        tolerated: the configuration by which the test equals_expected tolerates these differences; None if it does not.
+        is_watched: whether there is anything to compare them with.
+    """
+
+    rows: int | None
+    differences: Differences
+    obstacle: str | None = None
+    tolerated: str | None = None
+    is_watched: bool = True
+
+
+def fed_by(found: Mapping[str, Any], limit: int | None = None) -> str:
+    """What feeds a row that differs, in words; empty if nobody knows.
+
+    Args:
+        found: a difference of a report. One of a run before migration 0010 does not tell whether a row is unfed.
+        limit: messages that are named; the others are counted.
+    """
+    messages = list(found.get("messages", []))
+    named = ", ".join(messages[:limit])
+    if limit is not None and len(messages) > limit:
+        named += f" and {len(messages) - limit} more"
+    return named or (_UNFED if found.get("unfed") else "")
+
+
+def of_stage(report: Mapping[str, Any], stage: StageId) -> Mapping[str, Any]:
+    """The differences of a stage as a report has them: count, and the first ones."""
+    found = (one for one in report.get("differences", []) if StageId.of(one["stage"]) == stage)
+    return next(found, {"count": 0, "first": []})

@@ -1,0 +1,162 @@
+"""What is known of one stage before the stages above it are looked at, and how a report tells it."""
+
+import re
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from angiogram.core.diagnose import Health, OutputState
+from angiogram.core.differences import Comparison, Differences
+from angiogram.core.findings import Finding
+from angiogram.core.in_a_line import in_a_line
+from angiogram.core.source_places import NOWHERE, Place
+from angiogram.core.stage_id import SEED, StageId, as_json
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage taken by itself.
+
+    Attributes:
+        reads: the stages it reads.
+        state: what its output looked like.
+        differences: how it differs from what is expected.
+        rows: what came out of it; None if nothing did.
+        seconds: how long it took.
+        reason: in words, if it is not right; of a failure the whole message.
+        hint: where the cause may lie besides, in sentences.
+        tolerated: the configuration of its test equals_expected that tolerates its differences; None if none does.
+        file: of a failure the file that it comes from, below the dbt project; None if unknown.
+        line: its line, from 1; None if unknown.
+    """
+
+    reads: list[StageId]
+    state: OutputState
+    differences: Differences
+    rows: int | None
+    seconds: float
+    reason: str | None = None
+    tolerated: str | None = None
+    hint: str | None = None
+    file: str | None = None
+    line: int | None = None
+
+    @property
+    def headline(self) -> str | None:
+        """The reason in one line."""
+        return in_a_line(self.reason) if self.reason else None
+
+    @property
+    def details(self) -> str | None:
+        """The whole reason, if it is more than one line."""
+        reason = (self.reason or "").strip()
+        return reason if "\n" in reason else None
+
+
+_CONNECTION_LOST = re.compile(
+    r"server closed the connection unexpectedly|terminating connection due to|connection (already|to server .*) closed"
+    r"|could not receive data from server|could not connect to server|connection to server at .* failed"
+    r"|the database system is (shutting down|starting up|in recovery)"
+)
+"""What the driver says of a server that went away: no fault of the model that it was busy with."""
+
+
+def unbuilt_stage(reads: list[StageId], seconds: float, message: str | None, place: Place = NOWHERE) -> Stage:
+    """A stage whose build ended in an error: it failed, unless it is the connection that was lost."""
+    state = OutputState.UNKNOWN if was_connection_lost(message) else OutputState.FAILED
+    return Stage(reads, state, Differences(), None, seconds, message, file=place.file, line=place.line)
+
+
+def was_connection_lost(message: str | None) -> bool:
+    """Whether an error is that of a server that went away, and nobody's fault."""
+    return message is not None and _CONNECTION_LOST.search(message) is not None
+
+
+def all_above(stage: StageId, stages: Mapping[StageId, Stage]) -> list[StageId]:
+    """All that a stage reads, directly or not, the nearest first."""
+    found: dict[StageId, None] = {}
+    ahead = deque([stage])
+    while ahead:
+        reader = stages.get(ahead.popleft())
+        for above in reader.reads if reader else ():
+            if above not in found:
+                found[above] = None
+                ahead.append(above)
+    return list(found)
+
+
+BUILT = (OutputState.RIGHT, OutputState.WRONG, OutputState.UNKNOWN, OutputState.NOT_WATCHED)
+"""States of a stage whose output is there."""
+
+
+def marked(rows: Sequence[Mapping[str, Any]], findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    """The stages of a report with those blocked that findings beside their outputs name, and a row for each other one.
+
+    Args:
+        rows: as `stage_row` makes them.
+        findings: beyond the outputs.
+    """
+    marked_rows = {StageId.of(row): dict(row) for row in rows}
+    for finding in findings:
+        row = marked_rows.setdefault(finding.stage, _row_of_absent(finding.stage))
+        texts = [text for text in (row["details"] or row["reason"], finding.text) if text]
+        whole = "\n\n".join(texts)
+        row |= {
+            "verdict": Health.BLOCKED.value,
+            "reason": row["reason"] or finding.text.splitlines()[0],
+            "details": whole if "\n" in whole else None,
+        }
+    return list(marked_rows.values())
+
+
+def _row_of_absent(stage: StageId) -> dict[str, Any]:
+    """A stage of which the dye passed nothing, as a report has it."""
+    return {
+        **stage.as_json(),
+        **{"reads": [], "rows_in": None, "rows_out": None, "differences": 0, "seconds": 0.0, "max_seconds": None},
+        **{"verdict": Health.NOT_REACHED.value, "reason": None, "details": None},
+    }
+
+
+def state_of(comparison: Comparison) -> OutputState:
+    """What a comparison says of the stage that was compared."""
+    if comparison.rows is None:
+        return OutputState.SKIPPED if comparison.obstacle is None else OutputState.FAILED
+    if not comparison.is_watched:
+        return OutputState.NOT_WATCHED
+    if comparison.obstacle is not None:
+        return OutputState.UNKNOWN
+    return OutputState.WRONG if comparison.differences.count else OutputState.RIGHT
+
+
+def stage_row(
+    stage_id: StageId,
+    stages: Mapping[StageId, Stage],
+    health: Health,
+    max_seconds: float | None,
+    rows_in: int | None = None,
+) -> dict[str, Any]:
+    """A stage as a report has it.
+
+    Args:
+        stage_id: which stage.
+        stages: all of them.
+        health: of this one.
+        max_seconds: that it may take before the verdict warns; None: as many as it likes.
+        rows_in: what it was given; None: what the stages that it reads made, reference data left out.
+    """
+    stage = stages[stage_id]
+    read = [stages[above].rows or 0 for above in stage.reads if above.kind != SEED]
+    return {
+        **stage_id.as_json(),
+        "reads": as_json(stage.reads),
+        "verdict": health.value,
+        "rows_in": rows_in if rows_in is not None else sum(read) if read else None,
+        "rows_out": stage.rows,
+        "differences": stage.differences.count,
+        "seconds": round(stage.seconds, 2),
+        "max_seconds": max_seconds,
+        "reason": stage.headline,
+        "details": stage.details,
+    }

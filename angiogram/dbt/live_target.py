@@ -1,0 +1,95 @@
+"""The dbt project under the live target, as production builds it: parsed here, without asking any server."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from angiogram.core.errors import DbtFailed
+from angiogram.core.in_a_line import in_a_line
+from angiogram.core.stage_id import MODEL, TARGET, StageId
+from angiogram.dbt.project import Project
+
+_SECRET = re.compile(r"\bDBT_ENV_SECRET_\w+")
+_NOT_NEEDED = "not-set-and-not-needed"
+_FAULTY = re.compile(r"\b[Mm]odel '?(?:model\.\w+\.)?(?P<name>[\w.]+)'? \((?P<file>[^()]+)\)")
+"""How dbt names the model at fault, as `Compilation Error in model orders (models/orders.sql)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTarget:
+    """The project under the live target.
+
+    Attributes:
+        name: of the target.
+        manifest: dbt's own record of the project under it.
+        database: the one that its profile names.
+    """
+
+    name: str
+    manifest: Any
+    database: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Why the project could not be read under the live target.
+
+    Attributes:
+        reason: in words.
+        is_fault: whether the project's own files are at fault, so that production cannot build it either.
+        stage: the model at fault if it is known, else the target.
+        file: its file, below the project's folder; None if unknown.
+    """
+
+    reason: str
+    is_fault: bool
+    stage: StageId
+    file: str | None = None
+
+
+def read(project: Project, target: str) -> LiveTarget | Unread:
+    """Parse a project under the live target. No server is asked.
+
+    Args:
+        project: as the dye passes it.
+        target: name of the live target.
+    """
+    from dbt.config.runtime import load_profile
+    from dbt.exceptions import DbtProfileError, EnvVarMissingError
+    from dbt_common.exceptions import DbtBaseException
+
+    try:
+        with secrets_set(project):
+            manifest = project.manifest_under(target)
+            credentials = load_profile(str(project.directory), {}, None, target).credentials
+    except DbtFailed as error:
+        cause = error.__cause__
+        faulty = _FAULTY.search(str(cause))
+        return Unread(
+            reason=in_a_line(str(cause)).rstrip("."),
+            is_fault=not isinstance(cause, DbtProfileError | EnvVarMissingError),
+            stage=StageId(MODEL, faulty["name"]) if faulty else StageId(TARGET, target),
+            file=faulty["file"] if faulty else None,
+        )
+    except DbtBaseException as error:
+        return Unread(in_a_line(str(error)).rstrip("."), False, StageId(TARGET, target))
+    return LiveTarget(target, manifest, credentials.database)
+
+
+@contextmanager
+def secrets_set(project: Project) -> Iterator[None]:
+    """Something in the place of secrets that the profiles name and the environment lacks: no server is asked here."""
+    file = Path(project.profiles_directory) / "profiles.yml"
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    lacking = {name for name in _SECRET.findall(text) if name not in os.environ}
+    try:
+        for name in lacking:
+            os.environ[name] = _NOT_NEEDED
+        yield
+    finally:
+        for name in lacking:
+            os.environ.pop(name, None)

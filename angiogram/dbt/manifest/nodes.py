@@ -1,0 +1,291 @@
+"""What dbt's manifest says of a project: the models, the seeds that they read, and what each is compared with."""
+
+import hashlib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from angiogram.core.errors import NotReady
+from angiogram.core.stage_id import MODEL, SEED, StageId, loader_stage
+from angiogram.dbt.manifest.equality_test import Leniency, equality_tests
+
+EXPECTED_PREFIX = "expected__"
+"""An expected seed is named after its model, see expected_name."""
+
+INPUT_FOLDER = "input"
+"""Seeds in a folder of this name are the dye; seeds named expected__<model> what it must become; others reference."""
+
+_LONGEST = 63
+"""Bytes of a name that PostgreSQL keeps; it cuts off the rest."""
+
+BATCH = "batch"
+"""The column of an input seed that says when a row arrives; without one, all come at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A model, or a seed that models read.
+
+    Attributes:
+        name: its name in dbt; one version of several is name.v2.
+        unique_id: dbt's id for it.
+        is_seed: whether it is reference data.
+        relation: its table, quoted; of an ephemeral model the view that angiogram.ephemeral makes of its SQL.
+        reads: the models and seeds that it reads, and the loader's stage for sources.
+        expected_relation: the table of its expected seed, quoted; None if there is none.
+        key: the columns that tell its rows apart, from its test equals_expected.
+        excluded: the columns that differ from run to run.
+        accounts_for: accepted, rejected or checked: which of the messages its rows account for (meta.accounts_for).
+        where: which of its rows are compared, from its test equals_expected, as SQL; None: all.
+        leniency: when that test tolerates differences; None: never.
+        file: its file, below the project's folder.
+        expected_id: dbt's id of its expected seed; None if there is none.
+        named: of an ephemeral model the relation that it would be, quoted; None of all others.
+    """
+
+    name: str
+    unique_id: str
+    is_seed: bool
+    relation: str
+    reads: list[StageId]
+    expected_relation: str | None = None
+    key: list[str] = field(default_factory=list)
+    excluded: list[str] = field(default_factory=list)
+    accounts_for: str | None = None
+    where: str | None = None
+    leniency: Leniency | None = None
+    file: str | None = None
+    expected_id: str | None = None
+    named: str | None = None
+
+    @property
+    def is_ephemeral(self) -> bool:
+        """Whether dbt makes no table of it, so that a view of a session stands for it."""
+        return self.named is not None
+
+    @property
+    def read_as(self) -> str:
+        """How the compiled SQL of its readers names it, quoted."""
+        return self.named or self.relation
+
+    @property
+    def stage(self) -> StageId:
+        """What it is called as a stage."""
+        return StageId(SEED if self.is_seed else MODEL, self.name)
+
+    @property
+    def is_to_be_compared(self) -> bool:
+        """Whether it is told what it should hold; reference data need not be, a model must."""
+        return not self.is_seed or self.expected_relation is not None or bool(self.key)
+
+
+def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Node]:
+    """The models by name, the seeds that they read, and the other seeds that have an expected one.
+
+    An ephemeral model is one of them if something tells what it should hold; else it is part of its readers.
+
+    Args:
+        manifest: of the parsed project.
+        excluded: the columns that differ from run to run.
+        target: the dye target under which it was parsed.
+
+    Raises:
+        NotReady: a model is not SQL, or reads what is neither source, seed nor model.
+    """
+    shown = watched_ephemeral(manifest)
+    models = [
+        n for n in manifest.nodes.values() if n.resource_type == "model" and (n.relation_name or n.unique_id in shown)
+    ]
+    seeds = {n.name: n for n in manifest.nodes.values() if n.resource_type == "seed"}
+    tests = equality_tests(manifest)
+
+    def node(found: Any, reads: list[StageId]) -> Node:
+        expected, test = seeds.get(expected_name(found.search_name)), tests.get(found.unique_id)
+        return Node(
+            name=found.search_name,
+            unique_id=found.unique_id,
+            is_seed=found.resource_type == "seed",
+            relation=found.relation_name or _view_of(found.search_name),
+            reads=reads,
+            expected_relation=expected.relation_name if expected else None,
+            key=test.key if test else [],
+            excluded=excluded,
+            accounts_for=found.config.meta.get("accounts_for"),
+            where=test.where if test else None,
+            leniency=test.leniency if test else None,
+            file=found.original_file_path,
+            expected_id=expected.unique_id if expected else None,
+            named=None if found.relation_name else _would_be(manifest, found),
+        )
+
+    nodes: dict[str, Node] = {}
+    for model in models:
+        if model.language != "sql":
+            raise NotReady(
+                f"{model.search_name} is a {model.language} model, which dbt cannot run on PostgreSQL. Let a seed "
+                f"stand for it under target {target}, or leave it out there (`enabled`)."
+            )
+        reads = []
+        for parent in parents(manifest, model.unique_id, shown):
+            kind = parent.split(".")[0]
+            if kind == "source":
+                reads.append(loader_stage())
+                continue
+            if kind not in (MODEL, SEED):
+                raise NotReady(
+                    f"{model.search_name} reads the {in_words(parent)}, and nobody knows what it should hold. Let the "
+                    f"model read an input seed in its place under target {target}."
+                )
+            above = manifest.nodes[parent]
+            reads.append(StageId(kind, above.search_name))
+            if kind == SEED:
+                nodes[above.name] = node(above, [])
+        nodes[model.search_name] = node(model, reads)
+    compared = [seed for name, seed in seeds.items() if expected_name(name) in seeds and name not in nodes]
+    return nodes | {seed.name: node(seed, []) for seed in compared}
+
+
+def expected_seeds(manifest: Any) -> dict[str, tuple[str, str]]:
+    """The expected seeds by dbt's id: what each is for, and its file."""
+    nodes = list(manifest.nodes.values())
+    names = {expected_name(n.search_name): n.search_name for n in nodes if n.resource_type in (MODEL, SEED)}
+    return {
+        seed.unique_id: (names.get(seed.name, seed.name.removeprefix(EXPECTED_PREFIX)), seed.original_file_path)
+        for seed in nodes
+        if seed.resource_type == SEED and seed.name.startswith(EXPECTED_PREFIX)
+    }
+
+
+class Missing(NamedTuple):
+    """What an expected seed names and nobody compares: the file to look at, and why, in words."""
+
+    file: str
+    reason: str
+
+
+def missing_models(manifest: Any) -> dict[str, Missing]:
+    """The models and seeds that are missing, by name: each has an expected seed.
+
+    A test, an analysis or a snapshot of that name is compared by nobody.
+    """
+    known = {n.search_name for n in manifest.nodes.values() if n.resource_type in (MODEL, SEED)}
+    disabled = {n.name: n for several in manifest.disabled.values() for n in several}
+    others = {n.name: n for n in manifest.nodes.values() if n.name not in known and n.resource_type != SEED}
+    found = {}
+    for name, seed in sorted(expected_seeds(manifest).values()):
+        if name in known:
+            continue
+        told = f"but {expected_name(name)} tells what it should hold"
+        if node := disabled.get(name):
+            found[name] = Missing(
+                node.original_file_path,
+                f"the {node.resource_type} is disabled, {told}: enable it, or delete that seed if it was meant to go",
+            )
+        elif node := others.get(name):
+            found[name] = Missing(
+                node.original_file_path,
+                f"{node.original_file_path} holds no model but the {node.resource_type} {name}, {told}: nothing is "
+                "compared with that seed. Move the model back, or delete the seed if it was meant to go",
+            )
+        else:
+            found[name] = Missing(
+                seed, f"the project has no model of this name, {told}: if it was meant to go, delete that seed"
+            )
+    return found
+
+
+def is_ephemeral(node: Any) -> bool:
+    """Whether a node of the manifest is a model whose SQL dbt puts into that of its readers: it is no table."""
+    return bool(node.resource_type == "model" and node.config.materialized == "ephemeral")
+
+
+def parents(manifest: Any, unique_id: str, shown: Collection[str] = ()) -> list[str]:
+    """dbt's ids of what a model reads; what an ephemeral one reads takes its place.
+
+    Args:
+        manifest: of the parsed project.
+        unique_id: of the model.
+        shown: ids of the ephemeral models that are taken for tables.
+    """
+    found: dict[str, None] = {}
+    for parent in manifest.nodes[unique_id].depends_on.nodes:
+        node = manifest.nodes.get(parent)
+        is_table = node is None or parent in shown or not is_ephemeral(node)
+        found |= dict.fromkeys([parent] if is_table else parents(manifest, parent, shown))
+    return list(found)
+
+
+def inlined(manifest: Any, unique_id: str, shown: Collection[str] = ()) -> Iterator[str]:
+    """dbt's ids of the ephemeral models whose SQL is part of a node's own.
+
+    Args:
+        manifest: of the parsed project.
+        unique_id: of the node.
+        shown: ids of the ephemeral models that are taken for tables.
+    """
+    for parent in manifest.nodes[unique_id].depends_on_nodes:  # none of a seed
+        node = manifest.nodes.get(parent)
+        if node is not None and is_ephemeral(node) and parent not in shown:
+            yield parent
+            yield from inlined(manifest, parent, shown)
+
+
+def watched_ephemeral(manifest: Any) -> set[str]:
+    """Ids of the ephemeral models that have an expected seed or a test equals_expected."""
+    tests = equality_tests(manifest)
+    seeds = {n.name for n in manifest.nodes.values() if n.resource_type == SEED}
+    return {
+        n.unique_id
+        for n in manifest.nodes.values()
+        if is_ephemeral(n) and (n.unique_id in tests or expected_name(n.search_name) in seeds)
+    }
+
+
+def _view_of(name: str) -> str:
+    """The view of a session that stands for an ephemeral model; no model of dbt has such a name."""
+    view = f"~{name}"
+    if len(view.encode()) > _LONGEST:
+        mark = hashlib.sha256(name.encode()).hexdigest()[:16]
+        view = f"{view.encode()[: _LONGEST - len(mark) - 1].decode(errors='ignore')}~{mark}"
+    return f'"pg_temp"."{view}"'
+
+
+def _would_be(manifest: Any, node: Any) -> str:
+    """The relation that an ephemeral model would be if it were a view."""
+    quoting = manifest.metadata.quoting
+    parts = {"database": node.database, "schema": node.schema, "identifier": node.alias}
+    return ".".join(name if getattr(quoting, part, None) is False else f'"{name}"' for part, name in parts.items())
+
+
+def absent_nodes(manifest: Any) -> set[str]:
+    """Ids of what nodes read although it is disabled or gone."""
+    manifest.build_parent_and_child_maps()
+    known: set[str] = set(manifest.parent_map)
+    return {above for read in manifest.parent_map.values() for above in read if above not in known}
+
+
+def in_words(unique_id: str) -> str:
+    """A node as people name it, by dbt's id: model orders, test order_totals_agree."""
+    kind, _, name = unique_id.split(".", 2)
+    if kind == "test":
+        name = name.split(".")[0]  # without the digits that tell generic tests apart
+    return f"{kind.replace('_', ' ')} {name}"
+
+
+def is_dye_seed(node: Any) -> bool:
+    """Whether a seed is dye or what must come of it, as the macro is_dye_seed has it; its meta.dye goes first."""
+    told = (node.config.meta or {}).get("dye")
+    if told is not None:
+        return bool(told)
+    return node.name.startswith(EXPECTED_PREFIX) or INPUT_FOLDER in Path(node.original_file_path).parts[:-1]
+
+
+def is_input_seed(node: Any) -> bool:
+    """Whether a node of the manifest is a seed of dye that models read, and not one of what must come of it."""
+    return bool(node.resource_type == SEED and is_dye_seed(node) and not node.name.startswith(EXPECTED_PREFIX))
+
+
+def expected_name(name: str) -> str:
+    """The name of a model's expected seed, in which no point may be: that of orders.v2 is expected__orders_v2."""
+    return EXPECTED_PREFIX + name.replace(".v", "_v")

@@ -1,0 +1,328 @@
+"""The dbt project under the dye: parsed once, and built in this process."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from angiogram.core.errors import DbtFailed, InvalidSettings, NotReady
+from angiogram.core.stage_id import SEED, StageId
+from angiogram.dbt.command import EAGER, EVERYTHING, PLAIN, Outcome, explain, forget_ephemeral, run_dbt
+from angiogram.dbt.manifest.nodes import (
+    Missing,
+    Node,
+    expected_name,
+    expected_seeds,
+    is_ephemeral,
+    missing_models,
+    read_nodes,
+    watched_ephemeral,
+)
+from angiogram.dbt.manifest.parts import leave_out
+from angiogram.dbt.parse.reading import Reading, is_whole, read_parts
+from angiogram.dbt.pipeline_settings import FILE as SETTINGS
+from angiogram.dbt.pipeline_settings import PipelineSettings
+from angiogram.dbt.project_file import ProjectPaths, dye_target, dye_targets, project_variables
+from angiogram.dbt.seeds.file_journal import settle
+
+# With dye_batches given no model is built anew at each build, so the incremental ones grow. It hides no batch here: the
+# input seeds are filled batch by batch.
+_VARS = {"topic": "{dye_source: topic}", "seeds": "{dye_source: seeds, dye_batches: 1000000}"}
+
+_USUAL = (*PLAIN, *EAGER)
+
+_APART = ("--no-fail-fast", "--no-populate-cache", "--no-defer", "--no-favor-state", "--indirect-selection", "empty")
+"""Options of a command that asks no server."""
+
+_ALL_BUT_SEEDS = tuple(f"resource_type:{kind}" for kind in ("model", "snapshot", "test", "unit_test"))
+"""What `--exclude resource_type:seed` selects, and the tests that read a seed, which it leaves out."""
+
+_FIRST_BATCH = ("--select", "resource_type:seed", "+config.materialized:incremental")
+
+
+class Project:
+    """A dbt project under a dye target.
+
+    Attributes:
+        directory: its folder.
+        target: the dye target.
+        settings: what its angiogram.yml declares.
+        log_directory: where dbt writes its log.
+        dye_source: where the models read the dye: of the run in hand (topic), or straight from the input seeds.
+        dbt_vars: the variables with which dbt is called, as YAML.
+    """
+
+    def __init__(
+        self,
+        directory: Path | None = None,
+        verbose: bool = False,
+        tests: bool = True,
+        dye_source: Literal["topic", "seeds"] = "topic",
+        target: str | None = None,
+    ) -> None:
+        """Look the folder up; nothing is parsed yet.
+
+        Args:
+            directory: the project's folder; DBT_PROJECT_DIR or the project's own by default.
+            verbose: show dbt's own words on stderr; otherwise they go to its log alone.
+            tests: run dbt's tests too. The verdict needs none: it compares the tables itself.
+            dye_source: where the models read the dye: of the run in hand, or straight from the input seeds.
+            target: a dye target of the project; the first by default.
+
+        Raises:
+            NotReady: there is no dbt project, its packages are not installed, or the target is not a dye target.
+            InvalidSettings: its angiogram.yml cannot be used.
+            SeedNotWritten: what a killed command has begun to write cannot be completed.
+        """
+        self.paths = ProjectPaths.of(directory)
+        self.directory = self.paths.folder
+        self._parsed, self.log_directory = self.paths.parsed, self.paths.logs
+        self.dye_source = dye_source
+        self.dbt_vars = _VARS[dye_source]
+        self._verbose = verbose
+        self._tests = tests
+        if not (self.directory / "dbt_project.yml").is_file():
+            raise NotReady(f"{self.directory} holds no dbt_project.yml. Set DBT_PROJECT_DIR to a dbt project.")
+        if (self.directory / "packages.yml").is_file() and not any(self.directory.glob("dbt_packages/*")):
+            raise NotReady(
+                f"The dbt packages of {self.directory} are not installed. Run `make install`, "
+                "or `python dbt_project/install_packages.py`."
+            )
+        settle(self.directory)
+        self.settings = PipelineSettings.read(self.directory)
+        self.target = dye_target(self.directory, target)
+        if self.settings.live_target in dye_targets(self.directory):
+            raise InvalidSettings(
+                f"{self.directory / SETTINGS} names {self.settings.live_target} as live_target, which is a dye target. "
+                "Name the target whose tables people read."
+            )
+        # What dbt parsed under one target, or with one variable, is of no use with another.
+        is_usual = self.target == dye_target(self.directory)
+        self.target_directory = self._parsed if is_usual else self._parsed / self.target
+        if dye_source == "seeds":
+            self.target_directory /= "from_seeds"
+
+    @cached_property
+    def reading(self) -> Reading:
+        """What can be read of the project, read when first asked for.
+
+        Raises:
+            DbtFailed: nothing can, and no file of the project is known to be at fault.
+        """
+        try:
+            manifest = self._invoke(["parse"], None).answer
+        except DbtFailed as error:
+            return read_parts(self.directory, error, self._parse_anew)
+        if not is_whole(manifest):
+            return read_parts(self.directory, None, self._parse_anew)
+        return Reading(manifest, self.directory)
+
+    def _parse_anew(self, directory: Path) -> Any:
+        return self._invoke(["--no-partial-parse", "parse"], None, directory=directory).answer
+
+    @cached_property
+    def manifest(self) -> Any:
+        """dbt's own record of all that it can build of the project; empty if it can build nothing."""
+        from dbt.contracts.graph.manifest import Manifest
+
+        return self.reading.manifest or Manifest()
+
+    @property
+    def can_be_built(self) -> bool:
+        """Whether dbt can build any of it."""
+        return self.reading.manifest is not None
+
+    def require_whole(self) -> None:
+        """See that nothing in the project is broken.
+
+        Raises:
+            DbtFailed: something is; the message names it.
+        """
+        if broken := self.reading.broken:
+            raise DbtFailed(f"dbt cannot build all of {self.directory}: {'; '.join(broken)}.")
+
+    def manifest_under(self, target: str) -> Any:
+        """dbt's own record of the project under another target of the profile, which need not be reached.
+
+        Raises:
+            DbtFailed: it cannot be read under that target.
+        """
+        manifest = self._invoke(["parse"], None, target, directory=self.reading.directory).answer
+        if self.reading.left_out:
+            leave_out(manifest, self.reading.left_out)
+        return manifest
+
+    def parse(self) -> None:
+        """Read the project now; otherwise it is read when first needed.
+
+        Raises:
+            DbtFailed: nothing of it can be read, and no file of it is known to be at fault.
+            NotReady: a model is not SQL, or reads what is neither source, seed nor model.
+        """
+        _ = self.nodes
+
+    def build_first_batch(self) -> Outcome:
+        """Load all seeds, then build the incremental models and what they need. Tests wait for the whole.
+
+        Raises:
+            DbtFailed: dbt ended before it built anything.
+        """
+        kinds = ("--resource-type", "seed", "--resource-type", "model")
+        return self.invoke(["build", *_FIRST_BATCH, *kinds])
+
+    def build_all(self) -> Outcome:
+        """Build and test everything on top of the seeds that are loaded already. Tests that read a seed are left out.
+
+        Raises:
+            DbtFailed: dbt ended before it built anything.
+        """
+        exclude = ("--exclude", "resource_type:seed", *(() if self._tests else ("resource_type:test",)))
+        return self.invoke(["build", *EVERYTHING, *exclude])
+
+    def build_with_equality(self, select: Sequence[str] = ()) -> Outcome:
+        """Build and test the project, or a part of it, also by dbt's own tests that read an expected seed.
+
+        Args:
+            select: what is built, in dbt's selector syntax; everything but the seeds if empty.
+
+        Raises:
+            DbtFailed: dbt ended before it built anything.
+        """
+        return self.invoke(["build", "--select", *(select or _ALL_BUT_SEEDS)])
+
+    def load_seeds(self) -> Outcome:
+        """Load all seeds anew.
+
+        Raises:
+            DbtFailed: dbt ended before it built anything.
+        """
+        return self.invoke(["seed", "--full-refresh", *EVERYTHING])
+
+    def run_models(self, anew: bool) -> Outcome:
+        """Run all models.
+
+        Args:
+            anew: build the incremental ones from nothing.
+
+        Raises:
+            DbtFailed: dbt ended before it built anything.
+        """
+        return self.invoke(["run", *(["--full-refresh"] if anew else []), *EVERYTHING])
+
+    def invoke(self, command: list[str]) -> Outcome:
+        """Run any dbt command in this process; nothing happens if dbt can build nothing of the project.
+
+        Raises:
+            DbtFailed: dbt ended before it built anything.
+        """
+        return self._invoke(command, self.manifest) if self.can_be_built else Outcome(None, [], True, None)
+
+    def node_of(self, unique_id: str) -> Node | None:
+        """The model or seed of one of dbt's ids; None if it is something else."""
+        node = self.manifest.nodes.get(unique_id)
+        return self.nodes.get(node.search_name) if node is not None else None
+
+    @cached_property
+    def shown_ephemeral(self) -> set[str]:
+        """As the function `watched_ephemeral`."""
+        return watched_ephemeral(self.manifest)
+
+    @cached_property
+    def inlined_models(self) -> set[str]:
+        """Names of the ephemeral models that nothing compares: they are part of their readers alone."""
+        models = self.manifest.nodes.values()
+        return {n.search_name for n in models if is_ephemeral(n) and n.unique_id not in self.shown_ephemeral}
+
+    def expected_seed(self, model: str) -> Any:
+        """What dbt knows of a model's expected seed, which must be there."""
+        seeds = (n for n in self.manifest.nodes.values() if n.resource_type == "seed")
+        return next(n for n in seeds if n.name == expected_name(model))
+
+    def compile(self, command: list[str], manifest: Any = None, other_target: str | None = None) -> Outcome:
+        """Run one dbt command that compiles nodes without asking any server, and builds nothing.
+
+        Args:
+            command: of dbt.
+            manifest: of the project under the other target.
+            other_target: compile under this one; None: under the dye target.
+
+        Raises:
+            DbtFailed: dbt ended before it compiled anything.
+        """
+        return self._invoke(command, manifest if other_target else self.manifest, other_target, _APART)
+
+    def _invoke(
+        self,
+        command: list[str],
+        manifest: Any,
+        other_target: str | None = None,
+        options: Sequence[str] = _USUAL,
+        directory: Path | None = None,
+    ) -> Outcome:
+        """Run one dbt command in this process; of another target what it does without the dye."""
+        directory = directory or (self.directory if manifest is None else self.reading.directory)
+        target, dbt_vars, target_path = self.target, self.dbt_vars, self.target_directory
+        parsed = self._parsed if directory == self.directory else directory / "target_angiogram"
+        if directory != self.directory:
+            target_path = parsed
+        if other_target:
+            target, dbt_vars, target_path = other_target, "{}", parsed / "other_targets" / other_target
+        arguments = [
+            *("--no-use-colors", "--log-level", "info" if self._verbose else "none", "--log-level-file", "info"),
+            *("--no-version-check", "--no-write-json", "--no-send-anonymous-usage-stats"),
+            *("--log-path", str(self.log_directory), *options),
+            *command,
+            *("--target", target, "--vars", dbt_vars, "--target-path", str(target_path)),
+            *("--project-dir", str(directory), "--profiles-dir", self.profiles_directory),
+        ]
+        if manifest is not None:
+            forget_ephemeral(manifest)
+        outcome = run_dbt(arguments, manifest)
+        if outcome.error is not None:
+            told_in = self.log_directory / "dbt.log"
+            raise explain(command[0], self.directory, outcome.error, told_in) from outcome.error
+        return outcome
+
+    @property
+    def profiles_directory(self) -> str:
+        """The folder with profiles.yml."""
+        return str(self.paths.profiles)
+
+    @cached_property
+    def nodes(self) -> dict[str, Node]:
+        """The models by name, and the seeds that they read.
+
+        Raises:
+            DbtFailed: the project cannot be read.
+            NotReady: a model reads what is neither source, seed nor model.
+        """
+        return read_nodes(self.manifest, self._run_dependent_columns(), self.target)
+
+    @cached_property
+    def missing_models(self) -> dict[str, Missing]:
+        """As the function `missing_models`, without those that are known to be broken, or not built for that reason."""
+        known = {stage.name for stage in self.reading.stages}
+        return {name: missing for name, missing in missing_models(self.manifest).items() if name not in known}
+
+    @cached_property
+    def expected_seeds(self) -> dict[str, tuple[str, str]]:
+        """As the function `expected_seeds`."""
+        return expected_seeds(self.manifest)
+
+    def max_seconds(self, stage: StageId) -> float | None:
+        """How long a stage may take before the verdict warns of it; None: as long as it likes.
+
+        Args:
+            stage: which; the variable names it as text, one before dbt by its kind alone, a seed by its name alone.
+        """
+        limits: dict[str, float] = self._variables.get("max_seconds") or {}
+        short = stage.name if stage.kind == SEED else stage.kind
+        return limits.get(str(stage), limits.get(short, limits.get("default")))
+
+    def _run_dependent_columns(self) -> list[str]:
+        """The one list of columns that no comparison looks at."""
+        return list(self._variables.get("run_dependent_columns") or [])
+
+    @cached_property
+    def _variables(self) -> dict[str, Any]:
+        return project_variables(self.directory)

@@ -1,0 +1,227 @@
+"""Several files of a project written all or none, also if the process is killed meanwhile.
+
+A journal lies in the project's folder from before the first file is replaced until after the last one. Whoever opens
+the project finds it there, and completes what was begun, or undoes it where somebody has edited one of the files since.
+"""
+
+import fcntl
+import json
+import os
+import sys
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from angiogram.core.errors import SeedNotWritten
+
+JOURNAL = Path(".angiogram", "writing.journal")
+"""Its place in the project's folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A file and what it is to hold.
+
+    Attributes:
+        path: the file; a link stays one.
+        before: its bytes as they are; None if it is to be made.
+        after: its new bytes.
+    """
+
+    path: Path
+    before: bytes | None
+    after: bytes
+
+    @property
+    def place(self) -> Path:
+        """The file itself, where the path is a link."""
+        return self.path.resolve()
+
+    def put(self, content: bytes | None) -> None:
+        """Make the file hold something, or take it away; nobody ever reads half of it."""
+        if content is None:
+            self.place.unlink(missing_ok=True)
+        else:
+            beside(self.place, content).replace(self.place)
+
+
+def replace_together(directory: Path, changes: Sequence[Change]) -> None:
+    """Give files their new contents, all of them or none.
+
+    Args:
+        directory: the project's folder, where the journal lies meanwhile.
+        changes: of files that are what is said of them.
+
+    Raises:
+        OSError: a file cannot be written. All are as they were.
+        SeedNotWritten: one is not as it was any more. None is written.
+    """
+    written: list[Path] = []
+    begun: list[Change] = []
+    try:
+        for change in changes:
+            written.append(beside(change.place, change.after))
+        require_unchanged(changes)
+        with _journal(directory, changes):
+            try:
+                for change, new in zip(changes, written, strict=True):
+                    begun.append(change)
+                    new.replace(change.place)
+            except BaseException:
+                for change in begun:
+                    if content_of(change.place) != change.before:
+                        change.put(change.before)
+                raise
+    finally:
+        for new in written:
+            new.unlink(missing_ok=True)
+
+
+def settle(directory: Path, say: Callable[[str], None] = lambda text: print(text, file=sys.stderr)) -> None:
+    """Complete what a killed process has begun to write, or undo it if one of the files was edited since.
+
+    Args:
+        directory: the project's folder.
+        say: told what was done; not called if no journal lies there.
+
+    Raises:
+        SeedNotWritten: a file cannot be written.
+    """
+    directory = directory.resolve()
+    journal = directory / JOURNAL
+    try:
+        file = journal.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # whoever writes still lets go when all is done
+        if not journal.exists() or not os.path.samestat(journal.stat(), os.fstat(file.fileno())):
+            return
+        changes = _read(directory, journal, file)
+        edited = [change for change in changes if content_of(change.place) not in (change.before, change.after)]
+        try:
+            for change in changes:
+                wanted = change.before if edited else change.after
+                if change not in edited and content_of(change.place) != wanted:
+                    change.put(wanted)
+                for left in change.place.parent.glob(f".{change.place.name}.*.new"):
+                    left.unlink(missing_ok=True)
+        except OSError as error:
+            raise SeedNotWritten(
+                f"A command was killed while it wrote {_named(changes)}, and this cannot be completed: "
+                f"{error.filename or 'a file'} cannot be written: {error.strerror}. Correct that, then retry."
+            ) from error
+        _delete(journal)
+    if edited:
+        say(
+            f"A command was killed while it wrote {_named(changes)}. What it wrote is undone, since "
+            f"{_named(edited)} was edited meanwhile and stays as edited. Accept again."
+        )
+    else:
+        say(f"A command was killed while it wrote {_named(changes)}. All of them are written now.")
+
+
+def require_unchanged(changes: Sequence[Change]) -> None:
+    """See that files are as they were.
+
+    Raises:
+        SeedNotWritten: some are not.
+    """
+    if changed := [change for change in changes if content_of(change.place) != change.before]:
+        raise SeedNotWritten(
+            f"{_named(changed)} {'was' if len(changed) == 1 else 'were'} changed after the models were compared "
+            "with it. Nothing is written. Accept again: the new text is compared then."
+        )
+
+
+def content_of(place: Path) -> bytes | None:
+    """What a file holds; None if there is none."""
+    try:
+        return place.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def beside(place: Path, content: bytes) -> Path:
+    """A new file in the folder of another one, with its rights; dbt takes it for no seed."""
+    new = place.with_name(f".{place.name}.{os.getpid()}.new")
+    try:
+        place.parent.mkdir(exist_ok=True)
+        with new.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            if place.exists():
+                os.fchmod(file.fileno(), place.stat().st_mode & 0o7777)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(place)) from error
+    return new
+
+
+@contextmanager
+def _journal(directory: Path, changes: Sequence[Change]) -> Iterator[None]:
+    """Keep a journal of changes while they are made; it stays where this process is killed, or can undo nothing."""
+    journal = directory / JOURNAL
+    entries = [
+        {
+            "file": os.path.relpath(change.place, directory.resolve()),
+            "before": None if change.before is None else b64encode(change.before).decode(),
+            "after": b64encode(change.after).decode(),
+        }
+        for change in changes
+    ]
+    new = beside(journal, json.dumps(entries).encode())
+    with new.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        new.replace(journal)
+        _sync(journal.parent)
+        try:
+            yield
+        except BaseException:
+            if all(content_of(change.place) == change.before for change in changes):
+                _delete(journal)
+            raise
+        for folder in {change.place.parent for change in changes}:
+            _sync(folder)
+        _delete(journal)
+
+
+def _read(directory: Path, journal: Path, file: IO[bytes]) -> list[Change]:
+    try:
+        entries: list[dict[str, Any]] = json.load(file)
+        return [
+            Change(
+                Path(os.path.normpath(directory / entry["file"])),
+                None if entry["before"] is None else b64decode(entry["before"]),
+                b64decode(entry["after"]),
+            )
+            for entry in entries
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        raise SeedNotWritten(
+            f"{journal} is not what a command left that was killed while it wrote seeds. Look at what is changed in "
+            "the seeds and in the surface, then delete it."
+        ) from error
+
+
+def _delete(journal: Path) -> None:
+    journal.unlink()
+    if not any(journal.parent.iterdir()):
+        journal.parent.rmdir()
+
+
+def _sync(folder: Path) -> None:
+    """See that renames in a folder outlast a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _named(changes: Sequence[Change]) -> str:
+    return ", ".join(str(change.path) for change in changes)

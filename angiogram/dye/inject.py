@@ -1,0 +1,271 @@
+"""Sending the dye: one signed message a request through the front door; malformed messages to the topic directly.
+
+Batch 2 starts only when the whole of batch 1 is acknowledged. Malformed messages are steered to the partitions that no
+other message went to, so that every partition of the topic gets dye.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Literal, Self
+from uuid import UUID
+
+import httpx
+from psycopg2.extensions import connection
+
+from angiogram.core.errors import InjectFailed, KeyMismatch
+from angiogram.dye.seeds import message_value, read_dye, read_malformed
+from ingestion.addresses import without_user_info
+from ingestion.loader import follower_key_fingerprints
+from ingestion.message.stamp import DyeStamp, key_fingerprint
+from ingestion.settings import DyeKeys, FrontDoorSettings, KafkaSettings
+from ingestion.settings.pipeline import contract
+from ingestion.topic.producer import RideProducer
+
+Way = Literal["api", "topic"]
+
+_ANSWER_WITHIN = 30.0
+"""Seconds that the front door has for one message: it answers only when the broker has."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """One message of the dye, ready to be sent.
+
+    Attributes:
+        number: its number; the message_id of its rows.
+        name: says why it is there.
+        batch: 1 or 2; malformed messages come with batch 2.
+        sent_at: when it counts as sent; None: as a message without a time.
+        value: its bytes; None for a tombstone.
+        row: what the loader must store: the columns of the message, or reason of the dead letter.
+    """
+
+    number: int
+    name: str
+    batch: int
+    sent_at: datetime | None
+    value: bytes | None
+    row: Mapping[str, str | None]
+
+    @property
+    def is_malformed(self) -> bool:
+        """Whether the loader must make a dead letter of it."""
+        return "reason" in self.row
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of sending one message.
+
+    Attributes:
+        number: its number in this run.
+        name: of the dye it carries.
+        way: through the API or to the topic directly.
+        partition, offset: where the broker put it, as acknowledged; None if it was refused.
+        refusal: the answer of a front door that refused it; None otherwise.
+    """
+
+    number: int
+    name: str
+    way: Way
+    partition: int | None = None
+    offset: int | None = None
+    refusal: str | None = None
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> Self:
+        """Back from JSON. A run that the version before began has another word for the number."""
+        number = next(value for name, value in state.items() if name.endswith("number"))
+        return cls(number=number, **{name: value for name, value in state.items() if not name.endswith("number")})
+
+
+def read_whole_dye() -> list[OutgoingMessage]:
+    """All messages of the dye in the order of sends: batch 1, batch 2, malformed ones.
+
+    Raises:
+        SeedError: an input seed cannot be used.
+    """
+    messages = sorted(read_dye(), key=lambda message: (message.batch, message.number))
+    last_sent = max(message.sent_at for message in messages if message.sent_at)
+    return [
+        OutgoingMessage(one.number, one.name, one.batch, one.sent_at, message_value(one), one.fields)
+        for one in messages
+    ] + [
+        OutgoingMessage(malformed.number, malformed.name, 2, last_sent, malformed.value, {"reason": malformed.reason})
+        for malformed in read_malformed()
+    ]
+
+
+def check_key(database: connection) -> None:
+    """Make sure that every loader at work, or else the last one, would know the dye by its signature.
+
+    Raises:
+        KeyMismatch: one would not, and pour the dye into the live tables.
+        SettingsError: DYE_KEY is not set.
+    """
+    fingerprint = key_fingerprint(DyeKeys.from_environment().accepted()[0])
+    accepted = follower_key_fingerprints(database)
+    if not accepted:
+        with database.cursor() as query:
+            query.execute("select key_fingerprints from raw.loaders order by started_at desc limit 1")
+            accepted = [fingerprints for (fingerprints,) in query.fetchall()]
+    for fingerprints in accepted:
+        if fingerprint not in fingerprints:
+            raise KeyMismatch(
+                f"DYE_KEY has the fingerprint {fingerprint}, but the loader accepts {', '.join(fingerprints)}: it "
+                "would load the dye as live messages. Nothing was sent. Give both the same DYE_KEY (the loader takes a "
+                "second one from DYE_KEY_OLD while they are exchanged) and start the loader again, "
+                "or once `ingestion load --until-caught-up`."
+            )
+
+
+@contextmanager
+def front_door() -> Iterator[tuple[httpx.Client, str]]:
+    """A client of the front door at RIDES_API_URL, or of the same API opened here for the time of the sends.
+
+    Yields:
+        The client and which door it is, in words.
+
+    Raises:
+        SettingsError: RIDES_API_KEY is not set.
+    """
+    settings = FrontDoorSettings.from_environment()
+    headers = {"X-API-Key": settings.api_key.get_secret_value(), "Content-Type": "application/json"}
+    if settings.url is not None:
+        with _client(settings.url, headers, proxy=not settings.is_on_this_machine) as client:
+            yield client, settings.shown_url
+    else:
+        from ingestion.front_door import serving  # imports a web server, which a front door elsewhere spares
+
+        with serving() as url, _client(url, headers, proxy=False) as client:
+            yield client, f"{url}, opened by this run"
+
+
+def _client(url: str, headers: Mapping[str, str], proxy: bool) -> httpx.Client:
+    """A client that heeds the proxy that the environment names, or none."""
+    return httpx.Client(base_url=url, headers=headers, timeout=_ANSWER_WITHIN, trust_env=proxy)
+
+
+def sends_elsewhere(client: httpx.Client, topic_id: UUID) -> str | None:
+    """That the front door sends to another topic than this run reads, in words; None if it does not, or does not tell.
+
+    Args:
+        client: of the front door.
+        topic_id: the id of the topic that KAFKA_TOPIC names here.
+
+    Raises:
+        InjectFailed: the front door is away.
+    """
+    try:
+        answer = client.get("/health")
+        told = answer.json() if answer.status_code == HTTPStatus.OK else {}
+    except httpx.HTTPError as error:
+        raise _no_answer(client, "its /health", error) from error
+    except ValueError:  # no JSON: a front door of another make
+        return None
+    if not isinstance(told, dict) or told.get("topic_id") in (None, str(topic_id)):
+        return None
+    here = KafkaSettings.from_environment().topic
+    return (
+        f"the front door at {_shown(client)} sends to the topic {told.get('topic')} (id {told['topic_id']}), but this "
+        f"run and its loader read {here} (id {topic_id}): KAFKA_TOPIC differs, or the topic was made again"
+    )
+
+
+def send(
+    run_id: str,
+    dye: list[OutgoingMessage],
+    client: httpx.Client,
+    publisher: RideProducer,
+    partitions: list[int],
+    key: bytes,
+) -> list[Sent]:
+    """Send the whole dye of a run and wait for each acknowledgement.
+
+    Args:
+        run_id: signed into every message.
+        dye: the messages, in the order of sends.
+        client: of the front door.
+        publisher: for what the front door would refuse.
+        partitions: of the topic; each gets at least one message.
+        key: signs the dye.
+
+    Raises:
+        InjectFailed: the front door is away, refuses the key or fails.
+        KafkaUnavailable: the broker did not take a malformed message.
+    """
+    sent = [_through_front_door(client, run_id, item, key) for item in dye if not item.is_malformed]
+    covered = {place.partition for place in sent}
+    for number, item, partition in steered([d for d in dye if d.is_malformed], partitions, covered):
+        stamp = DyeStamp(run_id, number, item.sent_at)
+        headers = stamp.headers(key, item.value or b"")
+        taken_by, offset = publisher.publish(item.value, None, headers, partition)
+        sent.append(Sent(number, item.name, "topic", taken_by, offset))
+    return sent
+
+
+def steered(
+    malformed: list[OutgoingMessage], partitions: list[int], covered: set[int | None]
+) -> Iterator[tuple[int, OutgoingMessage, int]]:
+    """Malformed messages with number and partition: uncovered partitions first, then all in turn.
+
+    If more partitions are uncovered than there are messages, the first one is repeated under further numbers.
+    """
+    uncovered = [partition for partition in partitions if partition not in covered]
+    for place, item in enumerate(malformed):
+        partition = uncovered[place] if place < len(uncovered) else partitions[place % len(partitions)]
+        yield item.number, item, partition
+    next_number = max(item.number for item in malformed) + 1
+    for number, partition in enumerate(uncovered[len(malformed) :], next_number):
+        yield number, malformed[0], partition
+
+
+def _through_front_door(client: httpx.Client, run_id: str, item: OutgoingMessage, key: bytes) -> Sent:
+    value = item.value or b""
+    stamp = DyeStamp(run_id, item.number, item.sent_at)
+    headers = {name: header.decode("ascii") for name, header in stamp.headers(key, value)}
+    try:
+        answer = client.post(contract().front_door.path, content=value, headers=headers)
+    except httpx.HTTPError as error:
+        raise _no_answer(client, f"message {item.name}", error) from error
+    if answer.status_code == HTTPStatus.ACCEPTED and (place := _place(answer)):
+        return Sent(item.number, item.name, "api", *place)
+    if answer.status_code in _ABOUT_THE_MESSAGE:
+        return Sent(item.number, item.name, "api", refusal=f"{answer.status_code} {answer.text.strip()[:200]}")
+    raise InjectFailed(
+        f"The front door at {_shown(client)} answered {answer.status_code} for message {item.name}: "
+        f"{answer.text.strip()[:1000]}. That is no verdict on the message. Check RIDES_API_KEY, RIDES_API_URL and the "
+        "API's own log."
+    )
+
+
+def _shown(client: httpx.Client) -> str:
+    return without_user_info(str(client.base_url))
+
+
+def _no_answer(client: httpx.Client, asked: str, error: httpx.HTTPError) -> InjectFailed:
+    return InjectFailed(
+        f"The front door at {_shown(client)} did not answer for {asked}: {type(error).__name__}. "
+        "Is the API running, and is RIDES_API_URL right?"
+    )
+
+
+_ABOUT_THE_MESSAGE = {
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+"""Answers that refuse a message for what it is. Any other may be that of a proxy, a redirect, or another service."""
+
+
+def _place(answer: httpx.Response) -> tuple[int, int] | None:
+    """Partition and offset as acknowledged; None if whoever answered is not the API."""
+    try:
+        place = answer.json()
+        return int(place["partition"]), int(place["offset"])
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -1,0 +1,141 @@
+"""Reading the dye back from the topic, and comparing it with what was sent."""
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from kafka.errors import KafkaError
+
+from angiogram.core.differences import Difference
+from angiogram.dye.inject import OutgoingMessage, Sent
+from ingestion.errors import KafkaUnavailable
+from ingestion.loader.reading.source import Source
+from ingestion.message.stamp import DyeStamp, dye_stamp
+from ingestion.settings import KafkaSettings
+
+_READ_WITHIN = 60.0
+"""Seconds for reading back the range of the topic that holds the dye."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A message in the range of the topic that holds the dye.
+
+    Attributes:
+        partition, offset: where it is.
+        value: its bytes.
+        number: of this run, by a signature that holds; None for every other message.
+    """
+
+    partition: int
+    offset: int
+    value: bytes | None
+    number: int | None
+
+
+def read_back(
+    settings: KafkaSettings, starts: Mapping[int, int], run_id: str, keys: list[bytes]
+) -> tuple[list[Found], dict[int, int]]:
+    """Read each partition from an offset to its end.
+
+    Args:
+        settings: which topic.
+        starts: offset by partition, from before the dye was sent.
+        run_id: whose messages are told apart.
+        keys: whose signatures hold.
+
+    Returns:
+        All messages in these ranges, and the first offset that each partition still holds.
+
+    Raises:
+        KafkaUnavailable: the broker does not answer, or not in time.
+    """
+    found: list[Found] = []
+    deadline = time.monotonic() + _READ_WITHIN
+    with closing(Source.open(settings)) as source:
+        bounds = source.bounds(list(starts))
+        waiting = {p for p, start in starts.items() if max(start, bounds[p][0]) < bounds[p][1]}
+        for partition in waiting:
+            source.read_from(partition, max(starts[partition], bounds[partition][0]))
+        while waiting:
+            if time.monotonic() > deadline:
+                raise KafkaUnavailable(
+                    f"Reading partitions {sorted(waiting)} of {settings.topic} back took more than {_READ_WITHIN:g} s. "
+                    "Is the broker overloaded?"
+                )
+            try:
+                polled = source.poll(250)
+            except KafkaError as error:
+                raise KafkaUnavailable(
+                    f"Kafka stopped answering while the dye was read back: {type(error).__name__}."
+                ) from error
+            for partition, records in polled.items():
+                for record in records:
+                    stamp = dye_stamp(record.headers, record.value, keys)
+                    number = stamp.ride_number if isinstance(stamp, DyeStamp) and stamp.run_id == run_id else None
+                    found.append(Found(partition, record.offset, record.value, number))
+            waiting = {p for p in waiting if source.position(p) < bounds[p][1]}
+    return found, {partition: part.first for partition, part in bounds.items()}
+
+
+def judge_topic(
+    sent: Sequence[Sent], dye: Mapping[str, OutgoingMessage], found: Sequence[Found], first_held: Mapping[int, int]
+) -> tuple[list[Difference], list[Difference]]:
+    """Compare what was sent with what the topic holds.
+
+    What a front door refused, or acknowledged but did not publish as it was, is the API's fault; what was published
+    directly or is deleted already is the topic's.
+
+    Args:
+        sent: what became of each send.
+        dye: by name.
+        found: what lies on the topic.
+        first_held: the first offset that each partition still holds.
+
+    Returns:
+        The differences of the API and those of the topic.
+    """
+    by_number: dict[int, list[Found]] = defaultdict(list)
+    for message in found:
+        if message.number is not None:
+            by_number[message.number].append(message)
+    by_place = {(message.partition, message.offset): message for message in found}
+    api: list[Difference] = []
+    topic: list[Difference] = []
+    for place in sent:
+        copies = by_number.pop(place.number, [])
+        key = {"message_id": str(place.number)}
+        deleted = place.partition is not None and (place.offset or 0) < first_held.get(place.partition, 0)
+        blamed = topic if place.way == "topic" or deleted else api
+        if place.refusal is not None:
+            blamed.append(Difference("changed", key, "answer", '"202"', json.dumps(place.refusal)))
+            continue
+        if not copies:
+            there = by_place.get((place.partition or 0, place.offset or 0))
+            blamed.append(_what_became(key, dye[place.name].value, there))
+        elif len(copies) > 1:
+            blamed.append(Difference("multiplicity", key, None, "1", str(len(copies))))
+        elif (copies[0].partition, copies[0].offset) != (place.partition, place.offset):
+            acknowledged, actual = (place.partition, place.offset), (copies[0].partition, copies[0].offset)
+            blamed.append(Difference("changed", key, "partition, offset", json.dumps(acknowledged), json.dumps(actual)))
+    for number, copies in by_number.items():
+        topic.append(Difference("unexpected", {"message_id": str(number)}, None, None, _text(copies[0].value)))
+    return api, topic
+
+
+def _what_became(key: dict[str, Any], value: bytes | None, there: Found | None) -> Difference:
+    """How a message that no signature vouches for differs from the one at the acknowledged place."""
+    if there is None or there.number is not None:
+        return Difference("missing", key, None, _text(value), None)
+    if there.value == value:
+        return Difference("changed", key, "headers", '"signed"', '"no valid signature"')
+    return Difference("changed", key, "value", _text(value), _text(there.value))
+
+
+def _text(value: bytes | None) -> str | None:
+    """Bytes as JSON text that can be read; None for null."""
+    return "null" if value is None else json.dumps(value.decode("utf-8", "backslashreplace"), ensure_ascii=False)

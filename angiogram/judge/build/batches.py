@@ -1,0 +1,117 @@
+"""The input seeds batch by batch, and which incremental models a later batch put to the test."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from psycopg2 import sql
+from psycopg2.extensions import connection, cursor
+
+from angiogram.core.findings import Notice
+from angiogram.dbt.manifest.nodes import BATCH
+from angiogram.dbt.project import Project
+from angiogram.warehouse.relations import columns, later_batches
+
+
+class Batches:
+    """Lets the input seeds grow, and watches what that asks of the incremental models."""
+
+    def __init__(self, database: connection, project: Project) -> None:
+        """Nothing is moved yet.
+
+        Args:
+            database: in autocommit; the seeds are loaded whole.
+            project: whose seeds they are.
+        """
+        self._database = database
+        self._project = project
+        self._untested = {
+            node.unique_id: node for node in project.manifest.nodes.values() if _has_incremental_form(node)
+        }
+
+    def __iter__(self) -> Iterator[int]:
+        """Let the input seeds hold batch 1, then those up to the next one, and so on; the number of each."""
+        with self._database.cursor() as query:
+            seeds = [
+                node for node in self._project.nodes.values() if node.is_seed and BATCH in columns(query, node.relation)
+            ]
+            taken = {1}
+            for number, node in enumerate(seeds):
+                # dbt names its relations quoted already.
+                query.execute(
+                    sql.SQL("create temporary table {} as table {}").format(
+                        sql.Identifier(f"kept {number}"), sql.SQL(node.relation)
+                    )
+                )
+                taken |= later_batches(query, _kept(number))
+            for place, batch in enumerate(sorted(taken)):
+                grown = {
+                    node.unique_id for number, node in enumerate(seeds) if _fill(query, node.relation, number, batch)
+                }
+                if place:
+                    self._note(query, grown)
+                yield batch
+
+    def notices(self) -> list[Notice]:
+        """That no batch put the incremental form of some models to the test, if so."""
+        if not self._untested:
+            return []
+        names = sorted(str(node.search_name) for node in self._untested.values())
+        return [untested_notice(names)]
+
+    def _note(self, query: cursor, grown: set[str]) -> None:
+        """Strike the models that hold rows already and are given new ones."""
+        for unique_id, node in list(self._untested.items()):
+            if grown.isdisjoint(_above(self._project.manifest, unique_id)) or not columns(query, node.relation_name):
+                continue
+            query.execute(sql.SQL("select exists (select from {})").format(sql.SQL(node.relation_name)))
+            if query.fetchone() == (True,):
+                del self._untested[unique_id]
+
+
+def untested_notice(names: list[str]) -> Notice:
+    """That the incremental form of some models met no later batch."""
+    return Notice(
+        "incremental_untested",
+        f"The incremental form of {', '.join(names)} was not tested: no later batch brought new rows to a table that "
+        "held some. Number the batches of the dye 1, 2, ..., with rows in each.",
+    )
+
+
+def incremental_models(manifest: Any) -> list[str]:
+    """Names of the models that a later batch changes rather than makes anew."""
+    return sorted(str(node.search_name) for node in manifest.nodes.values() if _has_incremental_form(node))
+
+
+def _has_incremental_form(node: Any) -> bool:
+    return bool(
+        node.resource_type == "model" and node.config.materialized == "incremental" and not node.config.full_refresh
+    )
+
+
+def _above(manifest: Any, unique_id: str) -> set[str]:
+    """Ids of all that a node reads, directly or not."""
+    found: set[str] = set()
+    waiting = [unique_id]
+    while waiting:
+        node = manifest.nodes.get(waiting.pop())
+        above = set(node.depends_on_nodes if node else ()) - found
+        found |= above
+        waiting += above
+    return found
+
+
+def _kept(number: int) -> sql.Identifier:
+    return sql.Identifier("pg_temp", f"kept {number}")
+
+
+def _fill(query: cursor, relation: str, number: int, batch: int) -> bool:
+    """Let an input seed hold its rows up to a batch; whether they are more than before."""
+    query.execute(sql.SQL("delete from {}").format(sql.SQL(relation)))
+    before = query.rowcount
+    query.execute(
+        sql.SQL("insert into {} select * from {} where coalesce({}, 1) <= %s").format(
+            sql.SQL(relation), _kept(number), sql.Identifier(BATCH)
+        ),
+        (batch,),
+    )
+    return bool(query.rowcount > before)

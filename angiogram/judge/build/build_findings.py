@@ -1,0 +1,82 @@
+"""What dbt failed at beside the models: hooks, tests, seeds that nothing reads, and an exit code without a reason."""
+
+from collections.abc import Iterator, Mapping
+
+from angiogram.core.diagnose import Health
+from angiogram.core.findings import Finding, FindingKind
+from angiogram.core.in_a_line import in_a_line
+from angiogram.core.source_places import Place, place_of
+from angiogram.core.stage import was_connection_lost
+from angiogram.core.stage_id import EXPECTED, FILE, HOOK, TEST, StageId
+from angiogram.dbt.builds import Builds
+from angiogram.dbt.command import OPERATION, NodeResult
+from angiogram.dbt.project import Project
+
+_KINDS = {OPERATION: HOOK, "unit_test": TEST}
+_PROJECT_FILE = "dbt_project.yml"
+
+
+def build_findings(project: Project, builds: Builds, health: Mapping[StageId, Health]) -> list[Finding]:
+    """What makes a verdict red although no stage shows it.
+
+    Args:
+        project: that was built.
+        builds: what became of its nodes.
+        health: of the stages.
+    """
+    return [*project.reading.findings, *_findings(project, builds, health)]
+
+
+def _findings(project: Project, builds: Builds, health: Mapping[StageId, Health]) -> Iterator[Finding]:
+    for unique_id, failed in builds.failures().items():
+        stage = StageId(_KINDS.get(failed.kind, failed.kind), failed.name)
+        if stage in health or unique_id in project.expected_seeds or was_connection_lost(failed.message):
+            continue
+        is_known = unique_id in project.manifest.nodes
+        if stage.kind == TEST and is_known and _is_explained(project, unique_id, health):
+            continue
+        yield _finding(project, unique_id, stage, failed)
+    if builds.is_unexplained:
+        text = f"dbt exited with an error that none of its nodes explains; see {project.log_directory / 'dbt.log'}"
+        yield Finding(FindingKind.BUILD, StageId(FILE, _PROJECT_FILE), text, _PROJECT_FILE)
+
+
+def _is_explained(project: Project, unique_id: str, health: Mapping[StageId, Health]) -> bool:
+    """Whether a test fails because of what the verdict names anyway: something that it reads is wrong.
+
+    What nobody watches is as right as what it reads itself.
+    """
+    nodes = project.manifest.nodes
+    pending, seen = [unique_id], {unique_id}
+    while pending:
+        for above in nodes[pending.pop()].depends_on_nodes:
+            if above not in nodes or above in seen:
+                continue
+            seen.add(above)
+            stage = StageId(nodes[above].resource_type, nodes[above].search_name)
+            if above in project.expected_seeds:
+                stage = StageId(EXPECTED, project.expected_seeds[above][0])
+            found = health.get(stage, Health.HEALTHY if stage.kind == EXPECTED else Health.NOT_WATCHED)
+            if found is Health.NOT_WATCHED:
+                pending.append(above)
+            elif found is not Health.HEALTHY:
+                return True
+    return False
+
+
+def _finding(project: Project, unique_id: str, stage: StageId, failed: NodeResult) -> Finding:
+    node = project.manifest.nodes.get(unique_id)
+    text = in_a_line(failed.message) if failed.message else f"dbt ended it with {failed.status}"
+    if stage.kind == HOOK:
+        place = Place(_PROJECT_FILE, _line_of_hooks(project, failed.name))
+    else:
+        place = place_of(project.directory, node.original_file_path if node else None, failed.message)
+    return Finding(FindingKind.BUILD, stage, text, *place)
+
+
+def _line_of_hooks(project: Project, name: str) -> int | None:
+    """The line of dbt_project.yml on which the hooks begin that one is of; None for those of a package."""
+    lines = (project.directory / _PROJECT_FILE).read_text(encoding="utf-8").splitlines()
+    return next(
+        (n for n, line in enumerate(lines, 1) if line.startswith("on-run-") and line.split(":")[0] in name), None
+    )

@@ -1,0 +1,143 @@
+"""The dbt nodes as stages: how each was built, and what a comparison with its expected seed says of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+
+from angiogram.core.diagnose import OutputState
+from angiogram.core.differences import Comparison, Differences
+from angiogram.core.source_places import place_of
+from angiogram.core.stage import Stage, state_of, unbuilt_stage
+from angiogram.core.stage_id import EXPECTED, MODEL, SEED, StageId, loader_stage
+from angiogram.dbt.builds import Builds
+from angiogram.dbt.command import NodeResult
+from angiogram.dbt.manifest.nodes import Node, inlined, parents
+from angiogram.dbt.project import Project
+from angiogram.warehouse import ephemeral
+
+
+def node_stages(
+    project: Project,
+    builds: Builds,
+    last_batch: int,
+    unread: Mapping[str, str],
+    compare: Callable[[Node], Comparison],
+) -> dict[StageId, Stage]:
+    """All models and seeds as stages, also what is missing or broken.
+
+    Args:
+        project: that was built.
+        builds: what became of its nodes.
+        last_batch: the batch after which the expected seeds tell what a model holds.
+        unread: why an ephemeral model cannot be read, by its dbt id, as angiogram.ephemeral.show has it.
+        compare: compares a node with its expected seed.
+    """
+    stages = missing_stages(project) | unloaded_stages(project, builds)
+    for node in project.nodes.values():
+        comparison = partial(compare, node)
+        if node.is_ephemeral:
+            stages[node.stage] = _ephemeral_stage(project, node, builds, unread, comparison)
+        else:
+            stages[node.stage] = node_stage(project, node, builds, last_batch, comparison)
+    return _with_unread(project, stages, unread)
+
+
+def _ephemeral_stage(
+    project: Project,
+    node: Node,
+    builds: Builds,
+    unread: Mapping[str, str],
+    comparison: Callable[[], Comparison],
+) -> Stage:
+    if message := unread.get(node.unique_id):
+        return unbuilt_stage(node.reads, 0.0, message, place_of(project.directory, node.file, message))
+    if not ephemeral.is_there(project, builds, unread, node.unique_id):
+        state = OutputState.NOT_BUILT if builds.was_kept_from_beginning else OutputState.SKIPPED
+        return Stage(node.reads, state, Differences(), None, 0.0)
+    if not node.is_to_be_compared:
+        return Stage(node.reads, OutputState.RIGHT, Differences(), None, 0.0)
+    return _compared(node, builds, 0.0, comparison)
+
+
+def _with_unread(project: Project, stages: Mapping[StageId, Stage], unread: Mapping[str, str]) -> dict[StageId, Stage]:
+    """The stages, and the ephemeral models that nothing compares and nothing can read, above whatever reads them."""
+    manifest, shown = project.manifest, project.shown_ephemeral
+    names = {i: StageId(MODEL, manifest.nodes[i].search_name) for i in unread.keys() - shown}
+    found = dict(stages)
+    for unique_id, name in names.items():
+        above = [node.stage for i in parents(manifest, unique_id, shown) if (node := project.node_of(i))]
+        file, message = manifest.nodes[unique_id].original_file_path, unread[unique_id]
+        found[name] = unbuilt_stage(above, 0.0, message, place_of(project.directory, file, message))
+    for node in project.nodes.values():
+        if read := [names[i] for i in inlined(manifest, node.unique_id, shown) if i in names]:
+            found[node.stage] = replace(found[node.stage], reads=[*found[node.stage].reads, *read])
+    return found
+
+
+def node_stage(
+    project: Project, node: Node, builds: Builds, last_batch: int, comparison: Callable[[], Comparison]
+) -> Stage:
+    """One model or seed as a stage.
+
+    Args:
+        project: whose node it is.
+        node: which.
+        builds: what became of all nodes.
+        last_batch: the batch after which its expected seed tells what it holds.
+        comparison: compares it with its expected seed.
+    """
+    build = builds.of(node.unique_id)
+    seconds = build.seconds if build else 0.0
+    if build and (failure := build.failure):
+        place = place_of(project.directory, node.file, failure.message)
+        return unbuilt_stage(node.reads, seconds, _told(failure), place)
+    if build is None or build.was_skipped or not (node.is_seed or build.saw(last_batch)):
+        state = OutputState.NOT_BUILT if builds.was_kept_from_beginning else OutputState.SKIPPED
+        return Stage(node.reads, state, Differences(), None, seconds)
+    if not node.is_to_be_compared:
+        return Stage(node.reads, OutputState.RIGHT, Differences(), None, seconds)
+    return _compared(node, builds, seconds, comparison)
+
+
+def _compared(node: Node, builds: Builds, seconds: float, comparison: Callable[[], Comparison]) -> Stage:
+    expected = builds.of(node.expected_id) if node.expected_id else None
+    if expected and (failure := expected.failure):
+        reason = f"its expected seed could not be loaded: {_told(failure)}"
+        return Stage(node.reads, OutputState.UNKNOWN, Differences(), None, seconds, reason)
+    found = comparison()
+    return Stage(node.reads, state_of(found), found.differences, found.rows, seconds, found.obstacle, found.tolerated)
+
+
+def missing_stages(project: Project) -> dict[StageId, Stage]:
+    """Models that have an expected seed and are not in the project, what is broken, and what is not built for that."""
+    gone = {
+        StageId(MODEL, name): Stage([], OutputState.FAILED, Differences(), None, 0.0, missing.reason, file=missing.file)
+        for name, missing in project.missing_models.items()
+    }
+    known = {loader_stage(), *gone, *project.reading.stages, *(node.stage for node in project.nodes.values())}
+    return gone | {
+        name: replace(stage, reads=[above for above in stage.reads if above in known])
+        for name, stage in project.reading.stages.items()
+    }
+
+
+def unloaded_stages(project: Project, builds: Builds) -> dict[StageId, Stage]:
+    """The expected seeds that dbt could not load, as stages of their own.
+
+    Args:
+        project: whose seeds they are.
+        builds: what became of all nodes.
+    """
+    return {
+        StageId(EXPECTED, name): unbuilt_stage(
+            [], failed.seconds, _told(failed), place_of(project.directory, file, failed.message)
+        )
+        for unique_id, failed in builds.failures(SEED).items()
+        for name, file in [project.expected_seeds.get(unique_id, (None, None))]
+        if name is not None
+    }
+
+
+def _told(failed: NodeResult) -> str:
+    """What went wrong; dbt has no message for every status."""
+    return failed.message or f"dbt ended it with {failed.status}"

@@ -1,0 +1,337 @@
+"""The project under the dye as SQL: every model compiled by dbt in both forms of is_incremental."""
+
+import tempfile
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from angiogram.core.errors import DbtFailed, NotReady
+from angiogram.dbt.command import PLAIN, as_views, compiling_all, forget_ephemeral
+from angiogram.dbt.command import run_dbt as run_in_process
+from angiogram.dbt.manifest.equality_test import equality_tests
+from angiogram.dbt.manifest.nodes import expected_name, is_ephemeral, parents, watched_ephemeral
+from angiogram.dbt.project_file import ProjectPaths, dye_target, project_variables
+from angiogram.dbt.seeds.file_journal import settle
+from angiogram.judge.cause.seed_files import SeedFile
+from angiogram.judge.cause.tables import Table
+
+GENERIC_TESTS = frozenset({"not_null", "unique", "accepted_values", "relationships", "unique_combination_of_columns"})
+"""The four that come with dbt, and the one for unique over several columns."""
+
+# Not every test: some ask the database for columns while they are compiled, and their tables need not be there.
+_COMPILED = ("resource_type:model", *(f"test_name:{name}" for name in sorted(GENERIC_TESTS)))
+
+_IS_INCREMENTAL = "macro.dbt.is_incremental"
+_FORMS = ("false", "model.config.materialized == 'incremental'")
+_VARS = "{dye_source: topic}"
+_MATERIALIZED = ("table", "view", "incremental")
+_DO_WITHOUT = "Let a seed stand for it under the dye target, or leave it out there."
+
+
+@dataclass(frozen=True, slots=True)
+class Incremental:
+    """How dbt puts later batches into a model's table.
+
+    Attributes:
+        sql: the model's SQL where is_incremental() holds.
+        strategy: append, delete+insert or merge.
+        unique_key: columns that tell rows apart; empty if there are none.
+        on_schema_change: what dbt does when the columns differ.
+        update_columns: columns that a merge changes in a row that is there; empty: all but exclude_columns.
+        exclude_columns: columns that it leaves as they are.
+        predicates: conditions under which a row that is there is the one meant, as SQL.
+    """
+
+    sql: str
+    strategy: str
+    unique_key: tuple[str, ...]
+    on_schema_change: str
+    update_columns: tuple[str, ...] = ()
+    exclude_columns: tuple[str, ...] = ()
+    predicates: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model of the project.
+
+    Attributes:
+        name: its name in dbt.
+        path: its file, below the project's folder.
+        sql: its SQL where is_incremental() does not hold.
+        incremental: how later batches come in; None for every other materialization.
+        reads: names of the models, seeds and sources that it reads.
+        expected: its expected seed; None if it has none.
+        key: the columns that tell its rows apart, from its test equals_expected.
+        where: which of its rows are compared, from the same test, as SQL; None: all.
+        unheeded: what dbt does for it and sensitivity does not.
+    """
+
+    name: str
+    path: str
+    sql: str
+    incremental: Incremental | None
+    reads: tuple[str, ...]
+    expected: Table | None
+    key: tuple[str, ...] = ()
+    where: str | None = None
+    unheeded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A dbt project ready for mutation.
+
+    Attributes:
+        models: by name, each after all that it reads.
+        seeds: reference seeds that models read, by name.
+        inputs: the files of the input seeds that models read, by name.
+        sources: relations that models read and dbt does not make, by name.
+        names: local name of each relation, by its schema and identifier.
+        excluded: columns that differ from run to run.
+        tests: compiled SQL of the project's tests, by dbt's id.
+        manifest: dbt's own, for the tests of the project.
+    """
+
+    models: dict[str, Model]
+    seeds: dict[str, Table]
+    inputs: dict[str, SeedFile]
+    sources: list[str]
+    names: dict[tuple[str, str], str]
+    excluded: tuple[str, ...]
+    tests: dict[str, str] = field(repr=False)
+    manifest: Any = field(repr=False)
+
+    @property
+    def dye(self) -> dict[str, Table]:
+        """The input seeds that models read, by name."""
+        return {name: file.table for name, file in self.inputs.items()}
+
+    def downstream(self, name: str) -> list[Model]:
+        """The models that read `name`, directly or not, each after all that it reads."""
+        reached = {name}
+        found = []
+        for model in self.models.values():
+            if reached.intersection(model.reads) and model.name not in reached:
+                reached.add(model.name)
+                found.append(model)
+        return found
+
+
+def compile_project(directory: Path, target: str | None = None) -> Compiled:
+    """Parse a dbt project once and compile its models in both forms.
+
+    dbt asks the database whether a table exists before it answers is_incremental(); here the answer is given in its
+    place, so no table has to exist.
+
+    Args:
+        directory: the project's folder.
+        target: a dye target; the first of the project by default.
+
+    Raises:
+        DbtFailed: dbt cannot read or compile the project.
+        NotReady: the project uses what sensitivity cannot run, or the target is not a dye target.
+        SeedNotWritten: what a killed command has begun to write cannot be completed.
+    """
+    settle(directory)
+    target = dye_target(directory, target)
+    manifest = run_dbt(directory, ["parse"], target)
+    shown = watched_ephemeral(manifest)
+    return _compiled(directory, manifest, shown, *compile_forms(directory, manifest, target, shown=shown))
+
+
+def compile_forms(
+    directory: Path,
+    manifest: Any,
+    target: str,
+    variables: str = _VARS,
+    left_out: Sequence[str] = (),
+    shown: Collection[str] = (),
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The SQL of each node by its id, where is_incremental() does not hold and where it does.
+
+    Args:
+        directory: the project's folder.
+        manifest: of the parsed project; left as it was.
+        target: the dbt target.
+        variables: of dbt, as YAML; those with which the project was parsed.
+        left_out: names of models that are not compiled, since one that cannot be is an error.
+        shown: ids of the ephemeral models that readers name as if they were views.
+
+    Raises:
+        DbtFailed: dbt cannot compile the project.
+    """
+    forms: list[dict[str, str]] = []
+    exclude = ("--exclude", *left_out) if left_out else ()
+    macro = manifest.macros[_IS_INCREMENTAL]
+    as_it_was = macro.macro_sql
+    with ExitStack() as stack:
+        stack.enter_context(as_views(manifest, shown))
+        stack.enter_context(compiling_all())
+        stack.callback(setattr, macro, "macro_sql", as_it_was)
+        for answer in _FORMS:
+            forget_ephemeral(manifest)
+            macro.macro_sql = f"{{% macro is_incremental() %}}{{{{ return({answer}) }}}}{{% endmacro %}}"
+            results = list(
+                run_dbt(
+                    directory,
+                    ["compile", "--select", *_COMPILED, "--indirect-selection", "empty", *exclude],
+                    target,
+                    manifest,
+                    variables,
+                )
+            )
+            if errors := [result.message for result in results if result.status == "error"]:
+                raise DbtFailed(f"dbt compile of {directory} failed: {str(errors[0]).strip()}")
+            forms.append({r.node.unique_id: r.node.compiled_code for r in results if hasattr(r.node, "compiled_code")})
+    return forms[0], forms[1]
+
+
+def run_dbt(
+    directory: Path, command: list[str], target: str | None, manifest: Any = None, variables: str = _VARS
+) -> Any:
+    """Run one dbt command in this process, under the profile's own target if none is named; what it returns.
+
+    Raises:
+        DbtFailed: dbt ended with an error.
+    """
+    with tempfile.TemporaryDirectory(prefix="sensitivity-", ignore_cleanup_errors=True) as scratch:
+        outcome = run_in_process(
+            [
+                *("--no-use-colors", "--log-level", "none", "--no-version-check", "--no-write-json"),
+                *("--no-send-anonymous-usage-stats", "--no-partial-parse", "--log-path", scratch, *PLAIN),
+                *command,
+                *(("--target", target) if target else ()),
+                *("--vars", variables, "--target-path", scratch),
+                *("--project-dir", str(directory)),
+                *("--profiles-dir", str(ProjectPaths.of(directory).profiles)),
+            ],
+            manifest,
+        )
+    if outcome.error is not None or outcome.answer is None:
+        raise DbtFailed(f"dbt {command[0]} of {directory} failed: {str(outcome.error).strip()}") from outcome.error
+    return outcome.answer
+
+
+def _compiled(
+    directory: Path, manifest: Any, shown: set[str], first: dict[str, str], later: dict[str, str]
+) -> Compiled:
+    nodes = {node.unique_id: node for node in manifest.nodes.values()}
+    seeds = {node.name: node for node in nodes.values() if node.resource_type == "seed"}
+    tests = equality_tests(manifest)
+    models: dict[str, Model] = {}
+    pending = [
+        node
+        for node in nodes.values()
+        if node.resource_type == "model" and (node.unique_id in shown or not is_ephemeral(node))
+    ]
+    _require_known(manifest, pending, shown)
+    made = {node.unique_id for node in nodes.values() if node.resource_type != "model"} | set(manifest.sources)
+    while ready := [node for node in pending if made.issuperset(parents(manifest, node.unique_id, shown))]:
+        for node in sorted(ready, key=lambda node: str(node.name)):
+            expected = seeds.get(expected_name(node.name))
+            models[node.name] = Model(
+                name=node.name,
+                path=node.original_file_path,
+                sql=first[node.unique_id],
+                incremental=incremental_of(node, later[node.unique_id]),
+                reads=tuple(
+                    dict.fromkeys(_local_name(manifest, parent) for parent in parents(manifest, node.unique_id, shown))
+                ),
+                expected=SeedFile.of(directory, expected).table if expected else None,
+                key=tuple(tests[node.unique_id].key) if node.unique_id in tests else (),
+                where=tests[node.unique_id].where if node.unique_id in tests else None,
+                unheeded=_unheeded(node.config),
+            )
+            made.add(node.unique_id)
+        pending = [node for node in pending if node.unique_id not in made]
+    read = {name for model in models.values() for name in model.reads}
+    files = {name: SeedFile.of(directory, seed) for name, seed in seeds.items() if name in read}
+    relations = [node for node in nodes.values() if node.resource_type in ("model", "seed")]
+    return Compiled(
+        models=models,
+        seeds={name: file.table for name, file in files.items() if not file.is_dye},
+        inputs={name: file for name, file in files.items() if file.is_dye},
+        sources=sorted(read - models.keys() - seeds.keys()),
+        # An input seed may have the name of the source whose place it takes.
+        names={
+            (source.schema, source.identifier): _local_name(manifest, key) for key, source in manifest.sources.items()
+        }
+        | {(node.schema, node.alias): node.name for node in relations},
+        excluded=tuple(project_variables(directory).get("run_dependent_columns") or ()),
+        tests={key: sql for key, sql in later.items() if key.startswith("test.") and sql},
+        manifest=manifest,
+    )
+
+
+def _require_known(manifest: Any, models: list[Any], shown: set[str]) -> None:
+    """Refuse what sensitivity cannot build, by name.
+
+    Raises:
+        NotReady: there is such a model.
+    """
+    for node in models:
+        materialized = "view" if node.unique_id in shown else node.config.materialized
+        if node.language != "sql" or materialized not in _MATERIALIZED:
+            raise NotReady(
+                f"{node.name} is a {node.language} model, materialized {node.config.materialized}; sensitivity runs "
+                f"SQL models that are {', '.join(_MATERIALIZED)} or ephemeral. {_DO_WITHOUT}"
+            )
+        if [other.name for other in models].count(node.name) > 1:
+            raise NotReady(
+                f"There are several models {node.name}, of other versions or packages; sensitivity knows models by "
+                "their names. Leave all but one out under the dye target (`enabled`)."
+            )
+        for parent in parents(manifest, node.unique_id, shown):
+            kind, name = parent.split(".")[0], parent.split(".")[-1]
+            if kind not in ("model", "seed", "source"):
+                raise NotReady(f"{node.name} reads the {kind} {name}, which sensitivity cannot build. {_DO_WITHOUT}")
+
+
+def _unheeded(config: Any) -> tuple[str, ...]:
+    settings = {
+        "pre-hook": config.pre_hook,
+        "post-hook": config.post_hook,
+        "sql_header": config.get("sql_header"),
+        "contract": config.contract.enforced,
+    }
+    return tuple(name for name, setting in settings.items() if setting)
+
+
+def _local_name(manifest: Any, unique_id: str) -> str:
+    if unique_id in manifest.sources:
+        source = manifest.sources[unique_id]
+        return f"{source.source_name}.{source.name}"
+    return str(manifest.nodes[unique_id].name)
+
+
+def incremental_of(node: Any, later: str) -> Incremental | None:
+    """How dbt puts later batches into a node's table; None if it makes it afresh.
+
+    Raises:
+        NotReady: by a strategy that cannot be run here.
+    """
+    config = node.config
+    if config.materialized != "incremental" or config.full_refresh:
+        return None
+    key = config.unique_key or ()
+    unique_key = (key,) if isinstance(key, str) else tuple(key)
+    strategy = config.incremental_strategy
+    if strategy in (None, "default"):
+        strategy = "delete+insert" if unique_key else "append"
+    if strategy not in ("append", "delete+insert", "merge"):
+        raise NotReady(
+            f"{node.name} has the incremental strategy {strategy}, which sensitivity cannot run. "
+            "Give it append, delete+insert or merge under the dye target."
+        )
+    return Incremental(
+        sql=later,
+        strategy=strategy,
+        unique_key=unique_key,
+        on_schema_change=config.on_schema_change or "ignore",
+        update_columns=tuple(config.get("merge_update_columns") or ()),
+        exclude_columns=tuple(config.get("merge_exclude_columns") or ()),
+        predicates=tuple(config.get("predicates") or config.get("incremental_predicates") or ()),
+    )

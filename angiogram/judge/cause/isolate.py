@@ -1,0 +1,357 @@
+"""Each model on right input: its own SQL with every parent replaced by what that parent should hold.
+
+That tells a wrong model from wrong input even below another fault. Nothing stays behind: all tables are temporary and
+made in a transaction that is rolled back. angiogram.right_tables lays out what the parents should hold; a model that
+nothing compares should hold what its own SQL makes of right input.
+
+Incremental models take their input batch by batch, as in the run. One that reads rows which no batch accounts for takes
+them at once where the dye comes from the topic: all at once must come to the same there. Of input seeds nobody knows
+that it does.
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from psycopg2 import errors, sql
+from psycopg2.extensions import connection, cursor, string_types
+
+from angiogram.core.diagnose import OutputState
+from angiogram.core.differences import Comparison, Differences
+from angiogram.core.errors import DbtFailed, NotReady
+from angiogram.core.stage_id import StageId, loader_stage
+from angiogram.dbt.manifest.nodes import Node, inlined, parents
+from angiogram.dbt.project import Project
+from angiogram.dye.inject import Sent
+from angiogram.dye.seeds import DyeMessage, has_dye, read_dye
+from angiogram.judge.cause.compiled import Incremental, compile_forms, incremental_of
+from angiogram.judge.cause.merge import INCREMENT, merge_statements
+from angiogram.judge.cause.right_tables import DYE, Parent, RightTables
+from angiogram.judge.compare.compare import compare
+from angiogram.warehouse.relations import SQL_FAILED, attempted, columns, undone
+from ingestion.settings.pipeline import contract
+
+Forms = tuple[dict[str, str], dict[str, str]]
+"""The SQL of each node by dbt's id, where is_incremental() does not hold and where it does."""
+
+_MADE = "isolated"
+_INCREMENT = INCREMENT.strings[-1]
+_TABLE = "pg_temp"
+
+
+@dataclass(frozen=True, slots=True)
+class _Recipe:
+    """How a model makes its table: its SQL on a first batch, and how a later one comes in."""
+
+    node: Node
+    parsed: Any
+    first: str
+    later: Incremental | None
+
+    @property
+    def text(self) -> str:
+        """All its SQL."""
+        return self.first + (self.later.sql if self.later else "")
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What is made anew, in order, and what it reads besides.
+
+    Attributes:
+        steps: by dbt's id; the model that is judged comes last.
+        parents: by dbt's id.
+    """
+
+    steps: dict[str, _Recipe] = field(default_factory=dict)
+    parents: dict[str, Parent] = field(default_factory=dict)
+
+
+class Isolation:
+    """Runs models of a project on right input."""
+
+    def __init__(
+        self,
+        database: connection,
+        project: Project,
+        states: Mapping[StageId, OutputState],
+        sent: Sequence[Sent],
+        forms: Forms | None = None,
+    ) -> None:
+        """Compile all models; if one cannot be, those that dbt could build.
+
+        Args:
+            database: as the role of target angiogram, in autocommit; the seeds are loaded.
+            project: whose models were built.
+            states: what each stage's output looked like.
+            sent: where the dye was put; nowhere if the models read the input seeds.
+            forms: the models' SQL, if it is known.
+
+        Raises:
+            SeedError: the dye cannot be read.
+        """
+        self._database = database
+        self._project = project
+        self._sent = sent
+        self._messages = _messages(project)
+        self._recipes: dict[str, _Recipe] = {}
+        first, later = forms or _compiled(project, states)
+        broken = {stage.name for stage, state in states.items() if state is OutputState.FAILED}
+        for node in project.nodes.values():
+            inside = inlined(project.manifest, node.unique_id, project.shown_ephemeral)
+            if any(project.manifest.nodes[unique_id].search_name in broken for unique_id in inside):
+                continue
+            compiled = first.get(node.unique_id), later.get(node.unique_id)
+            if not node.is_seed and (recipe := _recipe(node, project.manifest.nodes[node.unique_id], *compiled)):
+                self._recipes[node.unique_id] = recipe
+
+    def judge(
+        self,
+        name: str,
+        trusted: Collection[str] = (),
+        remade: Collection[StageId] = (),
+        as_it_is: StageId | None = None,
+    ) -> Comparison | None:
+        """Run one model on right input and compare it with its expected seed.
+
+        Args:
+            name: of the model.
+            trusted: names of models and seeds whose own output is right, so that it is read as it is.
+            remade: models above it that are made anew as well, of right input.
+            as_it_is: a stage above it whose own output is read, right or wrong.
+
+        Returns:
+            The comparison, with an obstacle if the model fails or has no expected seed; None if right input for it
+            cannot be had, or if dbt makes its table otherwise than by its SQL alone.
+        """
+        node = self._project.nodes[name]
+        plan = self._plan(node, frozenset(trusted), frozenset(remade), as_it_is)
+        if plan is None:
+            return None
+        with self._database.cursor() as query, undone(query):
+            tables = RightTables(query, self._project, self._messages, self._sent)
+            is_incremental = any(step.later for step in plan.steps.values())
+            batches = tables.batches(plan.parents.values(), is_incremental)
+            if batches is None or not tables.are_there(plan.parents.values()):
+                return None
+            tables.lay_out_dye()
+            for batch in batches:
+                for parent in plan.parents.values():
+                    tables.lay_out(parent, node.excluded, batch)
+                for step in plan.steps.values():
+                    made = _MADE if step.node == node else _identifier(step)
+                    try:
+                        with attempted(query):
+                            _make(query, step, made, plan, is_first=batch == batches[0])
+                            broken = broken_contract(query, step.parsed, made)
+                    except SQL_FAILED as error:
+                        if isinstance(error, errors.UndefinedColumn) and self._is_lacking(tables, step, plan):
+                            return None
+                        broken = str(error).strip()
+                    if broken:
+                        return Comparison(None, Differences(), broken)
+                for parent in plan.parents.values():
+                    query.execute(sql.SQL("drop table {}").format(sql.Identifier(_TABLE, parent.identifier)))
+            made_node = replace(node, relation=f'"{_TABLE}"."{_MADE}"')
+            return compare(self._database, made_node, self._project.directory)
+
+    def unknown_columns(self, name: str) -> set[str]:
+        """The run-dependent columns that a model reads and nothing that it reads has now.
+
+        Args:
+            name: of the model.
+        """
+        recipe = self._recipes.get(self._project.nodes[name].unique_id)
+        if recipe is None:
+            return set()
+        with self._database.cursor() as query:
+            held = [columns(query, relation) for relation in self._relations_above(recipe.node)]
+        return _run_dependent(recipe) - set().union(*held) if all(held) else set()
+
+    def _relations_above(self, node: Node) -> list[str]:
+        return [
+            above.relation if (above := self._project.node_of(unique_id)) else source.relation_name
+            for unique_id in self._parents(node)
+            for source in [self._project.manifest.sources.get(unique_id)]
+        ]
+
+    def _parents(self, node: Node) -> list[str]:
+        """dbt's ids of what a model reads."""
+        return parents(self._project.manifest, node.unique_id, self._project.shown_ephemeral)
+
+    def _plan(
+        self, node: Node, trusted: frozenset[str], remade: frozenset[StageId], as_it_is: StageId | None
+    ) -> _Plan | None:
+        """What is to be made; None if nobody knows what something that it reads should hold."""
+        plan = _Plan()
+        if not self._add_step(plan, node, trusted, remade, as_it_is):
+            return None
+        names = [parent.identifier for parent in plan.parents.values()] + [DYE, _MADE, _INCREMENT]
+        names += [_identifier(step) for step in plan.steps.values() if step.node != node]
+        return plan if len(set(names)) == len(names) else None
+
+    def _add_step(
+        self, plan: _Plan, node: Node, trusted: frozenset[str], remade: frozenset[StageId], as_it_is: StageId | None
+    ) -> bool:
+        recipe = self._recipes.get(node.unique_id)
+        if recipe is None:
+            return False
+        for unique_id in self._parents(node):
+            if unique_id in plan.parents or unique_id in plan.steps:
+                continue
+            if unique_id in self._project.manifest.sources:
+                if (loaded := self._loaded_messages(unique_id, as_it_is)) is None:
+                    return False
+                plan.parents[unique_id] = loaded
+                continue
+            parsed = self._project.manifest.nodes[unique_id]
+            parent = self._project.nodes[parsed.search_name]
+            if parent.stage == as_it_is or parent.name in trusted or (parent.is_seed and not is_watched(parent)):
+                is_own = parent.stage == as_it_is
+                plan.parents[unique_id] = Parent(parent.read_as, parsed.alias, parent.relation, parent, is_own)
+            elif parent.stage not in remade and is_watched(parent) and not parent.where:
+                plan.parents[unique_id] = Parent(parent.read_as, parsed.alias, parent.expected_relation, parent)
+            elif not self._add_step(plan, parent, trusted, remade, as_it_is):
+                return False
+        plan.steps[node.unique_id] = recipe
+        return True
+
+    def _loaded_messages(self, unique_id: str, as_it_is: StageId | None) -> Parent | None:
+        source = self._project.manifest.sources[unique_id]
+        if not self._messages or source.identifier != contract(self._project.directory).dye_view:
+            return None
+        is_own = as_it_is == loader_stage()
+        return Parent(source.relation_name, source.identifier, source.relation_name if is_own else None, None, is_own)
+
+    def _is_lacking(self, tables: RightTables, step: _Recipe, plan: _Plan) -> bool:
+        """Whether a model reads a run-dependent column of which nobody knows what it should hold."""
+        lacking = _run_dependent(step)
+        read = self._parents(step.node)
+        for unique_id in read:
+            if unique_id in plan.steps:
+                lacking -= tables.placed(plan.steps[unique_id].node)
+            else:
+                lacking -= tables.known(plan.parents[unique_id])
+        supposed = [plan.parents[unique_id] for unique_id in read if unique_id in plan.parents]
+        return bool(lacking) and any(p.node is not None and p.holds != p.node.relation for p in supposed)
+
+
+def is_watched(node: Node) -> bool:
+    """Whether something tells what a model or seed should hold."""
+    return node.expected_relation is not None and bool(node.key or node.is_seed)
+
+
+def _run_dependent(step: _Recipe) -> set[str]:
+    """The run-dependent columns that a model's SQL reads; those that it only gives a name are its own."""
+    found = set()
+    for name in step.node.excluded:
+        word = rf'"?\b{re.escape(name)}\b"?'
+        if re.search(word, re.sub(rf"\bas\s+{word}", "", step.text, flags=re.IGNORECASE)):
+            found.add(name)
+    return found
+
+
+def _identifier(step: _Recipe) -> str:
+    return str(step.parsed.alias)
+
+
+def _make(query: cursor, step: _Recipe, made: str, plan: _Plan, is_first: bool) -> None:
+    """Make a model's table of a batch, or put the batch into it as dbt does."""
+    table, increment = sql.Identifier(_TABLE, made), sql.Identifier(_INCREMENT)
+    if step.later is None or is_first:
+        query.execute(sql.SQL("drop table if exists {}").format(table))
+        query.execute(
+            sql.SQL("create temporary table {} as ").format(sql.Identifier(made))
+            + sql.SQL(_located(query, step.first, plan))
+        )
+        return
+    text = _located(query, step.later.sql, plan).replace(step.node.read_as, table.as_string(query))
+    query.execute(sql.SQL("create temporary table {} as ").format(increment) + sql.SQL(text))
+    query.execute(sql.SQL("select * from {} limit 0").format(table))
+    names = [column.name for column in query.description or ()]
+    for statement in merge_statements(made, names, step.later):
+        query.execute(statement)
+    query.execute(sql.SQL("drop table {}").format(INCREMENT))
+
+
+def _located(query: cursor, text: str, plan: _Plan) -> str:
+    """Compiled SQL with each relation replaced by the temporary table that takes its place."""
+    placed = {parent.relation: parent.identifier for parent in plan.parents.values()}
+    *above, _ = plan.steps.values()
+    placed |= {step.node.read_as: _identifier(step) for step in above}
+    for relation, identifier in placed.items():
+        text = text.replace(relation, sql.Identifier(_TABLE, identifier).as_string(query))
+    return text
+
+
+def broken_contract(query: cursor, model: Any, made: str) -> str | None:
+    """What a model's contract forbids of the columns that it made, as dbt would tell it; None if nothing.
+
+    Args:
+        query: in the session that has the table.
+        model: as dbt's manifest has it.
+        made: the temporary table that it made.
+    """
+    if not model.config.contract.enforced:
+        return None
+    query.execute(sql.SQL("select * from {} limit 0").format(sql.Identifier(_TABLE, made)))
+    found = {column.name: _kind(column.type_code) for column in query.description or ()}
+    agreed = {}
+    for column in model.columns.values():
+        query.execute(sql.SQL("select cast(null as {}) as agreed").format(sql.SQL(column.data_type or "text")))
+        agreed[column.name] = _kind((query.description or ())[0].type_code)
+    told = [
+        f"{name} is {found.get(name) or 'missing'}, "
+        + (f"the contract says {agreed[name]}" if name in agreed else "the contract has no such column")
+        for name in dict.fromkeys([*agreed, *found])
+        if found.get(name) != agreed.get(name)
+    ]
+    return f"its contract is broken: {'; '.join(told)}" if told else None
+
+
+def _kind(type_code: int) -> str:
+    """A type as dbt compares it: what psycopg2 reads alike is alike."""
+    return string_types[type_code].name if type_code in string_types else str(type_code)
+
+
+def _compiled(project: Project, states: Mapping[StageId, OutputState]) -> Forms:
+    """The models' SQL in both forms; without those that failed, and those skipped, if with them nothing is compiled."""
+    failed = [stage.name for stage, state in states.items() if state is OutputState.FAILED]
+    skipped = [stage.name for stage, state in states.items() if state is OutputState.SKIPPED]
+    for left_out in ([], failed, failed + skipped):
+        try:
+            return compile_forms(
+                project.reading.directory,
+                project.manifest,
+                project.target,
+                project.dbt_vars,
+                left_out,
+                project.shown_ephemeral,
+            )
+        except DbtFailed:  # a query or a check of a model's own, while it was compiled
+            continue
+    return {}, {}
+
+
+def _recipe(node: Node, parsed: Any, first: str | None, later: str | None) -> _Recipe | None:
+    """How a model makes its table; None if by what cannot be done here, or if it was not compiled."""
+    config = parsed.config
+    if (
+        first is None
+        or later is None
+        or config.materialized not in ("table", "view", "materialized_view", "incremental", "ephemeral")
+        or config.pre_hook
+        or config.post_hook
+        or config.get("sql_header")
+    ):
+        return None
+    try:
+        return _Recipe(node, parsed, first, incremental_of(parsed, later))
+    except NotReady:  # a strategy of its own, or microbatch
+        return None
+
+
+def _messages(project: Project) -> list[DyeMessage]:
+    """The messages of the dye; a project fed from other input seeds has none."""
+    return read_dye(project.directory) if project.dye_source == "topic" or has_dye(project.directory) else []

@@ -1,0 +1,90 @@
+"""What a model makes of right input: for the diagnosis of what lies below a fault, or gets one from above."""
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
+
+from psycopg2.extensions import connection
+
+from angiogram.core.diagnose import OutputState
+from angiogram.core.differences import Comparison
+from angiogram.core.stage import state_of
+from angiogram.core.stage_id import MODEL, SEED, StageId
+from angiogram.dbt.project import Project
+from angiogram.dye.inject import Sent
+from angiogram.judge.cause.isolate import Forms, Isolation
+from angiogram.judge.cause.stale import has_only_new_columns
+
+
+class RightInput:
+    """Runs a model on right input when it is first asked about; until then nothing is compiled."""
+
+    def __init__(
+        self,
+        database: connection,
+        project: Project,
+        states: Mapping[StageId, OutputState],
+        sent: Sequence[Sent] = (),
+        forms: Forms | None = None,
+    ) -> None:
+        """Nothing is compiled yet.
+
+        Args:
+            database: as the role of target angiogram, in autocommit; the expected seeds are loaded.
+            project: whose models were built.
+            states: what each stage's output looked like.
+            sent: where the dye was put; nowhere if the models read the input seeds.
+            forms: the models' SQL, if it is known.
+        """
+        self._database = database
+        self._project = project
+        self._states = states
+        self._sent = sent
+        self._forms = forms
+        self._known: dict[StageId, OutputState | None] = {}
+
+    def __call__(self, stage: StageId, sound: frozenset[StageId]) -> OutputState | None:
+        """What a stage makes of right input; None: unknown.
+
+        Args:
+            stage: which.
+            sound: the stages whose output is right as it is.
+        """
+        if not self._is_model(stage):
+            return None
+        if stage not in self._known:
+            trusted = {other.name for other in sound if other.kind in (MODEL, SEED)}
+            self._known[stage] = self._state(stage, self._isolation.judge(stage.name, trusted))
+        return self._known[stage]
+
+    def apart(
+        self, stage: StageId, remade: Collection[StageId] = (), as_it_is: StageId | None = None
+    ) -> OutputState | None:
+        """What a stage makes of nothing but what is expected of the stages above it; None: unknown.
+
+        Args:
+            stage: which.
+            remade: models above it that are made anew, of what is expected above them.
+            as_it_is: a stage above it whose own output is read, right or wrong.
+        """
+        if not self._is_model(stage):
+            return None
+        return self._state(stage, self._isolation.judge(stage.name, remade=remade, as_it_is=as_it_is))
+
+    def unknown_columns(self, stage: StageId) -> set[str]:
+        """The run-dependent columns that a stage reads, that nothing which it reads has, and that nobody compares."""
+        return self._isolation.unknown_columns(stage.name)
+
+    def _is_model(self, stage: StageId) -> bool:
+        return stage.kind == MODEL and stage.name in self._project.nodes
+
+    def _state(self, stage: StageId, comparison: Comparison | None) -> OutputState | None:
+        if comparison is None:
+            return None
+        if has_only_new_columns(comparison.differences):
+            # Its rows are right: if dbt did not build it, then because its contract forbids the columns.
+            return OutputState.FAILED if self._states[stage] is OutputState.FAILED else None
+        return state_of(comparison)
+
+    @cached_property
+    def _isolation(self) -> Isolation:
+        return Isolation(self._database, self._project, self._states, self._sent, self._forms)

@@ -1,0 +1,195 @@
+"""What the relations that a model reads should hold after each batch, laid out as temporary tables.
+
+What a model or seed should hold is its expected seed; of the loaded messages it is the dye itself, at the places that
+the front door acknowledged. The run-dependent columns, which no expected seed has, are put in by message_id from these
+places. What has a message_id comes by the batch of its message, input seeds by their own.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from psycopg2 import sql
+from psycopg2.extensions import cursor
+from psycopg2.extras import execute_values
+
+from angiogram.core.stage_id import loader_stage
+from angiogram.dbt.manifest.nodes import BATCH, Node
+from angiogram.dbt.project import Project
+from angiogram.dye.inject import Sent
+from angiogram.dye.seeds import DyeMessage
+from angiogram.warehouse.relations import MESSAGE_ID, columns, later_batches
+from ingestion.settings.pipeline import contract
+
+DYE = "dye"
+"""The temporary table with the whole dye, as it should be loaded."""
+
+_PLACED_COLUMNS = ("source_topic_id", "source_partition", "source_offset", "loaded_at")
+_TOPIC_ID = str(UUID(int=0))
+_UNPLACED = 1_000_000
+"""A partition for the messages that the front door refused: a high offset on another would hide what comes later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """A relation that a model reads.
+
+    Attributes:
+        relation: as the compiled SQL names it.
+        identifier: its last name, under which a temporary table takes its place.
+        holds: the relation with the rows that it should hold, quoted; None for the messages as they should be loaded.
+        node: the model or seed; None for the loaded messages.
+        is_own: whether that is what stands there now, right or wrong: nothing is put into it.
+    """
+
+    relation: str
+    identifier: str
+    holds: str | None
+    node: Node | None
+    is_own: bool = False
+
+
+class RightTables:
+    """Lays out what models read, within the transaction of a cursor."""
+
+    def __init__(self, query: cursor, project: Project, messages: Sequence[DyeMessage], sent: Iterable[Sent]) -> None:
+        """Nothing is laid out yet.
+
+        Args:
+            query: in a transaction that is rolled back; the seeds are loaded.
+            project: whose models are run.
+            messages: the dye, if it comes as messages.
+            sent: where it was put; nowhere if the models read the input seeds.
+        """
+        self._query = query
+        self._project = project
+        self._messages = messages
+        self._sent = {place.number: place for place in sent}
+        self._number = sql.Identifier(contract(project.directory).number_column if messages else "number")
+
+    def batches(self, parents: Iterable[Parent], is_incremental: bool) -> list[int] | None:
+        """The batches that models take one after the other; None if nobody knows what each of them holds.
+
+        Args:
+            parents: what they read.
+            is_incremental: whether it matters to one of them.
+        """
+        taken = {1} | {message.batch for message in self._messages}
+        for node in self._project.nodes.values():
+            if self._is_input(node):
+                taken |= later_batches(self._query, sql.SQL(node.relation))
+        last = max(taken)
+        if not is_incremental or last == 1:
+            return [last]
+        if all(
+            parent.node is None
+            or self._has_message_id(parent.holds)
+            or self._is_input(parent.node)
+            or self._is_constant(parent.node)
+            for parent in parents
+        ):
+            return sorted(taken)
+        return [last] if self._project.dye_source == "topic" else None
+
+    def are_there(self, parents: Iterable[Parent]) -> bool:
+        """Whether all that is laid out exists: a seed that dbt could not load does not."""
+        return all(parent.holds is None or columns(self._query, parent.holds) for parent in parents)
+
+    def known(self, parent: Parent) -> set[str]:
+        """The columns that a parent has once it is laid out, those of the places of its messages among them."""
+        held = columns(self._query, parent.holds or "")
+        return held | set(_PLACED_COLUMNS) if self._has_message_id(parent.holds) else held
+
+    def placed(self, node: Node) -> set[str]:
+        """The run-dependent columns that are known of a model, since its rows should be messages."""
+        return set(_PLACED_COLUMNS) if self._has_message_id(node.expected_relation) else set()
+
+    def _has_message_id(self, relation: str | None) -> bool:
+        """Whether the rows of a relation are messages of the dye, so that batch and place of each are known."""
+        return bool(self._messages) and relation is not None and MESSAGE_ID in columns(self._query, relation)
+
+    def lay_out_dye(self) -> None:
+        """The whole dye as it should be loaded, with its batches."""
+        messages = sorted(self._messages, key=lambda message: (message.batch, message.number))
+        names = list(messages[0].fields) if messages else []
+        rows = []
+        for order, message in enumerate(messages):
+            place = self._sent.get(message.number)
+            at = (place.partition, place.offset) if place and place.offset is not None else (_UNPLACED, order)
+            fields = [message.fields[name] for name in names]
+            rows.append((*fields, message.number, message.batch, message.sent_at, *at, _TOPIC_ID))
+        self._query.execute(
+            sql.SQL(
+                "create temporary table {} ({}{} int, batch int, sent_at timestamptz,"
+                ' "partition" int, "offset" bigint, topic_id uuid)'
+            ).format(
+                sql.Identifier(DYE),
+                sql.SQL("").join(sql.SQL("{} text, ").format(sql.Identifier(name)) for name in names),
+                self._number,
+            )
+        )
+        if rows:
+            execute_values(self._query, sql.SQL("insert into pg_temp.{} values %s").format(sql.Identifier(DYE)), rows)
+
+    def lay_out(self, parent: Parent, excluded: Iterable[str], batch: int) -> None:
+        """Make a parent's temporary table as it should be after a batch.
+
+        Args:
+            parent: which.
+            excluded: the columns that differ from run to run.
+            batch: rows of later ones are left out.
+        """
+        create = sql.SQL("create temporary table {} as ").format(sql.Identifier(parent.identifier))
+        if parent.holds is None:
+            self._query.execute(
+                create
+                + sql.SQL(
+                    "select dye.*, 'dye'::text as topic, sent_at as message_at, now() as loaded_at,"
+                    " null::text as run_id from pg_temp.dye where batch <= %s"
+                ),
+                (batch,),
+            )
+        elif parent.node is None:
+            self._query.execute(
+                create
+                + sql.SQL(
+                    "select stored.* from {} as stored left join pg_temp.dye using ({})"
+                    " where coalesce(dye.batch, 1) <= %s"
+                ).format(sql.SQL(parent.holds), self._number),
+                (batch,),
+            )
+        elif self._has_message_id(parent.holds):
+            present = columns(self._query, parent.holds)
+            absent = [name for name in excluded if name in _PLACED_COLUMNS and name not in present]
+            absent = [] if parent.is_own else absent
+            chosen = sql.SQL("").join(sql.SQL(", placed.{}").format(sql.Identifier(name)) for name in absent)
+            self._query.execute(
+                create
+                + sql.SQL(
+                    "select held.*{} from {} as held left join (select {}::text as message_id, batch,"
+                    ' topic_id as source_topic_id, "partition" as source_partition, "offset" as source_offset,'
+                    " now() as loaded_at from pg_temp.dye) as placed on held.message_id = placed.message_id"
+                    " where coalesce(placed.batch, 1) <= %s"
+                ).format(chosen, sql.SQL(parent.holds), self._number),
+                (batch,),
+            )
+        elif self._is_input(parent.node):
+            self._query.execute(
+                create
+                + sql.SQL("select * from {} where coalesce({}, 1) <= %s").format(
+                    sql.SQL(parent.holds), sql.Identifier(BATCH)
+                ),
+                (batch,),
+            )
+        else:
+            self._query.execute(create + sql.SQL("select * from {}").format(sql.SQL(parent.holds)))
+
+    def _is_input(self, node: Node) -> bool:
+        """Whether a seed is dye that the models read batch by batch."""
+        return self._project.dye_source == "seeds" and node.is_seed and BATCH in columns(self._query, node.relation)
+
+    def _is_constant(self, node: Node) -> bool:
+        """Whether a relation is made of reference data alone, so that all batches see the same of it."""
+        if loader_stage() in node.reads or self._is_input(node):
+            return False
+        return all(self._is_constant(self._project.nodes[above.name]) for above in node.reads)

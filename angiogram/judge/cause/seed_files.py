@@ -1,0 +1,168 @@
+"""The files of seeds, read as dbt reads them, and lines to be added to them."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX, is_dye_seed
+from angiogram.dbt.seeds.seed_text import CARRIAGE_RETURN
+from angiogram.judge.cause.tables import Column, Row, Table, in_batches
+
+
+@dataclass(frozen=True, slots=True)
+class SeedRows:
+    """Rows of an input seed.
+
+    Attributes:
+        seed: its name.
+        file: its file, below the project's folder.
+        header: the file's first line.
+        columns: names of its columns.
+        rows: the rows, as dbt reads them.
+        lines: the same as lines of the file.
+    """
+
+    seed: str
+    file: str
+    header: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    lines: str
+
+    def as_json(self) -> list[dict[str, str | None]]:
+        """Each row as an object: text or null by column."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+@dataclass(frozen=True)
+class SeedFile:
+    """The file of a seed.
+
+    Attributes:
+        name: the seed's name in dbt.
+        unique_id: dbt's id for it.
+        path: its file.
+        shown: the same, below the project's folder.
+        declared: types by column, as the project declares them; dbt guesses the others.
+        delimiter: between two fields.
+        is_dye: whether it is an input seed.
+        quotes: whether dbt quotes the columns' names; unquoted, PostgreSQL writes them in small letters.
+    """
+
+    name: str
+    unique_id: str
+    path: Path
+    shown: str
+    declared: Mapping[str, str]
+    delimiter: str
+    is_dye: bool
+    quotes: bool = True
+
+    @classmethod
+    def of(cls, directory: Path, seed: Any) -> "SeedFile":
+        """The file of a seed of the manifest."""
+        return cls(
+            name=seed.name,
+            unique_id=seed.unique_id,
+            path=Path(seed.root_path or directory) / seed.original_file_path,
+            shown=seed.original_file_path,
+            declared={name: str(kind) for name, kind in seed.config.column_types.items()},
+            delimiter=seed.config.delimiter,
+            is_dye=is_dye_seed(seed) and not seed.name.startswith(EXPECTED_PREFIX),
+            quotes=seed.config.quote_columns is not False,
+        )
+
+    @cached_property
+    def table(self) -> Table:
+        """What dbt reads from the file: declared types as declared, the others guessed; <CR> is a carriage return."""
+        from dbt.adapters.postgres.impl import PostgresAdapter  # 2 s to import: not for `angiogram --help`
+
+        columns = tuple(
+            Column(
+                name if self.quotes else name.lower(),
+                self.declared.get(name) or str(PostgresAdapter.convert_agate_type(self._read, number)),
+            )
+            for number, name in enumerate(self._read.column_names)
+        )
+        rows = tuple(tuple(map(_as_text, row)) for row in self._read.rows)
+        return in_batches(self.name, columns, rows) if self.is_dye else Table(self.name, columns, (rows,))
+
+    def rows_read(self, rows: Sequence[Row]) -> list[Row]:
+        """Rows as dbt reads them once they are lines of the file: an empty text is null.
+
+        Left out are those with a value by which dbt would guess another type for its column.
+        """
+        return [read for row in rows if (read := self._row_read(row))]
+
+    def _row_read(self, row: Row) -> Row | None:
+        from agate.exceptions import CastError
+
+        read: list[str | None] = []
+        for number, (kind, value) in enumerate(zip(self._read.column_types, row, strict=True)):
+            try:
+                text = _as_text(kind.cast(self._written(number, value)))
+            except CastError:
+                return None
+            if text and "." in text and self._guessed(number) == "integer":
+                return None  # to dbt's reader whole numbers are of the same kind as others
+            read.append(text)
+        return tuple(read)
+
+    def added(self, rows: Sequence[Row]) -> SeedRows:
+        """Rows as what is to be added to the file."""
+        return SeedRows(
+            seed=self.name,
+            file=self.shown,
+            header=self._text.partition("\n")[0].rstrip("\r"),
+            columns=tuple(self._read.column_names),
+            rows=tuple(rows),
+            lines=self._lines(rows),
+        )
+
+    def _lines(self, rows: Sequence[Row]) -> str:
+        return "".join(self.delimiter.join(self._field(*cell) for cell in enumerate(row)) + "\n" for row in rows)
+
+    @cached_property
+    def _read(self) -> Any:
+        """The file as dbt's own reader has it."""
+        from dbt_common.clients import agate_helper
+
+        return agate_helper.from_csv(self.path, list(self.declared), self.delimiter)
+
+    @cached_property
+    def _text(self) -> str:
+        return self.path.read_text(encoding="utf-8-sig")
+
+    def _field(self, number: int, value: str | None) -> str:
+        """A value of a column as a field of a line."""
+        text = self._written(number, value)
+        if value is None:
+            return text if len(self.table.columns) > 1 else '""'  # a line of nothing is no row
+        # Editors drop blanks at the end of a line.
+        is_plain = text == text.strip() and not any(sign in text for sign in f'{self.delimiter}"\n')
+        return text if is_plain and text else '"' + text.replace('"', '""') + '"'
+
+    def _written(self, number: int, value: str | None) -> str:
+        """A value of a column in the words of the file; null is nothing."""
+        if value and (self._guessed(number) or "").startswith("timestamp"):
+            return datetime.fromisoformat(value).isoformat(" " if number in self._with_blanks else "T")
+        return (value or "").replace("\r", CARRIAGE_RETURN)
+
+    def _guessed(self, number: int) -> str | None:
+        """The type of a column if dbt guesses it."""
+        return None if self._read.column_names[number] in self.declared else self.table.columns[number].type_name
+
+    @cached_property
+    def _with_blanks(self) -> set[int]:
+        """Columns with a blank between day and time, not a T: dbt guesses a time where all are written alike."""
+        lines = csv.reader(StringIO(self._text, newline=""), delimiter=self.delimiter)
+        return {number for line in list(lines)[1:] for number, text in enumerate(line) if " " in text}
+
+
+def _as_text(value: Any) -> str | None:
+    return None if value is None else str(value).replace(CARRIAGE_RETURN, "\r")

@@ -1,0 +1,196 @@
+"""Whether it is the expected data that is wrong: told from the model by rule, so that nobody mends a right model.
+
+One rule for every run, live and from the seeds. Of a model that differs from its expected seed:
+
+| what differs | to blame |
+|---|---|
+| the stored seed is not what the independent calculation makes of the dye and of the reference data that the expected \
+seeds were calculated from | the seed; the model too, if it differs from the calculation |
+| the model has columns that the seed does not know, and all cells of the columns that both have are equal | either |
+| the same, and a model that reads it fails for want of a column that it lost | the model |
+| anything else: a cell, a row, a type, a column that only went missing | the model |
+
+Where either may be to blame, the seed is the likelier if no column went missing, or if the model's description in the
+dbt project names the new columns and no longer the old ones: then they are meant.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from psycopg2 import sql
+from psycopg2.extensions import connection, cursor
+from psycopg2.extras import execute_values
+
+from angiogram.core.differences import Comparison, Differences
+from angiogram.dbt.manifest.nodes import Node
+from angiogram.dbt.project import Project
+from angiogram.dbt.seeds.seed_text import Row
+from angiogram.dye.calculation import calculation_of
+from angiogram.dye.seeds import dye_messages, has_dye, read_dye
+from angiogram.judge.compare.compare import compare
+from angiogram.store.kept import Kept
+
+_CALCULATED = "calculated"
+
+
+@dataclass(frozen=True, slots=True)
+class Strangers:
+    """The columns by which a model and its expected seed differ, where nothing else does.
+
+    Attributes:
+        new: columns of the model that the seed does not know.
+        lost: columns of the seed that the model does not have.
+    """
+
+    new: list[str]
+    lost: list[str]
+
+    @classmethod
+    def of(cls, differences: Differences) -> "Strangers | None":
+        """From what a comparison found; None unless the model has new columns, and at most lost others."""
+        if not has_only_new_columns(differences):
+            return None
+        of_kind = {
+            kind: [found.column for found in differences.first if found.difference == kind and found.column]
+            for kind in ("unexpected", "missing")
+        }
+        return cls(of_kind["unexpected"], of_kind["missing"])
+
+    def are_meant(self, described: Collection[str]) -> bool:
+        """Whether it is likelier that the seed is stale than that the model is wrong.
+
+        Args:
+            described: the columns that the dbt project describes of the model.
+        """
+        return not self.lost or (set(self.new) <= set(described) and not set(self.lost) & set(described))
+
+    def __str__(self) -> str:
+        """What is strange of the model, in words."""
+        several = len(self.new) > 1
+        told = f"the column{'s' if several else ''} {', '.join(self.new)}, which its expected seed does not know"
+        return f"{told}, and is missing {', '.join(self.lost)}" if self.lost else told
+
+
+class Calculated:
+    """What the independent calculation of a dbt project, if it has one, makes of the dye; made when first asked for."""
+
+    def __init__(self, database: connection, project: Project) -> None:
+        """Nothing is calculated yet.
+
+        Args:
+            database: as role angiogram, in autocommit; the expected seeds are loaded.
+            project: with its seeds.
+
+        Raises:
+            InvalidSettings: the project declares a calculation that cannot be used.
+        """
+        self._database = database
+        self._project = project
+        self._calculation = calculation_of(project.directory) if has_dye(project.directory) else None
+
+    def denies_seed(self, node: Node) -> bool:
+        """Whether a model's expected seed is not what the calculation makes; no if it knows nothing of the model.
+
+        Raises:
+            SeedError: the dye or the reference data cannot be read.
+        """
+        if self._calculation is None or node.name not in self._calculation.columns or node.expected_relation is None:
+            return False
+        if node.where and any(re.search(rf"\b{re.escape(name)}\b", node.where) for name in node.excluded):
+            return False  # what chooses its rows is nothing that can be calculated
+        seed = replace(node, relation=node.expected_relation, where=None)
+        with _laid_out(self._database, node, self._columns(node), self._tables[node.name]) as relation:
+            calculated = replace(seed, expected_relation=relation)
+            return compare(self._database, calculated, self._project.directory).differences.count > 0
+
+    def compare(self, node: Node, kept: Kept | None) -> Comparison:
+        """Compare a model that the calculation knows with what it makes.
+
+        Args:
+            node: the model.
+            kept: where all differences are kept, under the model's name; None: nowhere.
+        """
+        columns, rows = self._columns(node), self._tables[node.name]
+        return compare_with_rows(self._database, node, columns, rows, self._project.directory, kept)
+
+    def _columns(self, node: Node) -> Sequence[str]:
+        return self._calculation.columns[node.name] if self._calculation else ()
+
+    @cached_property
+    def _tables(self) -> dict[str, list[Row]]:
+        if self._calculation is None:
+            return {}
+        directory = self._project.directory
+        return self._calculation.tables(dye_messages(read_dye(directory)), directory, expected_reference=True)
+
+
+def compare_with_rows(
+    database: connection,
+    node: Node,
+    names: Sequence[str],
+    rows: Sequence[Row],
+    project: Path,
+    kept: Kept | None = None,
+) -> Comparison:
+    """Compare a model with rows of the calculation.
+
+    Args:
+        database: as role angiogram, in autocommit; model and expected seed are built.
+        node: the model.
+        names: the columns that the calculation gives it.
+        rows: what the calculation makes of it.
+        project: the folder of the dbt project.
+        kept: where all differences are kept, under the model's name; None: nowhere.
+    """
+    with _laid_out(database, node, names, rows) as relation:
+        return compare(database, replace(node, expected_relation=relation), project, kept, node.stage)
+
+
+@contextmanager
+def _laid_out(database: connection, node: Node, names: Sequence[str], rows: Sequence[Row]) -> Iterator[str]:
+    """Rows of the calculation as a table, for as long as they are needed; its name.
+
+    They take the types of the model's expected seed, in columns that this has not those of the model. Those that the
+    model's test leaves out by its `where` are not among them.
+    """
+    table = sql.Identifier("pg_temp", _CALCULATED)
+    with database.cursor() as query:
+        types = _types(query, node)
+        columns = (sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(types.get(n, "text"))) for n in names)
+        query.execute(
+            sql.SQL("create temporary table {} ({})").format(sql.Identifier(_CALCULATED), sql.SQL(", ").join(columns))
+        )
+        try:
+            execute_values(
+                query,
+                sql.SQL("insert into {} ({}) values %s").format(table, sql.SQL(", ").join(map(sql.Identifier, names))),
+                [[row[name] for name in names] for row in rows],
+            )
+            if node.where:
+                query.execute(sql.SQL("delete from {} where (\n{}\n) is not true").format(table, sql.SQL(node.where)))
+            yield f'"pg_temp"."{_CALCULATED}"'
+        finally:
+            query.execute(sql.SQL("drop table {}").format(table))
+
+
+def _types(query: cursor, node: Node) -> dict[str, str]:
+    query.execute(
+        "select attname::text, format_type(atttypid, atttypmod) from pg_attribute"
+        " where attrelid = any (array[to_regclass(%s), to_regclass(%s)]) and attnum > 0 and not attisdropped"
+        " order by attrelid = to_regclass(%s)",
+        (node.relation, node.expected_relation, node.expected_relation),
+    )
+    return dict(query.fetchall())
+
+
+def has_only_new_columns(differences: Differences) -> bool:
+    """Whether a model differs from its expected seed by columns that are new or renamed, and by nothing else."""
+    return (
+        differences.count == len(differences.first) > 0
+        and all(found.row_key is None and found.difference in ("unexpected", "missing") for found in differences.first)
+        and any(found.difference == "unexpected" for found in differences.first)
+    )

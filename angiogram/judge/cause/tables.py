@@ -1,0 +1,103 @@
+"""What models read and no model makes: seeds and the messages as the loader stores them, batch by batch."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from psycopg2 import sql
+from psycopg2.extensions import cursor
+
+from angiogram.dbt.manifest.nodes import BATCH
+
+Row = tuple[str | None, ...]
+
+_NULL = "\\N"
+"""Stands for null in COPY; as text of its own it is quoted, which PostgreSQL tells apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column and its type, as PostgreSQL writes it."""
+
+    name: str
+    type_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table to be loaded.
+
+    Attributes:
+        name: its name in the project.
+        columns: its columns with their types.
+        batches: all its rows after each batch, as text or null.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    batches: tuple[tuple[Row, ...], ...]
+
+    def after(self, batch: int) -> tuple[Row, ...]:
+        """The rows that it holds after a batch, counted from 1; a table that no batch changes always holds the same."""
+        return self.batches[min(batch, len(self.batches)) - 1]
+
+    @property
+    def batch_column(self) -> int | None:
+        """The place of the column that says when a row arrives; None if all come at once."""
+        return next((number for number, column in enumerate(self.columns) if column.name == BATCH), None)
+
+    @property
+    def id_column(self) -> int:
+        """The place of the column that is the row's id: the first, after that of the batch."""
+        return 1 if self.batch_column == 0 and len(self.columns) > 1 else 0
+
+    def batch_of(self, row: Row) -> int:
+        """The batch in which a row of it arrives."""
+        return 1 if self.batch_column is None else int(row[self.batch_column] or 1)
+
+    def with_rows(self, *batches: Sequence[Row]) -> "Table":
+        """The same table with other rows."""
+        return Table(self.name, self.columns, tuple(tuple(rows) for rows in batches))
+
+
+def in_batches(name: str, columns: tuple[Column, ...], rows: Sequence[Row], at_least: int = 1) -> Table:
+    """A table whose rows arrive when its column `batch` says.
+
+    Args:
+        name, columns, rows: of the table.
+        at_least: how many batches there are in any case.
+    """
+    table = Table(name, columns, (tuple(rows),))
+    last = max((table.batch_of(row) for row in rows), default=1)
+    return table.with_rows(
+        *([row for row in rows if table.batch_of(row) <= number] for number in range(1, max(last, at_least) + 1))
+    )
+
+
+def create(query: cursor, name: str, table: Table, rows: Iterable[Row]) -> None:
+    """Make a temporary table `name` of the columns of `table` and copy `rows` into it."""
+    columns = sql.SQL(", ").join(
+        # type names come from the project's own settings and from the catalogue
+        sql.SQL("{} " + column.type_name).format(sql.Identifier(column.name))
+        for column in table.columns
+    )
+    relation = sql.Identifier("pg_temp", name)
+    query.execute(sql.SQL("create temporary table {} ({})").format(sql.Identifier(name), columns))
+    copied = io.StringIO("".join(_line(row) for row in rows))
+    query.copy_expert(sql.SQL("copy {} from stdin (format csv, null '\\N')").format(relation), copied)
+
+
+def _line(row: Row) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="")
+    fields = []
+    for value in row:
+        if value is None:
+            fields.append(_NULL)
+            continue
+        text.seek(0)
+        text.truncate()
+        writer.writerow([value])
+        fields.append(text.getvalue())
+    return ",".join(fields) + "\n"

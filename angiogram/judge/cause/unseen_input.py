@@ -1,0 +1,101 @@
+"""What a wrong stage reads and no comparison sees: columns left out of it, rows left out, relations without any.
+
+A stage whose input is right by all comparisons and whose output is wrong is to blame, unless it is right on what is
+expected of its input: then a stage above it made something that no comparison looks at, such as a run-dependent column.
+Which one is found by trial: the models between are made anew of what is expected, one by one from the stage upwards.
+"""
+
+from collections.abc import Iterator
+
+from angiogram.core.diagnose import OutputState
+from angiogram.core.stage_id import MODEL, StageId, listed, loader_stage
+from angiogram.dbt.manifest.nodes import Node, inlined, is_dye_seed
+from angiogram.dbt.project import Project
+from angiogram.judge.cause.isolate import is_watched
+from angiogram.judge.cause.right_input import RightInput
+
+_BROKEN = (OutputState.WRONG, OutputState.FAILED)
+
+
+class UnseenInput:
+    """Looks above a stage for what no comparison sees."""
+
+    def __init__(self, project: Project, right_input: RightInput) -> None:
+        """Nothing is tried yet.
+
+        Args:
+            project: whose models were built.
+            right_input: runs them on what is expected.
+        """
+        self._project = project
+        self._right_input = right_input
+
+    def cause(self, stage: StageId) -> StageId | None:
+        """The stage above that spoils a stage's output by what no comparison sees; None if none is known to.
+
+        Args:
+            stage: one whose output is wrong or absent, although all comparisons above it found nothing.
+        """
+        node = self._project.nodes.get(stage.name)
+        apart = self._right_input.apart(stage)
+        if node is None or apart is None or apart in _BROKEN or (is_watched(node) and apart is not OutputState.RIGHT):
+            return None
+        return self._above(stage, ())
+
+    def _above(self, stage: StageId, remade: tuple[StageId, ...]) -> StageId | None:
+        """Search upwards from the topmost of the models that are made anew, or from the stage itself."""
+        top = self._project.nodes[(remade or (stage,))[-1].name]
+        parents = list(self._compared_parents(top))
+        for parent in parents:
+            is_model = parent.kind == MODEL
+            if is_model and self._right_input.apart(stage, remade=(*remade, parent)) in _BROKEN:
+                return parent
+        for parent in parents:
+            if self._right_input.apart(stage, remade=remade, as_it_is=parent) in _BROKEN:
+                higher = self._above(stage, (*remade, parent)) if parent.kind == MODEL else None
+                return higher or parent
+        return None
+
+    def _compared_parents(self, node: Node) -> Iterator[StageId]:
+        """The nearest stages above that are compared; what is not is made anew, or read as it is, in any case."""
+        for parent in node.reads:
+            above = self._project.nodes.get(parent.name)
+            if parent == loader_stage() or (above and is_watched(above)):
+                yield parent
+            elif above:
+                yield from self._compared_parents(above)
+
+    def suspects(self, stage: StageId) -> str | None:
+        """In a sentence or two, what a stage reads that no comparison sees, so that the cause may lie there."""
+        node = self._project.nodes.get(stage.name)
+        if node is None or node.stage != stage:
+            return None
+        partly = [above for above in node.reads if (read := self._project.nodes.get(above.name)) and read.where]
+        told = []
+        if unwatched := list(dict.fromkeys(self._unwatched(node))):
+            told.append(f"It reads {listed(unwatched)}, which nothing compares: the cause may lie there.")
+        if partly:
+            told.append(
+                f"Of {listed(partly)}, which it reads, only the rows of a `where` are compared: the cause may lie in "
+                "the others."
+            )
+        if lost := self._right_input.unknown_columns(stage):
+            told.append(
+                f"It reads {', '.join(sorted(lost))}, which no comparison looks at and nothing that it reads has: the "
+                f"cause may lie in {listed(node.reads)}."
+            )
+        return " ".join(told) or None
+
+    def _unwatched(self, node: Node) -> Iterator[StageId]:
+        manifest = self._project.manifest
+        for inside in inlined(manifest, node.unique_id, self._project.shown_ephemeral):
+            yield StageId(MODEL, manifest.nodes[inside].search_name)
+        for parent in node.reads:
+            above = self._project.nodes.get(parent.name)
+            if above and not is_watched(above) and not self._is_dye(above):
+                yield parent
+                yield from self._unwatched(above)
+
+    def _is_dye(self, node: Node) -> bool:
+        """Whether it is an input seed, which is right by definition."""
+        return node.is_seed and is_dye_seed(self._project.manifest.nodes[node.unique_id])

@@ -1,0 +1,188 @@
+"""Differences between what a model made and its expected seed, by the same SQL text as the dbt test equals_expected."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+import jinja2
+from psycopg2 import sql
+from psycopg2.extensions import connection, cursor
+
+from angiogram.core.differences import KEPT, Comparison, Difference, Differences
+from angiogram.core.errors import NotReady
+from angiogram.core.stage_id import StageId
+from angiogram.dbt.manifest.equality_test import Leniency
+from angiogram.store.kept import Kept
+from angiogram.warehouse.relations import SQL_FAILED, attempted, beside_values
+
+_MACRO = Path("macros", "differences.sql")
+
+
+class Compared(Protocol):
+    """What a comparison needs to know of a model."""
+
+    @property
+    def relation(self) -> str:
+        """The model's table, quoted."""
+
+    @property
+    def expected_relation(self) -> str | None:
+        """Its expected seed's table, quoted."""
+
+    @property
+    def key(self) -> list[str]:
+        """The columns that tell its rows apart."""
+
+    @property
+    def where(self) -> str | None:
+        """Which of its rows are compared, as SQL; None: all."""
+
+    @property
+    def leniency(self) -> Leniency | None:
+        """When differences are tolerated; None: never."""
+
+    @property
+    def excluded(self) -> list[str]:
+        """The columns that differ from run to run."""
+
+
+NO_EXPECTED_SEED = "it has no expected seed: restore its file if it was deleted, else write one with `angiogram accept`"
+"""Why a model without one could not be compared."""
+
+
+def compare(
+    database: connection, model: Compared, project: Path, kept: Kept | None = None, stage: StageId | None = None
+) -> Comparison:
+    """Compare a model's table with its expected seed.
+
+    Args:
+        database: in autocommit, as a role that reads both.
+        model: which tables, by which key.
+        project: the folder of the dbt project, which holds the comparison's SQL text.
+        kept: where all differences are kept; None: nowhere.
+        stage: whose they are there; None: nobody keeps them.
+
+    Raises:
+        NotReady: the project has no macro `differences`.
+    """
+    with database.cursor() as query:
+        query.execute("select to_regclass(%s) is not null", (model.relation,))
+        (exists,) = query.fetchone() or (False,)
+        if not exists:
+            return Comparison(None, Differences())
+        # dbt names its relations quoted already, and quotes within them doubled.
+        relation = sql.SQL(model.relation)
+        try:
+            # A view may fail in any column, and only when that is read.
+            with attempted(query):
+                query.execute(sql.SQL("select count(to_jsonb(made.*)) from {} as made").format(relation))
+        except SQL_FAILED as error:
+            return Comparison(None, Differences(), str(error).strip())
+        (rows,) = query.fetchone() or (0,)
+        if model.expected_relation is None:
+            return Comparison(rows, Differences(), NO_EXPECTED_SEED, is_watched=False)
+        if not model.key:
+            reason = "it has no test equals_expected that names its key"
+            return Comparison(rows, Differences(), reason, is_watched=False)
+        if absent := _absent(query, model):
+            return Comparison(rows, Differences(), f"the key of its test equals_expected names no column: {absent}")
+        statement: sql.Composable = _statement(project, model)
+        if model.where and (why := _unusable(query, model.where, model.relation)):
+            if _unusable(query, model.where, model.expected_relation):
+                return Comparison(rows, Differences(), f"the `where` of its test equals_expected fails: {why}")
+            # The model lost what its rows are chosen by: only its columns can be compared.
+            every = _statement(project, model, where=None)
+            statement = sql.SQL("select * from ({}) as found where row_key is null").format(every)
+        try:
+            with attempted(query):
+                query.execute(_counted(statement, kept, stage), (KEPT,))
+        except SQL_FAILED as error:
+            return Comparison(rows, Differences(), f"the comparison failed: {str(error).strip()}")
+        found = query.fetchall()
+        tolerated = (
+            str(model.leniency) if found and model.leniency and _tolerates(query, model.leniency, statement) else None
+        )
+    first = [
+        Difference(kind, json.loads(key) if key else None, column, expected, actual)
+        for kind, key, column, expected, actual, _ in found
+    ]
+    return Comparison(rows, Differences(found[0][-1] if found else 0, first), tolerated=tolerated)
+
+
+def _tolerates(query: cursor, leniency: Leniency, statement: sql.Composable) -> bool:
+    """Whether dbt would not fail its test on differences, as it works that out itself."""
+    if leniency.severity == "warn":
+        return True
+    try:
+        with attempted(query):
+            query.execute(
+                sql.SQL("select {} {} from ({} limit %s) as found").format(
+                    sql.SQL(beside_values(leniency.fail_calc)), sql.SQL(beside_values(leniency.error_if)), statement
+                ),
+                (leniency.limit,),
+            )
+    except SQL_FAILED:  # dbt's test would end with this error
+        return False
+    return query.fetchall() == [(False,)]
+
+
+def _statement(project: Path, model: Compared, **otherwise: str | None) -> sql.SQL:
+    """The comparison, as part of a statement that is executed with values.
+
+    Raises:
+        NotReady: the project has no macro `differences`, or one that knows no `where`.
+    """
+    chosen = {"where": model.where} | otherwise
+    macro = _template(project).module.differences  # type: ignore[attr-defined]
+    if chosen["where"] and "where" not in macro.arguments:
+        raise NotReady(
+            f"{project / _MACRO} is of an earlier version, which cannot heed the `where` of a test equals_expected. "
+            "Copy that file anew, and tests/generic/equals_expected.sql with it."
+        )
+    heeded = {name: text for name, text in chosen.items() if name in macro.arguments}
+    text = str(macro(model.relation, model.expected_relation, model.key, model.excluded, **heeded))
+    return sql.SQL(beside_values(text))
+
+
+def _unusable(query: cursor, where: str, relation: str | None) -> str | None:
+    """Why rows of a relation cannot be chosen by a condition; None if they can."""
+    try:
+        with attempted(query):
+            query.execute(sql.SQL("select from {} where\n{}\n").format(sql.SQL(relation or ""), sql.SQL(where)))
+    except SQL_FAILED as error:
+        return str(error).strip()
+    return None
+
+
+def _absent(query: cursor, model: Compared) -> str:
+    """Columns of the key that neither side has, or that are left out; one that a single side has is a difference."""
+    query.execute(
+        "select coalesce(string_agg(wanted, ', '), '') from unnest(%s::text[]) as wanted where wanted = any(%s)"
+        " or not exists (select from pg_attribute where attrelid in (to_regclass(%s), to_regclass(%s))"
+        " and attname = wanted and attnum > 0 and not attisdropped)",
+        (model.key, model.excluded, model.relation, model.expected_relation),
+    )
+    ((absent,),) = query.fetchall()
+    return str(absent)
+
+
+def _counted(statement: sql.Composable, kept: Kept | None, stage: StageId | None) -> sql.Composable:
+    """The first differences and how many there are in all; the server keeps them all on the way."""
+    counted = sql.SQL("select d.*, count(*) over () from d limit %s")
+    if kept is None or stage is None:
+        return sql.SQL("with d as ({}) {}").format(statement, counted)
+    kept.forget(stage)
+    return sql.SQL("with d as ({}), kept as ({}) {}").format(statement, kept.inserting(stage), counted)
+
+
+@cache
+def _template(project: Path) -> jinja2.Template:
+    file = project / _MACRO
+    try:
+        # SQL, not HTML: nothing to escape; names come from the manifest and are quoted by dbt.
+        return jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined).from_string(  # noqa: S701
+            file.read_text(encoding="utf-8")
+        )
+    except FileNotFoundError:
+        raise NotReady(f"{file} is absent: the dbt project {project} cannot be compared without it.") from None

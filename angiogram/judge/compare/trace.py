@@ -1,0 +1,166 @@
+"""From a row that differs back to the dye messages that feed it.
+
+A row is traced through the nearest table that has its key columns and message_id: the model's own, or one above it.
+Both sides count, what was made and what was expected, so that a missing row has its messages too. Where the expected
+seed itself is wrong, what was made counts: a row that only such a seed has is fed by no message.
+"""
+
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, LiteralString
+
+from psycopg2 import sql
+from psycopg2.extensions import connection
+from psycopg2.extras import Json
+
+from angiogram.core.differences import Differences
+from angiogram.core.stage_id import EXPECTED, MODEL, StageId
+from angiogram.dbt.manifest.nodes import Node
+from angiogram.store.kept import Kept
+from angiogram.warehouse.relations import MESSAGE_ID, beside_values, columns
+
+_MESSAGES = sql.SQL(
+    "with names as (select * from unnest(%s::text[], %s::text[]) as named (message_id, name)),"
+    " wanted as (select %s::jsonb as row_key), fed as ({fed})"
+    " select array_agg(coalesce(names.name, 'message ' || fed.message_id)"
+    " order by length(fed.message_id), fed.message_id)"
+    " from wanted join fed using (row_key) left join names using (message_id)"
+)
+
+_NAME_MESSAGES = sql.SQL(
+    "with names as (select * from unnest(%s::text[], %s::text[]) as named (message_id, name)),"
+    " wanted as (select distinct run_id, stage_kind, stage_name, row_key from angiogram.differences"
+    " where run_id = %s and stage_kind = %s and stage_name = %s and row_key is not null),"
+    " fed as ({fed}),"
+    " named as (select wanted.run_id, wanted.stage_kind, wanted.stage_name, wanted.row_key, array_agg("
+    "coalesce(names.name, 'message ' || fed.message_id) order by length(fed.message_id), fed.message_id) as messages"
+    " from wanted join fed using (row_key) left join names using (message_id)"
+    " group by wanted.run_id, wanted.stage_kind, wanted.stage_name, wanted.row_key)"
+    " update angiogram.differences as found set messages = named.messages from named"
+    " where found.run_id = named.run_id and found.stage_kind = named.stage_kind"
+    " and found.stage_name = named.stage_name and found.row_key = named.row_key"
+)
+"""All rows of a stage at once: what is asked for row by row takes minutes where a model's rows multiply."""
+
+_ALSO_LOST: LiteralString = (
+    "update angiogram.differences as found set messages = own.messages from angiogram.differences as own"
+    " where found.run_id = %(run_id)s and found.stage_kind = 'expected' and found.stage_name = %(name)s"
+    " and found.messages = '{}' and own.run_id = found.run_id and own.stage_kind = 'model'"
+    " and own.stage_name = found.stage_name and own.row_key = found.row_key"
+)
+"""A row of a wrong expected seed that its model lost besides has the messages which the calculation feeds it."""
+
+_UNFED: LiteralString = (
+    "update angiogram.differences set unfed = true where run_id = %(run_id)s"
+    " and stage_kind = 'expected' and stage_name = %(name)s"
+    " and difference = 'missing' and row_key is not null and messages = '{}'"
+)
+
+
+class Tracer:
+    """Names the dye messages that feed the rows that differ."""
+
+    def __init__(
+        self,
+        database: connection,
+        nodes: Mapping[str, Node],
+        names: Mapping[str, str],
+        failed: Collection[StageId] = (),
+    ) -> None:
+        """Look up which columns the tables have.
+
+        Args:
+            database: as role angiogram, in autocommit.
+            nodes: of the dbt project.
+            names: name of each dye message by message_id.
+            failed: stages whose own tables are not to be read.
+        """
+        self._database = database
+        self._nodes = nodes
+        self._names = names
+        self._failed = failed
+        relations = [n.relation for n in nodes.values()] + [n.expected_relation or "" for n in nodes.values()]
+        with database.cursor() as query:
+            self._columns = {relation: columns(query, relation) for relation in relations if relation}
+
+    def name_messages(self, kept: Kept, stage: StageId) -> None:
+        """Write the names of the dye messages to all differences kept of a stage whose rows they feed.
+
+        Args:
+            kept: the differences.
+            stage: a wrong expected seed after its model.
+        """
+        with self._database.cursor() as query:
+            query.execute(
+                "select distinct array(select jsonb_object_keys(row_key) order by 1) from angiogram.differences"
+                " where run_id = %s and stage_kind = %s and stage_name = %s and row_key is not null",
+                (kept.run_id, *stage),
+            )
+            for (key,) in query.fetchall():
+                if (fed := self._fed(stage, key)) is not None:
+                    query.execute(
+                        _NAME_MESSAGES.format(fed=fed),
+                        (list(self._names), list(self._names.values()), kept.run_id, *stage),
+                    )
+            if stage.kind == EXPECTED:
+                places = {"run_id": kept.run_id, "name": stage.name}
+                query.execute(_ALSO_LOST, places)
+                query.execute(_UNFED, places)
+
+    def told(self, stage: StageId, differences: Differences) -> dict[str, Any]:
+        """The differences of a stage as a report has them: count and the first ones, each with its messages."""
+        return {
+            "stage": stage.as_json(),
+            "count": differences.count,
+            "first": [
+                asdict(found) | {"messages": self._messages(stage, found.row_key)} for found in differences.first
+            ],
+        }
+
+    def _messages(self, stage: StageId, row_key: Mapping[str, Any] | None) -> list[str]:
+        """Names of the dye messages that feed a row; empty if none do, or if the difference is no row's."""
+        fed = self._fed(stage, sorted(row_key)) if row_key else None
+        if fed is None:
+            return []
+        with self._database.cursor() as query:
+            query.execute(_MESSAGES.format(fed=fed), (list(self._names), list(self._names.values()), Json(row_key)))
+            ((messages,),) = query.fetchall()
+        return list(messages or [])
+
+    def _fed(self, stage: StageId, key: Sequence[str]) -> sql.Composable | None:
+        """A query, to be executed with values, for pairs of row_key and message_id; None if no table tells."""
+        if MESSAGE_ID in key and stage.kind != EXPECTED:  # such a seed may name messages that nobody sent
+            return sql.SQL("select row_key, row_key ->> {} as message_id from wanted").format(sql.Literal(MESSAGE_ID))
+        for relations in self._nearest(stage):
+            usable = [r for r in relations if {MESSAGE_ID, *key} <= self._columns.get(r, set())]
+            if usable:
+                row_key = sql.SQL(", ").join(
+                    sql.SQL("{}, {}").format(sql.Literal(column), sql.Identifier(column))
+                    for column in map(beside_values, key)
+                )
+                return sql.SQL(" union ").join(
+                    # dbt names its relations quoted already.
+                    sql.SQL("select jsonb_build_object({}) as row_key, {}::text as message_id from {}").format(
+                        row_key, sql.Identifier(MESSAGE_ID), sql.SQL(beside_values(relation))
+                    )
+                    for relation in usable
+                )
+        return None
+
+    def _nearest(self, stage: StageId) -> list[list[str]]:
+        """Tables of the model and of those above it, with their expected ones unless it is these, nearest first."""
+        start = StageId(MODEL, stage.name) if stage.kind == EXPECTED else stage
+        queue, seen, tables = deque([start]), {start}, []
+        while queue:
+            place = queue.popleft()
+            node = self._nodes.get(place.name)
+            if node is None or node.stage != place:
+                continue
+            made = None if place in self._failed else node.relation
+            expected = None if stage.kind == EXPECTED else node.expected_relation
+            tables.append([r for r in (made, expected) if r])
+            above = [other for other in node.reads if other not in seen]
+            seen.update(above)
+            queue.extend(above)
+        return tables

@@ -1,0 +1,144 @@
+"""What a run looks at beside the outputs of its stages: the surface, what is watched, and the live target's SQL."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from psycopg2.extensions import connection
+
+from angiogram.core.changes import Change, as_told
+from angiogram.core.diagnose import UNSOUND, Health
+from angiogram.core.findings import Finding, FindingKind, Notice
+from angiogram.core.stage import Stage, all_above
+from angiogram.core.stage_id import MODEL, StageId
+from angiogram.dbt import live_target
+from angiogram.dbt.live_target import LiveTarget, Unread
+from angiogram.dbt.project import Project
+from angiogram.judge.guards import live_sql, live_sql_changes, surface_changes, watch
+from angiogram.judge.guards.live_sql import LiveSql
+from angiogram.judge.guards.surface import Surface, of_project
+
+_NOT_ACCEPTED = (
+    "No surface is accepted: nothing would tell that readers lose a table, a column or a right, or that less is "
+    "compared. Record it: angiogram accept"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What there is now.
+
+    Attributes:
+        surface: of the project.
+        live: the project under the live target; None if none is set.
+        sql: how its SQL compares; None if there is none.
+    """
+
+    surface: Surface
+    live: LiveTarget | Unread | None
+    sql: LiveSql | None
+
+
+def present(database: connection, project: Project, built: Sequence[StageId]) -> Present:
+    """Look at the project as it is.
+
+    Args:
+        database: as the role of the dye target, in autocommit.
+        project: whose models were built.
+        built: the stages that the run built.
+
+    Raises:
+        DbtFailed: dbt cannot compile the project.
+    """
+    target = project.settings.live_target
+    live = live_target.read(project, target) if target else None
+    known = live if isinstance(live, LiveTarget) else None
+    sql = live_sql.compare(project, known) if known else None
+    names = [stage.name for stage in built if stage.kind == MODEL]
+    return Present(of_project(database, project, known, sql, names), live, sql)
+
+
+def changes(accepted: Surface, now: Present, project: Project) -> list[Change]:
+    """What `angiogram accept` would change in the accepted surface, and what is red or worth a notice of it."""
+    found = [*surface_changes.changes(accepted, now.surface), *watch.changes(accepted, now.surface, project)]
+    if isinstance(now.live, LiveTarget) and now.sql is not None:
+        found += live_sql_changes.changes(accepted, now.surface, now.sql, now.live.name, project.target)
+    return found
+
+
+def judge(
+    project: Project, now: Present, stages: Mapping[StageId, Stage], health: Mapping[StageId, Health]
+) -> tuple[list[Finding], list[Notice]]:
+    """What is red beside the outputs, and what a reader should know.
+
+    Args:
+        project: as the dye passes it.
+        now: as `present` gives it.
+        stages: of the run.
+        health: of each.
+
+    Raises:
+        InvalidSurface: the accepted surface cannot be read.
+    """
+    accepted = Surface.accepted(project.directory)
+    found = list(_live(project, now, accepted))
+    if accepted is None:
+        found.append(Change(_NOT_ACCEPTED, code="no_surface"))
+    else:
+        found += changes(accepted, now, project)
+    return as_told(
+        replace(change, file=change.file or _file(change.stage, now, project))
+        for change in _first_of_each(_unexplained(found, project, stages, health), stages)
+    )
+
+
+def _file(stage: StageId | None, now: Present, project: Project) -> str | None:
+    """A stage's file, below the project's folder; None if no target knows it."""
+    manifests = [project.manifest, *([now.live.manifest] if isinstance(now.live, LiveTarget) else [])]
+    for manifest in manifests if stage else ():
+        for node in manifest.nodes.values():
+            if stage == StageId(str(node.resource_type), node.search_name):
+                return str(node.original_file_path)
+    return None
+
+
+def _live(project: Project, now: Present, accepted: Surface | None) -> Iterator[Change]:
+    target = project.settings.live_target
+    if target is None:
+        yield live_sql_changes.without_target()
+    elif isinstance(now.live, Unread):
+        yield live_sql_changes.of_unread(target, now.live)
+    elif now.sql is not None:
+        yield from live_sql_changes.unintended(now.sql, project, target)
+        yield from live_sql_changes.ambiguous(accepted, now.sql, target)
+
+
+def _unexplained(
+    found: Sequence[Change], project: Project, stages: Mapping[StageId, Stage], health: Mapping[StageId, Health]
+) -> Iterator[Change]:
+    """The changes that are no consequence of what is red already."""
+    for change in found:
+        causes = []
+        if change.stage and change.column:
+            causes = [change.stage, *all_above(change.stage, stages)]
+        elif change.stage and change.kind is FindingKind.SURFACE and change.stage.name not in project.nodes:
+            causes = [change.stage]  # an expected seed without its model is red already
+        if not any(health.get(stage) in UNSOUND for stage in causes):
+            yield change
+
+
+def _first_of_each(found: Iterable[Change], stages: Mapping[StageId, Stage]) -> Iterator[Change]:
+    """The changes of columns that no stage above has, each telling where else it is; and all other changes."""
+    every = list(found)
+    at = {(change.stage, change.column) for change in every if change.column is not None}
+    goes_on: dict[tuple[StageId, str], list[str]] = {}
+    firsts = []
+    for change in every:
+        above = all_above(change.stage, stages) if change.stage and change.column else []
+        having = [stage for stage in above if (stage, change.column) in at]
+        if having and change.column:
+            goes_on.setdefault((having[-1], change.column), []).append(str(change.stage))
+        else:
+            firsts.append(change)
+    for change in firsts:
+        below = goes_on.get((change.stage, change.column)) if change.stage and change.column else None
+        yield replace(change, text=f"{change.text} The same in {', '.join(below)}.") if below else change

@@ -1,0 +1,79 @@
+"""Columns of the live tables beside those that the dye built: the same SQL may leave a live table as it was.
+
+With on_schema_change: ignore dbt leaves an incremental live table without a new column, while the fingerprints of what
+was built agree. What the catalog says of a table everybody may read, whatever else he may do with it.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from psycopg2.extensions import connection
+
+from angiogram.core.changes import Change
+from angiogram.core.diagnose import UNSOUND, Health
+from angiogram.core.findings import FindingKind
+from angiogram.core.stage_id import MODEL, StageId
+from angiogram.dbt.manifest.nodes import Node
+from angiogram.judge.guards.production import Production
+from angiogram.warehouse.relations import typed_columns
+
+
+def changes(
+    database: connection, nodes: Mapping[str, Node], tested: Production, health: Mapping[StageId, Health]
+) -> Iterator[Change]:
+    """What live tables lack, or have otherwise, though production last built the version that the dye passed.
+
+    Args:
+        database: as the role of the dye target, in autocommit.
+        nodes: of the project that the dye passed.
+        tested: what production runs, and what the dye tested of it.
+        health: of each stage of the run.
+    """
+    agreeing = {
+        node.name: node
+        for node in nodes.values()
+        if not node.is_seed and node.unique_id in tested.agreeing and health.get(node.stage) not in UNSOUND
+    }
+    live = _live_columns(database, [node.unique_id for node in agreeing.values()])
+    dye = typed_columns(database, {name: node.relation for name, node in agreeing.items()})
+    for name, node in agreeing.items():
+        if node.unique_id in live and name in dye:
+            yield from _of_model(name, *live[node.unique_id], dye[name])
+
+
+def _of_model(name: str, relation: str, live: Mapping[str, str], dye: Mapping[str, str]) -> Iterator[Change]:
+    stage = StageId(MODEL, name)
+    lacking = [column for column in dye if column not in live]
+    otherwise = [f"{column} {live[column]} ({kind})" for column, kind in dye.items() if live.get(column, kind) != kind]
+    if lacking or otherwise:
+        parts = [f"lacks {', '.join(lacking)}"] if lacking else []
+        parts += [f"has other types than the dye's: {', '.join(otherwise)}"] if otherwise else []
+        yield Change(
+            f"The live table {relation} {' and '.join(parts)}, though production last built this version of {name}.",
+            stage,
+            FindingKind.SURFACE,
+            advice=f"Rebuild it under the live target: dbt run --full-refresh --select {name}. With on_schema_change: "
+            "append_new_columns dbt adds new columns by itself.",
+        )
+    if left := [column for column in live if column not in dye]:
+        text = f"The live table {relation} still has {', '.join(left)}, which {name} makes no more: new rows hold null."
+        yield Change(text, stage, code="live_column_left")
+
+
+def _live_columns(database: connection, unique_ids: list[str]) -> dict[str, tuple[str, dict[str, str]]]:
+    """Of live models the table and its columns, by dbt's id; those whose table is not in this database are left out."""
+    found: dict[str, tuple[str, dict[str, str]]] = {}
+    with database.cursor() as query:
+        query.execute(
+            "select unique_id, nspname || '.' || relname, attname::text, format_type(atttypid, atttypmod)"
+            " from angiogram.live_nodes"
+            " cross join lateral (select parse_ident(relation) as parts) as named"
+            " join pg_namespace on nspname = parts[cardinality(parts) - 1]"
+            " join pg_class on relnamespace = pg_namespace.oid and relname = parts[cardinality(parts)]"
+            " join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped"
+            " where unique_id = any(%s) and (cardinality(parts) < 3 or parts[1] = current_database())"
+            " order by unique_id, attnum",
+            (unique_ids,),
+        )
+        for unique_id, relation, column, kind in query.fetchall():
+            found.setdefault(unique_id, (relation, {}))[1][column] = kind
+    return found

@@ -1,0 +1,254 @@
+"""The SQL of the live target beside that of the dye: a branch for production alone is one that the dye never passed.
+
+Both are compiled here, in both forms of is_incremental, and compared with the names of relations aside. What the live
+target reads in the place of an input of the dye is no difference, but told. What else differs is red, unless
+angiogram.yml lists it as intended; a listed macro counts as the same whatever it makes.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from angiogram.dbt.compiled_forms import FIRST, HOOKS, LATER, Forms, compile_forms, without_switches
+from angiogram.dbt.live_target import LiveTarget, secrets_set
+from angiogram.dbt.manifest.nodes import is_input_seed
+from angiogram.dbt.project import Project
+from angiogram.judge.guards.sql_text import Pair, RelationNames, differing, lines_of, name_of, pairs, shown, steady
+
+Unequal = dict[str, dict[str, tuple[list[str], list[str]]]]
+"""By form and dbt's id of a model the lines of the live target's text and of the dye target's."""
+
+Places = list[tuple[list[str], list[str]]]
+"""Where two texts differ: lines of the live target's, and those of the dye target's."""
+
+_TABLES = ("table", "view", "materialized_view")
+"""Materializations that hold the same rows."""
+
+_INCREMENTAL = (
+    *("incremental_strategy", "unique_key", "on_schema_change", "incremental_predicates"),
+    *("merge_update_columns", "merge_exclude_columns", "event_time", "batch_size", "begin", "lookback"),
+)
+"""Settings that decide what a later build of an incremental model makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How a model's SQL under the live target differs from what the dye passes.
+
+    Attributes:
+        model: its name.
+        file: its file, below the project's folder.
+        form: in which form it was seen first.
+        places: the lines that differ, relations by their names.
+    """
+
+    model: str
+    file: str
+    form: str
+    places: Places
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the lines that differ."""
+        return _fingerprint(f"{live}|{dye}" for live, dye in self.places)
+
+
+@dataclass(slots=True)
+class LiveSql:
+    """What came of comparing the SQL of two targets.
+
+    Attributes:
+        differences: by model.
+        errors: why a model does not compile under the live target although the dye passes it, by model.
+        uncompared: models whose compilation asks the database, and may come out differently under each target.
+        inputs: what the live target reads in the place of an input of the dye, by its name.
+        readers: the models that do so, by the names of the input and of what is read in its place.
+        switches: fingerprint of what a listed macro makes under the live target, by its name.
+        users: a model that uses such a macro, by its name.
+        alone: models that only the live target has.
+    """
+
+    differences: dict[str, Difference] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    uncompared: list[str] = field(default_factory=list)
+    inputs: dict[str, list[str]] = field(default_factory=dict)
+    readers: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    switches: dict[str, str] = field(default_factory=dict)
+    users: dict[str, str] = field(default_factory=dict)
+    alone: list[str] = field(default_factory=list)
+
+
+def compare(project: Project, live: LiveTarget) -> LiveSql:
+    """Compile the models under both targets and compare them.
+
+    Args:
+        project: as the dye passes it.
+        live: the same under the live target.
+
+    Raises:
+        DbtFailed: dbt cannot compile at all.
+    """
+    switches = [one.macro for one in project.settings.intended.live_sql if one.macro]
+    return _Comparison(project, live, switches).result()
+
+
+class _Comparison:
+    """The texts of one project under two targets."""
+
+    def __init__(self, project: Project, live: LiveTarget, switches: list[str]) -> None:
+        self._project = project
+        self._live = live
+        self._switches = switches
+        self._names = RelationNames(_relations(live.manifest)), RelationNames(_relations(project.manifest))
+        self._found = LiveSql()
+        self._pairs: dict[Pair, dict[str, None]] = {}
+        self._made: dict[str, set[str]] = {}
+
+    def result(self) -> LiveSql:
+        forms = self._compiled()
+        self._note_what_was_not_compiled(*forms)
+        unequal = self._unequal(*forms)
+        if unequal:  # what only varies from one compilation to the next is no difference
+            again = self._compiled({form: set(models) for form, models in unequal.items()})
+            unequal = self._unequal(*(_steady(first, second) for first, second in zip(forms, again, strict=True)))
+        self._note_differences(unequal)
+        for (of_live, of_dye), readers in sorted(self._pairs.items()):
+            names = name_of(of_dye), name_of(of_live)
+            self._found.inputs.setdefault(names[0], []).append(names[1])
+            self._found.readers[names] = list(readers)
+        self._found.switches = {name: _fingerprint(made) for name, made in sorted(self._made.items())}
+        return self._found
+
+    def _compiled(self, only: Mapping[str, set[str]] | None = None) -> tuple[Forms, Forms]:
+        live, project = self._live, self._project
+        with secrets_set(project):
+            of_live = compile_forms(
+                live.manifest,
+                lambda command: project.compile(command, live.manifest, live.name),
+                self._switches,
+                only,
+            )
+        return of_live, compile_forms(project.manifest, project.compile, self._switches, only)
+
+    def _note_what_was_not_compiled(self, live: Forms, dye: Forms) -> None:
+        nodes, own = self._live.manifest.nodes, self._project.manifest.nodes
+        for unique_id in sorted(live.asking | dye.asking):
+            if unique_id in nodes and _depends_on_target(self._live.manifest, nodes[unique_id]):
+                self._found.uncompared.append(nodes[unique_id].search_name)
+        for unique_id, message in live.errors.items():
+            if unique_id in own and unique_id not in dye.errors:
+                self._found.errors[nodes[unique_id].search_name] = message
+        self._found.alone = sorted(
+            node.search_name
+            for unique_id, node in nodes.items()
+            if node.resource_type == "model" and unique_id not in own
+        )
+
+    def _unequal(self, live: Forms, dye: Forms) -> Unequal:
+        """Lines of both sides of the models whose texts differ, by form and id; what is equal is noted on the way."""
+        unequal: Unequal = {}
+        both = self._live.manifest.nodes.keys() & self._project.manifest.nodes.keys()
+        for form in (FIRST, LATER, HOOKS):
+            of_live, of_dye = live.texts.get(form, {}), dye.texts.get(form, {})
+            ids = of_live.keys() & of_dye.keys()
+            if form == HOOKS:  # a model may have hooks under one target alone
+                unknown = live.asking | dye.asking | live.errors.keys() | dye.errors.keys()
+                ids = (of_live.keys() | of_dye.keys()) - unknown
+            for unique_id in sorted(ids & both):
+                texts = of_live.get(unique_id, ""), of_dye.get(unique_id, "")
+                lines = self._lines(unique_id, form, texts[0], True), self._lines(unique_id, form, texts[1], False)
+                found = pairs(*lines)
+                if found is None or not all(self._is_input(pair) for pair in found):
+                    unequal.setdefault(form, {})[unique_id] = lines
+                else:
+                    self._note_pairs(unique_id, found)
+        return unequal
+
+    def _note_pairs(self, reader: str, found: Iterable[Pair]) -> None:
+        for pair in found:
+            self._pairs.setdefault(pair, {})[self._live.manifest.nodes[reader].search_name] = None
+
+    def _lines(self, unique_id: str, form: str, text: str, is_live: bool) -> list[str]:
+        names = self._names[0 if is_live else 1]
+        manifest = self._live.manifest if is_live else self._project.manifest
+        plain, made = without_switches(text)
+        for call, inner in made.items() if is_live else ():
+            macro = call.split("(")[0]
+            self._made.setdefault(macro, set()).add(f"{call}: {' '.join(lines_of(names.aside(inner)))}")
+            self._found.users.setdefault(macro, manifest.nodes[unique_id].search_name)
+        settings = list(_settings(manifest.nodes[unique_id])) if form == FIRST else []
+        return [*settings, *lines_of(names.aside(plain))]
+
+    def _is_input(self, pair: Pair) -> bool:
+        """Whether the dye's side of a pair is made for the dye: a source of its own, or a seed that is not live's."""
+        _, unique_id = pair
+        seed = self._project.manifest.nodes.get(unique_id)
+        if seed is None:
+            return unique_id.startswith("source.")
+        return is_input_seed(seed) or (seed.resource_type == "seed" and unique_id not in self._live.manifest.nodes)
+
+    def _note_differences(self, unequal: Unequal) -> None:
+        for form, models in unequal.items():
+            for unique_id, (live, dye) in models.items():
+                inputs = {of_dye: of_live for of_live, of_dye in self._pairs}
+                places: Places = []
+                for place in differing(live, dye, inputs):
+                    found = pairs(*place)
+                    if found is not None and all(self._is_input(pair) for pair in found):
+                        self._note_pairs(unique_id, found)
+                    else:
+                        places.append((list(map(shown, place[0])), list(map(shown, place[1]))))
+                node = self._live.manifest.nodes[unique_id]
+                if places:
+                    self._found.differences.setdefault(
+                        node.search_name, Difference(node.search_name, node.original_file_path, form, places)
+                    )
+
+
+def _relations(manifest: Any) -> Iterator[tuple[str, str]]:
+    for node in (*manifest.nodes.values(), *manifest.sources.values()):
+        if node.resource_type in ("model", "seed", "snapshot", "source") and node.relation_name:
+            yield node.relation_name, node.unique_id
+
+
+def _settings(node: Any) -> Iterator[str]:
+    """What decides, beside its SQL, what a model's table holds."""
+    materialized = node.config.materialized
+    yield f"materialized: {'table or view' if materialized in _TABLES else materialized}"
+    if header := node.config.get("sql_header"):
+        yield f"sql_header: {' '.join(header.split())}"
+    if materialized == "incremental":
+        for name in _INCREMENTAL:
+            if (value := node.config.get(name)) not in (None, [], ""):
+                yield f"{name}: {value}"
+
+
+def _depends_on_target(manifest: Any, node: Any) -> bool:
+    """Whether a model, or a macro of the project or its packages that it uses, looks at the target."""
+    looks = re.compile(r"\btarget\b|\bthis\.(schema|database|name|identifier)\b")
+    seen: set[str] = set()
+    ahead = list(node.depends_on.macros)
+    texts = [node.raw_code]
+    while ahead:
+        macro = manifest.macros.get(ahead.pop())
+        if macro is not None and macro.unique_id not in seen:
+            seen.add(macro.unique_id)
+            ahead += macro.depends_on.macros
+            if macro.package_name not in ("dbt", f"dbt_{manifest.metadata.adapter_type}"):
+                texts.append(macro.macro_sql)
+    return any(map(looks.search, texts))
+
+
+def _steady(first: Forms, again: Forms) -> Forms:
+    """What is the same in two compilations under one target."""
+    texts = {
+        form: {unique_id: steady(first.texts[form][unique_id], text) for unique_id, text in models.items()}
+        for form, models in again.texts.items()
+    }
+    return Forms(texts, first.errors, first.asking)
+
+
+def _fingerprint(texts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(texts)).encode()).hexdigest()[:12]

@@ -1,0 +1,179 @@
+"""What is red or worth a notice of the SQL of the live target beside that of the dye."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from angiogram.core.changes import Change
+from angiogram.core.findings import FindingKind
+from angiogram.core.stage_id import MODEL, StageId
+from angiogram.dbt.live_target import Unread
+from angiogram.dbt.pipeline_settings import FILE as SETTINGS
+from angiogram.dbt.project import Project
+from angiogram.judge.guards.live_sql import Difference, LiveSql, Places
+from angiogram.judge.guards.surface import Surface
+
+SHOWN = 12
+"""Lines of one model that are shown; the others are counted."""
+
+NOT_COMPARED = "live_sql_not_compared"
+"""Code of the notice that some live SQL was not compared."""
+
+
+def without_target() -> Change:
+    """What to say where no live target is set."""
+    return Change(
+        f"Live SQL not compared: {SETTINGS} names no live_target, so a branch for production alone goes unseen.",
+        code=NOT_COMPARED,
+    )
+
+
+def of_unread(target: str, unread: Unread) -> Change:
+    """What to say where the project could not be read under the live target."""
+    if unread.is_fault:
+        return Change(
+            f"dbt cannot read the project under target {target}: {unread.reason}.",
+            unread.stage,
+            FindingKind.LIVE_SQL,
+            advice="Correct it: production cannot be built from this.",
+            file=unread.file,
+        )
+    return Change(
+        f"Live SQL not compared, nor where the live tables are: target {target} could not be read: {unread.reason}.",
+        code=NOT_COMPARED,
+    )
+
+
+def unintended(found: LiveSql, project: Project, target: str) -> Iterator[Change]:
+    """Differences that angiogram.yml does not list as intended, and what could not be compared.
+
+    Args:
+        found: how the SQL of the live target compares.
+        project: as the dye passes it.
+        target: name of the live target.
+    """
+    listed = {one.model for one in project.settings.intended.live_sql if one.model}
+    for name, message in found.errors.items():
+        yield Change(
+            f"{name} compiles under target {project.target}, but not under target {target}: {message.strip()}",
+            StageId(MODEL, name),
+            FindingKind.LIVE_SQL,
+            advice="Correct it: production cannot build it.",
+        )
+    for name, difference in found.differences.items():
+        if name not in listed:
+            yield Change(
+                _told(difference, target, project.target),
+                StageId(MODEL, name),
+                FindingKind.LIVE_SQL,
+                advice=f"Make both alike, or list {name} in {SETTINGS} under intended: live_sql, with the reason.",
+                file=difference.file,
+                line=_line(project.directory / difference.file, difference.places),
+            )
+    for one in project.settings.intended.live_sql:
+        known = found.differences if one.model else found.switches
+        if (one.model or one.macro) not in known:
+            what = f"model {one.model} does not differ" if one.model else f"no model uses the macro {one.macro}"
+            text = f"{SETTINGS} lists a difference in live SQL that is not there: {what}. Delete the entry."
+            yield Change(text, code="intended_unused")
+    if found.uncompared:
+        text = (
+            f"Live SQL of {', '.join(found.uncompared)} not compared: it depends on the target, and on what the "
+            "database answers while it is compiled."
+        )
+        yield Change(text, code=NOT_COMPARED)
+    if found.alone:
+        text = f"Target {target} builds {', '.join(found.alone)}, which the dye does not pass."
+        yield Change(text, code="live_only")
+
+
+def changes(accepted: Surface, now: Surface, found: LiveSql, target: str, dye_target: str) -> Iterator[Change]:
+    """What changed since it was accepted as intended, or as standing for an input of the dye.
+
+    Args:
+        accepted: the accepted surface.
+        now: the surface of this run.
+        found: how the SQL of the live target compares.
+        target: name of the live target.
+        dye_target: that of the dye target.
+    """
+    for name, before in accepted.intended.items():
+        after = now.intended.get(name)
+        if after is None or after == before:
+            continue
+        if name in found.users:
+            text = f"The macro {name} makes other SQL under target {target} than when the difference was accepted."
+            stage, file = StageId(MODEL, found.users[name]), None
+        else:
+            text = (
+                f"{_told(found.differences[name], target, dye_target)}\nThis is not the difference that was accepted."
+            )
+            stage, file = StageId(MODEL, name), found.differences[name].file
+        yield Change(text, stage, FindingKind.LIVE_SQL, file=file)
+    for name in sorted(now.intended.keys() - accepted.intended.keys()):
+        yield Change(f"The difference in live SQL of {name} is listed as intended.")
+    for name, stands_for in now.inputs.items():
+        before_it = accepted.inputs.get(name)
+        if before_it is None:
+            yield Change(f"Under target {target} {', '.join(stands_for)} stands for the input {name} of the dye.")
+        else:
+            for new in sorted(set(stands_for) - set(before_it)):
+                readers = found.readers[name, new]
+                text = (
+                    f"Under target {target} {', '.join(readers)} reads {new} in the place of the input {name} of the "
+                    f"dye; accepted is {', '.join(before_it)}."
+                )
+                yield Change(text, StageId(MODEL, readers[0]), FindingKind.LIVE_SQL)
+
+
+def ambiguous(accepted: Surface | None, found: LiveSql, target: str) -> Iterator[Change]:
+    """Inputs of the dye that stand for several relations, or for the same one, where nobody accepted that.
+
+    Args:
+        accepted: the accepted surface, if there is one.
+        found: how the SQL of the live target compares.
+        target: name of the live target.
+    """
+    known = accepted.inputs if accepted else {}
+    inputs_of: dict[str, list[str]] = {}
+    for name, stands_for in found.inputs.items():
+        for relation in stands_for:
+            inputs_of.setdefault(relation, []).append(name)
+        if len(stands_for) > 1 and name not in known:
+            text = f"The input {name} of the dye stands for {' and '.join(stands_for)} under target {target}."
+            yield Change(f"{text} Mistaking one for the other would go unseen.", code="inputs")
+    for relation, names in inputs_of.items():
+        if len(names) > 1 and not set(names) & known.keys():
+            text = f"The inputs {' and '.join(names)} of the dye both stand for {relation} under target {target}."
+            yield Change(f"{text} Does one of its readers mean another?", code="inputs")
+
+
+def _told(difference: Difference, target: str, dye_target: str) -> str:
+    """The difference in words: in a line, and then line by line."""
+    places = difference.places
+    live, dye = (next((line for place in places for line in place[side]), "nothing") for side in (0, 1))
+    width = max(len(target), len(dye_target))
+    lines = [f"    {name:<{width}}  {line}" for name, line in _beside(places, target, dye_target)]
+    more = [f"    and {len(lines) - SHOWN} lines more"] if len(lines) > SHOWN else []
+    headline = (
+        f"{difference.model} runs other SQL under target {target} than the dye passes ({difference.form}): "
+        f"{live if live != 'nothing' else f'without {dye}'}"
+    )
+    return "\n".join([headline, *lines[:SHOWN], *more])
+
+
+def _beside(places: Places, target: str, dye_target: str) -> Iterator[tuple[str, str]]:
+    for live, dye in places:
+        yield from ((target, line) for line in live or ["-"])
+        yield from ((dye_target, line) for line in dye or ["-"])
+
+
+def _line(file: Path, places: Places) -> int | None:
+    """The line of a file on which a differing line stands as it is; None if none or several do."""
+    if not file.is_file():
+        return None
+    stored = [" ".join(line.split()) for line in file.read_text(encoding="utf-8").splitlines()]
+    for live, dye in places:
+        for line in (*live, *dye):
+            if stored.count(line) == 1:
+                return stored.index(line) + 1
+    return None

@@ -1,0 +1,41 @@
+"""People's views on live tables that a live build dropped and has not made again."""
+
+from psycopg2.extensions import connection
+
+from angiogram.core.findings import Notice
+
+LOST_VIEW = "lost_view"
+
+
+def notices(database: connection) -> list[Notice]:
+    """One for each such view; none where live builds keep no notes that the session's role may read.
+
+    Args:
+        database: as the role of the dye target, in autocommit.
+    """
+    with database.cursor() as query:
+        query.execute(
+            "select has_schema_privilege(pg_namespace.oid, 'usage') and has_table_privilege(pg_class.oid, 'select')"
+            " from pg_class join pg_namespace on pg_namespace.oid = relnamespace"
+            " where nspname = 'angiogram' and relname = 'noted_views'"
+        )
+        if query.fetchone() != (True,):
+            return []
+        query.execute(
+            "select format('%I.%I', schema_name, name), owner, lost_because, notes from angiogram.noted_views"
+            " where (schema_name, name) not in (select nspname, relname from pg_class"
+            " join pg_namespace on pg_namespace.oid = relnamespace) order by 1"
+        )
+        return [_notice(*row) for row in query.fetchall()]
+
+
+def _notice(view: str, owner: str, lost_because: str | None, notes: str) -> Notice:
+    if lost_because:
+        why = f"could not make it again: {lost_because}"
+    else:
+        why = "did not come to make it again; the next build does"
+    return Notice(
+        LOST_VIEW,
+        f"The view {view} of {owner} is lost: a live build dropped it with what it reads, and {why}. The statements "
+        f"that make it are in {notes}, and each build tries again until the view is there or its row is deleted.",
+    )

@@ -1,0 +1,211 @@
+"""The surface of a project: what readers of the live tables depend on, and what the dye compares of each model.
+
+`.angiogram/surface.yml` beside dbt_project.yml holds the accepted one. `angiogram accept` alone moves it.
+"""
+
+import csv
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from psycopg2.extensions import connection
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from angiogram.core.errors import InvalidSurface
+from angiogram.dbt.live_target import LiveTarget
+from angiogram.dbt.manifest.nodes import BATCH, Node, is_ephemeral, is_input_seed
+from angiogram.dbt.project import Project
+from angiogram.judge.guards.live_sql import LiveSql
+from angiogram.warehouse.relations import typed_columns
+
+FILE = Path(".angiogram") / "surface.yml"
+"""Where the accepted surface is, below the project's folder."""
+
+EPHEMERAL = "ephemeral"
+"""The materialization of a model that is no table."""
+
+_HEAD = "# What readers of the live tables depend on, and what the dye compares. `angiogram accept` writes it.\n"
+_WIDTH = 120
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSurface(_Part):
+    """The surface of one model.
+
+    Attributes:
+        relation: its table under the live target, with the database only if that is not the target's own; None if it
+            has none there, or if there is no live target.
+        materialized: how the live target builds it; None if there is no live target.
+        grants: who may do what with the live table: roles by right.
+        columns: types by name, in order; None if nobody knows, since the run did not build it.
+        watched: whether its output is compared.
+        left_out: columns that are not compared.
+        where: condition for the rows that are compared; None: all are.
+    """
+
+    relation: str | None = None
+    materialized: str | None = None
+    grants: dict[str, list[str]] = {}
+    columns: dict[str, str] | None = None
+    watched: bool = False
+    left_out: list[str] = []
+    where: str | None = None
+
+
+class Surface(_Part):
+    """The surface of a project.
+
+    Attributes:
+        live_target: the dbt target whose tables people read; None if none is set.
+        models: of each model, by its name.
+        seeds: the reference seeds whose rows are compared.
+        dye: of each input seed the id of every row.
+        inputs: what the live target reads in the place of an input of the dye, by its name.
+        intended: fingerprints of the differences in live SQL that angiogram.yml lists, by model or macro.
+    """
+
+    live_target: str | None = None
+    models: dict[str, ModelSurface] = {}
+    seeds: list[str] = []
+    dye: dict[str, list[str]] = {}
+    inputs: dict[str, list[str]] = {}
+    intended: dict[str, str] = {}
+
+    @property
+    def kept(self) -> dict[str, ModelSurface]:
+        """The models that readers or the dye know: not an ephemeral one that nothing compares."""
+        return {name: model for name, model in self.models.items() if model.watched or model.materialized != EPHEMERAL}
+
+    @classmethod
+    def accepted(cls, project: Path) -> Self | None:
+        """The accepted surface of a dbt project; None if there is none.
+
+        Args:
+            project: its folder.
+
+        Raises:
+            InvalidSurface: the file cannot be read.
+        """
+        file = project / FILE
+        try:
+            return cls(**yaml.safe_load(file.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, ValidationError) as error:
+            raise InvalidSurface(
+                f"{file} cannot be read: {error}. `angiogram accept` alone writes it: take it back from version "
+                "control, or delete it and accept the surface anew."
+            ) from error
+
+    def text(self) -> str:
+        """The file's text."""
+        told = self.model_dump(exclude_defaults=True)
+        told["models"] = {
+            name: {"watched": model.watched} | model.model_dump(exclude_defaults=True)
+            for name, model in self.kept.items()
+        }
+        return _HEAD + yaml.dump(told, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
+
+    def with_models(self, other: Self, names: Collection[str]) -> Self:
+        """This surface, but some of its models as another one has them."""
+        kept = {name: model for name, model in self.models.items() if name not in names}
+        taken = {name: model for name, model in other.models.items() if name in names}
+        return self.model_copy(update={"models": dict(sorted((kept | taken).items()))})
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML with lists on one line and names one a line."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_Dumper.add_representer(
+    list, lambda dumper, values: dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=True)
+)
+
+
+def of_project(
+    database: connection,
+    project: Project,
+    live: LiveTarget | None,
+    sql: LiveSql | None,
+    built: Collection[str],
+) -> Surface:
+    """The surface of a project as it is.
+
+    Args:
+        database: as the role of the dye target, in autocommit.
+        project: whose models were built.
+        live: the project under the live target; None if there is none, or if it could not be read.
+        sql: how its SQL compares; None if it was not compared.
+        built: names of the models that the run built.
+    """
+    nodes = {name: node for name, node in project.nodes.items() if not node.is_seed}
+    columns = typed_columns(database, {name: node.relation for name, node in nodes.items() if name in built})
+    models = {name: _compared(node, columns.get(name)) for name, node in nodes.items()}
+    for node in project.manifest.nodes.values():
+        if is_ephemeral(node):
+            compared = models.get(node.search_name, ModelSurface())
+            models[node.search_name] = compared.model_copy(update={"materialized": EPHEMERAL})
+    for name, told in _under(live).items() if live else ():
+        models[name] = models.get(name, ModelSurface()).model_copy(update=told)
+    listed = {one.macro or one.model for one in project.settings.intended.live_sql}
+    fingerprints = sql.switches | {name: found.fingerprint for name, found in sql.differences.items()} if sql else {}
+    return Surface(
+        live_target=live.name if live else None,
+        models=dict(sorted(models.items())),
+        seeds=sorted(node.name for node in project.nodes.values() if node.is_seed and is_watched(node)),
+        dye=dict(sorted(_dye(project))),
+        inputs=sql.inputs if sql else {},
+        intended={name: mark for name, mark in sorted(fingerprints.items()) if name in listed},
+    )
+
+
+def is_watched(node: Node) -> bool:
+    """Whether the rows of a model or seed are compared."""
+    return bool(node.expected_relation and node.key)
+
+
+def _compared(node: Node, columns: dict[str, str] | None) -> ModelSurface:
+    where = " ".join(node.where.split()) if node.where else None
+    left_out = [name for name in columns or () if name in node.excluded]
+    return ModelSurface(columns=columns, watched=is_watched(node), left_out=left_out, where=where)
+
+
+def _under(live: LiveTarget) -> dict[str, dict[str, Any]]:
+    """What the live target's manifest says of each model."""
+    return {
+        node.search_name: {
+            "relation": _relation(node, live.database) if node.relation_name else None,
+            "materialized": node.config.materialized,
+            "grants": {
+                right: sorted([roles] if isinstance(roles, str) else roles)
+                for right, roles in sorted(node.config.grants.items())
+                if roles
+            },
+        }
+        for node in live.manifest.nodes.values()
+        if node.resource_type == "model"
+    }
+
+
+def _relation(node: Any, database: str) -> str:
+    parts = [node.schema, node.alias]
+    return ".".join(parts if node.database == database else [node.database, *parts])
+
+
+def _dye(project: Project) -> Iterable[tuple[str, list[str]]]:
+    """The ids of the rows of each input seed, which are in its first column but for the batch."""
+    for node in project.manifest.nodes.values():
+        if not is_input_seed(node):
+            continue
+        with (project.directory / node.original_file_path).open(newline="", encoding="utf-8-sig") as lines:
+            rows = csv.reader(lines, delimiter=node.config.delimiter or ",")
+            header = next(rows, [])
+            place = next((number for number, name in enumerate(header) if name != BATCH), 0)
+            yield node.name, [row[place] for row in rows if row]

@@ -1,0 +1,116 @@
+"""What is watched less than the accepted surface says: columns, rows and models that are no longer compared.
+
+A model that was compared and is compared by nothing now is red. What else weakens the watch is a notice. A model that
+was never watched is neither.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from angiogram.core.changes import Change
+from angiogram.core.findings import FindingKind
+from angiogram.core.stage_id import MODEL, SEED, StageId
+from angiogram.dbt.project import Project
+from angiogram.judge.guards.surface import EPHEMERAL, Surface
+
+NAMED = 5
+"""Rows of the dye that a notice names; the others are counted."""
+
+
+def changes(accepted: Surface, now: Surface, project: Project) -> Iterator[Change]:
+    """What is compared less, or more, than the accepted surface says.
+
+    Args:
+        accepted: the accepted surface.
+        now: the surface of this run.
+        project: as the dye passes it.
+    """
+    for name, before in accepted.models.items():
+        after = now.models.get(name)
+        if after is None or before.watched == after.watched:
+            continue
+        stage = StageId(MODEL, name)
+        if after.materialized == EPHEMERAL != before.materialized:
+            continue  # readers no longer find it, which is told already
+        if after.watched:
+            yield Change(f"{name} is watched now.", stage)
+        else:
+            text = f"{name} is compared by nothing now: {_why(project, stage)}."
+            yield Change(text, stage, FindingKind.WATCH)
+    for name in sorted(set(accepted.seeds) - set(now.seeds)):
+        stage = StageId(SEED, name)
+        text = f"The reference seed {name} is compared by nothing now: {_why(project, stage)}."
+        yield Change(text, stage, FindingKind.WATCH)
+    for name in sorted(set(now.seeds) - set(accepted.seeds)):
+        yield Change(f"The reference seed {name} is watched now.", StageId(SEED, name))
+    yield from _columns(accepted, now)
+    yield from _rows(accepted, now)
+    yield from _dye(accepted, now)
+
+
+def _why(project: Project, stage: StageId) -> str:
+    node = project.nodes.get(stage.name)
+    if node is None and stage.kind == MODEL and stage.name in project.inlined_models:
+        return "its expected seed and its test equals_expected are gone or disabled"
+    if node is None:
+        return "the dye does not pass it" if stage.kind == MODEL else "no model that the dye passes reads it"
+    lacking = ["its expected seed"] if node.expected_relation is None else []
+    lacking += [] if node.key else ["its test equals_expected"]
+    return f"{' and '.join(lacking)} {'are' if len(lacking) > 1 else 'is'} gone or disabled"
+
+
+def _columns(accepted: Surface, now: Surface) -> Iterator[Change]:
+    """Columns that are there as before, and left out now; one text for all models that have it."""
+    less, more = defaultdict(list), defaultdict(list)
+    for name, before in accepted.models.items():
+        after = now.models.get(name)
+        if after is None or not (before.watched and after.watched) or before.columns is None or after.columns is None:
+            continue
+        for column in before.columns.keys() & after.columns.keys():
+            if column in after.left_out and column not in before.left_out:
+                less[column].append(name)
+            elif column in before.left_out and column not in after.left_out:
+                more[column].append(name)
+    for column, models in sorted(less.items()):
+        yield Change(f"{column} is no longer compared in {_counted(models)}.", code="watched_less")
+    for column, models in sorted(more.items()):
+        yield Change(f"{column} is compared in {_counted(models)} now.")
+
+
+def _counted(models: list[str]) -> str:
+    return models[0] if len(models) == 1 else f"{len(models)} models ({', '.join(sorted(models))})"
+
+
+def _rows(accepted: Surface, now: Surface) -> Iterator[Change]:
+    for name, before in accepted.models.items():
+        after = now.models.get(name)
+        if after is None or before.where == after.where or not (before.watched and after.watched):
+            continue
+        stage = StageId(MODEL, name)
+        if after.where is None:
+            yield Change(f"All rows of {name} are compared now; it was those with {before.where}.", stage)
+            continue
+        was = f"; it was those with {before.where}" if before.where else ""
+        text = f"Only rows of {name} with {after.where} are compared now{was}."
+        yield Change(text, stage, code="watched_less")
+
+
+def _dye(accepted: Surface, now: Surface) -> Iterator[Change]:
+    for name in sorted(accepted.dye.keys() | now.dye.keys()):
+        before, after = accepted.dye.get(name), now.dye.get(name)
+        if before is None:
+            yield Change(f"The input seed {name} is new.")
+        elif after is None:
+            yield Change(f"The input seed {name} is gone, with its {len(before)} rows of dye.", code="dye_removed")
+        else:
+            lost, new = (list((Counter(a) - Counter(b)).elements()) for a, b in ((before, after), (after, before)))
+            if lost:
+                text = f"The input seed {name} lost {_some(lost)} of dye."
+                yield Change(text, code="dye_removed")
+            if new:
+                yield Change(f"The input seed {name} has {_some(new)} of dye more.")
+
+
+def _some(ids: list[str]) -> str:
+    named = ", ".join(ids[:NAMED]) + (", ..." if len(ids) > NAMED else "")
+    return f"{len(ids)} row{'s' if len(ids) > 1 else ''} ({named})"

@@ -1,0 +1,337 @@
+"""Is all there that a run needs? One line for each thing looked at: right, worth knowing, or what to do."""
+
+import platform
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import metadata as metadata_of
+from pathlib import Path
+
+import httpx
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import KafkaError
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from psycopg2.extensions import connection
+
+from angiogram.core.environment import ALERT_URLS, REPORT_URL, Environment
+from angiogram.core.errors import AngiogramError
+from angiogram.dbt.live_target import Unread
+from angiogram.dbt.live_target import read as read_live
+from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX, expected_name
+from angiogram.dbt.pipeline_settings import FILE as SETTINGS
+from angiogram.dbt.project import Project
+from angiogram.dbt.project_file import dye_targets
+from angiogram.dye.inject import check_key
+from angiogram.dye.seeds import read_dye, read_malformed
+from angiogram.judge.guards.surface import Surface
+from angiogram.operate.dye_targets_check import foreign_relations, wrong_seeds
+from angiogram.store import runs
+from ingestion.contract import ANGIOGRAM, LOADER, Contract
+from ingestion.database.roles import AIRFLOW_DATABASE
+from ingestion.database.sessions import connect
+from ingestion.errors import DatabaseUnavailable, IngestionError
+from ingestion.migrations import all_migrations, require_current
+from ingestion.settings import ROLE_PASSWORDS, FrontDoorSettings, KafkaSettings, has_password
+from ingestion.settings.pipeline import contract
+from ingestion.topic.admin import MAX_MESSAGE_BYTES, describe, open_admin, unavailable
+
+DISTRIBUTION = "data-angiogram"
+ROOT = Path(__file__).resolve().parents[2]
+
+_EPHEMERAL = re.compile(r"""materialized\s*=\s*['"]ephemeral['"]""")
+"""In a model that makes no table, so that its output need not be compared."""
+
+
+class Mark(StrEnum):
+    """What came of looking at one thing."""
+
+    OK = "ok"
+    NOTE = "note"
+    """Not wrong, but worth knowing."""
+    PROBLEM = "problem"
+    """A run would fail, or its verdict could not be trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that was looked at.
+
+    Attributes:
+        topic: what it belongs to.
+        mark: how it is.
+        text: what was found and, of a problem, what to do.
+    """
+
+    topic: str
+    mark: Mark
+    text: str
+
+
+Check = Callable[[], Iterator[tuple[Mark, str]]]
+
+
+def examine() -> Iterator[Line]:
+    """Look at everything, one thing after the other; what is away is a line and no error."""
+    checks: dict[str, Check] = {
+        "Python": _python,
+        "packages": _packages,
+        "PostgreSQL": _postgres,
+        "Kafka": _kafka,
+        "front door": _front_door,
+        "dbt": _dbt,
+        "surface": _surface,
+        "dye": _dye,
+        "dye targets": _dye_targets,
+        "alerts": _alerts,
+    }
+    for topic, check in checks.items():
+        try:
+            for mark, text in check():
+                yield Line(topic, mark, text)
+        except (AngiogramError, IngestionError) as error:
+            yield Line(topic, Mark.PROBLEM, str(error))
+
+
+def _python() -> Iterator[tuple[Mark, str]]:
+    wanted, found = metadata_of(DISTRIBUTION)["Requires-Python"], platform.python_version()
+    if SpecifierSet(wanted).contains(found):
+        yield Mark.OK, f"{found}, as {wanted} asks"
+    else:
+        yield Mark.PROBLEM, f"{found}, but {wanted} is needed. Make the environment anew: make PYTHON=... install"
+
+
+def _packages() -> Iterator[tuple[Mark, str]]:
+    wrong: list[str] = []
+    wanted = [Requirement(text) for text in requires(DISTRIBUTION) or []]
+    needed = [one for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
+    for one in needed:
+        try:
+            found = version(one.name)
+        except PackageNotFoundError:
+            wrong.append(f"{one.name} is not installed")
+            continue
+        if not one.specifier.contains(found, prereleases=True):
+            wrong.append(f"{one.name} {found} is not {one.specifier}")
+    pins = ROOT / "requirements.txt"
+    if not wrong and pins.is_file():
+        wrong = list(_unlike_pins(pins.read_text(encoding="utf-8")))
+    if wrong:
+        some = "; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else "")
+        yield Mark.PROBLEM, f"{some}. Run `make install`."
+    else:
+        yield Mark.OK, f"{len(needed)} packages and what they need are installed as asked"
+
+
+def _unlike_pins(text: str) -> Iterator[str]:
+    """The packages whose version is not the pinned one."""
+    for line in re.findall(r"^[A-Za-z0-9].*$", text, re.MULTILINE):
+        pin = Requirement(line.partition(" #")[0].strip())
+        if pin.marker is not None and not pin.marker.evaluate():
+            continue
+        try:
+            found = version(pin.name)
+        except PackageNotFoundError:
+            yield f"{pin.name} is not installed"
+            continue
+        if not pin.specifier.contains(found, prereleases=True):
+            yield f"{pin.name} {found} is not {pin.specifier}, as requirements.txt pins it"
+
+
+def _postgres() -> Iterator[tuple[Mark, str]]:
+    with runs.database("doctor") as database:
+        yield Mark.OK, f"version {database.get_parameter_status('server_version')} lets angiogram in"
+        require_current(database)
+        yield Mark.OK, f"all {len(all_migrations())} migrations are applied"
+        yield from _rights(database)
+        check_key(database)
+        yield Mark.OK, "the last loader, and every one at work, knows the dye by DYE_KEY"
+    for role, variable in ROLE_PASSWORDS.items():
+        if role == runs.ROLE:
+            continue
+        if not has_password(role):
+            yield Mark.NOTE, f"{variable} is not set here, so whether {role} is let in was not tried"
+            continue
+        try:
+            connect(role, "angiogram doctor", AIRFLOW_DATABASE if role == "airflow" else None).close()
+        except DatabaseUnavailable as error:
+            yield Mark.PROBLEM, str(error)
+        else:
+            yield Mark.OK, f"{role} is let in"
+
+
+def _wanted(promised: Contract) -> list[tuple[str, str, str, bool]]:
+    """Role, table, right, and whether the role must have it: what keeps the dye and the live messages apart."""
+    live, dye = f"raw.{promised.table}", f"angiogram_raw.{promised.table}"
+    angiogram, loader = promised.roles[ANGIOGRAM].name, promised.roles[LOADER].name
+    builders = [promised.roles[job].name for job, prefix in promised.model_roles.items() if not prefix]
+    readers = [promised.roles[job].name for job in promised.readers]
+    return [
+        (angiogram, "angiogram.runs", "insert", True),
+        (angiogram, "angiogram.alerts", "insert", True),
+        (angiogram, f"angiogram_raw.{promised.dye_view}", "select", True),
+        (angiogram, "raw.loaded_offsets", "select", True),
+        (angiogram, "raw.loaders", "select", True),
+        (angiogram, live, "insert", False),
+        (angiogram, dye, "insert", False),
+        (loader, live, "insert", True),
+        (loader, live, "select", False),
+        (loader, live, "delete", False),
+        (loader, dye, "insert", True),
+        (loader, "raw.unverified_dye", "insert", True),
+        (loader, "raw.unverified_dye", "select", False),
+        (angiogram, "raw.unverified_dye", "select", False),
+        *((role, live, "select", True) for role in builders),
+        *((role, live, "insert", False) for role in builders),
+        *((role, dye, "select", False) for role in builders),
+        *((role, "angiogram.last_verified", "select", True) for role in readers),
+        *((role, "angiogram.runs", "insert", False) for role in readers),
+    ]
+
+
+def _rights(database: connection) -> Iterator[tuple[Mark, str]]:
+    wrong = []
+    with database.cursor() as query:
+        rights = _wanted(contract())
+        for role, table, right, must in rights:
+            query.execute("select has_table_privilege(%s, %s, %s)", (role, table, right))
+            ((has,),) = query.fetchall()
+            if has != must:
+                wrong.append(f"{role} {'lacks' if must else 'must not have'} {right} on {table}")
+        query.execute("select has_database_privilege(current_database(), 'create')")
+        if query.fetchall() != [(True,)]:
+            wrong.append("angiogram lacks create on the database")
+        query.execute("select rolname from pg_roles where rolname = any(%s) and rolsuper", (list(ROLE_PASSWORDS),))
+        wrong += [f"{role} must not be a superuser" for (role,) in query.fetchall()]
+    if wrong:
+        yield Mark.PROBLEM, f"{'; '.join(wrong)}. Run `ingestion bootstrap` and take back what was granted by hand."
+    else:
+        yield Mark.OK, f"roles have the rights they need and none of those they must not have ({len(rights)} looked at)"
+
+
+def _kafka() -> Iterator[tuple[Mark, str]]:
+    settings = KafkaSettings.from_environment()
+    with closing(open_admin(settings)) as admin:
+        _, partitions = describe(admin, settings)
+        yield Mark.OK, f"the topic {settings.topic} is there, with {len(partitions)} partitions"
+        if len(partitions) != settings.partitions:
+            yield Mark.NOTE, f"KAFKA_PARTITIONS is {settings.partitions}: it counts only when a topic is made"
+        resource = ConfigResource(ConfigResourceType.TOPIC, settings.topic)
+        try:
+            answer = admin.describe_configs([resource], config_filter="all")["topic"][settings.topic]
+        except KafkaError as error:
+            raise unavailable(settings, error) from error
+    stamp, largest = answer["message.timestamp.type"]["value"], int(answer["max.message.bytes"]["value"])
+    if stamp == "LogAppendTime":
+        yield Mark.OK, "the topic stamps the time of arrival (LogAppendTime)"
+    else:
+        yield (
+            Mark.PROBLEM,
+            f"the topic has message.timestamp.type {stamp}: old dye would be deleted early, dye from the "
+            "future refused. Set LogAppendTime with `kafka-configs --alter`.",
+        )
+    if largest < MAX_MESSAGE_BYTES:
+        yield (
+            Mark.PROBLEM,
+            f"the topic takes messages of at most {largest} bytes: set its max.message.bytes to {MAX_MESSAGE_BYTES}.",
+        )
+
+
+def _front_door() -> Iterator[tuple[Mark, str]]:
+    settings = FrontDoorSettings.from_environment()
+    if settings.url is None:
+        yield Mark.OK, "RIDES_API_URL is not set: each run opens the API itself"
+        return
+    try:
+        answer = httpx.get(f"{settings.url.rstrip('/')}/health", timeout=10, trust_env=not settings.is_on_this_machine)
+    except httpx.HTTPError as error:
+        yield (
+            Mark.PROBLEM,
+            f"{settings.shown_url} does not answer: {type(error).__name__}. Start it with `ingestion api`.",
+        )
+        return
+    if answer.is_success:
+        yield Mark.OK, f"{settings.shown_url} answers"
+    else:
+        yield Mark.PROBLEM, f"{settings.shown_url} answers with {answer.status_code}. See the API's own log."
+
+
+def _dbt() -> Iterator[tuple[Mark, str]]:
+    directory = Project().directory  # tells if the packages are absent
+    installed = directory / "dbt_packages" / "dbt_utils" / ".installed"
+    if not installed.is_file():
+        yield Mark.OK, "the packages were installed by `dbt deps`"
+    elif installed.read_text(encoding="utf-8").startswith("stand-in"):
+        yield (
+            Mark.NOTE,
+            "dbt_utils is the project's stand-in, for the hub did not answer. "
+            "With the hub in reach run `python dbt_project/install_packages.py`.",
+        )
+    else:
+        yield Mark.OK, "dbt_utils is the hub's"
+    seeds = {seed.stem for seed in (directory / "seeds").rglob(f"{EXPECTED_PREFIX}*.csv")}
+    files = (directory / "models").rglob("*.sql")
+    models = {
+        model.stem
+        for model in files
+        if expected_name(model.stem) in seeds or not _EPHEMERAL.search(model.read_text(encoding="utf-8"))
+    }
+    if bare := sorted(model for model in models if expected_name(model) not in seeds):
+        yield (
+            Mark.NOTE if len(bare) < len(models) else Mark.PROBLEM,
+            f"not yet watched, for want of an expected seed: {', '.join(bare)}. CONTRIBUTING.md tells how to add one.",
+        )
+    else:
+        yield Mark.OK, f"each of the {len(models)} models has its expected seed"
+    known = {file.stem for folder in ("models", "snapshots") for file in (directory / folder).rglob("*.*")}
+    known |= {seed.stem for seed in (directory / "seeds").rglob("*.csv")}
+    if gone := sorted(seeds - set(map(expected_name, known))):
+        yield (
+            Mark.PROBLEM,
+            f"no model for {', '.join(gone)}: a run is blocked there. Bring the model back, or delete the seed.",
+        )
+
+
+def _surface() -> Iterator[tuple[Mark, str]]:
+    project = Project()
+    if target := project.settings.live_target:
+        live = read_live(project, target)
+        if isinstance(live, Unread):
+            yield Mark.PROBLEM, f"the project cannot be read under live_target {target}: {live.reason}. Correct that."
+        else:
+            yield Mark.OK, f"the project is read under live_target {target}"
+    else:
+        yield Mark.NOTE, f"{SETTINGS} names no live_target: the SQL of production is not compared"
+    accepted = Surface.accepted(project.directory)
+    if accepted is None:
+        yield Mark.NOTE, "no surface is accepted: run `angiogram accept`, and commit what it writes"
+    else:
+        watched = sum(model.watched for model in accepted.models.values())
+        yield Mark.OK, f"the accepted surface has {len(accepted.models)} models, {watched} of them watched"
+
+
+def _dye() -> Iterator[tuple[Mark, str]]:
+    messages, malformed = read_dye(), read_malformed()
+    yield Mark.OK, f"{len(messages)} messages and {len(malformed)} malformed ones in the input seeds"
+
+
+def _dye_targets() -> Iterator[tuple[Mark, str]]:
+    project = Project()
+    wrong = [*wrong_seeds(project), *foreign_relations(project)]
+    for text in wrong:
+        yield Mark.PROBLEM, f"{text}."
+    if not wrong:
+        names = ", ".join(dye_targets(project.directory))
+        yield Mark.OK, f"the dye's seeds are enabled under {names} alone, and write nothing but the dye's own"
+
+
+def _alerts() -> Iterator[tuple[Mark, str]]:
+    if count := len((environment := Environment.from_environment()).alert_urls.split()):
+        yield Mark.OK, f"{count} address{'es' if count > 1 else ''} in {ALERT_URLS}"
+    else:
+        yield Mark.NOTE, f"{ALERT_URLS} is not set: nobody is told of a blockage"
+    if not environment.report_url:
+        yield Mark.NOTE, f"{REPORT_URL} is not set: alerts do not link to a page"

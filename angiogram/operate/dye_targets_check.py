@@ -1,0 +1,69 @@
+"""Are the dye's seeds enabled under the dye targets and nowhere else, and is all that they write the dye's?"""
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+from angiogram.core.errors import DbtFailed
+from angiogram.dbt.manifest.nodes import is_dye_seed
+from angiogram.dbt.project import Project
+from angiogram.dbt.project_file import DYE_TARGETS, dye_targets
+from angiogram.dbt.targets import target_names
+from angiogram.warehouse.sessions import open_sessions
+from angiogram.warehouse.target_relations import examine
+
+
+def wrong_seeds(project: Project) -> Iterator[str]:
+    """What is wrong with `+enabled` of dye and expected seeds, target by target, with what to do.
+
+    Args:
+        project: under its first dye target.
+
+    Raises:
+        DbtFailed: the project or its profile cannot be read.
+    """
+    named, known = dye_targets(project.directory), target_names(project)
+    if absent := [target for target in named if target not in known]:
+        yield f"the variable {DYE_TARGETS} names {', '.join(absent)}, which the profile lacks: add it there, or drop it"
+    dye = _dye_seeds(project.manifest)
+    for target in known:
+        if target == project.target:
+            continue
+        try:
+            enabled = _dye_seeds(project.manifest_under(target))
+        except DbtFailed as error:
+            yield f"whether dye is enabled under target {target} cannot be told: {error}"
+            continue
+        if target in named and (off := dye - enabled):
+            yield f"{_are(off)} disabled under the dye target {target}: name it in their +enabled"
+        if target not in named and enabled:
+            yield (
+                f"{_are(enabled)} enabled under target {target}, which is not a dye target: each build there would "
+                f"load dye among live tables. Let +enabled be true under {', '.join(named)} alone, or give a seed "
+                "that is not dye +meta: {dye: false}"
+            )
+
+
+def foreign_relations(project: Project) -> Iterator[str]:
+    """What a run would be refused for: relations that the dye target would write and that are not the dye's.
+
+    Raises:
+        DbtFailed: the project or its profile cannot be read.
+        NotReady: PostgreSQL does not let the profile's user in.
+    """
+    _ = project.manifest  # dbt finds its profile only once it has run
+    (database,) = open_sessions(project.directory, project.target, 1)
+    with closing(database):
+        database.autocommit = True
+        unread: list[str] = []
+        for schema in examine(database, project, unread.append):
+            if schema.told:
+                yield f"target {project.target} would write over what the dye did not make: {schema.told}"
+
+
+def _are(names: set[str]) -> str:
+    return f"{', '.join(sorted(names))} {'is' if len(names) == 1 else 'are'}"
+
+
+def _dye_seeds(manifest: Any) -> set[str]:
+    return {node.name for node in manifest.nodes.values() if node.resource_type == "seed" and is_dye_seed(node)}

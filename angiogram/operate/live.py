@@ -1,0 +1,188 @@
+"""The live checkpoints: nothing that a topic ever held is lost between its end and what the live models account for.
+
+Every offset loaded is counted once, for ever, in the transaction of the load: what a partition lost since is known in
+constant time. What was loaded since some moment is counted row by row. The dye passes between the live messages and is
+counted with them; so are gaps, and offsets that hold no message.
+"""
+
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import connection
+from psycopg2.extras import RealDictCursor
+
+from angiogram.dye.checkpoints import CHECKED, Checkpoint, count_accounted, unverified_dye
+from angiogram.dye.loaded import offsets_reached
+from angiogram.dye.other_topics import other_topics
+from ingestion.database.sessions import connect
+from ingestion.errors import DatabaseUnavailable
+from ingestion.loader import follower_alive
+from ingestion.loader.reading.source import Bounds, Source
+from ingestion.settings import KafkaSettings
+
+ROLE = "dbt_prod"
+"""The live models are its own, and it may ask for the loader's counts."""
+
+LOADED_WITHIN = 60.0
+"""Seconds that a loader that follows has to reach the end offsets as they were at the start."""
+
+_LOOK_EVERY = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The live checkpoints.
+
+    Attributes:
+        checkpoints: the counts that must agree.
+        partitions: where one does not, in words.
+    """
+
+    checkpoints: list[Checkpoint]
+    partitions: list[str]
+
+    @property
+    def holds(self) -> bool:
+        """Whether all of them hold."""
+        return all(point.holds for point in self.checkpoints)
+
+    def report(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "holds": self.holds,
+            "checkpoints": [point.report() for point in self.checkpoints],
+            "partitions": self.partitions,
+        }
+
+
+def check_live(since: timedelta | None, within: float = LOADED_WITHIN) -> Live:
+    """Count what lies on the topic, what was loaded, and what the live models made of it.
+
+    While a live build is at work its models are not all of one age, and the last checkpoint need not hold.
+
+    Args:
+        since: how far back messages are counted row by row; None: all that was ever loaded.
+        within: seconds to wait for a loader that follows.
+
+    Raises:
+        SettingsError, DatabaseUnavailable, KafkaUnavailable, InputError: something is not there.
+    """
+    with (
+        closing(Source.open(KafkaSettings.from_environment())) as source,
+        closing(connect(ROLE, "angiogram live")) as database,
+    ):
+        database.autocommit = True
+        try:
+            topic_id, partitions = source.topic()
+            before = offsets_reached(database, str(topic_id))
+            bounds = source.bounds(partitions)
+            reached = _caught_up(database, str(topic_id), bounds, within)
+            loaded, kept, told = _loaded(database, since)
+            claims = unverified_dye(database)
+            others = other_topics(database)
+            counts = [_offsets(bounds, before, reached), loaded, kept, claims, *_models(database), *others]
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+            raise DatabaseUnavailable(
+                f"PostgreSQL was lost during the live checkpoints: {str(error).strip()}. "
+                "Is it running (`sandbox status`)?"
+            ) from error
+    behind = [_behind(number, part, before.get(number, 0), reached.get(number, 0)) for number, part in bounds.items()]
+    details = [point.detail for point in (claims, *others) if point.detail]
+    return Live(counts, [words for words in behind if words] + told + details)
+
+
+def _caught_up(database: connection, topic_id: str, bounds: Mapping[int, Bounds], within: float) -> dict[int, int]:
+    """The offsets loaded, as soon as they are at the ends; or when nobody is going to load the rest in time."""
+    deadline = time.monotonic() + within
+    while True:
+        reached = offsets_reached(database, topic_id)
+        is_behind = any(reached.get(partition, 0) < part.readable for partition, part in bounds.items())
+        if not is_behind or time.monotonic() > deadline or not follower_alive(database):
+            return reached
+        time.sleep(_LOOK_EVERY)
+
+
+def _offsets(bounds: Mapping[int, Bounds], before: Mapping[int, int], reached: Mapping[int, int]) -> Checkpoint:
+    # A loader that follows may be beyond these ends by now; before they were asked for it cannot have been.
+    loaded = sum(
+        before[number] if before.get(number, 0) > part.end else min(reached.get(number, 0), part.end)
+        for number, part in bounds.items()
+    )
+    return Checkpoint("end offsets = loaded offsets", sum(part.end for part in bounds.values()), {"loaded": loaded})
+
+
+def _behind(number: int, part: Bounds, before: int, reached: int) -> str | None:
+    """Why a partition is not loaded up to its end, in words; None if it is."""
+    if before > part.end:
+        return (
+            f"partition {number}: loaded up to {before}, but the topic ends at {part.end}: the broker lost what it had "
+            "confirmed. The next `ingestion load` says where that begins, and goes on"
+        )
+    if part.readable <= reached < part.end:
+        return (
+            f"partition {number}: an open transaction that begins at offset {part.readable} holds back "
+            f"{part.end - part.readable} offsets"
+        )
+    return f"partition {number}: loaded up to {reached} of {part.end}" if reached < part.end else None
+
+
+def _loaded(database: connection, since: timedelta | None) -> tuple[Checkpoint, Checkpoint, list[str]]:
+    """Whether every offset loaded is accounted for, whether all that was ever loaded is kept, and where it is not."""
+    kinds = ("messages", "dead_letters", "dye", "unverified_dye", "gaps", "empty_offsets", "taken_away")
+    with database.cursor(cursor_factory=RealDictCursor) as query:
+        query.execute(
+            "select *, live_rows as messages"
+            " from raw.loaded_counts(coalesce(clock_timestamp() - %s::interval, '-infinity'))",
+            (since,),
+        )
+        found = query.fetchall()
+        query.execute(
+            'select topic, "partition", from_offset, to_offset from raw.gaps where passed_at is null'
+            " and reason in ('deleted_before_loaded', 'corrupt') order by topic, \"partition\""
+        )
+        told = [
+            f"partition {row['partition']} of {row['topic']}: offsets {row['from_offset']} to {row['to_offset'] - 1}"
+            " are not on the topic, and nobody has accepted that: `ingestion load --accept-loss`"
+            for row in query.fetchall()
+        ]
+    for row in found:
+        place = f"partition {row['partition']} of {row['topic']}"
+        if row["passed"] != (counted := sum(row[kind] for kind in kinds)):
+            told.append(
+                f"{place}: {row['passed']} offsets from {row['from_offset']} on, but {counted} messages, gaps and empty"
+                " offsets"
+            )
+        if row["lost"] or not row["last_is_stored"]:
+            some = f"{row['lost']} messages that were" if row["lost"] else "the last message that was"
+            told.append(
+                f"{place}: {some} loaded {'are' if row['lost'] else 'is'} not stored any more, and no command took that"
+                " away. Restore the rows, then run `ingestion offsets repair`; raw.taken_away says when"
+            )
+    counts = {kind: sum(row[kind] for row in found) for kind in kinds}
+    ever = sum(row["acknowledged"] for row in found)
+    lost = sum(max(row["lost"], int(not row["last_is_stored"])) for row in found)
+    passed = sum(row["passed"] for row in found)
+    return (
+        Checkpoint(f"loaded offsets = {' + '.join(kinds).replace('_', ' ')}", passed, counts),
+        Checkpoint("messages ever loaded = kept, or taken away by a command", ever, {"kept": ever - lost}),
+        told,
+    )
+
+
+def _models(database: connection) -> list[Checkpoint]:
+    """What the live models account for; nothing before production has built them."""
+    with database.cursor() as query:
+        query.execute("select accounts_for, relation from angiogram.live_nodes where accounts_for is not null")
+        relations: dict[str, str] = dict(query.fetchall())
+        if CHECKED not in relations:
+            return []
+        # dbt names its relations quoted already.
+        query.execute(sql.SQL("select count(*) from {}").format(sql.SQL(relations[CHECKED])))
+        ((checked,),) = query.fetchall()
+    return [Checkpoint("checked = accepted + superseded + rejected", checked, count_accounted(database, relations))]

@@ -1,0 +1,90 @@
+"""The verdict in a few words: for the top of a page, an alert, a pull request."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from angiogram.core.differences import fed_by, of_stage
+from angiogram.core.findings import MEANINGS, FindingKind
+from angiogram.core.stage_id import StageId, from_json, listed
+from angiogram.core.words import BLOCKED, HEALTHY
+from angiogram.report.report import healthy, visible
+
+MESSAGES_NAMED = 3
+"""Messages that are named in one sentence; the others are counted."""
+
+
+def title(report: Mapping[str, Any]) -> str:
+    """The verdict, as `Blocked at orders`."""
+    verdict = report.get("verdict")
+    if verdict == HEALTHY:
+        return "Healthy"
+    if verdict == BLOCKED:
+        return f"Blocked at {listed(from_json(report.get('blockage'))) or 'an unknown stage'}"
+    return "Could not run" if verdict else "In hand"
+
+
+def explanation(report: Mapping[str, Any]) -> str:
+    """What the verdict means, in a sentence."""
+    verdict = report.get("verdict")
+    if verdict == HEALTHY:
+        return f"{healthy(report)}."
+    if verdict == BLOCKED:
+        return " ".join(_why_blocked(report))
+    if verdict:
+        return str(report.get("error") or "The pipeline could not be judged.")
+    return "The run is under way: there is no verdict yet."
+
+
+def _why_blocked(report: Mapping[str, Any]) -> Iterator[str]:
+    """What each kind of finding means, in a sentence with its stages; without findings what a blockage is."""
+    stages: dict[FindingKind, dict[StageId, None]] = {}
+    for found in report.get("findings", []):
+        stages.setdefault(FindingKind(found["kind"]), {})[StageId.of(found["stage"])] = None
+    for kind, named in (stages or {FindingKind.OUTPUT: dict.fromkeys(from_json(report.get("blockage")))}).items():
+        if kind is not FindingKind.OUTPUT:
+            yield f"{MEANINGS[kind]}: {listed(named)}."
+            continue
+        where = f" ({listed(named)})" if len(stages) > 1 else ""
+        yield (
+            f"{'These stages are' if len(named) > 1 else 'This stage is'}{where} the first whose output is wrong "
+            "although all that it reads is right."
+        )
+
+
+def example(report: Mapping[str, Any]) -> str | None:
+    """One difference of a blocked stage in a sentence, with the messages that feed it; else why the stage is blocked.
+
+    A changed cell tells most, so one is taken if there is any.
+    """
+    findings = {StageId.of(found["stage"]): found["text"] for found in reversed(report.get("findings", []))}
+    stages = {StageId.of(stage): stage for stage in report.get("stages", [])}
+    for name in from_json(report.get("blockage")):
+        first = of_stage(report, name)["first"]
+        if first:
+            best = next((found for found in first if found["difference"] == "changed"), first[0])
+            return f"{name}, {_sentence(best)}"
+        if reason := stages.get(name, {}).get("reason") or findings.get(name):
+            return f"{name}: {' '.join(str(reason).split())}"
+    for point in report.get("checkpoints", []):
+        if not point["holds"]:
+            counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in point["counts"].items())
+            return f"Checkpoint {point['name']}: expected {point['expected']}, found {counts}"
+    return None
+
+
+def _sentence(found: Mapping[str, Any]) -> str:
+    key = ", ".join(f"{column} {cell}" for column, cell in (found["row_key"] or {}).items())
+    feeding = fed_by(found, MESSAGES_NAMED)
+    fed = f"; fed by {feeding}" if feeding else ""
+    if found["column"] is None:
+        return f"{found['difference']}: {key or visible(found['actual'] or found['expected'])}{fed}"
+    return (
+        f"{key}: {found['column']} {visible(found['actual'])}, expected {visible(found['expected'])}{fed}"
+        if key
+        else f"{found['column']} {visible(found['actual'])}, expected {visible(found['expected'])}{fed}"
+    )
+
+
+def differences_in_all(report: Mapping[str, Any]) -> int:
+    """How many differences all stages have together."""
+    return sum(found["count"] for found in report.get("differences", []))

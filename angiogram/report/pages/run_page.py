@@ -1,0 +1,41 @@
+"""A run's page with all that is known beside the run: why each dye message is there, and where the dbt docs are."""
+
+from pathlib import Path
+
+import yaml
+
+from angiogram.core.environment import Environment
+from angiogram.dbt.project_file import project_directory
+from angiogram.dye.seeds import has_dye, read_dye, read_malformed
+from angiogram.report.pages.page import Docs, page
+from angiogram.store import runs
+from ingestion.addresses import without_user_info
+
+_DOCS_PAGE = "site/dye.html"
+
+
+def run_page(run: runs.Run, folder: Path | None, history: str | None = None) -> str:
+    """A run's page.
+
+    Args:
+        run: with its report.
+        folder: where the page will lie, for its link to the dbt docs; None if it is no file.
+        history: address of the page on all runs, if there is one.
+    """
+    return page(run, whys(), _docs(folder), history)
+
+
+def whys() -> dict[str, str]:
+    """Of each dye message why it is there, by its name; nothing of a project that has other input seeds."""
+    if not has_dye():
+        return {}
+    return {message.name: message.why for message in read_dye()} | {m.name: m.why for m in read_malformed()}
+
+
+def _docs(folder: Path | None) -> Docs | None:
+    beside = _DOCS_PAGE if folder and (folder / _DOCS_PAGE).is_file() else None
+    address = without_user_info(Environment.from_environment().docs_url) or beside
+    if address is None:
+        return None
+    settings = yaml.safe_load((project_directory() / "dbt_project.yml").read_text(encoding="utf-8"))
+    return Docs(address, settings["name"])

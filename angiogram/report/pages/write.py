@@ -1,0 +1,36 @@
+"""Where a page goes: into a file, or to stdout."""
+
+import os
+import sys
+from pathlib import Path
+
+from angiogram.core.errors import PageNotWritten
+
+
+def write(text: str, output: Path | None) -> None:
+    """Write a page.
+
+    Args:
+        text: the page.
+        output: its file; None: stdout.
+
+    Raises:
+        PageNotWritten: the file cannot be written.
+    """
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise PageNotWritten(f"{output} cannot be written: {error.strerror}. Name another file.") from error
+
+
+def require_writable(output: Path) -> None:
+    """See that a page can be written, before what it shows is worked for.
+
+    Raises:
+        PageNotWritten: its folder is absent or closed.
+    """
+    if not os.access(output.parent, os.W_OK):
+        raise PageNotWritten(f"{output} cannot be written: there is no folder {output.parent} open to this user.")

@@ -1,0 +1,98 @@
+"""Runs that end without a verdict: each is recorded as could_not_run, released, and an alert is sent.
+
+It makes no difference how far a run came: one that fails before it has a row in angiogram.runs gets one. Where
+PostgreSQL cannot keep the row, the alert is sent all the same.
+"""
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import psycopg2
+from psycopg2.extensions import connection
+
+from angiogram.core.errors import Terminated
+from angiogram.core.words import COULD_NOT_RUN, ENDED_EARLY, INTERRUPTED
+from angiogram.judge.verdict import could_not_run
+from angiogram.operate import alert
+from angiogram.store import run_ids, runs
+from ingestion.addresses import without_user_info
+from ingestion.errors import IngestionError
+
+
+def in_words(error: BaseException) -> str:
+    """An error as reports have it: its class and its message."""
+    if isinstance(error, KeyboardInterrupt):
+        return f"{INTERRUPTED} by SIGTERM" if isinstance(error, Terminated) else INTERRUPTED
+    return without_user_info(f"{type(error).__name__}: {error}")
+
+
+@contextmanager
+def ended_if_it_fails(run_id: str) -> Iterator[None]:
+    """End a run with whatever error comes out of the block. An alert is sent unless somebody pressed Ctrl-C."""
+    try:
+        yield
+    except BaseException as error:
+        is_known = isinstance(error, KeyboardInterrupt) and not isinstance(error, Terminated)
+        with suppress(IngestionError, psycopg2.Error):  # which `end` has reported; the first error is the one to raise
+            end(run_id, in_words(error), alerts=not is_known)
+        raise
+
+
+def note_failure(database: connection, run_id: str, error: BaseException) -> None:
+    """Leave an error that ended a step to whoever ends the run; a run that is over is left as it is."""
+    with database.cursor() as query:
+        query.execute(
+            "update angiogram.runs set failed_with = %s where run_id = %s and verdict is null",
+            (in_words(error), run_id),
+        )
+
+
+def end(run_id: str, error: str | None = None, alerts: bool = True) -> None:
+    """Release a run. One without a verdict could not run: that is recorded, and an alert is sent.
+
+    Args:
+        run_id: the run; one that has a verdict is only released.
+        error: why it has no verdict; None: as its last step noted.
+        alerts: whether to send an alert.
+
+    Raises:
+        SettingsError, DatabaseUnavailable, psycopg2.Error: the database could not take it; the alert was sent.
+    """
+    try:
+        with runs.database("finish") as database:
+            is_new = _record(database, run_id, error)
+            runs.release(database, run_id)
+            if is_new and alerts:
+                alert.after_verdict(database, run_id)
+    except (IngestionError, psycopg2.Error) as failure:
+        why = in_words(failure)
+        print(f"Run {run_id} is neither recorded nor released; its lease runs out. {why}", file=sys.stderr, flush=True)
+        if alerts:
+            alert.unrecorded(error or ENDED_EARLY, why)
+        raise
+
+
+def alert_taken_over(database: connection, run_id: str) -> None:
+    """Send an alert on each run whose lease ran out and that a run has taken over from: its process was killed."""
+    with database.cursor() as query:
+        query.execute("select run_id from angiogram.runs where taken_over_by = %s", (run_id,))
+        for (dead,) in query.fetchall():
+            alert.after_verdict(database, dead)
+
+
+def _record(database: connection, run_id: str, error: str | None) -> bool:
+    """Record that a run could not run; whether it had no verdict."""
+    with database.cursor() as query:
+        query.execute(
+            # The id knows the second alone; the end of that is after what began in it before.
+            "insert into angiogram.runs (run_id, owner, started_at, report)"
+            " values (%s, %s, least(clock_timestamp(), %s + interval '999999 microseconds'), '{}')"
+            " on conflict (run_id) do nothing",
+            (run_id, f"{socket.gethostname()}/{os.getpid()}", run_ids.began(run_id)),
+        )
+    noted = runs.read(database, run_id).failed_with
+    report = could_not_run(run_id, error or noted or ENDED_EARLY)
+    return runs.record(database, run_id, COULD_NOT_RUN, [], report)

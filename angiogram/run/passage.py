@@ -1,0 +1,118 @@
+"""One passage of the dye in this process: the steps that Airflow runs one by one, with one parse of the dbt project."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from angiogram.core.errors import LeaseLost, Terminated
+from angiogram.dbt.project import Project
+from angiogram.run import endings, steps
+from angiogram.run.walk import Walk, through
+from angiogram.store import run_ids, runs
+from ingestion.errors import DatabaseUnavailable
+
+_told_to_stop: type[KeyboardInterrupt] | None = None
+
+LEASE = 30.0
+"""Seconds that the run stays in hand if this process is killed; while it lives, it renews them all the time."""
+
+
+def interrupt(signal_number: int, frame: object) -> None:
+    """The answer to Ctrl-C and SIGTERM: end the run, and release it.
+
+    Raises:
+        KeyboardInterrupt: always; should it be lost on its way, as in a destructor, the next step raises it again.
+        Terminated: in its place for SIGTERM.
+    """
+    global _told_to_stop
+    # No Event: the lock that it takes may be this thread's own, in the midst of another signal.
+    _told_to_stop = Terminated if signal_number == signal.SIGTERM else KeyboardInterrupt
+    raise _told_to_stop
+
+
+class Passage:
+    """A run from its beginning to its verdict.
+
+    Attributes:
+        run_id: None until `run` is called.
+    """
+
+    def __init__(self, open_project: Callable[[], Project], wait: float, say: Callable[[str], None]) -> None:
+        """Nothing happens yet.
+
+        Args:
+            open_project: gives the dbt project whose models are tested.
+            wait: seconds to wait for another run at most.
+            say: told what happens.
+        """
+        self.run_id: str | None = None
+        self._open_project = open_project
+        self._wait = wait
+        self._say = say
+
+    def run(self) -> dict[str, Any]:
+        """Do all steps. The run is recorded and released whatever happens, and an alert is sent if it could not run.
+
+        Returns:
+            The report, see angiogram.verdict.judge.
+
+        Raises:
+            AngiogramError, IngestionError: the pipeline could not be judged; the run records why.
+            KeyboardInterrupt: the run was interrupted, and is released.
+        """
+        run_id = self.run_id = run_ids.new()
+        with endings.ended_if_it_fails(run_id):
+            project = self._open_project()
+        steps.begin(LEASE, self._wait, self._say, run_id)
+        try:
+            with endings.ended_if_it_fails(run_id), kept_in_hand(run_id):
+                self._say(f"Run {run_id}")  # from here on a Ctrl-C finds a run that ends with it
+                report = self._steps(run_id, project)
+        except KeyboardInterrupt:
+            self._say(f"Interrupted. Run {run_id} is released.")
+            raise
+        steps.finish(run_id)
+        return report
+
+    def _steps(self, run_id: str, project: Project) -> dict[str, Any]:
+        results: dict[str, dict[str, Any]] = {}
+        for name, result in through(Walk(run_id=run_id, project=project, say=self._say)):
+            results[name] = result
+            if name not in ("prepare", "verdict"):
+                self._tell(name.replace("_", " "), result)
+        return results["verdict"]
+
+    def _tell(self, step: str, result: dict[str, Any]) -> None:
+        told = [f"{name.replace('_', ' ')} {value}" for name, value in result.items() if isinstance(value, int | str)]
+        if failed := result.get("failed"):
+            told.append(f"failed: {', '.join(failed)}")
+        self._say(f"{step:<14} {result['seconds']:6.2f} s  {', '.join(told)}".rstrip())
+        if _told_to_stop:
+            raise _told_to_stop
+
+
+@contextmanager
+def kept_in_hand(run_id: str) -> Iterator[None]:
+    """Renew the lease from a thread of its own, so that a long step is not taken for a dead run."""
+    stop = threading.Event()
+    thread = threading.Thread(target=_renew_until, args=(run_id, stop), name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _renew_until(run_id: str, stop: threading.Event) -> None:
+    while not stop.wait(LEASE / 6):
+        try:
+            with runs.database("lease") as database:
+                while not stop.wait(LEASE / 6):
+                    runs.renew(database, run_id)
+        except DatabaseUnavailable:  # this connection; the step under way has its own, and may go on
+            continue
+        except LeaseLost:
+            return  # the step under way meets the same and says so

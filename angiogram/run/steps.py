@@ -1,0 +1,406 @@
+"""The steps of a run, in order: what `angiogram run` does in one process and Airflow in one task each.
+
+`angiogram.run.walk` lists them in their order; `begin` comes before it, `finish` after it, whatever happened.
+
+Each takes and gives plain JSON values; what one step leaves to another is kept in the run's row in angiogram.runs. Each
+renews the run's lease at its start and end.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from psycopg2.extensions import connection
+
+from angiogram.core.differences import Differences
+from angiogram.core.errors import InjectFailed, NeverBegan
+from angiogram.core.stage_id import API, LOADER, TOPIC, api_stage, from_json, loader_stage, topic_stage
+from angiogram.dbt.command import SKIPPED, Outcome
+from angiogram.dbt.project import Project
+from angiogram.dye import loaded, topic
+from angiogram.dye.inject import OutgoingMessage, Sent, check_key, front_door, read_whole_dye, send, sends_elsewhere
+from angiogram.judge.build.run_builds import heard
+from angiogram.judge.from_seeds import opened
+from angiogram.judge.verdict import judge
+from angiogram.operate import alert
+from angiogram.run import endings
+from angiogram.store import run_ids, runs, versions
+from angiogram.store.kept import Kept
+from angiogram.warehouse import dye_schemas
+from angiogram.warehouse.target_relations import claim
+from ingestion.contract import LOADER as LOADER_ROLE
+from ingestion.database.sessions import connect
+from ingestion.errors import Interrupted, MessagesLost
+from ingestion.loader import follower_alive, load_until_caught_up
+from ingestion.loader.reading.source import Source
+from ingestion.migrations import require_current
+from ingestion.settings import DyeKeys, FrontDoorSettings, KafkaSettings
+from ingestion.settings.pipeline import contract
+from ingestion.topic.admin import topic_id
+from ingestion.topic.producer import RideProducer
+
+LEASE = 900.0
+"""Seconds that a run stays in hand after each sign of life, if its steps are processes of their own."""
+
+LOAD_WITHIN = 120.0
+"""Seconds that the loader has to pass the dye."""
+
+_LOOK_EVERY = 0.05
+
+Batch = Literal[1, 2]
+
+
+@dataclass(slots=True)
+class _Step:
+    """A step under way: the database, the run, and what the step leaves to others."""
+
+    database: connection
+    run: runs.Run
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def _step(run_id: str, name: str) -> Iterator[_Step]:
+    started = time.perf_counter()
+    with runs.database(name) as database:
+        runs.renew(database, run_id)
+        step = _Step(database, runs.read(database, run_id))
+        try:
+            yield step
+        except Exception as error:
+            endings.note_failure(database, run_id, error)
+            raise
+        step.result["seconds"] = round(time.perf_counter() - started, 2)
+        runs.save_step(database, run_id, name, step.result)
+
+
+def begin(
+    lease: float = LEASE,
+    wait: float = runs.WAIT,
+    say: Callable[[str], None] = runs.say_on_stderr,
+    run_id: str | None = None,
+) -> str:
+    """See that all is there, and take the lease. A run that fails here is recorded, and an alert is sent.
+
+    Args:
+        lease: seconds that the run stays in hand after each sign of life.
+        wait: seconds to wait for another run at most.
+        say: told what is waited for.
+        run_id: the run's id; None: a new one.
+
+    Returns:
+        The run id.
+
+    Raises:
+        SettingsError, DatabaseUnavailable, SchemaOutdated, KafkaUnavailable, InputError: something is not there.
+        RunInHand: another run outlasted the wait.
+    """
+    run_id = run_id or run_ids.new()
+    with endings.ended_if_it_fails(run_id):
+        kafka = KafkaSettings.from_environment()
+        FrontDoorSettings.from_environment()  # what it lacks is reported now, not when the dye is sent
+        with closing(Source.open(kafka)) as source, runs.database("begin") as database:
+            _, partitions = source.topic()
+            require_current(database)
+            check_key(database)
+            if not follower_alive(database):
+                connect(
+                    contract().roles[LOADER_ROLE].name, "angiogram begin"
+                ).close()  # this run will load its dye itself, once it is sent
+            runs.take(database, lease, wait, say, run_id)
+            started = time.perf_counter()
+            endings.alert_taken_over(database, run_id)
+            versions.record(database, run_id)
+            # What lies before these offsets is no business of this run's.
+            starts = {str(p): bounds.readable for p, bounds in source.bounds(partitions).items()}
+            seconds = round(time.perf_counter() - started, 2)
+            runs.save_step(database, run_id, "begin", {"starts": starts, "seconds": seconds})
+    return run_id
+
+
+def require_begun(run_id: str | None, why: str | None) -> str:
+    """See that there is a run to judge, where `begin` is a process of its own that may have failed.
+
+    Args:
+        run_id: what `begin` gave; None if it gave nothing.
+        why: what ended it, if that is known.
+
+    Raises:
+        NeverBegan: it gave nothing.
+    """
+    if run_id is None:
+        told = why or "the log of the step `begin` says why"
+        raise NeverBegan(f"The run never began, so nothing was sent and nothing is judged: {told}")
+    return run_id
+
+
+def prepare(run_id: str, project: Project | None = None, say: Callable[[str], None] = runs.say_on_stderr) -> None:
+    """See that dbt can build the project and writes nothing but the dye's own, and empty the dye's schemas.
+
+    Args:
+        run_id: the run in hand; it is over if this fails.
+        project: the dbt project; else that of the environment.
+        say: told what is waited for.
+
+    Raises:
+        DbtFailed: dbt cannot build the project.
+        NotTheDyes: it would write what is live, or what the dye did not make.
+        NotReady: the project or its database cannot be used.
+        TablesInUse: somebody held tables of the last run for too long.
+    """
+    with endings.ended_if_it_fails(run_id), _step(run_id, "prepare") as step:
+        project = project or Project()
+        project.parse()
+        if not project.can_be_built:
+            return  # the way of the dye can be judged all the same
+        with opened(project) as models:
+            schemas = claim(models, project, say)
+            dye_schemas.empty(models, schemas, say, lambda: runs.renew(step.database, run_id))
+
+
+def inject(run_id: str, dye: list[OutgoingMessage] | None = None) -> dict[str, Any]:
+    """Send the dye: messages through the front door, malformed messages to the topic.
+
+    Args:
+        run_id: the run in hand.
+        dye: in another order than the usual one.
+
+    Returns:
+        front_door (which one it was), published, refused, batches, seconds.
+
+    Raises:
+        KeyMismatch: a loader would not know the dye; nothing was sent.
+        InjectFailed: the front door is away, or the run sent its dye before: a second dose needs a run of its own.
+        KafkaUnavailable: the broker is away.
+    """
+    with _step(run_id, "inject") as step:
+        if step.run.step("inject"):
+            raise InjectFailed(f"Run {run_id} has sent its dye before, all or in part. Start a new run.")
+        check_key(step.database)
+        runs.save_step(step.database, run_id, "inject", {"sent": [], "seconds": 0.0})
+        dye = dye or read_whole_dye()
+        partitions = [int(partition) for partition in step.run.step("begin")["starts"]]
+        key = DyeKeys.from_environment().accepted()[0]
+        with front_door() as (client, door), RideProducer() as publisher:
+            elsewhere = sends_elsewhere(client, topic_id())
+            sent = send(run_id, dye, client, publisher, partitions, key)
+        published = sum(place.refusal is None for place in sent)
+        step.result |= {
+            "front_door": door,
+            "elsewhere": elsewhere,
+            "published": published,
+            "refused": len(sent) - published,
+            "batches": len({one.batch for one in dye if not one.is_malformed}),
+            "sent": [asdict(s) for s in sent],
+        }
+    return _without(step.result, "sent")
+
+
+def check_topic(run_id: str) -> dict[str, Any]:
+    """Read the dye back from the topic: published = in Kafka, each message once and byte for byte.
+
+    Returns:
+        in_kafka, differences of api and topic, seconds.
+
+    Raises:
+        KafkaUnavailable: the broker is away.
+    """
+    with _step(run_id, "check_topic") as step:
+        sent, dye = _sent(step.run), _dye_by_name()
+        starts = {int(partition): start for partition, start in step.run.step("begin")["starts"].items()}
+        keys = DyeKeys.from_environment().accepted()
+        found, first_held = topic.read_back(KafkaSettings.from_environment(), starts, run_id, keys)
+        api, on_topic = topic.judge_topic(sent, dye, found, first_held)
+        kept = Kept(step.database, run_id)
+        kept.put(api_stage(), api)
+        kept.put(topic_stage(), on_topic)
+        step.result |= {
+            "in_kafka": sum(message.number is not None for message in found),
+            API: asdict(Differences.of(api)),
+            TOPIC: asdict(Differences.of(on_topic)),
+        }
+    return step.result
+
+
+def load(run_id: str) -> dict[str, Any]:
+    """Wait until the loader that follows the topic has passed the dye; where none lives, load here.
+
+    Returns:
+        by (follower or this run), behind (why the dye was not passed in time, or null), seconds.
+
+    Raises:
+        IngestionError: loading here failed.
+    """
+    with _step(run_id, "load") as step:
+        ends: dict[int, int] = {}
+        elsewhere = step.run.step("inject").get("elsewhere")
+        for place in _sent(step.run):
+            if elsewhere and place.way == "api":
+                continue  # it lies on another topic, and nobody loads it here
+            if place.partition is not None and place.offset is not None:
+                ends[place.partition] = max(ends.get(place.partition, 0), place.offset + 1)
+        loaded_topic = str(topic_id())
+        loaded_by, lost = "follower", None
+        deadline = time.monotonic() + LOAD_WITHIN
+        while behind := _behind(step.database, loaded_topic, ends):
+            if time.monotonic() > deadline:
+                break
+            if follower_alive(step.database):
+                time.sleep(_LOOK_EVERY)
+                continue
+            loaded_by = "this run"
+            lost = _load_here(deadline)
+            behind = _behind(step.database, loaded_topic, ends)
+            break
+        if behind and not lost:
+            lost = _told(behind, ends, in_time=time.monotonic() <= deadline)
+        step.result |= {"by": loaded_by, "behind": lost}
+    return step.result
+
+
+def _load_here(deadline: float) -> str | None:
+    """Load up to the topic's end; tells what the topic lost before it was loaded, which is a finding and no error."""
+    stop = threading.Event()
+    timer = threading.Timer(max(deadline - time.monotonic(), 1), stop.set)
+    timer.daemon = True
+    timer.start()
+    try:
+        load_until_caught_up(stop=stop)
+    except MessagesLost as error:
+        return str(error)
+    except Interrupted:  # by the timer: what was not reached is a finding, too
+        return None
+    finally:
+        timer.cancel()
+    return None
+
+
+def _behind(database: connection, loaded_topic: str, ends: dict[int, int]) -> dict[int, int]:
+    """The partitions that are not loaded up to the dye's end, with the offsets reached."""
+    reached = loaded.offsets_reached(database, loaded_topic)
+    return {p: reached.get(p, 0) for p, end in ends.items() if reached.get(p, 0) < end}
+
+
+def _told(behind: dict[int, int], ends: dict[int, int], in_time: bool) -> str:
+    places = ", ".join(f"partition {p} at {offset} of {ends[p]}" for p, offset in sorted(behind.items()))
+    if in_time:  # a loader caught up, and did not come as far as the front door said
+        return f"the topic ended before the offsets that the dye was acknowledged at: {places}"
+    return f"the loader did not pass the dye within {LOAD_WITHIN:g} s: {places}"
+
+
+def check_loaded(run_id: str) -> dict[str, Any]:
+    """Compare what was loaded with the input seeds: published = loaded + dead letters, field by field.
+
+    Returns:
+        loaded, dead_letters, differences of the loader, seconds.
+    """
+    with _step(run_id, "check_loaded") as step:
+        messages, letters = loaded.loaded_rows(step.database, run_id)
+        differences = loaded.judge_loaded(_sent(step.run), _dye_by_name(), messages, letters)
+        Kept(step.database, run_id).put(loader_stage(), differences)
+        step.result |= {
+            "loaded": len(messages),
+            "dead_letters": len(letters),
+            LOADER: asdict(Differences.of(differences)),
+        }
+    return step.result
+
+
+def take_batch(run_id: str, batch: Batch) -> None:
+    """Let the models see the messages of a batch and those before it.
+
+    Raises:
+        LeaseLost: the run is no longer in hand.
+    """
+    last_of_batch_1 = max((d.number for d in read_whole_dye() if d.batch == 1), default=0)
+    with runs.database("take batch") as database:
+        runs.take_batch(database, run_id, batch, last_of_batch_1)
+
+
+def build_batch(run_id: str, batch: Batch, project: Project | None = None) -> dict[str, Any]:
+    """Take a batch in hand and let dbt build: with batch 1 seeds and incremental models, with batch 2 everything.
+
+    Args:
+        run_id: the run in hand.
+        batch: 1 or 2.
+        project: an open one, whose manifest is used again; else the project of the environment.
+
+    Returns:
+        failed (nodes that failed), seconds.
+
+    Raises:
+        DbtFailed: dbt ended before it built anything.
+    """
+    with _step(run_id, f"build_batch_{batch}") as step:
+        take_batch(run_id, batch)
+        project = project or Project()
+        dbt = heard(project.build_first_batch() if batch == 1 else project.build_all())
+        step.result |= {"failed": [one["name"] for one in dbt["results"] if one["status"] != SKIPPED], "dbt": dbt}
+    return _without(step.result, "dbt")
+
+
+def build_in_hand(run_id: str, project: Project, select: Sequence[str] = ()) -> Outcome:
+    """Let dbt build everything from the batch in hand, the second one, or a part of it again.
+
+    Args:
+        run_id: the run in hand.
+        project: whose models are built.
+        select: the part, in dbt's selector syntax; everything if empty.
+
+    Raises:
+        DbtFailed, LeaseLost: dbt ended before it built anything, or the run is no longer in hand.
+    """
+    with _step(run_id, "build_batch_2") as step:
+        outcome = project.build_with_equality(select)
+        step.result["dbt"] = heard(outcome, step.run.step("build_batch_2").get("dbt") if select else None)
+    return outcome
+
+
+def verdict(run_id: str, project: Project | None = None) -> dict[str, Any]:
+    """Compare every model with its expected seed, find the blockage, and record the verdict.
+
+    Args:
+        run_id: the run in hand.
+        project: an open one; else the project of the environment.
+
+    Returns:
+        The report, see angiogram.verdict.judge.
+    """
+    with _step(run_id, "verdict") as step:
+        with step.database.cursor() as query:
+            query.execute("select extract(epoch from clock_timestamp() - %s)::float8", (step.run.started_at,))
+            ((seconds,),) = query.fetchall()
+        report = judge(step.database, step.run, project or Project(), seconds)
+    with runs.database("verdict") as database:
+        runs.record(database, run_id, report["verdict"], from_json(report["blockage"]), report)
+        alert.after_verdict(database, run_id)
+    return report
+
+
+def finish(run_id: str | None, error: str | None = None) -> None:
+    """Release the run. One without a verdict could not run: that is recorded, and an alert is sent.
+
+    Args:
+        run_id: the run; one that is over already is left as it is; None: it never began, and `begin` has ended it.
+        error: why there is no verdict; None: what ended its last step.
+
+    Raises:
+        SettingsError, DatabaseUnavailable: the database is away; the alert was sent.
+    """
+    if run_id is not None:
+        endings.end(run_id, error)
+
+
+def _sent(run: runs.Run) -> list[Sent]:
+    return [Sent.of(state) for state in run.step("inject")["sent"]]
+
+
+def _dye_by_name() -> dict[str, OutgoingMessage]:
+    return {dye.name: dye for dye in read_whole_dye()}
+
+
+def _without(result: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in result.items() if key != name}

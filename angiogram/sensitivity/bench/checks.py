@@ -1,0 +1,90 @@
+"""Side by side: what other checks would see of the same mutants.
+
+dbt_utils.equality, generic tests and the checks that the project lists in other_checks.yml run on what the mutant makes
+of the dye; the project's unit tests on their own fixtures, with the mutant in the model's place.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+from sqlglot import exp
+
+from angiogram.core.errors import SeedError
+from angiogram.judge.cause.compiled import GENERIC_TESTS, Compiled
+from angiogram.sensitivity.bench.bench import Check
+from angiogram.sensitivity.mutants.trees import MARK, generate, parse
+
+EQUALITY, UNIT, GENERIC = "dbt_utils.equality alone", "dbt unit tests alone", "generic tests alone"
+
+CHECKS_FILE = "other_checks.yml"
+"""File in the folder of the dbt project with further checks: groups with a name and queries by model."""
+
+
+def other_checks(project: Compiled, directory: Path) -> list[Check]:
+    """All checks that read what the models make.
+
+    Args:
+        project, directory: of the dbt project.
+
+    Raises:
+        SeedError: the list of further checks is malformed.
+    """
+    return [*_equality(project), *_generic(project), *_listed(project, directory / CHECKS_FILE)]
+
+
+def _equality(project: Compiled) -> list[Check]:
+    """dbt_utils.equality: distinct rows, either way."""
+    checks = []
+    for model in project.models.values():
+        if model.expected is None:
+            continue
+        columns = [exp.column(c.name, quoted=True) for c in model.expected.columns if c.name not in project.excluded]
+        actual, expected = (
+            exp.select(*columns).from_(exp.Table(this=exp.to_identifier(name, quoted=True)))
+            for name in (MARK + model.name, f"expected:{model.name}")
+        )
+        query = f"({generate(actual.except_(expected))}) union all ({generate(expected.except_(actual))})"
+        checks.append(Check(EQUALITY, query, frozenset({model.name})))
+    return checks
+
+
+def checks_of_data(project: Compiled) -> list[Check]:
+    """What the project says of its data: its generic tests, and the keys of its models; each of a kind of its own."""
+    checks = [replace(check, kind=f"test {number}") for number, check in enumerate(_generic(project))]
+    for model in project.models.values():
+        if model.key:
+            key = [exp.column(name, quoted=True) for name in model.key]
+            made = exp.Table(this=exp.to_identifier(MARK + model.name, quoted=True))
+            repeated = exp.select(*key).from_(made).group_by(*key).having("count(*) > 1")
+            if model.where:
+                repeated = repeated.where(model.where, dialect="postgres")
+            checks.append(Check(f"key of {model.name}", generate(repeated), frozenset({model.name})))
+    return checks
+
+
+def _generic(project: Compiled) -> list[Check]:
+    checks = []
+    for node in project.manifest.nodes.values():
+        test = getattr(node, "test_metadata", None)
+        if test and test.name in GENERIC_TESTS and node.unique_id in project.tests:
+            query = generate(parse(project.tests[node.unique_id], project.names, node.name))
+            reads = frozenset(unique_id.split(".")[-1] for unique_id in node.depends_on.nodes)
+            checks.append(Check(GENERIC, query, reads))
+    return checks
+
+
+def _listed(project: Compiled, file: Path) -> list[Check]:
+    """The checks that the project lists: each finds rows of "@model" if it fails, and may read "expected:model"."""
+    if not file.is_file():
+        return []
+    try:
+        groups = yaml.safe_load(file.read_text(encoding="utf-8")) or []
+        return [
+            Check(str(group["name"]), str(query), frozenset({model}))
+            for group in groups
+            for model, query in group["queries"].items()
+            if model in project.models
+        ]
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        raise SeedError(f"{file} is not a list of groups with a name and queries by model: {error!r}") from error

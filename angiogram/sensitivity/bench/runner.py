@@ -1,0 +1,160 @@
+"""Many mutants at a time: every worker has sessions of its own."""
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from types import TracebackType
+from typing import Self
+
+from angiogram.core.errors import NotReady
+from angiogram.judge.cause.compiled import Compiled
+from angiogram.judge.cause.tables import Table
+from angiogram.sensitivity.bench.bench import Bench, Check, Outcome
+from angiogram.sensitivity.mutants.mutants import Mutant, model_mutants, seed_mutants
+from angiogram.warehouse.sessions import open_sessions
+
+WORKERS = os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where the dye lies, and the session that reads it: the expected seeds hold in all of them.
+
+    Attributes:
+        name: how a verdict names them.
+        tables: everything that models read and no model makes.
+        time_zone: the session's time zone; None for the role's own.
+        against_expected: False if this is other input than the dye: mutants are compared with the unmutated models.
+    """
+
+    name: str
+    tables: Sequence[Table]
+    time_zone: str | None = None
+    against_expected: bool = True
+
+
+class Runner:
+    """Workers that run mutants on the dye, in each of its surroundings."""
+
+    def __init__(self, project: Compiled, directory: Path, target: str, surroundings: Sequence[Surroundings]) -> None:
+        """Open every worker's sessions and build the unmutated project in them.
+
+        Raises:
+            NotReady: the unmutated project differs from its expected seeds, so nothing can be said of mutants.
+        """
+        self.project = project
+        self._stack = ExitStack()
+        self._own = threading.local()
+        with self._stack:
+            sessions = [
+                self._stack.enter_context(closing(session))
+                for session in open_sessions(directory, target, WORKERS * len(surroundings))
+            ]
+            self._pool = self._stack.enter_context(ThreadPoolExecutor(WORKERS))
+            self._benches = list(
+                self._pool.map(
+                    lambda session, around: (
+                        around.name,
+                        Bench(session, project, around.tables, around.time_zone, around.against_expected),
+                    ),
+                    sessions,
+                    [*surroundings] * WORKERS,
+                )
+            )
+            for name, bench in self._benches[: len(surroundings)]:
+                if unequal := bench.unequal_models():
+                    raise NotReady(
+                        f"Unmutated models differ from their expected seeds ({name}): {', '.join(unequal)}. "
+                        "Bring them in line first (`dbt build --target angiogram` shows the differences)."
+                        f"{_unheeded(project)}"
+                    )
+            self._sets = [
+                self._benches[number : number + len(surroundings)]
+                for number in range(0, len(self._benches), len(surroundings))
+            ]
+            self._free = self._sets[:]
+            self._stack = self._stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def first_bench(self) -> Bench:
+        """A bench for single questions, while no mutants run."""
+        return self._benches[0][1]
+
+    def mutants(self) -> list[Mutant]:
+        """All mutants of the project's models and reference seeds."""
+        describe = self.first_bench.describe
+        found = [m for model in self.project.models.values() for m in model_mutants(self.project, model, describe)]
+        return found + [m for seed in self.project.seeds.values() for m in seed_mutants(seed)]
+
+    def run(self, mutants: Iterable[Mutant], noticed: Callable[[], None] = lambda: None) -> tuple[list[Outcome], float]:
+        """Run mutants; their outcomes in the same order, and the seconds it took.
+
+        Args:
+            mutants: what to run.
+            noticed: called after each.
+        """
+        begun = perf_counter()
+        outcomes = []
+        for outcome in self._pool.map(self._run_one, mutants):
+            outcomes.append(outcome)
+            noticed()
+        return outcomes, perf_counter() - begun
+
+    def seen_by_others(
+        self, mutants: Sequence[Mutant], checks: Sequence[Check], noticed: Callable[[], None] = lambda: None
+    ) -> dict[str, set[str]]:
+        """What other kinds of checks see of the mutants, in the usual surroundings: ids of mutants by kind.
+
+        Args:
+            mutants: none of them stillborn.
+            checks: the checks.
+            noticed: called after each mutant.
+        """
+        found: dict[str, set[str]] = {check.kind: set() for check in checks}
+
+        def failing(mutant: Mutant) -> set[str]:
+            return self._own_benches()[0][1].failing(mutant, checks)
+
+        for mutant, kinds in zip(mutants, self._pool.map(failing, mutants), strict=True):
+            for kind in kinds:
+                found[kind].add(mutant.id)
+            noticed()
+        return found
+
+    def _own_benches(self) -> list[tuple[str, Bench]]:
+        if not hasattr(self._own, "benches"):
+            self._own.benches = self._free.pop()
+        benches: list[tuple[str, Bench]] = self._own.benches
+        return benches
+
+    def _run_one(self, mutant: Mutant) -> Outcome:
+        outcome = Outcome(None, "survived")
+        for number, (name, bench) in enumerate(self._own_benches()):
+            outcome = bench.run(mutant)
+            if outcome.how != "survived":
+                return Outcome(outcome.seen_by, outcome.how, name if number else None)
+        return outcome
+
+
+def _unheeded(project: Compiled) -> str:
+    """What dbt does and sensitivity does not, where that may be why models differ."""
+    found = [f"{m.name} ({', '.join(m.unheeded)})" for m in project.models.values() if m.unheeded]
+    if not found:
+        return ""
+    return (
+        f" If dbt shows none: sensitivity does without the settings of {', '.join(found)}. "
+        "Put what they do to rows into the model's SQL."
+    )

@@ -1,0 +1,89 @@
+"""`angiogram sensitivity --compare-checks`: the score of other checks on the same mutants, as a table in Markdown."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from angiogram.core.errors import NotReady
+from angiogram.judge.cause.tables import Table
+from angiogram.sensitivity.bench.bench import Bench
+from angiogram.sensitivity.bench.checks import UNIT, other_checks
+from angiogram.sensitivity.bench.runner import Runner
+from angiogram.sensitivity.bench.score import EQUIVALENT, SEEN, STILLBORN, Score
+from angiogram.sensitivity.bench.unit_tests import UnitTests
+from angiogram.sensitivity.mutants.mutants import Mutant
+from angiogram.warehouse.sessions import open_sessions
+
+OURS = "equality with the expected seeds (ours)"
+OURS_USUALLY = "the same, in the usual surroundings alone"
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """What one kind of check sees.
+
+    Attributes:
+        kind: the kind of check.
+        seen: how many mutants it sees.
+        worth_seeing: all mutants but the equivalent.
+    """
+
+    kind: str
+    seen: int
+    worth_seeing: int
+
+
+def side_by_side(
+    runner: Runner,
+    directory: Path,
+    target: str,
+    unit_test_target: str | None,
+    tables: Sequence[Table],
+    score: Score,
+    noticed: Callable[[], None],
+) -> list[Rival]:
+    """Count what each kind of check sees of the mutants that are worth seeing.
+
+    Raises:
+        NotReady: another check fails although nothing is mutated.
+    """
+    mutants = [v.mutant for v in score.verdicts if v.state not in (STILLBORN, EQUIVALENT)]
+    checks = other_checks(runner.project, directory)
+    if failing := runner.first_bench.failing_unmutated(checks):
+        raise NotReady(f"Checks fail although nothing is mutated: {', '.join(failing)}. Bring them in line first.")
+    seen = {
+        OURS: {v.mutant.id for v in score.verdicts if v.state == SEEN},
+        OURS_USUALLY: {v.mutant.id for v in score.verdicts if v.state == SEEN and not v.outcome.surroundings},
+    }
+    seen |= runner.seen_by_others(mutants, checks, noticed)
+    seen[UNIT] = _seen_by_unit_tests(runner, directory, target, unit_test_target, tables, mutants)
+    return [Rival(kind, len(ids), len(mutants)) for kind, ids in seen.items()]
+
+
+def as_markdown(rivals: Sequence[Rival]) -> str:
+    """The table for docs/."""
+    lines = ["| check | mutants seen | of | score |", "|---|---:|---:|---:|"]
+    for rival in rivals:
+        percent = int(1000 * rival.seen / rival.worth_seeing) / 10 if rival.worth_seeing else 0.0
+        lines.append(f"| {rival.kind} | {rival.seen} | {rival.worth_seeing} | {percent:.1f} % |")
+    return "\n".join(lines)
+
+
+def _seen_by_unit_tests(
+    runner: Runner,
+    directory: Path,
+    target: str,
+    unit_test_target: str | None,
+    tables: Sequence[Table],
+    mutants: Sequence[Mutant],
+) -> set[str]:
+    (session,) = open_sessions(directory, target, 1)
+    try:
+        tests = UnitTests(directory, unit_test_target, session, Bench(session, runner.project, tables))
+        if failing := tests.unequal():
+            raise NotReady(
+                f"Unit tests fail although nothing is mutated: {', '.join(failing)}. Bring them in line first."
+            )
+        return {mutant.id for mutant in mutants if tests.see(mutant)}
+    finally:
+        session.close()

@@ -1,0 +1,122 @@
+"""The project's dbt unit tests, rendered once: their fixtures as tables, a mutant in the model's place."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import connection
+
+from angiogram.core.errors import NotReady
+from angiogram.judge.cause.compiled import run_dbt
+from angiogram.sensitivity.bench.bench import Bench
+from angiogram.sensitivity.mutants.mutants import Mutant
+from angiogram.sensitivity.mutants.trees import MARK
+
+_INPUT = re.compile(r"""(?:ref|source)\(\s*(?:['"](\w+)['"]\s*,\s*)?['"](\w+)['"]\s*\)""")
+_LOCAL_NAME = re.compile(f'"{MARK}([^"]+)"')
+
+
+@dataclass(frozen=True, slots=True)
+class _UnitTest:
+    """A unit test of a model: tables of its inputs and of what it expects, by the names they have on the bench."""
+
+    model: str
+    is_incremental: bool
+    inputs: dict[str, str]
+    expected: str
+    columns: tuple[str, ...]
+
+
+class UnitTests:
+    """All unit tests of a project, in the session of a bench: columns that a fixture leaves out take its types."""
+
+    def __init__(self, directory: Path, target: str | None, database: connection, bench: Bench) -> None:
+        """Read the unit tests and make tables of their fixtures.
+
+        Args:
+            directory: the project's folder.
+            target: the dbt target under which they are enabled; None for the profile's own.
+            database: the bench's session.
+            bench: holds the tables whose columns the fixtures have.
+        """
+        self._database = database
+        self._bench = bench
+        self._query = database.cursor()
+        found = run_dbt(directory, ["parse"], target).unit_tests.values()
+        self._tests = [self._prepared(number, test) for number, test in enumerate(found)]
+        database.commit()
+
+    def unequal(self) -> list[str]:
+        """Models whose unit tests fail although nothing is mutated."""
+        return [
+            test.model
+            for test in self._tests
+            if self._fails(test, self._bench.originals[test.model].sql, self._later(test, None))
+        ]
+
+    def see(self, mutant: Mutant) -> bool:
+        """Whether a unit test of the mutant's model fails with the mutant in the model's place."""
+        return mutant.variant is not None and any(
+            self._fails(test, mutant.variant.sql, self._later(test, mutant))
+            for test in self._tests
+            if test.model == mutant.node
+        )
+
+    def _later(self, test: _UnitTest, mutant: Mutant | None) -> str | None:
+        variant = mutant.variant if mutant and mutant.variant else self._bench.originals[test.model]
+        return variant.later.sql if variant.later and test.is_incremental else None
+
+    def _fails(self, test: _UnitTest, first: str, later: str | None) -> bool:
+        query = _LOCAL_NAME.sub(lambda match: f'"{test.inputs.get(match[1], match[0])}"', later or first)
+        columns = sql.SQL(", ").join(map(sql.Identifier, test.columns))
+        actual = sql.SQL("select {} from ({}) as actual").format(columns, sql.SQL(query))
+        expected = sql.SQL("select {} from {}").format(columns, sql.Identifier(test.expected))
+        try:
+            self._query.execute(
+                sql.SQL("select exists (({0}) except all ({1})) or exists (({1}) except all ({0}))").format(
+                    actual, expected
+                )
+            )
+            return bool(self._query.fetchall()[0][0])
+        except psycopg2.Error:  # dbt, too, fails a unit test whose SQL cannot be run
+            return True
+        finally:
+            self._database.rollback()
+
+    def _prepared(self, number: int, test: Any) -> _UnitTest:
+        inputs = {}
+        for given in test.given:
+            if given.input == "this":
+                name = test.model
+            elif match := _INPUT.fullmatch(given.input):
+                name = f"{match[1]}.{match[2]}" if given.input.startswith("source") else match[2]
+            else:
+                raise NotReady(f"The unit test {test.name} has an input that is none: {given.input}.")
+            inputs[name] = self._fixture(f"unit {number}:{name}", name, given.rows)
+        rows = test.expect.rows
+        macros = test.overrides.macros if test.overrides else {}
+        return _UnitTest(
+            model=test.model,
+            is_incremental=bool(macros.get("is_incremental")),
+            inputs=inputs,
+            expected=self._fixture(f"unit {number}:expected", test.model, rows),
+            columns=tuple(rows[0]),
+        )
+
+    def _fixture(self, table: str, like: str, rows: Any) -> str:
+        """A table of the columns of another; what the rows leave out is null."""
+        original = sql.Identifier(f"{self._bench.batches}:{like}")
+        self._query.execute(
+            sql.SQL("create temporary table {} as select * from {} limit 0").format(sql.Identifier(table), original)
+        )
+        self._query.execute(
+            sql.SQL("insert into {0} select * from jsonb_populate_recordset(null::{0}, %s)").format(
+                sql.Identifier(table)
+            ),
+            (json.dumps(rows, default=str),),
+        )
+        return table

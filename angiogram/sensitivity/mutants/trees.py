@@ -1,0 +1,86 @@
+"""Compiled SQL as trees: relations under local names, and what is known of the columns that each select reads."""
+
+from collections.abc import Callable, Mapping
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from angiogram.core.errors import NotReady
+from angiogram.sensitivity.operators import Scope
+from angiogram.sensitivity.operators.kinds import Columns
+
+MARK = "@"
+"""Begins the local name of every relation in a tree; which table it stands for is settled when it is run."""
+
+
+def parse(sql: str, names: Mapping[tuple[str, str], str], model: str) -> exp.Expr:
+    """Read a model's compiled SQL; its relations become their local names.
+
+    Raises:
+        NotReady: the SQL cannot be read, or reads a relation that is not of the project.
+    """
+    try:
+        tree = sqlglot.parse_one(sql, read="postgres")
+    except SqlglotError as error:
+        raise NotReady(f"The compiled SQL of {model} cannot be parsed, so it cannot be mutated: {error}") from error
+    for text in list(tree.find_all(exp.ByteString)):
+        # e'\x0b' is written back as e'\v', which PostgreSQL reads as the letter v: a plain literal holds any character
+        text.replace(exp.Literal.string(text.this))
+    ctes = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
+    for table in list(tree.find_all(exp.Table)):
+        if not table.db and (_is_of_the_system(table) or table.name.lower() in ctes):
+            continue
+        if (table.db, table.name) not in names:
+            raise NotReady(f"{model} reads {table.sql('postgres')}, which is no model, seed or source of the project.")
+        local = exp.Table(this=exp.to_identifier(MARK + names[table.db, table.name], quoted=True))
+        local.set("alias", table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name, quoted=True)))
+        table.replace(local)
+    return tree
+
+
+def _is_of_the_system(table: exp.Table) -> bool:
+    """Whether a relation without a schema is a function, or of PostgreSQL's own catalog."""
+    return not isinstance(table.this, exp.Identifier) or table.name.lower().startswith("pg_")
+
+
+def generate(tree: exp.Expr) -> str:
+    """The tree as PostgreSQL's SQL."""
+    return tree.sql("postgres")
+
+
+def scope_of(tree: exp.Expr, describe: Callable[[str], Columns]) -> Scope:
+    """Ask the database for the columns of all relations that the tree's selects read.
+
+    Args:
+        tree: a model's SQL.
+        describe: names and types of the columns of a query.
+    """
+    ctes: list[exp.CTE] = tree.ctes if isinstance(tree, exp.Query) else []
+    known: dict[str, Columns] = {}
+    for number, cte in enumerate(ctes):
+        known[cte.alias] = describe(_with(ctes[: number + 1], _all_of(cte.alias)))
+    relations: dict[int, dict[str, Columns]] = {}
+    for select in tree.find_all(exp.Select):
+        sources = [source for source in (select.args.get("from_"), *(select.args.get("joins") or [])) if source]
+        found = {}
+        for source in sources:
+            relation = source.this
+            if isinstance(relation, exp.Table) and relation.name in known:
+                found[relation.alias_or_name] = known[relation.name]
+            elif isinstance(relation, exp.Table) and relation.name.startswith(MARK):
+                found[relation.alias_or_name] = describe(_all_of(relation.name))
+            elif isinstance(relation, exp.Subquery) and not source.args.get("lateral"):
+                found[relation.alias_or_name] = describe(
+                    _with(ctes, exp.select("*").from_(relation.copy()).sql("postgres"))
+                )
+        relations[id(select)] = found
+    return Scope(relations)
+
+
+def _all_of(name: str) -> str:
+    return exp.select("*").from_(exp.Table(this=exp.to_identifier(name, quoted=True))).sql("postgres")
+
+
+def _with(ctes: list[exp.CTE], query: str) -> str:
+    return f"with {', '.join(cte.sql('postgres') for cte in ctes)} {query}" if ctes else query

@@ -1,0 +1,115 @@
+"""Random rows as rows that may be added to the dye: through its seeds' files, with keys that it does not have."""
+
+from collections.abc import Sequence
+from itertools import count
+
+from angiogram.judge.cause.compiled import Compiled
+from angiogram.judge.cause.tables import Row
+from angiogram.sensitivity.mutants.nearby import kind_of, made_up_id
+from angiogram.sensitivity.witnesses.crowd_rows import parents_of
+
+_COUNTED = ("integer", "number", "text", "json")
+"""Kinds whose made-up ids are numbers that count up: they share them, so that ids that were equal stay equal."""
+
+
+def with_new_keys(
+    project: Compiled, items: Sequence[tuple[str, Row]], taken: Sequence[tuple[str, Row]] = ()
+) -> list[tuple[str, Row]]:
+    """The rows with keys that neither the dye nor `taken` has; equal keys stay equal, whichever seed they are in.
+
+    A column that holds another seed's ids follows them; where that row is not among the items, it names one of the
+    dye's.
+    A key for whose type none can be made up stays as it is.
+
+    Args:
+        project: its input seeds are the dye.
+        items: rows with the names of their seeds.
+        taken: rows that are to be added as well.
+    """
+    keys = {name: key_columns(project, name) for name in project.inputs}
+    known = {
+        (name, column): {row[column] for row in [*table.batches[-1], *(row for seed, row in taken if seed == name)]}
+        for name, table in project.dye.items()
+        for column in keys[name]
+    }
+    values = [value for some in known.values() for value in some if value is not None]
+    numbers = [int(value) for value in values if value.isdecimal()]
+    positions = {True: count(max(numbers, default=0)), False: count(len(values))}
+    given: dict[tuple[bool, str], int] = {}
+    new: dict[tuple[str, int, str], str] = {}
+    for name, row in items:
+        for column in keys[name]:
+            value, type_name = row[column], project.dye[name].columns[column].type_name
+            if value is None:
+                continue
+            counted = kind_of(type_name) in _COUNTED
+            if (counted, value) not in given:
+                given[counted, value] = next(positions[counted])
+            made = made_up_id(given[counted, value], type_name)
+            if made is not None and made not in known[name, column]:
+                new[name, column, value] = made
+
+    partners = {
+        name: [
+            (column, parent.name, [own[parent.id_column] for own in parent.batches[-1]], parent.id_column)
+            for column, parent in parents_of(table, project).items()
+            if column not in keys[name]
+        ]
+        for name, table in project.dye.items()
+    }
+
+    def renamed(name: str, row: Row) -> Row:
+        cells = list(row)
+        for column in keys[name]:
+            cells[column] = new.get((name, column, row[column] or ""), row[column])
+        for column, parent, ids, id_column in partners[name]:
+            if (value := row[column]) is None:
+                continue
+            if (parent, id_column, value) in new:
+                cells[column] = new[parent, id_column, value]
+            elif value not in ids:
+                cells[column] = ids[sum(map(ord, value)) % len(ids)]
+        return tuple(cells)
+
+    return as_seeds_read(project, [(name, renamed(name, row)) for name, row in items])
+
+
+def as_seeds_read(
+    project: Compiled, items: Sequence[tuple[str, Row]], taken: Sequence[tuple[str, Row]] = ()
+) -> list[tuple[str, Row]]:
+    """The rows as dbt reads them once they are lines of their seeds' files: an empty text becomes null.
+
+    Args:
+        project: its input seeds are the dye.
+        items: rows with the names of their seeds.
+        taken: rows that are to be added as well; they change nothing here.
+    """
+    return [
+        (name, row)
+        for name, file in project.inputs.items()
+        for row in file.rows_read([row for seed, row in items if seed == name])
+    ]
+
+
+def key_columns(project: Compiled, seed: str) -> list[int]:
+    """The places of the columns that tell the rows of an input seed apart: its id, and those with a test `unique`."""
+    unique = {
+        node.column_name
+        for node in project.manifest.nodes.values()
+        if getattr(node, "test_metadata", None)
+        and node.test_metadata.name == "unique"
+        and node.attached_node == project.inputs[seed].unique_id
+    }
+    table = project.dye[seed]
+    return [n for n, column in enumerate(table.columns) if n == table.id_column or column.name in unique]
+
+
+def repeated_keys(project: Compiled, items: Sequence[tuple[str, Row]]) -> list[str]:
+    """Keys of the dye that rows repeat, in words."""
+    found: dict[str, None] = {}
+    for name, row in items:
+        table = project.dye[name]
+        for column in key_columns(project, name):
+            if row[column] is not None and row[column] in {own[column] for own in table.batches[-1]}:
+                found[f"{table.columns[column].name} {row[column]} of {name}"] = None
+    return list(found)

@@ -1,0 +1,66 @@
+"""`--suggest`: the messages that close blind spots become messages of the dye."""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from angiogram.core.errors import NotReady
+from angiogram.dbt.seeds.stored_seeds import StoredSeed, replace_all
+from angiogram.dye.calculation import EXPECTED_FOLDER, Calculation, calculation_of, expected_by
+from angiogram.dye.seeds import DyeMessage, has_dye, message_columns, messages_file, messages_of, seed_row
+from angiogram.sensitivity.witnesses.witness import Witness
+from ingestion.settings.pipeline import contract
+
+
+def require_calculation(directory: Path) -> Calculation:
+    """The independent calculation of a project, which alone may say what new messages should come to.
+
+    Raises:
+        NotReady: the project has none.
+        InvalidSettings: it declares one that cannot be used.
+    """
+    calculation = calculation_of(directory) if has_dye(directory) else None
+    if calculation is None:
+        raise NotReady(f"{directory} has no independent calculation: add the rows shown to its input seeds by hand.")
+    return calculation
+
+
+def add_to_dye(calculation: Calculation, directory: Path, found: Iterable[Witness]) -> list[str]:
+    """Write messages that close blind spots into the dye, and every expected seed anew, by the independent calculation.
+
+    Args:
+        calculation: the project's.
+        directory: the project's folder.
+        found: what to add.
+
+    Returns:
+        Names of the new messages.
+
+    Raises:
+        SeedError: the seeds cannot be read.
+        SeedNotWritten: one cannot be written. All are as they were.
+    """
+    added: dict[int, DyeMessage] = {}
+    for witness in found:
+        for item in witness.items if witness.closes else ():
+            name = f"blind-spot-{witness.mutant.id}-{item.number}"
+            why = f"Shows a mistake in {witness.mutant.node}, {witness.mutant.place}: {witness.mutant.operator}."
+            added.setdefault(item.number, replace(item, name=name, why=why))
+    promised, file = contract(directory), messages_file(directory)
+    stored, lines = StoredSeed.read(file), StringIO()
+    writer = csv.DictWriter(lines, message_columns(promised), lineterminator="\n")
+    writer.writerows(seed_row(message, promised) for message in added.values())
+    dye = (stored.content or b"") + lines.getvalue().encode()
+    with NamedTemporaryFile(suffix=file.name) as new:
+        new.write(dye)
+        new.flush()
+        messages = messages_of(Path(new.name), promised)
+    expected = [
+        (StoredSeed.read(directory / EXPECTED_FOLDER / name, may_be_absent=True), content)
+        for name, content in expected_by(calculation, directory, messages).items()
+    ]
+    replace_all(directory, [(stored, dye), *expected])
+    return [message.name for message in added.values()]

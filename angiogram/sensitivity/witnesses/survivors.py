@@ -1,0 +1,149 @@
+"""Survivors sorted: does any random input tell them from the original, and is it known why not?"""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from angiogram.core.errors import NotReady, SeedError
+from angiogram.dye.calculation import calculation_of
+from angiogram.judge.cause.compiled import Compiled
+from angiogram.sensitivity.bench.bench import Bench, Outcome, Unbuilt
+from angiogram.sensitivity.bench.runner import Runner
+from angiogram.sensitivity.mutants.harmless import harmless
+from angiogram.sensitivity.mutants.mutants import Mutant
+from angiogram.sensitivity.witnesses.crowd import HANDFUL, HANDFULS, INPUTS, SLICE, Crowd, Way
+from angiogram.sensitivity.witnesses.crowd_rows import crowded_rows, strangeness
+from angiogram.sensitivity.witnesses.feed import OTHER_TIME_ZONE, Feed, renumbered
+from angiogram.sensitivity.witnesses.new_keys import as_seeds_read, with_new_keys
+from angiogram.warehouse.sessions import open_sessions
+
+EQUIVALENT_FILE = "equivalent_mutants.yml"
+"""File in the folder of the dbt project that lists the mutants known to be equivalent, with the reason."""
+
+NO_CALCULATION = (
+    "Models of {project} read the dye from the topic, and the project declares no calculation that could make random "
+    "messages for them. Declare one in angiogram.yml, or let the models read an input seed under the dye target."
+)
+
+
+def crowds(project: Compiled, directory: Path) -> list[Crowd]:
+    """20,000 random inputs in slices, and some handfuls, always the same: every second one in unusual surroundings.
+
+    Raises:
+        NotReady: the models read messages, and the project declares no calculation that makes random ones.
+        InvalidSettings: it declares one that cannot be used.
+        SeedError: the dye or the reference data cannot be read.
+    """
+    slices = range(INPUTS // SLICE + HANDFULS)
+    zones = {number: OTHER_TIME_ZONE if number % 2 else None for number in slices}
+    if not project.sources:
+        strange = strangeness(project)
+        ways = (Way(partial(with_new_keys, project), True), Way(partial(as_seeds_read, project), False))
+        return [
+            Crowd(number, *crowded_rows(project, _size(number), number), zones[number], ways, strange)
+            for number in slices
+        ]
+    if (calculation := calculation_of(directory)) is None:
+        raise NotReady(NO_CALCULATION.format(project=directory))
+    tables = [*project.seeds.values(), *project.dye.values()]
+    feed = Feed(project, directory)
+    way = Way(partial(renumbered, feed.dye), False)
+    return [
+        Crowd(
+            number,
+            calculation.random_messages(_size(number), directory, number),
+            (lambda messages: [*tables, feed.elsewhere(messages)])
+            if number % 2
+            else (lambda messages: [*tables, feed.usual(messages)]),
+            zones[number],
+            (way,),
+        )
+        for number in slices
+    ]
+
+
+def _size(number: int) -> int:
+    return SLICE if number < INPUTS // SLICE else HANDFUL
+
+
+def read_equivalent(directory: Path) -> dict[str, str]:
+    """The mutants that are known to be equivalent, and why.
+
+    Raises:
+        SeedError: the file is malformed.
+    """
+    path = directory / EQUIVALENT_FILE
+    if not path.is_file():
+        return {}
+    try:
+        groups = yaml.safe_load(path.read_text(encoding="utf-8")) or []
+        return {str(mutant): str(group["reason"]) for group in groups for mutant in group["mutants"]}
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise SeedError(f"{path} is no list of groups with a reason and mutants: {error!r}") from error
+
+
+def told_apart(
+    project: Compiled,
+    directory: Path,
+    target: str,
+    survivors: Sequence[Mutant],
+    crowds: Sequence[Crowd],
+    say: Callable[[str], None] = lambda text: None,
+) -> dict[str, Crowd]:
+    """Which survivors a crowd tells from the original, and the first crowd that does.
+
+    Args:
+        project, directory, target: what is mutated.
+        survivors: the mutants.
+        crowds: the random input.
+        say: told how much of it the unmutated project cannot take.
+    """
+    found: dict[str, Crowd] = {}
+    left = list(survivors)
+    met, left_out, why = 0, 0, ""
+    for crowd in crowds:
+        if not left:
+            break
+        met += len(crowd.items)
+        try:
+            outcomes = _outcomes(project, directory, target, left, crowd)
+        except Unbuilt as error:
+            why = why or str(error)
+            left_out += len(crowd.items)
+            crowd = replace(crowd, items=_buildable(project, directory, target, crowd))
+            left_out -= len(crowd.items)
+            if not crowd.items:
+                continue
+            outcomes = _outcomes(project, directory, target, left, crowd)
+        found |= {m.id: crowd for m, outcome in zip(left, outcomes, strict=True) if outcome.how != "survived"}
+        left = [mutant for mutant in left if mutant.id not in found]
+    if why:
+        say(f"{left_out:,} of {met:,} random inputs are left out, for the unmutated models fail on them: {why}")
+    return found
+
+
+def _outcomes(
+    project: Compiled, directory: Path, target: str, mutants: Sequence[Mutant], crowd: Crowd
+) -> list[Outcome]:
+    with Runner(project, directory, target, [crowd.surroundings()]) as runner:
+        return runner.run(mutants)[0]
+
+
+def _buildable(project: Compiled, directory: Path, target: str, crowd: Crowd) -> list[Any]:
+    """The items of a crowd on which no unmutated model fails."""
+    (session,) = open_sessions(directory, target, 1)
+    with closing(session):
+
+        def builds(items: Sequence[Any]) -> bool:
+            try:
+                Bench(session, project, crowd.lay(items), crowd.time_zone, against_expected=False)
+            except Unbuilt:
+                return False
+            return True
+
+        return harmless(crowd.items, crowd.strange, builds)

@@ -1,0 +1,61 @@
+"""What a run was made with: the commit of the code, and the versions of the programs that matter."""
+
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+from psycopg2.extensions import connection
+from psycopg2.extras import Json
+
+from angiogram.core.environment import Environment
+from ingestion.settings import KafkaSettings
+
+PACKAGES = ("data-angiogram", "dbt-core", "dbt-postgres", "kafka-python", "psycopg2-binary")
+
+_HERE = Path(__file__).resolve().parent
+
+
+def code_commit() -> str | None:
+    """The commit that is checked out, `+` added if files in it are changed; GIT_COMMIT where there is no repository.
+
+    Returns:
+        None if neither tells.
+    """
+    if told := Environment.from_environment().git_commit:
+        return told
+    git = ["git", "-C", str(_HERE)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S603
+        changes = subprocess.run(  # noqa: S603
+            [*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True, check=True
+        )
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+" if changes.stdout.strip() else "")
+
+
+def short_commit(commit: str) -> str:
+    """A commit as pages show it, with the + of a checkout that has changes of its own."""
+    return commit[:12] + ("+" if commit.endswith("+") else "")
+
+
+def record(database: connection, run_id: str) -> None:
+    """Keep in the run's row what it is made with.
+
+    Args:
+        database: as role angiogram, in autocommit.
+        run_id: the run in hand.
+    """
+    found: dict[str, str | None] = {
+        "code_commit": code_commit(),
+        "python": platform.python_version(),
+        **{package: version(package) for package in PACKAGES},
+        "PostgreSQL": database.get_parameter_status("server_version"),
+        "topic": KafkaSettings.from_environment().topic,
+    }
+    with database.cursor() as query:
+        query.execute(
+            "update angiogram.runs set report = coalesce(report, '{}') || %s where run_id = %s",
+            (Json({"versions": found}), run_id),
+        )

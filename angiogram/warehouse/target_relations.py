@@ -1,0 +1,225 @@
+"""Before anything is built: the relations that a dye target would write, and whether all of them are the dye's.
+
+A schema is the dye's if its comment says so; the hook keep_dye_apart writes that at the start of a dbt command, and so
+does `claim`. Schemas of dye runs before there were such comments are adopted. Everything else stops the command: what
+another target builds or reads, what belongs to another project's dye, and what nobody knows.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+from psycopg2 import sql
+from psycopg2.extensions import connection, cursor
+from psycopg2.extras import RealDictCursor
+
+from angiogram.core.errors import DbtFailed, NotReady, NotTheDyes
+from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX
+from angiogram.dbt.project import Project
+from angiogram.dbt.project_file import results_relation
+from angiogram.dbt.targets import Targets, read_targets
+
+ABSENT, OURS = "absent", "ours"
+
+_LIVE_NODES = "angiogram.live_nodes"
+_PART = re.compile(r'"((?:[^"]|"")*)"|([^".]+)')
+"""One part of a relation's name, quoted or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A schema that the dye target would write.
+
+    Attributes:
+        schema_name: its name.
+        state: absent, empty, adopted (of a dye run before there were marks), ours (marked), live (another target's),
+            other_project (the dye's of another project) or foreign (nobody knows whose).
+        is_built: whether the command at hand writes it; here always.
+        owner: the role that owns it; None if it is absent.
+        is_owner: whether the session's role owns it.
+        may_create: whether that role may make tables in it, or make it.
+        marked_for: the project whose dye it is, by its mark.
+        marked_comment: its comment with the mark.
+        told: what the dye would write over there, if it is to be refused.
+        owned_by_others: relations that would be replaced and belong to other roles.
+    """
+
+    schema_name: str
+    state: str
+    is_built: bool
+    owner: str | None
+    is_owner: bool
+    may_create: bool
+    marked_for: str | None
+    marked_comment: str
+    told: str | None
+    owned_by_others: str | None
+
+
+def claim(database: connection, project: Project, say: Callable[[str], None]) -> list[str]:
+    """See that all that the dye target would write is the dye's, and mark its schemas; nothing is built or dropped.
+
+    Args:
+        database: a session of the project's profile, in autocommit.
+        project: parsed.
+        say: told of targets that cannot be read here.
+
+    Returns:
+        The names of the schemas, all of which exist now, and of those that the dye wrote once and no longer does.
+
+    Raises:
+        NotTheDyes: a relation is live, or exists and was not made by the dye.
+        NotReady: the session's role may not make what is to be made.
+        DbtFailed: the profile cannot be read.
+    """
+    targets = read_targets(project)
+    schemas = examine(database, project, say, targets)
+    if refused := [schema.told for schema in schemas if schema.told]:
+        raise NotTheDyes(
+            f"Target {project.target} would write over what the dye did not make: {'; '.join(refused)}. Nothing was "
+            "built. Give the dye schemas of its own: let generate_schema_name put the name of a dye target before the "
+            "schema (docs/your-project.md, step 1). What an earlier dye run left there may be dropped."
+        )
+    with database.cursor() as query:
+        query.execute("select current_user")
+        ((user,),) = query.fetchall()
+        if forbidden := [why for schema in schemas for why in _forbidden(schema, user)]:
+            raise NotReady(f"{' '.join(forbidden)} Nothing was built.")
+        query.execute("select pg_advisory_lock(hashtext('angiogram'), hashtext('marks'))")  # as the hook does
+        try:
+            for schema in schemas:
+                _mark(query, schema)
+        finally:
+            query.execute("select pg_advisory_unlock(hashtext('angiogram'), hashtext('marks'))")
+        written = [schema.schema_name for schema in schemas]
+        # What is marked may be live by now, if it is no longer written and does not bear the dye target's name.
+        return written + [name for name in _marked(query, project) if name not in written and targets.is_dyes(name)]
+
+
+def examine(
+    database: connection, project: Project, say: Callable[[str], None], targets: Targets | None = None
+) -> list[Schema]:
+    """The schemas that the dye target would write, and whose they are.
+
+    Args:
+        database, project, say: as for `claim`.
+        targets: of the project's profile, where they have been read before.
+
+    Raises:
+        DbtFailed: the profile cannot be read.
+    """
+    targets = targets or read_targets(project)
+    relations = list(_written(project))
+    dyes = {name for one in relations if targets.is_dyes(name := _schema_of(one["relation"]))}
+    asked = {
+        "project": project.manifest.metadata.project_name,
+        "target": project.target,
+        "own": sorted(dyes),
+        "is_apart": targets.is_apart(),
+        "relations": relations,
+        "built_before": list(_built_before(database, project)),
+        "live": list(_recorded(database)),
+    }
+    if any(_schema_of(one["relation"]) not in dyes for one in relations):
+        asked["live"] += _of_other_targets(project, targets, say)
+    with database.cursor(cursor_factory=RealDictCursor) as query:
+        query.execute(_template().module.dye_schemas(asked))  # type: ignore[attr-defined]
+        return [Schema(**row) for row in query.fetchall()]
+
+
+def _written(project: Project) -> Iterator[dict[str, Any]]:
+    """All that dbt would write under the dye target, quoted: also what keeps the failures of tests, and the results."""
+    manifest = project.manifest
+    for node in manifest.nodes.values():
+        if node.relation_name:
+            is_expected = node.name.startswith(EXPECTED_PREFIX)
+            yield {"relation": node.relation_name, "is_expected": is_expected, "is_built": True}
+    if any(macro.name == "record_node_results" for macro in manifest.macros.values()):
+        yield {"relation": results_relation(project.target), "is_expected": False, "is_built": True}
+
+
+def _built_before(database: connection, project: Project) -> Iterator[str]:
+    """Names of what dbt built under the dye target before: a model that was renamed since left its table behind."""
+    results = results_relation(project.target)
+    with database.cursor() as query:
+        query.execute("select coalesce(has_table_privilege(to_regclass(%s), 'select'), false)", (results,))
+        if query.fetchone() == (True,):
+            query.execute(sql.SQL("select distinct name from {}").format(sql.SQL(results)))
+            yield from (name for (name,) in query.fetchall())
+
+
+def _recorded(database: connection) -> Iterator[dict[str, str]]:
+    """What the live target last built, where dbt keeps a record of that."""
+    with database.cursor() as query:
+        query.execute("select coalesce(has_table_privilege(to_regclass(%s), 'select'), false)", (_LIVE_NODES,))
+        if query.fetchone() == (True,):
+            query.execute("select relation from angiogram.live_nodes")
+            for (relation,) in query.fetchall():
+                yield {"relation": relation, "used_by": "the live target built it"}
+
+
+def _of_other_targets(project: Project, targets: Targets, say: Callable[[str], None]) -> Iterator[dict[str, str]]:
+    """What the other targets of the same database write, and the sources that they read."""
+    for name, why in targets.unread.items():
+        say(f"Target {name} cannot be read here, so what it builds is known only where it exists: {why}")
+    for target in targets.neighbours():
+        try:
+            manifest = project.manifest_under(target.name)
+        except DbtFailed as error:
+            say(f"Target {target.name} cannot be read here, so what it builds is known only where it exists: {error}")
+            continue
+        for node in manifest.nodes.values():
+            if node.relation_name:
+                yield {"relation": node.relation_name, "used_by": f"target {target.name} builds it"}
+        read = {parent for node in manifest.nodes.values() for parent in node.depends_on_nodes}
+        for unique_id, source in manifest.sources.items():
+            if unique_id in read:
+                yield {"relation": source.relation_name, "used_by": f"target {target.name} reads it"}
+
+
+def _forbidden(schema: Schema, user: str) -> Iterator[str]:
+    """What the session's role lacks, in a sentence each."""
+    name = schema.schema_name
+    if schema.owned_by_others and not schema.is_owner:
+        yield f"Role {user} may not replace {schema.owned_by_others}: make it the owner, or drop them."
+    elif not schema.may_create and schema.state == ABSENT:
+        yield f"Role {user} may not make the schema {name}: grant it create on the database, or make {name} its own."
+    elif not schema.may_create:
+        yield f"Role {user} may not make tables in schema {name} of {schema.owner}: grant it usage and create there."
+
+
+def _marked(query: cursor, project: Project) -> list[str]:
+    """Schemas that are marked for this project's dye under this target, written by it today or not."""
+    query.execute(
+        "select nspname::text from pg_namespace cross join lateral obj_description(oid, 'pg_namespace') as described"
+        " where pg_has_role(nspowner, 'usage') and substring(described from '(?n)^angiogram: dye of (\\S+)') = %s"
+        " and coalesce(substring(described from '(?n)^angiogram: dye of \\S+ under target (.+)$') = %s, true)",
+        (project.manifest.metadata.project_name, project.target),
+    )
+    return [name for (name,) in query.fetchall()]
+
+
+def _mark(query: cursor, schema: Schema) -> None:
+    if schema.state == OURS or (schema.state != ABSENT and not schema.is_owner):
+        return  # what it cannot mark is looked at again by the next command
+    name = sql.Identifier(schema.schema_name)
+    query.execute(sql.SQL("create schema if not exists {}").format(name))
+    query.execute(sql.SQL("comment on schema {} is {}").format(name, sql.Literal(schema.marked_comment)))
+
+
+def _schema_of(relation: str) -> str:
+    """The schema of a quoted relation; PostgreSQL has names in small letters that are not quoted."""
+    parts: list[tuple[str, str]] = _PART.findall(relation)
+    quoted, plain = parts[-2]
+    return quoted.replace('""', '"') or plain.lower()
+
+
+@cache
+def _template() -> jinja2.Template:
+    text = files("angiogram.warehouse").joinpath("macros", "dye_schemas.sql").read_text(encoding="utf-8")
+    # SQL, not HTML: nothing to escape; what is asked is put in as JSON, which leaves no quote of SQL.
+    return jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined).from_string(text)  # noqa: S701

@@ -1,0 +1,38 @@
+"""The rooms of the code: small packages, in which every import points down."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = sorted(
+    {
+        file.parent
+        for name in ("angiogram", "ingestion", "taxi")
+        for file in (ROOT / name).rglob("__init__.py")
+    }
+)
+MOST_MODULES = 12
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: str(package.relative_to(ROOT)))
+def test_a_package_has_few_modules_and_says_what_it_is_for(package: Path) -> None:
+    modules = sorted(file.name for file in package.glob("*.py") if file.name != "__init__.py")
+    assert len(modules) <= MOST_MODULES, modules
+    assert (package / "__init__.py").read_text(encoding="utf-8").startswith('"""')
+
+
+def test_the_page_on_rooms_is_what_the_imports_are() -> None:
+    """If this fails: `make rooms`, and look at what changed before you commit it."""
+    done = subprocess.run([sys.executable, ROOT / "scripts" / "rooms", "--check"], cwd=ROOT, check=False)
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("package", ["angiogram", "ingestion"])
+def test_there_are_at_most_ten_floors(package: str) -> None:
+    page = (ROOT / "docs" / "rooms.md").read_text(encoding="utf-8")
+    part = page.split(f"## {package}\n")[1].split("\n## ")[0]
+    floors = [int(line.split("|")[1]) for line in part.splitlines() if line.startswith("| ") and line[2].isdigit()]
+    assert 1 < max(floors) <= 10
