@@ -40,7 +40,10 @@ tables. -#}
         select
             coalesce(
                 bool_or(
-                    has_schema_privilege(pg_namespace.oid, 'usage') and has_table_privilege(pg_class.oid, 'insert')
+                    has_schema_privilege(pg_namespace.oid, 'usage')
+                    and has_table_privilege(pg_class.oid, 'select')
+                    and has_table_privilege(pg_class.oid, 'insert')
+                    and has_table_privilege(pg_class.oid, 'delete')
                 ),
                 false
             )
