@@ -8,11 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = sorted(
-    {
-        file.parent
-        for name in ("angiogram", "ingestion", "taxi")
-        for file in (ROOT / name).rglob("__init__.py")
-    }
+    {file.parent for name in ("angiogram", "ingestion", "taxi") for file in (ROOT / name).rglob("__init__.py")}
 )
 MOST_MODULES = 12
 

@@ -2,6 +2,8 @@
 
 AngiogramError
 ├── NotReady               a service, a migration or a package the run needs is not there; set it up, then run again
+├── UnsupportedProject     the dbt project is of a kind, or holds something, that angiogram cannot handle; change it
+├── UnmutatedFails         the project fails its own checks before anything is mutated; mend it first
 ├── SeedError              an input seed cannot be read; correct it
 ├── InvalidSettings        angiogram.yml holds what it may not; the message names the line
 ├── InvalidSurface         .angiogram/surface.yml cannot be read; take it back from version control
@@ -39,6 +41,14 @@ class AngiogramError(Exception):
 
 class NotReady(AngiogramError):
     """A service, a migration or a dbt package that a run needs is absent. A retry helps once it is there."""
+
+
+class UnsupportedProject(AngiogramError):
+    """The dbt project is of a kind, or holds something, that angiogram cannot handle. A retry does not help."""
+
+
+class UnmutatedFails(AngiogramError):
+    """The project fails its own checks before anything is mutated. A retry does not help before it is mended."""
 
 
 class SeedError(AngiogramError):

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from angiogram.core.errors import DbtFailed, InvalidSettings, NotReady
+from angiogram.core.errors import DbtFailed, InvalidSettings, NotReady, UnsupportedProject
 from angiogram.core.stage_id import SEED, StageId
 from angiogram.dbt.command import EAGER, EVERYTHING, PLAIN, Outcome, explain, forget_ephemeral, run_dbt
 from angiogram.dbt.manifest.nodes import (
@@ -70,7 +70,8 @@ class Project:
             target: a dye target of the project; the first by default.
 
         Raises:
-            NotReady: there is no dbt project, its packages are not installed, or the target is not a dye target.
+            UnsupportedProject: there is no dbt project, or the target is not a dye target.
+            NotReady: its packages are not installed.
             InvalidSettings: its angiogram.yml cannot be used.
             SeedNotWritten: what a killed command has begun to write cannot be completed.
         """
@@ -82,7 +83,9 @@ class Project:
         self._verbose = verbose
         self._tests = tests
         if not (self.directory / "dbt_project.yml").is_file():
-            raise NotReady(f"{self.directory} holds no dbt_project.yml. Set DBT_PROJECT_DIR to a dbt project.")
+            raise UnsupportedProject(
+                f"{self.directory} holds no dbt_project.yml. Set DBT_PROJECT_DIR to a dbt project."
+            )
         if (self.directory / "packages.yml").is_file() and not any(self.directory.glob("dbt_packages/*")):
             raise NotReady(
                 f"The dbt packages of {self.directory} are not installed. Run `make install`, "
@@ -157,7 +160,7 @@ class Project:
 
         Raises:
             DbtFailed: nothing of it can be read, and no file of it is known to be at fault.
-            NotReady: a model is not SQL, or reads what is neither source, seed nor model.
+            UnsupportedProject: a model is not SQL, or reads what is neither source, seed nor model.
         """
         _ = self.nodes
 
@@ -294,7 +297,7 @@ class Project:
 
         Raises:
             DbtFailed: the project cannot be read.
-            NotReady: a model reads what is neither source, seed nor model.
+            UnsupportedProject: a model reads what is neither source, seed nor model.
         """
         return read_nodes(self.manifest, self._run_dependent_columns(), self.target)
 

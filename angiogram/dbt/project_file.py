@@ -7,7 +7,7 @@ from typing import Any, Self
 import yaml
 
 from angiogram.core.environment import Environment
-from angiogram.core.errors import NotReady
+from angiogram.core.errors import UnsupportedProject
 from ingestion.settings.pipeline import project_folder
 
 DYE_TARGETS = "dye_targets"
@@ -70,12 +70,14 @@ def dye_targets(directory: Path) -> list[str]:
     """The dbt targets under which a project reads the dye, as its macro is_dye_target knows them.
 
     Raises:
-        NotReady: the variable names none.
+        UnsupportedProject: the variable names none.
     """
     named = project_variables(directory).get(DYE_TARGETS, DEFAULT_DYE_TARGET)
     targets = [named] if isinstance(named, str) else list(named or ())
     if not targets:
-        raise NotReady(f"The variable {DYE_TARGETS} of {directory / 'dbt_project.yml'} names no target. Name one.")
+        raise UnsupportedProject(
+            f"The variable {DYE_TARGETS} of {directory / 'dbt_project.yml'} names no target. Name one."
+        )
     return [str(target) for target in targets]
 
 
@@ -88,11 +90,11 @@ def dye_target(directory: Path, name: str | None = None) -> str:
     """The dye target to build: the named one, or else the first.
 
     Raises:
-        NotReady: the named target is not a dye target. Building it would replace live rows.
+        UnsupportedProject: the named target is not a dye target. Building it would replace live rows.
     """
     targets = dye_targets(directory)
     if name is not None and name not in targets:
-        raise NotReady(
+        raise UnsupportedProject(
             f"{name} is not a dye target of {directory}: the variable {DYE_TARGETS} names {', '.join(targets)}. "
             f"Choose one of them, or add {name} to the variable if it is only ever built for the dye."
         )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from angiogram.core.errors import InvalidSettings, NotReady, UnknownFault
+from angiogram.core.errors import InvalidSettings, UnknownFault, UnsupportedProject
 from angiogram.dbt.declared import declared
 from angiogram.faults.fault import Fault
 
@@ -15,11 +15,11 @@ def catalogue_of(project: Path) -> tuple[Fault, ...]:
         project: its folder.
 
     Raises:
-        NotReady: it declares none.
+        UnsupportedProject: it declares none.
         InvalidSettings: what it declares cannot be imported, or is not a catalogue.
     """
     if (named := declared(project, "faults")) is None:
-        raise NotReady(
+        raise UnsupportedProject(
             f"{project} declares no faults to play: name its catalogue in angiogram.yml, as "
             "`faults: package.module:CATALOGUE`."
         )

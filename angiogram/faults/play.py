@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from angiogram.core.environment import ALERT_URLS
-from angiogram.core.errors import AngiogramError, NotReady, NotTheDyes
+from angiogram.core.errors import AngiogramError, NotTheDyes, UnsupportedProject
 from angiogram.core.stage_id import from_json
 from angiogram.core.words import BLOCKED, COULD_NOT_RUN, HEALTHY
 from angiogram.dbt.project import Project
@@ -143,7 +143,7 @@ def player(original: Path, target: str | None = None) -> Iterator[Player]:
 
     Raises:
         SettingsError, DatabaseUnavailable, KafkaUnavailable: a server is away, or its address is not set.
-        NotReady: the target is not a dye target, or the project's profile leads to another database.
+        UnsupportedProject: the target is not a dye target, or the project's profile leads to another database.
     """
     from ingestion.front_door import serving  # imports a web server
 
@@ -165,7 +165,7 @@ def _require_own_database(project: Project) -> None:
     _ = project.manifest  # until dbt reads a project, it has the environment of the one before
     found, own = read_targets(project).dye.database, DatabaseSettings.from_environment().name
     if found != own:
-        raise NotReady(
+        raise UnsupportedProject(
             f"The profile of {project.directory} leads to the database {found}, and not to that of the faults: let its "
             "dbname be env_var('PGDATABASE'). Nothing was built."
         )

@@ -49,7 +49,8 @@ def run_from_seeds(project: Project, wait: float = WAIT, say: Callable[[str], No
 
     Raises:
         DbtFailed: dbt ended before it built anything.
-        NotReady: the profile names no PostgreSQL that lets its user in, or the project lacks the macro `differences`.
+        NotReady: the profile names no PostgreSQL that lets its user in.
+        UnsupportedProject: the project lacks the macro `differences`, or reads what the dye cannot enter.
         NotTheDyes: dbt would write what is live, or what the dye did not make.
         RunInHand: another run, or build from the seeds, outlasted the wait. None begins while the tables are built.
         TablesInUse: somebody held tables of the last run for too long.

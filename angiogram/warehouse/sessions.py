@@ -7,7 +7,7 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
-from angiogram.core.errors import DbtFailed, NotReady
+from angiogram.core.errors import DbtFailed, NotReady, UnsupportedProject
 from angiogram.dbt.command import profile_name
 
 
@@ -62,5 +62,5 @@ def _credentials(directory: Path, target: str) -> Any:
     except DbtRuntimeError as error:
         raise DbtFailed(f"dbt cannot read the profile of {directory}: {error}") from error
     if credentials.type != "postgres":
-        raise NotReady(f"Target {target} of {directory} is {credentials.type}; sensitivity needs PostgreSQL.")
+        raise UnsupportedProject(f"Target {target} of {directory} is {credentials.type}; sensitivity needs PostgreSQL.")
     return credentials

@@ -8,7 +8,7 @@ import pytest
 from psycopg2.extensions import connection
 
 from angiogram.core.differences import Comparison, Difference, Differences
-from angiogram.core.errors import NotReady
+from angiogram.core.errors import UnsupportedProject
 from angiogram.dbt.manifest.nodes import Node
 from angiogram.dye.checkpoints import count_accounted
 from angiogram.judge.compare.compare import compare
@@ -103,7 +103,9 @@ def test_a_project_whose_comparison_knows_no_where_is_told_to_copy_it_anew(
     (tmp_path / "macros" / "differences.sql").write_text(macro, encoding="utf-8")
     below = replace(BELOW, expected_relation='"shop"."expected__below"', excluded=["loaded_at"])
     assert compare(database, below, tmp_path).obstacle is None
-    with pytest.raises(NotReady, match=r"macros/differences\.sql is of an earlier version.* Copy that file anew"):
+    with pytest.raises(
+        UnsupportedProject, match=r"macros/differences\.sql is of an earlier version.* Copy that file anew"
+    ):
         compare(database, replace(below, where="id > 1"), tmp_path)
 
 

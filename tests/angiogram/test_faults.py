@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from angiogram.core.errors import FaultNotPlanted, InvalidSettings, NotReady, UnknownFault
+from angiogram.core.errors import FaultNotPlanted, InvalidSettings, UnknownFault, UnsupportedProject
 from angiogram.faults import document
 from angiogram.faults.catalogue import catalogue_of, chosen
 from angiogram.faults.door import Parcel, tampering_door
@@ -50,7 +50,7 @@ def test_faults_are_chosen_by_name_and_an_unknown_name_is_refused() -> None:
 
 def test_a_project_names_its_catalogue_and_one_without_is_refused(tmp_path: Path) -> None:
     assert catalogue_of(PROJECT) == CATALOGUE
-    with pytest.raises(NotReady, match=r"declares no faults to play: .*`faults: package\.module:CATALOGUE`"):
+    with pytest.raises(UnsupportedProject, match=r"declares no faults to play: .*`faults: package\.module:CATALOGUE`"):
         catalogue_of(tmp_path)
     (tmp_path / "angiogram.yml").write_text("faults: json:dumps\n")
     with pytest.raises(InvalidSettings, match=r"angiogram\.yml:1 faults: is not a sequence of"):

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from angiogram.author.accept import propose
 from angiogram.cli.sensitivity_cli import sensitivity
-from angiogram.core.errors import DbtFailed, NotReady, NotTheDyes
+from angiogram.core.errors import DbtFailed, NotReady, NotTheDyes, UnsupportedProject
 from angiogram.dbt.project import Project
 from angiogram.faults.play import player
 from angiogram.judge.cause.compiled import run_dbt
@@ -293,7 +293,7 @@ def test_a_live_run_airflow_and_the_faults_stop_before_they_touch_a_live_table(
     profiles = project_copy / "profiles.yml"
     usual = profiles.read_text()
     profiles.write_text(usual.replace("env_var('PGDATABASE', 'taxi')", f"'{os.environ['PGDATABASE']}'"))
-    with pytest.raises(NotReady, match="leads to the database"), player(project_copy):
+    with pytest.raises(UnsupportedProject, match="leads to the database"), player(project_copy):
         pass  # it would build where it is not to build
     profiles.write_text(usual)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from angiogram.core.errors import NotReady
+from angiogram.core.errors import UnsupportedProject
 from angiogram.core.stage_id import StageId, loader_stage
 from angiogram.dbt.manifest.equality_test import key_columns
 from angiogram.dbt.manifest.nodes import Node
@@ -89,7 +89,7 @@ def test_no_target_but_a_dye_target_is_built_and_the_first_by_default(
     (tmp_path / "dbt_project.yml").write_text(f"name: shop\n{text}\n")
     assert dye_targets(tmp_path) == targets
     assert [dye_target(tmp_path, target) for target in (None, targets[-1])] == [targets[0], targets[-1]]
-    with pytest.raises(NotReady, match=f"prod is not a dye target .* names {', '.join(targets)}"):
+    with pytest.raises(UnsupportedProject, match=f"prod is not a dye target .* names {', '.join(targets)}"):
         dye_target(tmp_path, "prod")
 
 
@@ -116,7 +116,7 @@ def test_each_version_of_a_model_is_a_stage_with_an_expected_seed_of_its_own(pro
 def test_a_snapshot_is_refused_by_name(project: Path) -> None:
     (project / "snapshots" / "past.yml").write_text(SNAPSHOT)
     (project / "models" / "orders.sql").write_text("select * from {{ ref('past') }}")
-    with pytest.raises(NotReady, match="orders reads the snapshot past"):
+    with pytest.raises(UnsupportedProject, match="orders reads the snapshot past"):
         read(project)
 
 
@@ -127,5 +127,5 @@ def test_a_second_equality_test_of_one_model_is_refused_by_name(project: Path) -
     )
     (project / "models" / "orders.sql").write_text("select 1 as id")
     (project / "models" / "models.yml").write_text(TWO_EQUALITY_TESTS)
-    with pytest.raises(NotReady, match="orders has more than one test equals_expected"):
+    with pytest.raises(UnsupportedProject, match="orders has more than one test equals_expected"):
         read(project)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from angiogram.core.errors import NotReady
+from angiogram.core.errors import UnsupportedProject
 
 NAME = "equals_expected"
 
@@ -66,7 +66,7 @@ def equality_tests(manifest: Any) -> dict[str, EqualityTest]:
     """The tests equals_expected by dbt's id of what they test; those that are disabled are not among them.
 
     Raises:
-        NotReady: a model or seed has two, of which only one could be heeded.
+        UnsupportedProject: a model or seed has two, of which only one could be heeded.
     """
     found: dict[str, EqualityTest] = {}
     for node in manifest.nodes.values():
@@ -74,7 +74,7 @@ def equality_tests(manifest: Any) -> dict[str, EqualityTest]:
         if node.resource_type != "test" or metadata is None or metadata.name != NAME:
             continue
         if node.attached_node in found:
-            raise NotReady(
+            raise UnsupportedProject(
                 f"{node.attached_node.split('.', 2)[-1]} has more than one test {NAME}, the last in "
                 f"{node.original_file_path}. Leave one: its key and `where` say which rows are compared, and how."
             )

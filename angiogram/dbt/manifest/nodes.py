@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from angiogram.core.errors import NotReady
+from angiogram.core.errors import UnsupportedProject
 from angiogram.core.stage_id import MODEL, SEED, StageId, loader_stage
 from angiogram.dbt.manifest.equality_test import Leniency, equality_tests
 
@@ -91,7 +91,7 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
         target: the dye target under which it was parsed.
 
     Raises:
-        NotReady: a model is not SQL, or reads what is neither source, seed nor model.
+        UnsupportedProject: a model is not SQL, or reads what is neither source, seed nor model.
     """
     shown = watched_ephemeral(manifest)
     models = [
@@ -122,7 +122,7 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
     nodes: dict[str, Node] = {}
     for model in models:
         if model.language != "sql":
-            raise NotReady(
+            raise UnsupportedProject(
                 f"{model.search_name} is a {model.language} model, which dbt cannot run on PostgreSQL. Let a seed "
                 f"stand for it under target {target}, or leave it out there (`enabled`)."
             )
@@ -133,7 +133,7 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
                 reads.append(loader_stage())
                 continue
             if kind not in (MODEL, SEED):
-                raise NotReady(
+                raise UnsupportedProject(
                     f"{model.search_name} reads the {in_words(parent)}, and nobody knows what it should hold. Let the "
                     f"model read an input seed in its place under target {target}."
                 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from angiogram.core.errors import DbtFailed, NotReady
+from angiogram.core.errors import DbtFailed, UnsupportedProject
 from angiogram.dbt.command import PLAIN, as_views, compiling_all, forget_ephemeral
 from angiogram.dbt.command import run_dbt as run_in_process
 from angiogram.dbt.manifest.equality_test import equality_tests
@@ -132,7 +132,7 @@ def compile_project(directory: Path, target: str | None = None) -> Compiled:
 
     Raises:
         DbtFailed: dbt cannot read or compile the project.
-        NotReady: the project uses what sensitivity cannot run, or the target is not a dye target.
+        UnsupportedProject: the project uses what sensitivity cannot run, or the target is not a dye target.
         SeedNotWritten: what a killed command has begun to write cannot be completed.
     """
     settle(directory)
@@ -270,24 +270,26 @@ def _require_known(manifest: Any, models: list[Any], shown: set[str]) -> None:
     """Refuse what sensitivity cannot build, by name.
 
     Raises:
-        NotReady: there is such a model.
+        UnsupportedProject: there is such a model.
     """
     for node in models:
         materialized = "view" if node.unique_id in shown else node.config.materialized
         if node.language != "sql" or materialized not in _MATERIALIZED:
-            raise NotReady(
+            raise UnsupportedProject(
                 f"{node.name} is a {node.language} model, materialized {node.config.materialized}; sensitivity runs "
                 f"SQL models that are {', '.join(_MATERIALIZED)} or ephemeral. {_DO_WITHOUT}"
             )
         if [other.name for other in models].count(node.name) > 1:
-            raise NotReady(
+            raise UnsupportedProject(
                 f"There are several models {node.name}, of other versions or packages; sensitivity knows models by "
                 "their names. Leave all but one out under the dye target (`enabled`)."
             )
         for parent in parents(manifest, node.unique_id, shown):
             kind, name = parent.split(".")[0], parent.split(".")[-1]
             if kind not in ("model", "seed", "source"):
-                raise NotReady(f"{node.name} reads the {kind} {name}, which sensitivity cannot build. {_DO_WITHOUT}")
+                raise UnsupportedProject(
+                    f"{node.name} reads the {kind} {name}, which sensitivity cannot build. {_DO_WITHOUT}"
+                )
 
 
 def _unheeded(config: Any) -> tuple[str, ...]:
@@ -311,7 +313,7 @@ def incremental_of(node: Any, later: str) -> Incremental | None:
     """How dbt puts later batches into a node's table; None if it makes it afresh.
 
     Raises:
-        NotReady: by a strategy that cannot be run here.
+        UnsupportedProject: by a strategy that cannot be run here.
     """
     config = node.config
     if config.materialized != "incremental" or config.full_refresh:
@@ -322,7 +324,7 @@ def incremental_of(node: Any, later: str) -> Incremental | None:
     if strategy in (None, "default"):
         strategy = "delete+insert" if unique_key else "append"
     if strategy not in ("append", "delete+insert", "merge"):
-        raise NotReady(
+        raise UnsupportedProject(
             f"{node.name} has the incremental strategy {strategy}, which sensitivity cannot run. "
             "Give it append, delete+insert or merge under the dye target."
         )

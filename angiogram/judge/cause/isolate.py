@@ -19,7 +19,7 @@ from psycopg2.extensions import connection, cursor, string_types
 
 from angiogram.core.diagnose import OutputState
 from angiogram.core.differences import Comparison, Differences
-from angiogram.core.errors import DbtFailed, NotReady
+from angiogram.core.errors import DbtFailed, UnsupportedProject
 from angiogram.core.stage_id import StageId, loader_stage
 from angiogram.dbt.manifest.nodes import Node, inlined, parents
 from angiogram.dbt.project import Project
@@ -348,7 +348,7 @@ def _recipe(node: Node, parsed: Any, first: str | None, later: str | None) -> _R
         return None
     try:
         return _Recipe(node, parsed, first, incremental_of(parsed, later))
-    except NotReady:  # a strategy of its own, or microbatch
+    except UnsupportedProject:  # a strategy of its own, or microbatch
         return None
 
 

@@ -10,7 +10,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 
 from angiogram.core.differences import KEPT, Comparison, Difference, Differences
-from angiogram.core.errors import NotReady
+from angiogram.core.errors import UnsupportedProject
 from angiogram.core.stage_id import StageId
 from angiogram.dbt.manifest.equality_test import Leniency
 from angiogram.store.kept import Kept
@@ -64,7 +64,7 @@ def compare(
         stage: whose they are there; None: nobody keeps them.
 
     Raises:
-        NotReady: the project has no macro `differences`.
+        UnsupportedProject: the project has no macro `differences`.
     """
     with database.cursor() as query:
         query.execute("select to_regclass(%s) is not null", (model.relation,))
@@ -131,12 +131,12 @@ def _statement(project: Path, model: Compared, **otherwise: str | None) -> sql.S
     """The comparison, as part of a statement that is executed with values.
 
     Raises:
-        NotReady: the project has no macro `differences`, or one that knows no `where`.
+        UnsupportedProject: the project has no macro `differences`, or one that knows no `where`.
     """
     chosen = {"where": model.where} | otherwise
     macro = _template(project).module.differences  # type: ignore[attr-defined]
     if chosen["where"] and "where" not in macro.arguments:
-        raise NotReady(
+        raise UnsupportedProject(
             f"{project / _MACRO} is of an earlier version, which cannot heed the `where` of a test equals_expected. "
             "Copy that file anew, and tests/generic/equals_expected.sql with it."
         )
@@ -185,4 +185,6 @@ def _template(project: Path) -> jinja2.Template:
             file.read_text(encoding="utf-8")
         )
     except FileNotFoundError:
-        raise NotReady(f"{file} is absent: the dbt project {project} cannot be compared without it.") from None
+        raise UnsupportedProject(
+            f"{file} is absent: the dbt project {project} cannot be compared without it."
+        ) from None

@@ -13,7 +13,7 @@ import psycopg2
 from psycopg2 import errors, sql
 from psycopg2.extensions import connection, cursor
 
-from angiogram.core.errors import NotReady
+from angiogram.core.errors import NotReady, UnmutatedFails
 from angiogram.judge.cause.compiled import Compiled, Incremental, Model
 from angiogram.judge.cause.merge import merge_statements
 from angiogram.judge.cause.tables import Table, create
@@ -28,7 +28,7 @@ TIMEOUT_MS = 10_000
 _LOCAL_NAME = re.compile(f'"{MARK}([^"]+)"')
 
 
-class Unbuilt(NotReady):
+class Unbuilt(UnmutatedFails):
     """The unmutated project fails on what it is given. A retry helps with other input."""
 
 

@@ -11,7 +11,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import Self
 
-from angiogram.core.errors import NotReady
+from angiogram.core.errors import UnmutatedFails
 from angiogram.judge.cause.compiled import Compiled
 from angiogram.judge.cause.tables import Table
 from angiogram.sensitivity.bench.bench import Bench, Check, Outcome
@@ -45,7 +45,7 @@ class Runner:
         """Open every worker's sessions and build the unmutated project in them.
 
         Raises:
-            NotReady: the unmutated project differs from its expected seeds, so nothing can be said of mutants.
+            UnmutatedFails: the unmutated project differs from its expected seeds, so nothing can be said of mutants.
         """
         self.project = project
         self._stack = ExitStack()
@@ -68,7 +68,7 @@ class Runner:
             )
             for name, bench in self._benches[: len(surroundings)]:
                 if unequal := bench.unequal_models():
-                    raise NotReady(
+                    raise UnmutatedFails(
                         f"Unmutated models differ from their expected seeds ({name}): {', '.join(unequal)}. "
                         "Bring them in line first (`dbt build --target angiogram` shows the differences)."
                         f"{_unheeded(project)}"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from angiogram.core.errors import NotReady
+from angiogram.core.errors import UnmutatedFails
 from angiogram.judge.cause.tables import Table
 from angiogram.sensitivity.bench.bench import Bench
 from angiogram.sensitivity.bench.checks import UNIT, other_checks
@@ -45,12 +45,14 @@ def side_by_side(
     """Count what each kind of check sees of the mutants that are worth seeing.
 
     Raises:
-        NotReady: another check fails although nothing is mutated.
+        UnmutatedFails: another check fails although nothing is mutated.
     """
     mutants = [v.mutant for v in score.verdicts if v.state not in (STILLBORN, EQUIVALENT)]
     checks = other_checks(runner.project, directory)
     if failing := runner.first_bench.failing_unmutated(checks):
-        raise NotReady(f"Checks fail although nothing is mutated: {', '.join(failing)}. Bring them in line first.")
+        raise UnmutatedFails(
+            f"Checks fail although nothing is mutated: {', '.join(failing)}. Bring them in line first."
+        )
     seen = {
         OURS: {v.mutant.id for v in score.verdicts if v.state == SEEN},
         OURS_USUALLY: {v.mutant.id for v in score.verdicts if v.state == SEEN and not v.outcome.surroundings},
@@ -81,7 +83,7 @@ def _seen_by_unit_tests(
     try:
         tests = UnitTests(directory, unit_test_target, session, Bench(session, runner.project, tables))
         if failing := tests.unequal():
-            raise NotReady(
+            raise UnmutatedFails(
                 f"Unit tests fail although nothing is mutated: {', '.join(failing)}. Bring them in line first."
             )
         return {mutant.id for mutant in mutants if tests.see(mutant)}

@@ -10,7 +10,7 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
-from angiogram.core.errors import NotReady
+from angiogram.core.errors import UnsupportedProject
 from angiogram.judge.cause.compiled import run_dbt
 from angiogram.sensitivity.bench.bench import Bench
 from angiogram.sensitivity.mutants.mutants import Mutant
@@ -95,7 +95,7 @@ class UnitTests:
             elif match := _INPUT.fullmatch(given.input):
                 name = f"{match[1]}.{match[2]}" if given.input.startswith("source") else match[2]
             else:
-                raise NotReady(f"The unit test {test.name} has an input that is none: {given.input}.")
+                raise UnsupportedProject(f"The unit test {test.name} has an input that is none: {given.input}.")
             inputs[name] = self._fixture(f"unit {number}:{name}", name, given.rows)
         rows = test.expect.rows
         macros = test.overrides.macros if test.overrides else {}

@@ -6,7 +6,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from angiogram.core.errors import NotReady
+from angiogram.core.errors import UnsupportedProject
 from angiogram.sensitivity.operators import Scope
 from angiogram.sensitivity.operators.kinds import Columns
 
@@ -18,12 +18,14 @@ def parse(sql: str, names: Mapping[tuple[str, str], str], model: str) -> exp.Exp
     """Read a model's compiled SQL; its relations become their local names.
 
     Raises:
-        NotReady: the SQL cannot be read, or reads a relation that is not of the project.
+        UnsupportedProject: the SQL cannot be read, or reads a relation that is not of the project.
     """
     try:
         tree = sqlglot.parse_one(sql, read="postgres")
     except SqlglotError as error:
-        raise NotReady(f"The compiled SQL of {model} cannot be parsed, so it cannot be mutated: {error}") from error
+        raise UnsupportedProject(
+            f"The compiled SQL of {model} cannot be parsed, so it cannot be mutated: {error}"
+        ) from error
     for text in list(tree.find_all(exp.ByteString)):
         # e'\x0b' is written back as e'\v', which PostgreSQL reads as the letter v: a plain literal holds any character
         text.replace(exp.Literal.string(text.this))
@@ -32,7 +34,9 @@ def parse(sql: str, names: Mapping[tuple[str, str], str], model: str) -> exp.Exp
         if not table.db and (_is_of_the_system(table) or table.name.lower() in ctes):
             continue
         if (table.db, table.name) not in names:
-            raise NotReady(f"{model} reads {table.sql('postgres')}, which is no model, seed or source of the project.")
+            raise UnsupportedProject(
+                f"{model} reads {table.sql('postgres')}, which is no model, seed or source of the project."
+            )
         local = exp.Table(this=exp.to_identifier(MARK + names[table.db, table.name], quoted=True))
         local.set("alias", table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name, quoted=True)))
         table.replace(local)

@@ -20,7 +20,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection
 from psycopg2.extras import RealDictCursor
 
-from angiogram.core.errors import NotReady
+from angiogram.core.errors import UnmutatedFails
 from angiogram.dye.calculation import calculation_of
 from angiogram.dye.inject import read_whole_dye
 from angiogram.dye.loaded import judge_loaded
@@ -95,14 +95,14 @@ def measure_routing(directory: Path, target: str, equivalent: Mapping[str, str])
         equivalent: reasons by id of the mutants that are known to be equivalent.
 
     Raises:
-        NotReady: the loader as it is does not make of the dye what it should.
+        UnmutatedFails: the loader as it is does not make of the dye what it should.
         SeedError: the dye cannot be read.
     """
     (session,) = open_sessions(directory, target, 1)
     with closing(session):
         bench = RoutingBench(session)
         if bench.outcome(Batch).how != "survived":
-            raise NotReady(
+            raise UnmutatedFails(
                 "The unmutated loader does not store the dye as its input seeds say, so nothing can be said of "
                 "mutants. `angiogram run` shows the differences."
             )

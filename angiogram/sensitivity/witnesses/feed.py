@@ -10,7 +10,7 @@ from typing import Any
 
 from kafka.partitioner.default import murmur2
 
-from angiogram.core.errors import NotReady
+from angiogram.core.errors import UnsupportedProject
 from angiogram.dbt.manifest.nodes import INPUT_FOLDER
 from angiogram.dye.calculation import calculation_of
 from angiogram.dye.seeds import UNKNOWN_FIELDS, DyeMessage, StoredMessage, dye_messages, read_dye
@@ -46,13 +46,13 @@ class Feed:
             project, directory: of the dbt project.
 
         Raises:
-            NotReady: a model reads a source that no dye enters.
+            UnsupportedProject: a model reads a source that no dye enters.
             SeedError: the dye cannot be read.
         """
         view = dye_view(directory)
         for source in project.sources:
             if source != view:
-                raise NotReady(
+                raise UnsupportedProject(
                     f"Models read the source {source}, which no dye enters. "
                     "Under target angiogram let them read an input seed in its place."
                 )
@@ -145,11 +145,11 @@ def surroundings(project: Compiled, directory: Path, added: Sequence[Any] = ()) 
         added: messages, or rows with the names of their seeds, that are added to the dye.
 
     Raises:
-        NotReady: a model reads a source that no dye enters, or none reads an input seed.
+        UnsupportedProject: a model reads a source that no dye enters, or none reads an input seed.
         SeedError: the dye cannot be read.
     """
     if not project.sources and not project.dye:
-        raise NotReady(
+        raise UnsupportedProject(
             f"No model of {directory} reads an input seed: a seed is one if it lies in a folder named {INPUT_FOLDER}. "
             "Move the seeds that hold the dye into one."
         )

@@ -7,7 +7,7 @@ from io import StringIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from angiogram.core.errors import NotReady
+from angiogram.core.errors import UnsupportedProject
 from angiogram.dbt.seeds.stored_seeds import StoredSeed, replace_all
 from angiogram.dye.calculation import EXPECTED_FOLDER, Calculation, calculation_of, expected_by
 from angiogram.dye.seeds import DyeMessage, has_dye, message_columns, messages_file, messages_of, seed_row
@@ -19,12 +19,14 @@ def require_calculation(directory: Path) -> Calculation:
     """The independent calculation of a project, which alone may say what new messages should come to.
 
     Raises:
-        NotReady: the project has none.
+        UnsupportedProject: the project has none.
         InvalidSettings: it declares one that cannot be used.
     """
     calculation = calculation_of(directory) if has_dye(directory) else None
     if calculation is None:
-        raise NotReady(f"{directory} has no independent calculation: add the rows shown to its input seeds by hand.")
+        raise UnsupportedProject(
+            f"{directory} has no independent calculation: add the rows shown to its input seeds by hand."
+        )
     return calculation
 
 

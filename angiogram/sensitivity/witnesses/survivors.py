@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from angiogram.core.errors import NotReady, SeedError
+from angiogram.core.errors import SeedError, UnsupportedProject
 from angiogram.dye.calculation import calculation_of
 from angiogram.judge.cause.compiled import Compiled
 from angiogram.sensitivity.bench.bench import Bench, Outcome, Unbuilt
@@ -35,7 +35,7 @@ def crowds(project: Compiled, directory: Path) -> list[Crowd]:
     """20,000 random inputs in slices, and some handfuls, always the same: every second one in unusual surroundings.
 
     Raises:
-        NotReady: the models read messages, and the project declares no calculation that makes random ones.
+        UnsupportedProject: the models read messages, and the project declares no calculation that makes random ones.
         InvalidSettings: it declares one that cannot be used.
         SeedError: the dye or the reference data cannot be read.
     """
@@ -49,7 +49,7 @@ def crowds(project: Compiled, directory: Path) -> list[Crowd]:
             for number in slices
         ]
     if (calculation := calculation_of(directory)) is None:
-        raise NotReady(NO_CALCULATION.format(project=directory))
+        raise UnsupportedProject(NO_CALCULATION.format(project=directory))
     tables = [*project.seeds.values(), *project.dye.values()]
     feed = Feed(project, directory)
     way = Way(partial(renumbered, feed.dye), False)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram.core.errors import NotReady
+from angiogram.core.errors import UnmutatedFails, UnsupportedProject
 from angiogram.judge.cause.compiled import Compiled, compile_project
 from angiogram.sensitivity.bench.bench import Bench
 from angiogram.sensitivity.bench.runner import Runner
@@ -39,7 +39,9 @@ def test_the_old_table_of_a_renamed_model_answers_no_reader(coffee_shop: Path, r
     regulars.write_text("select * from {{ ref('guests') }} where guest_id in (select guest_id from visitors)")
     edit(regulars, "visitors", relation)
     project = compile_project(coffee_shop)
-    with pytest.raises(NotReady, match=f"regulars reads {relation}, which is no model, seed or source of the project"):
+    with pytest.raises(
+        UnsupportedProject, match=f"regulars reads {relation}, which is no model, seed or source of the project"
+    ):
         Runner(project, coffee_shop, "angiogram", surroundings(project, coffee_shop))
 
 
@@ -47,7 +49,7 @@ def test_the_old_table_of_a_renamed_model_answers_no_reader(coffee_shop: Path, r
 def test_the_old_table_of_a_model_that_cannot_be_built_stands_for_nothing(coffee_shop: Path) -> None:
     edit(coffee_shop / "models" / "reports" / "takings_by_month.sql", "/ 100.0 as takings", "/ 0 as takings")
     project = compile_project(coffee_shop)
-    with pytest.raises(NotReady, match="takings_by_month cannot be built on the dye: division by zero"):
+    with pytest.raises(UnmutatedFails, match="takings_by_month cannot be built on the dye: division by zero"):
         Runner(project, coffee_shop, "angiogram", surroundings(project, coffee_shop))
 
 

@@ -7,7 +7,7 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram.core.errors import NotReady
+from angiogram.core.errors import UnmutatedFails
 from angiogram.judge.cause.compiled import GENERIC_TESTS, Compiled, compile_project
 from angiogram.sensitivity.bench.bench import Bench
 from angiogram.sensitivity.bench.checks import EQUALITY, GENERIC, other_checks
@@ -132,7 +132,9 @@ def test_a_project_that_differs_unmutated_cannot_be_measured(coffee_shop: Path) 
     hook = "{{ config(post_hook='update {{ this }} set takings = 0') }}"
     model.write_text(hook + model.read_text())
     project = compile_project(coffee_shop)
-    with pytest.raises(NotReady, match=r"differ .*: takings_by_month\..* settings of takings_by_month \(post-hook\)"):
+    with pytest.raises(
+        UnmutatedFails, match=r"differ .*: takings_by_month\..* settings of takings_by_month \(post-hook\)"
+    ):
         Runner(project, coffee_shop, "angiogram", surroundings(project, coffee_shop))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from angiogram.core.errors import NotReady
+from angiogram.core.errors import UnsupportedProject
 from angiogram.judge.cause.compiled import compile_project
 from angiogram.sensitivity.bench.runner import Runner
 from angiogram.sensitivity.witnesses.feed import surroundings
@@ -139,11 +139,11 @@ def test_what_cannot_be_run_is_refused_by_name(coffee_shop: Path, files: dict[st
         file = coffee_shop / name
         file.parent.mkdir(exist_ok=True)
         file.write_text(text)
-    with pytest.raises(NotReady, match=f"{refusal}.* under the dye target"):
+    with pytest.raises(UnsupportedProject, match=f"{refusal}.* under the dye target"):
         compile_project(coffee_shop)
 
 
 def test_a_dye_in_a_folder_of_another_name_is_no_dye(coffee_shop: Path) -> None:
     (coffee_shop / "seeds" / "input").rename(coffee_shop / "seeds" / "raw")
-    with pytest.raises(NotReady, match=r"reads an input seed.*folder named input"):
+    with pytest.raises(UnsupportedProject, match=r"reads an input seed.*folder named input"):
         surroundings(compile_project(coffee_shop), coffee_shop)
