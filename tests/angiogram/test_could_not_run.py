@@ -11,7 +11,7 @@ import pytest
 from psycopg2.extensions import connection
 
 from angiogram.core.environment import ALERT_URLS
-from angiogram.core.errors import KeyMismatch, NotReady, RunInHand, SeedError
+from angiogram.core.errors import KeyMismatch, RunInHand, SeedError, UnsupportedProject
 from angiogram.dbt.project import Project
 from angiogram.operate.status import EXIT_CODES, State, status
 from angiogram.run import passage, steps
@@ -118,9 +118,9 @@ def test_another_run_that_outlasts_the_wait(database: connection, inbox: Inbox) 
 
 
 def test_a_project_that_is_not_there(database: connection, inbox: Inbox, tmp_path: Path) -> None:
-    with pytest.raises(NotReady):
+    with pytest.raises(UnsupportedProject):
         passage.Passage(lambda: Project(tmp_path), 0, print).run()
-    assert_left(database, inbox, "NotReady")
+    assert_left(database, inbox, "UnsupportedProject")
 
 
 def test_a_run_whose_lease_ran_out_is_a_failure_at_once_and_told_when_the_next_one_takes_over(

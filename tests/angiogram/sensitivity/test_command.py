@@ -9,7 +9,7 @@ from typer import Typer
 from typer.testing import CliRunner, Result
 
 from angiogram.cli.sensitivity_cli import sensitivity
-from angiogram.core.errors import NotReady
+from angiogram.core.errors import UnsupportedProject
 
 app = Typer()
 app.command()(sensitivity)
@@ -64,6 +64,6 @@ def test_dye_of_a_project_without_an_independent_calculation_is_added_by_hand(
     models.write_text(models.read_text().partition("  - name: takings_by_month\n")[0])
     (coffee_shop / "seeds" / "expected" / "expected__takings_by_month.csv").unlink()
     result = run("--suggest", "--shown", "1")
-    assert isinstance(result.exception, NotReady)
+    assert isinstance(result.exception, UnsupportedProject)
     assert "by hand" in str(result.exception)
     assert "Not compared, for want of an expected seed: takings_by_month." in " ".join(result.stderr.split())
