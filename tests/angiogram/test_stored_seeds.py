@@ -84,7 +84,7 @@ def test_a_file_that_somebody_changed_meanwhile_is_left_alone_and_so_are_the_oth
 KILLED = """
 import os, sys
 from pathlib import Path
-from angiogram.stored_seeds import StoredSeed, replace_all
+from angiogram.dbt.seeds.stored_seeds import StoredSeed, replace_all
 renamed, left = Path.replace, int(sys.argv[1])
 def replace(new, place):
     global left

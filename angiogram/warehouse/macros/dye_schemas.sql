@@ -1,1 +1,1 @@
-../../dbt_project/macros/dye_schemas.sql
+../../../dbt_project/macros/dye_schemas.sql
