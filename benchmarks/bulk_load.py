@@ -44,7 +44,7 @@ class Passage:
         rows: rides loaded.
         seconds: from the start of the process to its end.
         quarters: rows a second in each quarter of the rows, by the times in raw.loaded_files; none for a single file.
-        rss_mb: highest proportional set size of all its processes together, in MB of 10**6 bytes.
+        pss_mb: highest proportional set size of all its processes together, in MB of 10**6 bytes.
         cpu_seconds: processor seconds of its processes.
         postgres_cpu_seconds: of PostgreSQL meanwhile.
         other_cores: cores that other programs of the machine used meanwhile, on average.
@@ -54,7 +54,7 @@ class Passage:
     rows: int
     seconds: float
     quarters: list[float]
-    rss_mb: float
+    pss_mb: float
     cpu_seconds: float
     postgres_cpu_seconds: float
     other_cores: float
@@ -172,7 +172,7 @@ def page(passages: list[Passage]) -> str:
     """The page as Markdown."""
     timed = [one for one in passages if one.name == passages[0].name]
     rate = statistics.median(one.rate for one in timed)
-    memory = max(one.rss_mb for one in passages)
+    memory = max(one.pss_mb for one in passages)
     share = statistics.median(one.quarters[-1] / one.quarters[0] for one in timed)
     wanted = 3 * WANTED_RATE
     whole = WHOLE_CASE_FILES * RIDES_PER_FILE
@@ -208,10 +208,10 @@ def page(passages: list[Passage]) -> str:
 def _row(one: Passage) -> str:
     quarters = " · ".join(f"{rate / 1000:,.0f}k" for rate in one.quarters) or "-"
     if not one.rows:
-        return f"| {one.name} | 0 | {one.seconds:.1f} | - | - | {one.rss_mb:,.0f} | - | - | {one.other_cores:.1f} | - |"
+        return f"| {one.name} | 0 | {one.seconds:.1f} | - | - | {one.pss_mb:,.0f} | - | - | {one.other_cores:.1f} | - |"
     millions = one.rows / 1e6
     return (
-        f"| {one.name} | {one.rows:,} | {one.seconds:.1f} | **{one.rate:,.0f}** | {quarters} | {one.rss_mb:,.0f} | "
+        f"| {one.name} | {one.rows:,} | {one.seconds:.1f} | **{one.rate:,.0f}** | {quarters} | {one.pss_mb:,.0f} | "
         f"{one.cpu_seconds / millions:.1f} | {one.postgres_cpu_seconds / millions:.1f} | {one.other_cores:.1f} | "
         f"{one.possible_rate:,.0f} |"
     )

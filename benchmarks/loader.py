@@ -102,7 +102,7 @@ def _fresh_passage(sandbox: Sandbox, one: Contender) -> Passage:
 
 
 def _table(results: list[Result]) -> str:
-    return "\n".join(f"{r.median:>12,.0f} rows/s {r.rss_mb:>7,.0f} MB  {r.name}" for r in results)
+    return "\n".join(f"{r.median:>12,.0f} rows/s {r.pss_mb:>7,.0f} MB  {r.name}" for r in results)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def _results(results: list[Result]) -> str:
         lines.append(
             f"| {one.name} | {_cell(one.settings)} | {min(one.rates):,.0f} | **{one.median:,.0f}** | "
             f"{max(one.rates):,.0f} | {one.start_up_seconds:.1f} | {one.median_without_start_up:,.0f} | "
-            f"{one.rss_mb:,.0f} |"
+            f"{one.pss_mb:,.0f} |"
         )
     return "\n".join(lines)
 

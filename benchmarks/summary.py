@@ -19,7 +19,7 @@ class Result:
         rates: rows per second of each passage, start-up included.
         rates_without_start_up: from the first row on.
         start_up_seconds: median time to the first row.
-        rss_mb: highest memory of its processes together (proportional set size), MB.
+        pss_mb: highest memory of its processes together (proportional set size), MB.
         cpu_seconds: median processor seconds of its processes.
         server_cpu_seconds: median processor seconds of each server.
         rows: rows of each passage.
@@ -30,7 +30,7 @@ class Result:
     rates: tuple[float, ...]
     rates_without_start_up: tuple[float, ...]
     start_up_seconds: float
-    rss_mb: float
+    pss_mb: float
     cpu_seconds: float
     server_cpu_seconds: dict[str, float]
     rows: int
@@ -126,7 +126,7 @@ def targets(results: Mapping[str, Result], cores: int) -> list[Target]:
     at_least("1 % poison ÷ clean", 0.7, named.POISON, named.DEFAULT)
     for name, limit in ((named.DEFAULT, 300), (named.LONG, 300), (named.FASTER, 400), (named.LONG_FASTER, 400)):
         if name in results:
-            used = results[name].rss_mb
+            used = results[name].pss_mb
             found.append(Target(f"memory of {name}, MB", f"≤ {limit}", f"{used:.0f}", used <= limit))
     if named.LONG in results and named.DEFAULT in results:
         times = 4 * results[named.DEFAULT].median / results[named.LONG].median

@@ -8,3 +8,16 @@ INTERRUPTED = "interrupted"
 
 ENDED_EARLY = "the run ended before its verdict"
 """Why a run has no verdict, if none of its steps noted an error."""
+
+STEPS = (
+    "begin",
+    "prepare",
+    "inject",
+    "check_topic",
+    "load",
+    "check_loaded",
+    "build_batch_1",
+    "build_batch_2",
+    "verdict",
+)
+"""The steps of a run in their order, by the names under which its row keeps what they left; then it is finished."""

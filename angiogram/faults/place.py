@@ -58,7 +58,7 @@ def own_place() -> Iterator[None]:
                 query.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database)))
 
 
-class ProjectCopy:
+class WorkingCopy:
     """A copy of a dbt project with its seeds, made anew for each fault in one place: dbt parses only changes."""
 
     def __init__(self, original: Path, folder: Path) -> None:

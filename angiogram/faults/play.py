@@ -18,9 +18,9 @@ from angiogram.dbt.targets import read_targets
 from angiogram.dye.inject import read_whole_dye
 from angiogram.faults.door import tampering_door
 from angiogram.faults.fault import Fault, Ground, as_owner
-from angiogram.faults.place import ProjectCopy, own_place, variables
+from angiogram.faults.place import WorkingCopy, own_place, variables
 from angiogram.run import steps
-from angiogram.run.passage import LEASE, kept_in_hand
+from angiogram.run.passage import LEASE_OF_PROCESS, kept_in_hand
 from angiogram.run.walk import Walk, through
 from ingestion.errors import IngestionError
 from ingestion.settings import DatabaseSettings
@@ -68,7 +68,7 @@ class Played:
 class Player:
     """Plays faults one after the other. To be had from `player`."""
 
-    def __init__(self, copy: ProjectCopy, front_door: str, target: str | None) -> None:
+    def __init__(self, copy: WorkingCopy, front_door: str, target: str | None) -> None:
         """Nothing happens yet.
 
         Args:
@@ -105,7 +105,7 @@ class Player:
         ground = Ground(self._copy.renew())
         fault.plant(ground)
         project = Project(ground.project, tests=False, target=self._target)
-        run_id = steps.begin(LEASE, say=_quiet)
+        run_id = steps.begin(LEASE_OF_PROCESS, say=_quiet)
         try:
             with kept_in_hand(run_id):
                 return self._passage(run_id, ground, project)
@@ -149,7 +149,7 @@ def player(original: Path, target: str | None = None) -> Iterator[Player]:
 
     target = dye_target(original, target)
     with tempfile.TemporaryDirectory(prefix="faults-") as folder, own_place(), serving() as front_door:
-        copy = ProjectCopy(original, Path(folder))
+        copy = WorkingCopy(original, Path(folder))
         with variables(
             **{ALERT_URLS: ""},  # a planted fault is nobody's alert
             DBT_PROJECT_DIR=str(copy.directory),

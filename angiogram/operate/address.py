@@ -24,7 +24,7 @@ _TALKATIVE = ("apprise", "requests", "urllib3")
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class AlertMessage:
     """A message.
 
     Attributes:
@@ -42,7 +42,7 @@ class Message:
         """The lines and the link."""
         return "\n".join(filter(None, (*self.lines, self.link)))
 
-    def within(self, title: int, body: int, lines: int = 0) -> "Message":
+    def within(self, title: int, body: int, lines: int = 0) -> "AlertMessage":
         """The same message, no longer than this; what is shortened ends in `…`.
 
         Args:
@@ -54,7 +54,7 @@ class Message:
         room = body - (0 if title else len(heading) + _TITLE_INTO_BODY)
         link = self.link if len(self.link) <= room else ""
         kept = self.lines[: max(lines - (1 if title else 2), 0)] if lines else self.lines
-        return Message(heading, _shortened(kept, room - len(link) - 1), link)
+        return AlertMessage(heading, _shortened(kept, room - len(link) - 1), link)
 
 
 def cut(text: str, length: int) -> str:
@@ -74,7 +74,7 @@ def _shortened(lines: Sequence[str], room: int) -> list[str]:
     return [cut(line, longest) if longest else "" for line in lines]
 
 
-def send(number: int, url: str, message: Message, is_good: bool, pause: float) -> str | None:
+def send(number: int, url: str, message: AlertMessage, is_good: bool, pause: float) -> str | None:
     """Send a message to one address.
 
     Args:
@@ -117,7 +117,7 @@ def send(number: int, url: str, message: Message, is_good: bool, pause: float) -
     return None
 
 
-def fitting(target: Any, message: Message, most: int | None = None) -> Message:
+def fitting(target: Any, message: AlertMessage, most: int | None = None) -> AlertMessage:
     """The message as a service of apprise takes it."""
     title, body = max(target.title_maxlen, 0), target.body_maxlen - target.overflow_buffer
     if title and target.overflow_amalgamate_title:  # the title counts with the body

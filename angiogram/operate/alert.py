@@ -20,7 +20,7 @@ from angiogram.core.durations import utc
 from angiogram.core.environment import ALERT_URLS, Environment
 from angiogram.core.stage_id import StageId, as_json, from_json
 from angiogram.core.words import BLOCKED, COULD_NOT_RUN, HEALTHY
-from angiogram.operate.address import Message, send
+from angiogram.operate.address import AlertMessage, send
 from angiogram.report import headline
 from angiogram.store import mutes, runs
 from ingestion.addresses import without_user_info
@@ -79,7 +79,7 @@ def unrecorded(error: str, why: str, pause: float = FIRST_PAUSE) -> Alert:
         pause: seconds before the second try of an address.
     """
     lines = [error] if error == why else [error, f"The run is not recorded: {why}"]
-    alert = _sent(Message(_title({"verdict": COULD_NOT_RUN}), lines, "See: angiogram doctor"), False, pause)
+    alert = _sent(AlertMessage(_title({"verdict": COULD_NOT_RUN}), lines, "See: angiogram doctor"), False, pause)
     if alert.state == "failed":
         print(f"The alert that no run could begin: {alert.detail}", file=sys.stderr, flush=True)
     return alert
@@ -141,7 +141,7 @@ def _alert(database: connection, run: runs.Run, pause: float) -> Alert:
     return _sent(told, run.verdict == HEALTHY, pause)
 
 
-def _sent(told: Message, is_good: bool, pause: float) -> Alert:
+def _sent(told: AlertMessage, is_good: bool, pause: float) -> Alert:
     urls = Environment.from_environment().alert_urls.split()
     if not urls:
         return Alert("nobody", _words(told), f"{ALERT_URLS} names no address")
@@ -150,11 +150,11 @@ def _sent(told: Message, is_good: bool, pause: float) -> Alert:
     return Alert(state, _words(told), "; ".join(failures) or None)
 
 
-def _words(told: Message) -> str:
+def _words(told: AlertMessage) -> str:
     return f"{told.title}\n{told.body}"
 
 
-def message(run: runs.Run) -> Message:
+def message(run: runs.Run) -> AlertMessage:
     """The alert on a run: its verdict, one example and the link.
 
     Args:
@@ -166,7 +166,7 @@ def message(run: runs.Run) -> Message:
         lines.append(found)
     if count := headline.differences_in_all(report):
         lines.append(f"{count} difference{'s' if count > 1 else ''} in all.")
-    return Message(_title(report), lines, link(run.run_id))
+    return AlertMessage(_title(report), lines, link(run.run_id))
 
 
 def _title(report: dict[str, Any]) -> str:

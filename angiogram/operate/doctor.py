@@ -21,7 +21,7 @@ from angiogram.core.environment import ALERT_URLS, REPORT_URL, Environment
 from angiogram.core.errors import AngiogramError
 from angiogram.dbt.live_target import Unread
 from angiogram.dbt.live_target import read as read_live
-from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX, expected_name
+from angiogram.dbt.manifest.nodes import expected_name
 from angiogram.dbt.pipeline_settings import FILE as SETTINGS
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import dye_targets
@@ -41,9 +41,6 @@ from ingestion.topic.admin import MAX_MESSAGE_BYTES, describe, open_admin, unava
 
 DISTRIBUTION = "data-angiogram"
 ROOT = Path(__file__).resolve().parents[2]
-
-_EPHEMERAL = re.compile(r"""materialized\s*=\s*['"]ephemeral['"]""")
-"""In a model that makes no table, so that its output need not be compared."""
 
 
 class Mark(StrEnum):
@@ -260,8 +257,8 @@ def _front_door() -> Iterator[tuple[Mark, str]]:
 
 
 def _dbt() -> Iterator[tuple[Mark, str]]:
-    directory = Project().directory  # tells if the packages are absent
-    installed = directory / "dbt_packages" / "dbt_utils" / ".installed"
+    project = Project()  # tells if the packages are absent
+    installed = project.directory / "dbt_packages" / "dbt_utils" / ".installed"
     if not installed.is_file():
         yield Mark.OK, "the packages were installed by `dbt deps`"
     elif installed.read_text(encoding="utf-8").startswith("stand-in"):
@@ -272,26 +269,19 @@ def _dbt() -> Iterator[tuple[Mark, str]]:
         )
     else:
         yield Mark.OK, "dbt_utils is the hub's"
-    seeds = {seed.stem for seed in (directory / "seeds").rglob(f"{EXPECTED_PREFIX}*.csv")}
-    files = (directory / "models").rglob("*.sql")
-    models = {
-        model.stem
-        for model in files
-        if expected_name(model.stem) in seeds or not _EPHEMERAL.search(model.read_text(encoding="utf-8"))
-    }
-    if bare := sorted(model for model in models if expected_name(model) not in seeds):
+    models = [node for node in project.nodes.values() if not node.is_seed]
+    if bare := sorted(model.name for model in models if model.expected_relation is None):
         yield (
             Mark.NOTE if len(bare) < len(models) else Mark.PROBLEM,
             f"not yet watched, for want of an expected seed: {', '.join(bare)}. CONTRIBUTING.md tells how to add one.",
         )
     else:
         yield Mark.OK, f"each of the {len(models)} models has its expected seed"
-    known = {file.stem for folder in ("models", "snapshots") for file in (directory / folder).rglob("*.*")}
-    known |= {seed.stem for seed in (directory / "seeds").rglob("*.csv")}
-    if gone := sorted(seeds - set(map(expected_name, known))):
+    if gone := sorted(project.missing_models):
         yield (
             Mark.PROBLEM,
-            f"no model for {', '.join(gone)}: a run is blocked there. Bring the model back, or delete the seed.",
+            f"no model for {', '.join(map(expected_name, gone))}: a run is blocked there. Bring the model back, or "
+            "delete the seed.",
         )
 
 

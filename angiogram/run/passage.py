@@ -15,7 +15,7 @@ from ingestion.errors import DatabaseUnavailable
 
 _told_to_stop: type[KeyboardInterrupt] | None = None
 
-LEASE = 30.0
+LEASE_OF_PROCESS = 30.0
 """Seconds that the run stays in hand if this process is killed; while it lives, it renews them all the time."""
 
 
@@ -65,7 +65,7 @@ class Passage:
         run_id = self.run_id = run_ids.new()
         with endings.ended_if_it_fails(run_id):
             project = self._open_project()
-        steps.begin(LEASE, self._wait, self._say, run_id)
+        steps.begin(LEASE_OF_PROCESS, self._wait, self._say, run_id)
         try:
             with endings.ended_if_it_fails(run_id), kept_in_hand(run_id):
                 self._say(f"Run {run_id}")  # from here on a Ctrl-C finds a run that ends with it
@@ -107,10 +107,10 @@ def kept_in_hand(run_id: str) -> Iterator[None]:
 
 
 def _renew_until(run_id: str, stop: threading.Event) -> None:
-    while not stop.wait(LEASE / 6):
+    while not stop.wait(LEASE_OF_PROCESS / 6):
         try:
             with runs.database("lease") as database:
-                while not stop.wait(LEASE / 6):
+                while not stop.wait(LEASE_OF_PROCESS / 6):
                     runs.renew(database, run_id)
         except DatabaseUnavailable:  # this connection; the step under way has its own, and may go on
             continue

@@ -42,7 +42,7 @@ from ingestion.settings.pipeline import contract
 from ingestion.topic.admin import topic_id
 from ingestion.topic.producer import RideProducer
 
-LEASE = 900.0
+LEASE_BETWEEN_STEPS = 900.0
 """Seconds that a run stays in hand after each sign of life, if its steps are processes of their own."""
 
 LOAD_WITHIN = 120.0
@@ -78,7 +78,7 @@ def _step(run_id: str, name: str) -> Iterator[_Step]:
 
 
 def begin(
-    lease: float = LEASE,
+    lease: float = LEASE_BETWEEN_STEPS,
     wait: float = runs.WAIT,
     say: Callable[[str], None] = runs.say_on_stderr,
     run_id: str | None = None,

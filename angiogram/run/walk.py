@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from angiogram.core.words import STEPS
 from angiogram.dbt.project import Project
 from angiogram.dye.inject import OutgoingMessage
 from angiogram.run import steps
@@ -31,7 +32,7 @@ class Walk:
     say: Callable[[str], None] = runs.say_on_stderr
 
 
-STEPS: Mapping[str, Callable[[Walk], dict[str, Any] | None]] = {
+_DO: Mapping[str, Callable[[Walk], dict[str, Any] | None]] = {
     "prepare": lambda walk: steps.prepare(walk.run_id, walk.project, walk.say),
     "inject": lambda walk: steps.inject(walk.run_id, walk.dye),
     "check_topic": lambda walk: steps.check_topic(walk.run_id),
@@ -41,7 +42,7 @@ STEPS: Mapping[str, Callable[[Walk], dict[str, Any] | None]] = {
     "build_batch_2": lambda walk: steps.build_batch(walk.run_id, 2, walk.project),
     "verdict": lambda walk: steps.verdict(walk.run_id, walk.project),
 }
-"""The steps in their order, each by the name under which the run's row keeps what it left."""
+"""What is done in each step, by its name."""
 
 
 def through(
@@ -61,8 +62,7 @@ def through(
     Raises:
         AngiogramError, IngestionError: a step ended with it.
     """
-    names = list(STEPS)
-    for name in names[names.index(first) : names.index(last) + 1]:
+    for name in STEPS[STEPS.index(first) : STEPS.index(last) + 1]:
         with around(name):
-            result = STEPS[name](walk)
+            result = _DO[name](walk)
         yield name, result or {}

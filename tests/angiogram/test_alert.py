@@ -20,7 +20,7 @@ from angiogram.core.environment import ALERT_URLS, REPORT_URL
 from angiogram.core.errors import NothingToAcknowledge
 from angiogram.core.stage_id import StageId
 from angiogram.operate import alert
-from angiogram.operate.address import ATTEMPTS, Message, fitting
+from angiogram.operate.address import ATTEMPTS, AlertMessage, fitting
 from angiogram.store import mutes
 from tests.angiogram.recorded import changed, record, report
 
@@ -201,7 +201,7 @@ def test_a_service_that_takes_less_than_apprise_knows_gets_a_short_message_at_la
 
 def test_no_service_is_sent_more_than_it_takes() -> None:
     """Of each service that apprise knows: title and body fit, and the link is whole or left out."""
-    told = Message("t" * 5000, ["l" * 90_000, "s" * 20, "m" * 3000], "https://reports.example/run-1.html")
+    told = AlertMessage("t" * 5000, ["l" * 90_000, "s" * 20, "m" * 3000], "https://reports.example/run-1.html")
     services = [
         service
         for service in NotificationManager().plugins()

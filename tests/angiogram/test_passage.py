@@ -356,7 +356,7 @@ def test_a_run_waits_for_whoever_reads_the_last_runs_tables_and_names_them(
 def test_a_lost_connection_does_not_end_the_signs_of_life(
     pipeline: None, connect_as: Callable[..., connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(passage, "LEASE", 0.6)
+    monkeypatch.setattr(passage, "LEASE_OF_PROCESS", 0.6)
     run_id = steps.begin(lease=60)
     administrator = connect_as("postgres").cursor()
 

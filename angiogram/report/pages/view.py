@@ -10,6 +10,7 @@ from typing import Any
 from angiogram.core.differences import fed_by, of_stage
 from angiogram.core.findings import MEANINGS, FindingKind, place
 from angiogram.core.stage_id import StageId, as_json, from_json, loader_stage
+from angiogram.core.words import STEPS
 from angiogram.report import headline
 from angiogram.report.pages.cells import Cell, cell, pair, printable, row
 from angiogram.report.report import all_differences
@@ -20,9 +21,6 @@ SHOWN = 200
 
 MESSAGES_SHOWN = 5
 """Messages that a row names at once; the others are behind a click."""
-
-STEPS = ("begin", "inject", "check_topic", "load", "check_loaded", "build_batch_1", "build_batch_2", "verdict")
-"""The steps in order, as angiogram.steps has them."""
 
 VERDICT_WORDS = {
     "healthy": ("✓", "healthy", "what comes out is as expected"),
