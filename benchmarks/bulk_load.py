@@ -118,7 +118,7 @@ def _passage(sandbox: Sandbox, name: str, folder: Path) -> Passage:
     postgres = after["postgres"] - before["postgres"]
     others = (_busy_seconds() - busy_before - cpu - sum(after.values()) + sum(before.values())) / seconds
     return Passage(
-        name, said["rides"], seconds, _quarters(said["load_id"]), memory / 1e6, cpu, postgres, max(others, 0.0)
+        name, said["rows"], seconds, _quarters(said["load_id"]), memory / 1e6, cpu, postgres, max(others, 0.0)
     )
 
 
@@ -150,7 +150,7 @@ def _quarters(load_id: str) -> list[float]:
     """Rows a second from one quarter of the rows to the next; the first file's time is where the first begins."""
     with closing(administrator()) as session, session.cursor() as query:
         query.execute(
-            "select extract(epoch from loaded_at)::float8, rides from raw.loaded_files where load_id = %s order by 1",
+            "select extract(epoch from loaded_at)::float8, rows from raw.loaded_files where load_id = %s order by 1",
             (load_id,),
         )
         files = query.fetchall()

@@ -12,7 +12,7 @@ import jgo
 from jgo.maven import MavenContext
 
 from benchmarks.measure import Contender
-from ingestion.message.stamp import FIELDS
+from taxi.contract import CONTRACT
 
 _CONNECT = "org.apache.kafka:connect-runtime:4.3.1+org.apache.kafka:connect-json:4.3.1"
 _VERSION = "3.6.0.Final"
@@ -87,7 +87,7 @@ def _command(jars: list[str], folder: Path, name: str, worker: dict[str, str], s
             "topics": "bench_rides",
             "connection.url": f"jdbc:postgresql://{database}",
             "connection.username": "taxi_loader",
-            "connection.password": os.environ["TAXI_LOADER_PASSWORD"],
+            "connection.password": os.environ["LOADER_PASSWORD"],
             "insert.mode": "insert",
             "primary.key.mode": "none",
             "schema.evolution": "none",
@@ -102,7 +102,7 @@ def _command(jars: list[str], folder: Path, name: str, worker: dict[str, str], s
 
 
 def _schema() -> str:
-    fields = [{"type": "string", "optional": True, "field": name} for name in FIELDS]
+    fields = [{"type": "string", "optional": True, "field": name} for name in CONTRACT.fields]
     return json.dumps({"type": "struct", "optional": False, "fields": fields})
 
 

@@ -66,7 +66,7 @@ def main() -> int:
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="healthy-") as folder, own_place(), serving() as front_door:
         with (
-            variables(RIDES_API_URL=front_door, DBT_TARGET_PATH=folder, DBT_LOG_PATH=folder),
+            variables(FRONT_DOOR_URL=front_door, DBT_TARGET_PATH=folder, DBT_LOG_PATH=folder),
             live_traffic(options.rate),
         ):
             project = Project(PROJECT)
@@ -79,7 +79,7 @@ def main() -> int:
                 print(
                     f"{number:>3} {report['verdict']} {blockage} {report['seconds']:.1f} s", file=sys.stderr, flush=True
                 )
-        with closing(connect("taxi_owner", "healthy runs")) as database, database.cursor() as query:
+        with closing(connect("owner", "healthy runs")) as database, database.cursor() as query:
             query.execute("select (select count(*) from raw.taxi_rides), (select count(*) from raw.dead_letters)")
             rides, letters = query.fetchone() or (0, 0)
     told = (

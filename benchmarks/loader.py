@@ -18,8 +18,9 @@ from benchmarks.peers import installed_peers
 from benchmarks.rides import Ride, publish, rides, with_poison
 from benchmarks.servers import HOME, empty_raw, make_ten_columns, servers
 from benchmarks.summary import Result, result
-from ingestion.message.rows import ride_columns
+from ingestion.message.rows import encoder
 from sandbox.services import Sandbox
+from taxi.contract import CONTRACT
 
 ROOT = Path(__file__).parents[1]
 
@@ -87,7 +88,7 @@ def _prepare_lines(clean: list[Ride], lines: Path) -> None:
     """The lines that COPY alone takes, ready."""
     with open(f"{lines}.ten", "wb") as ten, open(f"{lines}.raw", "wb") as raw:
         for offset, (_, value) in enumerate(clean):
-            columns = ride_columns(value)
+            columns = encoder(CONTRACT.fields).columns(value)
             ten.write(columns.removesuffix(b",null") + b"\n")
             raw.write(b'%b,"bench_rides",%b,0,%d,2026-10-01T00:00:00Z\n' % (columns, _ID, offset))
 

@@ -18,12 +18,12 @@ from psycopg2.extras import execute_values
 from benchmarks.rides import rides
 from ingestion.database.sessions import connect
 from ingestion.loader.batch import Batch
-from ingestion.message.stamp import FIELDS
 from ingestion.settings import KafkaSettings
+from taxi.contract import CONTRACT
 
 PLACE = UUID(int=1)
 _PER_STATEMENT = 1_000
-_LOOP = "insert into bench.rides (" + ", ".join(FIELDS) + ") values "  # noqa: S608  # names of the contract
+_LOOP = "insert into bench.rides (" + ", ".join(CONTRACT.fields) + ") values "  # noqa: S608  # names of the contract
 
 
 def consumer() -> dict[str, float]:
@@ -57,7 +57,7 @@ def parse() -> dict[str, float]:
     some = [_record(offset, *ride) for offset, ride in enumerate(rides(100_000))]
     began, first = time.process_time(), time.time()
     for _ in range(max(1, count // len(some))):
-        Batch("taxi_rides", PLACE, [b"key"]).add(0, some)
+        Batch("taxi_rides", PLACE, [b"key"], CONTRACT).add(0, some)
     used = time.process_time() - began
     done = max(1, count // len(some)) * len(some)
     return {"rows": done, "first": first, "last": time.time(), "cpu": used}
@@ -65,18 +65,19 @@ def parse() -> dict[str, float]:
 
 def copy_ten() -> dict[str, float]:
     """COPY alone: the ten columns, one transaction per 20,000 rows, from prepared lines."""
-    return _copy(f"copy bench.rides ({', '.join(FIELDS)}) from stdin (format csv, null 'null')", lines_of="ten")
+    columns = ", ".join(CONTRACT.fields)
+    return _copy(f"copy bench.rides ({columns}) from stdin (format csv, null 'null')", lines_of="ten")
 
 
 def copy_raw() -> dict[str, float]:
     """COPY alone of what our loader writes: 16 columns and a primary key."""
-    columns = (*FIELDS, "unknown_fields", "topic", "topic_id", '"partition"', '"offset"', "message_at")
+    columns = (*CONTRACT.fields, "unknown_fields", "topic", "topic_id", '"partition"', '"offset"', "message_at")
     return _copy(f"copy raw.taxi_rides ({', '.join(columns)}) from stdin (format csv, null 'null')", lines_of="raw")
 
 
 def executemany() -> dict[str, float]:
     """The loop of the first tutorial."""
-    statement = _LOOP + "(" + ", ".join(["%s"] * len(FIELDS)) + ")"
+    statement = _LOOP + "(" + ", ".join(["%s"] * len(CONTRACT.fields)) + ")"
     return _loop(lambda query, rows: query.executemany(statement, rows))
 
 
@@ -104,11 +105,11 @@ def _polled() -> Iterator[list[ConsumerRecord]]:
 
 def _loop(write: Callable[..., None]) -> dict[str, float]:
     count = first = 0.0
-    with closing(connect("taxi_loader", "benchmarks loop")) as session:
+    with closing(connect("loader", "benchmarks loop")) as session:
         for messages in _polled():
             for at in range(0, len(messages), _PER_STATEMENT):
                 chunk = messages[at : at + _PER_STATEMENT]
-                rows = [tuple(map(json.loads(message.value).get, FIELDS)) for message in chunk]
+                rows = [tuple(map(json.loads(message.value).get, CONTRACT.fields)) for message in chunk]
                 with session, session.cursor() as query:
                     write(query, rows)
                 count += len(rows)
@@ -120,7 +121,7 @@ def _copy(statement: str, lines_of: str) -> dict[str, float]:
     from io import BytesIO
 
     count = first = 0.0
-    with closing(connect("taxi_loader", "benchmarks copy")) as session:
+    with closing(connect("loader", "benchmarks copy")) as session:
         for lines in _prepared(lines_of):
             with session, session.cursor() as query:
                 query.copy_expert(statement, BytesIO(b"".join(lines)), size=1 << 20)

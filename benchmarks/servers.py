@@ -16,7 +16,7 @@ from sandbox.services import Sandbox
 HOME = Path(__file__).parents[1] / ".bench"
 """Everything the benchmarks make: servers, environments of the peers, their logs. `make clean` deletes it."""
 
-_NOT_OURS = ("RIDES_API_URL", "DYE_KEY_OLD", "PGSERVICE", "PGOPTIONS", "KAFKA_TOPIC")
+_NOT_OURS = ("FRONT_DOOR_URL", "DYE_KEY_OLD", "PGSERVICE", "PGOPTIONS", "KAFKA_TOPIC")
 
 
 @contextmanager

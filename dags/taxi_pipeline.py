@@ -34,7 +34,7 @@ def taxi_pipeline() -> None:
         from ingestion.loader import load_until_caught_up
 
         report = load_until_caught_up()
-        return {"rides": report.rides, "dye_rides": report.dye_rides, "dead_letters": report.dead_letters}
+        return {"rides": report.live_rows, "dye_rides": report.dye_rows, "dead_letters": report.dead_letters}
 
     @task(
         doc_md="End offsets = loaded offsets = messages + dead letters + dye + gaps + empty offsets;"

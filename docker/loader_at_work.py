@@ -11,7 +11,7 @@ from ingestion.loader.store import follower_alive
 def main() -> int:
     """Ask PostgreSQL once; the exit code."""
     try:
-        with closing(connect("taxi_loader", "healthcheck")) as session:
+        with closing(connect("loader", "healthcheck")) as session:
             if follower_alive(session):
                 return 0
     except IngestionError as error:

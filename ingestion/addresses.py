@@ -22,7 +22,7 @@ def checked_web_address(url: str) -> str:
     parts = urlsplit(url)
     usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0  # .port reads the number
     if not (usable and url.isprintable() and " " not in url and _is_host(parts.hostname or "")):
-        raise ValueError("must be an address such as http://rides.example:8000")
+        raise ValueError("must be an address such as http://front-door.example:8000")
     return url
 
 

@@ -29,6 +29,13 @@ ANGIOGRAM = "angiogram"
 """The job of the role that builds the models from the dye (test records with known results) and keeps its records."""
 
 
+GENERAL_ROLES = {
+    ANGIOGRAM: Role("angiogram", "DBT_ENV_SECRET_ANGIOGRAM_PASSWORD"),
+    "airflow": Role("airflow", "AIRFLOW_DB_PASSWORD"),
+}
+"""Roles that every pipeline has, one without a contract too."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontDoor:
     """How the HTTP API that takes messages shows itself.
@@ -46,7 +53,7 @@ class FrontDoor:
     example: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Contract:
     """What a stream promises, and the names that a pipeline gives to what is made for it.
 
@@ -61,7 +68,8 @@ class Contract:
         dye_view: the view in `angiogram_raw` on the dye that the models may see.
         dye_seed: the input seed that holds the dye.
         malformed_seed: the input seed that holds the dye's malformed messages.
-        number_column: the input seeds' column that numbers the messages, in the order of sends.
+        number_column: the column that numbers the dye's messages, in the order of sends: in the input seeds, and in the
+            dye's raw tables.
         name_column: the input seed's column that names a message.
         database: name of the database, unless PGDATABASE gives another one.
         roles: the database roles by their jobs; OWNER, LOADER and ANGIOGRAM must be among them. Every role except that

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ingestion.database.roles import bootstrap
 from ingestion.migrations import migrate
+from ingestion.settings.pipeline import contract
 from ingestion.topic.admin import ensure_topic
 from sandbox import ports, processes
 from sandbox.errors import NoSandbox, ServerRefused
@@ -151,10 +152,11 @@ class Sandbox:
         return self._environment(self.folder.load())
 
     def _environment(self, state: State) -> dict[str, str]:
+        pipeline = contract()
         return {
             "PGHOST": ports.HOST,
             "PGPORT": str(state.ports["postgres"]),
-            "PGDATABASE": "taxi",
+            "PGDATABASE": pipeline.database,
             "PGSSLMODE": "disable",
             "PG_ADMIN_USER": SUPERUSER,
             # For psql alone: whoever looks around on a laptop wants to see dye, live rides and marts side by side.
@@ -162,7 +164,7 @@ class Sandbox:
             "PGPASSWORD": state.secrets["PG_ADMIN_PASSWORD"],
             **state.secrets,
             "KAFKA_BOOTSTRAP_SERVERS": f"{ports.HOST}:{state.ports['kafka']}",
-            "KAFKA_TOPIC": "taxi_rides",
+            "KAFKA_TOPIC": pipeline.topic,
             "KAFKA_PARTITIONS": "4",
             "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
             "DBT_PROJECT_DIR": str(PROJECT / "dbt_project"),

@@ -16,7 +16,7 @@ from typing import TextIO
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ingestion.settings import ROLE_PASSWORDS
+from ingestion.settings.pipeline import contract
 from sandbox.errors import DiskFull, FolderUnusable, NoSandbox, StateUnreadable
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -25,8 +25,17 @@ PROJECT = Path(__file__).resolve().parents[1]
 MINIMUM_FREE_BYTES = 512 * 1024 * 1024
 """Room that servers need to start: a full disk ends PostgreSQL and Kafka in the middle of a write."""
 
-SECRETS = ("PG_ADMIN_PASSWORD", *ROLE_PASSWORDS.values(), "RIDES_API_KEY", "DYE_KEY")
-"""Variables whose values are drawn at the first start."""
+_SECRETS = ("PG_ADMIN_PASSWORD", "FRONT_DOOR_API_KEY", "DYE_KEY")
+
+
+def secret_names() -> list[str]:
+    """Variables whose values are drawn at the first start: every role's password among them.
+
+    Raises:
+        ContractUnusable: the pipeline's contract cannot be used.
+    """
+    return [*_SECRETS, *(role.password_variable for role in contract().roles.values())]
+
 
 _log = logging.getLogger(__name__)
 
@@ -60,12 +69,14 @@ class State(BaseModel):
     """Port on 127.0.0.1 by purpose: postgres, kafka, kafka_controller."""
 
     secrets: dict[str, str] = {}
-    """Value by variable, see SECRETS."""
+    """Value by variable, see secret_names."""
 
     def draw_missing_secrets(self) -> None:
-        """Draw those of SECRETS that are not there yet."""
-        for name in SECRETS:
-            self.secrets.setdefault(name, secrets.token_urlsafe(24))
+        """Draw those of secret_names that are not there yet; one that had another name before is kept."""
+        former = contract().former_settings
+        for name in secret_names():
+            known = self.secrets.pop(former.get(name, ""), None)
+            self.secrets.setdefault(name, known or secrets.token_urlsafe(24))
 
 
 class StateFolder:

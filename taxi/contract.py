@@ -1,6 +1,6 @@
 """The contract of the taxi pipeline: a message is a taxi ride, keyed by its taxi."""
 
-from ingestion.contract import ANGIOGRAM, LOADER, OWNER, Contract, FrontDoor, Role
+from ingestion.contract import ANGIOGRAM, GENERAL_ROLES, LOADER, OWNER, Contract, FrontDoor, Role
 
 CONTRACT = Contract(
     stream="rides",
@@ -31,9 +31,9 @@ CONTRACT = Contract(
         LOADER: Role("taxi_loader", "LOADER_PASSWORD"),
         "dbt_dev": Role("dbt_dev", "DBT_ENV_SECRET_DEV_PASSWORD"),
         "dbt_prod": Role("dbt_prod", "DBT_ENV_SECRET_PROD_PASSWORD"),
-        ANGIOGRAM: Role("angiogram", "DBT_ENV_SECRET_ANGIOGRAM_PASSWORD"),
+        ANGIOGRAM: GENERAL_ROLES[ANGIOGRAM],
         "marts_reader": Role("marts_reader", "MARTS_READER_PASSWORD"),
-        "airflow": Role("airflow", "AIRFLOW_DB_PASSWORD"),
+        "airflow": GENERAL_ROLES["airflow"],
     },
     model_schemas=("staging", "intermediate", "facts", "dimensions", "revenue", "reference", "test_failures"),
     model_roles={"dbt_prod": "", "dbt_dev": "dev_"},

@@ -29,9 +29,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ingestion.errors import InputError
-from ingestion.message.stamp import message_key
-from ingestion.topic.producer import Message
+from ingestion.topic.producer import Outgoing
 from ingestion.topic.publish import publish
+from taxi.contract import CONTRACT
 
 PACKAGED = Path(__file__).parent / "data" / "nyc_taxi_rides_2019_03.csv"
 """The file that is replayed unless another one is given."""
@@ -73,7 +73,7 @@ def replay(path: Path | None = None) -> int:
     return publish(messages, len(messages))
 
 
-def recorded_rides(path: Path | None = None) -> Iterator[Message]:
+def recorded_rides(path: Path | None = None) -> Iterator[Outgoing]:
     """The rides of a file as messages, in its order.
 
     Raises:
@@ -135,7 +135,7 @@ class _Row:
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
-def _message(row: _Row, number: int) -> Message:
+def _message(row: _Row, number: int) -> Outgoing:
     fare = row.amount("fare")
     start, end = row.time("pickup"), row.time("dropoff")
     if end < start and end.utcoffset() != end.replace(fold=1).utcoffset():
@@ -154,7 +154,7 @@ def _message(row: _Row, number: int) -> Message:
         "car_model": row.car_model("color"),
     }
     known = {field: text for field, text in ride.items() if text is not None}
-    return Message(msgspec.json.encode(known), message_key(taxi_id))
+    return Outgoing(msgspec.json.encode(known), CONTRACT.key(taxi_id))
 
 
 def _moved(text: str) -> datetime:

@@ -13,9 +13,9 @@ from itertools import islice
 from typing import Any
 
 from ingestion.errors import InputError
-from ingestion.message.stamp import FIELDS, message_key
-from ingestion.topic.producer import Message
+from ingestion.topic.producer import Outgoing
 from ingestion.topic.publish import publish
+from taxi.contract import CONTRACT
 
 DEFAULT_START = date(2026, 10, 1)
 SECONDS_BETWEEN_RIDES = 2
@@ -73,7 +73,7 @@ def generate(rides: int, seed: int, rate: float | None = None, dirty: float = 0.
     return publish(islice(traffic(seed, dirty, start), rides), rides, rate)
 
 
-def traffic(seed: int, dirty: float = 0.0, start: date = DEFAULT_START) -> Iterator[Message]:
+def traffic(seed: int, dirty: float = 0.0, start: date = DEFAULT_START) -> Iterator[Outgoing]:
     """Messages without end; the first n are the same whatever is taken after them.
 
     Args:
@@ -89,7 +89,7 @@ def traffic(seed: int, dirty: float = 0.0, start: date = DEFAULT_START) -> Itera
     return _messages(random.Random(seed), dirty, datetime(start.year, start.month, start.day, tzinfo=UTC))  # noqa: S311
 
 
-def _messages(dice: random.Random, dirty: float, start: datetime) -> Iterator[Message]:
+def _messages(dice: random.Random, dirty: float, start: datetime) -> Iterator[Outgoing]:
     earlier: deque[Ride] = deque(maxlen=_REMEMBERED)
     number = 0
     while True:
@@ -99,7 +99,7 @@ def _messages(dice: random.Random, dirty: float, start: datetime) -> Iterator[Me
             earlier.append(ride)
             yield _message(ride)
         elif (kind := dice.choice(KINDS)) == "malformed":
-            yield Message(dice.choice(_MALFORMED), None)
+            yield Outgoing(dice.choice(_MALFORMED), None)
         else:
             yield _message(DIRT[kind](dice, ride, earlier))
 
@@ -130,17 +130,17 @@ def _money(cents: int) -> str:
     return f"{cents // 100}.{cents % 100:02d}"
 
 
-def _message(ride: Ride) -> Message:
-    return Message(json.dumps(ride, ensure_ascii=False).encode(), message_key(ride.get("taxi_id")))
+def _message(ride: Ride) -> Outgoing:
+    return Outgoing(json.dumps(ride, ensure_ascii=False).encode(), CONTRACT.key(ride.get("taxi_id")))
 
 
 def _missing_field(dice: random.Random, ride: Ride, _: deque[Ride]) -> Ride:
-    left_out = dice.choice(FIELDS)
+    left_out = dice.choice(CONTRACT.fields)
     return {field: value for field, value in ride.items() if field != left_out}
 
 
 def _null_field(dice: random.Random, ride: Ride, _: deque[Ride]) -> Ride:
-    return ride | {dice.choice(FIELDS): None}
+    return ride | {dice.choice(CONTRACT.fields): None}
 
 
 def _bad_amount(dice: random.Random, ride: Ride, _: deque[Ride]) -> Ride:
@@ -183,7 +183,7 @@ def _untidy_text(dice: random.Random, ride: Ride, _: deque[Ride]) -> Ride:
 
 
 def _wrong_type(dice: random.Random, ride: Ride, _: deque[Ride]) -> Ride:
-    return ride | {dice.choice(FIELDS): dice.choice((7, True, ["Jeep"], {"amount": "12.50"}))}
+    return ride | {dice.choice(CONTRACT.fields): dice.choice((7, True, ["Jeep"], {"amount": "12.50"}))}
 
 
 DIRT: dict[str, Callable[[random.Random, Ride, deque[Ride]], Ride]] = {

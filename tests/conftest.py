@@ -7,7 +7,7 @@
 | fresh_topic | name of a new topic; KAFKA_TOPIC points to it; deleted after the test |
 | connect_as | function `connect_as(role, database=None)`: autocommit connection (PGDATABASE), closed after the test |
 
-`role` is one of ingestion.settings.ROLE_PASSWORDS, or "postgres" for the superuser. Each of them asks for `sandbox` by
+`role` is a job of the contract's roles, such as owner, or "postgres" for the superuser. Each asks for `sandbox` by
 itself. Tests that need no server ask for none of them. For a database or topic that lasts for a module see
 tests/services.py.
 
@@ -30,7 +30,7 @@ from sandbox.services import Sandbox
 from tests.services import connect_as_administrator, new_database, new_topic
 
 NOT_IN_TESTS = (
-    *("RIDES_API_URL", "DYE_KEY_OLD", "PGSERVICE", "PGOPTIONS", "GIT_COMMIT"),
+    *("FRONT_DOOR_URL", "DYE_KEY_OLD", "PGSERVICE", "PGOPTIONS", "GIT_COMMIT"),
     *("ANGIOGRAM_ALERT_URLS", "ANGIOGRAM_REPORT_URL", "ANGIOGRAM_DOCS_URL"),
     *("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"),
 )

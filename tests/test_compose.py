@@ -25,8 +25,8 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from ingestion.cli import app as ingestion_app
-from ingestion.settings import ROLE_PASSWORDS
 from ingestion.topic.admin import MAX_MESSAGE_BYTES
+from taxi.contract import CONTRACT
 
 PROJECT = Path(__file__).parents[1]
 TEXT = (PROJECT / "docker-compose.yml").read_text(encoding="utf-8")
@@ -41,17 +41,17 @@ AIRFLOW_SERVERS = {"AIRFLOW_DB_PASSWORD", "AIRFLOW_SECRET_KEY", "AIRFLOW_JWT_SEC
 NEEDED = {
     "postgres": {"PG_ADMIN_PASSWORD"},
     "kafka": set(),
-    "migrate": {"PG_ADMIN_PASSWORD", *ROLE_PASSWORDS.values()},
-    "api": {"RIDES_API_KEY"},
-    "loader": {"TAXI_LOADER_PASSWORD", "DYE_KEY", "DYE_KEY_OLD"},
+    "migrate": {"PG_ADMIN_PASSWORD", *(role.password_variable for role in CONTRACT.roles.values())},
+    "api": {"FRONT_DOOR_API_KEY"},
+    "loader": {"LOADER_PASSWORD", "DYE_KEY", "DYE_KEY_OLD"},
     "airflow-init": {"AIRFLOW_DB_PASSWORD"},
     "airflow-api": {*AIRFLOW_SERVERS, "AIRFLOW_ADMIN_PASSWORD", "DBT_ENV_SECRET_ANGIOGRAM_PASSWORD"},
     "airflow-scheduler": {
         *AIRFLOW_SERVERS,
-        "TAXI_LOADER_PASSWORD",
+        "LOADER_PASSWORD",
         "DBT_ENV_SECRET_PROD_PASSWORD",
         "DBT_ENV_SECRET_ANGIOGRAM_PASSWORD",
-        "RIDES_API_KEY",
+        "FRONT_DOOR_API_KEY",
         "DYE_KEY",
         "DYE_KEY_OLD",
         "ANGIOGRAM_ALERT_URLS",

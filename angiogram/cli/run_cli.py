@@ -44,8 +44,8 @@ def run(
 ) -> None:
     """Send the dye once from the front door to the marts, and print the verdict.
 
-    Sends some hundred signed messages through the API (RIDES_API_URL, or the same API opened here for that time), waits
-    for the loader that follows the topic (or loads here where none lives), lets dbt build the dye target, and
+    Sends some hundred signed messages through the API (FRONT_DOOR_URL, or the same API opened here for that time),
+    waits for the loader that follows the topic (or loads here where none lives), lets dbt build the dye target, and
     compares every model with its expected seed. Live tables never hold a dye message. Takes about 20 seconds.
 
     Exit code: 0 healthy, 1 blocked, 2 could not run. DBT_PROJECT_DIR chooses another dbt project.
@@ -110,7 +110,7 @@ def release_run(run_id: Annotated[str, typer.Argument(help="A run in hand that n
 def prune(
     older_than: Annotated[int, typer.Option(min=1, max=36_500, help="Days that runs are kept after their end.")] = 90,
 ) -> None:
-    """Delete old runs and their dye; the newest verdict and the newest healthy one stay. Needs TAXI_OWNER_PASSWORD."""
+    """Delete old runs and their dye; the newest verdict and the newest healthy one stay. Needs OWNER_PASSWORD."""
     pruned = delete_old_runs(older_than)
     talk.print(f"{pruned.runs} runs and {pruned.messages} messages of the dye deleted.")
 

@@ -22,7 +22,7 @@ from ingestion.loader import follower_key_fingerprints
 from ingestion.message.stamp import DyeStamp, key_fingerprint
 from ingestion.settings import DyeKeys, FrontDoorSettings, KafkaSettings
 from ingestion.settings.pipeline import contract
-from ingestion.topic.producer import RideProducer
+from ingestion.topic.producer import MessageProducer
 
 Way = Literal["api", "topic"]
 
@@ -124,13 +124,13 @@ def check_key(database: connection) -> None:
 
 @contextmanager
 def front_door() -> Iterator[tuple[httpx.Client, str]]:
-    """A client of the front door at RIDES_API_URL, or of the same API opened here for the time of the sends.
+    """A client of the front door at FRONT_DOOR_URL, or of the same API opened here for the time of the sends.
 
     Yields:
         The client and which door it is, in words.
 
     Raises:
-        SettingsError: RIDES_API_KEY is not set.
+        SettingsError: FRONT_DOOR_API_KEY is not set.
     """
     settings = FrontDoorSettings.from_environment()
     headers = {"X-API-Key": settings.api_key.get_secret_value(), "Content-Type": "application/json"}
@@ -179,7 +179,7 @@ def send(
     run_id: str,
     dye: list[OutgoingMessage],
     client: httpx.Client,
-    publisher: RideProducer,
+    publisher: MessageProducer,
     partitions: list[int],
     key: bytes,
 ) -> list[Sent]:
@@ -237,8 +237,8 @@ def _through_front_door(client: httpx.Client, run_id: str, item: OutgoingMessage
         return Sent(item.number, item.name, "api", refusal=f"{answer.status_code} {answer.text.strip()[:200]}")
     raise InjectFailed(
         f"The front door at {_shown(client)} answered {answer.status_code} for message {item.name}: "
-        f"{answer.text.strip()[:1000]}. That is no verdict on the message. Check RIDES_API_KEY, RIDES_API_URL and the "
-        "API's own log."
+        f"{answer.text.strip()[:1000]}. That is no verdict on the message. Check FRONT_DOOR_API_KEY, "
+        "FRONT_DOOR_URL and the API's own log."
     )
 
 
@@ -249,7 +249,7 @@ def _shown(client: httpx.Client) -> str:
 def _no_answer(client: httpx.Client, asked: str, error: httpx.HTTPError) -> InjectFailed:
     return InjectFailed(
         f"The front door at {_shown(client)} did not answer for {asked}: {type(error).__name__}. "
-        "Is the API running, and is RIDES_API_URL right?"
+        "Is the API running, and is FRONT_DOOR_URL right?"
     )
 
 

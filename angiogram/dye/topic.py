@@ -76,7 +76,7 @@ def read_back(
             for partition, records in polled.items():
                 for record in records:
                     stamp = dye_stamp(record.headers, record.value, keys)
-                    number = stamp.ride_number if isinstance(stamp, DyeStamp) and stamp.run_id == run_id else None
+                    number = stamp.message_number if isinstance(stamp, DyeStamp) and stamp.run_id == run_id else None
                     found.append(Found(partition, record.offset, record.value, number))
             waiting = {p for p in waiting if source.position(p) < bounds[p][1]}
     return found, {partition: part.first for partition, part in bounds.items()}

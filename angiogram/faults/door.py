@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 
 from angiogram.core.errors import FaultNotPlanted
-from ingestion.message.stamp import RIDE_NUMBER_HEADER
+from ingestion.message.stamp import MESSAGE_NUMBER_HEADER
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Parcel:
     @property
     def number(self) -> int:
         """Its number in the dye."""
-        return int(self.headers[RIDE_NUMBER_HEADER])
+        return int(self.headers[MESSAGE_NUMBER_HEADER])
 
     def with_body(self, body: bytes) -> "Parcel":
         """The same message with another body."""

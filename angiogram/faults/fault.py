@@ -16,7 +16,6 @@ from angiogram.faults.door import Parcel
 from angiogram.store import runs
 from ingestion.contract import OWNER
 from ingestion.database.sessions import connect
-from ingestion.settings.pipeline import contract
 
 Step = Literal["inject", "check_topic", "load", "check_loaded", "build_batch_1", "build_batch_2"]
 
@@ -96,7 +95,7 @@ class Fault:
 def as_owner(act: Callable[[cursor], Any]) -> Any:
     """Do something in the raw schemas as their owner, in one transaction."""
     with (
-        closing(connect(contract().roles[OWNER].name, "angiogram faults")) as database,
+        closing(connect(OWNER, "angiogram faults")) as database,
         database,
         database.cursor() as query,
     ):

@@ -125,7 +125,7 @@ class Player:
                 door = self._front_door
                 if ground.tamper is not None:
                     door = doors.enter_context(tampering_door(door, ground.tamper))
-                doors.enter_context(variables(RIDES_API_URL=door))
+                doors.enter_context(variables(FRONT_DOOR_URL=door))
                 yield
 
         dye = ground.order(read_whole_dye()) if ground.order else None

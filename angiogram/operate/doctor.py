@@ -35,7 +35,7 @@ from ingestion.database.roles import AIRFLOW_DATABASE
 from ingestion.database.sessions import connect
 from ingestion.errors import DatabaseUnavailable, IngestionError
 from ingestion.migrations import all_migrations, require_current
-from ingestion.settings import ROLE_PASSWORDS, FrontDoorSettings, KafkaSettings, has_password
+from ingestion.settings import FrontDoorSettings, KafkaSettings, has_password, roles
 from ingestion.settings.pipeline import contract
 from ingestion.topic.admin import MAX_MESSAGE_BYTES, describe, open_admin, unavailable
 
@@ -146,14 +146,14 @@ def _postgres() -> Iterator[tuple[Mark, str]]:
         yield from _rights(database)
         check_key(database)
         yield Mark.OK, "the last loader, and every one at work, knows the dye by DYE_KEY"
-    for role, variable in ROLE_PASSWORDS.items():
-        if role == runs.ROLE:
+    for job, (role, variable) in roles().items():
+        if job == runs.ROLE:
             continue
-        if not has_password(role):
+        if not has_password(job):
             yield Mark.NOTE, f"{variable} is not set here, so whether {role} is let in was not tried"
             continue
         try:
-            connect(role, "angiogram doctor", AIRFLOW_DATABASE if role == "airflow" else None).close()
+            connect(job, "angiogram doctor", AIRFLOW_DATABASE if job == "airflow" else None).close()
         except DatabaseUnavailable as error:
             yield Mark.PROBLEM, str(error)
         else:
@@ -201,7 +201,10 @@ def _rights(database: connection) -> Iterator[tuple[Mark, str]]:
         query.execute("select has_database_privilege(current_database(), 'create')")
         if query.fetchall() != [(True,)]:
             wrong.append("angiogram lacks create on the database")
-        query.execute("select rolname from pg_roles where rolname = any(%s) and rolsuper", (list(ROLE_PASSWORDS),))
+        query.execute(
+            "select rolname from pg_roles where rolname = any(%s) and rolsuper",
+            ([role.name for role in roles().values()],),
+        )
         wrong += [f"{role} must not be a superuser" for (role,) in query.fetchall()]
     if wrong:
         yield Mark.PROBLEM, f"{'; '.join(wrong)}. Run `ingestion bootstrap` and take back what was granted by hand."
@@ -240,7 +243,7 @@ def _kafka() -> Iterator[tuple[Mark, str]]:
 def _front_door() -> Iterator[tuple[Mark, str]]:
     settings = FrontDoorSettings.from_environment()
     if settings.url is None:
-        yield Mark.OK, "RIDES_API_URL is not set: each run opens the API itself"
+        yield Mark.OK, "FRONT_DOOR_URL is not set: each run opens the API itself"
         return
     try:
         answer = httpx.get(f"{settings.url.rstrip('/')}/health", timeout=10, trust_env=not settings.is_on_this_machine)

@@ -38,9 +38,8 @@ from ingestion.loader import follower_alive, load_until_caught_up
 from ingestion.loader.reading.source import Source
 from ingestion.migrations import require_current
 from ingestion.settings import DyeKeys, FrontDoorSettings, KafkaSettings
-from ingestion.settings.pipeline import contract
 from ingestion.topic.admin import topic_id
-from ingestion.topic.producer import RideProducer
+from ingestion.topic.producer import MessageProducer
 
 LEASE_BETWEEN_STEPS = 900.0
 """Seconds that a run stays in hand after each sign of life, if its steps are processes of their own."""
@@ -107,9 +106,7 @@ def begin(
             require_current(database)
             check_key(database)
             if not follower_alive(database):
-                connect(
-                    contract().roles[LOADER_ROLE].name, "angiogram begin"
-                ).close()  # this run will load its dye itself, once it is sent
+                connect(LOADER_ROLE, "angiogram begin").close()  # this run will load its dye itself, once it is sent
             runs.take(database, lease, wait, say, run_id)
             started = time.perf_counter()
             endings.alert_taken_over(database, run_id)
@@ -184,7 +181,7 @@ def inject(run_id: str, dye: list[OutgoingMessage] | None = None) -> dict[str, A
         dye = dye or read_whole_dye()
         partitions = [int(partition) for partition in step.run.step("begin")["starts"]]
         key = DyeKeys.from_environment().accepted()[0]
-        with front_door() as (client, door), RideProducer() as publisher:
+        with front_door() as (client, door), MessageProducer() as publisher:
             elsewhere = sends_elsewhere(client, topic_id())
             sent = send(run_id, dye, client, publisher, partitions, key)
         published = sum(place.refusal is None for place in sent)

@@ -40,7 +40,7 @@ def prune(days: int) -> Pruned:
     """
     values = {"days": days}
     promised = contract()
-    with closing(connect(promised.roles[OWNER].name, "angiogram prune")) as database:
+    with closing(connect(OWNER, "angiogram prune")) as database:
         try:
             with database, database.cursor() as query:
                 messages = 0

@@ -1,4 +1,4 @@
-"""Loading files of rides (Parquet, CSV, NDJSON) into the raw tables: `ingestion bulk-load`.
+"""Loading files of messages (Parquet, CSV, NDJSON) into the raw tables: `ingestion bulk-load`.
 
 Each file is a topic of its own: topic `file:<name>`, where the name is the path below the folder; topic_id made of its
 content, its format and the columns that its folders name; partition 0; offset the number of the row, from 0;

@@ -44,7 +44,7 @@ def bulk_load_command(
         str, typer.Option(help="Column that says when a row was sent. Rows without it count as sent when loaded.")
     ] = TIME_COLUMN,
 ) -> None:
-    """Load files of rides into the raw tables, each content once; prints what was loaded as JSON.
+    """Load files of messages into the raw tables, each content once; prints what was loaded as JSON.
 
     A bad file leaves nothing and is listed at the end; the rest is loaded, and the exit code is 1.
     """
@@ -66,19 +66,19 @@ def bulk_load_command(
             tell=lambda sentence: talk.print(sentence, markup=False),
         )
     _tell(report)
-    typer.echo(json.dumps({**asdict(report), "rides_per_second": _rate(report)}, default=str))
+    typer.echo(json.dumps({**asdict(report), "rows_per_second": _rate(report)}, default=str))
     if report.bad_files:
         raise typer.Exit(1)
 
 
 def _rate(report: "BulkReport") -> int:
-    return round(report.rides / max(report.seconds, 0.001))
+    return round(report.rows / max(report.seconds, 0.001))
 
 
 def _tell(report: "BulkReport") -> None:
     if report.replaced:
         gone = report.replaced
-        talk.print(f"Taken away: {gone.files:,} files, {gone.rides:,} rides, {gone.dead_letters:,} dead letters.")
+        talk.print(f"Taken away: {gone.files:,} files, {gone.rows:,} rows, {gone.dead_letters:,} dead letters.")
         if gone.files:
             talk.print("The dbt models still hold them: build with `dbt build --full-refresh`.")
     for name, rows in sorted(report.restored.items()):
@@ -95,7 +95,7 @@ def _tell(report: "BulkReport") -> None:
             markup=False,
         )
     talk.print(
-        f"{report.loaded:,} files loaded with {report.rides:,} rides and {report.dead_letters:,} dead letters in "
+        f"{report.loaded:,} files loaded with {report.rows:,} rows and {report.dead_letters:,} dead letters in "
         f"{report.seconds:.1f} s; {report.already_loaded:,} were loaded before."
     )
     for name, reason in sorted(report.bad_files.items()):
@@ -115,8 +115,8 @@ class _Shown:
     def update(self, progress: "Progress") -> None:
         """Show how far it is."""
         now = time.monotonic()
-        rate = progress.rows / max(now - self._started, 0.001)
-        words = f"{progress.files_done:,} of {progress.files:,} files, {progress.rows:,} rows, {rate:,.0f}/s"
+        rate = progress.written / max(now - self._started, 0.001)
+        words = f"{progress.files_done:,} of {progress.files:,} files, {progress.written:,} rows, {rate:,.0f}/s"
         if self._bar:
             if self._task is None:
                 self._task = self._bar.add_task("", total=progress.size)

@@ -3,30 +3,42 @@
 from contextlib import closing
 from dataclasses import dataclass
 
+from psycopg2 import sql
+
+from ingestion.database.copying import identifier
 from ingestion.database.sessions import connect
+from ingestion.message.tables import LIVE_LETTERS, LIVE_ROWS, tables
+from ingestion.settings.pipeline import contract
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What was written, or taken away: files, rides and dead letters."""
+    """What was written, or taken away: files, rows and dead letters."""
 
     files: int
-    rides: int
+    rows: int
     dead_letters: int
 
 
 def row_counts() -> dict[str, int]:
-    """Rows that came from files: rides, dead letters and files. Counts the rows, so it takes a while on large tables.
+    """How many rows, dead letters and files came from files. Counts the rows, so it takes a while on large tables.
 
     Raises:
         SettingsError: address or password is not set.
         DatabaseUnavailable: PostgreSQL cannot be reached.
     """
-    with closing(connect("dbt_prod", "ingestion row counts")) as session, session, session.cursor() as query:
+    pipeline = contract()
+    reader = next(iter(pipeline.model_roles))  # the loader's role may not read
+    with closing(connect(reader, "ingestion row counts")) as session, session, session.cursor() as query:
         query.execute(
-            "select (select count(*) from raw.taxi_rides where starts_with(topic, 'file:')), "
-            "(select count(*) from raw.dead_letters where starts_with(topic, 'file:')), "
-            "(select count(*) from raw.loaded_files)"
+            sql.SQL(
+                "select (select count(*) from {rows} where starts_with(topic, 'file:')), "
+                "(select count(*) from {letters} where starts_with(topic, 'file:')), "
+                "(select count(*) from raw.loaded_files)"
+            ).format(
+                rows=identifier(tables(pipeline)[LIVE_ROWS]),
+                letters=identifier(tables(pipeline)[LIVE_LETTERS]),
+            )
         )
-        rides, dead_letters, files = query.fetchall()[0]
-    return {"rides": rides, "dead_letters": dead_letters, "files": files}
+        rows, dead_letters, files = query.fetchall()[0]
+    return {"rows": rows, "dead_letters": dead_letters, "files": files}

@@ -8,12 +8,17 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
+from psycopg2 import sql
 from rich.console import Console
 
 from ingestion.bulk.counts import Loaded
+from ingestion.contract import OWNER
+from ingestion.database.copying import identifier
 from ingestion.database.sessions import connect
 from ingestion.errors import InputError
+from ingestion.message.tables import LIVE_ROWS, tables
 from ingestion.migrations import require_current
+from ingestion.settings.pipeline import contract
 
 app = typer.Typer(no_args_is_help=True, help="Files that bulk-load loaded.")
 _talk = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -21,14 +26,14 @@ _talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
 @app.command("list")
 def list_files(lost: Annotated[bool, typer.Option(help="Show only files with missing rows.")] = False) -> None:
-    """List the files, one a line: topic id, days, rides, dead letters, missing rows, path. Counts all their rows."""
-    with closing(connect("taxi_owner", "ingestion files list")) as session:
+    """List the files, one a line: topic id, days, rows, dead letters, missing rows, path. Counts all their rows."""
+    with closing(connect(OWNER, "ingestion files list")) as session:
         require_current(session)
         with session, session.cursor() as query:
             query.execute(
-                "select files.topic_id, files.rides, files.dead_letters, files.path, "
+                "select files.topic_id, files.rows, files.dead_letters, files.path, "
                 "case when files.retired_at is null "
-                "then files.rides + files.dead_letters - counted.stored else 0 end, "
+                "then files.rows + files.dead_letters - counted.stored else 0 end, "
                 "array(select distinct days.day from raw.file_days as days "
                 "where days.topic_id = files.topic_id and days.day is not null order by days.day) "
                 "from raw.loaded_files as files "
@@ -36,10 +41,10 @@ def list_files(lost: Annotated[bool, typer.Option(help="Show only files with mis
                 "on files.topic_id = counted.topic_id order by files.path, files.loaded_at"
             )
             found: list[tuple[str, int, int, str, int, list[date]]] = query.fetchall()
-    for topic_id, rides, letters, path, missing, days in found:
+    for topic_id, rows, letters, path, missing, days in found:
         if missing or not lost:
             named = ",".join(map(str, days)) or "-"
-            typer.echo("\t".join((topic_id, named, str(rides), str(letters), str(missing), path)))
+            typer.echo("\t".join((topic_id, named, str(rows), str(letters), str(missing), path)))
 
 
 @app.command()
@@ -65,7 +70,7 @@ def forget_files(topic_ids: list[UUID]) -> Loaded:
         SettingsError, DatabaseUnavailable, SchemaOutdated: there is no such database, or not yet.
     """
     wanted = sorted({str(topic_id) for topic_id in topic_ids})
-    with closing(connect("taxi_owner", "ingestion files forget")) as session:
+    with closing(connect(OWNER, "ingestion files forget")) as session:
         require_current(session)
         with session, session.cursor() as query:
             query.execute("select pg_advisory_xact_lock(hashtext('ingestion'), hashtext('replace day'))")
@@ -82,9 +87,12 @@ def forget_files(topic_ids: list[UUID]) -> Loaded:
                 raise InputError(
                     f"Rows were appended to a file, and loaded since: {pairs}. Nothing was removed. Name both."
                 )
-            query.execute("delete from raw.taxi_rides where topic_id = any(%s::uuid[])", (wanted,))
-            rides = query.rowcount
+            of_rows = sql.SQL("delete from {} where topic_id = any(%s::uuid[])").format(
+                identifier(tables(contract())[LIVE_ROWS])
+            )
+            query.execute(of_rows, (wanted,))
+            rows = query.rowcount
             query.execute("delete from raw.dead_letters where topic_id = any(%s::uuid[])", (wanted,))
             letters = query.rowcount
             query.execute("delete from raw.loaded_files where topic_id = any(%s::uuid[])", (wanted,))
-    return Loaded(len(wanted), rides, letters)
+    return Loaded(len(wanted), rows, letters)

@@ -10,14 +10,13 @@ from uuid import UUID
 from psycopg2 import sql
 from psycopg2.extensions import cursor
 
-from ingestion.bulk.reading.files import RidesFile
+from ingestion.bulk.reading.files import SourceFile
 from ingestion.bulk.reading.opened import OpenFile
-from ingestion.message.stamp import FIELDS
 
 _COLUMNS = sql.SQL(", ").join(
     sql.Identifier("files", name)
     for name in (
-        *("topic_id", "path", "content", "format", "folder_columns", "bytes", "first_row", "rides", "dead_letters"),
+        *("topic_id", "path", "content", "format", "folder_columns", "bytes", "first_row", "rows", "dead_letters"),
         *("continues", "loaded_at", "retired_at"),
     )
 )
@@ -35,7 +34,7 @@ class Record:
         folder_columns: what its folders' names gave; None: they were not read yet.
         size: its bytes.
         first_row: the first row written; those before it are its earlier content's.
-        rides, dead_letters: rows written.
+        rows, dead_letters: how many were written.
         continues: the topic id of that earlier content; None: there is none.
         loaded_at: when that was.
         retired: retention took rows of it away.
@@ -48,21 +47,21 @@ class Record:
     folder_columns: Mapping[str, str | None] | None
     size: int
     first_row: int
-    rides: int
+    rows: int
     dead_letters: int
     continues: UUID | None
     loaded_at: datetime
     retired: bool
 
     @property
-    def rows(self) -> int:
-        """Rows written."""
-        return self.rides + self.dead_letters
+    def written(self) -> int:
+        """Rows and dead letters written."""
+        return self.rows + self.dead_letters
 
     @property
     def end_row(self) -> int:
         """The row behind its last one."""
-        return self.first_row + self.rows
+        return self.first_row + self.written
 
     def is_of(self, opened: OpenFile) -> bool:
         """Whether a file holds this content, and is read as this was."""
@@ -72,8 +71,8 @@ class Record:
         """Whether a file is read as this was."""
         if opened.file.format != self.format:
             return False
-        if self.folder_columns is None:  # a field of a ride that was not read then makes other rides of it
-            return not set(opened.folder_columns) & set(FIELDS)
+        if self.folder_columns is None:  # a field that was not read then makes other messages of it
+            return not set(opened.folder_columns) & set(opened.fields)
         return opened.folder_columns == self.folder_columns
 
     def is_beginning_of(self, opened: OpenFile) -> bool:
@@ -122,7 +121,7 @@ def with_continued(query: cursor, topic_ids: Iterable[UUID]) -> list[Record]:
     return [_record(row) for row in query.fetchall()]
 
 
-def at_paths(query: cursor, files: Iterable[RidesFile]) -> dict[str, list[tuple[date | None, Record]]]:
+def at_paths(query: cursor, files: Iterable[SourceFile]) -> dict[str, list[tuple[date | None, Record]]]:
     """What was loaded from the paths of some files, by path, each with the day that it was asked for under."""
     query.execute(
         sql.SQL(
@@ -141,7 +140,7 @@ def with_lost_rows(query: cursor, records: Iterable[Record]) -> list[Record]:
     """Those of some files whose rows are not all there."""
     kept = {str(record.topic_id): record for record in records if not record.retired}
     query.execute("select topic_id, stored from raw.file_rows(%s::uuid[])", (list(kept),))
-    return [kept[topic_id] for topic_id, stored in query.fetchall() if stored < kept[topic_id].rows]
+    return [kept[topic_id] for topic_id, stored in query.fetchall() if stored < kept[topic_id].written]
 
 
 def missing_rows(query: cursor, topic_id: UUID) -> tuple[tuple[int, int], ...]:
@@ -151,11 +150,11 @@ def missing_rows(query: cursor, topic_id: UUID) -> tuple[tuple[int, int], ...]:
 
 
 def add_record(
-    query: cursor, load_id: UUID, opened: OpenFile, rides: int, dead_letters: int, continues: Record | None
+    query: cursor, load_id: UUID, opened: OpenFile, rows: int, dead_letters: int, continues: Record | None
 ) -> None:
     """Note that a file is loaded, in the transaction of its rows."""
     query.execute(
-        "insert into raw.loaded_files (topic_id, path, content, format, folder_columns, bytes, first_row, rides, "
+        "insert into raw.loaded_files (topic_id, path, content, format, folder_columns, bytes, first_row, rows, "
         "dead_letters, continues, load_id) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
             str(opened.topic_id),
@@ -165,7 +164,7 @@ def add_record(
             json.dumps(opened.folder_columns),
             opened.size,
             continues.end_row if continues else 0,
-            rides,
+            rows,
             dead_letters,
             str(continues.topic_id) if continues else None,
             str(load_id),
@@ -191,13 +190,13 @@ def add_claims(query: cursor, load_id: UUID, claims: Sequence[Claim]) -> None:
     )
 
 
-def stored_name(file: RidesFile) -> str:
+def stored_name(file: SourceFile) -> str:
     """A file's name as the tables have it."""
     return file.name.replace("\x00", "")
 
 
 def _record(row: Sequence[object]) -> Record:
-    topic_id, path, content, kind, columns, size, first_row, rides, dead_letters, continues, loaded_at, retired_at = row
+    topic_id, path, content, kind, columns, size, first_row, rows, dead_letters, continues, loaded_at, retired_at = row
     return Record(
         UUID(str(topic_id)),
         str(path),
@@ -206,7 +205,7 @@ def _record(row: Sequence[object]) -> Record:
         columns,  # type: ignore[arg-type]  # psycopg2 gives jsonb as what it holds
         int(str(size)),
         int(str(first_row)),
-        int(str(rides)),
+        int(str(rows)),
         int(str(dead_letters)),
         UUID(str(continues)) if continues else None,
         loaded_at,  # type: ignore[arg-type]  # and timestamptz as a time

@@ -11,17 +11,19 @@ from uuid import UUID
 import psycopg2
 
 from ingestion.bulk.reading.columns import Chunk, Place
-from ingestion.bulk.reading.files import BadFile, RidesFile
+from ingestion.bulk.reading.files import BadFile, SourceFile
 from ingestion.bulk.reading.opened import OpenFile
 from ingestion.bulk.reading.rows import Rows
 from ingestion.bulk.records import Record
 from ingestion.bulk.report import BulkReport
 from ingestion.bulk.standing import DayPlan, Earlier
-from ingestion.bulk.store import ROLE, BulkStore
+from ingestion.bulk.store import BulkStore
 from ingestion.bulk.work import beginnings
+from ingestion.contract import LOADER
 from ingestion.database.outages import in_our_words
 from ingestion.database.waits import watched
 from ingestion.errors import InputError, Interrupted
+from ingestion.settings.pipeline import contract
 from ingestion.words import counted
 
 _NAMED = 10  # files that a sentence names
@@ -30,7 +32,7 @@ _NAMED = 10  # files that a sentence names
 def replace_day(
     load_id: UUID,
     folder: Path,
-    files: Sequence[RidesFile],
+    files: Sequence[SourceFile],
     day: date,
     stop: Event,
     time_column: str,
@@ -46,7 +48,7 @@ def replace_day(
         )
     report = BulkReport(load_id, len(of_day), workers=1)
     name = f"ingestion bulk-load {load_id.hex[:8]}"
-    with closing(BulkStore.open(name)) as store, watched(ROLE, name, tell):
+    with closing(BulkStore.open(name)) as store, watched(LOADER, name, tell):
         try:
             earlier = store.earlier(of_day)
             opened = _opened(of_day, earlier, time_column, report, day, stop)
@@ -78,7 +80,7 @@ def replace_day(
 
 
 def _opened(
-    files: Iterable[RidesFile], earlier: Earlier, time_column: str, report: BulkReport, day: date, stop: Event
+    files: Iterable[SourceFile], earlier: Earlier, time_column: str, report: BulkReport, day: date, stop: Event
 ) -> list[OpenFile]:
     """The files; what is wrong with others is noted."""
     opened = []
@@ -86,21 +88,22 @@ def _opened(
         _heed(stop, day)
         try:
             # A day's files together are too much to hold.
-            opened.append(OpenFile(file, keep=False, beginnings=beginnings(file, earlier), time_column=time_column))
+            starts = beginnings(file, earlier)
+            opened.append(OpenFile(file, contract(), keep=False, beginnings=starts, time_column=time_column))
         except BadFile as bad:
             report.bad_files[file.name] = str(bad)
     return opened
 
 
 def _tell_plan(
-    plan: DayPlan, day: date, others: Sequence[RidesFile], report: BulkReport, tell: Callable[[str], None]
+    plan: DayPlan, day: date, others: Sequence[SourceFile], report: BulkReport, tell: Callable[[str], None]
 ) -> None:
     """Say what will be taken away, before it is."""
     if plan.goes:
-        rides = sum(record.rides for record in plan.goes)
+        rows = sum(record.rows for record in plan.goes)
         letters = sum(record.dead_letters for record in plan.goes)
         tell(
-            f"Replacing {day} takes away {counted(len(plan.goes), 'file')} with {counted(rides, 'ride')} and "
+            f"Replacing {day} takes away {counted(len(plan.goes), 'file')} with {counted(rows, 'row')} and "
             f"{counted(letters, 'dead letter')}: "
             f"{_names(record.path for record in plan.goes)}."
         )
@@ -115,7 +118,7 @@ def _tell_plan(
         )
 
 
-def _same_elsewhere(goes: Iterable[Record], others: Iterable[RidesFile]) -> Mapping[str, Record]:
+def _same_elsewhere(goes: Iterable[Record], others: Iterable[SourceFile]) -> Mapping[str, Record]:
     """Files of the folder under another day, or none, with a content that goes: only sizes that match are read."""
     by_size: dict[int, list[Record]] = {}
     for record in goes:
@@ -124,7 +127,7 @@ def _same_elsewhere(goes: Iterable[Record], others: Iterable[RidesFile]) -> Mapp
     for file in others:
         if alike := by_size.get(file.size):
             try:
-                opened = OpenFile(file, keep=False)
+                opened = OpenFile(file, contract(), keep=False)
             except BadFile:
                 continue  # it is not of the day: whoever loads it is told
             found.update((file.name, record) for record in alike if record.is_of(opened))

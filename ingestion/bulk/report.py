@@ -15,10 +15,10 @@ class BulkReport:
 
     Attributes:
         load_id: the key of its files in raw.loaded_files.
-        found: files of rides in the folder (with a day to replace: those of the day).
+        found: files of messages in the folder (with a day to replace: those of the day).
         loaded: files loaded.
         already_loaded: files whose content was loaded before.
-        rides, dead_letters: rows written.
+        rows, dead_letters: how many were written.
         replaced: what was taken away for the new files of a day; None without one.
         stays: files that are no longer of that day, with the place that their rows stay for.
         appended: by file, its rows that were loaded before; only those behind them were loaded now.
@@ -34,7 +34,7 @@ class BulkReport:
     workers: int
     loaded: int = 0
     already_loaded: int = 0
-    rides: int = 0
+    rows: int = 0
     dead_letters: int = 0
     replaced: Loaded | None = None
     stays: dict[str, str] = field(default_factory=dict)
@@ -56,4 +56,4 @@ class BulkReport:
         """Add what the load has committed."""
         with closing(BulkStore.open()) as store:
             loaded = store.loaded_by(self.load_id)
-        self.loaded, self.rides, self.dead_letters = loaded.files, loaded.rides, loaded.dead_letters
+        self.loaded, self.rows, self.dead_letters = loaded.files, loaded.rows, loaded.dead_letters

@@ -13,12 +13,13 @@ from pathlib import Path
 from threading import Event
 from uuid import UUID, uuid4
 
-from ingestion.bulk.reading.files import RidesFile, groups, rides_files
+from ingestion.bulk.reading.files import SourceFile, groups, source_files
 from ingestion.bulk.reading.times import TIME_COLUMN
 from ingestion.bulk.replace import replace_day as exchange_day
 from ingestion.bulk.report import BulkReport
-from ingestion.bulk.store import ROLE, BulkStore
+from ingestion.bulk.store import BulkStore
 from ingestion.bulk.work import GroupResult, begin, load_group
+from ingestion.contract import LOADER
 from ingestion.database.waits import Waits
 from ingestion.errors import Interrupted
 
@@ -32,14 +33,14 @@ class Progress:
     Attributes:
         files, size: files to go through, and their bytes.
         files_done, size_done: those gone through.
-        rows: rides and dead letters written.
+        written: rows and dead letters written.
     """
 
     files: int
     size: int
     files_done: int = 0
     size_done: int = 0
-    rows: int = 0
+    written: int = 0
 
 
 def bulk_load(
@@ -53,7 +54,9 @@ def bulk_load(
     dry_run: bool = False,
     tell: Callable[[str], None] = lambda _: None,
 ) -> BulkReport:
-    """Load the files of rides in a folder, each exactly once, bad ones aside. Call it from a single-threaded process.
+    """Load the files of messages in a folder, each exactly once, bad ones aside.
+
+    Call it from a single-threaded process.
 
     Args:
         folder: where the files are, also in folders below.
@@ -77,7 +80,7 @@ def bulk_load(
     """
     started = time.monotonic()
     stop = stop or Event()
-    files = rides_files(folder)
+    files = source_files(folder)
     load_id = uuid4()
     if replace_day is not None:
         report = exchange_day(load_id, folder, files, replace_day, stop, time_column, dry_run, tell)
@@ -91,7 +94,7 @@ def bulk_load(
     for result in _results(load_id, files, report.workers, time_column, stop, tell):
         state.files_done += result.files
         state.size_done += result.size
-        state.rows += result.rows
+        state.written += result.written
         report.add(result)
         progress(state)
     if state.files_done < len(files):
@@ -105,7 +108,7 @@ def bulk_load(
 
 
 def _results(
-    load_id: UUID, files: list[RidesFile], workers: int, time_column: str, stop: Event, tell: Callable[[str], None]
+    load_id: UUID, files: list[SourceFile], workers: int, time_column: str, stop: Event, tell: Callable[[str], None]
 ) -> Iterator[GroupResult]:
     """What became of each group, as workers end with it; after `stop` only of those that they could still end."""
     waiting = groups(files)
@@ -118,7 +121,7 @@ def _results(
     with (
         told,
         to_tell,
-        closing(Waits(ROLE, name, tell)) as waits,
+        closing(Waits(LOADER, name, tell)) as waits,
         ProcessPoolExecutor(workers, context, initializer=begin, initargs=begun_with) as pool,
     ):
         try:

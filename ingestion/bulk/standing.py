@@ -72,7 +72,7 @@ def standings(query: cursor, opened: Sequence[OpenFile], earlier: Earlier) -> li
     """What is known of each of some files.
 
     Args:
-        query: of a session as role taxi_loader.
+        query: of a session as the loader's role.
         opened: the files.
         earlier: what was loaded from their paths.
     """
@@ -108,7 +108,7 @@ def plan_of_day(query: cursor, day: date, kept: Iterable[UUID]) -> DayPlan:
     """What replacing a day by files that are loaded takes away.
 
     Args:
-        query: of a session as role taxi_loader.
+        query: of a session as the loader's role.
         day: the day.
         kept: topic ids of its files that stay.
     """

@@ -1,6 +1,6 @@
 """The bulk load's session in PostgreSQL: a group of files, rows and record together, is one transaction."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -14,21 +14,22 @@ from psycopg2.extensions import connection, cursor
 from ingestion.bulk import records
 from ingestion.bulk.counts import Loaded
 from ingestion.bulk.reading.columns import Chunk, Place
-from ingestion.bulk.reading.files import RidesFile
+from ingestion.bulk.reading.files import SourceFile
 from ingestion.bulk.reading.opened import OpenFile
 from ingestion.bulk.reading.rows import Rows
 from ingestion.bulk.records import Claim, Record
 from ingestion.bulk.standing import DayPlan, Earlier, Standing, plan_of_day, standings
+from ingestion.contract import LOADER, Contract
 from ingestion.database.copying import copy_statement
 from ingestion.database.sessions import connect
-from ingestion.message.tables import LIVE_LETTERS, LIVE_RIDES, Table
+from ingestion.message.tables import LIVE_LETTERS, LIVE_ROWS, Kind, Table, tables
 from ingestion.migrations import require_current
-
-ROLE = "taxi_loader"
-"""The role of its sessions."""
+from ingestion.settings.pipeline import contract
 
 Read = Callable[[OpenFile, Rows, Place | None], Iterator[Chunk]]
 """Reads wanted rows of a file; see OpenFile.chunks."""
+
+_Tables = Mapping[Kind, Table]
 
 _COPY_BYTES = 8 << 20  # lines gathered for one COPY
 
@@ -64,10 +65,11 @@ class Replaced:
 
 
 class BulkStore:
-    """One session as role taxi_loader, which may add files but take nothing away but through raw.forget_files."""
+    """One session as the loader's role, which may add files but take nothing away but through raw.forget_files."""
 
-    def __init__(self, session: connection) -> None:
+    def __init__(self, session: connection, contract: Contract) -> None:
         self._session = session
+        self._tables = tables(contract)
 
     @classmethod
     def open(cls, application_name: str = "ingestion bulk-load") -> Self:
@@ -81,19 +83,19 @@ class BulkStore:
             DatabaseUnavailable: PostgreSQL cannot be reached.
             SchemaOutdated: a migration is missing.
         """
-        session = connect(ROLE, application_name)
+        session = connect(LOADER, application_name)
         try:
             require_current(session)
         except BaseException:
             session.close()
             raise
-        return cls(session)
+        return cls(session, contract())
 
     def close(self) -> None:
         """End the session; what was not committed is gone."""
         self._session.close()
 
-    def earlier(self, files: Iterable[RidesFile]) -> Earlier:
+    def earlier(self, files: Iterable[SourceFile]) -> Earlier:
         """What was loaded from the paths of some files."""
         with self._session, self._session.cursor() as query:
             return records.at_paths(query, files)
@@ -112,7 +114,7 @@ class BulkStore:
         """What a load has committed."""
         with self._session, self._session.cursor() as query:
             query.execute(
-                "select count(*), coalesce(sum(rides), 0)::bigint, coalesce(sum(dead_letters), 0)::bigint "
+                "select count(*), coalesce(sum(rows), 0)::bigint, coalesce(sum(dead_letters), 0)::bigint "
                 "from raw.loaded_files where load_id = %s",
                 (str(load_id),),
             )
@@ -127,7 +129,7 @@ class BulkStore:
             claims: days that these and others, which are loaded, were asked for under.
 
         Returns:
-            Rides and dead letters written.
+            Rows and dead letters written.
 
         Raises:
             BadFile: from a source's chunks; nothing was written.
@@ -137,7 +139,7 @@ class BulkStore:
         with _outrun(), self._session, self._session.cursor() as query:
             _lock(query, [source.opened for source in sources])
             known = records.with_contents(query, {source.opened.content for source in sources})
-            pending = _Pending(query)
+            pending = _Pending(query, self._tables)
             for source in sources:
                 if not any(record.is_of(source.opened) for record in known[source.opened.content]):
                     _write(query, load_id, source, pending)
@@ -149,14 +151,14 @@ class BulkStore:
         """Load those rows of a file again that are no longer there, in one transaction.
 
         Returns:
-            Rides and dead letters written.
+            Rows and dead letters written.
 
         Raises:
             As `load`.
         """
         with self._session, self._session.cursor() as query:
             _lock(query, [standing.opened])
-            return _restore(query, standing, read)
+            return _restore(query, standing, read, self._tables)
 
     def replace_day(
         self, load_id: UUID, day: date, opened: Sequence[OpenFile], earlier: Earlier, read: Read
@@ -178,11 +180,12 @@ class BulkStore:
             query.execute("select pg_advisory_xact_lock(hashtext('ingestion'), hashtext('replace day'))")
             found = standings(query, opened, earlier)
             query.execute(
-                "select files, rides, dead_letters from raw.forget_files(%s, %s::uuid[])",
+                "select gone.files, gone.rows, gone.dead_letters "
+                "from raw.forget_files(%s, %s::uuid[]) as gone (files, rows, dead_letters)",
                 (day, [str(topic_id) for topic_id in _kept(found)]),
             )
             done = Replaced(Loaded(*query.fetchall()[0]))
-            pending = _Pending(query)
+            pending = _Pending(query, self._tables)
             seen: set[UUID] = set()
             for standing in found:
                 name = standing.opened.file.name
@@ -190,7 +193,7 @@ class BulkStore:
                     done.already_loaded += 1
                     continue
                 seen.add(standing.opened.topic_id)
-                if restored := _restore(query, standing, read):
+                if restored := _restore(query, standing, read, self._tables):
                     done.restored[name] = restored
                 if standing.record:
                     done.already_loaded += 1
@@ -223,8 +226,8 @@ def _kept(found: Iterable[Standing]) -> list[UUID]:
     return [standing.kept for standing in found if standing.kept]
 
 
-def _restore(query: cursor, standing: Standing, read: Read) -> int:
-    pending = _Pending(query)
+def _restore(query: cursor, standing: Standing, read: Read, tables: _Tables) -> int:
+    pending = _Pending(query, tables)
     opened = standing.opened
     for record in standing.lost:
         if missing := records.missing_rows(query, record.topic_id):
@@ -239,37 +242,38 @@ def _restore(query: cursor, standing: Standing, read: Read) -> int:
 
 
 def _write(query: cursor, load_id: UUID, source: Source, pending: "_Pending") -> None:
-    rides = letters = 0
+    rows = letters = 0
     for chunk in source.chunks:
-        rides += chunk.ride_count
+        rows += chunk.row_count
         letters += chunk.letter_count
         pending.add(chunk)
-    records.add_record(query, load_id, source.opened, rides, letters, source.continues)
+    records.add_record(query, load_id, source.opened, rows, letters, source.continues)
 
 
 class _Pending:
     """Lines gathered until a COPY is worth its start.
 
     Attributes:
-        rows: rides and dead letters added.
+        rows: rows and dead letters added.
     """
 
-    def __init__(self, query: cursor) -> None:
+    def __init__(self, query: cursor, tables: _Tables) -> None:
         self._query = query
+        self._tables = tables
         self._chunks: list[Chunk] = []
         self._size = 0
         self.rows = 0
 
     def add(self, chunk: Chunk) -> None:
-        self.rows += chunk.ride_count + chunk.letter_count
+        self.rows += chunk.row_count + chunk.letter_count
         self._chunks.append(chunk)
         self._size += chunk.size
         if self._size >= _COPY_BYTES:
             self.copy()
 
     def copy(self) -> None:
-        self._copy(LIVE_RIDES, (chunk.rides for chunk in self._chunks))
-        self._copy(LIVE_LETTERS, (chunk.letters for chunk in self._chunks))
+        self._copy(self._tables[LIVE_ROWS], (chunk.rows for chunk in self._chunks))
+        self._copy(self._tables[LIVE_LETTERS], (chunk.letters for chunk in self._chunks))
         self._chunks.clear()
         self._size = 0
 

@@ -13,7 +13,7 @@ from uuid import UUID
 import psycopg2
 
 from ingestion.bulk.reading.columns import Chunk, Place
-from ingestion.bulk.reading.files import SMALL_BYTES, BadFile, Format, RidesFile
+from ingestion.bulk.reading.files import SMALL_BYTES, BadFile, Format, SourceFile
 from ingestion.bulk.reading.opened import OpenFile
 from ingestion.bulk.reading.rows import Rows
 from ingestion.bulk.records import Claim, stored_name
@@ -21,6 +21,7 @@ from ingestion.bulk.standing import Earlier, Standing
 from ingestion.bulk.store import BulkStore, Outrun, Source
 from ingestion.database.outages import in_our_words
 from ingestion.errors import DatabaseRefused, DatabaseUnavailable, Interrupted
+from ingestion.settings.pipeline import contract
 from ingestion.stop import SIGNALS
 
 log = logging.getLogger("ingestion.bulk")
@@ -37,7 +38,7 @@ class GroupResult:
     Attributes:
         files: how many were taken in hand.
         size: their bytes.
-        rows: rides and dead letters written.
+        written: rows and dead letters written.
         already_loaded: files whose content was loaded before.
         bad: name and reason of each file that could not be loaded.
         appended: by file, its rows that were loaded before; only those behind them were loaded now.
@@ -47,7 +48,7 @@ class GroupResult:
 
     files: int
     size: int
-    rows: int = 0
+    written: int = 0
     already_loaded: int = 0
     bad: dict[str, str] = field(default_factory=dict)
     appended: dict[str, int] = field(default_factory=dict)
@@ -79,12 +80,13 @@ class Worker:
 
     def __init__(self, load_id: UUID, time_column: str, stop: Connection, application_name: str) -> None:
         self._load_id = load_id
+        self._contract = contract()
         self._time_column = time_column
         self._stop = stop
         self._application_name = application_name
         self._store: BulkStore | None = None
 
-    def load(self, group: Sequence[RidesFile]) -> GroupResult:
+    def load(self, group: Sequence[SourceFile]) -> GroupResult:
         """Load a group; an outage of PostgreSQL is waited out.
 
         Raises:
@@ -117,7 +119,7 @@ class Worker:
             self._store.close()
             self._store = None
 
-    def _load_once(self, group: Sequence[RidesFile]) -> GroupResult:
+    def _load_once(self, group: Sequence[SourceFile]) -> GroupResult:
         if self._store is None:
             self._store = BulkStore.open(self._application_name)
         result = GroupResult(len(group), sum(file.size for file in group))
@@ -136,10 +138,12 @@ class Worker:
         self._write_together(together, [s.claim() for s in known if not s.is_claimed], result)
         return result
 
-    def _opened(self, group: Sequence[RidesFile], earlier: Earlier, result: GroupResult) -> Iterator[OpenFile]:
+    def _opened(self, group: Sequence[SourceFile], earlier: Earlier, result: GroupResult) -> Iterator[OpenFile]:
         for file in group:
             try:
-                yield OpenFile(file, beginnings=beginnings(file, earlier), time_column=self._time_column)
+                yield OpenFile(
+                    file, self._contract, beginnings=beginnings(file, earlier), time_column=self._time_column
+                )
             except BadFile as bad:
                 result.bad[file.name] = str(bad)
 
@@ -150,7 +154,7 @@ class Worker:
         try:
             if rows := self._store.restore(standing, self._chunks):
                 result.restored[standing.opened.file.name] = rows
-                result.rows += rows
+                result.written += rows
         except BadFile as bad:
             result.bad[standing.opened.file.name] = str(bad)
 
@@ -201,12 +205,12 @@ class Worker:
         if not (sources or claims):
             return
         asked = [*claims, *(standing.claim() for alike, _ in sources for standing in alike)]
-        result.rows += self._store.load(self._load_id, [source for _, source in sources], asked)
+        result.written += self._store.load(self._load_id, [source for _, source in sources], asked)
         for alike, _ in sources:
             result.note(alike[0])
 
 
-def beginnings(file: RidesFile, earlier: Earlier) -> set[int]:
+def beginnings(file: SourceFile, earlier: Earlier) -> set[int]:
     """Where earlier contents of a file may have ended; a Parquet file cannot be appended to."""
     if file.format == Format.PARQUET:
         return set()
@@ -231,7 +235,7 @@ def begin(load_id: UUID, time_column: str, stop: Connection, application_name: s
     _worker = Worker(load_id, time_column, stop, application_name)
 
 
-def load_group(group: Sequence[RidesFile]) -> GroupResult:
+def load_group(group: Sequence[SourceFile]) -> GroupResult:
     """Load a group in this worker process."""
     if _worker is None:
         raise RuntimeError("load_group runs in a process that begin() made a worker")

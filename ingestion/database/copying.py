@@ -5,8 +5,13 @@ from psycopg2 import sql
 from ingestion.message.tables import Table
 
 
+def identifier(table: Table) -> sql.Identifier:
+    """A raw table's name in a statement."""
+    return sql.Identifier(table.schema, table.name)
+
+
 def copy_statement(table: Table) -> sql.Composed:
     """The COPY that takes a table's lines."""
     return sql.SQL("copy {} ({}) from stdin (format csv, null 'null')").format(
-        sql.Identifier(table.schema, table.name), sql.SQL(", ").join(map(sql.Identifier, table.columns))
+        identifier(table), sql.SQL(", ").join(map(sql.Identifier, table.columns))
     )

@@ -1,41 +1,39 @@
 """Database roles, databases and the schemas that dbt writes: made by `bootstrap`, as superuser, as often as wanted.
 
-Everything inside the raw schemas is made by the migrations, as taxi_owner. Only what taxi_owner may not do is here.
+Everything inside the raw schemas is made by the migrations, as the owner. Only what the owner may not do is here.
 """
-
-import os
 
 import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, connection, cursor, encrypt_password
 
+from ingestion.contract import ANGIOGRAM, OWNER, Contract
 from ingestion.errors import DatabaseUnavailable, SettingsError
-from ingestion.settings import ROLE_PASSWORDS, DatabaseSettings, role_password
+from ingestion.settings import AdministratorSettings, DatabaseSettings, role_password
+from ingestion.settings.pipeline import contract
+
+AIRFLOW = "airflow"
+"""The job of the role that owns Airflow's own database."""
 
 AIRFLOW_DATABASE = "airflow"
 
 OWNER_SCHEMAS = ("raw", "angiogram_raw", "angiogram")
-"""Schemas of taxi_owner, filled by the migrations."""
-
-MODEL_SCHEMAS = ("staging", "intermediate", "facts", "dimensions", "revenue", "reference", "test_failures")
-"""Schemas that dbt fills: under these names for target prod, with the prefix `dev_` for target dev."""
-
-DBT_ROLES = {"dbt_prod": "", "dbt_dev": "dev_"}
-"""dbt role of a target and the prefix of its schemas."""
+"""Schemas of the owner, filled by the migrations."""
 
 
 def bootstrap(database: str | None = None) -> None:
     """Make roles, databases and schemas; passwords are set anew. Running it again changes nothing else.
 
     Args:
-        database: another name than PGDATABASE for the database of the rides.
+        database: another name than PGDATABASE for the pipeline's database.
 
     Raises:
         SettingsError: the administrator or a role's password is not set.
         DatabaseUnavailable: PostgreSQL cannot be reached or refuses the administrator.
     """
+    pipeline = contract()
     name = database or DatabaseSettings.from_environment().name
-    passwords = {role: role_password(role) for role in ROLE_PASSWORDS}
+    passwords = {role.name: role_password(job) for job, role in pipeline.roles.items()}
     server = connect_as_administrator("postgres")
     try:
         with server.cursor() as query:
@@ -43,15 +41,21 @@ def bootstrap(database: str | None = None) -> None:
             for role, password in passwords.items():
                 _make_role(query, role, password)
             # Another zone than that of the live models: one that depends on its session's zone is seen by the dye.
-            query.execute("alter role angiogram set timezone to 'America/New_York'")
-            _make_database(query, name, owner="taxi_owner", guests=tuple(r for r in ROLE_PASSWORDS if r != "airflow"))
-            _make_database(query, AIRFLOW_DATABASE, owner="airflow", guests=())
-            rides = connect_as_administrator(name)
+            query.execute(
+                sql.SQL("alter role {} set timezone to 'America/New_York'").format(
+                    sql.Identifier(pipeline.roles[ANGIOGRAM].name)
+                )
+            )
+            guests = tuple(role.name for job, role in pipeline.roles.items() if job != AIRFLOW)
+            _make_database(query, name, owner=pipeline.roles[OWNER].name, guests=guests)
+            if AIRFLOW in pipeline.roles:
+                _make_database(query, AIRFLOW_DATABASE, owner=pipeline.roles[AIRFLOW].name, guests=())
+            inside = connect_as_administrator(name)
             try:
-                with rides.cursor() as rides_query:
-                    _make_schemas(rides_query, name)
+                with inside.cursor() as query_inside:
+                    _make_schemas(query_inside, name, pipeline)
             finally:
-                rides.close()
+                inside.close()
     finally:
         server.close()
 
@@ -67,12 +71,10 @@ def connect_as_administrator(database: str) -> connection:
         DatabaseUnavailable: PostgreSQL cannot be reached or refuses the administrator.
     """
     settings = DatabaseSettings.from_environment()
-    for variable in ("PG_ADMIN_USER", "PG_ADMIN_PASSWORD"):
-        if not os.environ.get(variable):
-            raise SettingsError(
-                f"{variable} is not set: bootstrap needs a superuser of PostgreSQL. "
-                'In the sandbox run eval "$(sandbox env)".'
-            )
+    try:
+        administrator = AdministratorSettings.from_environment()
+    except SettingsError as error:
+        raise SettingsError(f"bootstrap needs a superuser of PostgreSQL. {error}") from None
     try:
         server = psycopg2.connect(
             host=settings.host,
@@ -80,8 +82,8 @@ def connect_as_administrator(database: str) -> connection:
             dbname=database,
             sslmode=settings.sslmode,
             connect_timeout=settings.connect_timeout,
-            user=os.environ["PG_ADMIN_USER"],
-            password=os.environ["PG_ADMIN_PASSWORD"],
+            user=administrator.user,
+            password=administrator.password.get_secret_value(),
             application_name="ingestion bootstrap",
         )
     except psycopg2.OperationalError as error:
@@ -122,23 +124,43 @@ def _make_database(query: cursor, name: str, owner: str, guests: tuple[str, ...]
         query.execute(sql.SQL("grant connect on database {} to {}").format(database, sql.Identifier(guest)))
 
 
-def _make_schemas(query: cursor, database: str) -> None:
+def _make_schemas(query: cursor, database: str, pipeline: Contract) -> None:
     query.execute("revoke all on schema public from public")
     for schema in OWNER_SCHEMAS:
-        _make_schema(query, schema, "taxi_owner")
-    for role, prefix in DBT_ROLES.items():
-        for schema in MODEL_SCHEMAS:
+        _make_schema(query, schema, pipeline.roles[OWNER].name)
+    builders = {pipeline.roles[job].name: prefix for job, prefix in pipeline.model_roles.items()}
+    for role, prefix in builders.items():
+        for schema in pipeline.model_schemas:
             _make_schema(query, prefix + schema, role)
     # dbt's incremental models go through temporary tables.
-    for role in (*DBT_ROLES, "angiogram"):
+    angiogram = pipeline.roles[ANGIOGRAM].name
+    for role in (*builders, angiogram):
         query.execute(
             sql.SQL("grant temporary on database {} to {}").format(sql.Identifier(database), sql.Identifier(role))
         )
     # Each run drops the angiogram schemas and makes them anew.
-    query.execute(sql.SQL("grant create on database {} to angiogram").format(sql.Identifier(database)))
-    query.execute("grant usage on schema revenue to marts_reader")
-    query.execute("grant select on all tables in schema revenue to marts_reader")
-    query.execute("alter default privileges for role dbt_prod in schema revenue grant select on tables to marts_reader")
+    query.execute(
+        sql.SQL("grant create on database {} to {}").format(sql.Identifier(database), sql.Identifier(angiogram))
+    )
+    for job, schemas in pipeline.readers.items():
+        for schema in schemas:
+            for role in (role for role, prefix in builders.items() if not prefix):
+                _let_read(query, pipeline.roles[job].name, schema, role)
+
+
+def _let_read(query: cursor, reader: str, schema: str, builder: str) -> None:
+    """Let a role read what is in a schema, and what its builder will make there."""
+    names = {
+        "reader": sql.Identifier(reader),
+        "schema": sql.Identifier(schema),
+        "builder": sql.Identifier(builder),
+    }
+    for statement in (
+        "grant usage on schema {schema} to {reader}",
+        "grant select on all tables in schema {schema} to {reader}",
+        "alter default privileges for role {builder} in schema {schema} grant select on tables to {reader}",
+    ):
+        query.execute(sql.SQL(statement).format(**names))
 
 
 def _make_schema(query: cursor, schema: str, owner: str) -> None:

@@ -5,25 +5,27 @@ import socket
 import psycopg2
 
 from ingestion.errors import DatabaseUnavailable
-from ingestion.settings import ROLE_PASSWORDS, DatabaseSettings, role_password
+from ingestion.settings import DatabaseSettings, role, role_password
 
 _ANSWERS_WITHIN = 5.0  # seconds
 
 
-def connect(role: str, application_name: str, database: str | None = None) -> "psycopg2.extensions.connection":
-    """Open a connection to PostgreSQL as one of the roles. The caller closes it.
+def connect(job: str, application_name: str, database: str | None = None) -> "psycopg2.extensions.connection":
+    """Open a connection to PostgreSQL as the role that has a job. The caller closes it.
 
     Args:
-        role: one of ROLE_PASSWORDS.
+        job: one of the contract's roles, such as `owner`.
         application_name: what pg_stat_activity shows.
         database: another database than PGDATABASE.
 
     Raises:
         SettingsError: address or password is not set.
+        ContractUnusable: it is a job of the contract's, and that cannot be used.
         DatabaseUnavailable: PostgreSQL cannot be reached or refuses the role.
     """
     database_settings = DatabaseSettings.from_environment()
-    password = role_password(role)
+    name, password_variable = role(job)
+    password = role_password(job)
     try:
         return psycopg2.connect(
             host=database_settings.host,
@@ -37,7 +39,7 @@ def connect(role: str, application_name: str, database: str | None = None) -> "p
             keepalives_count=4,
             tcp_user_timeout=30_000,  # milliseconds that what was sent may stay unacknowledged
             client_encoding="UTF8",  # what COPY is given as bytes; PGCLIENTENCODING would have it read otherwise
-            user=role,
+            user=name,
             password=password,
             application_name=application_name,
         )
@@ -46,12 +48,12 @@ def connect(role: str, application_name: str, database: str | None = None) -> "p
         said = " ".join(str(error).split()).rstrip(".?")
         if _answers(database_settings.host, database_settings.port):
             raise DatabaseUnavailable(
-                f"{place} is running, but refused the connection for role {role}: {said}. Check its password, "
-                f"{ROLE_PASSWORDS[role]}, and PGDATABASE and PGSSLMODE. `ingestion bootstrap` makes roles and "
+                f"{place} is running, but refused the connection for role {name}: {said}. Check its password, "
+                f"{password_variable}, and PGDATABASE and PGSSLMODE. `ingestion bootstrap` makes roles and "
                 "databases, and sets the passwords from the environment."
             ) from error
         raise DatabaseUnavailable(
-            f"{place} did not answer for role {role}: {said}. Is it running (`sandbox status`), and are PGHOST and "
+            f"{place} did not answer for role {name}: {said}. Is it running (`sandbox status`), and are PGHOST and "
             "PGPORT right?"
         ) from error
 

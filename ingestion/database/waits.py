@@ -23,7 +23,7 @@ class Waits:
     """Looks now and then which sessions of a command wait for a lock, and who holds it.
 
     Args:
-        role: the sessions' role, one of ingestion.settings.ROLE_PASSWORDS.
+        role: the job of the sessions' role, one of the contract's.
         application_name: their name in pg_stat_activity.
         tell: takes a sentence for each wait; the same one again after a minute.
     """

@@ -13,6 +13,8 @@ from rich.console import Console
 from ingestion.dead_letters import letters as dead_letters
 from ingestion.dead_letters import replay as dead_letters_replay
 from ingestion.errors import InputError
+from ingestion.message.tables import LIVE_ROWS, tables
+from ingestion.settings.pipeline import contract
 from ingestion.words import counted
 
 app = typer.Typer(no_args_is_help=True, help="Messages that were no storable JSON object.")
@@ -87,7 +89,8 @@ def replay(
         if done.unclear:
             _tell(
                 f"{counted(done.unclear, 'dead letter')} may have been published: a replay was killed, and the topic "
-                "no longer tells. Look for them in raw.taxi_rides; if they are not there, add --unclear-again."
+                f"no longer tells. Look for them in {tables(contract())[LIVE_ROWS]}; if they are not there, add "
+                "--unclear-again."
             )
         typer.echo(json.dumps(asdict(done)))
         return

@@ -10,29 +10,31 @@ from uuid import UUID
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
+from ingestion.contract import OWNER
 from ingestion.database.sessions import connect
 from ingestion.errors import InputError
 from ingestion.migrations import require_current
+from ingestion.settings.pipeline import contract
 
 _FETCH = 500  # rows held in memory at a time; a dead letter may have 10 MB
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One message that was not loaded as a ride.
+    """One message that was not loaded as a row.
 
     Attributes:
         topic: name of the topic.
         topic_id: its id.
         partition: the partition.
         offset: the place in it.
-        reason: why it is no ride, one of `ingestion.message.rows.Reason`.
+        reason: why it could not be, one of `ingestion.message.rows.Reason`.
         message_at: when the broker took it.
         size: bytes of the value; None for a tombstone.
         value: the value, where it was asked for.
         message_key: the key.
         run_id: run of a dye message.
-        ride_number: number of a dye message.
+        message_number: number of a dye message.
         replayed: it was published again.
     """
 
@@ -46,7 +48,7 @@ class DeadLetter:
     value: bytes | None
     message_key: bytes | None
     run_id: str | None
-    ride_number: int | None
+    message_number: int | None
     replayed: bool
 
     def as_json(self) -> dict[str, str | int | None]:
@@ -61,7 +63,7 @@ class DeadLetter:
             "message_key_base64": _base64(self.message_key),
             "value_base64": _base64(self.value),
             "run_id": self.run_id,
-            "ride_number": self.ride_number,
+            "message_number": self.message_number,
         }
 
 
@@ -144,7 +146,7 @@ def _session() -> Iterator[connection]:
         SettingsError, DatabaseUnavailable: as `ingestion.database.sessions.connect`.
         SchemaOutdated: a migration is missing.
     """
-    with closing(connect("taxi_owner", "ingestion dead-letters")) as session:
+    with closing(connect(OWNER, "ingestion dead-letters")) as session:
         require_current(session)
         yield session
 
@@ -158,7 +160,9 @@ def _select(
     ).format(
         value=sql.SQL("value" if with_value else "null::bytea"),
         replayed=sql.SQL("false" if dye else "replayed_at is not null"),
-        stamp=sql.SQL("run_id, ride_number" if dye else "null::text, null::int"),
+        stamp=sql.SQL("run_id, {}").format(sql.Identifier(contract().number_column))
+        if dye
+        else sql.SQL("null::text, null::int"),
         table=sql.Identifier("angiogram_raw" if dye else "raw", "dead_letters"),
         tail=tail,
     )
@@ -176,7 +180,7 @@ def _select(
             value,
             key,
             run_id,
-            ride_number,
+            message_number,
             replayed,
         ) in query:
             yield DeadLetter(
@@ -190,7 +194,7 @@ def _select(
                 _bytes(value),
                 _bytes(key),
                 run_id,
-                ride_number,
+                message_number,
                 replayed,
             )
 

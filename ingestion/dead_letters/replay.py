@@ -1,7 +1,7 @@
 """Publishing dead letters again: those that today's loader would take, or one that somebody corrected.
 
 A message published again has a new place on its own topic, so that incremental models see it, in the partition of its
-taxi. A letter of a file becomes a row of that file, in partition 1, and goes with it when its day is replaced.
+key. A letter of a file becomes a row of that file, in partition 1, and goes with it when its day is replaced.
 
 One command at a time. Each letter is claimed before it is sent, and the claim's id travels with it as a header: what a
 killed command was about to send is looked for on the topic before it is sent again.
@@ -15,29 +15,29 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from uuid import UUID, uuid4
 
+from psycopg2 import sql
 from psycopg2.extensions import connection
 
-from ingestion.database.copying import copy_statement
+from ingestion.contract import OWNER, Contract
+from ingestion.database.copying import copy_statement, identifier
 from ingestion.database.sessions import connect
 from ingestion.database.waits import watched
 from ingestion.dead_letters.letters import DeadLetter, at, not_replayed
 from ingestion.errors import InputError
-from ingestion.message.rows import NULL, quoted, ride_columns
-from ingestion.message.rows import DeadLetter as NoRide
-from ingestion.message.stamp import key_of_value
-from ingestion.message.tables import LIVE_RIDES
+from ingestion.message.rows import NULL, NotStorable, encoder, quoted
+from ingestion.message.tables import LIVE_ROWS, tables
 from ingestion.migrations import require_current
 from ingestion.settings import KafkaSettings
-from ingestion.topic.producer import Position, RideProducer
+from ingestion.settings.pipeline import contract
+from ingestion.topic.producer import MessageProducer, Position
 from ingestion.topic.search import TopicSearch, Unclear
 
 REPLAY_HEADER = "replay-id"
 """The header that names the claim under which a message was published again."""
 
 CORRECTED_PARTITION = 1
-"""The partition of a file's topic that holds its dead letters once they are rides; its rows are in partition 0."""
+"""The partition of a file's topic that holds its dead letters once they are rows; its others are in partition 0."""
 
-_ROLE = "taxi_owner"
 _Tell = Callable[[str], None]
 
 
@@ -46,7 +46,7 @@ class Replay:
     """What a replay did.
 
     Attributes:
-        published: letters that are rides today and were published again.
+        published: letters that are storable today and were published again.
         still_dead: letters that would be dead letters again; left as they are.
         found_again: letters that a killed command had published; only noted now.
         of_other_topics: letters of other topics, by name; left as they are.
@@ -78,7 +78,7 @@ def replay(reason: str | None = None, unclear_again: bool = False, tell: _Tell =
         done = Replay(found_again=replaying.settle())
         elsewhere: Counter[str] = Counter()
         for letter in not_replayed(reason):
-            if not letter.value or not _is_ride(letter.value):
+            if not letter.value or not _is_storable(letter.value):
                 done.still_dead += 1
             elif not replaying.is_at_home(letter):
                 elsewhere[letter.topic] += 1
@@ -112,7 +112,7 @@ def replay_corrected(
             another topic, or the new message would be one again.
         SettingsError, DatabaseUnavailable, KafkaUnavailable: as `replay`.
     """
-    if not _is_ride(value):
+    if not _is_storable(value):
         raise InputError("The corrected message would be a dead letter again: it is no storable JSON object.")
     with _Replaying.begun(tell) as replaying:
         replaying.settle()
@@ -125,15 +125,15 @@ def replay_corrected(
         if _place(letter) in replaying.unclear and not unclear_again:
             raise InputError(
                 f"{here} may have been published: a command was killed meanwhile, and the topic no longer tells. "
-                "Look for it in raw.taxi_rides; if it is not there, add --unclear-again."
+                f"Look for it in {tables(contract())[LIVE_ROWS]}; if it is not there, add --unclear-again."
             )
         replaying.publish(letter, value)
 
 
-def _is_ride(value: bytes) -> bool:
+def _is_storable(value: bytes) -> bool:
     try:
-        ride_columns(value)
-    except NoRide:
+        encoder(contract().fields).columns(value)
+    except NotStorable:
         return False
     return True
 
@@ -152,8 +152,11 @@ class _Replaying:
         unclear: the letters of which the topic no longer tells whether they were published.
     """
 
-    def __init__(self, session: connection, topic: str, producer: RideProducer, search: TopicSearch) -> None:
+    def __init__(
+        self, session: connection, topic: str, producer: MessageProducer, search: TopicSearch, pipeline: Contract
+    ) -> None:
         self._session = session
+        self._contract = pipeline
         self._topic = topic
         self._producer = producer
         self._search = search
@@ -166,12 +169,12 @@ class _Replaying:
         """A replay that no other one is beside: it waits for one that is at work."""
         settings = KafkaSettings.from_environment()
         name = f"ingestion dead-letters replay {os.getpid()}"
-        with closing(connect(_ROLE, name)) as session:
+        with closing(connect(OWNER, name)) as session:
             require_current(session)
-            with watched(_ROLE, name, tell), session, session.cursor() as query:
+            with watched(OWNER, name, tell), session, session.cursor() as query:
                 query.execute("select pg_advisory_lock(hashtext('ingestion'), hashtext('replay'))")
-            with RideProducer(settings) as producer, TopicSearch(settings) as search:
-                yield cls(session, settings.topic, producer, search)
+            with MessageProducer(settings) as producer, TopicSearch(settings) as search:
+                yield cls(session, settings.topic, producer, search, contract())
 
     def is_at_home(self, letter: DeadLetter) -> bool:
         """Whether this command may publish it: it is of KAFKA_TOPIC, or of a file."""
@@ -220,9 +223,9 @@ class _Replaying:
                 "end_offsets = excluded.end_offsets, claimed_at = excluded.claimed_at",
                 (*_as_text(_place(letter)), replay_id, self._topic, str(self._search.topic_id), self._ends),
             )
-        # Not its old key: that of no ride is none, or another taxi's.
+        # Not its old key: a message that was not storable has none, or a wrong one.
         headers = [(REPLAY_HEADER, replay_id.encode())]
-        self._mark(_place(letter), self._producer.publish(value, key_of_value(value), headers))
+        self._mark(_place(letter), self._producer.publish(value, self._contract.key_of_value(value), headers))
 
     def _mark(self, place: _Place, position: Position) -> None:
         with self._session, self._session.cursor() as query:
@@ -240,21 +243,24 @@ class _Replaying:
     def _add_to_file(self, letter: DeadLetter, value: bytes) -> None:
         """Make a letter of a file a row of that file, in one transaction with the note of it."""
         with self._session, self._session.cursor() as query:
+            table = tables(self._contract)[LIVE_ROWS]
             query.execute(
-                'select coalesce(max("offset"), -1) + 1 from raw.taxi_rides where topic_id = %s and "partition" = %s',
+                sql.SQL(
+                    'select coalesce(max("offset"), -1) + 1 from {} where topic_id = %s and "partition" = %s'
+                ).format(identifier(table)),
                 (str(letter.topic_id), CORRECTED_PARTITION),
             )
             place = Position(CORRECTED_PARTITION, query.fetchall()[0][0])
             # As old as the file's other rows.
             at_time = letter.message_at.isoformat().encode() if letter.message_at else NULL
             line = b"%b,%b,%b,%d,%d,%b\n" % (
-                ride_columns(value),
+                encoder(self._contract.fields).columns(value),
                 quoted(letter.topic.encode()),
                 str(letter.topic_id).encode(),
                 *place,
                 at_time,
             )
-            query.copy_expert(copy_statement(LIVE_RIDES), BytesIO(line))
+            query.copy_expert(copy_statement(table), BytesIO(line))
             query.execute(
                 'insert into raw.replays (topic_id, "partition", "offset", replay_id, into_topic, into_topic_id, '
                 "end_offsets, into_partition, into_offset, published_at) "

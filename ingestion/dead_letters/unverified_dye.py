@@ -19,13 +19,16 @@ from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 
 from ingestion.command_line import who
+from ingestion.contract import OWNER, Contract
 from ingestion.database.copying import copy_statement
 from ingestion.database.sessions import connect
 from ingestion.errors import InputError
 from ingestion.loader.batch import Batch
 from ingestion.message.stamp import DYE_HEADERS, DyeStamp, Unverified, dye_stamp
+from ingestion.message.tables import tables
 from ingestion.migrations import require_current
 from ingestion.settings import DyeKeys
+from ingestion.settings.pipeline import contract
 
 LIVE, DYE = "live", "dye"
 """The sides to which a message can be released."""
@@ -33,7 +36,7 @@ LIVE, DYE = "live", "dye"
 _AT_A_TIME = 500  # rows of one transaction; a message may have 10 MB
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_HEADERS: LiteralString = "dye_run_id, dye_ride_number, dye_sent_at, dye_signature"
+_HEADERS: LiteralString = "dye_run_id, dye_message_number, dye_sent_at, dye_signature"
 _CHOSEN: LiteralString = (
     "released_to is null and (%(reason)s::text is null or reason = %(reason)s)"
     " and (%(run_id)s::bytea is null or dye_run_id = %(run_id)s)"
@@ -201,6 +204,7 @@ def release(side: str, choice: Choice) -> Released:
         InputError: nothing of the choice waits.
     """
     keys = DyeKeys.from_environment().accepted()
+    pipeline = contract()
     ids: dict[UUID, UUID] = {}
     released = left = 0
     place: tuple[str | None, int, int] = (None, -1, -1)
@@ -214,7 +218,7 @@ def release(side: str, choice: Choice) -> Released:
                 right = [claim for claim in found if _is_dye(claim, keys) == (side == DYE)]
                 for claim in right:
                     ids.setdefault(claim.topic_id, uuid4())
-                _copy(query, right, side, keys, ids)
+                _copy(query, right, side, keys, ids, pipeline)
                 released += len(right)
                 left += len(found) - len(right)
                 place = str(found[-1].topic_id), found[-1].partition, found[-1].offset
@@ -227,15 +231,17 @@ def _is_dye(claim: Claim, keys: list[bytes]) -> bool:
     return isinstance(dye_stamp(claim.headers, claim.value, keys), DyeStamp)
 
 
-def _copy(query: cursor, found: list[Claim], side: str, keys: list[bytes], ids: dict[UUID, UUID]) -> None:
+def _copy(
+    query: cursor, found: list[Claim], side: str, keys: list[bytes], ids: dict[UUID, UUID], pipeline: Contract
+) -> None:
     """Copy messages and note where they are now, in the transaction of the caller."""
     for claim in found:
-        batch = Batch(claim.topic, ids[claim.topic_id], keys)
+        batch = Batch(claim.topic, ids[claim.topic_id], keys, pipeline)
         headers = claim.headers if side == DYE else []
         batch.add(claim.partition, [_Record(claim.offset, _stamp(claim), claim.message_key, claim.value, headers)])
-        for table, lines in batch.lines.items():
+        for kind, lines in batch.lines.items():
             if lines:
-                query.copy_expert(copy_statement(table), BytesIO(b"\n".join(lines) + b"\n"))
+                query.copy_expert(copy_statement(tables(pipeline)[kind]), BytesIO(b"\n".join(lines) + b"\n"))
         query.execute(
             "update raw.unverified_dye set released_to = %s, released_as = %s, released_at = now(), released_by = %s"
             ' where topic_id = %s and "partition" = %s and "offset" = %s',
@@ -274,7 +280,7 @@ def _select(query: cursor, choice: Choice, beyond: tuple[str | None, int, int], 
 
 
 def _session() -> closing[connection]:
-    session = connect("taxi_owner", "ingestion unverified-dye")
+    session = connect(OWNER, "ingestion unverified-dye")
     try:
         require_current(session)
     except BaseException:

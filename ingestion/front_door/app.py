@@ -14,12 +14,21 @@ from fastapi.security import APIKeyHeader
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
+from ingestion.contract import Contract
 from ingestion.errors import IngestionError, InputError, KafkaUnavailable
-from ingestion.front_door.body import MAX_BODY_BYTES, MAX_RIDE_BYTES, MAX_RIDES, is_list, read_body, several, single
+from ingestion.front_door.body import (
+    MAX_BODY_BYTES,
+    MAX_POSTED_BYTES,
+    MAX_POSTED_MESSAGES,
+    is_list,
+    read_body,
+    several,
+    single,
+)
 from ingestion.front_door.errors import Refused, Undelivered
-from ingestion.front_door.sender import RideSender
-from ingestion.message.stamp import DYE_HEADERS, FIELDS
-from ingestion.settings import FrontDoorSettings, KafkaSettings
+from ingestion.front_door.sender import MessageSender
+from ingestion.message.stamp import DYE_HEADERS, header_names
+from ingestion.settings import FrontDoorSettings, KafkaSettings, pipeline
 from ingestion.topic.admin import topic_id
 from ingestion.topic.producer import Position
 
@@ -30,7 +39,7 @@ _HEALTH_HOLDS_SECONDS = 1.0
 
 
 class Acknowledgement(BaseModel):
-    """Where the broker put a ride."""
+    """Where the broker put a message."""
 
     partition: int = Field(examples=[2])
     offset: int = Field(examples=[41])
@@ -40,11 +49,11 @@ class Problem(BaseModel):
     """Why a request was not carried out."""
 
     detail: str = Field(description="What happened and what to do.")
-    ride: int | None = Field(default=None, description="Which ride of a list, counted from 0.")
-    byte: int | None = Field(default=None, description="Where in the body or the ride, counted from 0, if known.")
+    message: int | None = Field(default=None, description="Which message of a list, counted from 0.")
+    byte: int | None = Field(default=None, description="Where in the body or the message, counted from 0, if known.")
     acknowledged: list[Acknowledgement | None] | None = Field(
         default=None,
-        description="Where each ride of a list is; null: not known to be on the topic. Send only these again.",
+        description="Where each message of a list is; null: not known to be on the topic. Send only these again.",
     )
 
 
@@ -55,51 +64,47 @@ class Health(BaseModel):
     topic_id: str
 
 
-_RIDE_SCHEMA = {
-    "type": "object",
-    "description": "Any field may be missing, null or of another type: the models judge. Unknown fields are kept.",
-    "properties": {name: {} for name in FIELDS},
-    "example": {
-        "taxi_id": "taxi-7",
-        "pax_id": "pax-19",
-        "start_time": "2026-06-01T08:00:00Z",
-        "end_time": "2026-06-01T08:17:30Z",
-        "pickup_zipcode": "10001",
-        "dropoff_zipcode": "10002",
-        "tax_amount": "1.25",
-        "fare_amount": "12.50",
-        "currency": "USD",
-        "car_model": "Jeep",
-    },
-}
-_RIDES_DOCS: dict[str, Any] = {
-    "parameters": [
-        {
-            "name": name,
-            "in": "header",
-            "required": False,
-            "schema": {"type": "string"},
-            "description": "single ride only",
-        }
-        for name in DYE_HEADERS
-    ],
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "oneOf": [_RIDE_SCHEMA, {"type": "array", "items": {"type": "object"}, "maxItems": MAX_RIDES}]
-                }
+def _documented(contract: Contract) -> dict[str, Any]:
+    """What the API's documentation says of a request."""
+    message = {
+        "type": "object",
+        "description": "Any field may be missing, null or of another type: the models judge. Unknown fields are kept.",
+        "properties": {name: {} for name in contract.fields},
+        "example": dict(contract.front_door.example),
+    }
+    return {
+        "parameters": [
+            {
+                "name": name,
+                "in": "header",
+                "required": False,
+                "schema": {"type": "string"},
+                "description": "single message only",
             }
+            for name in DYE_HEADERS
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "oneOf": [
+                            message,
+                            {"type": "array", "items": {"type": "object"}, "maxItems": MAX_POSTED_MESSAGES},
+                        ]
+                    }
+                }
+            },
         },
-    },
-}
+    }
+
+
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem, "description": "X-API-Key is missing or wrong"},
     413: {
         "model": Problem,
-        "description": f"A list of more than {MAX_RIDES} rides, a ride beyond {MAX_RIDE_BYTES} or a body beyond "
-        f"{MAX_BODY_BYTES} bytes",
+        "description": f"A list of more than {MAX_POSTED_MESSAGES} messages, a message beyond {MAX_POSTED_BYTES} "
+        f"or a body beyond {MAX_BODY_BYTES} bytes",
     },
     415: {"model": Problem, "description": "A compressed body"},
     422: {"model": Problem, "description": "Malformed JSON, something that is no object, or dye headers on a list"},
@@ -111,20 +116,23 @@ def create_app() -> FastAPI:
     """The front door as an ASGI application.
 
     Raises:
-        SettingsError: RIDES_API_KEY or Kafka's address is not set.
+        SettingsError: FRONT_DOOR_API_KEY or Kafka's address is not set.
+        ContractUnusable: the pipeline's contract cannot be used.
     """
     api_key = FrontDoorSettings.from_environment().api_key.get_secret_value().encode()
     kafka = KafkaSettings.from_environment()
+    contract = pipeline.contract()
+    names = header_names(contract.former_headers)
     health = _BrokerHealth(kafka)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with RideSender(kafka) as app.state.sender:
+        with MessageSender(kafka) as app.state.sender:
             yield
 
     app = FastAPI(
-        title="Taxi rides",
-        summary="The front door of the pipeline: rides in, acknowledged by Kafka.",
+        title=contract.front_door.title,
+        summary=contract.front_door.summary,
         lifespan=lifespan,
         redirect_slashes=False,  # a redirect would lead to whatever host the client names
     )
@@ -134,42 +142,39 @@ def create_app() -> FastAPI:
     def check_key(key: Annotated[str | None, Depends(APIKeyHeader(name="X-API-Key", auto_error=False))]) -> None:
         if not hmac.compare_digest((key or "").encode(), api_key):
             raise Refused(
-                HTTPStatus.UNAUTHORIZED, "X-API-Key is missing or wrong. It must be the value of RIDES_API_KEY."
+                HTTPStatus.UNAUTHORIZED, "X-API-Key is missing or wrong. It must be the value of FRONT_DOOR_API_KEY."
             )
 
     @app.post(
-        "/rides",
+        contract.front_door.path,
         status_code=HTTPStatus.ACCEPTED,
         response_model=Acknowledgement | list[Acknowledgement],
         responses=_PROBLEMS,
-        openapi_extra=_RIDES_DOCS,
+        openapi_extra=_documented(contract),
         dependencies=[Depends(check_key)],
     )
-    async def post_rides(request: Request) -> Response:
-        """Take one ride (a JSON object) or several (an array of objects).
+    async def post_messages(request: Request) -> Response:
+        """Take one message (a JSON object) or several (an array of objects).
 
-        Each ride's bytes reach the topic unchanged. The answer comes once the broker has acknowledged all of them:
-        partition and offset of the ride, or a list of these in the order of the array. After a 503 some may have
-        arrived: `acknowledged` says which rides of a list did. Send the others again, not the whole list. A ride that
-        arrives twice is a message each time: the models keep one version of a valid ride, but count a rejected one
-        each time.
+        Each message's bytes reach the topic unchanged. The answer comes once the broker has acknowledged all of them:
+        partition and offset of the message, or a list of these in the order of the array. After a 503 some may have
+        arrived: `acknowledged` says which messages of a list did. Send the others again, not the whole list. What
+        arrives twice is on the topic twice.
         """
-        sender = cast(RideSender, request.app.state.sender)
+        sender = cast(MessageSender, request.app.state.sender)
         body = await read_body(request)
         dye_headers = [
-            (name.decode("latin-1"), value)
-            for name, value in request.headers.raw
-            if name.decode("latin-1") in DYE_HEADERS
+            (name.decode("latin-1"), value) for name, value in request.headers.raw if name.decode("latin-1") in names
         ]
         if not is_list(body):
-            positions = await sender.deliver([single(body)], dye_headers)
+            positions = await sender.deliver([single(body, contract)], dye_headers)
             return JSONResponse(positions[0]._asdict(), HTTPStatus.ACCEPTED)
         if dye_headers:
             raise Refused(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
-                "Dye headers sign one ride; a list cannot carry them. Send the rides singly.",
+                "Dye headers sign one message; a list cannot carry them. Send the messages singly.",
             )
-        return JSONResponse([_as_json(at) for at in await sender.deliver(several(body))], HTTPStatus.ACCEPTED)
+        return JSONResponse([_as_json(at) for at in await sender.deliver(several(body, contract))], HTTPStatus.ACCEPTED)
 
     @app.get("/health", responses={503: _PROBLEMS[503]})
     async def get_health() -> Health:
@@ -216,7 +221,7 @@ async def _answer_problem(_: Request, error: Exception) -> Response:
             HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "ApiKey"},
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE: {"Connection": "close"},  # the rest of the body is not read
         }.get(HTTPStatus(error.status))
-        problem = Problem(detail=str(error), ride=error.ride, byte=error.byte)
+        problem = Problem(detail=str(error), message=error.message, byte=error.byte)
         return JSONResponse(_dump(problem), error.status, headers)
     problem = Problem(detail=str(error))
     if isinstance(error, Undelivered) and len(error.positions) > 1:

@@ -6,18 +6,18 @@ from http import HTTPStatus
 import msgspec
 from fastapi import Request
 
+from ingestion.contract import Contract
 from ingestion.front_door.errors import Refused
-from ingestion.message.stamp import key_of_value
-from ingestion.topic.producer import Message
+from ingestion.topic.producer import Outgoing
 
-MAX_RIDE_BYTES = 1_000_000
-"""Largest ride that is taken, with its key."""
+MAX_POSTED_BYTES = 1_000_000
+"""Largest message that is taken, with its key."""
 
 MAX_BODY_BYTES = 10_000_000
 """Largest body that is read."""
 
-MAX_RIDES = 10_000
-"""Longest list that is taken: more would keep the one thread that sends from everybody else's rides."""
+MAX_POSTED_MESSAGES = 10_000
+"""Longest list that is taken: more would keep the one thread that sends from everybody else's messages."""
 
 _ESCAPE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # both halves of a character
@@ -25,7 +25,7 @@ _ESCAPE = re.compile(
     rb"|\\."  # any other escape: what follows is not the start of one
 )
 _LIST = re.compile(rb"[ \t\r\n]*\[")
-_RIDES = msgspec.json.Decoder(list[msgspec.Raw])
+_LISTED = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 async def read_body(request: Request) -> bytes:
@@ -43,7 +43,7 @@ async def read_body(request: Request) -> bytes:
         )
     too_large = Refused(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"The body is larger than {MAX_BODY_BYTES} bytes. Send the rides in several lists.",
+        f"The body is larger than {MAX_BODY_BYTES} bytes. Send the messages in several lists.",
     )
     if int(request.headers.get("content-length", 0)) > MAX_BODY_BYTES:
         raise too_large
@@ -60,34 +60,34 @@ def is_list(body: bytes) -> bool:
     return _LIST.match(body) is not None
 
 
-def single(body: bytes) -> Message:
-    """The one ride of a body: the whole body is its value.
+def single(body: bytes, contract: Contract) -> Outgoing:
+    """The one message of a body: the whole body is its value.
 
     Raises:
-        Refused: 413 if it is larger than MAX_RIDE_BYTES, 422 if it is no JSON object.
+        Refused: 413 if it is larger than MAX_POSTED_BYTES, 422 if it is no JSON object.
     """
     _check_utf8(body)
-    return _message(body, None)
+    return _message(body, None, contract)
 
 
-def several(body: bytes) -> list[Message]:
-    """The rides of a list: the value of each is its slice of the body.
+def several(body: bytes, contract: Contract) -> list[Outgoing]:
+    """The messages of a list: the value of each is its slice of the body.
 
     Raises:
-        Refused: 413 if there are more than MAX_RIDES or one is larger than MAX_RIDE_BYTES, 422 if the list is malformed
-            or one is no JSON object.
+        Refused: 413 if there are more than MAX_POSTED_MESSAGES or one is larger than MAX_POSTED_BYTES, 422 if the list
+            is malformed or one is no JSON object.
     """
     _check_utf8(body)
     try:
-        slices = _RIDES.decode(body)
+        slices = _LISTED.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
         raise _not_json(body, "The body", error, None) from error
-    if len(slices) > MAX_RIDES:
+    if len(slices) > MAX_POSTED_MESSAGES:
         raise Refused(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"The list holds {len(slices)} rides, more than {MAX_RIDES}. Send them in several lists.",
+            f"The list holds {len(slices)} messages, more than {MAX_POSTED_MESSAGES}. Send them in several lists.",
         )
-    return [_message(bytes(ride), place) for place, ride in enumerate(slices)]
+    return [_message(bytes(part), place, contract) for place, part in enumerate(slices)]
 
 
 def _check_utf8(body: bytes) -> None:
@@ -99,17 +99,19 @@ def _check_utf8(body: bytes) -> None:
         ) from error
 
 
-def _message(value: bytes, place: int | None) -> Message:
-    name = "The body" if place is None else f"Ride {place} of the list"
+def _message(value: bytes, place: int | None, contract: Contract) -> Outgoing:
+    name = "The body" if place is None else f"Message {place} of the list"
     try:
-        key = key_of_value(value)
+        key = contract.key_of_value(value)
     except msgspec.ValidationError as error:
-        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} is no JSON object: {error}.", ride=place) from error
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} is no JSON object: {error}.", message=place) from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise _not_json(value, name, error, place) from error
-    if len(value) + len(key or b"") > MAX_RIDE_BYTES:
-        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{name} is larger than {MAX_RIDE_BYTES} bytes.", ride=place)
-    return Message(value, key)
+    if len(value) + len(key or b"") > MAX_POSTED_BYTES:
+        raise Refused(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{name} is larger than {MAX_POSTED_BYTES} bytes.", message=place
+        )
+    return Outgoing(value, key)
 
 
 def _not_json(text: bytes, name: str, error: Exception, place: int | None) -> Refused:
@@ -120,10 +122,10 @@ def _not_json(text: bytes, name: str, error: Exception, place: int | None) -> Re
             HTTPStatus.UNPROCESSABLE_ENTITY,
             f"{name} holds a lone surrogate, {escape}, at byte {surrogate}: half a character, which no text can hold. "
             "Send both halves, or the character itself.",
-            ride=place,
+            message=place,
             byte=surrogate,
         )
-    return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} is not valid JSON: {error}.", ride=place)
+    return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} is not valid JSON: {error}.", message=place)
 
 
 def _lone_surrogate(text: bytes) -> int | None:

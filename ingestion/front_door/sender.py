@@ -10,7 +10,7 @@ from typing import Self
 from ingestion.errors import IngestionError, KafkaUnavailable
 from ingestion.front_door.errors import Undelivered
 from ingestion.settings import KafkaSettings
-from ingestion.topic.producer import Message, Outcome, Position, RideProducer
+from ingestion.topic.producer import MessageProducer, Outcome, Outgoing, Position
 
 ANSWER_WITHIN_SECONDS = 10.0
 """How long a request waits for the broker before it is told that Kafka is unreachable."""
@@ -19,7 +19,7 @@ _BROKER_DEADLINE_SECONDS = 8.0
 _LINGER_SECONDS = 0.002
 
 
-class RideSender:
+class MessageSender:
     """One producer for all requests; a context manager.
 
     kafka-python may block in `send` (connecting, no room), so one thread makes all sends, in the order of arrival. A
@@ -27,8 +27,8 @@ class RideSender:
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
-        self._producer = RideProducer(settings, _BROKER_DEADLINE_SECONDS, _LINGER_SECONDS)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="rides")
+        self._producer = MessageProducer(settings, _BROKER_DEADLINE_SECONDS, _LINGER_SECONDS)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="messages")
 
     def __enter__(self) -> Self:
         return self
@@ -37,7 +37,7 @@ class RideSender:
         self._thread.shutdown(cancel_futures=True)
         self._producer.__exit__(kind, error, at)
 
-    async def deliver(self, messages: Sequence[Message], headers: Sequence[tuple[str, bytes]] = ()) -> list[Position]:
+    async def deliver(self, messages: Sequence[Outgoing], headers: Sequence[tuple[str, bytes]] = ()) -> list[Position]:
         """Publish messages and wait until the broker has acknowledged all of them.
 
         Returns:
@@ -70,10 +70,10 @@ class RideSender:
         failures = [outcome for outcome in outcomes if isinstance(outcome, IngestionError)]
         failure = failures[0] if failures else KafkaUnavailable("Kafka did not acknowledge in time.")
         raise Undelivered(
-            f"{len(acknowledged)} of {len(messages)} rides are acknowledged. {failure}", positions
+            f"{len(acknowledged)} of {len(messages)} messages are acknowledged. {failure}", positions
         ) from failure
 
-    def _send(self, messages: Sequence[Message], headers: Sequence[tuple[str, bytes]], gathered: "_Gathered") -> None:
+    def _send(self, messages: Sequence[Outgoing], headers: Sequence[tuple[str, bytes]], gathered: "_Gathered") -> None:
         for place, message in enumerate(messages):
             try:
                 self._producer.send(message.value, message.key, headers).on_done(gathered.slot(place))

@@ -35,7 +35,8 @@ def serve(host: str, port: int) -> None:
     """Serve the front door until a signal ends it; requests in hand are answered first.
 
     Raises:
-        SettingsError: RIDES_API_KEY or Kafka's address is not set.
+        SettingsError: FRONT_DOOR_API_KEY or Kafka's address is not set.
+        ContractUnusable: the pipeline's contract cannot be used.
         InputError: the address cannot be listened on.
     """
     app = create_app()
@@ -55,7 +56,8 @@ def serving(host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
         Its URL, as soon as it accepts connections. Kafka may be away: then it answers 503.
 
     Raises:
-        SettingsError: RIDES_API_KEY or Kafka's address is not set.
+        SettingsError: FRONT_DOOR_API_KEY or Kafka's address is not set.
+        ContractUnusable: the pipeline's contract cannot be used.
         InputError: the address cannot be listened on.
     """
     app = create_app()
@@ -77,7 +79,7 @@ def serving(host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
 def _config(app: FastAPI, **options: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        access_log=False,  # uvicorn writes it to stdout, and a line a ride helps nobody
+        access_log=False,  # uvicorn writes it to stdout, and a line a message helps nobody
         http=BoundedProtocol,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         timeout_keep_alive=IDLE_SECONDS,

@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Self
 from uuid import UUID
 
+from ingestion.contract import Contract
 from ingestion.message.record import Record
-from ingestion.message.rows import NULL, DeadLetter, binary, quoted, ride_columns
-from ingestion.message.stamp import DYE_HEADERS, DyeStamp, Unverified, dye_stamp
-from ingestion.message.tables import DYE_LETTERS, DYE_RIDES, LIVE_LETTERS, LIVE_RIDES, TABLES, UNVERIFIED, Table
+from ingestion.message.rows import NULL, NotStorable, binary, encoder, quoted
+from ingestion.message.stamp import DYE_HEADERS, DyeStamp, Unverified, dye_stamp, header_names
+from ingestion.message.tables import DYE_LETTERS, DYE_ROWS, LIVE_LETTERS, LIVE_ROWS, UNVERIFIED, Kind
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -61,10 +62,11 @@ class Batch:
         topic: name of the topic.
         topic_id: its id.
         keys: dye keys whose signatures hold.
+        contract: the fields, and the names that headers had before.
         stored_as: of a partition whose rows have another topic id than the topic.
-        lines: per table, lines of COPY's CSV format, without line ends.
+        lines: per kind of message, lines of COPY's CSV format, without line ends.
         size: bytes of all lines.
-        counts: messages of each partition, by table.
+        counts: messages of each partition, by kind.
         last: the last message of each partition.
         moves: per partition, how far it is taken.
         seconds: how long its transaction took; 0 until it is committed.
@@ -73,10 +75,11 @@ class Batch:
     topic: str
     topic_id: UUID
     keys: list[bytes]
+    contract: Contract
     stored_as: Mapping[int, UUID] = field(default_factory=dict)
-    lines: dict[Table, list[bytes]] = field(default_factory=lambda: {table: [] for table in TABLES})
+    lines: dict[Kind, list[bytes]] = field(default_factory=lambda: {kind: [] for kind in Kind})
     size: int = 0
-    counts: dict[int, Counter[Table]] = field(default_factory=lambda: defaultdict(Counter))
+    counts: dict[int, Counter[Kind]] = field(default_factory=lambda: defaultdict(Counter))
     last: dict[int, Last] = field(default_factory=dict)
     moves: dict[int, Move] = field(default_factory=dict)
     seconds: float = 0.0
@@ -90,24 +93,26 @@ class Batch:
         """Take messages of one partition, in the order of their offsets."""
         place = f',"{self.topic}",{self.stored_as.get(partition, self.topic_id)},{partition},'.encode()
         before = [len(lines) for lines in self.lines.values()]
-        rides = self.lines[LIVE_RIDES]
+        rows = self.lines[LIVE_ROWS]
+        columns = encoder(self.contract.fields).columns
+        names = header_names(self.contract.former_headers)
         size = 0
         timestamp, moment = None, NULL
         for record in records:
             if record.timestamp != timestamp:
                 timestamp, moment = record.timestamp, message_at(record.timestamp)
             end = b"%b%d,%b" % (place, record.offset, moment)
-            stamp = dye_stamp(record.headers, record.value, self.keys) if record.headers else None
+            stamp = dye_stamp(record.headers, record.value, self.keys, names) if record.headers else None
             if isinstance(stamp, Unverified):
-                line = _claim_columns(record, stamp) + end
+                line = _claim_columns(record, stamp, names) + end
                 lines = self.lines[UNVERIFIED]
             else:
                 try:
-                    line = ride_columns(record.value) + end
-                    lines = rides
+                    line = columns(record.value) + end
+                    lines = rows
                     if stamp:
-                        lines = self.lines[DYE_RIDES]
-                except DeadLetter as letter:
+                        lines = self.lines[DYE_ROWS]
+                except NotStorable as letter:
                     line = b",".join((binary(record.value), binary(record.key), letter.reason.encode())) + end
                     lines = self.lines[DYE_LETTERS if stamp else LIVE_LETTERS]
                 if stamp:
@@ -116,8 +121,8 @@ class Batch:
             size += len(line)
         self.size += size
         counts = self.counts[partition]
-        for (table, lines), count in zip(self.lines.items(), before, strict=True):
-            counts[table] += len(lines) - count
+        for (kind, lines), count in zip(self.lines.items(), before, strict=True):
+            counts[kind] += len(lines) - count
         if records:
             self.last[partition] = Last.of(records[-1])
 
@@ -144,11 +149,11 @@ def message_at(milliseconds: int) -> bytes:
 
 def _stamp_columns(stamp: DyeStamp) -> bytes:
     sent_at = stamp.sent_at.isoformat().encode() if stamp.sent_at else NULL
-    return b",%b,%d,%b" % (quoted(stamp.run_id.encode()), stamp.ride_number, sent_at)
+    return b",%b,%d,%b" % (quoted(stamp.run_id.encode()), stamp.message_number, sent_at)
 
 
-def _claim_columns(record: Record, reason: Unverified) -> bytes:
+def _claim_columns(record: Record, reason: Unverified, names: Mapping[str, str]) -> bytes:
     """What is kept of a message with dye headers that is not taken for dye: all that it takes to look at it again."""
-    headers: dict[str, bytes | None] = dict(record.headers)
+    headers = {names[name]: content for name, content in record.headers if name in names}
     kept = (record.value, record.key, *(headers.get(name) for name in DYE_HEADERS))
     return b",".join((*map(binary, kept), reason.encode()))

@@ -13,16 +13,7 @@ from psycopg2.extras import execute_values
 
 from ingestion.errors import Fenced, OffsetsSetBack
 from ingestion.loader.batch import Batch, Last, Move
-from ingestion.message.tables import DYE_LETTERS, DYE_RIDES, LIVE_LETTERS, LIVE_RIDES, UNVERIFIED
-
-KINDS = {
-    LIVE_RIDES: "live_rows",
-    LIVE_LETTERS: "live_dead_letters",
-    DYE_RIDES: "dye_rows",
-    DYE_LETTERS: "dye_dead_letters",
-    UNVERIFIED: "unverified_dye",
-}
-"""Each table that the loader fills, and the total that counts its rows."""
+from ingestion.message.tables import Kind
 
 MARK_EVERY = 100_000
 """Offsets after which the totals are marked, if no minute has passed before."""
@@ -212,8 +203,7 @@ def _totals(batch: Batch, numbers: Sequence[int], ids: Sequence[str], moves: Seq
     """The parameters of _MOVE_TOTALS."""
     last = [batch.last.get(number) for number in numbers]
     counted = {
-        name: [batch.counts[number][table] if number in batch.counts else 0 for number in numbers]
-        for table, name in KINDS.items()
+        kind.value: [batch.counts[number][kind] if number in batch.counts else 0 for number in numbers] for kind in Kind
     }
     return counted | {
         "ids": ids,

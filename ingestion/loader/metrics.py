@@ -33,8 +33,8 @@ class LoaderMetrics(Collector):
         report = self._report
         rows = CounterMetricFamily("ingestion_loaded_rows", "Rows committed.", labels=["table"])
         for table, count in (
-            ("rides", report.rides if report else 0),
-            ("dye_rides", report.dye_rides if report else 0),
+            ("live_rows", report.live_rows if report else 0),
+            ("dye_rows", report.dye_rows if report else 0),
             ("dead_letters", report.dead_letters if report else 0),
         ):
             rows.add_metric([table], count)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from ingestion.loader.batch import Batch
 from ingestion.loader.losses import Loss
-from ingestion.message.tables import DYE_LETTERS, DYE_RIDES, LIVE_LETTERS, LIVE_RIDES, UNVERIFIED
+from ingestion.message.tables import DYE_LETTERS, DYE_ROWS, LIVE_LETTERS, LIVE_ROWS, UNVERIFIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class LoadReport:
     Attributes:
         topic: name of the topic.
         topic_id: its id; None if Kafka never answered.
-        rides: live rides.
-        dye_rides: rides of the dye.
+        live_rows: live messages stored as rows.
+        dye_rows: messages of the dye (test records with known results) stored as rows.
         dead_letters: dead letters, live and dye.
         unverified_dye: messages with dye headers that do not verify; kept apart.
         partitions: the offsets taken by this loader, by partition.
@@ -45,8 +45,8 @@ class LoadReport:
 
     topic: str
     topic_id: UUID | None
-    rides: int
-    dye_rides: int
+    live_rows: int
+    dye_rows: int
     dead_letters: int
     unverified_dye: int
     partitions: tuple[PartitionLoad, ...]
@@ -59,7 +59,7 @@ class LoadReport:
     @property
     def messages(self) -> int:
         """All messages loaded."""
-        return self.rides + self.dye_rides + self.dead_letters + self.unverified_dye
+        return self.live_rows + self.dye_rows + self.dead_letters + self.unverified_dye
 
     @classmethod
     def together(cls, reports: Sequence["LoadReport"], seconds: float) -> "LoadReport":
@@ -72,8 +72,8 @@ class LoadReport:
         return cls(
             known.topic,
             known.topic_id,
-            sum(report.rides for report in reports),
-            sum(report.dye_rides for report in reports),
+            sum(report.live_rows for report in reports),
+            sum(report.dye_rows for report in reports),
             sum(report.dead_letters for report in reports),
             sum(report.unverified_dye for report in reports),
             tuple(PartitionLoad(partition, *reached) for partition, reached in sorted(offsets.items())),
@@ -89,14 +89,14 @@ class Tally:
     """Adds up the batches that were committed."""
 
     def __init__(self) -> None:
-        self.rides = self.dye_rides = self.dead_letters = self.unverified_dye = self.bytes = self.batches = 0
+        self.live_rows = self.dye_rows = self.dead_letters = self.unverified_dye = self.bytes = self.batches = 0
         self.batch_seconds = 0.0
         self._offsets: dict[int, tuple[int, int]] = {}
 
     def add(self, batch: Batch) -> None:
         """Count a committed batch."""
-        self.rides += len(batch.lines[LIVE_RIDES])
-        self.dye_rides += len(batch.lines[DYE_RIDES])
+        self.live_rows += len(batch.lines[LIVE_ROWS])
+        self.dye_rows += len(batch.lines[DYE_ROWS])
         self.dead_letters += len(batch.lines[LIVE_LETTERS]) + len(batch.lines[DYE_LETTERS])
         self.unverified_dye += len(batch.lines[UNVERIFIED])
         self.bytes += batch.size
@@ -112,8 +112,8 @@ class Tally:
         return LoadReport(
             topic,
             topic_id,
-            self.rides,
-            self.dye_rides,
+            self.live_rows,
+            self.dye_rows,
             self.dead_letters,
             self.unverified_dye,
             partitions,

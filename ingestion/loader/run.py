@@ -29,6 +29,7 @@ from ingestion.loader.store import Store
 from ingestion.loader.work import Work
 from ingestion.message.stamp import key_fingerprint
 from ingestion.settings import DyeKeys, KafkaSettings
+from ingestion.settings.pipeline import contract
 from ingestion.topic.admin import unavailable
 
 log = logging.getLogger("ingestion.loader")
@@ -51,6 +52,7 @@ class _Loader:
     ) -> None:
         self._kafka = KafkaSettings.from_environment()
         self._keys = DyeKeys.from_environment().accepted()
+        self._contract = contract()
         self._mode = mode
         self._client = client
         self._workers = workers
@@ -117,6 +119,7 @@ class _Loader:
                         self._kafka.topic,
                         topic_id,
                         self._keys,
+                        self._contract,
                         reader,
                         self._accept_loss,
                         self._stop,
@@ -192,6 +195,7 @@ def load_until_caught_up(
 
     Raises:
         SettingsError: an address, a password or the dye key is not set.
+        ContractUnusable: the pipeline's contract cannot be used.
         KafkaUnavailable, DatabaseUnavailable: not there at the start (later outages are waited out).
         DatabaseRefused: PostgreSQL refused a statement, as for want of a right.
         InputError: there is no such topic.

@@ -13,20 +13,21 @@ from uuid import UUID
 
 from psycopg2.extensions import connection
 
+from ingestion.contract import LOADER
 from ingestion.database.copying import copy_statement
 from ingestion.database.sessions import connect
 from ingestion.errors import OffsetsSetBack
 from ingestion.loader import ledger
 from ingestion.loader.batch import Batch
 from ingestion.loader.ledger import Place
-from ingestion.message.tables import UNVERIFIED
+from ingestion.message.tables import UNVERIFIED, tables
 from ingestion.migrations import require_current
 
 _COPY_BUFFER = 1 << 20  # bytes handed to libpq at a time; small pieces would fight the reading thread for the GIL
 
 
 class Store:
-    """One session of a loader, as role taxi_loader."""
+    """One session of a loader, as the loader's role."""
 
     def __init__(self, session: connection, loader_id: UUID, topic: str, topic_id: UUID) -> None:
         self._session = session
@@ -43,7 +44,7 @@ class Store:
             DatabaseUnavailable: PostgreSQL cannot be reached.
             SchemaOutdated: a migration is missing.
         """
-        session = connect("taxi_loader", f"ingestion load {mode}")
+        session = connect(LOADER, f"ingestion load {mode}")
         try:
             require_current(session)
             with session, session.cursor() as query:
@@ -171,8 +172,9 @@ class Store:
         """
         with self._session, self._session.cursor() as query:
             stored_as = ledger.lock(query, batch)
-            for table, lines in batch.lines.items():
+            for kind, lines in batch.lines.items():
                 if lines:
+                    table = tables(batch.contract)[kind]
                     query.copy_expert(copy_statement(table), BytesIO(b"\n".join(lines) + b"\n"), size=_COPY_BUFFER)
             ledger.move(query, batch, stored_as)
             if claims := len(batch.lines[UNVERIFIED]):

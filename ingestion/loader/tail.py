@@ -14,15 +14,18 @@ from ingestion.loader.reading.reader import Reader
 from ingestion.loader.reading.source import Bounds
 from ingestion.loader.store import Store
 from ingestion.message.record import Record
-from ingestion.message.rows import NULL, DeadLetter, column_texts, ride_columns
+from ingestion.message.rows import NULL, NotStorable, RowEncoder, column_texts
 
 
-def lost_from(reader: Reader, store: Store, partition: int, stored: int, bounds: Bounds) -> int | None:
+def lost_from(
+    reader: Reader, store: Store, encoder: RowEncoder, partition: int, stored: int, bounds: Bounds
+) -> int | None:
     """The first offset below the stored one that does not hold what is stored of it; None if the topic lost nothing.
 
     Args:
         reader: of the topic.
         store: which knows what is stored.
+        encoder: of the topic's messages.
         partition: where.
         stored: the next offset as stored.
         bounds: of the partition.
@@ -36,7 +39,7 @@ def lost_from(reader: Reader, store: Store, partition: int, stored: int, bounds:
         if first >= differs:
             continue
         lowest = max(first, bounds.first)
-        differs = _first_difference(reader, store, stored_as, partition, lowest, differs)
+        differs = _first_difference(reader, store, encoder, stored_as, partition, lowest, differs)
         if differs > lowest:
             break
     if differs < end and reader.first_readable(partition, differs, end) is not None:
@@ -44,7 +47,9 @@ def lost_from(reader: Reader, store: Store, partition: int, stored: int, bounds:
     return differs if bounds.readable < stored else None
 
 
-def _first_difference(reader: Reader, store: Store, stored_as: UUID, partition: int, lowest: int, end: int) -> int:
+def _first_difference(
+    reader: Reader, store: Store, encoder: RowEncoder, stored_as: UUID, partition: int, lowest: int, end: int
+) -> int:
     """Below it all is as stored, from it on nothing: a binary search over the messages that the topic holds."""
     low, high = lowest, end
     while low < high:
@@ -55,19 +60,19 @@ def _first_difference(reader: Reader, store: Store, stored_as: UUID, partition: 
             continue
         stored = store.stored_hash(stored_as, partition, lowest, record.offset)
         # Where nothing older is stored, retention took it away.
-        if stored is None or (stored[0] == record.offset and stored[1] in _hashes(record)):
+        if stored is None or (stored[0] == record.offset and stored[1] in _hashes(record, encoder)):
             low = record.offset + 1
         else:
             high = middle
     return low
 
 
-def _hashes(record: Record) -> set[str]:
+def _hashes(record: Record, encoder: RowEncoder) -> set[str]:
     """What raw.stored_hash gives for a message: stored as a row, or with its bytes."""
     contents = [record.value or b""]
     try:
-        texts = column_texts(ride_columns(record.value))
-    except DeadLetter:
+        texts = column_texts(encoder.columns(record.value))
+    except NotStorable:
         pass
     else:
         contents.append("\x1f".join("\x1e" if text is None else text for text in texts).encode())

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from kafka.errors import CorruptRecordError
 
+from ingestion.contract import Contract
 from ingestion.errors import KafkaUnavailable, MessagesLost
 from ingestion.loader import tail
 from ingestion.loader.batch import Batch, Last
@@ -25,6 +26,7 @@ from ingestion.loader.reading.reader import Reader
 from ingestion.loader.reading.source import Bounds, Source
 from ingestion.loader.store import Store
 from ingestion.loader.waits import Waits
+from ingestion.message.rows import encoder
 
 log = logging.getLogger("ingestion.loader")
 
@@ -45,6 +47,7 @@ class Work:
         topic: name of the topic.
         topic_id: its id.
         keys: dye keys whose signatures hold.
+        contract: what the topic's messages are.
         reader: reads single messages, to see whether the topic is what was loaded from it.
         accept_loss: go on after a gap, which is recorded all the same.
         stop: set from outside to end the work after the batch under way.
@@ -59,6 +62,7 @@ class Work:
         topic: str,
         topic_id: UUID,
         keys: list[bytes],
+        contract: Contract,
         reader: Reader,
         accept_loss: bool,
         stop: Event,
@@ -70,6 +74,7 @@ class Work:
         self._topic = topic
         self._topic_id = topic_id
         self._keys = keys
+        self._contract = contract
         self._reader = reader
         self._accept_loss = accept_loss
         self._stop = stop
@@ -213,7 +218,9 @@ class Work:
 
     def _look_for_a_lost_tail(self, partition: int, place: Place, bounds: Bounds) -> None:
         """Read a partition on where the topic stops being what was loaded from it."""
-        found = tail.lost_from(self._reader, self._store, partition, place.next_offset, bounds)
+        found = tail.lost_from(
+            self._reader, self._store, encoder(self._contract.fields), partition, place.next_offset, bounds
+        )
         if found is None:
             self._start_at(partition, place, place.next_offset)
             return
@@ -279,7 +286,7 @@ class Work:
 
     def _read(self) -> tuple[Batch, bool]:
         """A batch of what is next, and whether what follows it is not as it was written."""
-        batch = Batch(self._topic, self._topic_id, self._keys, dict(self._stored_as))
+        batch = Batch(self._topic, self._topic_id, self._keys, self._contract, dict(self._stored_as))
         end = time.monotonic() + _BATCH_SECONDS
         rows = 0
         while rows < _BATCH_ROWS and batch.size < _BATCH_BYTES and time.monotonic() < end and not self._stop.is_set():

@@ -1,7 +1,7 @@
 """From a message's bytes to a line of COPY: pure functions, no database, no Kafka.
 
 COPY's CSV format, because a JSON string without escapes is a quoted CSV column as it stands, and any other JSON literal
-an unquoted one: a usual ride's columns go from the topic to PostgreSQL without being looked at one by one.
+an unquoted one: a usual message's columns go from the topic to PostgreSQL without being looked at one by one.
 
 A string field becomes its decoded text; a number, true, false, an object or a list becomes its literal text, digit for
 digit; null and a missing field become null; of a repeated key the last counts.
@@ -9,12 +9,12 @@ digit; null and a missing field become null; of a repeated key the last counts.
 
 import json
 import re
+from collections.abc import Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import msgspec
-
-from ingestion.message.stamp import FIELDS
 
 NULL = b"null"
 """Null in a line of COPY: never quoted, so the text "null" is another thing."""
@@ -34,7 +34,7 @@ class Reason(StrEnum):
     LONE_SURROGATE = "lone_surrogate"
 
 
-class DeadLetter(Exception):  # a signal inside the loader, never shown
+class NotStorable(Exception):  # a signal inside the loader, never shown
     """The message is no storable JSON object."""
 
     def __init__(self, reason: Reason) -> None:
@@ -42,10 +42,6 @@ class DeadLetter(Exception):  # a signal inside the loader, never shown
         self.reason = reason
 
 
-_Ride = msgspec.defstruct(
-    "_Ride", [(name, msgspec.Raw, msgspec.Raw(b"null")) for name in FIELDS], forbid_unknown_fields=True
-)
-_decode_ride = msgspec.json.Decoder(_Ride).decode
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
 _as_tuple = msgspec.structs.astuple
@@ -56,22 +52,68 @@ _COLUMN = re.compile(r'(?:^|,)(?:"((?:[^"]|"")*)"|([^",]*))')
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
-def ride_columns(value: bytes | None) -> bytes:
-    """The ten fields and unknown_fields as eleven columns of a line of COPY.
+class RowEncoder:
+    """Turns values into the first columns of lines of COPY: the contract's fields, then unknown_fields.
 
-    Raises:
-        DeadLetter: the message is no storable JSON object.
+    Args:
+        fields: the fields that have a column, in its order.
     """
-    if value:
+
+    def __init__(self, fields: Sequence[str]) -> None:
+        self.fields = tuple(fields)
+        names = [f"field_{number}" for number in range(len(fields))]
+        message = msgspec.defstruct(
+            "Message",
+            [(name, msgspec.Raw, msgspec.Raw(b"null")) for name in names],
+            rename=dict(zip(names, fields, strict=True)),
+            forbid_unknown_fields=True,
+        )
+        self._decode = msgspec.json.Decoder(message).decode
+
+    def columns(self, value: bytes | None) -> bytes:
+        """The fields and unknown_fields as columns of a line of COPY.
+
+        Raises:
+            NotStorable: the message is not a storable JSON object.
+        """
+        if value:
+            try:
+                columns = b",".join(_as_tuple(self._decode(value)))
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # one of them names an unknown field
+                return self._any_columns(value)
+            # Escapes, objects and lists (whose commas and quotes would mean something to CSV) take the thorough way.
+            # Escapes and invalid bytes may lie in the earlier of two equal keys, and so in no column.
+            if b"\\" not in value and b"{" not in columns and b"[" not in columns and _is_utf8(value):
+                return columns + b",null"
+        return self._any_columns(value)
+
+    def _any_columns(self, value: bytes | None) -> bytes:
+        """Like `columns`, for every message: escapes, unknown fields, and those that become dead letters."""
+        if value is None:
+            raise NotStorable(Reason.TOMBSTONE)
+        if not value:
+            raise NotStorable(Reason.EMPTY)
+        if value.startswith(_BYTE_ORDER_MARK):
+            raise NotStorable(Reason.BYTE_ORDER_MARK)
+        if not _is_utf8(value):
+            raise NotStorable(Reason.INVALID_UTF8)
         try:
-            columns = b",".join(_as_tuple(_decode_ride(value)))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # one of them names an unknown field
-            return _any_columns(value)
-        # Escapes, objects and lists (whose commas and quotes would mean something to CSV) take the thorough way.
-        # Escapes and invalid bytes may lie in the earlier of two equal keys, and so in no column.
-        if b"\\" not in value and b"{" not in columns and b"[" not in columns and _is_utf8(value):
-            return columns + b",null"
-    return _any_columns(value)
+            fields = _decode_fields(value)
+        except RecursionError:
+            raise NotStorable(Reason.TOO_DEEP) from None
+        except msgspec.DecodeError:
+            raise NotStorable(_why_no_object(value)) from None
+        if _ESCAPED_NUL.search(value):
+            raise NotStorable(Reason.NUL_CHARACTER)
+        columns = [_column(fields.pop(name, None)) for name in self.fields]
+        columns.append(_unknown(fields) if fields else NULL)
+        return b",".join(columns)
+
+
+@lru_cache
+def encoder(fields: tuple[str, ...]) -> RowEncoder:
+    """The encoder of messages with these fields; made once."""
+    return RowEncoder(fields)
 
 
 def quoted(text: bytes) -> bytes:
@@ -89,29 +131,6 @@ def column_texts(line: bytes) -> list[str | None]:
     return [
         None if bare == "null" else bare or text.replace('""', '"') for text, bare in _COLUMN.findall(line.decode())
     ]
-
-
-def _any_columns(value: bytes | None) -> bytes:
-    """Like ride_columns, for every message: escapes, unknown fields, and those that become dead letters."""
-    if value is None:
-        raise DeadLetter(Reason.TOMBSTONE)
-    if not value:
-        raise DeadLetter(Reason.EMPTY)
-    if value.startswith(_BYTE_ORDER_MARK):
-        raise DeadLetter(Reason.BYTE_ORDER_MARK)
-    if not _is_utf8(value):
-        raise DeadLetter(Reason.INVALID_UTF8)
-    try:
-        fields = _decode_fields(value)
-    except RecursionError:
-        raise DeadLetter(Reason.TOO_DEEP) from None
-    except msgspec.DecodeError:
-        raise DeadLetter(_why_no_object(value)) from None
-    if _ESCAPED_NUL.search(value):
-        raise DeadLetter(Reason.NUL_CHARACTER)
-    columns = [_column(fields.pop(name, None)) for name in FIELDS]
-    columns.append(_unknown(fields) if fields else NULL)
-    return b",".join(columns)
 
 
 def _column(raw: msgspec.Raw | None) -> bytes:

@@ -1,48 +1,37 @@
-"""The message contract: the ten fields of a ride, its key, and the signed headers that make it dye."""
+"""The signed headers that make a message dye: test records with known results."""
 
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-import msgspec
-
-FIELDS = (
-    "taxi_id",
-    "pax_id",
-    "start_time",
-    "end_time",
-    "pickup_zipcode",
-    "dropoff_zipcode",
-    "tax_amount",
-    "fare_amount",
-    "currency",
-    "car_model",
-)
-"""Fields of a ride, in the order of the raw tables. Any may be missing, null or of the wrong type."""
-
 RUN_ID_HEADER = "dye-run-id"
-RIDE_NUMBER_HEADER = "dye-ride-number"
+MESSAGE_NUMBER_HEADER = "dye-message-number"
 SENT_AT_HEADER = "dye-sent-at"
 SIGNATURE_HEADER = "dye-signature"
-DYE_HEADERS = (RUN_ID_HEADER, RIDE_NUMBER_HEADER, SENT_AT_HEADER, SIGNATURE_HEADER)
+DYE_HEADERS = (RUN_ID_HEADER, MESSAGE_NUMBER_HEADER, SENT_AT_HEADER, SIGNATURE_HEADER)
+DYE_HEADER_NAMES: Mapping[str, str] = {name: name for name in DYE_HEADERS}
+"""The dye headers by their names today."""
 
 
-class _Ride(msgspec.Struct):
-    # Raw keeps the text as it stands: a taxi_id of any type is accepted, and so is every other field.
-    taxi_id: msgspec.Raw = msgspec.Raw(b"null")
+def header_names(former: Mapping[str, str]) -> dict[str, str]:
+    """The dye headers by every name that is understood.
+
+    Args:
+        former: a contract's `former_headers`.
+    """
+    return {**DYE_HEADER_NAMES, **{old: name for name, old in former.items()}}
 
 
-_RIDE = msgspec.json.Decoder(_Ride)
 _SENT_AT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z")
 _SENT_AT_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 _NEVER = "none"
 """Header dye-sent-at of a message that counts as one without a time."""
 
-_RIDE_NUMBER = re.compile(r"[0-9]{1,9}")
+_MESSAGE_NUMBER = re.compile(r"[0-9]{1,9}")
 
 MAX_RUN_ID = 200
 """Most characters of a run id: it is part of an index of the raw tables, whose rows are bounded."""
@@ -71,23 +60,23 @@ class DyeStamp:
     """
 
     run_id: str
-    ride_number: int
+    message_number: int
     sent_at: datetime | None
 
     def __post_init__(self) -> None:
         is_named = self.run_id and self.run_id.isascii() and _is_storable(self.run_id)
-        if not (is_named and _RIDE_NUMBER.fullmatch(str(self.ride_number))):
-            raise ValueError(f"no stamp of the dye: run id {self.run_id[:50]!r}, number {self.ride_number}")
+        if not (is_named and _MESSAGE_NUMBER.fullmatch(str(self.message_number))):
+            raise ValueError(f"no stamp of the dye: run id {self.run_id[:50]!r}, number {self.message_number}")
 
     def signature(self, key: bytes, value: bytes) -> str:
-        """Hex HMAC-SHA256 over run id, ride number, sent_at and value, each preceded by its length."""
-        return signature(key, self.run_id, str(self.ride_number), self._sent_at_text(), value)
+        """Hex HMAC-SHA256 over run id, message number, sent_at and value, each preceded by its length."""
+        return signature(key, self.run_id, str(self.message_number), self._sent_at_text(), value)
 
     def headers(self, key: bytes, value: bytes) -> list[tuple[str, bytes]]:
         """The four Kafka headers that make `value` a dye message, signed with `key`."""
         return [
             (RUN_ID_HEADER, self.run_id.encode()),
-            (RIDE_NUMBER_HEADER, str(self.ride_number).encode()),
+            (MESSAGE_NUMBER_HEADER, str(self.message_number).encode()),
             (SENT_AT_HEADER, self._sent_at_text().encode()),
             (SIGNATURE_HEADER, self.signature(key, value).encode()),
         ]
@@ -104,7 +93,10 @@ def signature(key: bytes, run_id: str, number: str, sent_at: str, value: bytes) 
 
 
 def dye_stamp(
-    headers: Iterable[tuple[str, bytes | None]], value: bytes | None, keys: Iterable[bytes]
+    headers: Iterable[tuple[str, bytes | None]],
+    value: bytes | None,
+    keys: Iterable[bytes],
+    names: Mapping[str, str] = DYE_HEADER_NAMES,
 ) -> DyeStamp | Unverified | None:
     """What a message's headers say about the dye: its stamp, why it is none, or nothing at all.
 
@@ -112,11 +104,12 @@ def dye_stamp(
         headers: those of the message; of a repeated name the last counts.
         value: its bytes.
         keys: whose signatures hold.
+        names: of a dye header, by the names that it goes by; see `header_names`.
 
     Returns:
         The stamp of a dye message; why a message with dye headers is not taken for one; None without such headers.
     """
-    fields = {name: content for name, content in headers if name in DYE_HEADERS}
+    fields = {names[name]: content for name, content in headers if name in names}
     if not fields:
         return None
     filled = [content for name in DYE_HEADERS if (content := fields.get(name))]
@@ -124,7 +117,7 @@ def dye_stamp(
         return Unverified.INCOMPLETE
     try:
         run_id, number, sent_at, signed = (content.decode("ascii") for content in filled)
-        if not (_RIDE_NUMBER.fullmatch(number) and (sent_at == _NEVER or _SENT_AT.fullmatch(sent_at))):
+        if not (_MESSAGE_NUMBER.fullmatch(number) and (sent_at == _NEVER or _SENT_AT.fullmatch(sent_at))):
             return Unverified.MALFORMED
         moment = None if sent_at == _NEVER else datetime.strptime(sent_at, _SENT_AT_FORMAT).replace(tzinfo=UTC)
         stamp = DyeStamp(run_id, int(number), moment)
@@ -144,22 +137,3 @@ def _is_storable(run_id: str) -> bool:
 def key_fingerprint(key: bytes) -> str:
     """A name for a key that does not betray it: what loaders publish and `inject` compares."""
     return hmac.new(key, b"fingerprint of the dye key", hashlib.sha256).hexdigest()[:16]
-
-
-def message_key(taxi_id: object) -> bytes | None:
-    """The Kafka key of a ride: its taxi, so that all versions of a ride share a partition; None without one."""
-    return str(taxi_id).encode() if isinstance(taxi_id, str | int) and str(taxi_id) else None
-
-
-def key_of_value(value: bytes) -> bytes | None:
-    """The Kafka key of a ride, from its bytes.
-
-    Raises:
-        msgspec.ValidationError: they are no JSON object.
-        msgspec.DecodeError, RecursionError: they are no JSON, or too deep.
-    """
-    taxi_id = _RIDE.decode(value).taxi_id
-    try:
-        return message_key(msgspec.json.decode(taxi_id))
-    except msgspec.ValidationError:
-        return None  # a number that no type of Python's holds: the models judge it, and it needs no key

@@ -1,14 +1,33 @@
 """The raw tables that messages go to, and their columns."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
 
-from ingestion.message.stamp import FIELDS
+from ingestion.contract import Contract
 
 _PLACE = ("topic", "topic_id", "partition", "offset", "message_at")
-_STAMP = ("run_id", "ride_number", "sent_at")
-_RIDE = (*FIELDS, "unknown_fields", *_PLACE)
 _LETTER = ("value", "message_key", "reason", *_PLACE)
-_CLAIM = ("value", "message_key", "dye_run_id", "dye_ride_number", "dye_sent_at", "dye_signature", "reason", *_PLACE)
+CLAIMED = ("dye_run_id", "dye_message_number", "dye_sent_at", "dye_signature")
+"""Columns that keep the dye headers of a message that does not verify, in the order of `DYE_HEADERS`."""
+_CLAIM = ("value", "message_key", *CLAIMED, "reason", *_PLACE)
+
+LIVE_SCHEMA, DYE_SCHEMA = "raw", "angiogram_raw"
+"""Schemas of what arrives live, and of the dye (test records with known results)."""
+
+
+class Kind(StrEnum):
+    """What a message is stored as: it becomes exactly one of these. The value names the total that counts them."""
+
+    LIVE_ROW = "live_rows"
+    LIVE_LETTER = "live_dead_letters"
+    DYE_ROW = "dye_rows"
+    DYE_LETTER = "dye_dead_letters"
+    UNVERIFIED = "unverified_dye"
+
+
+LIVE_ROWS, LIVE_LETTERS, DYE_ROWS, DYE_LETTERS, UNVERIFIED = Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +38,19 @@ class Table:
     name: str
     columns: tuple[str, ...]
 
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
 
-LIVE_RIDES = Table("raw", "taxi_rides", _RIDE)
-LIVE_LETTERS = Table("raw", "dead_letters", _LETTER)
-DYE_RIDES = Table("angiogram_raw", "taxi_rides", (*_RIDE, *_STAMP))
-DYE_LETTERS = Table("angiogram_raw", "dead_letters", (*_LETTER, *_STAMP))
-UNVERIFIED = Table("raw", "unverified_dye", _CLAIM)
-TABLES = (LIVE_RIDES, LIVE_LETTERS, DYE_RIDES, DYE_LETTERS, UNVERIFIED)
-"""Each message goes to exactly one of them."""
+
+@cache
+def tables(contract: Contract) -> Mapping[Kind, Table]:
+    """The table that each kind of message goes to."""
+    stamp = ("run_id", contract.number_column, "sent_at")
+    row = (*contract.fields, "unknown_fields", *_PLACE)
+    return {
+        LIVE_ROWS: Table(LIVE_SCHEMA, contract.table, row),
+        LIVE_LETTERS: Table(LIVE_SCHEMA, "dead_letters", _LETTER),
+        DYE_ROWS: Table(DYE_SCHEMA, contract.table, (*row, *stamp)),
+        DYE_LETTERS: Table(DYE_SCHEMA, "dead_letters", (*_LETTER, *stamp)),
+        UNVERIFIED: Table(LIVE_SCHEMA, "unverified_dye", _CLAIM),
+    }

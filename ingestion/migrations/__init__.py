@@ -11,6 +11,7 @@ from importlib.resources import files
 import psycopg2
 from psycopg2.extensions import connection
 
+from ingestion.contract import OWNER
 from ingestion.database.sessions import connect
 from ingestion.errors import SchemaOutdated
 from ingestion.settings.pipeline import pipeline
@@ -53,7 +54,7 @@ def all_migrations() -> list[Migration]:
 
 
 def migrate(database: str | None = None, migrations: list[Migration] | None = None) -> list[str]:
-    """Apply what is not yet applied, as taxi_owner; two at a time wait for each other.
+    """Apply what is not yet applied, as the owner; two at a time wait for each other.
 
     Args:
         database: another database than PGDATABASE.
@@ -68,7 +69,7 @@ def migrate(database: str | None = None, migrations: list[Migration] | None = No
         SchemaOutdated: an applied file has changed since.
     """
     wanted = all_migrations() if migrations is None else migrations
-    database_connection = connect("taxi_owner", "ingestion migrate", database)
+    database_connection = connect(OWNER, "ingestion migrate", database)
     try:
         with database_connection, database_connection.cursor() as query:
             query.execute("select pg_advisory_lock(hashtext('ingestion'), hashtext('migrate'))")

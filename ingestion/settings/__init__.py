@@ -5,22 +5,17 @@ the environment at each `from_environment()`. Nothing else in `ingestion` reads 
 `addresses`, `contract`. docs/architecture.md lists every variable.
 """
 
-from ingestion.settings.servers import (
-    ROLE_PASSWORDS,
-    DatabaseSettings,
-    DyeKeys,
-    FrontDoorSettings,
-    KafkaSettings,
-    has_password,
-    role_password,
-)
+from ingestion.settings.roles import AdministratorSettings, has_password, role, role_password, roles
+from ingestion.settings.servers import DatabaseSettings, DyeKeys, FrontDoorSettings, KafkaSettings
 
 __all__ = [
-    "ROLE_PASSWORDS",
+    "AdministratorSettings",
     "DatabaseSettings",
     "DyeKeys",
     "FrontDoorSettings",
     "KafkaSettings",
     "has_password",
+    "role",
     "role_password",
+    "roles",
 ]

@@ -1,5 +1,6 @@
 """Reading the environment: what every group of settings has in common."""
 
+import os
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +17,20 @@ def checked_text(value: str) -> str:
     except UnicodeEncodeError:
         raise ValueError("is not UTF-8") from None
     return value
+
+
+def is_set(name: str) -> bool:
+    """Whether a variable holds anything."""
+    return bool(os.environ.get(name))
+
+
+def variable(name: str) -> str | None:
+    """A variable's text; None if it is not set, or empty.
+
+    Raises:
+        ValueError: its bytes are not UTF-8.
+    """
+    return checked_text(value) if (value := os.environ.get(name)) else None
 
 
 class Settings(BaseSettings):

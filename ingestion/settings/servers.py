@@ -1,6 +1,5 @@
 """Addresses and secrets of PostgreSQL, Kafka and the front door, and the keys of the dye."""
 
-import os
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -8,27 +7,16 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from ingestion.addresses import checked_servers, checked_web_address, without_user_info
-from ingestion.errors import SettingsError
-from ingestion.settings.base import Settings, checked_text
-
-ROLE_PASSWORDS = {
-    "taxi_owner": "TAXI_OWNER_PASSWORD",
-    "taxi_loader": "TAXI_LOADER_PASSWORD",
-    "dbt_dev": "DBT_ENV_SECRET_DEV_PASSWORD",
-    "dbt_prod": "DBT_ENV_SECRET_PROD_PASSWORD",
-    "angiogram": "DBT_ENV_SECRET_ANGIOGRAM_PASSWORD",
-    "marts_reader": "MARTS_READER_PASSWORD",
-    "airflow": "AIRFLOW_DB_PASSWORD",
-}
-"""Database roles and the variable that holds each one's password."""
+from ingestion.settings.base import Settings
+from ingestion.settings.declared import PipelineSettings
 
 
-class DatabaseSettings(Settings):
+class DatabaseSettings(PipelineSettings):
     """Where PostgreSQL is. The password belongs to a role and is looked up by `connect`."""
 
     host: str = Field(alias="PGHOST")
     port: int = Field(alias="PGPORT", default=5432)
-    name: str = Field(alias="PGDATABASE", default="taxi")
+    name: str = Field(alias="PGDATABASE")
     sslmode: str = Field(alias="PGSSLMODE", default="prefer")
     connect_timeout: int = Field(alias="PGCONNECT_TIMEOUT", default=10)
 
@@ -37,11 +25,11 @@ class DatabaseSettings(Settings):
 _SecurityProtocol = Annotated[Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], BeforeValidator(str.upper)]
 
 
-class KafkaSettings(Settings):
-    """Where Kafka is, and the topic of the rides."""
+class KafkaSettings(PipelineSettings):
+    """Where Kafka is, and the topic."""
 
     bootstrap_servers: Annotated[str, AfterValidator(checked_servers)] = Field(alias="KAFKA_BOOTSTRAP_SERVERS")
-    topic: str = Field(alias="KAFKA_TOPIC", default="taxi_rides", pattern=r"^[A-Za-z0-9._-]{1,249}$")
+    topic: str = Field(alias="KAFKA_TOPIC", pattern=r"^[A-Za-z0-9._-]{1,249}$")
     partitions: int = Field(alias="KAFKA_PARTITIONS", default=4, ge=1)
     security_protocol: _SecurityProtocol | None = Field(alias="KAFKA_SECURITY_PROTOCOL", default=None)
     sasl_mechanism: str | None = Field(alias="KAFKA_SASL_MECHANISM", default=None)
@@ -83,11 +71,11 @@ def _checked_header(secret: SecretStr) -> SecretStr:
     return secret
 
 
-class FrontDoorSettings(Settings):
-    """The API that takes rides, as its clients and as the API itself see it."""
+class FrontDoorSettings(PipelineSettings):
+    """The API that takes messages, as its clients and as the API itself see it."""
 
-    url: Annotated[str, AfterValidator(checked_web_address)] | None = Field(alias="RIDES_API_URL", default=None)
-    api_key: Annotated[SecretStr, AfterValidator(_checked_header)] = Field(alias="RIDES_API_KEY", min_length=8)
+    url: Annotated[str, AfterValidator(checked_web_address)] | None = Field(alias="FRONT_DOOR_URL", default=None)
+    api_key: Annotated[SecretStr, AfterValidator(_checked_header)] = Field(alias="FRONT_DOOR_API_KEY", min_length=8)
 
     @property
     def shown_url(self) -> str:
@@ -102,26 +90,3 @@ class FrontDoorSettings(Settings):
             return host == "localhost" or ip_address(host).is_loopback
         except ValueError:  # a name
             return False
-
-
-def has_password(role: str) -> bool:
-    """Whether the password of a database role is set."""
-    return bool(os.environ.get(ROLE_PASSWORDS[role]))
-
-
-def role_password(role: str) -> str:
-    """The password of a database role.
-
-    Raises:
-        SettingsError: its variable is not set.
-    """
-    variable = ROLE_PASSWORDS[role]
-    if not (password := os.environ.get(variable)):
-        raise SettingsError(
-            f"{variable}, the password of the database role {role}, is not set. "
-            'In the sandbox run eval "$(sandbox env)".'
-        )
-    try:
-        return checked_text(password)
-    except ValueError as error:
-        raise SettingsError(f"{variable}, the password of the database role {role}, {error}. Set it anew.") from None

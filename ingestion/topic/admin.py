@@ -1,4 +1,4 @@
-"""The topic of the rides: making it as the contract wants it, and the id that tells it from one made again."""
+"""The topic: making it as the contract wants it, and the id that tells it from one made again."""
 
 from uuid import UUID
 

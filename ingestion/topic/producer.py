@@ -1,4 +1,4 @@
-"""Publishing to the topic of the rides: a message counts as delivered only once the broker has acknowledged it."""
+"""Publishing to the topic: a message counts as delivered only once the broker has acknowledged it."""
 
 import logging
 import threading
@@ -23,7 +23,7 @@ MAX_WAITING_BYTES = 64 * 1024 * 1024
 _log = logging.getLogger(__name__)
 
 
-class Message(NamedTuple):
+class Outgoing(NamedTuple):
     """What is published: the bytes of the value and the key that chooses the partition (None: any)."""
 
     value: bytes
@@ -81,8 +81,8 @@ class Delivery:
             callback(outcome)
 
 
-class RideProducer:
-    """Publishes messages to the topic of the rides; a context manager. One thread sends.
+class MessageProducer:
+    """Publishes messages to the topic; a context manager. One thread sends.
 
     Every message is acknowledged by all in-sync replicas or reported as not delivered, is on the topic once however
     often the client library repeats it, and is stamped by the broker. Topics are never created. The connection is made

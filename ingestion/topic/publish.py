@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ingestion.topic.producer import Message, RideProducer
+from ingestion.topic.producer import MessageProducer, Outgoing
 
 _LINGER_SECONDS = 0.02
 
 
-def publish(messages: Iterable[Message], total: int, rate: float | None = None) -> int:
+def publish(messages: Iterable[Outgoing], total: int, rate: float | None = None) -> int:
     """Send messages in their order and wait until the broker has acknowledged all of them.
 
     Args:
@@ -30,14 +30,14 @@ def publish(messages: Iterable[Message], total: int, rate: float | None = None) 
     columns = (TextColumn("sent"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
         Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as progress,
-        RideProducer(linger_seconds=_LINGER_SECONDS) as producer,
+        MessageProducer(linger_seconds=_LINGER_SECONDS) as producer,
     ):
         for message in progress.track(messages if rate is None else _paced(messages, rate), total=total):
             producer.send(message.value, message.key)
         return producer.flush()
 
 
-def _paced(messages: Iterable[Message], rate: float) -> Iterator[Message]:
+def _paced(messages: Iterable[Outgoing], rate: float) -> Iterator[Outgoing]:
     """Each message at its place in a schedule fixed at the start, so that a delay is made up for."""
     started = time.monotonic()
     for place, message in enumerate(messages):

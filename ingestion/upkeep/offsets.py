@@ -13,9 +13,11 @@ from uuid import UUID
 from psycopg2 import sql
 from psycopg2.extras import RealDictCursor
 
+from ingestion.contract import OWNER
 from ingestion.database.sessions import connect
-from ingestion.loader.ledger import KINDS
+from ingestion.message.tables import Kind, tables
 from ingestion.migrations import require_current
+from ingestion.settings.pipeline import contract
 
 ACCEPTED = "accepted"
 """What raw.taken_away says of a loss that somebody accepted."""
@@ -80,7 +82,7 @@ def repair(accept_loss: bool = False) -> list[Repaired]:
         SettingsError, DatabaseUnavailable: as `ingestion.database.sessions.connect`.
         SchemaOutdated: a migration is missing.
     """
-    with closing(connect("taxi_owner", "ingestion offsets repair")) as session:
+    with closing(connect(OWNER, "ingestion offsets repair")) as session:
         require_current(session)
         with session, session.cursor(cursor_factory=RealDictCursor) as query:
             # Loaders wait meanwhile; one that is at work finds its offset moved, if it did, and ends.
@@ -100,7 +102,7 @@ def repair(accept_loss: bool = False) -> list[Repaired]:
 def _known(query: RealDictCursor, offsets: dict[_Key, Any]) -> dict[_Key, _Partition]:
     """Everything that the tables say, by topic id of the rows and partition."""
     found: dict[_Key, _Partition] = defaultdict(_Partition)
-    for table, kind in KINDS.items():
+    for kind, table in tables(contract()).items():
         query.execute(
             sql.SQL(
                 'select topic_id, max(topic) as topic, "partition", count(*) as messages, '
@@ -138,7 +140,7 @@ def _known(query: RealDictCursor, offsets: dict[_Key, Any]) -> dict[_Key, _Parti
         part = found[UUID(row["topic_id"]), row["partition"]]
         part.topic, part.kafka_topic_id = row["topic"], UUID(row["kafka_topic_id"])
         part.first_offset, part.was = row["first_offset"], row["next_offset"]
-        part.loaded = {kind: row[kind] for kind in KINDS.values()}
+        part.loaded = {kind: row[kind] for kind in Kind}
         part.gaps, part.empty = max(part.gaps, row["gaps"]), max(part.empty, row["empty_offsets"])
         part.behind = max(part.behind, row["next_offset"])
     for row in offsets.values():  # believed only where nothing else is known, as after retention took all away
@@ -165,8 +167,8 @@ def _write_totals(
         part.kafka_topic_id = stored_as
         while earlier := before.get((part.kafka_topic_id, partition)):
             part.kafka_topic_id = earlier
-    there = {kind: part.stored.get(kind, 0) + part.explained[kind] for kind in KINDS.values()}
-    loaded = {kind: max(there[kind], part.loaded.get(kind, 0)) for kind in KINDS.values()}
+    there = {kind: part.stored.get(kind, 0) + part.explained[kind] for kind in Kind}
+    loaded = {kind: max(there[kind], part.loaded.get(kind, 0)) for kind in Kind}
     counted = sum(loaded.values()) + part.gaps + part.empty
     query.execute(
         'insert into raw.loaded_totals as t (topic_id, topic, "partition", kafka_topic_id, first_offset, next_offset, '
@@ -185,7 +187,7 @@ def _write_totals(
             "not_counted": part.behind - part.first_offset - counted,
         },
     )
-    missing = {kind: loaded[kind] - there[kind] for kind in KINDS.values()}
+    missing = {kind: loaded[kind] - there[kind] for kind in Kind}
     query.execute(
         "delete from raw.taken_away where topic_id = %s and \"partition\" = %s and by_command = ''",
         (str(stored_as), partition),

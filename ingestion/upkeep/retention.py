@@ -11,17 +11,12 @@ import typer
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
+from ingestion.contract import LOADER, OWNER
 from ingestion.database.sessions import connect
+from ingestion.message.tables import tables
 from ingestion.migrations import require_current
-
-TABLES = (
-    "raw.taxi_rides",
-    "raw.dead_letters",
-    "angiogram_raw.taxi_rides",
-    "angiogram_raw.dead_letters",
-    "raw.unverified_dye",
-    "raw.empty_offsets",
-)
+from ingestion.settings import role
+from ingestion.settings.pipeline import contract
 
 _AT_A_TIME = 50_000  # rows of one transaction, so that no lock and no transaction lasts long
 
@@ -39,16 +34,17 @@ def delete_older_than(days: int) -> dict[str, int]:
         SettingsError, DatabaseUnavailable: as `ingestion.database.sessions.connect`.
         SchemaOutdated: a migration is missing.
     """
-    with closing(connect("taxi_owner", "ingestion retention")) as session:
+    with closing(connect(OWNER, "ingestion retention")) as session:
         require_current(session)
         with session, session.cursor() as query:
             query.execute("set ingestion.taken_by = 'retention'")
-        deleted = {table: _delete(session, table, days) for table in TABLES}
+        names = [*map(str, tables(contract()).values()), "raw.empty_offsets"]
+        deleted = {table: _delete(session, table, days) for table in names}
         with session, session.cursor() as query:
             query.execute(
                 "delete from raw.loaders where started_at < now() - make_interval(days => %s) "
-                "and backend_pid not in (select pid from pg_stat_activity where usename = 'taxi_loader')",
-                (days,),
+                "and backend_pid not in (select pid from pg_stat_activity where usename = %s)",
+                (days, role(LOADER).name),
             )
             deleted["raw.loaders"] = query.rowcount
             # The newest mark older than that stays: who looks back as far as rows are kept begins there.

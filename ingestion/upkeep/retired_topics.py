@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ingestion.contract import OWNER
 from ingestion.database.sessions import connect
 from ingestion.errors import InputError
 from ingestion.migrations import require_current
@@ -29,7 +30,7 @@ def retire(topic: str, reason: str) -> int:
         raise InputError(f"{topic} is the topic that KAFKA_TOPIC names: it is loaded, not retired.")
     if not reason.strip():
         raise InputError("The reason is empty. Say why nobody is to load the topic any more.")
-    with closing(connect("taxi_owner", "ingestion retire-topic")) as session:
+    with closing(connect(OWNER, "ingestion retire-topic")) as session:
         require_current(session)
         with session, session.cursor() as query:
             query.execute(

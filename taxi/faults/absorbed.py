@@ -9,7 +9,7 @@ from angiogram.faults.fault import Fault, Ground, number_of
 from ingestion.loader import load_until_caught_up
 from ingestion.message.stamp import DyeStamp
 from ingestion.settings import DyeKeys
-from ingestion.topic.producer import RideProducer
+from ingestion.topic.producer import MessageProducer
 from taxi.calculation import CALCULATION
 from taxi.traffic import generate
 
@@ -51,7 +51,7 @@ def _plant_replayed(ground: Ground) -> None:
         value = (item.value or b"").replace(b"T-01", b"T-0X")
         key = DyeKeys.from_environment().accepted()[0]
         stamp = DyeStamp("20200101T000000Z-000000", item.number, item.sent_at)
-        with RideProducer() as producer:
+        with MessageProducer() as producer:
             producer.publish(value, None, stamp.headers(key, value))
 
     ground.before("check_topic", publish)
@@ -78,7 +78,7 @@ def _load() -> None:
 
 def _plant_garbage(ground: Ground) -> None:
     def publish(_: str) -> None:
-        with RideProducer() as producer:
+        with MessageProducer() as producer:
             for value in (None, b"", b"\xff\xfe", b"[]", b'{"taxi_id":"\\u0000"}', b"{" * 50):
                 producer.publish(value)
 

@@ -19,7 +19,7 @@ from ingestion.loader import load_until_caught_up
 from ingestion.message.stamp import DYE_HEADERS, SIGNATURE_HEADER, DyeStamp
 from ingestion.settings import DyeKeys, KafkaSettings
 from ingestion.topic.admin import open_admin, topic_id
-from ingestion.topic.producer import RideProducer
+from ingestion.topic.producer import MessageProducer
 from taxi.contract import CONTRACT
 
 _API, _TOPIC, _LOADER = (str(StageId(kind, CONTRACT.stream)) for kind in (API, TOPIC, LOADER))
@@ -129,7 +129,7 @@ def _publish_unknown(run_id: str) -> None:
 def _publish_signed(run_id: str, number: int, value: bytes | None) -> None:
     key = DyeKeys.from_environment().accepted()[0]
     sent_at = read_whole_dye()[0].sent_at
-    with RideProducer() as producer:
+    with MessageProducer() as producer:
         producer.publish(value, None, DyeStamp(run_id, number, sent_at).headers(key, value or b""))
 
 
@@ -139,7 +139,7 @@ def _on_topic(name: str, description: str, act: Callable[[str], None]) -> Fault:
 
 def _publish_forged(run_id: str) -> None:
     value, sent_at = b'{"taxi_id":"T-98"}', read_whole_dye()[0].sent_at
-    with RideProducer() as producer:
+    with MessageProducer() as producer:
         producer.publish(value, None, DyeStamp(run_id, 777_778, sent_at).headers(b"a forger's own key", value))
 
 

@@ -21,10 +21,10 @@ def test_the_loaders_wrong_password_ends_the_run_before_anything_is_sent(
     """Where no loader follows the topic the run loads its dye itself."""
     with connect_as("postgres", os.environ["PGDATABASE"]).cursor() as query:
         query.execute("delete from angiogram.runs")
-        monkeypatch.setenv("TAXI_LOADER_PASSWORD", "a wrong one")
-        with pytest.raises(DatabaseUnavailable, match=r"refused .* role taxi_loader.*TAXI_LOADER_PASSWORD"):
+        monkeypatch.setenv("LOADER_PASSWORD", "a wrong one")
+        with pytest.raises(DatabaseUnavailable, match=r"refused .* role taxi_loader.*LOADER_PASSWORD"):
             steps.begin(lease=60)
-        query.execute("select verdict, report ->> 'error' like '%TAXI_LOADER_PASSWORD%' from angiogram.runs")
+        query.execute("select verdict, report ->> 'error' like '%LOADER_PASSWORD%' from angiogram.runs")
         assert query.fetchall() == [("could_not_run", True)], "the try is kept"
     assert records() == {}
 

@@ -312,7 +312,7 @@ def test_a_muted_alert_is_recorded_and_told_after_the_mute_if_it_still_stands(
     assert found.state == "muted"
     assert "moving house" in (found.detail or "")
     assert inbox.received == []
-    with connect_as("taxi_owner").cursor() as query:
+    with connect_as("owner").cursor() as query:
         query.execute("update angiogram.mutes set muted_until = clock_timestamp()")
     assert state(told("run-2", "fct_rides")) == "sent"
 
@@ -322,7 +322,7 @@ def test_a_blockage_that_came_and_went_while_muted_is_never_told(
 ) -> None:
     mutes.mute(database, soon(hours=1), "moving house")
     told("run-1", "fct_rides")
-    with connect_as("taxi_owner").cursor() as query:
+    with connect_as("owner").cursor() as query:
         query.execute("update angiogram.mutes set muted_until = clock_timestamp()")
     assert told("run-2") is None
 
@@ -337,7 +337,7 @@ def test_an_acknowledged_blockage_is_not_told_again_but_another_one_and_its_end_
     assert state(told("run-2")) == "sent", "recovery is told"
     assert state(told("run-3", "fct_rides")) == "acknowledged"
     assert state(told("run-4", "fct_rides", "loader:rides")) == "sent", "a stage that nobody knew of"
-    with connect_as("taxi_owner").cursor() as query:
+    with connect_as("owner").cursor() as query:
         query.execute("update angiogram.mutes set muted_until = clock_timestamp()")
     assert state(told("run-5", "fct_rides")) == "sent"
 
@@ -348,7 +348,7 @@ def test_a_blockage_still_there_when_its_acknowledgement_ends_is_told_again(
     told("run-1", "fct_rides")
     mutes.acknowledge(database, "run-1", soon(hours=1), "known")
     assert told("run-2", "fct_rides") is None
-    with connect_as("taxi_owner").cursor() as query:
+    with connect_as("owner").cursor() as query:
         query.execute("update angiogram.mutes set muted_until = clock_timestamp()")
     assert state(told("run-3", "fct_rides")) == "sent"
     assert told("run-4", "fct_rides") is None

@@ -32,7 +32,7 @@ def database(
 ) -> connection:
     """A database whose only run was healthy; alerts go to the inbox."""
     monkeypatch.setenv(ALERT_URLS, f"json://{inbox.place}")
-    with connect_as("taxi_owner").cursor() as query:
+    with connect_as("owner").cursor() as query:
         query.execute("truncate angiogram.runs, angiogram.mutes, angiogram.alerts, angiogram.differences")
     opened = connect_as("angiogram")
     record(opened, report("20260601T070000Z-aaaaaa", []))
@@ -63,7 +63,7 @@ def assert_left(database: connection, inbox: Inbox, error: str) -> runs.Run:
     [
         pytest.param({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}, KafkaUnavailable, id="Kafka is away"),
         pytest.param({"KAFKA_BOOTSTRAP_SERVERS": ""}, SettingsError, id="Kafka is not set"),
-        pytest.param({"RIDES_API_URL": "http://127.0.0.1:1", "RIDES_API_KEY": ""}, SettingsError, id="no key"),
+        pytest.param({"FRONT_DOOR_URL": "http://127.0.0.1:1", "FRONT_DOOR_API_KEY": ""}, SettingsError, id="no key"),
         pytest.param({"DYE_KEY": ""}, SettingsError, id="no dye key"),
     ],
 )

@@ -62,7 +62,7 @@ def test_a_topic_that_keeps_the_senders_time_is_a_problem(pipeline: None, fresh_
 def test_wrong_rights_and_missing_migrations_are_problems(
     pipeline: None, fresh_database: str, connect_as: Callable[..., connection], statement: str, word: str
 ) -> None:
-    with connect_as("taxi_owner").cursor() as query:
+    with connect_as("owner").cursor() as query:
         query.execute(statement)
     (found,) = problems()
     assert found.topic == "PostgreSQL"
@@ -72,7 +72,7 @@ def test_wrong_rights_and_missing_migrations_are_problems(
 def test_a_loader_with_another_key_is_a_problem(
     pipeline: None, fresh_database: str, connect_as: Callable[..., connection]
 ) -> None:
-    with connect_as("taxi_loader").cursor() as query:
+    with connect_as("loader").cursor() as query:
         query.execute(
             "insert into raw.loaders (loader_id, host, pid, backend_pid, mode, key_fingerprints)"
             " values (gen_random_uuid(), 'elsewhere', 1, 1, 'until_caught_up', %s)",
@@ -91,7 +91,7 @@ def test_a_wrong_password_is_a_problem_of_that_role_alone(pipeline: None, monkey
 
 
 def test_a_front_door_that_does_not_answer_is_a_problem(pipeline: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RIDES_API_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("FRONT_DOOR_URL", "http://127.0.0.1:1")
     (found,) = problems()
     assert (found.topic, "ingestion api" in found.text) == ("front door", True)
 
@@ -99,7 +99,7 @@ def test_a_front_door_that_does_not_answer_is_a_problem(pipeline: None, monkeypa
 def test_a_front_door_on_this_machine_is_asked_past_any_proxy(pipeline: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     with serving() as url:
-        monkeypatch.setenv("RIDES_API_URL", url)
+        monkeypatch.setenv("FRONT_DOOR_URL", url)
         assert not problems()
 
 

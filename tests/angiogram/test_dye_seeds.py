@@ -21,8 +21,7 @@ from angiogram.dye.seeds import (
     read_dye,
     read_malformed,
 )
-from ingestion.message.rows import DeadLetter, Reason, ride_columns
-from ingestion.message.stamp import FIELDS, message_key
+from ingestion.message.rows import NotStorable, Reason, encoder
 from taxi.calculation.models import staged_ride
 from taxi.contract import CONTRACT
 from tests.ingestion.support import copy_columns
@@ -36,13 +35,13 @@ MALFORMED = read_malformed()
 def partition_of(ride: DyeMessage) -> int | None:
     """Where kafka-python's default partitioner puts a ride; None for one without a key."""
     taxi_id: object = ride.fields["taxi_id"]
-    key = message_key(taxi_id)
+    key = CONTRACT.key(taxi_id)
     return None if key is None else (murmur2(key) & 0x7FFFFFFF) % PARTITIONS
 
 
 def stored_columns(value: bytes) -> list[str | None]:
     """What the loader's line of COPY means to PostgreSQL."""
-    return copy_columns(ride_columns(value))
+    return copy_columns(encoder(CONTRACT.fields).columns(value))
 
 
 def test_numbers_are_consecutive_and_batches_follow_each_other() -> None:
@@ -84,7 +83,7 @@ def test_versions_with_the_same_time_share_their_key() -> None:
     assert [version for version, taxis in keys.items() if len(taxis) > 1] == []
 
 
-@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("field", CONTRACT.fields)
 def test_each_field_is_left_out_once_and_null_once(field: str) -> None:
     absent = {ride.number % 2 for ride in RIDES if ride.fields[field] is None}
     assert absent == {0, 1}
@@ -103,14 +102,14 @@ def test_the_loader_stores_a_ride_as_the_seed_writes_it(ride: DyeMessage) -> Non
 @pytest.mark.parametrize("ride", RIDES, ids=lambda ride: ride.name)
 def test_only_json_fields_are_anything_but_strings(ride: DyeMessage) -> None:
     message = json.loads(message_value(ride))
-    other = {name for name in FIELDS if not isinstance(message.get(name), str | None)}
+    other = {name for name in CONTRACT.fields if not isinstance(message.get(name), str | None)}
     assert other == ride.json_fields
 
 
 @pytest.mark.parametrize("letter", MALFORMED, ids=lambda letter: letter.name)
 def test_the_loader_names_the_reason_of_each_malformed_message(letter: MalformedMessage) -> None:
-    with pytest.raises(DeadLetter) as caught:
-        ride_columns(letter.value)
+    with pytest.raises(NotStorable) as caught:
+        encoder(CONTRACT.fields).columns(letter.value)
     assert caught.value.reason == letter.reason
 
 

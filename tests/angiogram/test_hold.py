@@ -102,7 +102,7 @@ def test_the_switch_can_be_turned_off_again_and_says_by_whom_and_why(
     assert (found["is_on"], found["held_because"]) == (False, None)
     assert found["reason"] == "the numbers are wanted all the same"
     assert found["made_by"]
-    with connect_as("taxi_owner").cursor() as query:
+    with connect_as("owner").cursor() as query:
         query.execute("delete from angiogram.runs where run_id = 'run-held'")
         query.execute("truncate angiogram.holds")
 

@@ -12,7 +12,7 @@ from angiogram.core.errors import InjectFailed
 from angiogram.dye.inject import front_door, read_whole_dye, send
 from ingestion.errors import SettingsError
 from ingestion.front_door import serving
-from ingestion.topic.producer import RideProducer
+from ingestion.topic.producer import MessageProducer
 from sandbox.services import Sandbox
 
 
@@ -49,7 +49,7 @@ def answering(status: int) -> Iterator[str]:
 @pytest.fixture
 def proxy(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The environment names a proxy that asks for a password."""
-    for name in ("NO_PROXY", "no_proxy", "RIDES_API_URL"):
+    for name in ("NO_PROXY", "no_proxy", "FRONT_DOOR_URL"):
         monkeypatch.delenv(name, raising=False)
     with answering(407) as url:
         for name in ("HTTP_PROXY", "http_proxy"):
@@ -67,14 +67,14 @@ def test_a_front_door_on_this_machine_is_reached_past_the_proxy(
     proxy: None, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
     with serving() as url:
-        monkeypatch.setenv("RIDES_API_URL", url.replace("127.0.0.1", host))
+        monkeypatch.setenv("FRONT_DOOR_URL", url.replace("127.0.0.1", host))
         with front_door() as (client, _):
             assert client.post("/rides", content=b"no ride").status_code == 422
 
 
 def test_a_proxy_that_refuses_is_no_verdict_on_the_ride(proxy: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RIDES_API_URL", "http://door.example")
-    with front_door() as (client, _), RideProducer() as publisher, pytest.raises(InjectFailed, match="407"):
+    monkeypatch.setenv("FRONT_DOOR_URL", "http://door.example")
+    with front_door() as (client, _), MessageProducer() as publisher, pytest.raises(InjectFailed, match="407"):
         send("run-1", read_whole_dye()[:1], client, publisher, [0], b"a key of the tests")
 
 
@@ -83,9 +83,9 @@ def test_an_answer_of_somebody_else_is_no_verdict_on_the_ride(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     """A redirect to https, another service's page, or a 202 that names no place on the topic."""
-    with answering(status) as url, RideProducer() as publisher:
-        monkeypatch.setenv("RIDES_API_URL", url)
-        with front_door() as (client, _), pytest.raises(InjectFailed, match=f"answered {status}.*RIDES_API_URL"):
+    with answering(status) as url, MessageProducer() as publisher:
+        monkeypatch.setenv("FRONT_DOOR_URL", url)
+        with front_door() as (client, _), pytest.raises(InjectFailed, match=f"answered {status}.*FRONT_DOOR_URL"):
             send("run-1", read_whole_dye()[:1], client, publisher, [0], b"a key of the tests")
 
 
@@ -93,6 +93,6 @@ def test_an_answer_of_somebody_else_is_no_verdict_on_the_ride(
     "url", ["http://localhost:port", "http://localhost:99999", "localhost:8000", "http://", "ftp://x"]
 )
 def test_an_address_that_is_none_is_told(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    monkeypatch.setenv("RIDES_API_URL", url)
-    with pytest.raises(SettingsError, match="RIDES_API_URL"), front_door():
+    monkeypatch.setenv("FRONT_DOOR_URL", url)
+    with pytest.raises(SettingsError, match="FRONT_DOOR_URL"), front_door():
         pass

@@ -14,7 +14,7 @@ from angiogram.store import runs
 from ingestion.loader import load_until_caught_up
 from ingestion.message.stamp import SIGNATURE_HEADER, DyeStamp
 from ingestion.settings import DyeKeys
-from ingestion.topic.producer import RideProducer
+from ingestion.topic.producer import MessageProducer
 from taxi.traffic import generate
 from tests.angiogram.conftest import ANGIOGRAM, Outcome
 from tests.services import new_database, new_topic
@@ -74,7 +74,7 @@ def test_a_forged_dye_header_pollutes_nothing_and_is_told_and_a_replayed_one_har
     value = item.value or b""
     genuine = DyeStamp("an-earlier-run", item.number, item.sent_at).headers(key, value)
     forged = [(name, b"0" * 64 if name == SIGNATURE_HEADER else cell) for name, cell in genuine]
-    with RideProducer() as producer:
+    with MessageProducer() as producer:
         producer.publish(value, None, forged)
         producer.publish(value, None, genuine)
     load_until_caught_up()

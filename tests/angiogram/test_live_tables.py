@@ -202,7 +202,7 @@ def test_a_role_that_may_not_build_is_told_so_in_a_sentence(strange: connection,
         APART,
         profiles=(
             "user: angiogram\n      password: \"{{ env_var('DBT_ENV_SECRET_ANGIOGRAM_PASSWORD')",
-            "user: taxi_loader\n      password: \"{{ env_var('TAXI_LOADER_PASSWORD')",
+            "user: taxi_loader\n      password: \"{{ env_var('LOADER_PASSWORD')",
         ),
     )
     with pytest.raises(

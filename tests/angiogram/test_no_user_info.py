@@ -19,7 +19,7 @@ from angiogram.run import steps
 from ingestion.database.roles import bootstrap
 from ingestion.front_door import serving
 from ingestion.migrations import all_migrations, migrate
-from ingestion.topic.producer import RideProducer
+from ingestion.topic.producer import MessageProducer
 from sandbox import jars
 from sandbox.errors import JarsUnavailable
 from sandbox.services import Sandbox
@@ -38,7 +38,7 @@ def test_a_run_keeps_no_password_of_the_front_door(
 ) -> None:
     """Readers of the marts read the runs, too."""
     with serving() as url:
-        monkeypatch.setenv("RIDES_API_URL", with_secret(url))
+        monkeypatch.setenv("FRONT_DOOR_URL", with_secret(url))
         run_id = steps.begin(lease=60)
         try:
             assert steps.inject(run_id)["front_door"] == url
@@ -54,8 +54,8 @@ def test_a_run_keeps_no_password_of_the_front_door(
 def test_a_front_door_that_is_away_is_named_without_its_password(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RIDES_API_URL", with_secret("http://127.0.0.1:1"))
-    with front_door() as (client, _), RideProducer() as publisher, pytest.raises(InjectFailed) as failed:
+    monkeypatch.setenv("FRONT_DOOR_URL", with_secret("http://127.0.0.1:1"))
+    with front_door() as (client, _), MessageProducer() as publisher, pytest.raises(InjectFailed) as failed:
         send("run-1", read_whole_dye()[:1], client, publisher, [0], b"a key of the tests")
     assert "http://127.0.0.1:1" in str(failed.value)
     assert SECRET not in str(failed.value)
@@ -68,7 +68,7 @@ def test_no_command_prints_a_password(
     address = with_secret("http://127.0.0.1:1")
     done = angiogram(
         command,
-        RIDES_API_URL=address,
+        FRONT_DOOR_URL=address,
         ANGIOGRAM_REPORT_URL=address,
         ANGIOGRAM_DOCS_URL=address,
         ANGIOGRAM_ALERT_URLS=address.replace("http", "json"),
@@ -83,9 +83,9 @@ def test_a_key_that_no_header_takes_is_told_by_doctor_and_run(
     angiogram: Callable[..., Outcome], fresh_database: str, fresh_topic: str, key: str
 ) -> None:
     for command in ("doctor", "run"):
-        done = angiogram(command, RIDES_API_KEY=key)
+        done = angiogram(command, FRONT_DOOR_API_KEY=key)
         assert done.code in (1, 2)
-        assert "RIDES_API_KEY: Value error, must be printable ASCII" in done.stdout + done.stderr
+        assert "FRONT_DOOR_API_KEY: Value error, must be printable ASCII" in done.stdout + done.stderr
         assert "Traceback" not in done.stderr
 
 

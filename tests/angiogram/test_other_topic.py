@@ -59,7 +59,7 @@ def test_rides_sent_to_the_former_topic_are_missed(
     ]
     with monkeypatch.context() as before:
         before.setenv("KAFKA_TOPIC", old_topic)
-        assert load_until_caught_up().rides == 7
+        assert load_until_caught_up().live_rows == 7
     assert checkpoint(angiogram)[0] == 0
 
 
@@ -84,7 +84,7 @@ def test_a_front_door_that_sends_to_another_topic_is_named_at_once(
 ) -> None:
     """The dye that it acknowledged is not waited for where it cannot come."""
     with new_topic(partitions=6) as other, serving() as url:
-        monkeypatch.setenv("RIDES_API_URL", url)
+        monkeypatch.setenv("FRONT_DOOR_URL", url)
         monkeypatch.setenv("KAFKA_TOPIC", fresh_topic)
         run_id = steps.begin(lease=60)
         try:

@@ -252,7 +252,7 @@ def test_messages_that_the_topic_lost_before_they_were_loaded_block_the_topic(
 def test_a_key_that_the_loader_does_not_accept_ends_the_run_before_anything_is_sent(
     angiogram: Angiogram, connect_as: Callable[..., connection]
 ) -> None:
-    with connect_as("taxi_loader").cursor() as query:
+    with connect_as("loader").cursor() as query:
         query.execute(
             "insert into raw.loaders (loader_id, host, pid, backend_pid, mode, key_fingerprints)"
             " values (gen_random_uuid(), 'elsewhere', 1, 1, 'until_caught_up', %s) returning loader_id",
@@ -390,7 +390,7 @@ def test_a_backlog_that_outlasts_the_loaders_time_is_a_finding_and_no_error(
     """Another loader, which is none that follows, holds the partitions: the load here waits until its time is over."""
     monkeypatch.setattr(steps, "LOAD_WITHIN", 1.0)
     steps.check_topic(run_in_hand)
-    with connect_as("taxi_loader", os.environ["PGDATABASE"]).cursor() as query:
+    with connect_as("loader", os.environ["PGDATABASE"]).cursor() as query:
         query.execute(
             "select pg_advisory_lock(hashtext(%s), partition) from generate_series(0, %s) as partition",
             (str(topic_id()), int(os.environ["KAFKA_PARTITIONS"]) - 1),

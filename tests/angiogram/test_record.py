@@ -79,7 +79,7 @@ def kept(pipeline: None, connect_as: Callable[..., connection]) -> Iterator[Kept
     """The differences of a recorded run."""
     database = connect_as("angiogram")
     yield Kept(database, record(database, report("run-kept", [])))
-    with connect_as("taxi_owner").cursor() as query:
+    with connect_as("owner").cursor() as query:
         query.execute("delete from angiogram.runs where run_id = 'run-kept'")
 
 
@@ -94,7 +94,7 @@ def test_a_step_that_is_tried_again_keeps_its_differences_once(kept: Kept) -> No
 
 def test_a_run_that_is_deleted_takes_its_differences_along(kept: Kept, connect_as: Callable[..., connection]) -> None:
     kept.put(loader_stage(), [Difference("missing", {"message_id": "8"}, None, "{}", None)])
-    with connect_as("taxi_owner").cursor() as query:
+    with connect_as("owner").cursor() as query:
         query.execute("delete from angiogram.runs where run_id = %s", (kept.run_id,))
     assert list(read_all(kept.database, kept.run_id, [])) == []
 

@@ -121,7 +121,7 @@ def test_a_role_that_has_no_part_in_runs_waits_for_none(
     database: connection, connect_as: Callable[..., connection]
 ) -> None:
     runs.take(database, 60, 0, nothing)
-    runs.hold_tables(connect_as("taxi_loader"), "", 0, nothing)
+    runs.hold_tables(connect_as("loader"), "", 0, nothing)
 
 
 def test_a_sign_of_life_lengthens_the_lease(database: connection) -> None:

@@ -23,7 +23,7 @@ HOUR = timedelta(hours=1)
 @pytest.fixture
 def database(pipeline: None, connect_as: Callable[..., connection]) -> Iterator[connection]:
     """A database without runs and mutes."""
-    with connect_as("taxi_owner").cursor() as query:
+    with connect_as("owner").cursor() as query:
         query.execute("truncate angiogram.runs, angiogram.mutes, angiogram.alerts, angiogram.differences")
     return connect_as("angiogram")
 

@@ -13,7 +13,7 @@ import pytest
 
 from angiogram.core.findings import FindingKind
 from ingestion.message.stamp import SIGNATURE_HEADER
-from ingestion.topic.producer import RideProducer
+from ingestion.topic.producer import MessageProducer
 from sandbox.services import Sandbox
 from tests.angiogram.coffee_shop import copied
 from tests.angiogram.conftest import ANGIOGRAM, Outcome
@@ -81,7 +81,7 @@ def test_live(pipeline: None, monkeypatch: pytest.MonkeyPatch) -> None:
     with new_database(), new_topic():
         for row in LIVE:
             if row.edit == FORGED:
-                with RideProducer() as producer:
+                with MessageProducer() as producer:
                     producer.publish(b"{}", None, [("dye-run-id", b"none"), (SIGNATURE_HEADER, b"0" * 64)])
             agrees(row, interrupted(row.command) if row.edit == CTRL_C else told(row.command))
 

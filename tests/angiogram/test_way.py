@@ -9,10 +9,10 @@ from angiogram.core.differences import Difference
 from angiogram.dye.inject import OutgoingMessage, Sent, steered
 from angiogram.dye.loaded import judge_loaded
 from angiogram.dye.topic import Found, judge_topic
-from ingestion.message.stamp import FIELDS
+from taxi.contract import CONTRACT
 
 SENT_AT = datetime(2026, 6, 1, 8, tzinfo=UTC)
-ROW: dict[str, str | None] = dict.fromkeys(FIELDS, "x") | {"unknown_fields": None}
+ROW: dict[str, str | None] = dict.fromkeys(CONTRACT.fields, "x") | {"unknown_fields": None}
 RIDE = OutgoingMessage(1, "good-ride", 1, SENT_AT, b'{"taxi_id":"x"}', ROW)
 BROKEN = OutgoingMessage(9001, "cut-off", 2, SENT_AT, b"{", {"reason": "not_json"})
 DYE = {"good-ride": RIDE, "cut-off": BROKEN}

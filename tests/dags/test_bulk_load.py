@@ -52,7 +52,7 @@ def test_rows_are_counted_and_bad_files_named(run_dag: Run, fresh_database: str,
     (folder / "cut.ndjson").write_text('{"taxi_id": "t1')
     done = run_dag(folder)
     talk = done.stdout + done.stderr
-    assert "{'rides': 30, 'dead_letters': 0, 'files': 1} more" in talk
+    assert "{'rows': 30, 'dead_letters': 0, 'files': 1} more" in talk
     assert "cut.ndjson: its last line, 1, is cut off" in talk
     assert "state=failed" in talk
     with closing(connect_as_administrator(fresh_database)) as session:

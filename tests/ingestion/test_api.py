@@ -18,7 +18,7 @@ from kafka.consumer.fetcher import ConsumerRecord
 
 from ingestion.errors import InputError, SettingsError
 from ingestion.front_door import create_app, protocol, server, serving
-from ingestion.front_door.body import MAX_BODY_BYTES, MAX_RIDE_BYTES, MAX_RIDES
+from ingestion.front_door.body import MAX_BODY_BYTES, MAX_POSTED_BYTES, MAX_POSTED_MESSAGES
 from ingestion.front_door.protocol import IDLE_SECONDS, MAX_HEAD_BYTES, BoundedProtocol
 from ingestion.message.stamp import DYE_HEADERS, DyeStamp, dye_stamp
 from ingestion.settings import KafkaSettings
@@ -41,7 +41,7 @@ def url(sandbox: Sandbox) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def door(url: str) -> Iterator[httpx.Client]:
     """A client with the key."""
-    with httpx.Client(base_url=url, headers={"X-API-Key": os.environ["RIDES_API_KEY"]}, timeout=40) as client:
+    with httpx.Client(base_url=url, headers={"X-API-Key": os.environ["FRONT_DOOR_API_KEY"]}, timeout=40) as client:
         yield client
 
 
@@ -129,7 +129,7 @@ def test_without_the_key_nobody_gets_in(url: str, nothing_arrives: None, key: st
     headers = [] if key is None else [(b"X-API-Key", key.encode("latin-1"))]
     answer = httpx.post(f"{url}/rides", content=RIDE, headers=headers)
     assert answer.status_code == 401
-    assert "RIDES_API_KEY" in answer.json()["detail"]
+    assert "FRONT_DOOR_API_KEY" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_list_with_something_else_is_refused_whole_and_names_its_place(
 ) -> None:
     answer = door.post("/rides", content=b"[" + RIDE + b"," + RIDE + b"," + element + b"," + RIDE + b"]")
     assert answer.status_code == 422
-    assert answer.json()["ride"] == 2
+    assert answer.json()["message"] == 2
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_endless_trailers_end_the_connection(url: str, door: httpx.Client) -> No
 def test_a_body_of_many_small_chunks_is_taken(url: str) -> None:
     """What frames them is not counted as headers."""
     rides = b"[" + b",".join([RIDE] * 2000) + b"]"
-    with httpx.Client(base_url=url, headers={"X-API-Key": os.environ["RIDES_API_KEY"]}, timeout=40) as client:
+    with httpx.Client(base_url=url, headers={"X-API-Key": os.environ["FRONT_DOOR_API_KEY"]}, timeout=40) as client:
         answer = client.post("/rides", content=(rides[at : at + 2] for at in range(0, len(rides), 2)))
     assert (answer.status_code, len(answer.json())) == (202, 2000)
 
@@ -288,18 +288,18 @@ def test_a_head_that_does_not_come_ends_the_connection(
 
 
 def test_a_ride_may_be_as_large_as_the_limit_and_no_larger(door: httpx.Client) -> None:
-    largest = b'{"pax_id":"' + b"x" * (MAX_RIDE_BYTES - 13) + b'"}'
-    assert len(largest) == MAX_RIDE_BYTES
+    largest = b'{"pax_id":"' + b"x" * (MAX_POSTED_BYTES - 13) + b'"}'
+    assert len(largest) == MAX_POSTED_BYTES
     assert published(door.post("/rides", content=largest)).value == largest
     assert door.post("/rides", content=largest + b" ").status_code == 413
     answer = door.post("/rides", content=b"[" + RIDE + b"," + largest[:-2] + b'x"}]')
-    assert (answer.status_code, answer.json()["ride"]) == (413, 1)
+    assert (answer.status_code, answer.json()["message"]) == (413, 1)
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["announced", "chunked"])
 def test_a_body_too_large_is_refused_before_it_is_read(url: str, nothing_arrives: None, chunked: bool) -> None:
     """The client never sends the end of it and still gets its answer."""
-    head = f"POST /rides HTTP/1.1\r\nHost: door\r\nX-API-Key: {os.environ['RIDES_API_KEY']}\r\n"
+    head = f"POST /rides HTTP/1.1\r\nHost: door\r\nX-API-Key: {os.environ['FRONT_DOOR_API_KEY']}\r\n"
     with closing(_connected(url)) as client:
         if chunked:
             client.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n{MAX_BODY_BYTES + 1:x}\r\n".encode())
@@ -316,9 +316,8 @@ def test_without_the_key_the_body_is_not_read_at_all(url: str) -> None:
 
 
 def test_a_client_that_goes_away_half_way_leaves_nothing(url: str, door: httpx.Client, nothing_arrives: None) -> None:
-    head = (
-        f"POST /rides HTTP/1.1\r\nHost: door\r\nX-API-Key: {os.environ['RIDES_API_KEY']}\r\nContent-Length: 100\r\n\r\n"
-    )
+    key = os.environ["FRONT_DOOR_API_KEY"]
+    head = f"POST /rides HTTP/1.1\r\nHost: door\r\nX-API-Key: {key}\r\nContent-Length: 100\r\n\r\n"
     with closing(_connected(url)) as client:
         client.sendall(head.encode() + RIDE)
     assert door.get("/health").status_code == 200
@@ -359,14 +358,14 @@ def test_many_clients_at_once_each_get_their_own_ride_acknowledged(door: httpx.C
 
 
 def test_the_longest_list_is_acknowledged_whole(door: httpx.Client) -> None:
-    answer = door.post("/rides", content=b"[" + b",".join([RIDE] * MAX_RIDES) + b"]")
+    answer = door.post("/rides", content=b"[" + b",".join([RIDE] * MAX_POSTED_MESSAGES) + b"]")
     positions = {Position(**at) for at in answer.json()}
-    assert len(positions) == MAX_RIDES
+    assert len(positions) == MAX_POSTED_MESSAGES
     assert positions <= set(records())
 
 
 def test_a_longer_list_is_refused_whole(door: httpx.Client, nothing_arrives: None) -> None:
-    answer = door.post("/rides", content=b"[" + b",".join([b"{}"] * (MAX_RIDES + 1)) + b"]")
+    answer = door.post("/rides", content=b"[" + b",".join([b"{}"] * (MAX_POSTED_MESSAGES + 1)) + b"]")
     assert answer.status_code == 413
     assert "several lists" in answer.json()["detail"]
 
@@ -398,7 +397,7 @@ def test_an_outage_of_kafka_is_answered_503_and_the_door_opens_again_after_it(
     sandbox: Sandbox, fresh_topic: str
 ) -> None:
     """No ride is acknowledged that the broker does not have, and one that waits for it keeps nobody else waiting."""
-    key = {"X-API-Key": os.environ["RIDES_API_KEY"]}
+    key = {"X-API-Key": os.environ["FRONT_DOOR_API_KEY"]}
     with serving() as url, httpx.Client(base_url=url, headers=key, timeout=60) as door:
         before = place(door.post("/rides", content=RIDE))
         sandbox.kill_kafka()
@@ -414,7 +413,7 @@ def test_an_outage_of_kafka_is_answered_503_and_the_door_opens_again_after_it(
         for answer in (single.result(), several.result(), health):
             assert answer.status_code == 503
             assert int(answer.headers["Retry-After"]) > 0
-        assert "0 of 2 rides are acknowledged" in several.result().json()["detail"]
+        assert "0 of 2 messages are acknowledged" in several.result().json()["detail"]
         assert several.result().json()["acknowledged"] == [None, None]
         assert "acknowledged" not in single.result().json()
         after = place(door.post("/rides", content=RIDE))
@@ -429,20 +428,20 @@ def test_of_a_list_that_arrived_in_part_the_answer_says_which_rides_did(sandbox:
         small = ConfigResource(ConfigResourceType.TOPIC, fresh_topic, configs={"max.message.bytes": "10000"})
         admin.alter_configs([small], incremental=True)
     rides = [b'{"taxi_id": "t1"}', json.dumps({"pax_id": secrets.token_hex(20_000)}).encode(), b"{}"]
-    with serving() as url, httpx.Client(headers={"X-API-Key": os.environ["RIDES_API_KEY"]}, timeout=60) as door:
+    with serving() as url, httpx.Client(headers={"X-API-Key": os.environ["FRONT_DOOR_API_KEY"]}, timeout=60) as door:
         answer = door.post(f"{url}/rides", content=b"[" + b",".join(rides) + b"]")
     assert answer.status_code == 413
     acknowledged = answer.json()["acknowledged"]
     assert (len(acknowledged), acknowledged[1]) == (3, None)
-    assert f"{sum(at is not None for at in acknowledged)} of 3 rides are acknowledged" in answer.json()["detail"]
+    assert f"{sum(at is not None for at in acknowledged)} of 3 messages are acknowledged" in answer.json()["detail"]
     found = records()
     assert all(at is None or found[Position(**at)].value == ride for at, ride in zip(acknowledged, rides, strict=True))
 
 
 def test_without_its_settings_the_door_does_not_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
-    monkeypatch.delenv("RIDES_API_KEY", raising=False)
-    with pytest.raises(SettingsError, match="RIDES_API_KEY"):
+    monkeypatch.delenv("FRONT_DOOR_API_KEY", raising=False)
+    with pytest.raises(SettingsError, match="FRONT_DOOR_API_KEY"):
         create_app()
 
 

@@ -57,7 +57,7 @@ def test_a_tail_that_a_power_cut_took_is_noticed_before_new_messages_come(broker
     first = send("first", 700)
     size = broker.log.stat().st_size
     lost = send("lost", 300)
-    assert load_until_caught_up().rides == 1000
+    assert load_until_caught_up().live_rows == 1000
     broker.cut(size)
     found = check_live(timedelta(days=1))
     assert [point.holds for point in found.checkpoints[:1]] == [False]
@@ -66,9 +66,9 @@ def test_a_tail_that_a_power_cut_took_is_noticed_before_new_messages_come(broker
         load_until_caught_up()
     assert gaps(session) == [(700, 1000, Why.LOST)]
     after = send("after", 400)
-    assert load_until_caught_up().rides == 400
+    assert load_until_caught_up().live_rows == 400
     assert stored(session) == Counter(first + lost + after)
-    assert load_until_caught_up().rides == 0
+    assert load_until_caught_up().live_rows == 0
 
 
 @pytest.mark.parametrize("client", Client)
@@ -81,21 +81,21 @@ def test_offsets_given_out_anew_are_noticed_and_loaded_although_the_topic_ends_b
     messages += send("second", 300)
     broker.keep("of 700")
     messages += send("third", 300)
-    assert load_until_caught_up(client=client).rides == 1000
+    assert load_until_caught_up(client=client).live_rows == 1000
 
     broker.restore("of 700")
     messages += send("fourth", 300)
     with pytest.raises(MessagesLost, match="Offsets 700 to 999"):
         load_until_caught_up(client=client)
     assert stored(session) == Counter(messages)
-    assert load_until_caught_up(client=client).rides == 0
+    assert load_until_caught_up(client=client).live_rows == 0
 
     broker.restore("of 400")
     messages += send("fifth", 1000)
     with pytest.raises(MessagesLost, match="Offsets 400 to 999"):
         load_until_caught_up(client=client)
     assert stored(session) == Counter(messages)
-    assert load_until_caught_up(client=client).rides == 0
+    assert load_until_caught_up(client=client).live_rows == 0
     assert [gap[:2] for gap in gaps(session)] == [(400, 1000), (700, 1000)]
     assert rows(session, "raw.loaded_totals", "first_offset, next_offset", "began_at") == [
         *((0, 1000), (700, 1000), (400, 1400))
@@ -131,9 +131,9 @@ def test_a_bit_that_flipped_on_the_brokers_disk_is_named_and_never_loaded_as_ano
         assert "--accept-loss" in str(told.value)
         assert stored(session) == Counter(before)
     assert gaps(session) == [(10, 15, Why.CORRUPT)]
-    assert load_until_caught_up(accept_loss=True, client=client).rides == 10
+    assert load_until_caught_up(accept_loss=True, client=client).live_rows == 10
     assert stored(session) == Counter(before + after)
-    assert load_until_caught_up(client=client).rides == 0
+    assert load_until_caught_up(client=client).live_rows == 0
     assert gaps(session) == [(10, 15, Why.CORRUPT)]
 
 
@@ -143,9 +143,9 @@ def test_a_message_that_became_corrupt_after_it_was_loaded_does_not_hold_back_wh
 ) -> None:
     """The last message loaded, too, by which the loader sees whether the topic is still the same."""
     first = send("first", 5)
-    assert load_until_caught_up(client=client).rides == 5
+    assert load_until_caught_up(client=client).live_rows == 5
     broker.flip_a_bit(first[4].encode())
     after = send("after", 5)
-    assert load_until_caught_up(client=client).rides == 5
+    assert load_until_caught_up(client=client).live_rows == 5
     assert stored(session) == Counter(first + after)
     assert gaps(session) == []

@@ -70,7 +70,8 @@ def test_list_takes_a_reason_and_a_limit() -> None:
 
 
 def test_list_shows_the_dye_apart() -> None:
-    assert [(letter.reason, letter.ride_number) for letter in dead_letters.newest(10, dye=True)] == [("not_json", 9001)]
+    found = dead_letters.newest(10, dye=True)
+    assert [(letter.reason, letter.message_number) for letter in found] == [("not_json", 9001)]
 
 
 def test_show_gives_the_bytes_as_they_came() -> None:
@@ -126,7 +127,7 @@ def test_replay_publishes_what_is_a_ride_today_once(
     assert json.loads(run("replay", "--reason", "empty")) == counts()
     assert json.loads(run("replay")) == counts(published=1)
     assert json.loads(run("replay")) == counts()
-    assert load_until_caught_up().rides == 1
+    assert load_until_caught_up().live_rows == 1
 
 
 def test_a_corrected_message_takes_the_place_of_a_dead_letter(
@@ -144,7 +145,7 @@ def test_a_corrected_message_takes_the_place_of_a_dead_letter(
     assert json.loads(run(*one))["published"] == 1
     with pytest.raises(InputError, match="already"):
         run(*one)
-    assert load_until_caught_up().rides == 1
+    assert load_until_caught_up().live_rows == 1
     assert [record.key for record in records().values() if record.value == file.read_bytes()] == [b"t2"]
 
 
@@ -170,6 +171,6 @@ def test_of_two_dead_letters_at_one_place_the_topic_id_chooses(
     with pytest.raises(InputError, match=f"--topic-id: .*{topic_id()}"):
         run(*one)
     assert json.loads(run(*one, "--topic-id", str(topic_id())))["published"] == 1
-    with connect_as("taxi_owner").cursor() as query:
+    with connect_as("owner").cursor() as query:
         query.execute("select topic_id from raw.dead_letters where replayed_at is not null")
         assert query.fetchall() == [(str(topic_id()),)]

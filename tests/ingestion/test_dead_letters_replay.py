@@ -87,7 +87,7 @@ def test_a_killed_replay_publishes_nothing_twice(session: connection) -> None:
         process.wait()
     assert replay() == Replay(published=2, found_again=1)
     assert published() == 3
-    assert load_until_caught_up().rides == 3
+    assert load_until_caught_up().live_rows == 3
     with session.cursor() as query:
         query.execute("select count(*) from raw.replays where published_at is not null")
         assert query.fetchall() == [(3,)]

@@ -18,10 +18,11 @@ from ingestion.loader.batch import Batch
 from ingestion.loader.reading.clients import Client
 from ingestion.loader.store import Store
 from ingestion.message.rows import Reason
-from ingestion.message.stamp import DYE_HEADERS, FIELDS, DyeStamp, key_fingerprint, signature
+from ingestion.message.stamp import DYE_HEADERS, DyeStamp, key_fingerprint, signature
 from ingestion.settings import DyeKeys, KafkaSettings
 from ingestion.topic.admin import open_admin, topic_id
 from sandbox.services import Sandbox
+from taxi.contract import CONTRACT
 from tests.ingestion.support import RIDE, Message, count, publish, rows
 from tests.ingestion.test_loader_rows import POISON
 from tests.services import connect_as_administrator, new_database
@@ -62,7 +63,7 @@ def test_loading_again_loads_nothing_more(session: connection, fresh_topic: str)
     publish(Message(partition=n % 4) for n in range(1000))
     first = load_until_caught_up()
     again = load_until_caught_up()
-    assert (first.rides, again.rides) == (1000, 0)
+    assert (first.live_rows, again.live_rows) == (1000, 0)
     assert [(p.first_offset, p.next_offset) for p in first.partitions] == [(0, 250)] * 4
     assert again.partitions == ()
     assert count(session, "raw.taxi_rides") == 1000
@@ -79,7 +80,7 @@ def test_poison_is_kept_with_its_bytes_and_its_neighbours_load(
 ) -> None:
     publish([Message(), Message(value, key=b"k\x00\xff"), Message()])
     report = load_until_caught_up()
-    assert (report.rides, report.dead_letters) == (2, 1)
+    assert (report.live_rows, report.dead_letters) == (2, 1)
     assert rows(session, "raw.taxi_rides", "offset, taxi_id") == [(0, "t1"), (2, "t1")]
     [(kept, key, why, offset)] = rows(session, "raw.dead_letters", "value, message_key, reason, offset")
     assert (None if kept is None else bytes(kept), bytes(key), why, offset) == (value, b"k\x00\xff", reason.value, 1)
@@ -96,8 +97,8 @@ def test_values_are_stored_as_received(session: connection, fresh_topic: str) ->
     publish(Message(value) for value in values)
     load_until_caught_up()
     got = [
-        {name: text for name, text in zip((*FIELDS, "unknown_fields"), row, strict=True) if text is not None}
-        for row in rows(session, "raw.taxi_rides", ", ".join((*FIELDS, "unknown_fields")))
+        {name: text for name, text in zip((*CONTRACT.fields, "unknown_fields"), row, strict=True) if text is not None}
+        for row in rows(session, "raw.taxi_rides", ", ".join((*CONTRACT.fields, "unknown_fields")))
     ]
     assert got == [
         {"fare_amount": "12.50", "tax_amount": "1e2"},
@@ -141,7 +142,7 @@ def test_a_time_that_no_calendar_has_is_null_and_its_message_is_kept(session: co
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, fresh_topic, as_sent)])
     last = 253_402_300_799_999
     publish([Message(timestamp=last), Message(timestamp=last + 1), Message(timestamp=2**63 - 1)])
-    assert load_until_caught_up().rides == 3
+    assert load_until_caught_up().live_rows == 3
     times = [at for (at,) in rows(session, "raw.taxi_rides", "message_at")]
     assert times == [datetime(9999, 12, 31, 23, 59, 59, 999000, UTC), None, None]
 
@@ -161,7 +162,7 @@ def test_dye_goes_to_tables_of_its_own(session: connection, fresh_topic: str, mo
         ]
     )
     report = load_until_caught_up()
-    assert (report.rides, report.dye_rides, report.dead_letters, report.unverified_dye) == (1, 4, 2, 0)
+    assert (report.live_rows, report.dye_rows, report.dead_letters, report.unverified_dye) == (1, 4, 2, 0)
     stamp = ("run-1", 7, STAMP.sent_at)
     assert rows(session, "angiogram_raw.taxi_rides", "taxi_id, run_id, ride_number, sent_at") == [
         *[("t1", *stamp)] * 3,
@@ -191,7 +192,7 @@ def test_dye_headers_that_do_not_verify_are_kept_apart_with_reason_and_place(
         ]
     )
     report = load_until_caught_up()
-    assert (report.rides, report.dye_rides, report.dead_letters, report.unverified_dye) == (1, 0, 0, 4)
+    assert (report.live_rows, report.dye_rows, report.dead_letters, report.unverified_dye) == (1, 0, 0, 4)
     assert report.messages == 5
     assert rows(session, "raw.taxi_rides", "offset") == [(4,)]
     assert sum(count(session, f"angiogram_raw.{table}") for table in ("taxi_rides", "dead_letters")) == 0
@@ -210,7 +211,7 @@ ODD_HEADERS = {
     "very long": dict.fromkeys(DYE_HEADERS, b"9" * 1_000_000),
     "a run id of 5,000 characters, signed": {
         "dye-run-id": b"r" * 5000,
-        "dye-ride-number": b"1",
+        "dye-message-number": b"1",
         "dye-sent-at": b"2026-06-01T08:00:00.000000Z",
         "dye-signature": signature(KEY, "r" * 5000, "1", "2026-06-01T08:00:00.000000Z", RIDE).encode(),
     },
@@ -224,8 +225,8 @@ def test_no_dye_header_stops_the_loader(
 ) -> None:
     publish([Message(), Message(headers=list(headers.items())), Message()])
     report = load_until_caught_up(client=client)
-    assert (report.rides, report.unverified_dye) == (2, 1)
-    [kept] = rows(session, "raw.unverified_dye", "dye_run_id, dye_ride_number, dye_sent_at, dye_signature")
+    assert (report.live_rows, report.unverified_dye) == (2, 1)
+    [kept] = rows(session, "raw.unverified_dye", "dye_run_id, dye_message_number, dye_sent_at, dye_signature")
     assert list(map(bytes, kept)) == list(headers.values())
 
 
@@ -257,7 +258,7 @@ def test_a_header_name_that_is_no_utf8_does_not_stop_the_loader(
         ]
     )
     report = load_until_caught_up(client=client)
-    assert (report.rides, report.dye_rides, report.dead_letters, report.unverified_dye) == (ordinary + 2, 1, 1, 0)
+    assert (report.live_rows, report.dye_rows, report.dead_letters, report.unverified_dye) == (ordinary + 2, 1, 1, 0)
     assert rows(session, "raw.taxi_rides", "offset")[ordinary:] == [(ordinary,), (ordinary + 3,)]
 
 
@@ -312,12 +313,12 @@ def test_a_stored_offset_that_moved_fences_the_loader(session: connection, fresh
     consumer.seek(place, 0)
     records = consumer.poll(timeout_ms=10_000)[place]
     consumer.close()
-    batch = Batch(fresh_topic, here, keys)
+    batch = Batch(fresh_topic, here, keys, CONTRACT)
     batch.add(0, records)
     batch.passed(0, 0, 0, 2)
     store = Store.open(here, "until_caught_up", [], fresh_topic, here)
     store.next_offsets([0])
-    assert load_until_caught_up().rides == 2
+    assert load_until_caught_up().live_rows == 2
     with pytest.raises(Fenced, match="partition 0"):
         store.commit(batch)
     store.close()
@@ -342,8 +343,8 @@ def test_a_load_ends_under_endless_traffic(session: connection, fresh_topic: str
         ended.set()
         traffic.join()
         producer.close()
-    assert report.rides >= 500
-    assert load_until_caught_up().rides > 0  # what had come in meanwhile
+    assert report.live_rows >= 500
+    assert load_until_caught_up().live_rows > 0  # what had come in meanwhile
 
 
 def test_a_load_told_to_stop_says_that_it_is_not_done(session: connection, fresh_topic: str) -> None:
@@ -352,13 +353,13 @@ def test_a_load_told_to_stop_says_that_it_is_not_done(session: connection, fresh
     stop.set()
     with pytest.raises(Interrupted):
         load_until_caught_up(stop=stop)
-    assert load_until_caught_up().rides == 10
+    assert load_until_caught_up().live_rows == 10
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
 def test_every_codec_is_read(session: connection, fresh_topic: str, codec: str) -> None:
     publish([Message()] * 100, compression_type=codec)
-    assert load_until_caught_up().rides == 100
+    assert load_until_caught_up().live_rows == 100
 
 
 @pytest.mark.parametrize("client", Client)
@@ -382,7 +383,7 @@ def test_aborted_transactions_are_not_loaded(session: connection, fresh_topic: s
         producer.send(fresh_topic, value=b'{"taxi_id": "%b"}' % taxi, partition=0).get(timeout=30)
         finish()
     producer.close()
-    assert load_until_caught_up(client=client).rides == 1
+    assert load_until_caught_up(client=client).live_rows == 1
     assert rows(session, "raw.taxi_rides", "taxi_id") == [("kept",)]
     assert load_until_caught_up(client=client).partitions == ()
     kept = rows(session, "raw.empty_offsets", "to_offset, empty", "to_offset")

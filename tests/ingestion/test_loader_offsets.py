@@ -62,19 +62,19 @@ def repair(*options: str) -> Result:
 
 def test_a_gap_grows_with_what_the_topic_deletes_and_is_counted_once(session: connection) -> None:
     publish(Message() for _ in range(100))
-    assert load_until_caught_up().rides == 100
+    assert load_until_caught_up().live_rows == 100
     publish(Message() for _ in range(150))
     for end in (150, 150, 200):
         delete_from_topic(p0=end)
         with pytest.raises(MessagesLost, match=f"Offsets 100 to {end - 1}"):
             load_until_caught_up()
         assert gaps(session) == [(0, 100, end, "deleted_before_loaded", False)]
-    assert load_until_caught_up(accept_loss=True).rides == 50
+    assert load_until_caught_up(accept_loss=True).live_rows == 50
     assert gaps(session) == [(0, 100, 200, "deleted_before_loaded", True)]
     assert rows(session, "raw.loaded_totals", TOTALS, "partition")[0] == (250, 150, 100, 0, 0)
     publish(Message() for _ in range(10))
     delete_from_topic(p0=255)
-    assert load_until_caught_up(accept_loss=True).rides == 5
+    assert load_until_caught_up(accept_loss=True).live_rows == 5
     assert [gap[1:3] for gap in gaps(session)] == [(100, 200), (250, 255)]
 
 
@@ -101,7 +101,7 @@ def test_all_partitions_with_a_gap_are_named_and_the_others_are_loaded(session: 
     assert "Offsets 0 to 19 of" in str(told.value)
     assert "partition 3" in str(told.value)
     assert count(session, "raw.taxi_rides") == 40
-    assert load_until_caught_up(accept_loss=True).rides == 15
+    assert load_until_caught_up(accept_loss=True).live_rows == 15
     assert [total[:3] for total in rows(session, "raw.loaded_totals", TOTALS, "partition")] == [
         *((20, 20, 0), (20, 15, 5), (20, 20, 0), (20, 0, 20))
     ]
@@ -126,7 +126,7 @@ def test_offsets_that_something_else_wrote_are_named_and_repaired(
     session: connection, accident: str, told: str
 ) -> None:
     publish(Message(partition=n % 2) for n in range(60))
-    assert load_until_caught_up().rides == 60
+    assert load_until_caught_up().live_rows == 60
     publish(Message() for _ in range(7))
     execute(session, accident)
     with pytest.raises(OffsetsSetBack) as refused:
@@ -137,7 +137,7 @@ def test_offsets_that_something_else_wrote_are_named_and_repaired(
     assert done.exit_code == 0, done.output
     [first] = [line for line in map(json.loads, done.stdout.splitlines()) if line["partition"] == 0]
     assert (first["topic_id"], first["next_offset"], first["missing"]) == (str(topic_id()), 30, 0)
-    assert load_until_caught_up().rides == 7
+    assert load_until_caught_up().live_rows == 7
     assert count(session, "raw.taxi_rides") == 67
     assert rows(session, "raw.loaded_totals", TOTALS, "partition")[:2] == [(37, 37, 0, 0, 0), (30, 30, 0, 0, 0)]
 
@@ -157,7 +157,7 @@ def test_where_all_records_of_offsets_are_gone_stored_rows_are_not_loaded_again(
         load_until_caught_up()
     assert repair().exit_code == 0
     assert rows(session, "raw.loaded_offsets", "partition, next_offset", "partition") == before
-    assert load_until_caught_up().rides == 1
+    assert load_until_caught_up().live_rows == 1
     assert count(session, "raw.taxi_rides") == 11
 
 
@@ -172,7 +172,7 @@ def test_rows_that_went_missing_are_counted_until_they_are_back_or_given_up(sess
     assert json.loads(repair().stdout.splitlines()[0])["missing"] == 2
     assert repair("--accept-loss").exit_code == 0
     assert repair().exit_code == 0
-    assert load_until_caught_up().rides == 0
+    assert load_until_caught_up().live_rows == 0
 
 
 @pytest.mark.parametrize("client", Client)
@@ -189,7 +189,7 @@ def test_nothing_below_the_stored_offset_is_loaded_however_far_back_the_last_mes
         'update raw.loaded_offsets set next_offset = 15 where "partition" = 0',
     )
     publish([Message(partition=1)])
-    assert load_until_caught_up(client=client).rides == 6
+    assert load_until_caught_up(client=client).live_rows == 6
     assert [offset for (offset,) in rows(session, "raw.taxi_rides", "offset") if offset > 9] == [15, 16, 17, 18, 19]
 
 
@@ -213,5 +213,5 @@ def test_an_open_transaction_that_holds_back_messages_is_named(
     assert count(session, "raw.taxi_rides") == 20
     producer.commit_transaction()
     producer.close()
-    assert load_until_caught_up(client=client).rides == 8
+    assert load_until_caught_up(client=client).live_rows == 8
     assert rows(session, "raw.loaded_totals", TOTALS, "partition")[1] == (19, 18, 0, 1, 0)

@@ -89,7 +89,7 @@ def test_killed_half_way_each_message_is_loaded_once(
     half = count(session, "raw.taxi_rides")
     assert 0 < half < messages
     assert each_message_once(session)
-    assert load_until_caught_up().rides == messages - half
+    assert load_until_caught_up().live_rows == messages - half
     assert count(session, "raw.taxi_rides") == messages
 
 
@@ -121,7 +121,7 @@ def test_followers_share_and_one_goes_on_alone_when_the_other_is_killed(session:
         second.send_signal(signal.SIGTERM)
         report, talk = second.communicate(timeout=30)
         assert second.returncode == 0, talk
-        assert json.loads(report)["rides"] == 400
+        assert json.loads(report)["live_rows"] == 400
     assert not follower_alive(session)
 
 
@@ -139,7 +139,7 @@ def test_two_loads_at_once_load_each_message_once(session: connection, fresh_top
     publish(Message(partition=n % 4) for n in range(40_000))
     with loader() as one, loader() as other:
         reports = [json.loads(process.communicate(timeout=60)[0]) for process in (one, other)]
-    assert sum(report["rides"] for report in reports) == 40_000
+    assert sum(report["live_rows"] for report in reports) == 40_000
     assert count(session, "raw.taxi_rides") == 40_000
     assert each_message_once(session)
 
@@ -150,7 +150,7 @@ def test_a_load_beside_a_follower_ends_when_all_is_loaded(session: connection, f
         await_condition(lambda: sum(owners(session).values()) == 4, "the follower had all partitions")
         publish(Message(partition=n % 4) for n in range(5_000))
         report = load_until_caught_up()
-        assert report.rides == 0
+        assert report.live_rows == 0
         assert count(session, "raw.taxi_rides") == 5_000
 
 
@@ -171,7 +171,7 @@ def test_a_load_that_waits_for_another_says_for_whom(
         holder.close()
         out, talk = process.communicate(timeout=30)
     assert process.returncode == 0, talk
-    assert json.loads(out)["rides"] == 2
+    assert json.loads(out)["live_rows"] == 2
 
 
 def test_kafka_that_is_not_there_ends_the_command_with_2(fresh_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,19 +192,19 @@ def test_a_follower_waits_for_kafka_and_leaves_when_told(fresh_database: str, mo
         process.send_signal(signal.SIGTERM)
         out, talk = process.communicate(timeout=60)
     assert process.returncode == 0, talk
-    assert json.loads(out)["rides"] == 0
+    assert json.loads(out)["live_rows"] == 0
 
 
 def test_a_topic_made_again_starts_at_its_beginning(session: connection, fresh_topic: str) -> None:
     publish([Message()] * 3)
-    assert load_until_caught_up().rides == 3
+    assert load_until_caught_up().live_rows == 3
     former = topic_id()
     with closing(open_admin(KafkaSettings.from_environment())) as admin:
         admin.delete_topics([fresh_topic])
         await_condition(lambda: fresh_topic not in admin.list_topics(), "the topic was gone")
     ensure_topic()
     publish([Message()] * 2)
-    assert load_until_caught_up().rides == 2
+    assert load_until_caught_up().live_rows == 2
     assert topic_id() != former
     assert Counter(rows(session, "raw.taxi_rides", "topic_id")) == {(str(former),): 3, (str(topic_id()),): 2}
 
@@ -214,7 +214,7 @@ def test_new_partitions_are_loaded_from_their_beginning(session: connection, fre
     with closing(open_admin(KafkaSettings.from_environment())) as admin:
         admin.create_partitions({fresh_topic: NewPartitions(6)})
     publish([Message(partition=5)] * 3)
-    assert load_until_caught_up().rides == 3
+    assert load_until_caught_up().live_rows == 3
     assert rows(session, "raw.taxi_rides", "partition, offset") == [(5, 0), (5, 1), (5, 2)]
 
 

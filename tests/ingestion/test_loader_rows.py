@@ -2,10 +2,11 @@
 
 import pytest
 
-from ingestion.message.rows import NULL, DeadLetter, Reason, binary, ride_columns
-from ingestion.message.stamp import FIELDS
+from ingestion.message.rows import NULL, NotStorable, Reason, binary, encoder
+from taxi.contract import CONTRACT
 from tests.ingestion.support import copy_columns
 
+COLUMNS = encoder(CONTRACT.fields).columns
 DEEP = b"[" * 100_000 + b"]" * 100_000
 
 POISON = {
@@ -98,24 +99,22 @@ UNUSUAL = {
 
 @pytest.mark.parametrize(("value", "reason"), POISON.values(), ids=POISON.keys())
 def test_poison_is_named_for_what_is_wrong_with_it(value: bytes | None, reason: Reason) -> None:
-    with pytest.raises(DeadLetter) as caught:
-        ride_columns(value)
+    with pytest.raises(NotStorable) as caught:
+        COLUMNS(value)
     assert caught.value.reason is reason
 
 
 @pytest.mark.parametrize(("value", "expected"), UNUSUAL.values(), ids=UNUSUAL.keys())
 def test_an_object_is_loaded_as_received(value: bytes, expected: dict[str, str]) -> None:
-    names = (*FIELDS, "unknown_fields")
-    assert dict(zip(names, copy_columns(ride_columns(value)), strict=True)) == {
-        name: expected.get(name) for name in names
-    }
+    names = (*CONTRACT.fields, "unknown_fields")
+    assert dict(zip(names, copy_columns(COLUMNS(value)), strict=True)) == {name: expected.get(name) for name in names}
 
 
 def test_a_common_ride_and_the_same_ride_with_an_escape_give_the_same_line() -> None:
     """The quick path and the thorough one agree."""
     plain = b'{"taxi_id": "t-1", "fare_amount": 12.50, "currency": "EUR", "tax_amount": null}'
     escaped = plain.replace(b"t-1", b"t\\u002d1")
-    assert copy_columns(ride_columns(plain)) == copy_columns(ride_columns(escaped))
+    assert copy_columns(COLUMNS(plain)) == copy_columns(COLUMNS(escaped))
 
 
 def test_bytes_for_copy() -> None:

@@ -45,7 +45,7 @@ def test_workers_share_the_partitions_and_their_reports_add_up(
         out, talk = process.communicate(timeout=60)
     assert process.returncode == 0, talk
     report = json.loads(out)
-    assert (report["rides"], report["dead_letters"]) == (40_000, 1)
+    assert (report["live_rows"], report["dead_letters"]) == (40_000, 1)
     assert [(p["first_offset"], p["next_offset"]) for p in report["partitions"]] == [(0, 10_000)] * 3 + [(0, 10_001)]
     assert count(session, "raw.loaders") == 4
     assert count(session, "raw.taxi_rides") == 40_000
@@ -56,7 +56,7 @@ def test_more_workers_than_partitions_are_no_harm(session: connection, fresh_top
     with loader("--workers", "6") as process:
         out, talk = process.communicate(timeout=60)
     assert process.returncode == 0, talk
-    assert json.loads(out)["rides"] == 10
+    assert json.loads(out)["live_rows"] == 10
 
 
 def test_a_killed_worker_is_noticed_and_its_work_done_by_the_others(
@@ -90,7 +90,7 @@ def test_a_killed_worker_that_followed_is_replaced(session: connection, fresh_to
         process.send_signal(signal.SIGTERM)
         out, talk = process.communicate(timeout=30)
     assert process.returncode == 0, talk
-    assert json.loads(out)["rides"] == 400
+    assert json.loads(out)["live_rows"] == 400
 
 
 FORKED = "import os, signal; os.register_at_fork({}=lambda: os.kill(os.getpid(), signal.{}))"
@@ -105,7 +105,7 @@ def test_told_to_stop_while_the_workers_start_all_end(
     with loader("--follow", "--workers", "4", before=FORKED.format(who, number)) as process:
         out, talk = process.communicate(timeout=30)
     assert process.returncode == 0, talk
-    assert json.loads(out)["rides"] == 0
+    assert json.loads(out)["live_rows"] == 0
     assert talk == ""
 
 
@@ -124,7 +124,7 @@ def test_told_to_stop_when_a_worker_is_replaced_all_end(session: connection, fre
         process.send_signal(signal.SIGTERM)
         out, talk = process.communicate(timeout=30)
     assert process.returncode == 0, talk
-    assert json.loads(out)["rides"] == 0
+    assert json.loads(out)["live_rows"] == 0
     assert talk == ""
 
 
@@ -208,7 +208,7 @@ def test_what_the_topic_lost_is_named_by_one_error_and_the_rest_is_loaded(
         out, talk = process.communicate(timeout=60)
     assert process.returncode == 1, talk
     report = json.loads(out)
-    assert report["rides"] == 40
+    assert report["live_rows"] == 40
     assert [(loss["partition"], loss["from_offset"], loss["to_offset"]) for loss in report["lost"]] == [
         *((0, 0, 3), (1, 0, 4))
     ]

@@ -4,7 +4,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ingestion.message.stamp import MAX_RUN_ID, DyeStamp, Unverified, dye_stamp, key_fingerprint, message_key, signature
+from ingestion.message.stamp import (
+    MAX_RUN_ID,
+    DyeStamp,
+    Unverified,
+    dye_stamp,
+    header_names,
+    key_fingerprint,
+    signature,
+)
+from taxi.contract import CONTRACT
 
 KEY = b"a key of some length"
 VALUE = b'{"taxi_id": "t1"}'
@@ -40,20 +49,20 @@ def test_a_tombstone_can_be_dye() -> None:
     ("headers", "reason"),
     [
         (changed(dye_run_id=b"run-2"), Unverified.WRONG_SIGNATURE),
-        (changed(dye_ride_number=b"43"), Unverified.WRONG_SIGNATURE),
+        (changed(dye_message_number=b"43"), Unverified.WRONG_SIGNATURE),
         (changed(dye_sent_at=b"2026-06-01T08:00:00.123457Z"), Unverified.WRONG_SIGNATURE),
         (changed(dye_signature=b"0" * 64), Unverified.WRONG_SIGNATURE),
         (changed(dye_signature=b"x"), Unverified.WRONG_SIGNATURE),
         (changed(dye_signature=b""), Unverified.INCOMPLETE),
         (changed(dye_run_id=None), Unverified.INCOMPLETE),
-        (changed(dye_ride_number=None), Unverified.INCOMPLETE),
+        (changed(dye_message_number=None), Unverified.INCOMPLETE),
         (changed(dye_sent_at=None), Unverified.INCOMPLETE),
         (changed(dye_signature=None), Unverified.INCOMPLETE),
         ([("dye-run-id", None)], Unverified.INCOMPLETE),
         (changed(dye_run_id="rün".encode()), Unverified.MALFORMED),
         (changed(dye_signature=b"\xff"), Unverified.MALFORMED),
-        (changed(dye_ride_number=b"+42"), Unverified.MALFORMED),
-        (changed(dye_ride_number=b"42 "), Unverified.MALFORMED),
+        (changed(dye_message_number=b"+42"), Unverified.MALFORMED),
+        (changed(dye_message_number=b"42 "), Unverified.MALFORMED),
         (changed(dye_sent_at=b"2026-13-01T08:00:00.123456Z"), Unverified.MALFORMED),
         (changed(dye_sent_at=b"2026-06-01 08:00:00"), Unverified.MALFORMED),
         (changed(dye_sent_at=b"none"), Unverified.WRONG_SIGNATURE),
@@ -106,4 +115,11 @@ def test_a_fingerprint_names_a_key_without_betraying_it() -> None:
 
 @pytest.mark.parametrize(("taxi_id", "key"), [("t1", b"t1"), (7, b"7"), ("", None), (None, None), ([1], None)])
 def test_a_ride_is_keyed_by_its_taxi(taxi_id: object, key: bytes | None) -> None:
-    assert message_key(taxi_id) == key
+    assert CONTRACT.key(taxi_id) == key
+
+
+def test_a_former_header_is_understood_where_the_contract_names_it() -> None:
+    former = CONTRACT.former_headers["dye-message-number"]
+    headers = [(former if name == "dye-message-number" else name, text) for name, text in STAMP.headers(KEY, VALUE)]
+    assert dye_stamp(headers, VALUE, [KEY]) == Unverified.INCOMPLETE
+    assert dye_stamp(headers, VALUE, [KEY], header_names(CONTRACT.former_headers)) == STAMP

@@ -25,7 +25,7 @@ def test_migrating_again_applies_nothing(fresh_database: str) -> None:
 def test_a_new_migration_is_applied_once(fresh_database: str, connect_as: Callable[..., connection]) -> None:
     assert migrate(migrations=[*all_migrations(), ADDED]) == ["9001_add_a_table"]
     assert migrate(migrations=[*all_migrations(), ADDED]) == []
-    assert rows(connect_as("taxi_owner"), "raw.added", order="a") == []
+    assert rows(connect_as("owner"), "raw.added", order="a") == []
 
 
 def test_an_applied_migration_that_changed_is_refused(fresh_database: str) -> None:
@@ -43,7 +43,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(
     broken = Migration(9002, "broken", "create table raw.half (a int); select 1 / 0;")
     with pytest.raises(psycopg2.errors.DivisionByZero):
         migrate(migrations=[ADDED, broken, Migration(9003, "after", "create table raw.after (a int);")])
-    owner = connect_as("taxi_owner")
+    owner = connect_as("owner")
     assert [number for (number,) in rows(owner, "raw.schema_migrations", "number", "number")][-1] == 9001
     with pytest.raises(psycopg2.errors.UndefinedTable):
         rows(owner, "raw.half", order="a")
@@ -60,7 +60,7 @@ def test_a_missing_migration_is_named(fresh_database: str, connect_as: Callable[
     with connect_as("postgres").cursor() as query:
         query.execute("delete from raw.schema_migrations where number = 2")
     with pytest.raises(SchemaOutdated, match="0002_angiogram"):
-        require_current(connect_as("taxi_loader"))
+        require_current(connect_as("loader"))
 
 
 def test_rides_in_hand_shows_the_run_up_to_its_batch(
@@ -71,7 +71,7 @@ def test_rides_in_hand_shows_the_run_up_to_its_batch(
         query.execute(
             'insert into angiogram_raw.taxi_rides (topic, topic_id, "partition", "offset", run_id, ride_number, '
             "sent_at) select 't', gen_random_uuid(), 0, row_number() over (), run_id, ride_number, now() "
-            "from (values ('now', 1), ('now', 1), ('now', 2), ('now', 3), ('before', 1)) as rides (run_id, ride_number)"
+            "from (values ('now', 1), ('now', 1), ('now', 2), ('now', 3), ('before', 1)) as sent (run_id, ride_number)"
         )
         query.execute("insert into angiogram.runs (run_id, batch_1_last_message) values ('now', 2), ('before', 2)")
         seen = []

@@ -10,18 +10,20 @@ from psycopg2.extensions import connection
 from ingestion.database.roles import bootstrap
 from ingestion.database.sessions import connect
 from ingestion.errors import DatabaseUnavailable, SettingsError
-from ingestion.settings import ROLE_PASSWORDS
 from sandbox.services import Sandbox
+from taxi.contract import CONTRACT
 from tests.services import connect_as_administrator, new_database
 
+NAMES = [role.name for role in CONTRACT.roles.values()]
+
 FORBIDDEN = {
-    "loader-reads-rides": ("taxi_loader", "select from raw.taxi_rides"),
-    "loader-changes-rides": ("taxi_loader", "update raw.taxi_rides set fare_amount = '0'"),
-    "loader-deletes-rides": ("taxi_loader", "delete from raw.taxi_rides"),
-    "loader-empties-rides": ("taxi_loader", "truncate raw.taxi_rides"),
-    "loader-deletes-offsets": ("taxi_loader", "delete from raw.loaded_offsets"),
-    "loader-makes-a-table": ("taxi_loader", "create table raw.more ()"),
-    "loader-reads-runs": ("taxi_loader", "select from angiogram.runs"),
+    "loader-reads-rides": ("loader", "select from raw.taxi_rides"),
+    "loader-changes-rides": ("loader", "update raw.taxi_rides set fare_amount = '0'"),
+    "loader-deletes-rides": ("loader", "delete from raw.taxi_rides"),
+    "loader-empties-rides": ("loader", "truncate raw.taxi_rides"),
+    "loader-deletes-offsets": ("loader", "delete from raw.loaded_offsets"),
+    "loader-makes-a-table": ("loader", "create table raw.more ()"),
+    "loader-reads-runs": ("loader", "select from angiogram.runs"),
     "prod-writes-raw": ("dbt_prod", "insert into raw.loaded_offsets select from raw.loaded_offsets"),
     "prod-reads-dye": ("dbt_prod", "select from angiogram_raw.taxi_rides"),
     "prod-reads-dye-in-hand": ("dbt_prod", "select from angiogram_raw.rides_in_hand"),
@@ -47,13 +49,13 @@ FORBIDDEN = {
     "reader-reads-raw": ("marts_reader", "select from raw.taxi_rides"),
     "reader-writes-verdicts": ("marts_reader", "update angiogram.runs set verdict = 'healthy'"),
     "reader-makes-a-schema": ("marts_reader", "create schema more"),
-    "owner-makes-a-role": ("taxi_owner", "create role more"),
+    "owner-makes-a-role": ("owner", "create role more"),
     "everybody-in-public": ("dbt_dev", "create table public.t ()"),
 }
 
 ALLOWED = {
     "loader-adds-rides": (
-        "taxi_loader",
+        "loader",
         'insert into raw.taxi_rides (topic, topic_id, "partition", "offset") values (\'t\', gen_random_uuid(), 0, 0)',
     ),
     "prod-reads-rides": ("dbt_prod", "select from raw.taxi_rides"),
@@ -69,7 +71,7 @@ ALLOWED = {
     "angiogram-keeps-runs": ("angiogram", "insert into angiogram.runs (run_id) values (gen_random_uuid()::text)"),
     "reader-reads-verdicts": ("marts_reader", "select verdict from angiogram.runs"),
     "reader-reads-differences": ("marts_reader", "select from angiogram.differences, angiogram.last_verified"),
-    "owner-deletes-old-rides": ("taxi_owner", "delete from raw.taxi_rides where loaded_at < now() - interval '1 year'"),
+    "owner-deletes-old-rides": ("owner", "delete from raw.taxi_rides where loaded_at < now() - interval '1 year'"),
 }
 
 
@@ -104,7 +106,7 @@ def test_airflow_and_the_rides_keep_apart(database: str) -> None:
     with pytest.raises(DatabaseUnavailable, match="airflow"):
         connect("airflow", "tests", database)
     with pytest.raises(DatabaseUnavailable, match="taxi_loader"):
-        connect("taxi_loader", "tests", "airflow")
+        connect("loader", "tests", "airflow")
     connect("airflow", "tests", "airflow").close()
 
 
@@ -118,7 +120,7 @@ def test_bootstrap_again_changes_nothing(database: str) -> None:
             query.execute(
                 "select rolname::text, rolsuper::text, rolcanlogin::text, rolcreatedb::text from pg_roles "
                 "where rolname = any(%s) order by 1",
-                (list(ROLE_PASSWORDS),),
+                (NAMES,),
             )
             return schemas + query.fetchall()
 
@@ -135,7 +137,10 @@ def test_bootstrap_without_a_superuser_says_what_is_missing(database: str, monke
 
 def test_passwords_are_kept_as_scram_hashes(database: str) -> None:
     with closing(connect_as_administrator(database)) as session, session.cursor() as query:
-        query.execute("select rolpassword from pg_authid where rolname = any(%s)", (list(ROLE_PASSWORDS),))
+        query.execute(
+            "select rolpassword from pg_authid where rolname = any(%s)",
+            (NAMES,),
+        )
         hashes = [hashed for (hashed,) in query.fetchall()]
-    assert len(hashes) == len(ROLE_PASSWORDS)
+    assert len(hashes) == len(CONTRACT.roles)
     assert all(hashed.startswith("SCRAM-SHA-256$") for hashed in hashes)

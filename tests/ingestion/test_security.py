@@ -20,17 +20,23 @@ from ingestion.database.sessions import connect
 from ingestion.errors import DatabaseUnavailable, KafkaUnavailable
 from ingestion.loader import load_until_caught_up
 from ingestion.loader.reading.clients import Client
-from ingestion.settings import ROLE_PASSWORDS
 from ingestion.topic.admin import ensure_topic
 from sandbox import ports
 from sandbox.kafka import Kafka
 from sandbox.services import Sandbox
 from sandbox.state import State
+from taxi.contract import CONTRACT
 from tests.ingestion.support import Message, await_condition, count, publish
 from tests.ingestion.test_loader_outages import loader
 
 USER, PASSWORD = "loader", "the-broker's-own-word"
-SECRETS = ("PG_ADMIN_PASSWORD", *ROLE_PASSWORDS.values(), "RIDES_API_KEY", "DYE_KEY", "DYE_KEY_OLD")
+SECRETS = (
+    "PG_ADMIN_PASSWORD",
+    *(role.password_variable for role in CONTRACT.roles.values()),
+    "FRONT_DOOR_API_KEY",
+    "DYE_KEY",
+    "DYE_KEY_OLD",
+)
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,7 @@ def test_rides_go_through_an_encrypted_topic(
     fresh_database: str, way_in: pytest.MonkeyPatch, connect_as: Callable[..., connection], client: Client
 ) -> None:
     publish(Message(partition=n % 4) for n in range(40))
-    assert load_until_caught_up(client=client).rides == 40
+    assert load_until_caught_up(client=client).live_rows == 40
     assert count(connect_as("postgres"), "raw.taxi_rides") == 40
 
 
@@ -143,7 +149,7 @@ def test_a_broker_that_lets_nobody_in_is_said_so_without_the_password(
 def test_a_server_that_vanishes_is_noticed_within_a_minute(fresh_database: str) -> None:
     """Also while a statement runs, or while it is sent: the system's own patience is hours."""
     with (
-        closing(connect("taxi_loader", "tests")) as session,
+        closing(connect("loader", "tests")) as session,
         socket.socket(fileno=os.dup(session.fileno())) as connected,
     ):
         idle, interval, times = (
@@ -161,7 +167,7 @@ def test_encryption_asked_of_postgresql_is_insisted_on(
     """The sandbox's PostgreSQL is built without TLS, so what insists on it is refused."""
     monkeypatch.setenv("PGSSLMODE", "require")
     with pytest.raises(DatabaseUnavailable, match="SSL"):
-        connect("taxi_loader", "tests")
+        connect("loader", "tests")
 
 
 def test_no_process_shows_a_secret_in_its_command_line(

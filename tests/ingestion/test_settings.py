@@ -1,18 +1,22 @@
 """What the environment gives: an empty variable is none at all, and a front door on this machine is known as such."""
 
+from pathlib import Path
+
 import pytest
 
 from ingestion.addresses import without_user_info
-from ingestion.errors import SettingsError
+from ingestion.errors import ContractUnusable, SettingsError
 from ingestion.loader.reading.clients import Client, open_source
 from ingestion.settings import (
-    ROLE_PASSWORDS,
     DatabaseSettings,
     DyeKeys,
     FrontDoorSettings,
     KafkaSettings,
+    declared,
+    role,
     role_password,
 )
+from taxi.contract import CONTRACT
 
 OF_KAFKA = (
     "KAFKA_TOPIC",
@@ -30,12 +34,12 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What must be set."""
     for name in ("PGHOST", "KAFKA_BOOTSTRAP_SERVERS"):
         monkeypatch.setenv(name, "127.0.0.1")
-    for name in ("DYE_KEY", "RIDES_API_KEY"):
+    for name in ("DYE_KEY", "FRONT_DOOR_API_KEY"):
         monkeypatch.setenv(name, "a secret of the tests")
 
 
 def test_an_empty_variable_leaves_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PGPORT", "PGDATABASE", "DYE_KEY_OLD", "RIDES_API_URL", *OF_KAFKA):
+    for name in ("PGPORT", "PGDATABASE", "DYE_KEY_OLD", "FRONT_DOOR_URL", *OF_KAFKA):
         monkeypatch.setenv(name, "")
     database, kafka = DatabaseSettings.from_environment(), KafkaSettings.from_environment()
     assert (database.port, database.name) == (5432, "taxi")
@@ -50,7 +54,7 @@ def test_an_empty_variable_leaves_the_default(monkeypatch: pytest.MonkeyPatch) -
         (DatabaseSettings, "PGHOST"),
         (KafkaSettings, "KAFKA_BOOTSTRAP_SERVERS"),
         (DyeKeys, "DYE_KEY"),
-        (FrontDoorSettings, "RIDES_API_KEY"),
+        (FrontDoorSettings, "FRONT_DOOR_API_KEY"),
     ],
 )
 def test_what_must_be_set_is_not_set_if_empty(
@@ -105,7 +109,7 @@ def test_no_key_of_the_dye_is_short(monkeypatch: pytest.MonkeyPatch, name: str) 
     ],
 )
 def test_a_front_door_on_this_machine_is_known(monkeypatch: pytest.MonkeyPatch, url: str, here: bool) -> None:
-    monkeypatch.setenv("RIDES_API_URL", url)
+    monkeypatch.setenv("FRONT_DOOR_URL", url)
     assert FrontDoorSettings.from_environment().is_on_this_machine is here
 
 
@@ -113,8 +117,8 @@ def test_a_front_door_on_this_machine_is_known(monkeypatch: pytest.MonkeyPatch, 
     "key", ["schl\u00fcssel", "key-with-\udcff-byte", " a blank before", "a line end\n", "a\ttab in it"]
 )
 def test_a_key_that_no_header_takes_is_named(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
-    monkeypatch.setenv("RIDES_API_KEY", key)
-    with pytest.raises(SettingsError, match=r"RIDES_API_KEY: .*(printable ASCII|UTF-8)") as refused:
+    monkeypatch.setenv("FRONT_DOOR_API_KEY", key)
+    with pytest.raises(SettingsError, match=r"FRONT_DOOR_API_KEY: .*(printable ASCII|UTF-8)") as refused:
         FrontDoorSettings.from_environment()
     assert key not in str(refused.value)
 
@@ -129,7 +133,7 @@ def test_a_key_that_no_header_takes_is_named(monkeypatch: pytest.MonkeyPatch, ke
         (KafkaSettings, "KAFKA_SSL_CAFILE"),
         (DyeKeys, "DYE_KEY"),
         (DyeKeys, "DYE_KEY_OLD"),
-        (FrontDoorSettings, "RIDES_API_URL"),
+        (FrontDoorSettings, "FRONT_DOOR_URL"),
     ],
 )
 def test_bytes_that_are_no_text_are_named(
@@ -143,10 +147,10 @@ def test_bytes_that_are_no_text_are_named(
         settings.from_environment()
 
 
-@pytest.mark.parametrize("role", ROLE_PASSWORDS)
+@pytest.mark.parametrize("role", CONTRACT.roles)
 def test_a_password_that_is_no_text_is_named(monkeypatch: pytest.MonkeyPatch, role: str) -> None:
-    monkeypatch.setenv(ROLE_PASSWORDS[role], "pass\udcffword")
-    with pytest.raises(SettingsError, match=f"{ROLE_PASSWORDS[role]}.*UTF-8"):
+    monkeypatch.setenv(CONTRACT.roles[role].password_variable, "pass\udcffword")
+    with pytest.raises(SettingsError, match=f"{CONTRACT.roles[role].password_variable}.*UTF-8"):
         role_password(role)
 
 
@@ -192,8 +196,8 @@ def test_a_topic_that_kafka_takes_by_no_name_is_named(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("url", ["http://a..b", "http://door example", "http://door\n.example", "http://" + "x" * 64])
 def test_a_front_door_that_no_client_reaches_is_named(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    monkeypatch.setenv("RIDES_API_URL", url)
-    with pytest.raises(SettingsError, match=r"RIDES_API_URL: .*must be an address"):
+    monkeypatch.setenv("FRONT_DOOR_URL", url)
+    with pytest.raises(SettingsError, match=r"FRONT_DOOR_URL: .*must be an address"):
         FrontDoorSettings.from_environment()
 
 
@@ -211,3 +215,38 @@ def test_a_front_door_that_no_client_reaches_is_named(monkeypatch: pytest.Monkey
 )
 def test_no_address_is_shown_with_a_password(text: str, shown: str) -> None:
     assert without_user_info(text) == shown
+
+
+@pytest.mark.parametrize(("name", "former"), CONTRACT.former_settings.items())
+def test_a_former_name_is_read_with_a_warning_unless_todays_is_set(
+    name: str, former: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    declared._warn.cache_clear()
+    monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(former, "http://former.example")
+    assert _value_of(name) == "http://former.example"
+    assert f"{former} is called {name} now" in caplog.text
+    monkeypatch.setenv(name, "http://today.example")
+    assert _value_of(name) == "http://today.example"
+
+
+def _value_of(name: str) -> str | None:
+    """What a setting holds, by the variable that it is read from."""
+    jobs = {role.password_variable: job for job, role in CONTRACT.roles.items()}
+    if name in jobs:
+        return role_password(jobs[name])
+    with pytest.MonkeyPatch.context() as environment:
+        if name != "FRONT_DOOR_API_KEY":
+            environment.setenv("FRONT_DOOR_API_KEY", "a key that counts for nothing")
+        settings = FrontDoorSettings.from_environment()
+    return settings.url if name == "FRONT_DOOR_URL" else settings.api_key.get_secret_value()
+
+
+def test_without_a_contract_the_roles_that_every_pipeline_has_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dbt_project.yml").write_text("name: shop\n")
+    monkeypatch.setenv("DBT_PROJECT_DIR", str(tmp_path))
+    assert role("angiogram").name == "angiogram"
+    with pytest.raises(ContractUnusable, match=r"angiogram\.yml names no contract"):
+        role("owner")

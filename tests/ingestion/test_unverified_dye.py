@@ -140,7 +140,7 @@ def test_those_who_must_name_them_see_where_they_are_and_not_what(
 
 
 def test_the_loader_can_add_to_them_and_neither_read_nor_change_them(connect_as: Callable[..., connection]) -> None:
-    with connect_as("taxi_loader").cursor() as query:
+    with connect_as("loader").cursor() as query:
         for right, expected in (("insert", True), ("select", False), ("update", False), ("delete", False)):
             query.execute(sql.SQL("select has_table_privilege('raw.unverified_dye', {})").format(sql.Literal(right)))
             assert query.fetchall() == [(expected,)], right

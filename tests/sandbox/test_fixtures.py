@@ -7,11 +7,12 @@ from kafka import KafkaConsumer, TopicPartition
 from psycopg2.extensions import connection
 
 from ingestion.errors import DatabaseUnavailable
-from ingestion.settings import ROLE_PASSWORDS, KafkaSettings
+from ingestion.settings import KafkaSettings
+from taxi.contract import CONTRACT
 
 
 def test_a_fresh_database_is_migrated_and_its_own(fresh_database: str, connect_as: Callable[..., connection]) -> None:
-    with connect_as("taxi_owner").cursor() as query:
+    with connect_as("owner").cursor() as query:
         query.execute("select current_database(), (select count(*) from raw.taxi_rides)")
         assert query.fetchone() == (fresh_database, 0)
     assert fresh_database != "taxi"
@@ -29,11 +30,11 @@ def test_a_fresh_topic_is_empty_and_its_own(fresh_topic: str) -> None:
         consumer.close()
 
 
-@pytest.mark.parametrize("role", sorted({*ROLE_PASSWORDS} - {"airflow"}))
+@pytest.mark.parametrize("role", sorted({*CONTRACT.roles} - {"airflow"}))
 def test_every_role_gets_in_with_its_password(role: str, connect_as: Callable[..., connection]) -> None:
     with connect_as(role).cursor() as query:
         query.execute("select current_user, current_database()")
-        assert query.fetchone() == (role, "taxi")
+        assert query.fetchone() == (CONTRACT.roles[role].name, "taxi")
 
 
 def test_airflow_gets_into_its_own_database_alone(connect_as: Callable[..., connection]) -> None:

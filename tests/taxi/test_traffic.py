@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from ingestion.errors import InputError, KafkaUnavailable
-from ingestion.message.stamp import FIELDS
 from ingestion.topic import publish as publish_module
-from ingestion.topic.producer import Message
+from ingestion.topic.producer import Outgoing as Message
 from ingestion.topic.publish import publish
 from sandbox.services import Sandbox
+from taxi.contract import CONTRACT
 from taxi.replay import ZIPCODES as RECORDED_ZIPCODES
 from taxi.traffic import CAR_MODELS, CURRENCIES, KINDS, ZIPCODES, generate, traffic
 from tests.ingestion.topic_reader import records
@@ -46,7 +46,7 @@ def test_more_messages_begin_with_the_same_ones() -> None:
 def test_clean_rides_have_all_fields_as_text_and_are_keyed_by_taxi() -> None:
     for message in first(500):
         ride = json.loads(message.value)
-        assert set(ride) == set(FIELDS)
+        assert set(ride) == set(CONTRACT.fields)
         assert all(isinstance(value, str) for value in ride.values())
         assert message.key == ride["taxi_id"].encode()
         assert datetime.fromisoformat(ride["start_time"]) < datetime.fromisoformat(ride["end_time"])
@@ -74,7 +74,7 @@ def _looks_clean(value: bytes) -> bool:
     ride = _ride(value)
     return (
         ride is not None
-        and set(ride) == set(FIELDS)
+        and set(ride) == set(CONTRACT.fields)
         and all(isinstance(cell, str) for cell in ride.values())
         and str(ride["start_time"]) >= "2026-10-01" < str(ride["end_time"]) < "2027"
         and all(re.fullmatch(r"\d+\.\d\d", str(ride[name])) for name in ("fare_amount", "tax_amount"))
@@ -99,7 +99,7 @@ def test_every_kind_of_dirt_comes_up() -> None:
     clean = [ride for message in messages if _looks_clean(message.value) and (ride := _ride(message.value)) is not None]
     versions = {(ride["taxi_id"], ride["pax_id"], ride["start_time"], ride["fare_amount"]) for ride in clean}
     found = {
-        "missing_field": any(len(ride) < len(FIELDS) for ride in rides),
+        "missing_field": any(len(ride) < len(CONTRACT.fields) for ride in rides),
         "null_field": any(cell is None for ride in rides for cell in ride.values()),
         "bad_amount": any(ride.get("fare_amount") == "NaN" for ride in rides),
         "bad_time": any(ride.get("start_time") == "yesterday" for ride in rides),

@@ -15,7 +15,7 @@ from ingestion.loader.batch import Batch
 from ingestion.message.stamp import (
     DYE_HEADERS,
     MAX_RUN_ID,
-    RIDE_NUMBER_HEADER,
+    MESSAGE_NUMBER_HEADER,
     RUN_ID_HEADER,
     SENT_AT_HEADER,
     SIGNATURE_HEADER,
@@ -45,7 +45,7 @@ _LIST = '["P-1","P-2"]'
 _ODD_HEADERS = (
     (RUN_ID_HEADER, "two\nlines"),
     (RUN_ID_HEADER, "r" * (MAX_RUN_ID + 1)),
-    (RIDE_NUMBER_HEADER, "+7"),
+    (MESSAGE_NUMBER_HEADER, "+7"),
     (SENT_AT_HEADER, "2026-6-01T08:00:00.000000Z"),
     (SENT_AT_HEADER, "2026-02-30T08:00:00.000000Z"),
 )
@@ -85,7 +85,7 @@ class Dose:
 
     def batch(self, made: type[Batch]) -> Batch:
         """What a loader makes of the messages."""
-        batch = made(TOPIC, TOPIC_ID, KEYS)
+        batch = made(TOPIC, TOPIC_ID, KEYS, contract())
         for partition in range(PARTITIONS + 1):  # the last one brings nothing
             batch.add(partition, [message for place, message in self.messages if place == partition])
         return batch
@@ -205,6 +205,11 @@ def _escaped(content: OutgoingMessage) -> OutgoingMessage:
 
 def _odd(header: str, text: str, value: bytes) -> list[tuple[str, bytes]]:
     """Headers of the dye with another text in one of them, signed as they are."""
-    texts = {RUN_ID_HEADER: RUN, RIDE_NUMBER_HEADER: "7", SENT_AT_HEADER: "2026-06-01T08:00:00.000000Z", header: text}
-    signed = signature(KEYS[0], texts[RUN_ID_HEADER], texts[RIDE_NUMBER_HEADER], texts[SENT_AT_HEADER], value)
+    texts = {
+        RUN_ID_HEADER: RUN,
+        MESSAGE_NUMBER_HEADER: "7",
+        SENT_AT_HEADER: "2026-06-01T08:00:00.000000Z",
+        header: text,
+    }
+    signed = signature(KEYS[0], texts[RUN_ID_HEADER], texts[MESSAGE_NUMBER_HEADER], texts[SENT_AT_HEADER], value)
     return [(name, part.encode()) for name, part in (texts | {SIGNATURE_HEADER: signed}).items()]

@@ -23,7 +23,7 @@ LOADER = "loader"
 
 ROUTING: dict[ModuleType, tuple[str, ...]] = {
     batch: ("add", "message_at", "_stamp_columns", "_claim_columns"),
-    rows: ("ride_columns", "_any_columns", "_column", "_unknown", "_is_utf8", "_why_no_object"),
+    rows: ("columns", "_any_columns", "_column", "_unknown", "_is_utf8", "_why_no_object"),
     message: ("dye_stamp", "_is_storable"),
 }
 """The functions that route a message, by module."""
@@ -41,11 +41,11 @@ _COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.IsNot: ast.Is,
 }
 _TABLES = {
-    "LIVE_RIDES": "DYE_RIDES",
-    "DYE_RIDES": "LIVE_RIDES",
+    "LIVE_ROWS": "DYE_ROWS",
+    "DYE_ROWS": "LIVE_ROWS",
     "LIVE_LETTERS": "DYE_LETTERS",
     "DYE_LETTERS": "LIVE_LETTERS",
-    "UNVERIFIED": "LIVE_RIDES",
+    "UNVERIFIED": "LIVE_ROWS",
 }
 
 _REASONS: dict[str, type[StrEnum]] = {"Reason": rows.Reason, "Unverified": message.Unverified}

@@ -47,11 +47,8 @@ from angiogram.sensitivity.witnesses.crowd import HANDFUL, INPUTS, SLICE
 from angiogram.warehouse.sessions import open_sessions
 from ingestion.loader.batch import Batch, Last
 from ingestion.message.stamp import DYE_HEADERS, DyeStamp
-from ingestion.message.tables import DYE_LETTERS, DYE_RIDES, LIVE_LETTERS, LIVE_RIDES, TABLES, UNVERIFIED, Table
+from ingestion.message.tables import CLAIMED, DYE_LETTERS, DYE_ROWS, LIVE_LETTERS, LIVE_ROWS, UNVERIFIED, Kind, tables
 from ingestion.settings.pipeline import contract
-
-_CLAIMED = tuple(name for name in UNVERIFIED.columns if name.startswith("dye_"))
-"""Columns that keep the dye headers of a message that does not verify."""
 
 _TYPES = {
     "topic_id": "uuid",
@@ -61,7 +58,7 @@ _TYPES = {
     "sent_at": "timestamptz",
     "value": "bytea",
     "message_key": "bytea",
-    **dict.fromkeys(_CLAIMED, "bytea"),
+    **dict.fromkeys(CLAIMED, "bytea"),
 }
 _CORRUPTIONS = (b"", b"\\", b'"', b"{", b"}", b"\xff", b"[", b",", b"null", b"\\u0000", b"\\ud83d")
 _BREAKS = (
@@ -127,6 +124,7 @@ class RoutingBench:
             SeedError: the dye cannot be read.
         """
         self._database = database
+        self._tables = tables(contract())
         dye = read_whole_dye()
         self._doses = (as_sent(dye), otherwise(dye))
 
@@ -147,16 +145,16 @@ class RoutingBench:
         return Outcome(None, "survived")
 
     def _right(self, dose: Dose, batch: Batch) -> bool:
-        for table in TABLES:
-            self._copy(table, batch)
+        for kind in Kind:
+            self._copy(kind, batch)
         if not self._counts_right(dose, batch):
             return False
-        stored = [self._stored(table) for table in (DYE_RIDES, DYE_LETTERS)]
+        stored = [self._stored(kind) for kind in (DYE_ROWS, DYE_LETTERS)]
         if any(row["run_id"] != dose.runs.get((row["partition"], row["offset"])) for rows in stored for row in rows):
             return False
         if judge_loaded(dose.dye, dose.contents, *stored):
             return False
-        live = [self._stored(table) for table in (LIVE_RIDES, LIVE_LETTERS)]
+        live = [self._stored(kind) for kind in (LIVE_ROWS, LIVE_LETTERS)]
         numbers = {(place.partition, place.offset): place for place in dose.live}
         times = {(partition, record.offset): record for partition, record in dose.messages}
         for row in (row for rows in live for row in rows):
@@ -172,11 +170,8 @@ class RoutingBench:
     def _counts_right(self, dose: Dose, batch: Batch) -> bool:
         """Whether the batch counted what it made, and knows the last message: the totals are kept by that."""
         for partition in {place for place, _ in dose.messages}:
-            counted = {(table.schema, table.name): count for table, count in batch.counts[partition].items()}
-            made = {
-                (table.schema, table.name): sum(row["partition"] == partition for row in self._stored(table))
-                for table in TABLES
-            }
+            counted = dict(batch.counts[partition])
+            made = {kind: sum(row["partition"] == partition for row in self._stored(kind)) for kind in Kind}
             last = [record for place, record in dose.messages if place == partition][-1]
             if counted != made or batch.last.get(partition) != Last.of(last):
                 return False
@@ -193,7 +188,7 @@ class RoutingBench:
             == {
                 "value": records[place].value,
                 "message_key": records[place].key,
-                **dict(zip(_CLAIMED, map(dict(records[place].headers).get, DYE_HEADERS), strict=True)),
+                **dict(zip(CLAIMED, map(dict(records[place].headers).get, DYE_HEADERS), strict=True)),
                 "reason": reason,
                 "topic": TOPIC,
                 "topic_id": str(TOPIC_ID),
@@ -202,19 +197,15 @@ class RoutingBench:
             for place, reason in dose.claims.items()
         )
 
-    def _copy(self, table: Table, batch: Batch) -> None:
+    def _copy(self, kind: Kind, batch: Batch) -> None:
         """Make the table and copy what the batch has for it, as ingestion.loader.store does."""
-        relation = sql.Identifier("pg_temp", f"{table.schema}.{table.name}")
+        table = self._tables[kind]
+        relation = sql.Identifier("pg_temp", str(table))
         types = _TYPES | {contract().number_column: "integer"}
         columns = sql.SQL(", ").join(
             sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(types.get(name, "text"))) for name in table.columns
         )
-        lines = [
-            line
-            for other, lines in batch.lines.items()
-            if (other.schema, other.name) == (table.schema, table.name)
-            for line in lines
-        ]
+        lines = batch.lines[kind]
         with self._database.cursor() as query:
             query.execute(sql.SQL("create temporary table {} ({})").format(relation, columns))
             query.copy_expert(
@@ -222,14 +213,14 @@ class RoutingBench:
                 io.BytesIO(b"".join(line + b"\n" for line in lines)),
             )
 
-    def _stored(self, table: Table) -> list[dict[str, Any]]:
+    def _stored(self, kind: Kind) -> list[dict[str, Any]]:
         with self._database.cursor(cursor_factory=RealDictCursor) as query:
-            query.execute(sql.SQL("select * from {}").format(sql.Identifier("pg_temp", f"{table.schema}.{table.name}")))
+            query.execute(sql.SQL("select * from {}").format(sql.Identifier("pg_temp", str(self._tables[kind]))))
             rows = [dict(row) for row in query.fetchall()]
         for row in rows:
             if (number := contract().number_column) in row:
                 row["number"] = row.pop(number)
-            row |= {name: bytes(row[name]) for name in ("value", "message_key", *_CLAIMED) if row.get(name) is not None}
+            row |= {name: bytes(row[name]) for name in ("value", "message_key", *CLAIMED) if row.get(name) is not None}
         return rows
 
 
@@ -256,12 +247,12 @@ def told_apart_by_routing(mutants: Sequence[RoutingMutant], directory: Path) -> 
 
 def _lines(made: type[Batch], records: Sequence[LoadedRecord]) -> object:
     """What a Batch makes of messages, whatever their order; the name of the error that ends it."""
-    batch = made(TOPIC, TOPIC_ID, KEYS)
+    batch = made(TOPIC, TOPIC_ID, KEYS, contract())
     try:
         batch.add(0, records)
     except _BREAKS as error:
         return type(error).__name__
-    return {f"{t.schema}.{t.name}": sorted(lines) for t, lines in batch.lines.items()}
+    return {kind: sorted(lines) for kind, lines in batch.lines.items()}
 
 
 def _random_record(random: Random, offset: int, value: bytes) -> LoadedRecord:

@@ -18,8 +18,7 @@ import pyarrow.compute as pc
 
 from ingestion.bulk.reading.files import BadFile
 from ingestion.bulk.reading.times import TIME_COLUMN, sent_at
-from ingestion.message.rows import NULL, DeadLetter, binary, quoted, ride_columns
-from ingestion.message.stamp import FIELDS
+from ingestion.message.rows import NULL, NotStorable, RowEncoder, binary, quoted
 
 _SPECIAL = r'[",\n\r\x00]|^null$|^\\\.$'  # what COPY's CSV format must have quoted, and what PostgreSQL cannot store
 _JSON_SPECIAL = re.compile(rb'["\\\x00-\x1f]')
@@ -51,21 +50,21 @@ class Chunk:
     """Some rows of a file, as lines of COPY's CSV format with their line ends.
 
     Attributes:
-        rides: lines for raw.taxi_rides.
-        ride_count: how many.
+        rows: lines for the table of messages.
+        row_count: how many.
         letters: lines for raw.dead_letters.
         letter_count: how many.
     """
 
-    rides: bytes | memoryview
-    ride_count: int
+    rows: bytes | memoryview
+    row_count: int
     letters: bytes = b""
     letter_count: int = 0
 
     @property
     def size(self) -> int:
         """Bytes of all lines."""
-        return len(self.rides) + len(self.letters)
+        return len(self.rows) + len(self.letters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +74,7 @@ class Place:
     Attributes:
         topic: its topic.
         topic_id: the id of that.
+        encoder: of its messages.
         message_at: when its rows count as sent, unless a column says so.
         time_column: the column that does.
         folder_columns: columns that the names of its folders give; a column of the file's own counts before them.
@@ -82,6 +82,7 @@ class Place:
 
     topic: str
     topic_id: UUID
+    encoder: RowEncoder
     message_at: datetime
     time_column: str = TIME_COLUMN
     folder_columns: Mapping[str, str | None] = field(default_factory=dict)
@@ -105,22 +106,23 @@ class Place:
 
 
 def check_names(names: list[str], place: Place) -> None:
-    """Raises BadFile if a column is there twice, or none is a field of a ride."""
+    """Raises BadFile if a column is there twice, or none is a field of the contract."""
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise BadFile(f"the column {twice[0]} is there {names.count(twice[0])} times")
-    if not {*names, *place.folder_columns} & set(FIELDS):
-        raise BadFile(f"none of its columns ({', '.join(names)[:200]}) is a field of a ride")
+    if not {*names, *place.folder_columns} & set(place.encoder.fields):
+        raise BadFile(f"none of its columns ({', '.join(names)[:200]}) is a field of the contract")
 
 
 def chunk_of(batch: "pa.RecordBatch", first_row: int, place: Place) -> Chunk:
     """The rows of a batch as lines; a row that PostgreSQL cannot store as text becomes a dead letter, as JSON."""
+    fields = place.encoder.fields
     columns = {name: _Column(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
     for name, value in place.folder_columns.items():
         if name not in columns:
             columns[name] = _Column(pa.repeat(pa.scalar(value, pa.string()), batch.num_rows))
-    unknown = {name: column for name, column in columns.items() if name not in FIELDS}
+    unknown = {name: column for name, column in columns.items() if name not in fields}
     texts: list[Any] = [
-        columns[name].line_text() if name in columns else pa.scalar(None, pa.string()) for name in FIELDS
+        columns[name].line_text() if name in columns else pa.scalar(None, pa.string()) for name in fields
     ]
     texts.append(_quoted(pa.array(_unknown_fields(unknown), pa.string())) if unknown else pa.scalar(None, pa.string()))
     offsets = pc.cast(pa.array(range(first_row, first_row + batch.num_rows), pa.int64()), pa.string())
@@ -140,17 +142,17 @@ def chunk_of(batch: "pa.RecordBatch", first_row: int, place: Place) -> Chunk:
     if not suspects:
         return Chunk(_payload(lines), batch.num_rows)
     keep = pc.invert(pc.is_in(pa.array(range(batch.num_rows)), pa.array(suspects)))
-    rides = [bytes(_payload(lines.filter(keep)))]
+    rows = [bytes(_payload(lines.filter(keep)))]
     letters = []
     for row in suspects:
         message = _as_message({name: column.value(row) for name, column in columns.items()})
         at = sent[row] if sent else None
         try:
-            rides.append(place.line(ride_columns(message), first_row + row, at))
-        except DeadLetter as letter:
+            rows.append(place.line(place.encoder.columns(message), first_row + row, at))
+        except NotStorable as letter:
             start = b",".join((binary(message), NULL, letter.reason.encode()))
             letters.append(place.line(start, first_row + row, at))
-    return Chunk(b"".join(rides), batch.num_rows - len(letters), b"".join(letters), len(letters))
+    return Chunk(b"".join(rows), batch.num_rows - len(letters), b"".join(letters), len(letters))
 
 
 class _Column:

@@ -1,4 +1,4 @@
-"""The files of a folder: which are rides, what day their path names, and which are loaded together."""
+"""The files of a folder: which hold messages, what day their path names, and which are loaded together."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from ingestion.errors import InputError
 SMALL_BYTES = 1 << 20
 """Files up to this size share a transaction; a larger one has its own and is streamed."""
 
-_GROUP_BYTES = 2 << 20  # about 30,000 rides: enough to make the commit cheap, little enough to hold in memory
+_GROUP_BYTES = 2 << 20  # about 30,000 messages: enough to make the commit cheap, little enough to hold in memory
 _GROUP_FILES = 64
 
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
@@ -27,7 +27,7 @@ class BadFile(Exception):  # a signal inside the bulk load: told as the file's r
 
 
 class Format(StrEnum):
-    """How a file holds its rides."""
+    """How a file holds its messages."""
 
     PARQUET = "parquet"
     CSV = "csv"
@@ -38,13 +38,13 @@ _ENDINGS = {".parquet": Format.PARQUET, ".csv": Format.CSV, ".ndjson": Format.ND
 
 
 @dataclass(frozen=True, slots=True)
-class RidesFile:
-    """One file of rides.
+class SourceFile:
+    """One file of messages.
 
     Attributes:
         path: where it is.
         name: its path below the folder, as text.
-        format: how it holds its rides.
+        format: how it holds its messages.
         size: bytes.
         day: the day that its name, or else the folder that was asked for, names; None if none.
     """
@@ -56,8 +56,8 @@ class RidesFile:
     day: date | None
 
 
-def rides_files(folder: Path) -> list[RidesFile]:
-    """The files of rides in a folder and the folders below it, links followed, by name; hidden and others are left out.
+def source_files(folder: Path) -> list[SourceFile]:
+    """The files of messages in a folder and those below it, links followed, by name; hidden and others are left out.
 
     Raises:
         InputError: there is no such folder, it cannot be read, or it holds no such file.
@@ -76,7 +76,7 @@ def day_named(name: str) -> date | None:
 
 
 def folder_columns(path: Path) -> dict[str, str | None]:
-    """The columns that the names of a file's folders give, as Hive and Spark lay them out: currency=EUR.
+    """The columns that the names of a file's folders give, as Hive and Spark lay them out: region=EU.
 
     Raises:
         BadFile: a column is named twice, or a value is no text that can be stored.
@@ -110,16 +110,16 @@ def _unescaped(name: str) -> str:
     return text
 
 
-def groups(files: Iterable[RidesFile]) -> Iterator[list[RidesFile]]:
+def groups(files: Iterable[SourceFile]) -> Iterator[list[SourceFile]]:
     """What is loaded together: each large file alone and first, so that none is left over at the end; small ones by
     name."""
-    small: list[RidesFile] = []
-    large: list[RidesFile] = []
+    small: list[SourceFile] = []
+    large: list[SourceFile] = []
     for file in files:
         (small if file.size <= SMALL_BYTES else large).append(file)
     for file in sorted(large, key=lambda file: -file.size):
         yield [file]
-    group: list[RidesFile] = []
+    group: list[SourceFile] = []
     size = 0
     for file in small:
         if group and (size + file.size > _GROUP_BYTES or len(group) == _GROUP_FILES):
@@ -131,7 +131,7 @@ def groups(files: Iterable[RidesFile]) -> Iterator[list[RidesFile]]:
         yield group
 
 
-def _walk(folder: Path) -> Iterator[RidesFile]:
+def _walk(folder: Path) -> Iterator[SourceFile]:
     folder_day = deque(_days_named(str(folder.absolute())), 1)  # the last: what lies nearest to the files
     for place, names in _places(folder):
         for file_name in names:
@@ -144,7 +144,7 @@ def _walk(folder: Path) -> Iterator[RidesFile]:
                 size = path.stat().st_size
             except OSError:  # a dangling link: reading it will say so
                 size = 0
-            yield RidesFile(path, name, kind, size, day_named(name) or next(iter(folder_day), None))
+            yield SourceFile(path, name, kind, size, day_named(name) or next(iter(folder_day), None))
 
 
 def _places(folder: Path) -> Iterator[tuple[str, list[str]]]:

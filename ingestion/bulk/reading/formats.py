@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from ingestion.bulk.reading.columns import Chunk, Place, check_names, chunk_of, with_nanoseconds
 from ingestion.bulk.reading.files import BadFile, Format
 from ingestion.bulk.reading.rows import ALL_ROWS, Rows
-from ingestion.message.rows import NULL, DeadLetter, binary, ride_columns
+from ingestion.message.rows import NULL, NotStorable, binary
 
 _BATCH_ROWS = 16_384
 _BATCH_BYTES = 4 << 20
@@ -149,7 +149,7 @@ def _header(source: BinaryIO) -> list[str]:
 
 def ndjson(source: BinaryIO, place: Place, rows: Rows) -> Iterator[Chunk]:
     """The wanted lines of a file of JSON objects."""
-    rides: list[bytes] = []
+    taken: list[bytes] = []
     letters: list[bytes] = []
     size = 0
     before, after = b"," + place.before_offset, place.after_offset()
@@ -168,9 +168,9 @@ def ndjson(source: BinaryIO, place: Place, rows: Rows) -> Iterator[Chunk]:
         message = line[:-1] if ended else line
         at = place.after_offset(time_of(message)) if time_name in message else after
         try:
-            columns = ride_columns(_with_columns(message, from_folders) if from_folders else message)
-            written, text = rides, b"%b%b,%d,%b" % (columns, before, number, at)
-        except DeadLetter as letter:
+            columns = place.encoder.columns(_with_columns(message, from_folders) if from_folders else message)
+            written, text = taken, b"%b%b,%d,%b" % (columns, before, number, at)
+        except NotStorable as letter:
             if not ended:
                 raise BadFile(f"its last line, {number + 1}, is cut off") from None
             start = b",".join((binary(message), NULL, letter.reason.encode()))
@@ -179,11 +179,11 @@ def ndjson(source: BinaryIO, place: Place, rows: Rows) -> Iterator[Chunk]:
             written.append(text)
             size += len(line)
         if size >= _BATCH_BYTES:
-            yield Chunk(b"".join(rides), len(rides), b"".join(letters), len(letters))
-            rides, letters, size = [], [], 0
+            yield Chunk(b"".join(taken), len(taken), b"".join(letters), len(letters))
+            taken, letters, size = [], [], 0
     if number < 0:
         raise BadFile("it is empty")
-    yield Chunk(b"".join(rides), len(rides), b"".join(letters), len(letters))
+    yield Chunk(b"".join(taken), len(taken), b"".join(letters), len(letters))
 
 
 def _time_reader(name: str) -> Callable[[bytes], str | None]:
@@ -193,7 +193,7 @@ def _time_reader(name: str) -> Callable[[bytes], str | None]:
         try:
             at = getattr(decode(message), "at")  # noqa: B009  # a class made here, which mypy does not know
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None  # whether it is a ride at all is told elsewhere
+            return None  # whether it is storable at all is told elsewhere
         return at if isinstance(at, str) else None
 
     return read

@@ -13,10 +13,12 @@ from uuid import UUID
 import pyarrow as pa
 
 from ingestion.bulk.reading.columns import Chunk, Place
-from ingestion.bulk.reading.files import SMALL_BYTES, BadFile, RidesFile, folder_columns
+from ingestion.bulk.reading.files import SMALL_BYTES, BadFile, SourceFile, folder_columns
 from ingestion.bulk.reading.formats import READERS
 from ingestion.bulk.reading.rows import ALL_ROWS, Rows
 from ingestion.bulk.reading.times import TIME_COLUMN
+from ingestion.contract import Contract
+from ingestion.message.rows import encoder
 
 _LINE_ENDS = (b"\n", b"\r")
 _HASHED_BYTES = 1 << 20  # at a time
@@ -27,20 +29,27 @@ class OpenFile:
 
     Attributes:
         file: which it is.
+        fields: the fields of its messages.
         content: the first 16 bytes of the SHA-256 of its content.
         folder_columns: columns that the names of its folders give.
-        topic_id: made of its content, its format and these columns: the same bytes read otherwise are other rides.
+        topic_id: made of its content, its format and these columns: the same bytes read otherwise are other messages.
         size: its bytes.
         beginnings: the content that so many first bytes of it would be, of those asked for.
     """
 
     def __init__(
-        self, file: RidesFile, keep: bool = True, beginnings: Iterable[int] = (), time_column: str = TIME_COLUMN
+        self,
+        file: SourceFile,
+        contract: Contract,
+        keep: bool = True,
+        beginnings: Iterable[int] = (),
+        time_column: str = TIME_COLUMN,
     ) -> None:
         """Read the content once.
 
         Args:
             file: which it is.
+            contract: the fields of its messages.
             keep: hold a small file's content, so that it need not be read again.
             beginnings: numbers of first bytes to be told apart: where an earlier content of it may have ended.
             time_column: the column that says when a row was sent, if it is there.
@@ -49,6 +58,7 @@ class OpenFile:
             BadFile: it cannot be read, or a folder's name gives no usable column.
         """
         self.file = file
+        self.fields = contract.fields
         self.beginnings: dict[int, UUID] = {}
         self._content: bytes | None = None
         self._time_column = time_column
@@ -71,7 +81,14 @@ class OpenFile:
 
     def place(self) -> Place:
         """Where its rows go: to a topic of its own, as sent now where no column says when."""
-        return Place(f"file:{self.file.name}", self.topic_id, datetime.now(UTC), self._time_column, self.folder_columns)
+        return Place(
+            f"file:{self.file.name}",
+            self.topic_id,
+            encoder(self.fields),
+            datetime.now(UTC),
+            self._time_column,
+            self.folder_columns,
+        )
 
     def chunks(self, rows: Rows = ALL_ROWS, place: Place | None = None) -> Iterator[Chunk]:
         """The rows, in order.
@@ -81,7 +98,7 @@ class OpenFile:
             place: where they go, if not to this file's own.
 
         Raises:
-            BadFile: it cannot be read to its end, is cut off, changed meanwhile, or is no file of rides.
+            BadFile: it cannot be read to its end, is cut off, changed meanwhile, or is no file of messages.
         """
         try:
             with self._reopened() as source:

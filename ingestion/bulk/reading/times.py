@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 
 TIME_COLUMN = "message_at"
-"""The column that is looked for unless another one is named: as raw.taxi_rides calls it."""
+"""The column that is looked for unless another one is named: as the raw tables call it."""
 
 _TIME = re.compile(r"\s*(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:(\.\d{1,6})\d{0,3})?(Z|[+-]\d\d:\d\d)?\s*", re.ASCII)
 

@@ -14,7 +14,7 @@ from angiogram.judge.from_seeds import run_from_seeds
 from tests.angiogram.conftest import ANGIOGRAM, Outcome
 from tests.angiogram.recorded import blocked, differences_at, stages_of
 
-NOT_NEEDED = ("KAFKA_BOOTSTRAP_SERVERS", "RIDES_API_KEY", "DYE_KEY")
+NOT_NEEDED = ("KAFKA_BOOTSTRAP_SERVERS", "FRONT_DOOR_API_KEY", "DYE_KEY")
 STOP = "{% if execute %}{{ exceptions.raise_compiler_error('no such day') }}{% endif %} "
 HOOK = "{{ config(post_hook='update {{ this }} set takings = takings - 1') }}\n"
 

@@ -46,8 +46,8 @@ def test_the_loader_as_it_is_stores_the_dye_as_the_seeds_say(bench: RoutingBench
 @pytest.mark.parametrize(
     ("before", "after", "surroundings"),
     [
-        pytest.param("DYE_RIDES", "LIVE_RIDES", None, id="dye to live"),
-        pytest.param("LIVE_RIDES", "DYE_RIDES", OTHER_HEADERS, id="live to dye"),
+        pytest.param("DYE_ROWS", "LIVE_ROWS", None, id="dye to live"),
+        pytest.param("LIVE_ROWS", "DYE_ROWS", OTHER_HEADERS, id="live to dye"),
         pytest.param(
             SIGNED,
             "True",
@@ -58,7 +58,7 @@ def test_the_loader_as_it_is_stores_the_dye_as_the_seeds_say(bench: RoutingBench
         pytest.param("records", "list(records)[1:]", None, id="a message lost"),
         pytest.param("not value", "False", None, id="no dead letter of an empty message"),
         pytest.param("record.value", "(record.value or b'')[:-1]", OTHER_HEADERS, id="a message kept apart cut short"),
-        pytest.param("UNVERIFIED", "LIVE_RIDES", OTHER_HEADERS, id="unverified dye to live"),
+        pytest.param("UNVERIFIED", "LIVE_ROWS", OTHER_HEADERS, id="unverified dye to live"),
         pytest.param(
             "Unverified.MALFORMED", "Unverified.WRONG_SIGNATURE", OTHER_HEADERS, id="kept apart for another reason"
         ),
@@ -81,7 +81,7 @@ def test_every_mistake_in_the_routing_is_seen_but_the_equivalent(
 
 def test_a_survivor_that_routes_some_message_otherwise_is_a_blind_spot(mutants: list[RoutingMutant]) -> None:
     """Random messages tell dye taken for live from the loader as it is, and name a message; a cache they do not."""
-    forged = the(mutants, "DYE_RIDES", "LIVE_RIDES")
+    forged = the(mutants, "DYE_ROWS", "LIVE_ROWS")
     cache = the(mutants, "record.timestamp != timestamp", "True")
     [(found, words)] = told_apart_by_routing([forged, cache], TAXI).items()
     assert found == forged.mutant.id

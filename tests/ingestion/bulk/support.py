@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from psycopg2.extensions import connection
 
-from ingestion.message.stamp import FIELDS
+from taxi.contract import CONTRACT
 
 
 def parquet(path: Path, rides: int = 10, first: int = 0, **columns: Any) -> Path:
@@ -24,7 +24,7 @@ def parquet(path: Path, rides: int = 10, first: int = 0, **columns: Any) -> Path
 
 def loaded(
     session: connection,
-    columns: str = ", ".join(FIELDS),
+    columns: str = ", ".join(CONTRACT.fields),
     table: str = "taxi_rides",
     order: str = 'topic, "offset"',
 ) -> list[tuple[Any, ...]]:

@@ -91,7 +91,7 @@ def test_what_a_day_takes_away_is_told_before(session: connection, tmp_path: Pat
         tell=lambda sentence: told.append((sentence, count(session, "raw.taxi_rides"))),
     )
     assert told == [
-        ("Replacing 2026-01-05 takes away 1 file with 2 rides and 0 dead letters: 2026-01-05/goes.csv.", 3),
+        ("Replacing 2026-01-05 takes away 1 file with 2 rows and 0 dead letters: 2026-01-05/goes.csv.", 3),
         (
             "2026-01-05/shared.csv is no longer of 2026-01-05, but its rows stay: it was loaded under the day "
             "2026-01-06 too, as 2026-01-06/shared.csv.",
@@ -112,7 +112,7 @@ def test_a_dry_run_changes_nothing(session: connection, tmp_path: Path) -> None:
     csv_file(tmp_path / "2026-01-05.csv", "new")
     command = [COMMAND, "bulk-load", tmp_path, "--replace-day", "2026-01-05", "--dry-run"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "takes away 1 file with 1 ride" in done.stderr
+    assert "takes away 1 file with 1 row" in done.stderr
     assert json.loads(done.stdout)["replaced"] is None
     assert taxis(session) == ["old"]
 
@@ -161,9 +161,9 @@ def test_of_a_file_that_was_appended_to_the_new_rows_are_loaded(session: connect
         with file.open("a") as out:
             out.writelines(f"{taxi},12.50\n" for taxi in more)
         report = bulk_load(tmp_path)
-        assert (report.rides, report.appended, report.changed) == (len(more), {"2026-01-05/a.csv": before}, {})
+        assert (report.rows, report.appended, report.changed) == (len(more), {"2026-01-05/a.csv": before}, {})
     assert loaded(session, 'taxi_id, "offset"', order="taxi_id") == [(f"t{n}", n) for n in range(5)]
-    assert (bulk_load(tmp_path).already_loaded, bulk_load(tmp_path).rides) == (1, 0)
+    assert (bulk_load(tmp_path).already_loaded, bulk_load(tmp_path).rows) == (1, 0)
     with session.cursor() as query:
         query.execute("""delete from raw.taxi_rides where taxi_id in ('t1', 't4')""")
     assert bulk_load(tmp_path).restored == {"2026-01-05/a.csv": 2}
@@ -191,7 +191,7 @@ def test_lines_appended_behind_one_without_an_end_are_told_apart(session: connec
     with file.open("a") as out:
         out.write('\n{"taxi_id": "t2"}\nno ride\n')
     report = bulk_load(tmp_path)
-    assert (report.rides, report.dead_letters, report.appended) == (1, 1, {"a.ndjson": 2})
+    assert (report.rows, report.dead_letters, report.appended) == (1, 1, {"a.ndjson": 2})
     assert loaded(session, 'taxi_id, "offset"', order="taxi_id") == [(f"t{n}", n) for n in range(3)]
 
 
@@ -203,7 +203,7 @@ def test_a_last_line_that_was_continued_is_a_change(session: connection, tmp_pat
     with file.open("a") as out:
         out.write(' \n{"taxi_id": "t2"}\n')
     report = bulk_load(tmp_path)
-    assert (report.rides, report.appended, list(report.changed)) == (3, {}, ["a.ndjson"])
+    assert (report.rows, report.appended, list(report.changed)) == (3, {}, ["a.ndjson"])
 
 
 def test_a_path_with_another_content_is_named(session: connection, tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_path_with_another_content_is_named(session: connection, tmp_path: Pat
     advice = f"ingestion files forget {old}"
     assert advice in done.stderr
     done = subprocess.run([COMMAND, *advice.split()[1:]], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == {"files": 1, "rides": 1, "dead_letters": 0}
+    assert json.loads(done.stdout) == {"files": 1, "rows": 1, "dead_letters": 0}
     assert taxis(session) == ["new"]
 
 
@@ -255,7 +255,7 @@ def test_a_file_that_another_one_continues_is_not_forgotten_alone(session: conne
     assert end in done.stderr
     subprocess.run([COMMAND, "files", "forget", beginning, end], capture_output=True, check=True)
     assert taxis(session) == []
-    assert bulk_load(tmp_path).rides == 2
+    assert bulk_load(tmp_path).rows == 2
 
 
 def test_a_wait_says_for_whom(session: connection, tmp_path: Path) -> None:
@@ -322,7 +322,7 @@ def test_a_database_from_before_knows_its_files(
                 )
             migrate()
             report = bulk_load(tmp_path)
-            assert (report.already_loaded, report.rides) == (1, 1)
+            assert (report.already_loaded, report.rows) == (1, 1)
             assert loaded(session, "taxi_id, currency", order="taxi_id, currency") == [
                 ("t0", None),
                 ("t1", "EUR"),
@@ -331,7 +331,7 @@ def test_a_database_from_before_knows_its_files(
             csv_file(files[0], "new")
             report = bulk_load(tmp_path, replace_day=FIFTH)
             assert report.replaced is not None
-            assert report.replaced.rides == 1
+            assert report.replaced.rows == 1
             assert taxis(session) == ["new", "t1", "t1"]
     finally:
         with closing(connect_as_administrator("postgres")) as server, server.cursor() as query:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ingestion.bulk.reading.files import rides_files
+from ingestion.bulk.reading.files import source_files
 
 
 def test_links_to_folders_are_followed_and_each_folder_is_read_once(tmp_path: Path) -> None:
@@ -16,4 +16,4 @@ def test_links_to_folders_are_followed_and_each_folder_is_read_once(tmp_path: Pa
     (folder / "archive").symlink_to(elsewhere)
     (folder / "archive-again").symlink_to(elsewhere)
     (elsewhere / "up").symlink_to(folder)
-    assert [file.name for file in rides_files(folder)] == ["2026-01-01/a.csv", "archive/2026-01-02/a.csv"]
+    assert [file.name for file in source_files(folder)] == ["2026-01-01/a.csv", "archive/2026-01-02/a.csv"]

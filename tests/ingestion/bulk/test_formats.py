@@ -14,21 +14,21 @@ from psycopg2.extensions import connection
 
 from ingestion.bulk.reading.files import day_named
 from ingestion.bulk.run import bulk_load
-from ingestion.message.stamp import FIELDS
+from taxi.contract import CONTRACT
 from tests.ingestion.bulk.support import loaded, parquet
 
 
 def test_every_format_fills_the_same_columns(session: connection, tmp_path: Path) -> None:
-    ride = dict.fromkeys(FIELDS, "x") | {"fare_amount": "12.50", "unheard_of": "yes"}
+    ride = dict.fromkeys(CONTRACT.fields, "x") | {"fare_amount": "12.50", "unheard_of": "yes"}
     parquet(tmp_path / "a.parquet", **{name: [value] for name, value in ride.items()})
     with (tmp_path / "b.csv").open("w", newline="") as file:
         csv.writer(file).writerows([ride.keys(), ride.values()])
     (tmp_path / "c.ndjson").write_text(json.dumps(ride, separators=(",", ":")) + "\n")
     before = datetime.now(UTC)
     report = bulk_load(tmp_path)
-    assert (report.found, report.loaded, report.rides, report.dead_letters, report.bad_files) == (3, 3, 3, 0, {})
-    rows = loaded(session, f'{", ".join(FIELDS)}, unknown_fields, topic, "partition", "offset"')
-    fields = tuple(ride[name] for name in FIELDS)
+    assert (report.found, report.loaded, report.rows, report.dead_letters, report.bad_files) == (3, 3, 3, 0, {})
+    rows = loaded(session, f'{", ".join(CONTRACT.fields)}, unknown_fields, topic, "partition", "offset"')
+    fields = tuple(ride[name] for name in CONTRACT.fields)
     assert rows == [
         (*fields, '{"unheard_of":"yes"}', f"file:{name}", 0, 0) for name in ("a.parquet", "b.csv", "c.ndjson")
     ]
@@ -40,7 +40,7 @@ def test_bad_lines_of_ndjson_are_dead_letters_beside_their_neighbours(session: c
         b'{"taxi_id": "t1"}\n\nnot json\n[1]\n{"taxi_id": "\\u0000"}\n{"fare_amount": 1e2}'
     )
     report = bulk_load(tmp_path)
-    assert (report.rides, report.dead_letters) == (2, 4)
+    assert (report.rows, report.dead_letters) == (2, 4)
     assert loaded(session, 'taxi_id, fare_amount, "offset"') == [("t1", None, 0), (None, "1e2", 5)]
     letters = [
         (bytes(value), reason, offset)
@@ -70,7 +70,7 @@ def test_what_postgresql_cannot_store_is_a_dead_letter(session: connection, tmp_
     (tmp_path / "a.csv").write_bytes(b"taxi_id,pax_id\nt0,p0\nt1,\xff\nt2,p\x00\nt3,p3\n")
     parquet(tmp_path / "b.parquet", taxi_id=["t0", "a\x00b", "t2"])
     report = bulk_load(tmp_path)
-    assert (report.rides, report.dead_letters) == (4, 3)
+    assert (report.rows, report.dead_letters) == (4, 3)
     assert loaded(session, 'taxi_id, "offset"') == [("t0", 0), ("t3", 3), ("t0", 0), ("t2", 2)]
     letters = [(bytes(value), reason) for value, reason in loaded(session, "value, reason", "dead_letters")]
     assert letters == [
@@ -206,7 +206,7 @@ def test_a_column_of_the_files_own_counts_before_its_folders(session: connection
 def test_one_content_under_two_folders_is_two_files(session: connection, tmp_path: Path) -> None:
     for currency in ("EUR", "GBP"):
         parquet(tmp_path / f"currency={currency}" / "a.parquet", taxi_id=["t"])
-    assert bulk_load(tmp_path).rides == 2
+    assert bulk_load(tmp_path).rows == 2
     assert loaded(session, "currency", order="currency") == [("EUR",), ("GBP",)]
     assert bulk_load(tmp_path / "currency=EUR").already_loaded == 1
 
@@ -235,7 +235,7 @@ def test_the_same_bytes_under_the_right_ending_are_loaded(session: connection, t
     assert bulk_load(tmp_path).dead_letters == 2
     (tmp_path / "a.ndjson").rename(tmp_path / "a.csv")
     report = bulk_load(tmp_path)
-    assert (report.already_loaded, report.rides) == (0, 1)
+    assert (report.already_loaded, report.rows) == (0, 1)
     assert loaded(session, "taxi_id, pax_id") == [("t1", "p1")]
 
 
@@ -281,7 +281,7 @@ def test_another_column_can_be_named_as_the_time(session: connection, tmp_path: 
 
 def test_a_file_of_many_batches_loads_whole_and_in_order(session: connection, tmp_path: Path) -> None:
     parquet(tmp_path / "a.parquet", 100_000)
-    assert bulk_load(tmp_path).rides == 100_000
+    assert bulk_load(tmp_path).rows == 100_000
     with session.cursor() as query:
         query.execute("select count(*) from raw.taxi_rides where taxi_id = 't' || \"offset\" and fare_amount = '12.50'")
         assert query.fetchall() == [(100_000,)]

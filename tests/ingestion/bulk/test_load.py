@@ -31,12 +31,12 @@ COMMAND = str(Path(sys.executable).with_name("ingestion"))
 
 def test_a_second_run_loads_nothing_also_under_another_name(session: connection, tmp_path: Path) -> None:
     first = parquet(tmp_path / "a.parquet", 100)
-    assert bulk_load(tmp_path).rides == 100
+    assert bulk_load(tmp_path).rows == 100
     (tmp_path / "again.parquet").write_bytes(first.read_bytes())
     again = bulk_load(tmp_path)
-    assert (again.loaded, again.already_loaded, again.rides) == (0, 2, 0)
+    assert (again.loaded, again.already_loaded, again.rows) == (0, 2, 0)
     assert count(session, "raw.taxi_rides") == 100
-    assert row_counts() == {"rides": 100, "dead_letters": 0, "files": 1}
+    assert row_counts() == {"rows": 100, "dead_letters": 0, "files": 1}
 
 
 def test_rows_are_keyed_by_the_content_of_the_file(session: connection, tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_bad_file_leaves_nothing_and_is_named(session: connection, tmp_path: P
     report = bulk_load(tmp_path)
     assert list(report.bad_files) == [name]
     assert report.bad_files[name]
-    assert (report.loaded, report.rides) == (1, 10)
+    assert (report.loaded, report.rows) == (1, 10)
     assert {topic for (topic,) in loaded(session, "topic")} == {"file:good.parquet"}
     assert count(session, "raw.dead_letters") == 0
 
@@ -104,8 +104,8 @@ def test_replacing_a_day_exchanges_its_files_alone(session: connection, tmp_path
     parquet(new / "rides-20260103.parquet", 80, first=400)
     report = bulk_load(new, replace_day=date(2026, 1, 1))
     assert report.replaced is not None
-    assert (report.replaced.files, report.replaced.rides) == (1, 10)
-    assert (report.found, report.loaded, report.already_loaded, report.rides) == (2, 1, 1, 5)
+    assert (report.replaced.files, report.replaced.rows) == (1, 10)
+    assert (report.found, report.loaded, report.already_loaded, report.rows) == (2, 1, 1, 5)
     assert sorted({topic for (topic,) in loaded(session, "topic")}) == [
         "file:2026-01-01/b.parquet",
         "file:2026-01-02/c.parquet",
@@ -137,7 +137,7 @@ def test_a_day_without_files_is_not_emptied(session: connection, tmp_path: Path)
 
 def test_the_loader_can_take_away_files_but_no_messages_of_the_topic(session: connection, sandbox: Sandbox) -> None:
     """Even one that lies about what a file is."""
-    with closing(connect("taxi_loader", "tests")) as loader:
+    with closing(connect("loader", "tests")) as loader:
         with loader, loader.cursor() as query:
             query.execute(
                 "with place as (select gen_random_uuid() as id) "
@@ -150,7 +150,7 @@ def test_the_loader_can_take_away_files_but_no_messages_of_the_topic(session: co
         with loader, loader.cursor() as query:
             query.execute(
                 "insert into raw.loaded_files "
-                "(topic_id, path, content, format, bytes, rides, dead_letters, load_id) "
+                "(topic_id, path, content, format, bytes, rows, dead_letters, load_id) "
                 "values (%s, 'x', gen_random_uuid(), 'csv', 1, 1, 0, gen_random_uuid())",
                 (message_topic,),
             )
@@ -214,7 +214,7 @@ def test_two_at_once_load_each_file_once(session: connection, tmp_path: Path) ->
     both = [subprocess.Popen([COMMAND, "bulk-load", tmp_path], stdout=subprocess.PIPE) for _ in range(2)]
     reports = [json.loads(process.communicate()[0]) for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert sum(report["rides"] for report in reports) == 50_000
+    assert sum(report["rows"] for report in reports) == 50_000
     assert (count(session, "raw.taxi_rides"), count(session, "raw.loaded_files")) == (50_000, 100)
 
 
@@ -230,7 +230,7 @@ def test_a_cut_connection_is_waited_out(session: connection, tmp_path: Path) -> 
             )
             assert query.rowcount > 0
         report = json.loads(process.communicate()[0])
-    assert (process.returncode, report["rides"], report["bad_files"]) == (0, 300_000, {})
+    assert (process.returncode, report["rows"], report["bad_files"]) == (0, 300_000, {})
     assert count(session, "raw.taxi_rides") == 300_000
 
 
@@ -367,7 +367,7 @@ def test_the_command_tells_bad_files_and_exits_with_1(session: connection, tmp_p
     assert "Bad file cut.ndjson: its last line, 2, is cut off" in done.stderr
     assert "2 of 2 files, 10 rows" in done.stderr
     report = json.loads(done.stdout)
-    assert (report["rides"], list(report["bad_files"])) == (10, ["cut.ndjson"])
+    assert (report["rows"], list(report["bad_files"])) == (10, ["cut.ndjson"])
 
 
 @pytest.mark.parametrize("folder", ["absent", "."])

@@ -1,0 +1,62 @@
+"""Settings that a pipeline's contract has a say in: defaults, and names that a variable had before."""
+
+import logging
+from functools import cache
+from typing import Any
+
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
+
+from ingestion.settings.base import Settings, is_set, variable
+from ingestion.settings.pipeline import pipeline
+
+_log = logging.getLogger(__name__)
+
+
+def former_value(name: str) -> str | None:
+    """What stands in the variable that a setting was read from before; None if nothing does. Warns once.
+
+    Args:
+        name: the setting's variable today.
+
+    Raises:
+        ContractUnusable: as `ingestion.settings.pipeline.contract`.
+        ValueError: its bytes are not UTF-8.
+    """
+    declared = pipeline()
+    if declared.contract_path is None or not (former := declared.contract().former_settings.get(name)):
+        return None
+    value = variable(former)
+    if value:
+        _warn(former, name)
+    return value
+
+
+class PipelineSettings(Settings):
+    """Settings of which the contract knows defaults and former names. What the environment says counts before both."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the contract."""
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _declared(settings_cls))
+
+
+def _declared(settings: type[BaseSettings]) -> dict[str, Any]:
+    if pipeline().contract_path is None:
+        return {}
+    contract = pipeline().contract()
+    names = {str(field.alias) for field in settings.model_fields.values()}
+    former = {name: value for name in names if not is_set(name) and (value := former_value(name))}
+    defaults = {"PGDATABASE": contract.database, "KAFKA_TOPIC": contract.topic}
+    return {name: value for name, value in (defaults | former).items() if name in names}
+
+
+@cache
+def _warn(former: str, name: str) -> None:
+    _log.warning("%s is called %s now. The former name is read until the next release: rename it.", former, name)
