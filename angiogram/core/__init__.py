@@ -1,6 +1,5 @@
-"""The words that every other room speaks: stages, findings, differences, verdicts, errors.
+"""The vocabulary of every other room: stages, findings, differences, verdicts, errors.
 
-In comes nothing, out go plain values: what a stage is called, what may be wrong with one, how two outputs differ, which
-stages are to blame by what is known of their neighbours. Nothing here asks a database, dbt or Kafka. May import: no
-other room.
+Input: nothing. Output: plain values: the name of a stage, what may be wrong with it, how two outputs differ, and which
+stages are to blame given their neighbours. Nothing here queries a database, dbt or Kafka. May import: no other room.
 """

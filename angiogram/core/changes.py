@@ -1,4 +1,7 @@
-"""A difference between the accepted surface and the one of this run: red, a notice, or nothing but news for accept."""
+"""Differences between the accepted surface and the surface of this run.
+
+A difference is a finding (it makes the verdict red), a notice, or only something for `accept` to record.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,14 +15,14 @@ class Change:
     """One difference.
 
     Attributes:
-        text: what changed, in words; the first line says it all.
-        stage: where; None if it concerns several.
-        kind: of the finding that it is; None if it is not red.
-        code: of the notice that it is; None if it is none.
-        column: the column of the output, or their order, that it is about; what reads the stage may show it too.
-        advice: what to do; None: accept it, if it is meant.
-        file: the file to look at, below the project's folder; None if unknown.
-        line: its line, from 1; None if unknown.
+        text: what changed, in words; the first line is a complete summary.
+        stage: where; None if it concerns several stages.
+        kind: kind of the finding; None if the difference is not red.
+        code: code of the notice; None if it is not a notice.
+        column: the output column that changed, or the column order; whatever reads the stage may show the change too.
+        advice: what to do; None: accept the difference if it is intended.
+        file: the file to look at, relative to the project's folder; None if unknown.
+        line: line number, from 1; None if unknown.
     """
 
     text: str
@@ -32,7 +35,7 @@ class Change:
     line: int | None = None
 
     def finding(self) -> Finding | None:
-        """As a finding; None if it is not red."""
+        """Return the difference as a finding, or None if it is not red."""
         if self.kind is None or self.stage is None:
             return None
         advice = self.advice or f"If it is meant: angiogram accept {self.stage.name}"
@@ -40,12 +43,12 @@ class Change:
         return Finding(self.kind, self.stage, text, self.file, self.line)
 
     def notice(self) -> Notice | None:
-        """As a notice; None if it is none."""
+        """Return the difference as a notice, or None if it is not one."""
         return Notice(self.code, self.text) if self.code and self.kind is None else None
 
 
 def as_told(changes: Iterable[Change]) -> tuple[list[Finding], list[Notice]]:
-    """The findings and the notices among changes."""
+    """Return the findings and the notices among the changes."""
     every = list(changes)
     findings = [found for change in every if (found := change.finding())]
     return findings, [told for change in every if (told := change.notice())]

@@ -1,4 +1,7 @@
-"""From what was found at each stage to where the pipeline is blocked. Pure: a graph and states in, a health out."""
+"""Derive where the pipeline is blocked from what was found at each stage.
+
+Pure: a graph and states in, a health per stage out.
+"""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
@@ -7,7 +10,7 @@ from angiogram.core.stage_id import StageId
 
 
 class OutputState(StrEnum):
-    """What one stage's output looked like, taken by itself."""
+    """What one stage's output looked like, on its own."""
 
     RIGHT = "right"
     """All that came out is as expected."""
@@ -26,7 +29,7 @@ class OutputState(StrEnum):
 
 
 class Health(StrEnum):
-    """What a state means once the stages above are known."""
+    """What a stage's state means once the health of the stages above it is known."""
 
     HEALTHY = "healthy"
     """The output is right."""
@@ -47,7 +50,10 @@ class Health(StrEnum):
 
 
 def in_order(reads: Mapping[StageId, Sequence[StageId]]) -> list[StageId]:
-    """The stages in the order given, but each after all that it reads. No stage may read itself through others."""
+    """Return the stages in the given order, but each one after all the stages it reads.
+
+    No stage may read itself, directly or through others.
+    """
     placed: dict[StageId, None] = {}
 
     def place(stage: StageId) -> None:
@@ -76,17 +82,17 @@ def diagnose(
     states: Mapping[StageId, OutputState],
     on_right_input: OnRightInput = lambda stage, sound: None,
 ) -> dict[StageId, Health]:
-    """Tell for each stage whether it is healthy, blocked, affected by something above, or not reached.
+    """Decide whether each stage is healthy, blocked, affected from above, or not reached.
 
-    A stage is judged by what it reads directly: one that turns right input into wrong output is blocked even if the
-    input is only right because its parent absorbed a fault further up. A stage that was not compared is no
-    proof either way, so those below it are judged by what it reads itself. A stage that reads something wrong is
-    blocked as well if it turns right input into wrong output.
+    A stage is judged by its direct inputs: it is blocked if it turns right input into wrong output, even where the
+    input is only right because a parent absorbed a fault further up. A stage that was not compared proves nothing, so
+    the stages below it are judged by its own inputs. A stage that reads wrong input is also blocked if it would turn
+    the right input into wrong output.
 
     Args:
-        reads: for each stage the stages it reads.
-        states: for each stage what its output looked like.
-        on_right_input: asked about the stages that read something wrong.
+        reads: the stages that each stage reads.
+        states: what the output of each stage looked like.
+        on_right_input: called for the stages that read wrong input.
     """
     sound: dict[StageId, bool] = {}
     absent: dict[StageId, bool] = {}
@@ -110,12 +116,12 @@ def diagnose(
 def tolerate(
     reads: Mapping[StageId, Sequence[StageId]], health: Mapping[StageId, Health], tolerated: Collection[StageId]
 ) -> dict[StageId, Health]:
-    """What is wrong and may be, told apart from what is wrong and makes others wrong that may not be.
+    """Mark tolerated stages, unless they make a stage wrong that is not tolerated.
 
     Args:
-        reads: for each stage the stages it reads.
-        health: of each stage.
-        tolerated: stages whose differences are no failure by the configuration of their test.
+        reads: the stages that each stage reads.
+        health: the health of each stage.
+        tolerated: stages whose differences are not a failure according to the configuration of their test.
     """
     wrong = {stage for stage, found in health.items() if found in (Health.BLOCKED, Health.AFFECTED)}
     red = wrong - set(tolerated)

@@ -1,4 +1,4 @@
-"""What a difference is: between what a stage made and what is expected of it, in one vocabulary."""
+"""Differences between what a stage produced and what is expected, in one vocabulary."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,14 +14,14 @@ _UNFED = "no dye message: only the expected seed has this row"
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One difference between an output and what is expected of it.
+    """One difference between an output and the expected output.
 
     Attributes:
         difference: missing, unexpected, changed or multiplicity.
         row_key: the key of the row, by column; None where whole columns differ.
         column: the column that changed; None where whole rows differ.
-        expected, actual: JSON text of the cell or row (of multiplicity the counts, of columns their types); None if
-            there is none on that side.
+        expected, actual: JSON text of the cell or row (for multiplicity the counts, for columns their types); None if
+            that side has none.
     """
 
     difference: str
@@ -33,27 +33,27 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """The differences of one stage: the first ones, and how many there are in all."""
+    """The differences of one stage: the first ones, and the total count."""
 
     count: int = 0
     first: list[Difference] = field(default_factory=list)
 
     @classmethod
     def of(cls, found: list[Difference]) -> "Differences":
-        """Keep the first KEPT of all differences."""
+        """Keep the first KEPT differences."""
         return cls(len(found), found[:KEPT])
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What came out of comparing one model.
+    """The result of comparing one model.
 
     Attributes:
-        rows: rows that the model made; None if its table is absent, or a view that cannot be read.
-        differences: how they differ from the expected ones.
-        obstacle: why they could not be compared; None if they were.
+        rows: rows that the model produced; None if its table does not exist or its view cannot be read.
+        differences: how the rows differ from the expected ones.
+        obstacle: why the rows could not be compared; None if they were.
         tolerated: the configuration by which the test equals_expected tolerates these differences; None if it does not.
-        is_watched: whether there is anything to compare them with.
+        is_watched: whether there is an expected output to compare with.
     """
 
     rows: int | None
@@ -64,11 +64,11 @@ class Comparison:
 
 
 def fed_by(found: Mapping[str, Any], limit: int | None = None) -> str:
-    """What feeds a row that differs, in words; empty if nobody knows.
+    """Describe which messages feed a row that differs, or return an empty text if unknown.
 
     Args:
-        found: a difference of a report. One of a run before migration 0010 does not tell whether a row is unfed.
-        limit: messages that are named; the others are counted.
+        found: a difference from a report. Runs from before migration 0010 do not record whether a row is unfed.
+        limit: how many messages are named; the rest are counted.
     """
     messages = list(found.get("messages", []))
     named = ", ".join(messages[:limit])
@@ -78,6 +78,6 @@ def fed_by(found: Mapping[str, Any], limit: int | None = None) -> str:
 
 
 def of_stage(report: Mapping[str, Any], stage: StageId) -> Mapping[str, Any]:
-    """The differences of a stage as a report has them: count, and the first ones."""
+    """Return the differences of a stage as a report holds them: count, and the first ones."""
     found = (one for one in report.get("differences", []) if StageId.of(one["stage"]) == stage)
     return next(found, {"count": 0, "first": []})

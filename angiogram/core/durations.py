@@ -8,10 +8,10 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def duration(text: str) -> timedelta:
-    """A length of time: a number and s, m, h or d, such as `26h`.
+    """Parse a duration: a number followed by s, m, h or d, such as `26h`.
 
     Raises:
-        ValueError: it is written otherwise.
+        ValueError: the text is not a duration.
     """
     match = _DURATION.fullmatch(text.strip())
     if match is None:
@@ -20,17 +20,17 @@ def duration(text: str) -> timedelta:
 
 
 def moment(text: str, now: datetime) -> datetime:
-    """A point in time: ISO 8601 (without a zone it is UTC), or a length of time from now.
+    """Parse a point in time: ISO 8601 (UTC if it has no zone), or a duration from now.
 
     Args:
         text: as typed.
-        now: with a zone.
+        now: the current time, with a time zone.
 
     Raises:
-        ValueError: it is written otherwise, it is past, or no calendar goes so far.
+        ValueError: the text is not a time, the time is past, or it is beyond the calendar.
 
     Returns:
-        In UTC.
+        The time in UTC.
     """
     if _DURATION.fullmatch(text.strip()):
         found = now + duration(text)
@@ -45,7 +45,7 @@ def moment(text: str, now: datetime) -> datetime:
         found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except OverflowError:
         raise ValueError(f"{text} is beyond the calendar: name an earlier time.") from None
-    if found.year == MAXYEAR:  # some time zone would show it in the next
+    if found.year == MAXYEAR:  # some time zone would show it in the next year
         raise ValueError(f"{text} is at the end of the calendar: name an earlier time.")
     if found <= now:
         raise ValueError(f"{text} is past: name a time to come.")
@@ -53,7 +53,7 @@ def moment(text: str, now: datetime) -> datetime:
 
 
 def spoken(length: timedelta) -> str:
-    """A length of time in its two largest units, as `1 d 2 h`."""
+    """Format a duration in its two largest units, such as `1 d 2 h`."""
     seconds = max(int(length.total_seconds()), 0)
     parts = []
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
@@ -64,5 +64,5 @@ def spoken(length: timedelta) -> str:
 
 
 def utc(at: datetime) -> str:
-    """A point in time to the minute in UTC, whatever the database's session calls home."""
+    """Format a point in time to the minute in UTC, whatever the session's time zone."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,7 +1,7 @@
-"""What the environment says to angiogram, beside what `ingestion.settings` reads: places, addresses, the commit.
+"""Environment variables that angiogram reads: locations, addresses, the commit.
 
-Nothing else here reads the environment; `dbt_command` and `live_target` hide variables from dbt or add some, and the
-faults give dbt's profiles a database of their own.
+`ingestion.settings` reads the others, and nothing else here reads the environment. `dbt_command` and `live_target` hide
+variables from dbt or add some, and the faults give dbt's profiles a database of their own.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ REPORT_URL = "ANGIOGRAM_REPORT_URL"
 
 
 class Environment(Settings):
-    """Settings of angiogram, each of which may be missing."""
+    """Settings from the environment, each of which may be missing."""
 
     alert_urls: str = Field(alias="ANGIOGRAM_ALERT_URLS", default="")
     report_url: str = Field(alias="ANGIOGRAM_REPORT_URL", default="")

@@ -30,7 +30,7 @@ but a verdict.
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: as Ctrl-C, but nobody at the keyboard knows of it."""
+    """Raised on SIGTERM: like Ctrl-C, but without anybody at the keyboard."""
 
 
 class AngiogramError(Exception):
@@ -40,61 +40,85 @@ class AngiogramError(Exception):
 
 
 class NotReady(AngiogramError):
-    """A service, a migration or a dbt package that a run needs is absent. A retry helps once it is there."""
+    """A service, a migration or a dbt package that a run needs is missing.
+
+    A retry helps once it is there.
+    """
 
 
 class UnsupportedProject(AngiogramError):
-    """The dbt project is of a kind, or holds something, that angiogram cannot handle. A retry does not help."""
+    """angiogram cannot handle this kind of dbt project, or something that it contains.
+
+    A retry does not help.
+    """
 
 
 class UnmutatedFails(AngiogramError):
-    """The project fails its own checks before anything is mutated. A retry does not help before it is mended."""
+    """The project fails its own checks before anything is mutated.
+
+    A retry does not help until the project is fixed.
+    """
 
 
 class SeedError(AngiogramError):
-    """An input seed is absent or malformed. A retry does not help before it is corrected."""
+    """An input seed is missing or malformed. A retry does not help until it is corrected."""
 
 
 class InvalidSettings(AngiogramError):
-    """The settings file angiogram.yml cannot be used. A retry does not help before it is corrected."""
+    """The settings file angiogram.yml cannot be used.
+
+    A retry does not help until it is corrected.
+    """
 
 
 class InvalidSurface(AngiogramError):
-    """The accepted surface cannot be read. A retry does not help before its file is restored."""
+    """The accepted surface cannot be read. A retry does not help until its file is restored."""
 
 
 class KeyMismatch(AngiogramError):
-    """The loader would not know this dye for dye and would pour it into the live tables. Nothing was sent."""
+    """The loader would not recognise this dye and would write it to the live tables.
+
+    Nothing was sent.
+    """
 
 
 class NeverBegan(AngiogramError):
-    """There is no run to judge: `begin` ended without one. A new run helps once what ended it is mended."""
+    """There is no run to judge: `begin` ended without starting one.
+
+    A new run helps once the cause is fixed.
+    """
 
 
 class NotTheDyes(AngiogramError):
-    """The dye target would write over relations that are not the dye's. A retry helps once it has its own schemas."""
+    """The dye target would overwrite relations that the dye did not create.
+
+    A retry helps once the target has schemas of its own.
+    """
 
 
 class RunInHand(AngiogramError):
-    """Another run is in hand and outlasted the wait. A retry helps once it has ended."""
+    """Another run is active and outlasted the wait. A retry helps once it has ended."""
 
 
 class TablesInUse(AngiogramError):
-    """Somebody's open transaction still holds tables of the last run. A retry helps once it has ended."""
+    """An open transaction of another session still locks tables of the previous run.
+
+    A retry helps once it has ended.
+    """
 
 
 class LeaseLost(AngiogramError):
-    """This run's lease ran out and it is no longer the one in hand. A new run helps."""
+    """This run's lease expired and another run took over. A new run helps."""
 
 
 class UnknownRun(AngiogramError):
-    """No run has this id."""
+    """There is no run with this ID."""
 
 
 class SeedNotWritten(AngiogramError):
-    """An expected seed cannot be written, or somebody changed it meanwhile. All files are as they were.
+    """An expected seed cannot be written, or was changed meanwhile. No file was changed.
 
-    After a command that was killed while it wrote: some are not, and the next command tries to complete them.
+    If a command was killed while it wrote, some files are changed, and the next command tries to complete the rest.
     """
 
 
@@ -107,11 +131,11 @@ class NothingToAcknowledge(AngiogramError):
 
 
 class PageNotWritten(AngiogramError):
-    """The file for a page cannot be written. A retry helps with another one."""
+    """The file for a page cannot be written. A retry with another file helps."""
 
 
 class InjectFailed(AngiogramError):
-    """The front door is away, refuses the key, or fails. A retry helps once it answers."""
+    """The front door is down, rejects the key, or fails. A retry helps once it answers."""
 
 
 class UnknownFault(AngiogramError):
@@ -119,7 +143,10 @@ class UnknownFault(AngiogramError):
 
 
 class FaultNotPlanted(AngiogramError):
-    """A fault of the catalogue found nothing to change, so nothing was tested. A retry does not help."""
+    """A fault of the catalogue found nothing to change, so nothing was tested.
+
+    A retry does not help.
+    """
 
 
 class DbtFailed(AngiogramError):

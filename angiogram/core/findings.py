@@ -1,4 +1,4 @@
-"""What makes a verdict red, and what a reader of a healthy one should know all the same."""
+"""Findings, which make a verdict red, and notices, which do not."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from angiogram.core.stage_id import StageId
 
 
 class FindingKind(StrEnum):
-    """Why a verdict is blocked. docs/verdicts.md has a command that produces each."""
+    """Why a verdict is blocked. docs/verdicts.md has a command that produces each kind."""
 
     OUTPUT = "output"
     """A stage turns right input into wrong output."""
@@ -33,8 +33,8 @@ class Finding:
         kind: which of the reasons.
         stage: where.
         text: what happened and what to do, in words.
-        file: the file to look at, below the dbt project; None if unknown.
-        line: its line, from 1; None if unknown.
+        file: the file to look at, relative to the dbt project; None if unknown.
+        line: line number, from 1; None if unknown.
     """
 
     kind: FindingKind
@@ -44,7 +44,7 @@ class Finding:
     line: int | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """As a report has it."""
+        """Return the finding as a report holds it."""
         return {
             "kind": self.kind.value,
             "stage": self.stage.as_json(),
@@ -56,10 +56,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that a reader should know; it makes no verdict red and raises no alert.
+    """Something that a reader should know, without a red verdict or an alert.
 
     Attributes:
-        code: which kind of notice, as a word that scripts may rely on.
+        code: the kind of notice, as a word that scripts may rely on.
         text: in words.
     """
 
@@ -67,7 +67,7 @@ class Notice:
     text: str
 
     def as_json(self) -> dict[str, str]:
-        """As a report has it."""
+        """Return the notice as a report holds it."""
         return {"code": self.code, "text": self.text}
 
 
@@ -83,21 +83,21 @@ MEANINGS = {
 
 
 def place(found: Mapping[str, Any]) -> str | None:
-    """Where to look, of a finding as a report has it: file:line, or the file alone; None if unknown."""
+    """Return where to look for a finding of a report: file:line, file or None."""
     file, line = found.get("file"), found.get("line")
     return f"{file}:{line}" if file and line else file
 
 
 def of_stage(report: Mapping[str, Any], stage: StageId) -> list[Mapping[str, Any]]:
-    """The findings of a report on one stage."""
+    """Return a report's findings on one stage."""
     return [found for found in report.get("findings", []) if StageId.of(found["stage"]) == stage]
 
 
 def blocked_stages(findings: Iterable[Finding]) -> list[StageId]:
-    """Where the findings are, each stage once, in their order."""
+    """Return the stages of the findings, each stage once, in the order of the findings."""
     return list(dict.fromkeys(finding.stage for finding in findings))
 
 
 def as_json(found: Sequence[Finding] | Sequence[Notice]) -> list[dict[str, Any]]:
-    """Findings or notices as a report has them."""
+    """Return findings or notices as a report holds them."""
     return [one.as_json() for one in found]

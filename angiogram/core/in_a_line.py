@@ -1,4 +1,7 @@
-"""A message of dbt's or of the database's in one line: the rest of it is for whoever asks."""
+"""Shorten a message from dbt or from the database to one line.
+
+The rest of the message is shown on request.
+"""
 
 import re
 from collections.abc import Iterator
@@ -11,10 +14,10 @@ _MISMATCHES = ["column_name", "definition_type", "contract_type", "mismatch_reas
 
 
 def in_a_line(message: str) -> str:
-    """What happened, in one line.
+    """Return what happened, in one line.
 
     Args:
-        message: as it came; of a broken contract with dbt's table of columns.
+        message: the original message; for a broken contract it includes dbt's table of columns.
     """
     if disagreements := list(_contract(message)):
         return f"its contract is broken: {'; '.join(disagreements)}"
@@ -28,11 +31,11 @@ def in_a_line(message: str) -> str:
 
 
 def _contract(message: str) -> Iterator[str]:
-    """What a contract and its model disagree on, column by column."""
+    """Yield where a contract and its model disagree, column by column."""
     tables = (line.strip().strip("|").split("|") for line in message.splitlines() if line.strip().startswith("|"))
     rows = [[cell.strip() for cell in cells] for cells in tables]
     if not rows or rows[0] != _MISMATCHES:
         return
-    for name, made, agreed, _ in rows[2:]:  # below the heading and its rule
+    for name, made, agreed, _ in rows[2:]:  # skip the heading and its rule
         says = f"the contract says {agreed}" if agreed else "the contract has no such column"
         yield f"{name} is {made or 'missing'}, {says}"

@@ -1,4 +1,4 @@
-"""The file and the line that an error of dbt means, as far as dbt tells."""
+"""The file and line of an error from dbt, as far as dbt reports them."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ _IN_MACRO = re.compile(r"in macro \w+ \(")
 
 
 class Place(NamedTuple):
-    """Where something stands in a dbt project; line from 1, None if unknown."""
+    """A position in a dbt project. The line counts from 1 and may be unknown."""
 
     file: str | None = None
     line: int | None = None
@@ -27,12 +27,12 @@ NOWHERE = Place()
 
 
 def place_of(directory: Path, file: str | None, message: str | None) -> Place:
-    """Where an error that dbt tells of a file stands in it.
+    """Return the position of an error that dbt reports for a file.
 
     Args:
         directory: the project's folder.
-        file: the file, below it; None if unknown.
-        message: dbt's.
+        file: the file, relative to the folder; None if unknown.
+        message: the message from dbt.
     """
     if file is None or not message or _IN_MACRO.search(message):
         return Place(file, None)
@@ -44,7 +44,10 @@ def place_of(directory: Path, file: str | None, message: str | None) -> Place:
 
 
 def _line_with(path: Path, excerpt: str) -> int | None:
-    """The one line of a file that holds a text; PostgreSQL puts dots where it cuts a long line."""
+    """Return the only line of a file that contains a text, or None if several or none do.
+
+    PostgreSQL puts dots where it cuts a long line.
+    """
     wanted = excerpt.strip().removeprefix("...").removesuffix("...").strip()
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -1,4 +1,7 @@
-"""What is known of one stage before the stages above it are looked at, and how a report tells it."""
+"""What is known of one stage on its own, and how a report shows it.
+
+The stages above it are not considered here.
+"""
 
 import re
 from collections import deque
@@ -16,19 +19,19 @@ from angiogram.core.stage_id import SEED, StageId, as_json
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage taken by itself.
+    """A stage on its own.
 
     Attributes:
         reads: the stages it reads.
         state: what its output looked like.
-        differences: how it differs from what is expected.
-        rows: what came out of it; None if nothing did.
+        differences: how its output differs from the expected output.
+        rows: how many rows it produced; None if it produced none.
         seconds: how long it took.
-        reason: in words, if it is not right; of a failure the whole message.
-        hint: where the cause may lie besides, in sentences.
+        reason: in words, if it is not right; for a failure the whole message.
+        hint: further places where the cause may lie, in sentences.
         tolerated: the configuration of its test equals_expected that tolerates its differences; None if none does.
-        file: of a failure the file that it comes from, below the dbt project; None if unknown.
-        line: its line, from 1; None if unknown.
+        file: for a failure the file that caused it, relative to the dbt project; None if unknown.
+        line: line number, from 1; None if unknown.
     """
 
     reads: list[StageId]
@@ -44,12 +47,12 @@ class Stage:
 
     @property
     def headline(self) -> str | None:
-        """The reason in one line."""
+        """Return the reason in one line."""
         return in_a_line(self.reason) if self.reason else None
 
     @property
     def details(self) -> str | None:
-        """The whole reason, if it is more than one line."""
+        """Return the whole reason if it has more than one line."""
         reason = (self.reason or "").strip()
         return reason if "\n" in reason else None
 
@@ -63,18 +66,21 @@ _CONNECTION_LOST = re.compile(
 
 
 def unbuilt_stage(reads: list[StageId], seconds: float, message: str | None, place: Place = NOWHERE) -> Stage:
-    """A stage whose build ended in an error: it failed, unless it is the connection that was lost."""
+    """Return a stage whose build ended in an error.
+
+    The stage failed, unless the connection was lost.
+    """
     state = OutputState.UNKNOWN if was_connection_lost(message) else OutputState.FAILED
     return Stage(reads, state, Differences(), None, seconds, message, file=place.file, line=place.line)
 
 
 def was_connection_lost(message: str | None) -> bool:
-    """Whether an error is that of a server that went away, and nobody's fault."""
+    """Return whether the error means that the server went away, which is not a stage's fault."""
     return message is not None and _CONNECTION_LOST.search(message) is not None
 
 
 def all_above(stage: StageId, stages: Mapping[StageId, Stage]) -> list[StageId]:
-    """All that a stage reads, directly or not, the nearest first."""
+    """Return all stages that a stage reads, directly or not, the nearest first."""
     found: dict[StageId, None] = {}
     ahead = deque([stage])
     while ahead:
@@ -91,11 +97,11 @@ BUILT = (OutputState.RIGHT, OutputState.WRONG, OutputState.UNKNOWN, OutputState.
 
 
 def marked(rows: Sequence[Mapping[str, Any]], findings: Iterable[Finding]) -> list[dict[str, Any]]:
-    """The stages of a report with those blocked that findings beside their outputs name, and a row for each other one.
+    """Mark stages that further findings name as blocked, and add missing ones.
 
     Args:
-        rows: as `stage_row` makes them.
-        findings: beyond the outputs.
+        rows: stage rows as `stage_row` returns them.
+        findings: findings that are not about outputs.
     """
     marked_rows = {StageId.of(row): dict(row) for row in rows}
     for finding in findings:
@@ -111,7 +117,7 @@ def marked(rows: Sequence[Mapping[str, Any]], findings: Iterable[Finding]) -> li
 
 
 def _row_of_absent(stage: StageId) -> dict[str, Any]:
-    """A stage of which the dye passed nothing, as a report has it."""
+    """Return the report row of a stage through which no dye passed."""
     return {
         **stage.as_json(),
         **{"reads": [], "rows_in": None, "rows_out": None, "differences": 0, "seconds": 0.0, "max_seconds": None},
@@ -120,7 +126,7 @@ def _row_of_absent(stage: StageId) -> dict[str, Any]:
 
 
 def state_of(comparison: Comparison) -> OutputState:
-    """What a comparison says of the stage that was compared."""
+    """Derive the state of a stage from the comparison of its output."""
     if comparison.rows is None:
         return OutputState.SKIPPED if comparison.obstacle is None else OutputState.FAILED
     if not comparison.is_watched:
@@ -137,14 +143,14 @@ def stage_row(
     max_seconds: float | None,
     rows_in: int | None = None,
 ) -> dict[str, Any]:
-    """A stage as a report has it.
+    """Return a stage as a report holds it.
 
     Args:
         stage_id: which stage.
-        stages: all of them.
-        health: of this one.
-        max_seconds: that it may take before the verdict warns; None: as many as it likes.
-        rows_in: what it was given; None: what the stages that it reads made, reference data left out.
+        stages: all stages.
+        health: health of this stage.
+        max_seconds: how long it may take before the verdict warns; None: no limit.
+        rows_in: how many rows it was given; None: what the stages it reads produced, without reference data.
     """
     stage = stages[stage_id]
     read = [stages[above].rows or 0 for above in stage.reads if above.kind != SEED]

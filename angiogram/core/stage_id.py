@@ -1,4 +1,6 @@
-"""What a stage is called: its kind and its name, so that a model named `loader` never takes the loader's place.
+"""Identifies a stage by kind and name.
+
+The kind keeps a model named `loader` apart from the loader itself.
 
 | kind | the stage | name |
 |---|---|---|
@@ -8,8 +10,8 @@
 | expected | an expected seed, named only if it is wrong itself | the model's |
 | checkpoint | a count that must agree | what is compared |
 | hook | what dbt runs at the start or the end of a command | dbt's |
-| test, exposure, snapshot | dbt's of that kind, named only if it is broken | dbt's |
-| file | a file of the project that is no model, named only if it is broken | its path below the project |
+| test, exposure, snapshot | a dbt node of that kind, named only if it is broken | dbt's |
+| file | a file of the project that is not a model, named only if it is broken | its path in the project |
 | target | the whole project under a dbt target | the target's |
 """
 
@@ -28,7 +30,7 @@ UNNAMED_STREAM = "stream"
 
 
 class StageId(NamedTuple):
-    """Kind and name of a stage; written `orders` for a model and `loader:sales` for any other."""
+    """Kind and name of a stage, written `orders` for a model and `loader:sales` for others."""
 
     kind: str
     name: str
@@ -37,56 +39,59 @@ class StageId(NamedTuple):
         return self.name if self.kind == MODEL else f"{self.kind}:{self.name}"
 
     def as_json(self) -> dict[str, str]:
-        """As JSON and the database have it: {"kind": ..., "name": ...}."""
+        """Return the stage as JSON and the database hold it: {"kind": ..., "name": ...}."""
         return {"kind": self.kind, "name": self.name}
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Self:
-        """Back from JSON; other members, as those of a stage's row in a report, do not count."""
+        """Read a stage from JSON, such as a report's stage row. Other members are ignored."""
         return cls(told["kind"], told["name"])
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Back from text; without a kind it is a model. dbt allows no colon in the name of one."""
+        """Read a stage from text. Without a kind it is a model.
+
+        dbt does not allow a colon in a model's name.
+        """
         kind, colon, name = text.partition(":")
         return cls(kind, name) if colon else cls(MODEL, text)
 
 
 def stream() -> str:
-    """Name of the one stream that the pipeline of this process has, by its contract.
+    """Return the name of the pipeline's only stream, as declared in its contract.
 
     Raises:
-        ContractUnusable: it declares a contract that cannot be used.
+        ContractUnusable: the pipeline declares a contract that cannot be used.
     """
     declared = pipeline()
     return declared.contract().stream if declared.contract_path else UNNAMED_STREAM
 
 
 def api_stage() -> StageId:
-    """The front door of the stream."""
+    """Return the stage of the stream's front door."""
     return StageId(API, stream())
 
 
 def topic_stage() -> StageId:
-    """The topic of the stream."""
+    """Return the stage of the stream's topic."""
     return StageId(TOPIC, stream())
 
 
 def loader_stage() -> StageId:
-    """What loads the stream."""
+    """Return the stage of the stream's loader."""
     return StageId(LOADER, stream())
 
 
 def listed(stages: Iterable[StageId]) -> str:
-    """Stages as one reads them, separated by commas."""
+    """Return stages as readable text, separated by commas."""
     return ", ".join(map(str, stages))
 
 
 def as_json(stages: Iterable[StageId]) -> list[dict[str, str]]:
-    """Stages as JSON and the database have them."""
+    """Return stages as JSON and the database hold them."""
     return [stage.as_json() for stage in stages]
 
 
 def from_json(stages: Iterable[Mapping[str, Any]] | None) -> list[StageId]:
-    """Back from JSON; none from null."""
+    """Read stages from JSON. Null gives an empty list."""
     return [StageId.of(stage) for stage in stages or ()]

@@ -1,4 +1,4 @@
-"""The words of a verdict, the same in reports, records, alerts and exit codes."""
+"""The words of a verdict, identical in reports, records, alerts and exit codes."""
 
 HEALTHY, BLOCKED, COULD_NOT_RUN = "healthy", "blocked", "could_not_run"
 """The verdicts."""

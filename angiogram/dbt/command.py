@@ -1,7 +1,8 @@
-"""How dbt is run: in this process, on the project as it stands, whatever the environment or its flags ask of dbt.
+"""Runs dbt in this process, on the project as it is.
 
-A variable such as DBT_FULL_REFRESH or DBT_EMPTY makes dbt build something else than a plain `dbt build` does, and the
-dye would pass what nobody runs. So dbt sees none of its own variables but those that say where things are.
+dbt's own environment variables have no effect: one such as DBT_FULL_REFRESH or DBT_EMPTY would make dbt build something
+other than a plain `dbt build` does, so that the dye would test what nobody runs. dbt therefore sees none of its own
+variables except those that name locations.
 """
 
 import logging
@@ -54,14 +55,14 @@ _GUARDS = ("require_no_run_in_hand", "keep_dye_apart")
 
 @dataclass(frozen=True, slots=True)
 class NodeResult:
-    """What became of one node in one dbt command.
+    """The result of one node in one dbt command.
 
     Attributes:
-        unique_id: dbt's id of the node.
+        unique_id: dbt's ID of the node.
         name: its name.
-        kind: dbt's word for what it is: model, seed, test, operation and the like.
-        status: dbt's word for how it fared.
-        message: in words, as dbt has it.
+        kind: dbt's word for its kind: model, seed, test, operation and so on.
+        status: dbt's word for its result.
+        message: dbt's message.
         seconds: how long it took.
     """
 
@@ -74,24 +75,27 @@ class NodeResult:
 
     @property
     def is_success(self) -> bool:
-        """Whether dbt has nothing to say against it; of an exposure and the like there is nothing to build."""
+        """Return whether dbt reports no problem with the node.
+
+        Exposures and the like have nothing to build.
+        """
         return self.status in SUCCESS or (self.status == NO_OP and self.kind not in BUILT)
 
     @property
     def is_failure(self) -> bool:
-        """Whether dbt tried it and has something to say against it."""
+        """Return whether dbt tried the node and reports a problem with it."""
         return not self.is_success and self.status != SKIPPED
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one dbt command did.
+    """The outcome of one dbt command.
 
     Attributes:
-        answer: as dbt gave it: the manifest of a parse, the results of a build; None if it ended with an error.
-        results: what became of each node, the hooks included, and ephemeral models, of which dbt only tells.
+        answer: dbt's own result: the manifest of a parse, the results of a build; None if dbt ended with an error.
+        results: the result of each node, including hooks, and ephemeral models, which dbt only reports as events.
         success: whether dbt would have exited with 0.
-        error: what ended it before its end; None if it went through, or if a hook ended it, which has a result then.
+        error: what stopped the command early; None if it completed, or if a hook stopped it, which then has a result.
     """
 
     answer: Any
@@ -101,21 +105,23 @@ class Outcome:
 
     @property
     def is_unexplained(self) -> bool:
-        """Whether dbt would have exited with an error although it has nothing to say against any node."""
+        """Return whether dbt would exit with an error although it reports no failed node."""
         return not self.success and all(result.is_success for result in self.results)
 
 
 def run_dbt(arguments: Sequence[str], manifest: Any = None) -> Outcome:
-    """Run one dbt command in this process. What it prints goes to stderr: stdout is for the report.
+    """Run one dbt command in this process.
+
+    dbt's output goes to stderr, because stdout is for the report.
 
     Args:
         arguments: as on dbt's command line.
-        manifest: of the parsed project; None: dbt reads it.
+        manifest: of the parsed project; None: dbt reads the project.
 
     Raises:
-        KeyboardInterrupt, SystemExit: dbt was told to end.
+        KeyboardInterrupt, SystemExit: dbt was told to stop.
     """
-    from dbt.cli.main import dbtRunner  # 2 s to import: not for `angiogram --help`
+    from dbt.cli.main import dbtRunner  # takes 2 s to import, too slow for `angiogram --help`
 
     heard = _Heard()
     with as_it_stands(), redirect_stdout(sys.stderr):
@@ -138,7 +144,7 @@ def run_dbt(arguments: Sequence[str], manifest: Any = None) -> Outcome:
 
 @contextmanager
 def as_it_stands() -> Iterator[None]:
-    """Hide dbt's own variables from it, but for those that say where things are."""
+    """Hide dbt's own variables from dbt, except those that name locations."""
     hidden = {name: os.environ.pop(name) for name in _own_variables() if name in os.environ}
     try:
         yield
@@ -148,7 +154,10 @@ def as_it_stands() -> Iterator[None]:
 
 @contextmanager
 def compiling_all() -> Iterator[None]:
-    """Let `dbt compile` go on after a node that it cannot compile; else it ends there and leaves its threads behind."""
+    """Let `dbt compile` continue after a node that it cannot compile.
+
+    Otherwise dbt stops there and leaves its threads behind.
+    """
     from dbt.task.compile import CompileTask
 
     stops = CompileTask.raise_on_first_error
@@ -160,15 +169,21 @@ def compiling_all() -> Iterator[None]:
 
 
 def forget_ephemeral(manifest: Any) -> None:
-    """Let dbt put ephemeral models into their readers anew: once done, it leaves them out with that manifest."""
+    """Make dbt insert ephemeral models into their readers again.
+
+    dbt does so only once per manifest.
+    """
     for node in manifest.nodes.values():
-        if node.resource_type != "seed":  # also where none was put in: a parent may have been a view then
+        if node.resource_type != "seed":  # also where none was inserted: a parent may have been a view then
             node.extra_ctes, node.extra_ctes_injected, node._pre_injected_sql = [], False, None
 
 
 @contextmanager
 def as_views(manifest: Any, unique_ids: Collection[str]) -> Iterator[None]:
-    """Let dbt compile some ephemeral models as if they were views: their readers name them, in place of their SQL."""
+    """Make dbt compile some ephemeral models as if they were views.
+
+    Their readers then contain their names instead of their SQL.
+    """
     forget_ephemeral(manifest)
     for unique_id in unique_ids:
         manifest.nodes[unique_id].config.materialized = "view"
@@ -181,12 +196,12 @@ def as_views(manifest: Any, unique_ids: Collection[str]) -> Iterator[None]:
 
 
 def profile_name() -> str | None:
-    """The profile that the environment names in place of the project's."""
+    """Return the profile that the environment names instead of the project's."""
     return (found := Environment.from_environment()).engine_profile or found.profile
 
 
 def explain(command: str, directory: object, error: BaseException | None, told_in: object) -> DbtFailed:
-    """The error of a command that ended before anything was built."""
+    """Return the error for a command that ended before anything was built."""
     from angiogram.core.in_a_line import in_a_line
 
     return DbtFailed(
@@ -196,7 +211,7 @@ def explain(command: str, directory: object, error: BaseException | None, told_i
 
 
 def _close_log() -> None:
-    """Close dbt's log: each command opens it anew, and leaves it open."""
+    """Close dbt's log, which each command opens again and leaves open."""
     log = logging.getLogger("file_log")  # dbt's name for it
     for handler in log.handlers[:]:
         handler.close()
@@ -204,7 +219,7 @@ def _close_log() -> None:
 
 
 def _own_variables() -> set[str]:
-    """Names of the variables that dbt itself reads, in both of their spellings, without those of places."""
+    """Return the names of dbt's own variables in both spellings, without those for locations."""
     from dbt.cli.params import KNOWN_ENV_VARS
 
     names = {name for known in KNOWN_ENV_VARS for name in (known.name, known.old_name) if name}
@@ -213,7 +228,7 @@ def _own_variables() -> set[str]:
 
 
 class _Heard:
-    """What dbt tells while it works, and not in its results."""
+    """What dbt reports as events while it works, and not in its results."""
 
     def __init__(self) -> None:
         self.finished: list[NodeResult] = []
@@ -239,7 +254,7 @@ class _Heard:
             self._errors.setdefault(event.data.node_info.unique_id, []).append(told)
 
     def completed(self, result: NodeResult) -> NodeResult:
-        """A result with the errors of its microbatches, which dbt's own message only counts."""
+        """Add the errors of microbatches to a result, since dbt's own message only counts them."""
         errors = [told for told in self._errors.get(result.unique_id, []) if told not in (result.message or "")]
         if result.is_success or not errors:
             return result
@@ -251,12 +266,15 @@ def _result(found: Any) -> NodeResult:
     node, kind = found.node, str(found.node.resource_type)
     message = None if found.message is None else str(found.message)
     if kind == OPERATION and message:
-        message = message.replace(" failed, error:\n", " failed:", 1)  # the line after that is what happened
+        message = message.replace(" failed, error:\n", " failed:", 1)  # the next line says what happened
     return NodeResult(node.unique_id, node.name, kind, str(found.status), message, found.execution_time)
 
 
 def _failed_hook(error: BaseException) -> NodeResult | None:
-    """The hook that dbt was about to run when an error ended it: such an error does not always name the hook."""
+    """Return the hook that dbt was about to run when an error stopped it.
+
+    Such an error does not always name the hook.
+    """
     trace = error.__traceback__
     while trace is not None:
         hook = trace.tb_frame.f_locals.get("hook")
@@ -267,6 +285,6 @@ def _failed_hook(error: BaseException) -> NodeResult | None:
 
 
 def _was_refused(error: BaseException) -> bool:
-    """Whether one of the macros that keep a build from harm ended it."""
+    """Return whether the error comes from a macro that protects against a harmful build."""
     called = {getattr(macro, "name", None) for macro in getattr(error, "stack", None) or ()}
     return any(name in called or f"in macro {name} (" in str(error) for name in _GUARDS)

@@ -1,6 +1,6 @@
-"""The SQL of every model as a dbt target compiles it, in both forms of is_incremental, without asking any server.
+"""Compiles every model for a dbt target in both forms of is_incremental().
 
-What the target runs besides, its hooks, is compiled too. A model whose compilation asks the database is left out.
+No server is needed. The target's hooks are compiled too. A model whose compilation queries the database is left out.
 """
 
 import re
@@ -29,12 +29,12 @@ Invoke = Callable[[list[str]], Any]
 
 @dataclass(slots=True)
 class Forms:
-    """What a target compiles.
+    """The compiled SQL of a target.
 
     Attributes:
-        texts: SQL by form and dbt's id of the model; of an ephemeral parent it holds the name alone.
-        errors: why a model cannot be compiled, by its id.
-        asking: ids of the models whose compilation asks the database.
+        texts: SQL by form and by dbt's ID of the model; an ephemeral parent appears by its name only.
+        errors: why a model cannot be compiled, by its ID.
+        asking: IDs of the models whose compilation queries the database.
     """
 
     texts: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -48,10 +48,10 @@ def compile_forms(
     """Compile the models.
 
     Args:
-        manifest: of the parsed project; left as it was.
+        manifest: of the parsed project; it is not changed.
         invoke: runs dbt on it.
         switches: names of macros whose own text is put between marks, see `without_switches`.
-        only: by form the ids of the models that are compiled; None: all of them that have the form.
+        only: IDs of the models to compile, by form; None: all models that have the form.
     """
     models = [node for node in manifest.nodes.values() if node.resource_type == "model" and node.language == "sql"]
     having = {
@@ -63,7 +63,7 @@ def compile_forms(
     for form, ids in (only or having).items():
         found.texts[form] = {}
         left = ids & having[form]
-        # dbt skips what reads a model that it could not compile; without that one it compiles.
+        # dbt skips the readers of a model that it could not compile. Without that model they compile.
         while left:
             with _edited(manifest, form, switches, left):
                 outcome = invoke(_command(manifest, left, everything=left == having[FIRST]))
@@ -78,7 +78,7 @@ def _command(manifest: Any, chosen: set[str], everything: bool) -> list[str]:
 
 
 def _take(found: Forms, form: str, chosen: set[str], results: Iterable[Any]) -> set[str]:
-    """Take in what dbt compiled; the ids of what it skipped."""
+    """Record what dbt compiled, and return the IDs of what it skipped."""
     skipped = set()
     for result in results:
         node = result.node
@@ -87,7 +87,7 @@ def _take(found: Forms, form: str, chosen: set[str], results: Iterable[Any]) -> 
         if result.status == "skipped":
             skipped.add(node.unique_id)
         elif result.status != "error":
-            # Without the SQL of ephemeral parents, which are models of their own.
+            # Without the SQL of ephemeral parents, which count as models of their own.
             found.texts[form][node.unique_id] = node._pre_injected_sql or node.compiled_code
         elif _ASKS_THE_DATABASE in result.message:
             found.asking.add(node.unique_id)
@@ -102,7 +102,10 @@ def _hooks(node: Any) -> list[str]:
 
 @contextmanager
 def _edited(manifest: Any, form: str, switches: Iterable[str], chosen: set[str]) -> Iterator[None]:
-    """The manifest for one form: is_incremental answered, switches marked, hooks in the place of SQL where asked."""
+    """Edit the manifest for one form, and restore it afterwards.
+
+    is_incremental() gets a fixed answer, switches are marked, and hooks replace SQL where requested.
+    """
     forget_ephemeral(manifest)
     names = set(switches)
     marked = [macro for macro in manifest.macros.values() if macro.name in names]
@@ -125,7 +128,7 @@ def _edited(manifest: Any, form: str, switches: Iterable[str], chosen: set[str])
 
 
 def _with_marks(name: str, text: str) -> str:
-    """A macro that marks where its own text begins, with the arguments of the call, and where it ends."""
+    """Return a macro with marks around its own text, the first of which holds the arguments."""
     opening, closing = _OPENING.search(text), _CLOSING.search(text)
     if opening is None or closing is None:
         return text
@@ -138,7 +141,7 @@ def _with_marks(name: str, text: str) -> str:
 
 
 def without_switches(text: str) -> tuple[str, dict[str, str]]:
-    """A compiled text with the call in the place of what a switch made of it, and what that was, by the call."""
+    """Replace each switch's text with its call, and return those texts by call."""
     kept: list[str] = []
     made: dict[str, str] = {}
     calls: list[tuple[str, int]] = []

@@ -1,6 +1,6 @@
-"""The objects that a pipeline declares in angiogram.yml by import path, as `package.module:NAME`.
+"""Imports the objects that a pipeline declares in angiogram.yml, as `package.module:NAME`.
 
-The contract is among them too, but it is for ingestion to read: see ingestion.settings.pipeline.
+The contract is also declared there, but ingestion reads it: see ingestion.settings.pipeline.
 """
 
 import importlib
@@ -14,10 +14,12 @@ Setting = Literal["calculation", "faults"]
 
 
 def declared(project: Path, setting: Setting) -> tuple[Any, str] | None:
-    """The object that a dbt project declares, and the place in the settings file that names it; None if none does.
+    """Return the object that a dbt project declares, and the place of its setting.
+
+    Returns None if the project does not declare one.
 
     Args:
-        project: its folder.
+        project: the project's folder.
         setting: the name of the setting.
 
     Raises:
@@ -30,7 +32,7 @@ def declared(project: Path, setting: Setting) -> tuple[Any, str] | None:
     module_name, _, name = path.partition(":")
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # whatever a module does while it is imported
+    except Exception as error:  # a module may raise anything while it is imported
         raise InvalidSettings(
             f"{place} the module {module_name} cannot be imported: {type(error).__name__}: {error}. "
             "Install it into this environment, put its folder on PYTHONPATH, or correct the line."

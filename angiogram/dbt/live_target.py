@@ -1,4 +1,7 @@
-"""The dbt project under the live target, as production builds it: parsed here, without asking any server."""
+"""The dbt project under the live target, as production builds it.
+
+It is parsed here, without contacting a server.
+"""
 
 import os
 import re
@@ -25,8 +28,8 @@ class LiveTarget:
 
     Attributes:
         name: of the target.
-        manifest: dbt's own record of the project under it.
-        database: the one that its profile names.
+        manifest: dbt's manifest of the project under this target.
+        database: the database that its profile names.
     """
 
     name: str
@@ -42,7 +45,7 @@ class Unread:
         reason: in words.
         is_fault: whether the project's own files are at fault, so that production cannot build it either.
         stage: the model at fault if it is known, else the target.
-        file: its file, below the project's folder; None if unknown.
+        file: its file, relative to the project's folder; None if unknown.
     """
 
     reason: str
@@ -52,10 +55,10 @@ class Unread:
 
 
 def read(project: Project, target: str) -> LiveTarget | Unread:
-    """Parse a project under the live target. No server is asked.
+    """Parse a project under the live target, without contacting a server.
 
     Args:
-        project: as the dye passes it.
+        project: the project that the dye passes through.
         target: name of the live target.
     """
     from dbt.config.runtime import load_profile
@@ -82,7 +85,10 @@ def read(project: Project, target: str) -> LiveTarget | Unread:
 
 @contextmanager
 def secrets_set(project: Project) -> Iterator[None]:
-    """Something in the place of secrets that the profiles name and the environment lacks: no server is asked here."""
+    """Set placeholders for secrets that profiles name and the environment does not set.
+
+    No server is contacted, so they are never used.
+    """
     file = Path(project.profiles_directory) / "profiles.yml"
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
     lacking = {name for name in _SECRET.findall(text) if name not in os.environ}

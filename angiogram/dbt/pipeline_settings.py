@@ -1,7 +1,7 @@
-"""The settings file of a pipeline, `angiogram.yml` beside dbt_project.yml: everything that is not secret.
+"""The settings file of a pipeline, `angiogram.yml` beside dbt_project.yml.
 
-It may be missing; then nothing is set. Addresses and secrets stay in the environment, and what macros must know is a
-dbt variable in dbt_project.yml.
+It holds everything that is not secret, and may be missing: then nothing is set. Addresses and secrets stay in the
+environment, and what macros must know is a dbt variable in dbt_project.yml.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ class _Settings(BaseModel):
 
 
 class IntendedLiveSql(_Settings):
-    """A difference between the SQL of the live target and of the dye that is meant: of one model, or in one macro."""
+    """An intended difference between live SQL and dye SQL, in one model or in one macro."""
 
     model: str | None = Field(default=None, min_length=1, description="The model whose SQL may differ.")
     macro: str | None = Field(default=None, min_length=1, description="The macro whose SQL may differ where used.")
@@ -37,13 +37,13 @@ class IntendedLiveSql(_Settings):
 
 
 class Intended(_Settings):
-    """What is meant although it would be red."""
+    """Differences that are intended and would otherwise be red."""
 
     live_sql: tuple[IntendedLiveSql, ...] = ()
 
 
 class PipelineSettings(_Settings):
-    """What a pipeline declares of itself."""
+    """The settings that a pipeline declares."""
 
     contract: str | None = Field(
         default=None,
@@ -73,13 +73,13 @@ class PipelineSettings(_Settings):
 
     @classmethod
     def read(cls, project: Path) -> Self:
-        """The settings of a dbt project.
+        """Read the settings of a dbt project.
 
         Args:
             project: its folder.
 
         Raises:
-            InvalidSettings: the file cannot be read, is not YAML, or holds what it may not.
+            InvalidSettings: the file cannot be read, is not YAML, or holds an invalid setting.
         """
         file = project / FILE
         try:
@@ -107,7 +107,7 @@ class PipelineSettings(_Settings):
 
 
 def line_of(project: Path, *place: str | int) -> int:
-    """The line, from 1, on which a setting of a dbt project stands; its settings were read.
+    """Return the line, from 1, of a setting in a project whose settings were read.
 
     Args:
         project: its folder.
@@ -127,7 +127,7 @@ def _told(file: Path, root: yaml.Node | None, error: ValidationError) -> Iterato
 
 
 def _line(node: yaml.Node | None, place: tuple[Any, ...]) -> int:
-    """The line, from 1, on which a setting stands; that of the nearest one around it if it is missing."""
+    """Return the line, from 1, of a setting, or of the nearest enclosing one if it is missing."""
     line = node.start_mark.line + 1 if node else 1
     for part in place:
         found = None

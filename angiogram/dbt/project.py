@@ -1,4 +1,4 @@
-"""The dbt project under the dye: parsed once, and built in this process."""
+"""The dbt project that the dye passes through, parsed once and built in this process."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -25,8 +25,8 @@ from angiogram.dbt.pipeline_settings import PipelineSettings
 from angiogram.dbt.project_file import ProjectPaths, dye_target, dye_targets, project_variables
 from angiogram.dbt.seeds.file_journal import settle
 
-# With dye_batches given no model is built anew at each build, so the incremental ones grow. It hides no batch here: the
-# input seeds are filled batch by batch.
+# With dye_batches set, a build does not rebuild models from nothing, so the incremental ones grow. No batch is hidden
+# here: the input seeds are filled batch by batch.
 _VARS = {"topic": "{dye_source: topic}", "seeds": "{dye_source: seeds, dye_batches: 1000000}"}
 
 _USUAL = (*PLAIN, *EAGER)
@@ -48,8 +48,8 @@ class Project:
         target: the dye target.
         settings: what its angiogram.yml declares.
         log_directory: where dbt writes its log.
-        dye_source: where the models read the dye: of the run in hand (topic), or straight from the input seeds.
-        dbt_vars: the variables with which dbt is called, as YAML.
+        dye_source: where the models read the dye: from the active run (topic), or straight from the input seeds.
+        dbt_vars: the variables passed to dbt, as YAML.
     """
 
     def __init__(
@@ -60,20 +60,20 @@ class Project:
         dye_source: Literal["topic", "seeds"] = "topic",
         target: str | None = None,
     ) -> None:
-        """Look the folder up; nothing is parsed yet.
+        """Locate the project. Nothing is parsed yet.
 
         Args:
-            directory: the project's folder; DBT_PROJECT_DIR or the project's own by default.
-            verbose: show dbt's own words on stderr; otherwise they go to its log alone.
-            tests: run dbt's tests too. The verdict needs none: it compares the tables itself.
-            dye_source: where the models read the dye: of the run in hand, or straight from the input seeds.
+            directory: the project's folder; by default DBT_PROJECT_DIR or the project's own.
+            verbose: show dbt's own output on stderr; otherwise it goes only to dbt's log.
+            tests: run dbt's tests too. The verdict does not need them: it compares the tables itself.
+            dye_source: where the models read the dye: from the active run, or straight from the input seeds.
             target: a dye target of the project; the first by default.
 
         Raises:
             UnsupportedProject: there is no dbt project, or the target is not a dye target.
             NotReady: its packages are not installed.
             InvalidSettings: its angiogram.yml cannot be used.
-            SeedNotWritten: what a killed command has begun to write cannot be completed.
+            SeedNotWritten: files that a killed command started to write cannot be completed.
         """
         self.paths = ProjectPaths.of(directory)
         self.directory = self.paths.folder
@@ -99,7 +99,7 @@ class Project:
                 f"{self.directory / SETTINGS} names {self.settings.live_target} as live_target, which is a dye target. "
                 "Name the target whose tables people read."
             )
-        # What dbt parsed under one target, or with one variable, is of no use with another.
+        # What dbt parsed under one target, or with one variable, cannot be used with another.
         is_usual = self.target == dye_target(self.directory)
         self.target_directory = self._parsed if is_usual else self._parsed / self.target
         if dye_source == "seeds":
@@ -107,10 +107,10 @@ class Project:
 
     @cached_property
     def reading(self) -> Reading:
-        """What can be read of the project, read when first asked for.
+        """Return what can be read of the project. It is read on first use.
 
         Raises:
-            DbtFailed: nothing can, and no file of the project is known to be at fault.
+            DbtFailed: nothing can be read, and no file of the project is known to be at fault.
         """
         try:
             manifest = self._invoke(["parse"], None).answer
@@ -125,30 +125,32 @@ class Project:
 
     @cached_property
     def manifest(self) -> Any:
-        """dbt's own record of all that it can build of the project; empty if it can build nothing."""
+        """Return dbt's manifest of all that can be built, which may be empty."""
         from dbt.contracts.graph.manifest import Manifest
 
         return self.reading.manifest or Manifest()
 
     @property
     def can_be_built(self) -> bool:
-        """Whether dbt can build any of it."""
+        """Return whether dbt can build any part of the project."""
         return self.reading.manifest is not None
 
     def require_whole(self) -> None:
-        """See that nothing in the project is broken.
+        """Require that nothing in the project is broken.
 
         Raises:
-            DbtFailed: something is; the message names it.
+            DbtFailed: something is broken; the message names it.
         """
         if broken := self.reading.broken:
             raise DbtFailed(f"dbt cannot build all of {self.directory}: {'; '.join(broken)}.")
 
     def manifest_under(self, target: str) -> Any:
-        """dbt's own record of the project under another target of the profile, which need not be reached.
+        """Return dbt's manifest of the project under another target of the profile.
+
+        The target's server need not be reachable.
 
         Raises:
-            DbtFailed: it cannot be read under that target.
+            DbtFailed: the project cannot be read under that target.
         """
         manifest = self._invoke(["parse"], None, target, directory=self.reading.directory).answer
         if self.reading.left_out:
@@ -156,16 +158,18 @@ class Project:
         return manifest
 
     def parse(self) -> None:
-        """Read the project now; otherwise it is read when first needed.
+        """Read the project now instead of on first use.
 
         Raises:
             DbtFailed: nothing of it can be read, and no file of it is known to be at fault.
-            UnsupportedProject: a model is not SQL, or reads what is neither source, seed nor model.
+            UnsupportedProject: a model is not SQL, or reads something other than a source, seed or model.
         """
         _ = self.nodes
 
     def build_first_batch(self) -> Outcome:
-        """Load all seeds, then build the incremental models and what they need. Tests wait for the whole.
+        """Load all seeds, then build the incremental models and what they need.
+
+        Tests run only after the whole build.
 
         Raises:
             DbtFailed: dbt ended before it built anything.
@@ -174,7 +178,9 @@ class Project:
         return self.invoke(["build", *_FIRST_BATCH, *kinds])
 
     def build_all(self) -> Outcome:
-        """Build and test everything on top of the seeds that are loaded already. Tests that read a seed are left out.
+        """Build and test everything on top of the loaded seeds.
+
+        Tests that read a seed are left out.
 
         Raises:
             DbtFailed: dbt ended before it built anything.
@@ -183,10 +189,10 @@ class Project:
         return self.invoke(["build", *EVERYTHING, *exclude])
 
     def build_with_equality(self, select: Sequence[str] = ()) -> Outcome:
-        """Build and test the project, or a part of it, also by dbt's own tests that read an expected seed.
+        """Build and test the project or a part of it, with tests that read an expected seed.
 
         Args:
-            select: what is built, in dbt's selector syntax; everything but the seeds if empty.
+            select: the part to build, in dbt's selector syntax; everything except the seeds if empty.
 
         Raises:
             DbtFailed: dbt ended before it built anything.
@@ -194,7 +200,7 @@ class Project:
         return self.invoke(["build", "--select", *(select or _ALL_BUT_SEEDS)])
 
     def load_seeds(self) -> Outcome:
-        """Load all seeds anew.
+        """Load all seeds again.
 
         Raises:
             DbtFailed: dbt ended before it built anything.
@@ -205,7 +211,7 @@ class Project:
         """Run all models.
 
         Args:
-            anew: build the incremental ones from nothing.
+            anew: rebuild the incremental ones from nothing.
 
         Raises:
             DbtFailed: dbt ended before it built anything.
@@ -213,7 +219,7 @@ class Project:
         return self.invoke(["run", *(["--full-refresh"] if anew else []), *EVERYTHING])
 
     def invoke(self, command: list[str]) -> Outcome:
-        """Run any dbt command in this process; nothing happens if dbt can build nothing of the project.
+        """Run any dbt command in this process, or nothing if dbt can build no part of the project.
 
         Raises:
             DbtFailed: dbt ended before it built anything.
@@ -221,33 +227,36 @@ class Project:
         return self._invoke(command, self.manifest) if self.can_be_built else Outcome(None, [], True, None)
 
     def node_of(self, unique_id: str) -> Node | None:
-        """The model or seed of one of dbt's ids; None if it is something else."""
+        """Return the model or seed with one of dbt's IDs, or None for anything else."""
         node = self.manifest.nodes.get(unique_id)
         return self.nodes.get(node.search_name) if node is not None else None
 
     @cached_property
     def shown_ephemeral(self) -> set[str]:
-        """As the function `watched_ephemeral`."""
+        """Return the result of the function `watched_ephemeral`."""
         return watched_ephemeral(self.manifest)
 
     @cached_property
     def inlined_models(self) -> set[str]:
-        """Names of the ephemeral models that nothing compares: they are part of their readers alone."""
+        """Return the names of ephemeral models that nothing is compared with.
+
+        They are only a part of their readers.
+        """
         models = self.manifest.nodes.values()
         return {n.search_name for n in models if is_ephemeral(n) and n.unique_id not in self.shown_ephemeral}
 
     def expected_seed(self, model: str) -> Any:
-        """What dbt knows of a model's expected seed, which must be there."""
+        """Return dbt's node of a model's expected seed, which must exist."""
         seeds = (n for n in self.manifest.nodes.values() if n.resource_type == "seed")
         return next(n for n in seeds if n.name == expected_name(model))
 
     def compile(self, command: list[str], manifest: Any = None, other_target: str | None = None) -> Outcome:
-        """Run one dbt command that compiles nodes without asking any server, and builds nothing.
+        """Run one dbt command that compiles nodes without contacting a server, and builds nothing.
 
         Args:
             command: of dbt.
             manifest: of the project under the other target.
-            other_target: compile under this one; None: under the dye target.
+            other_target: compile under this target; None: under the dye target.
 
         Raises:
             DbtFailed: dbt ended before it compiled anything.
@@ -262,7 +271,7 @@ class Project:
         options: Sequence[str] = _USUAL,
         directory: Path | None = None,
     ) -> Outcome:
-        """Run one dbt command in this process; of another target what it does without the dye."""
+        """Run one dbt command in this process. Under another target it runs without the dye."""
         directory = directory or (self.directory if manifest is None else self.reading.directory)
         target, dbt_vars, target_path = self.target, self.dbt_vars, self.target_directory
         parsed = self._parsed if directory == self.directory else directory / "target_angiogram"
@@ -293,37 +302,40 @@ class Project:
 
     @cached_property
     def nodes(self) -> dict[str, Node]:
-        """The models by name, and the seeds that they read.
+        """Return the models by name, and the seeds that they read.
 
         Raises:
             DbtFailed: the project cannot be read.
-            UnsupportedProject: a model reads what is neither source, seed nor model.
+            UnsupportedProject: a model reads something other than a source, seed or model.
         """
         return read_nodes(self.manifest, self._run_dependent_columns(), self.target)
 
     @cached_property
     def missing_models(self) -> dict[str, Missing]:
-        """As the function `missing_models`, without those that are known to be broken, or not built for that reason."""
+        """Return the missing models by name (see the function `missing_models`).
+
+        Models that are known to be broken, or not built for that reason, are left out.
+        """
         known = {stage.name for stage in self.reading.stages}
         return {name: missing for name, missing in missing_models(self.manifest).items() if name not in known}
 
     @cached_property
     def expected_seeds(self) -> dict[str, tuple[str, str]]:
-        """As the function `expected_seeds`."""
+        """Return the result of the function `expected_seeds`."""
         return expected_seeds(self.manifest)
 
     def max_seconds(self, stage: StageId) -> float | None:
-        """How long a stage may take before the verdict warns of it; None: as long as it likes.
+        """Return how long a stage may take before the verdict warns, or None for no limit.
 
         Args:
-            stage: which; the variable names it as text, one before dbt by its kind alone, a seed by its name alone.
+            stage: which; the variable names it as text, a stage before dbt by its kind alone, a seed by its name alone.
         """
         limits: dict[str, float] = self._variables.get("max_seconds") or {}
         short = stage.name if stage.kind == SEED else stage.kind
         return limits.get(str(stage), limits.get(short, limits.get("default")))
 
     def _run_dependent_columns(self) -> list[str]:
-        """The one list of columns that no comparison looks at."""
+        """Return the columns that no comparison looks at."""
         return list(self._variables.get("run_dependent_columns") or [])
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What dbt_project.yml says, read as it stands: its variables, and the dye targets among them."""
+"""Reads dbt_project.yml as it stands: its variables, and the dye targets among them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +18,13 @@ DEFAULT_DYE_TARGET = "angiogram"
 
 @dataclass(frozen=True, slots=True)
 class ProjectPaths:
-    """Where a dbt project is, and what belongs to it.
+    """The paths of a dbt project and of what belongs to it.
 
     Attributes:
-        folder: the one with dbt_project.yml.
-        profiles: the one with profiles.yml.
+        folder: the folder with dbt_project.yml.
+        profiles: the folder with profiles.yml.
         parsed: where angiogram has dbt keep what it parsed.
-        logs: where dbt's log of angiogram's commands lies.
+        logs: where dbt writes the log of angiogram's commands.
     """
 
     folder: Path
@@ -34,10 +34,10 @@ class ProjectPaths:
 
     @classmethod
     def of(cls, folder: Path | None = None) -> Self:
-        """The paths of a project.
+        """Return the paths of a project.
 
         Args:
-            folder: of the project; by default that which `project_directory` finds.
+            folder: of the project; by default the one that `project_directory` finds.
         """
         folder, places = (folder or project_directory()).resolve(), Environment.from_environment()
         return cls(
@@ -49,14 +49,18 @@ class ProjectPaths:
 
 
 def project_directory() -> Path:
-    """The folder of the dbt project: named in DBT_PROJECT_DIR, else the nearest upwards, else that of this checkout."""
+    """Return the dbt project's folder: DBT_PROJECT_DIR, else the nearest upwards.
+
+    If there is none upwards, it is that of this checkout.
+    """
     return project_folder().resolve()
 
 
 def project_variables(directory: Path) -> dict[str, Any]:
-    """The variables of a dbt project as they stand in it; those under its own name go before those for all packages.
+    """Return the variables in a project's file, or None if the file is not YAML.
 
-    None if the file is not YAML: whoever reads the project names the line.
+    Variables under the project's own name override those for all packages. A broken file is reported by whatever reads
+    the project, with its line.
     """
     try:
         settings = yaml.safe_load((directory / "dbt_project.yml").read_text(encoding="utf-8"))
@@ -67,7 +71,7 @@ def project_variables(directory: Path) -> dict[str, Any]:
 
 
 def dye_targets(directory: Path) -> list[str]:
-    """The dbt targets under which a project reads the dye, as its macro is_dye_target knows them.
+    """Return the dbt targets under which a project reads the dye (see macro is_dye_target).
 
     Raises:
         UnsupportedProject: the variable names none.
@@ -82,12 +86,12 @@ def dye_targets(directory: Path) -> list[str]:
 
 
 def results_relation(target: str) -> str:
-    """Where the macro record_node_results keeps what dbt built under a dye target, quoted."""
+    """Return the quoted relation in which the macro record_node_results records a dye build."""
     return f'"{target}_results"."node_results"'
 
 
 def dye_target(directory: Path, name: str | None = None) -> str:
-    """The dye target to build: the named one, or else the first.
+    """Return the dye target to build: the named one, or else the first.
 
     Raises:
         UnsupportedProject: the named target is not a dye target. Building it would replace live rows.

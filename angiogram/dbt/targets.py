@@ -1,4 +1,7 @@
-"""The targets of a project's profile: where each of them builds, as far as this machine can tell."""
+"""The targets of a project's profile, and where each of them builds.
+
+This is limited to what can be told from this machine.
+"""
 
 import socket
 from dataclasses import dataclass
@@ -27,13 +30,16 @@ class Target:
     schema: str
 
     def shares_database(self, other: "Target") -> bool:
-        """Whether both build in one database; hosts of several names are compared by their addresses."""
+        """Return whether both build in one database. Host names are compared by their addresses."""
         if (self.port, self.database) != (other.port, other.database):
             return False
         return self.host == other.host or bool(_addresses(self.host) & _addresses(other.host))
 
     def claims(self, schema: str) -> int:
-        """How many letters of a schema's name stand for this target: its own schema or name, and _ before the rest."""
+        """Return how many letters of a schema's name match this target.
+
+        The match is its own schema or name, alone or followed by _ and the rest.
+        """
         return max(
             (len(name) for name in (self.schema, self.name) if schema == name or schema.startswith(f"{name}_")),
             default=0,
@@ -42,12 +48,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The dye target in hand, and the targets that are not for the dye.
+    """The current dye target, and the targets that are not for the dye.
 
     Attributes:
-        dye: the target in hand.
-        others: those that are not dye targets, of PostgreSQL.
-        unread: those whose settings cannot be read here, with the reason.
+        dye: the current dye target.
+        others: PostgreSQL targets that are not dye targets.
+        unread: targets whose settings cannot be read here, with the reason.
     """
 
     dye: Target
@@ -55,21 +61,24 @@ class Targets:
     unread: dict[str, str]
 
     def neighbours(self) -> list[Target]:
-        """The other targets that build in the database of the dye."""
+        """Return the other targets that build in the dye's database."""
         return [target for target in self.others if target.shares_database(self.dye)]
 
     def is_apart(self) -> bool:
-        """Whether the database is the dye's alone, as far as the profile tells."""
+        """Return whether only the dye uses the database, as far as the profile shows."""
         return bool(self.others) and not self.unread and not self.neighbours()
 
     def is_dyes(self, schema: str) -> bool:
-        """Whether a schema's name alone tells that it is the dye's: no other target's is nearer to it."""
+        """Return whether a schema's name alone shows that it belongs to the dye.
+
+        No other target's name matches it better.
+        """
         claimed = self.dye.claims(schema)
         return claimed > max((target.claims(schema) for target in self.neighbours()), default=0)
 
 
 def read_targets(project: Project) -> Targets:
-    """Read the project's profile; nobody is asked to let anybody in.
+    """Read the project's profile, without connecting to any database.
 
     Raises:
         DbtFailed: the profile cannot be read, or not under the dye target.
@@ -99,7 +108,7 @@ def read_targets(project: Project) -> Targets:
 
 
 def target_names(project: Project) -> list[str]:
-    """The names of all targets of the project's profile.
+    """Return the names of all targets of the project's profile.
 
     Raises:
         DbtFailed: the profile cannot be read.
@@ -108,7 +117,7 @@ def target_names(project: Project) -> list[str]:
 
 
 def _profile(project: Project) -> tuple[str, dict[str, Any]]:
-    """The name of the project's profile, and what profiles.yml says of it."""
+    """Return the name of the project's profile, and its content in profiles.yml."""
     from dbt.config.profile import read_profile
     from dbt.config.project import load_raw_project
     from dbt.config.renderer import ProfileRenderer
@@ -126,9 +135,9 @@ def _target(name: str, credentials: Any) -> Target:
 
 
 def _addresses(host: str) -> set[str]:
-    """The addresses of a host; all that mean this machine are one."""
+    """Return the addresses of a host. All addresses of this machine count as one."""
     if host.startswith("/"):
-        return {"this machine"}  # a socket's folder
+        return {"this machine"}  # the folder of a socket
     try:
         found = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
     except OSError:

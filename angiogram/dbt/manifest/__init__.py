@@ -1,4 +1,4 @@
-"""The one reader of dbt's manifest: nodes, their equality tests, and what depends on what.
+"""The only reader of dbt's manifest: nodes, their equality tests, and dependencies.
 
-In comes the manifest as dbt writes it, out go nodes with the names that people know. May import: core.
+Input: the manifest as dbt writes it. Output: nodes with the names that people know. May import: core.
 """

@@ -1,4 +1,4 @@
-"""The dbt test equals_expected of a model or seed, as far as `angiogram` heeds it too."""
+"""The dbt test equals_expected of a model or seed, as far as `angiogram` uses it too."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ _DEFAULTS = {"limit": None, "error_if": "!= 0", "fail_calc": "count(*)"}
 
 @dataclass(frozen=True, slots=True)
 class Leniency:
-    """A configuration by which dbt lets a test pass, or only warns, although it finds differences.
+    """A test configuration by which dbt passes or only warns although rows differ.
 
     Attributes:
         severity: error or warn.
-        limit: how many differences are counted at most; None: all.
-        error_if: which count fails, as SQL that follows it.
+        limit: maximum number of differences counted; None: all.
+        error_if: which count fails, as the SQL that follows the count.
         fail_calc: how differences are counted, as SQL.
     """
 
@@ -29,12 +29,12 @@ class Leniency:
 
     @classmethod
     def of(cls, config: Any) -> Self | None:
-        """From a test's configuration; None if every difference fails it."""
+        """Read the leniency of a test's configuration, or None if every difference fails the test."""
         found = cls(str(config.severity).lower(), config.limit, config.error_if, config.fail_calc)
         return found if str(found) else None
 
     def __str__(self) -> str:
-        """What differs from dbt's defaults, as a configuration has it."""
+        """Return the settings that differ from dbt's defaults, as in a configuration."""
         settings = {name: getattr(self, name) for name in _DEFAULTS}
         odd = {name: setting for name, setting in settings.items() if setting != _DEFAULTS[name]}
         if self.severity != "error":
@@ -44,10 +44,10 @@ class Leniency:
 
 @dataclass(frozen=True, slots=True)
 class EqualityTest:
-    """What the test of one model or seed says.
+    """The test of one model or seed.
 
     Attributes:
-        key: the columns that tell its rows apart.
+        key: the columns that identify its rows.
         where: which of its rows are compared, as SQL; None: all.
         leniency: when dbt tolerates differences; None: never.
     """
@@ -58,15 +58,15 @@ class EqualityTest:
 
     @classmethod
     def of(cls, test: Any) -> Self:
-        """From the test as dbt's manifest has it."""
+        """Read the test from dbt's manifest."""
         return cls(key_columns(test.test_metadata.kwargs), test.config.where or None, Leniency.of(test.config))
 
 
 def equality_tests(manifest: Any) -> dict[str, EqualityTest]:
-    """The tests equals_expected by dbt's id of what they test; those that are disabled are not among them.
+    """Return the enabled tests equals_expected by dbt's ID of the node that they test.
 
     Raises:
-        UnsupportedProject: a model or seed has two, of which only one could be heeded.
+        UnsupportedProject: a model or seed has two such tests, of which only one could be used.
     """
     found: dict[str, EqualityTest] = {}
     for node in manifest.nodes.values():
@@ -83,6 +83,6 @@ def equality_tests(manifest: Any) -> dict[str, EqualityTest]:
 
 
 def key_columns(arguments: Mapping[str, Any]) -> list[str]:
-    """The columns that a test equals_expected names as its key: a list, or one alone."""
+    """Return the key columns of a test equals_expected, given as a list or as one name."""
     key = arguments.get("key") or []
     return [key] if isinstance(key, str) else list(key)

@@ -1,4 +1,4 @@
-"""What dbt's manifest says of a project: the models, the seeds that they read, and what each is compared with."""
+"""Reads from dbt's manifest the models, the seeds they read, and their expected outputs."""
 
 import hashlib
 from collections.abc import Collection, Iterator
@@ -29,19 +29,19 @@ class Node:
 
     Attributes:
         name: its name in dbt; one version of several is name.v2.
-        unique_id: dbt's id for it.
+        unique_id: dbt's ID for it.
         is_seed: whether it is reference data.
-        relation: its table, quoted; of an ephemeral model the view that angiogram.ephemeral makes of its SQL.
+        relation: its table, quoted; for an ephemeral model the view that angiogram.ephemeral makes of its SQL.
         reads: the models and seeds that it reads, and the loader's stage for sources.
         expected_relation: the table of its expected seed, quoted; None if there is none.
-        key: the columns that tell its rows apart, from its test equals_expected.
+        key: the columns that identify its rows, from its test equals_expected.
         excluded: the columns that differ from run to run.
         accounts_for: accepted, rejected or checked: which of the messages its rows account for (meta.accounts_for).
         where: which of its rows are compared, from its test equals_expected, as SQL; None: all.
         leniency: when that test tolerates differences; None: never.
-        file: its file, below the project's folder.
-        expected_id: dbt's id of its expected seed; None if there is none.
-        named: of an ephemeral model the relation that it would be, quoted; None of all others.
+        file: its file, relative to the project's folder.
+        expected_id: dbt's ID of its expected seed; None if there is none.
+        named: for an ephemeral model the relation that it would be, quoted; None for all others.
     """
 
     name: str
@@ -61,29 +61,32 @@ class Node:
 
     @property
     def is_ephemeral(self) -> bool:
-        """Whether dbt makes no table of it, so that a view of a session stands for it."""
+        """Return whether dbt creates no table for it, so that a session's view replaces it."""
         return self.named is not None
 
     @property
     def read_as(self) -> str:
-        """How the compiled SQL of its readers names it, quoted."""
+        """Return how the compiled SQL of its readers names it, quoted."""
         return self.named or self.relation
 
     @property
     def stage(self) -> StageId:
-        """What it is called as a stage."""
+        """Return its stage."""
         return StageId(SEED if self.is_seed else MODEL, self.name)
 
     @property
     def is_to_be_compared(self) -> bool:
-        """Whether it is told what it should hold; reference data need not be, a model must."""
+        """Return whether it must be compared.
+
+        A model must be. Reference data must be only if it has an expected output.
+        """
         return not self.is_seed or self.expected_relation is not None or bool(self.key)
 
 
 def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Node]:
-    """The models by name, the seeds that they read, and the other seeds that have an expected one.
+    """Return the models, the seeds that they read, and other seeds with an expected seed.
 
-    An ephemeral model is one of them if something tells what it should hold; else it is part of its readers.
+    An ephemeral model is included if it has an expected output; otherwise it is part of its readers.
 
     Args:
         manifest: of the parsed project.
@@ -91,7 +94,7 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
         target: the dye target under which it was parsed.
 
     Raises:
-        UnsupportedProject: a model is not SQL, or reads what is neither source, seed nor model.
+        UnsupportedProject: a model is not SQL, or reads something other than a source, seed or model.
     """
     shown = watched_ephemeral(manifest)
     models = [
@@ -147,7 +150,7 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
 
 
 def expected_seeds(manifest: Any) -> dict[str, tuple[str, str]]:
-    """The expected seeds by dbt's id: what each is for, and its file."""
+    """Return the expected seeds by dbt's ID: the node that each is for, and its file."""
     nodes = list(manifest.nodes.values())
     names = {expected_name(n.search_name): n.search_name for n in nodes if n.resource_type in (MODEL, SEED)}
     return {
@@ -158,16 +161,16 @@ def expected_seeds(manifest: Any) -> dict[str, tuple[str, str]]:
 
 
 class Missing(NamedTuple):
-    """What an expected seed names and nobody compares: the file to look at, and why, in words."""
+    """An expected seed that is compared with nothing: the file to look at, and the reason."""
 
     file: str
     reason: str
 
 
 def missing_models(manifest: Any) -> dict[str, Missing]:
-    """The models and seeds that are missing, by name: each has an expected seed.
+    """Return the missing models and seeds by name: those that have only an expected seed.
 
-    A test, an analysis or a snapshot of that name is compared by nobody.
+    Tests, analyses and snapshots of that name are not compared.
     """
     known = {n.search_name for n in manifest.nodes.values() if n.resource_type in (MODEL, SEED)}
     disabled = {n.name: n for several in manifest.disabled.values() for n in several}
@@ -196,17 +199,17 @@ def missing_models(manifest: Any) -> dict[str, Missing]:
 
 
 def is_ephemeral(node: Any) -> bool:
-    """Whether a node of the manifest is a model whose SQL dbt puts into that of its readers: it is no table."""
+    """Return whether a node is an ephemeral model, whose SQL dbt inserts into its readers."""
     return bool(node.resource_type == "model" and node.config.materialized == "ephemeral")
 
 
 def parents(manifest: Any, unique_id: str, shown: Collection[str] = ()) -> list[str]:
-    """dbt's ids of what a model reads; what an ephemeral one reads takes its place.
+    """Return dbt's IDs of what a model reads, with ephemeral parents replaced by theirs.
 
     Args:
         manifest: of the parsed project.
         unique_id: of the model.
-        shown: ids of the ephemeral models that are taken for tables.
+        shown: IDs of the ephemeral models that are treated as tables.
     """
     found: dict[str, None] = {}
     for parent in manifest.nodes[unique_id].depends_on.nodes:
@@ -217,14 +220,14 @@ def parents(manifest: Any, unique_id: str, shown: Collection[str] = ()) -> list[
 
 
 def inlined(manifest: Any, unique_id: str, shown: Collection[str] = ()) -> Iterator[str]:
-    """dbt's ids of the ephemeral models whose SQL is part of a node's own.
+    """Yield dbt's IDs of the ephemeral models whose SQL is part of a node's own.
 
     Args:
         manifest: of the parsed project.
         unique_id: of the node.
-        shown: ids of the ephemeral models that are taken for tables.
+        shown: IDs of the ephemeral models that are treated as tables.
     """
-    for parent in manifest.nodes[unique_id].depends_on_nodes:  # none of a seed
+    for parent in manifest.nodes[unique_id].depends_on_nodes:  # a seed has none
         node = manifest.nodes.get(parent)
         if node is not None and is_ephemeral(node) and parent not in shown:
             yield parent
@@ -232,7 +235,7 @@ def inlined(manifest: Any, unique_id: str, shown: Collection[str] = ()) -> Itera
 
 
 def watched_ephemeral(manifest: Any) -> set[str]:
-    """Ids of the ephemeral models that have an expected seed or a test equals_expected."""
+    """Return the IDs of ephemeral models with an expected seed or a test equals_expected."""
     tests = equality_tests(manifest)
     seeds = {n.name for n in manifest.nodes.values() if n.resource_type == SEED}
     return {
@@ -243,7 +246,10 @@ def watched_ephemeral(manifest: Any) -> set[str]:
 
 
 def _view_of(name: str) -> str:
-    """The view of a session that stands for an ephemeral model; no model of dbt has such a name."""
+    """Return the name of the session's view that replaces an ephemeral model.
+
+    No dbt model has such a name.
+    """
     view = f"~{name}"
     if len(view.encode()) > _LONGEST:
         mark = hashlib.sha256(name.encode()).hexdigest()[:16]
@@ -252,29 +258,32 @@ def _view_of(name: str) -> str:
 
 
 def _would_be(manifest: Any, node: Any) -> str:
-    """The relation that an ephemeral model would be if it were a view."""
+    """Return the relation that an ephemeral model would be if it were a view."""
     quoting = manifest.metadata.quoting
     parts = {"database": node.database, "schema": node.schema, "identifier": node.alias}
     return ".".join(name if getattr(quoting, part, None) is False else f'"{name}"' for part, name in parts.items())
 
 
 def absent_nodes(manifest: Any) -> set[str]:
-    """Ids of what nodes read although it is disabled or gone."""
+    """Return the IDs of nodes that others read although they are disabled or deleted."""
     manifest.build_parent_and_child_maps()
     known: set[str] = set(manifest.parent_map)
     return {above for read in manifest.parent_map.values() for above in read if above not in known}
 
 
 def in_words(unique_id: str) -> str:
-    """A node as people name it, by dbt's id: model orders, test order_totals_agree."""
+    """Return a node as people name it, from dbt's ID: model orders, test order_totals_agree."""
     kind, _, name = unique_id.split(".", 2)
     if kind == "test":
-        name = name.split(".")[0]  # without the digits that tell generic tests apart
+        name = name.split(".")[0]  # without the digits that distinguish generic tests
     return f"{kind.replace('_', ' ')} {name}"
 
 
 def is_dye_seed(node: Any) -> bool:
-    """Whether a seed is dye or what must come of it, as the macro is_dye_seed has it; its meta.dye goes first."""
+    """Return whether a seed holds dye input or expected output, as in the macro is_dye_seed.
+
+    Its meta.dye takes precedence.
+    """
     told = (node.config.meta or {}).get("dye")
     if told is not None:
         return bool(told)
@@ -282,10 +291,13 @@ def is_dye_seed(node: Any) -> bool:
 
 
 def is_input_seed(node: Any) -> bool:
-    """Whether a node of the manifest is a seed of dye that models read, and not one of what must come of it."""
+    """Return whether a node is a seed with dye input that models read, not expected output."""
     return bool(node.resource_type == SEED and is_dye_seed(node) and not node.name.startswith(EXPECTED_PREFIX))
 
 
 def expected_name(name: str) -> str:
-    """The name of a model's expected seed, in which no point may be: that of orders.v2 is expected__orders_v2."""
+    """Return the name of a model's expected seed.
+
+    It must not contain a dot: the seed of orders.v2 is expected__orders_v2.
+    """
     return EXPECTED_PREFIX + name.replace(".v", "_v")

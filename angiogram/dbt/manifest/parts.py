@@ -1,15 +1,17 @@
-"""Parts of dbt's manifest: what depends on something, what goes in a circle, and the manifest without them."""
+"""Parts of dbt's manifest: dependents, cycles, and the manifest without some nodes."""
 
 from collections.abc import Iterable
 from typing import Any
 
 
 def dependents(manifest: Any, unique_ids: Iterable[str]) -> set[str]:
-    """Ids of nodes and of all that reads them, directly or not: models, tests, exposures and the like.
+    """Return the IDs of nodes and of all that reads them, directly or not.
+
+    Readers are models, tests, exposures and so on.
 
     Args:
         manifest: with its child map built.
-        unique_ids: where to begin.
+        unique_ids: the nodes to start from.
     """
     found: set[str] = set()
     waiting = list(unique_ids)
@@ -22,7 +24,7 @@ def dependents(manifest: Any, unique_ids: Iterable[str]) -> set[str]:
 
 
 def leave_out(manifest: Any, unique_ids: set[str]) -> None:
-    """Take nodes out of a manifest, so that dbt builds the rest."""
+    """Remove nodes from a manifest, so that dbt builds the rest."""
     kinds = (manifest.nodes, manifest.exposures, manifest.unit_tests, manifest.metrics)
     for kind in (*kinds, manifest.semantic_models, manifest.saved_queries):
         for unique_id in unique_ids:
@@ -32,9 +34,9 @@ def leave_out(manifest: Any, unique_ids: set[str]) -> None:
 
 
 def using_macros(manifest: Any, names: set[str]) -> set[str] | None:
-    """Ids of the nodes that use macros of these names, directly or not; None if everything does.
+    """Return the IDs of nodes that use these macros, directly or not, or None for all nodes.
 
-    A macro that takes the place of one of dbt's own, or that a hook calls, is used by everything.
+    A macro that overrides one of dbt's own, or that a hook calls, is used by all nodes.
     """
     if not names:
         return set()
@@ -54,7 +56,7 @@ def using_macros(manifest: Any, names: set[str]) -> set[str] | None:
 
 
 def cycles(manifest: Any) -> list[list[str]]:
-    """Circles in which nodes read each other, each as ids in the order in which they read."""
+    """Return the cycles in which nodes read each other, each as IDs in reading order."""
     found: list[list[str]] = []
     done: set[str] = set()
     for start in manifest.nodes:

@@ -1,5 +1,5 @@
-"""Reading a project that dbt refuses as a whole: from a copy without the broken files and what depends on them.
+"""Reads a project that dbt refuses as a whole.
 
-In comes the folder, out go the manifest of what can be read, and the broken files, each with its line and its reason.
-May import: core, dbt.manifest.
+It works on a copy without the broken files and what depends on them. Input: the folder. Output: the manifest of what
+can be read, and the broken files, each with its line and its reason. May import: core, dbt.manifest.
 """

@@ -1,4 +1,4 @@
-"""Which file of a dbt project keeps it from being read, and what can stand in the file's place meanwhile."""
+"""Finds files that keep dbt from reading a project, and makes placeholders for them."""
 
 import os
 import re
@@ -32,11 +32,11 @@ class BrokenFile:
     """A file that cannot be read.
 
     Attributes:
-        file: its path below the project's folder.
+        file: its path in the project's folder.
         line: the line, from 1; None if unknown.
         reason: in words.
-        kind: dbt's word for what lies in its folder: model, macro, test, seed and so on; properties for YAML.
-        text: what it holds, as far as that can be read.
+        kind: dbt's word for the content of its folder: model, macro, test, seed and so on; properties for YAML.
+        text: its content, as far as it can be read.
     """
 
     file: str
@@ -47,17 +47,20 @@ class BrokenFile:
 
     @property
     def names(self) -> dict[str, str]:
-        """What it defines as blocks, by name: macro, test, materialization or docs."""
+        """Return the kinds of the blocks that it defines, by name.
+
+        A block is a macro, test, materialization or docs.
+        """
         return {name: "test" if kind == "data_test" else kind for kind, name, _ in _BLOCK.findall(self.text)}
 
     def mentions(self, name: str) -> bool:
-        """Whether a properties file describes something of this name."""
+        """Return whether a properties file describes something of this name."""
         told = rf"\b(?:name|defined_in):\s*['\"]?{re.escape(name)}['\"]?\s*(?:[,}}#]|$)"
         return re.search(told, self.text, re.MULTILINE) is not None
 
     @property
     def stub(self) -> str | None:
-        """What can be read in its place and gives readers the names that they ask for; None: nothing is needed."""
+        """Return a placeholder that defines the names its readers need, or None if none is needed."""
         if self.kind == "model" and self.file.endswith(".sql"):
             return STUB
         if self.kind in ("macro", "test", "docs"):
@@ -66,7 +69,7 @@ class BrokenFile:
 
 
 def scan(directory: Path) -> Iterator[BrokenFile]:
-    """The files of a project whose text alone shows that dbt cannot read them."""
+    """Yield the files of a project whose text alone shows that dbt cannot read them."""
     for kind, file in project_files(directory):
         try:
             text = (directory / file).read_text(encoding="utf-8")
@@ -78,7 +81,7 @@ def scan(directory: Path) -> Iterator[BrokenFile]:
 
 
 def broken_by(directory: Path, error: BaseException) -> BrokenFile | None:
-    """The file that an error of dbt's means; None if none is known.
+    """Return the file that an error from dbt is about, or None if unknown.
 
     Args:
         directory: the project's folder.
@@ -97,14 +100,17 @@ def broken_by(directory: Path, error: BaseException) -> BrokenFile | None:
 
 
 def project_file_problem(directory: Path) -> BrokenFile | None:
-    """Why dbt_project.yml is not YAML; None if it is."""
+    """Return why dbt_project.yml is not YAML, or None if it is."""
     text = (directory / PROJECT_FILE).read_text(encoding="utf-8", errors="replace")
     problem = _yaml_problem(text)
     return BrokenFile(PROJECT_FILE, problem[0], problem[1], "project", text) if problem else None
 
 
 def project_files(directory: Path) -> Iterator[tuple[str, str]]:
-    """The files that dbt reads of a project, each with its kind: that of its folder, or properties, or docs."""
+    """Yield the project files that dbt reads, each with its kind.
+
+    The kind is that of the file's folder, or properties, or docs.
+    """
     for kind, paths in resource_folders(directory).items():
         for folder in paths:
             for place, _, names in os.walk(directory / folder, followlinks=True):
@@ -165,7 +171,10 @@ def _jinja_problem(text: str) -> tuple[int | None, str] | None:
 
 
 def _candidates(error: BaseException) -> Iterator[str]:
-    """What may be the path of a file, the likeliest first: what the error says, then what dbt had in hand."""
+    """Yield possible paths of the broken file, the likeliest first.
+
+    The error's own node and text come first, then what dbt was working on.
+    """
     if (node := getattr(error, "node", None)) is not None and getattr(node, "original_file_path", None):
         yield node.original_file_path
     if isinstance(path := getattr(error, "path", None), str):
@@ -182,7 +191,10 @@ def _candidates(error: BaseException) -> Iterator[str]:
 
 
 def _found(directory: Path, candidate: str) -> list[str]:
-    """The files that a path means: dbt tells some from the project's folder, some from that of the models."""
+    """Return the files that a path may mean.
+
+    dbt reports some paths relative to the project's folder and some relative to the models' folder.
+    """
     candidate = os.path.normpath(candidate)
     if (directory / candidate).is_file():
         return [candidate]

@@ -1,4 +1,7 @@
-"""A copy of a dbt project in which files can be replaced: links to the original's files, so that it costs nothing."""
+"""A copy of a dbt project in which files can be replaced.
+
+It consists of links to the original's files, so it costs almost nothing.
+"""
 
 import os
 import shutil
@@ -17,13 +20,13 @@ _OURS = ("target", "logs", ".git")
 
 
 def resource_folders(directory: Path) -> dict[str, list[str]]:
-    """The folders in which dbt looks for models, seeds and so on, by kind, as dbt_project.yml has them."""
+    """Return the folders of models, seeds and so on, by kind, as dbt_project.yml names them."""
     settings = yaml.safe_load((directory / "dbt_project.yml").read_text(encoding="utf-8")) or {}
     return {kind: list(settings.get(f"{kind}-paths") or _DEFAULTS.get(kind, [])) for kind in _PATHS}
 
 
 class ProjectCopy:
-    """The copy; it is deleted with the object.
+    """The copy, which is deleted with the object.
 
     Attributes:
         directory: its folder.
@@ -48,11 +51,11 @@ class ProjectCopy:
                 place.symlink_to((original / path).resolve())
 
     def put(self, file: str, text: str | None) -> None:
-        """Replace a file, or make it; None: take it away.
+        """Replace or create a file, or remove it if the text is None.
 
         Args:
-            file: its path below the project's folder.
-            text: what it holds from now on.
+            file: its path in the project's folder.
+            text: its new content.
         """
         place = Path(os.path.normpath(self.directory / file))
         self._make_real(place.parent)
@@ -61,7 +64,7 @@ class ProjectCopy:
             place.write_text(text, encoding="utf-8")
 
     def _make_real(self, folder: Path) -> None:
-        """Let a folder be one of the copy's own, full of links, in place of a link."""
+        """Replace the link to a folder with a real folder full of links."""
         if folder == self._top:
             return
         self._make_real(folder.parent)

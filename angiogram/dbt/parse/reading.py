@@ -1,7 +1,7 @@
-"""A dbt project as it can be read: whole, or without what is broken and what depends on that.
+"""Reads a dbt project, either whole or without broken files and what depends on them.
 
-What cannot be read is stood in for in a copy, so that dbt tells what depends on it; that is left out of the build, and
-everything else is built and compared.
+Placeholders replace the broken files in a copy, so that dbt reports what depends on them. Those nodes are left out of
+the build, and everything else is built and compared.
 """
 
 import os
@@ -55,11 +55,11 @@ class Reading:
     """What was read of a project.
 
     Attributes:
-        manifest: dbt's own record of what can be built; None if nothing can.
+        manifest: dbt's manifest of what can be built; None if nothing can.
         directory: the folder that dbt builds from: the project's own, or a copy.
         stages: models and seeds that are broken, and those that are not built for that reason.
-        findings: what is broken and is no stage.
-        left_out: dbt's ids of what is broken and of what depends on that.
+        findings: broken parts that are not stages.
+        left_out: dbt's IDs of what is broken and of what depends on that.
         copy: keeps the copy alive.
     """
 
@@ -72,7 +72,7 @@ class Reading:
 
     @property
     def broken(self) -> list[str]:
-        """What is broken, in words; empty if the project is whole."""
+        """Return what is broken, in words, or an empty text if nothing is."""
         failed = {stage: found for stage, found in self.stages.items() if found.state is OutputState.FAILED}
         return [f"{stage}: {found.headline}" for stage, found in failed.items()] + [
             f"{found.stage}: {found.text}" for found in self.findings
@@ -80,20 +80,23 @@ class Reading:
 
 
 def is_whole(manifest: Any) -> bool:
-    """Whether dbt can build all that it parsed: it parses what has changed alone, and meets the rest when it builds."""
+    """Return whether dbt can build everything that it parsed.
+
+    dbt parses only files that changed, and meets problems in the others when it builds.
+    """
     return not absent_nodes(manifest) and not cycles(manifest)
 
 
 def read_parts(directory: Path, error: DbtFailed | None, parse: Parse) -> Reading:
-    """Read what can be read of a project that as a whole cannot.
+    """Read the readable parts of a project that cannot be read as a whole.
 
     Args:
         directory: the project's folder.
-        error: what dbt ended with; None if it ended well, but parts that others read are missing.
+        error: the error that dbt ended with; None if it succeeded but nodes that others read are missing.
         parse: reads a folder.
 
     Raises:
-        DbtFailed: nothing in the project is known to be at fault, so that it is its surroundings.
+        DbtFailed: no file of the project is known to be at fault, so the cause lies outside it.
     """
     if broken := project_file_problem(directory):
         return _nothing(directory, [broken])
@@ -101,7 +104,7 @@ def read_parts(directory: Path, error: DbtFailed | None, parse: Parse) -> Readin
 
 
 class _Parts:
-    """The search for what is broken."""
+    """The search for broken files."""
 
     def __init__(self, directory: Path, parse: Parse) -> None:
         self._directory = directory
@@ -134,11 +137,14 @@ class _Parts:
         return _nothing(self._directory, list(self._broken.values()))
 
     def _expected(self) -> set[str]:
-        """Names of the models that have an expected seed; a version is told by its file's name."""
+        """Return the names of models with an expected seed.
+
+        A version goes by the name of its seed's file.
+        """
         return set(_expected_models(self._directory))
 
     def _learn(self, failed: DbtFailed) -> bool:
-        """Let something stand for what dbt ended at; false if nothing new is known."""
+        """Replace whatever stopped dbt with a placeholder, and return whether that was new."""
         from dbt.exceptions import (
             AmbiguousAliasError,
             DocTargetNotFoundError,
@@ -167,7 +173,7 @@ class _Parts:
         return broken is not None and self._stand_in(broken)
 
     def _stand_in(self, broken: BrokenFile) -> bool:
-        """Put what can be read in the place of a broken file; false if that was done before."""
+        """Replace a broken file with a placeholder, and return whether that was new."""
         if broken.file in self._broken:
             return False
         self._broken[broken.file] = broken
@@ -175,7 +181,7 @@ class _Parts:
         return True
 
     def _stand_for_doc(self, name: str) -> bool:
-        """Put a text in the place of one that is gone; the files that ask for it are named."""
+        """Add a placeholder for a missing docs block, and report the files that use it."""
         asking = re.compile(rf"doc\(\s*['\"]{re.escape(name)}['\"]")
         learned = False
         for kind, file in project_files(self._directory):
@@ -188,7 +194,7 @@ class _Parts:
         return learned
 
     def _stand_for(self, name: str) -> bool:
-        """Put a model in the place of one that is gone; false if that was done before."""
+        """Add a placeholder for a missing model, and return whether that was new."""
         if name in self._missing or not name.isidentifier():
             return False
         self._missing.add(name)
@@ -196,7 +202,7 @@ class _Parts:
         return True
 
     def _set_apart(self, error: Any) -> bool:
-        """Leave one of two nodes that cannot both be there, for readers to ask for; neither is built."""
+        """Keep one of two conflicting nodes for their readers, and build neither."""
         files = [node.original_file_path for node in (error.node_1, error.node_2)]
         apart = files[0].rsplit("/", 1)[-1] != files[1].rsplit("/", 1)[-1]
         learned = False
@@ -256,7 +262,7 @@ class _Parts:
         return Reading(manifest, self._copy.directory, stages, findings, out, self._copy)
 
     def _at_fault(self, manifest: Any) -> dict[str, BrokenFile | None]:
-        """The nodes that stand for what is broken, and None for what is missing."""
+        """Return the placeholder nodes with their broken files, or with None for missing nodes."""
         found: dict[str, BrokenFile | None] = {}
         for unique_id, node in manifest.nodes.items():
             if node.original_file_path in self._broken and node.resource_type in (MODEL, SEED):
@@ -268,7 +274,10 @@ class _Parts:
     def _readers_of_nothing(
         self, manifest: Any, at_fault: Mapping[str, BrokenFile | None]
     ) -> Iterator[tuple[StageId, Stage]]:
-        """Who reads what is not there and has no expected seed: such a name may be mistyped."""
+        """Yield the stages that read a missing node without an expected seed.
+
+        The name of such a node may be mistyped.
+        """
         expected = {n.name for n in manifest.nodes.values() if n.resource_type == SEED}
         disabled = {n.name: n for several in manifest.disabled.values() for n in several}
         for unique_id, broken in at_fault.items():
@@ -289,14 +298,17 @@ class _Parts:
                 yield stage, _failed([], broken_reader, text)
 
     def _line_of_ref(self, file: str, name: str) -> int | None:
-        """The first line of a file that asks for a node."""
+        """Return the first line of a file that refers to a node."""
         text = (self._directory / file).read_text(encoding="utf-8", errors="replace")
         found = re.search(rf"ref\([^)]*['\"]{re.escape(name)}['\"]", text)
         return text.count("\n", 0, found.start()) + 1 if found else None
 
 
 def _nothing(directory: Path, broken: list[BrokenFile]) -> Reading:
-    """Nothing can be built: the files are named, and all models of which a file tells are not built."""
+    """Return a reading of a project in which nothing can be built.
+
+    The broken files are reported, and all models that files mention count as not built.
+    """
     stages: dict[StageId, Stage] = {}
     for found in broken:
         if _is_stage(found):
@@ -308,10 +320,13 @@ def _nothing(directory: Path, broken: list[BrokenFile]) -> Reading:
 
 
 def _expected_models(directory: Path) -> list[str]:
-    """Names of the models that have an expected seed, as far as files tell; a version is called as its file is."""
+    """Return the names of models with an expected seed, as far as the files show.
+
+    A version goes by the name of its file.
+    """
     try:
         seeds = {Path(file).stem for kind, file in project_files(directory) if kind == "seed"}
-    except yaml.YAMLError:  # dbt_project.yml says where they are
+    except yaml.YAMLError:  # dbt_project.yml names their folder
         seeds = {Path(name).stem for _, _, names in os.walk(directory / "seeds", followlinks=True) for name in names}
     expected = {name.removeprefix(EXPECTED_PREFIX) for name in seeds if name.startswith(EXPECTED_PREFIX)}
     return sorted(expected - seeds)
@@ -349,7 +364,7 @@ def _reads(manifest: Any, unique_id: str) -> list[StageId]:
 
 
 def _ended_in(error: BaseException, function: str) -> bool:
-    """Whether an error was raised within one of dbt's functions."""
+    """Return whether an error was raised within one of dbt's functions."""
     trace = error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_name == function:

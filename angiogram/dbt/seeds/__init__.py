@@ -1,4 +1,4 @@
-"""Seed files: typed values to the text that dbt loads, and files that are replaced all together or not at all.
+"""Seed files: typed values to CSV for dbt, and files replaced all together or not at all.
 
-In come rows, out goes CSV. May import: core.
+Input: rows. Output: CSV. May import: core.
 """

@@ -1,7 +1,7 @@
-"""Several files of a project written all or none, also if the process is killed meanwhile.
+"""Writes several files of a project all or none, even if the process is killed meanwhile.
 
-A journal lies in the project's folder from before the first file is replaced until after the last one. Whoever opens
-the project finds it there, and completes what was begun, or undoes it where somebody has edited one of the files since.
+A journal exists in the project's folder from before the first file is replaced until after the last one. Whatever opens
+the project finds the journal and completes the changes, or undoes them if one of the files has been edited since.
 """
 
 import fcntl
@@ -23,11 +23,11 @@ JOURNAL = Path(".angiogram", "writing.journal")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A file and what it is to hold.
+    """A file and its new content.
 
     Attributes:
-        path: the file; a link stays one.
-        before: its bytes as they are; None if it is to be made.
+        path: the file; a link stays a link.
+        before: its current bytes; None if it is to be created.
         after: its new bytes.
     """
 
@@ -37,11 +37,11 @@ class Change:
 
     @property
     def place(self) -> Path:
-        """The file itself, where the path is a link."""
+        """Return the file itself where the path is a link."""
         return self.path.resolve()
 
     def put(self, content: bytes | None) -> None:
-        """Make the file hold something, or take it away; nobody ever reads half of it."""
+        """Write the file's content or delete the file, so that no reader ever sees half of it."""
         if content is None:
             self.place.unlink(missing_ok=True)
         else:
@@ -52,12 +52,12 @@ def replace_together(directory: Path, changes: Sequence[Change]) -> None:
     """Give files their new contents, all of them or none.
 
     Args:
-        directory: the project's folder, where the journal lies meanwhile.
-        changes: of files that are what is said of them.
+        directory: the project's folder, where the journal is kept meanwhile.
+        changes: of files that still have the content in `before`.
 
     Raises:
-        OSError: a file cannot be written. All are as they were.
-        SeedNotWritten: one is not as it was any more. None is written.
+        OSError: a file cannot be written. All files are unchanged.
+        SeedNotWritten: a file no longer has its earlier content. None is written.
     """
     written: list[Path] = []
     begun: list[Change] = []
@@ -81,11 +81,11 @@ def replace_together(directory: Path, changes: Sequence[Change]) -> None:
 
 
 def settle(directory: Path, say: Callable[[str], None] = lambda text: print(text, file=sys.stderr)) -> None:
-    """Complete what a killed process has begun to write, or undo it if one of the files was edited since.
+    """Complete what a killed process started to write, or undo it if a file was edited since.
 
     Args:
         directory: the project's folder.
-        say: told what was done; not called if no journal lies there.
+        say: called with what was done; not called if there is no journal.
 
     Raises:
         SeedNotWritten: a file cannot be written.
@@ -97,7 +97,7 @@ def settle(directory: Path, say: Callable[[str], None] = lambda text: print(text
     except FileNotFoundError:
         return
     with file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # whoever writes still lets go when all is done
+        fcntl.flock(file, fcntl.LOCK_EX)  # a process that is still writing releases the lock when it is done
         if not journal.exists() or not os.path.samestat(journal.stat(), os.fstat(file.fileno())):
             return
         changes = _read(directory, journal, file)
@@ -125,10 +125,10 @@ def settle(directory: Path, say: Callable[[str], None] = lambda text: print(text
 
 
 def require_unchanged(changes: Sequence[Change]) -> None:
-    """See that files are as they were.
+    """Require that files are unchanged.
 
     Raises:
-        SeedNotWritten: some are not.
+        SeedNotWritten: some have changed.
     """
     if changed := [change for change in changes if content_of(change.place) != change.before]:
         raise SeedNotWritten(
@@ -138,7 +138,7 @@ def require_unchanged(changes: Sequence[Change]) -> None:
 
 
 def content_of(place: Path) -> bytes | None:
-    """What a file holds; None if there is none."""
+    """Return the content of a file, or None if it does not exist."""
     try:
         return place.read_bytes()
     except FileNotFoundError:
@@ -146,7 +146,7 @@ def content_of(place: Path) -> bytes | None:
 
 
 def beside(place: Path, content: bytes) -> Path:
-    """A new file in the folder of another one, with its rights; dbt takes it for no seed."""
+    """Create a file beside another one, with its permissions. dbt does not take it for a seed."""
     new = place.with_name(f".{place.name}.{os.getpid()}.new")
     try:
         place.parent.mkdir(exist_ok=True)
@@ -164,7 +164,10 @@ def beside(place: Path, content: bytes) -> Path:
 
 @contextmanager
 def _journal(directory: Path, changes: Sequence[Change]) -> Iterator[None]:
-    """Keep a journal of changes while they are made; it stays where this process is killed, or can undo nothing."""
+    """Keep a journal of changes while they are made.
+
+    It remains if this process is killed or cannot undo the changes.
+    """
     journal = directory / JOURNAL
     entries = [
         {
@@ -215,7 +218,7 @@ def _delete(journal: Path) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """See that renames in a folder outlast a power cut."""
+    """Sync a folder, so that renames in it survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

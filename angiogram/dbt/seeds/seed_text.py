@@ -1,4 +1,4 @@
-"""The text of seeds: typed rows as the CSV that dbt loads, and whether the stored expected seeds still hold."""
+"""Formats typed rows as CSV for dbt, and checks that stored expected seeds are current."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -16,19 +16,19 @@ CARRIAGE_RETURN = "<CR>"
 
 
 def seed_name(model: str) -> str:
-    """File name of a model's expected seed."""
+    """Return the file name of a model's expected seed."""
     return f"expected__{model}.csv"
 
 
 def seed_value(value: Value) -> str:
-    """A value as dbt's seed loader and PostgreSQL read it; null is the empty field."""
+    """Format a value as dbt's seed loader and PostgreSQL read it. Null is the empty field."""
     match value:
         case None:
             return ""
         case bool():
             return "true" if value else "false"
         case Decimal():
-            return format(abs(value) if value == 0 else value, "f")  # PostgreSQL knows no negative zero
+            return format(abs(value) if value == 0 else value, "f")  # PostgreSQL has no negative zero
         case datetime():
             return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
         case date():
@@ -38,13 +38,13 @@ def seed_value(value: Value) -> str:
 
 
 def seed_text(columns: Sequence[str], rows: Iterable[Row]) -> str:
-    """The text of a seed with these columns and rows."""
+    """Return the text of a seed with these columns and rows."""
     lines = [columns, *([seed_value(row[column]) for column in columns] for row in rows)]
     return "".join(csv_line(line) for line in lines)
 
 
 def csv_line(fields: Iterable[str], delimiter: str = ",") -> str:
-    """A line of a seed."""
+    """Return a line of a seed."""
     return delimiter.join(_quoted(field, delimiter) for field in fields) + "\n"
 
 
@@ -54,7 +54,7 @@ def _quoted(field: str, delimiter: str) -> str:
 
 
 def expected_seeds(columns: Mapping[str, Sequence[str]], tables: Mapping[str, Iterable[Row]]) -> dict[str, bytes]:
-    """The expected seed of every table: contents by file name."""
+    """Return the expected seed of every table: contents by file name."""
     return {seed_name(name): seed_text(columns[name], rows).encode() for name, rows in tables.items()}
 
 
@@ -66,7 +66,10 @@ def write_expected(folder: Path, seeds: Mapping[str, bytes]) -> None:
 
 
 def differing_files(folder: Path, seeds: Mapping[str, bytes]) -> list[Path]:
-    """Files in `folder` that are not what `write_expected` would write: changed, absent, or of no table."""
+    """Return the files in `folder` that differ from what `write_expected` would write.
+
+    These are files that are changed, missing, or belong to no table.
+    """
     expected = {folder / name: content for name, content in seeds.items()}
     stored = {path: path.read_bytes() for path in folder.glob("*.csv")}
     return sorted(path for path in expected.keys() | stored.keys() if expected.get(path) != stored.get(path))

@@ -1,4 +1,7 @@
-"""Files of a project that commands write: read with their form, written all or none, never over an edit."""
+"""Files of a project that commands write.
+
+Each keeps its form (byte order mark, line ends). They are written all or none, and never over an edit.
+"""
 
 import os
 import re
@@ -32,7 +35,7 @@ class StoredSeed:
 
         Args:
             path: the file.
-            may_be_absent: whether it may still have to be made.
+            may_be_absent: whether the file need not exist yet.
 
         Raises:
             SeedNotWritten: it cannot be read.
@@ -44,14 +47,14 @@ class StoredSeed:
 
     @property
     def text(self) -> str:
-        """Its text, without the mark of its byte order."""
+        """Return its text, without the byte order mark."""
         return (self.content or b"").decode("utf-8-sig")
 
     def as_stored(self, text: str) -> bytes:
-        """A new text in the form of this file: with its mark of the byte order and its line ends.
+        """Encode a new text in the form of this file: its byte order mark and its line ends.
 
         Args:
-            text: lines that end in LF; in quoted fields line ends stay as they are.
+            text: lines that end in LF; line ends within quoted fields stay as they are.
         """
         end = _LINE_END.search(self.text)
         if end and end[0] != "\n":
@@ -60,16 +63,17 @@ class StoredSeed:
 
 
 def replace_all(directory: Path, changes: Sequence[tuple[StoredSeed, bytes]]) -> list[Path]:
-    """Give files new contents, all of them or none, also if this process is killed; the files.
+    """Give files new contents, all of them or none, and return those files.
 
-    Each is written beside its place and then renamed, so that nobody ever reads half of one.
+    This holds even if the process is killed: each is written beside its place and then renamed, so that no reader ever
+    sees half of a file.
 
     Args:
         directory: the project's folder.
         changes: files as they were read, and their new contents.
 
     Raises:
-        SeedNotWritten: one was changed since it was read, or cannot be written. All are as they were.
+        SeedNotWritten: one was changed since it was read, or cannot be written. All are unchanged.
     """
     intended = [Change(stored.path, stored.content, content) for stored, content in changes]
     require_unchanged(intended)
