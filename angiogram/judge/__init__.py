@@ -1,6 +1,7 @@
-"""From what was built to the verdict: compare, trace, find the cause, watch what readers depend on.
+"""Judges what was built: compares outputs, traces rows, finds the cause, gives the verdict.
 
-In come the results of a build and the dye that was sent; out goes the report: verdict, blockage, findings, notices,
-differences with their input messages. `verdict` judges a live run, `from_seeds` one without Kafka; both put stages and
-report together in the same way. May import: core, dbt, store, warehouse, dye.
+In come the results of a build and the dye that was sent. Out goes the report: verdict, blockage, findings, notices, and
+differences with their input messages. `guards` also checks what readers of the live tables depend on. `verdict` judges
+a live run, `from_seeds` a run without Kafka. Both build stages and report in the same way. May import: core, dbt,
+store, warehouse, dye.
 """

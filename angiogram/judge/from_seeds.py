@@ -1,7 +1,7 @@
-"""A run fed from the input seeds: any dbt project's models on its dye, without Kafka, an API or a loader.
+"""Runs any dbt project on its input seeds, without Kafka, an API or a loader.
 
-The seeds come in batch by batch, so that incremental models are built and then changed; every model is compared with
-its expected seed after the last. What is blocked here is blocked in dbt.
+The seeds are released batch by batch, so that incremental models are first built and then updated. After the last
+batch, every model is compared with its expected seed. A blockage found here lies in dbt.
 """
 
 import time
@@ -40,20 +40,20 @@ def run_from_seeds(project: Project, wait: float = WAIT, say: Callable[[str], No
     """Build the project on its input seeds and judge it.
 
     Args:
-        project: opened with its dye taken from the seeds.
-        wait: seconds to wait at most for whoever has the tables.
-        say: told what is waited for.
+        project: the project, opened with its dye taken from the seeds.
+        wait: seconds to wait at most for others that hold the tables.
+        say: receives messages about what the command waits for.
 
     Returns:
-        The run with its report, as angiogram.verdict.judge makes it; it is kept nowhere.
+        The run with its report, as from angiogram.verdict.judge. It is not stored.
 
     Raises:
         DbtFailed: dbt ended before it built anything.
-        NotReady: the profile names no PostgreSQL that lets its user in.
-        UnsupportedProject: the project lacks the macro `differences`, or reads what the dye cannot enter.
-        NotTheDyes: dbt would write what is live, or what the dye did not make.
-        RunInHand: another run, or build from the seeds, outlasted the wait. None begins while the tables are built.
-        TablesInUse: somebody held tables of the last run for too long.
+        NotReady: the profile does not name a PostgreSQL server that lets its user in.
+        UnsupportedProject: the macro `differences` is missing, or the project reads a source that the dye cannot enter.
+        NotTheDyes: dbt would write live relations, or relations that the dye did not make.
+        RunInHand: another run or build from the seeds outlasted the wait. None starts while the tables are built.
+        TablesInUse: other sessions held tables of the last run for too long.
         SeedError: the dye cannot be read.
     """
     started_at, begun = datetime.now(UTC), time.perf_counter()
@@ -94,7 +94,7 @@ def run_from_seeds(project: Project, wait: float = WAIT, say: Callable[[str], No
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """What was built, what came of it, and what is red or worth knowing beside the outputs."""
+    """What was built, how it was judged, and the findings and notices beyond the outputs."""
 
     built: SeedBuild
     stages: dict[StageId, Stage]
@@ -132,7 +132,10 @@ def _nothing_built(project: Project) -> _Judged:
 
 @contextmanager
 def tables_of(project: Project, wait: float, say: Callable[[str], None]) -> Iterator[connection]:
-    """A session that alone may build the dye's tables, of which none is there any more; see run_from_seeds."""
+    """Yield a session that alone may build the dye's tables, after they are dropped.
+
+    See run_from_seeds for the errors.
+    """
     with opened(project) as database:
         hold_tables(database, pipeline(project.directory).name, wait, say)
         schemas = claim(database, project, say)
@@ -142,12 +145,12 @@ def tables_of(project: Project, wait: float, say: Callable[[str], None]) -> Iter
 
 @contextmanager
 def opened(project: Project) -> Iterator[connection]:
-    """A session as the project's own profile opens it, in autocommit, closed at the end.
+    """Open a session with the project's own profile, in autocommit, and close it at the end.
 
     Raises:
-        NotReady: the profile names no PostgreSQL that lets its user in.
+        NotReady: the profile does not name a PostgreSQL server that lets its user in.
     """
-    project.parse()  # dbt finds its profile only once it has run
+    project.parse()  # dbt finds its profile only after it has run once
     (database,) = open_sessions(project.directory, project.target, 1)
     with closing(database):
         database.autocommit = True

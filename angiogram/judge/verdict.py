@@ -1,4 +1,7 @@
-"""The verdict on a run, from its tables and what its steps left behind; it needs nothing from this process's past."""
+"""Judges a run from its tables and the recorded results of its steps.
+
+Nothing else is needed, so another process may judge the run.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -49,20 +52,20 @@ _NOTHING_WATCHED = (
 )
 
 SCHEMA_VERSION = 2
-"""Of the report's JSON; docs/report.schema.json says what it holds."""
+"""Version of the report's JSON, which docs/report.schema.json describes."""
 
 
 def judge(database: connection, run: Run, project: Project, seconds: float) -> dict[str, Any]:
-    """Compare every model, find the blockage, and write it all down.
+    """Compare every model, find the blockage and return the report.
 
     Args:
         database: as role angiogram, in autocommit.
-        run: with the results of its steps.
-        project: whose models were built.
-        seconds: since the run began.
+        run: the run, with the results of its steps.
+        project: the project whose models were built.
+        seconds: seconds since the run began.
 
     Returns:
-        The report: run_id, what `conclude` gives, checkpoints, stages, differences, production (see
+        The report: run_id, the result of `conclude`, checkpoints, stages, differences, production (see
         angiogram.production), seconds and seconds_by_step.
 
     Raises:
@@ -121,11 +124,11 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
 
 
 def could_not_run(run_id: str | None, error: str) -> dict[str, Any]:
-    """The report on a run that came to no verdict.
+    """Return the report on a run that ended without a verdict.
 
     Args:
-        run_id: its id; None if it has none.
-        error: why.
+        run_id: the run's id. None if it has none.
+        error: why there is no verdict.
     """
     return {
         **{"schema_version": SCHEMA_VERSION, "run_id": run_id, "verdict": COULD_NOT_RUN, "error": error},
@@ -140,18 +143,20 @@ def conclude(
     more: Sequence[Finding] = (),
     notices: Sequence[Notice] = (),
 ) -> dict[str, Any]:
-    """The verdict: blocked if anything is red; healthy only if every stage is that is watched, and one model at least.
+    """Return the verdict: blocked if anything is red, else healthy or no verdict.
+
+    A run is healthy only if every watched stage is healthy and at least one model is watched.
 
     Args:
-        health: of each stage.
-        stages: as found, each by itself.
+        health: the health of each stage.
+        stages: the stages, each judged by itself.
         checkpoints: the counts that must agree.
-        more: findings beyond what stages and checkpoints show.
-        notices: what a reader should know all the same.
+        more: findings beyond those of stages and checkpoints.
+        notices: what a reader should know in any case.
 
     Returns:
-        schema_version, verdict, blockage, findings, notices, models and, if something could not be judged and nothing
-        is known to be blocked, error. A checkpoint is in the blockage only where nothing else is.
+        schema_version, verdict, blockage, findings, notices and models. If something could not be judged and nothing is
+        known to be blocked, also error. The blockage names a checkpoint only if it names nothing else.
     """
     red = [_finding(stage, stages[stage]) for stage, state in health.items() if state is Health.BLOCKED]
     red += more
@@ -184,14 +189,14 @@ _NOTHING_TO_COMPARE = (Health.NOT_COMPARED, Health.NOT_REACHED, Health.NOT_BUILT
 
 
 def _models(health: Mapping[StageId, Health]) -> dict[str, int]:
-    """How many models there are, and the output of how many was compared."""
+    """Count the models, and those whose output was compared."""
     models = [state for stage, state in health.items() if stage.kind == MODEL]
     compared = [state for state in models if state not in _NOTHING_TO_COMPARE]
     return {"watched": len(compared), "total": len(models)}
 
 
 def _finding(stage: StageId, found: Stage) -> Finding:
-    """What is red of a stage that is blocked."""
+    """Finding for a blocked stage."""
     text = found.headline or f"{_many(found)} from what is expected"
     text = f"{text.rstrip('.')}. {found.hint}" if found.hint else text
     kind = FindingKind.BUILD if found.state is OutputState.FAILED else FindingKind.OUTPUT
@@ -199,7 +204,7 @@ def _finding(stage: StageId, found: Stage) -> Finding:
 
 
 def _tolerated(stage: StageId, found: Stage) -> Notice:
-    """What a reader of the verdict should know of a stage whose test takes differences for no failure."""
+    """Notice for a stage whose test tolerates its differences."""
     return Notice(
         "tolerated",
         f"{stage} has {_many(found)} from what is expected; its test equals_expected has {found.tolerated}, so "
@@ -217,7 +222,7 @@ def _lost(point: Checkpoint) -> Finding:
 
 
 def _way_stages(run: Run) -> dict[StageId, Stage]:
-    """The stages before dbt, from what the checks found."""
+    """The stages before dbt, from the results of the checks."""
     inject, topic = run.step("inject"), run.step("check_topic")
     load, loaded = run.step("load"), run.step("check_loaded")
     nothing = {"count": 0, "first": []}
@@ -262,7 +267,7 @@ def _way_stage(
 
 
 def _node_stages(database: connection, project: Project, kept: Kept, builds: Builds) -> dict[StageId, Stage]:
-    """Reference seeds and models, from dbt's own record and the comparison with the expected seeds."""
+    """Reference seeds and models, from dbt's results and the comparison with expected seeds."""
     return node_stages(
         project,
         builds,
@@ -273,7 +278,7 @@ def _node_stages(database: connection, project: Project, kept: Kept, builds: Bui
 
 
 def _untested(run: Run, project: Project) -> list[Notice]:
-    """That the incremental models met no later batch, if the dye has but one."""
+    """Notices that incremental models met no later batch, if the dye has only one."""
     models = incremental_models(project.manifest)
     return [untested_notice(models)] if models and run.step("inject").get("batches", LAST_BATCH) < LAST_BATCH else []
 
@@ -297,7 +302,7 @@ def _checkpoints(database: connection, run: Run, nodes: Mapping[str, Node]) -> l
 
 
 def _rows_in(stage_id: StageId, stage: Stage, run: Run) -> int | None:
-    """What a stage of the way was given; of any other the stages that it reads tell."""
+    """Rows given to a stage before dbt. For other stages, those that they read tell."""
     if stage_id == api_stage():
         return len(run.step("inject").get("sent", []))
     loaded: int | None = run.step("check_loaded").get("loaded") if loader_stage() in stage.reads else None

@@ -1,4 +1,4 @@
-"""What the builds of a run did, stage by stage: batches of the seeds, failed nodes, hooks, partial success.
+"""What each build of a run did: batches, failed nodes, hooks, partial success.
 
-In come dbt's results, out go stages and findings of kind `build`.
+In come dbt's results. Out go stages and findings of kind `build`.
 """

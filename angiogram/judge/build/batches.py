@@ -1,4 +1,4 @@
-"""The input seeds batch by batch, and which incremental models a later batch put to the test."""
+"""Releases the input seeds batch by batch and notes which incremental models that tests."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,14 +13,14 @@ from angiogram.warehouse.relations import columns, later_batches
 
 
 class Batches:
-    """Lets the input seeds grow, and watches what that asks of the incremental models."""
+    """Releases the input seeds batch by batch and notes which incremental models get new rows."""
 
     def __init__(self, database: connection, project: Project) -> None:
-        """Nothing is moved yet.
+        """Remember the project. No row is moved yet.
 
         Args:
-            database: in autocommit; the seeds are loaded whole.
-            project: whose seeds they are.
+            database: in autocommit. The seeds are loaded whole.
+            project: the project that the seeds belong to.
         """
         self._database = database
         self._project = project
@@ -29,14 +29,14 @@ class Batches:
         }
 
     def __iter__(self) -> Iterator[int]:
-        """Let the input seeds hold batch 1, then those up to the next one, and so on; the number of each."""
+        """Yield each batch number once the input seeds hold all batches up to it."""
         with self._database.cursor() as query:
             seeds = [
                 node for node in self._project.nodes.values() if node.is_seed and BATCH in columns(query, node.relation)
             ]
             taken = {1}
             for number, node in enumerate(seeds):
-                # dbt names its relations quoted already.
+                # dbt's relation names are already quoted.
                 query.execute(
                     sql.SQL("create temporary table {} as table {}").format(
                         sql.Identifier(f"kept {number}"), sql.SQL(node.relation)
@@ -52,14 +52,14 @@ class Batches:
                 yield batch
 
     def notices(self) -> list[Notice]:
-        """That no batch put the incremental form of some models to the test, if so."""
+        """Notices for the models whose incremental form no batch tested."""
         if not self._untested:
             return []
         names = sorted(str(node.search_name) for node in self._untested.values())
         return [untested_notice(names)]
 
     def _note(self, query: cursor, grown: set[str]) -> None:
-        """Strike the models that hold rows already and are given new ones."""
+        """Remove models from the untested list that already hold rows and now receive new ones."""
         for unique_id, node in list(self._untested.items()):
             if grown.isdisjoint(_above(self._project.manifest, unique_id)) or not columns(query, node.relation_name):
                 continue
@@ -69,7 +69,7 @@ class Batches:
 
 
 def untested_notice(names: list[str]) -> Notice:
-    """That the incremental form of some models met no later batch."""
+    """Notice that no later batch reached the incremental form of some models."""
     return Notice(
         "incremental_untested",
         f"The incremental form of {', '.join(names)} was not tested: no later batch brought new rows to a table that "
@@ -78,7 +78,7 @@ def untested_notice(names: list[str]) -> Notice:
 
 
 def incremental_models(manifest: Any) -> list[str]:
-    """Names of the models that a later batch changes rather than makes anew."""
+    """Names of the models that a later batch updates instead of rebuilding."""
     return sorted(str(node.search_name) for node in manifest.nodes.values() if _has_incremental_form(node))
 
 
@@ -89,7 +89,7 @@ def _has_incremental_form(node: Any) -> bool:
 
 
 def _above(manifest: Any, unique_id: str) -> set[str]:
-    """Ids of all that a node reads, directly or not."""
+    """Ids of everything that a node reads, directly or indirectly."""
     found: set[str] = set()
     waiting = [unique_id]
     while waiting:
@@ -105,7 +105,7 @@ def _kept(number: int) -> sql.Identifier:
 
 
 def _fill(query: cursor, relation: str, number: int, batch: int) -> bool:
-    """Let an input seed hold its rows up to a batch; whether they are more than before."""
+    """Fill an input seed with its rows up to a batch. Return whether rows were added."""
     query.execute(sql.SQL("delete from {}").format(sql.SQL(relation)))
     before = query.rowcount
     query.execute(

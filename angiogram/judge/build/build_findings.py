@@ -1,4 +1,7 @@
-"""What dbt failed at beside the models: hooks, tests, seeds that nothing reads, and an exit code without a reason."""
+"""Findings for dbt failures outside the models.
+
+These are hooks, tests, seeds that nothing reads, and an exit code without a reason.
+"""
 
 from collections.abc import Iterator, Mapping
 
@@ -17,12 +20,12 @@ _PROJECT_FILE = "dbt_project.yml"
 
 
 def build_findings(project: Project, builds: Builds, health: Mapping[StageId, Health]) -> list[Finding]:
-    """What makes a verdict red although no stage shows it.
+    """Findings that make a verdict red although no stage shows them.
 
     Args:
-        project: that was built.
-        builds: what became of its nodes.
-        health: of the stages.
+        project: the project that was built.
+        builds: the build results of its nodes.
+        health: the health of its stages.
     """
     return [*project.reading.findings, *_findings(project, builds, health)]
 
@@ -42,9 +45,9 @@ def _findings(project: Project, builds: Builds, health: Mapping[StageId, Health]
 
 
 def _is_explained(project: Project, unique_id: str, health: Mapping[StageId, Health]) -> bool:
-    """Whether a test fails because of what the verdict names anyway: something that it reads is wrong.
+    """Whether a test fails only because it reads something that the verdict already names.
 
-    What nobody watches is as right as what it reads itself.
+    A node that nothing compares counts as wrong if something that it reads is wrong.
     """
     nodes = project.manifest.nodes
     pending, seen = [unique_id], {unique_id}
@@ -75,7 +78,7 @@ def _finding(project: Project, unique_id: str, stage: StageId, failed: NodeResul
 
 
 def _line_of_hooks(project: Project, name: str) -> int | None:
-    """The line of dbt_project.yml on which the hooks begin that one is of; None for those of a package."""
+    """Line of dbt_project.yml where a hook's list begins. None for hooks of a package."""
     lines = (project.directory / _PROJECT_FILE).read_text(encoding="utf-8").splitlines()
     return next(
         (n for n, line in enumerate(lines, 1) if line.startswith("on-run-") and line.split(":")[0] in name), None

@@ -1,4 +1,4 @@
-"""The dbt nodes as stages: how each was built, and what a comparison with its expected seed says of it."""
+"""The dbt nodes as stages: how each was built and how it compares with its expected seed."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -23,13 +23,13 @@ def node_stages(
     unread: Mapping[str, str],
     compare: Callable[[Node], Comparison],
 ) -> dict[StageId, Stage]:
-    """All models and seeds as stages, also what is missing or broken.
+    """Return all models and seeds as stages, missing and broken ones included.
 
     Args:
-        project: that was built.
-        builds: what became of its nodes.
-        last_batch: the batch after which the expected seeds tell what a model holds.
-        unread: why an ephemeral model cannot be read, by its dbt id, as angiogram.ephemeral.show has it.
+        project: the project that was built.
+        builds: the build results of its nodes.
+        last_batch: the batch after which models should equal their expected seeds.
+        unread: why an ephemeral model cannot be read, by its dbt id, as angiogram.ephemeral.show returns it.
         compare: compares a node with its expected seed.
     """
     stages = missing_stages(project) | unloaded_stages(project, builds)
@@ -60,7 +60,10 @@ def _ephemeral_stage(
 
 
 def _with_unread(project: Project, stages: Mapping[StageId, Stage], unread: Mapping[str, str]) -> dict[StageId, Stage]:
-    """The stages, and the ephemeral models that nothing compares and nothing can read, above whatever reads them."""
+    """Add the ephemeral models that cannot be read and that nothing compares.
+
+    Each is placed above the stages that read it.
+    """
     manifest, shown = project.manifest, project.shown_ephemeral
     names = {i: StageId(MODEL, manifest.nodes[i].search_name) for i in unread.keys() - shown}
     found = dict(stages)
@@ -77,13 +80,13 @@ def _with_unread(project: Project, stages: Mapping[StageId, Stage], unread: Mapp
 def node_stage(
     project: Project, node: Node, builds: Builds, last_batch: int, comparison: Callable[[], Comparison]
 ) -> Stage:
-    """One model or seed as a stage.
+    """Return one model or seed as a stage.
 
     Args:
-        project: whose node it is.
-        node: which.
-        builds: what became of all nodes.
-        last_batch: the batch after which its expected seed tells what it holds.
+        project: the node's project.
+        node: the model or seed.
+        builds: the build results of all nodes.
+        last_batch: the batch after which the node should equal its expected seed.
         comparison: compares it with its expected seed.
     """
     build = builds.of(node.unique_id)
@@ -109,7 +112,10 @@ def _compared(node: Node, builds: Builds, seconds: float, comparison: Callable[[
 
 
 def missing_stages(project: Project) -> dict[StageId, Stage]:
-    """Models that have an expected seed and are not in the project, what is broken, and what is not built for that."""
+    """Return stages for missing models, broken models, and the models that depend on them.
+
+    A model is missing if it has an expected seed but is not in the project.
+    """
     gone = {
         StageId(MODEL, name): Stage([], OutputState.FAILED, Differences(), None, 0.0, missing.reason, file=missing.file)
         for name, missing in project.missing_models.items()
@@ -122,11 +128,11 @@ def missing_stages(project: Project) -> dict[StageId, Stage]:
 
 
 def unloaded_stages(project: Project, builds: Builds) -> dict[StageId, Stage]:
-    """The expected seeds that dbt could not load, as stages of their own.
+    """Return a stage for each expected seed that dbt could not load.
 
     Args:
-        project: whose seeds they are.
-        builds: what became of all nodes.
+        project: the project that the seeds belong to.
+        builds: the build results of all nodes.
     """
     return {
         StageId(EXPECTED, name): unbuilt_stage(
@@ -139,5 +145,5 @@ def unloaded_stages(project: Project, builds: Builds) -> dict[StageId, Stage]:
 
 
 def _told(failed: NodeResult) -> str:
-    """What went wrong; dbt has no message for every status."""
+    """What went wrong, in words. dbt does not give a message for every status."""
     return failed.message or f"dbt ended it with {failed.status}"

@@ -1,4 +1,4 @@
-"""What dbt built in a run: as each command noted it in the database, and what this package heard besides."""
+"""What dbt built in a run, from dbt's notes in the database and the results of the steps."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -14,19 +14,19 @@ from angiogram.dbt.project_file import results_relation
 from angiogram.store.runs import Run
 
 LAST_BATCH = 2
-"""The batch after which the expected seeds tell what every model holds."""
+"""The batch after which every model should equal its expected seed."""
 
 
 def builds_of_run(database: connection, run: Run, target: str) -> Builds:
-    """What became of each node in each batch of a run.
+    """Return the build result of each node in each batch of a run.
 
-    dbt notes its results at the end of each command (dbt_project/macros/record_node_results.sql), so that a process of
-    its own, as a task of Airflow, tells as much as this one. The steps of the run add what such a note cannot hold: the
-    hooks that come after it, what the batches of a microbatch model failed at, and dbt's exit code.
+    dbt writes its results to the database at the end of each command (dbt_project/macros/record_node_results.sql). So a
+    separate process, such as an Airflow task, reports as much as this one. The steps of the run add what dbt's notes
+    cannot hold: hooks that run afterwards, failures of single batches of a microbatch model, and dbt's exit code.
 
     Args:
         database: as role angiogram.
-        run: with the results of its steps.
+        run: the run, with the results of its steps.
         target: the dye target.
     """
     builds = Builds()
@@ -45,7 +45,7 @@ def builds_of_run(database: connection, run: Run, target: str) -> Builds:
                 (Json(taken_at),),
             )
             for *result, batch in query.fetchall():
-                if batch is not None:  # else of an earlier try of the first batch
+                if batch is not None:  # None: an earlier attempt at the first batch
                     builds.add_results(batch, [NodeResult(*result)])
     for batch in sorted(map(int, taken_at)):
         told = run.step(f"build_batch_{batch}").get("dbt") or {"is_unexplained": False, "results": []}
@@ -55,11 +55,11 @@ def builds_of_run(database: connection, run: Run, target: str) -> Builds:
 
 
 def heard(outcome: Outcome, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What a step adds to the note of a build, as JSON.
+    """Return what a step adds to dbt's notes on a build, as JSON.
 
     Args:
-        outcome: of dbt's command.
-        before: what the step added earlier, of a build of which this one built a part again.
+        outcome: the outcome of dbt's command.
+        before: what the step added for an earlier build that this one partly repeated.
     """
     now = {result.unique_id for result in outcome.results}
     earlier = [result for result in (before or {}).get("results", []) if result["unique_id"] not in now]

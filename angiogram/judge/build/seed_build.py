@@ -1,4 +1,4 @@
-"""A project built from its input seeds, batch by batch."""
+"""Builds a project from its input seeds, batch by batch."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from angiogram.dbt.project import Project
 from angiogram.judge.build.batches import Batches
 
 SEEDS = 0
-"""The batch that the seeds count to: they are loaded whole before the first one."""
+"""The batch number of the seeds themselves, which are loaded whole before the first batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,8 @@ class SeedBuild:
     """A build from the input seeds.
 
     Attributes:
-        builds: what became of each node.
-        last_batch: the batch after which all has come.
+        builds: the build result of each node.
+        last_batch: the batch that completes the input.
         notices: what the batches leave untested.
     """
 
@@ -32,8 +32,8 @@ def build(database: connection, project: Project) -> SeedBuild:
     """Load all seeds and build all models, batch by batch.
 
     Args:
-        database: a session of the project's profile, in autocommit; none of the dye's tables is there.
-        project: with the dye taken from the seeds.
+        database: a session of the project's profile, in autocommit. None of the dye's tables exists.
+        project: the project, which takes the dye from the seeds.
 
     Raises:
         DbtFailed: dbt ended before it built anything.

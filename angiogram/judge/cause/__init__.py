@@ -1,6 +1,6 @@
-"""Why a stage is wrong: its own SQL, what it reads, or an expected seed that is stale.
+"""Why a stage is wrong: its own SQL, its input, or a stale expected seed.
 
-In come stages that differ; each model is run once more, in a session that is rolled back, on the input that it should
-have had. Out goes the stage to blame, and where the cause may lie besides. The SQL of models is taken apart and put
-together here for `sensitivity` too.
+In come the stages that differ. Each model is run again on the input that it should have had, in a session that is
+rolled back. Out goes the stage to blame, and other places where the cause may lie. This package also compiles the
+models' SQL for `sensitivity`.
 """

@@ -1,6 +1,6 @@
-"""From what was found at each stage to who is to blame: the expected data, what lies before dbt, or a model itself.
+"""Decides what is to blame: the expected data, the path before dbt, or a model itself.
 
-One judge for the live run and for the run from the seeds. Nothing here runs while all is right.
+Live runs and runs from the seeds use the same judge. Nothing here runs while all outputs are right.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -41,14 +41,14 @@ class Blame:
         kept: Kept | None = None,
         forms: Forms | None = None,
     ) -> None:
-        """Nothing is compiled or calculated yet.
+        """Remember the inputs. Nothing is compiled or calculated yet.
 
         Args:
             database: as the role of target angiogram, in autocommit.
-            project: whose models were built.
-            sent: where the dye was put; nowhere if the models read the input seeds.
-            kept: where all differences are kept; None: nowhere.
-            forms: the models' SQL, if it is known.
+            project: the project whose models were built.
+            sent: where the broker put each dye message. Empty if the models read the input seeds.
+            kept: where all differences are kept. None: they are not kept.
+            forms: the models' SQL, if known.
         """
         self._forms = forms
         self._database = database
@@ -61,11 +61,11 @@ class Blame:
         """Find what is blocked.
 
         Args:
-            stages: as found, each by itself.
+            stages: the stages, each judged by itself.
 
         Returns:
-            The stages with those that only a second look shows: stale expected seeds, and a way that let through what
-            its checks did not see; and the health of each.
+            The stages and the health of each. Stages that only a second look finds are included: stale expected seeds,
+            and a stage before dbt that let an error through unnoticed.
 
         Raises:
             DbtFailed: dbt cannot compile the project.
@@ -78,7 +78,7 @@ class Blame:
         stages = _with_way_blamed(stages, on_right_input)
         reads = {name: stage.reads for name, stage in stages.items()}
         states = {name: stage.state for name, stage in stages.items()}
-        # Where dbt was never run there are no expected seeds in the database to run a model on.
+        # If dbt was never run, the database has no expected seeds on which a model could run.
         if all(stage.state in _NOT_STARTED for found, stage in stages.items() if found.kind == MODEL):
             return stages, diagnose(reads, states)
         health = diagnose(reads, states, on_right_input) | dict.fromkeys(self._suspects, Health.BLOCKED)
@@ -88,7 +88,10 @@ class Blame:
     def _with_unseen_input(
         self, stages: Mapping[StageId, Stage], health: Mapping[StageId, Health], unseen: UnseenInput
     ) -> tuple[dict[StageId, Stage], dict[StageId, Health]]:
-        """Blame a stage above for what no comparison of it sees, or say of the stage to blame that it may lie there."""
+        """Move the blame to a stage above if it spoils its readers in a way no comparison sees.
+
+        Otherwise the stage to blame gets a hint where else the cause may lie.
+        """
         judged, found = dict(stages), dict(health)
         spoilt: dict[StageId, list[StageId]] = {}
         for name, stage in stages.items():
@@ -105,7 +108,7 @@ class Blame:
             reason = self._told(cause, readers, stages)
             judged[cause] = replace(judged[cause], state=OutputState.WRONG, reason=reason)
             found[cause] = Health.BLOCKED
-            if cause in self._suspects:  # its new column is no matter of the seed alone: it took the place of another
+            if cause in self._suspects:  # not a stale seed alone: the new column replaced one that a reader needs
                 seed = StageId(EXPECTED, cause.name)
                 stale, _ = judged.pop(seed), found.pop(seed)
                 if stale.differences.count:
@@ -128,7 +131,10 @@ class Blame:
         return node.excluded if node and node.stage == stage else []
 
     def _with_stale_expected(self, stages: Mapping[StageId, Stage]) -> dict[StageId, Stage]:
-        """Blame expected seeds where the rule of angiogram.stale says so; suspect the model too where either may be."""
+        """Blame expected seeds that are stale by the rule of angiogram.stale.
+
+        Where either the seed or its model may be wrong, suspect the model too.
+        """
         calculation = Calculated(self._database, self._project)
         judged: dict[StageId, Stage] = {}
         for model, stage in stages.items():
@@ -154,7 +160,10 @@ class Blame:
         }
 
     def _stale_or_wrong(self, node: Node, stage: Stage, strangers: Strangers) -> dict[StageId, Stage]:
-        """Both, the likelier first and with the differences. For what reads the model its output is right."""
+        """Return both suspects. The likelier one gets the differences.
+
+        The model counts as right, so that its readers are judged by themselves.
+        """
         seed = StageId(EXPECTED, node.name)
         self._suspects.add(node.stage)
         stale = Stage([], OutputState.WRONG, Differences(), None, 0.0)
@@ -180,12 +189,15 @@ def _accept(node: Node) -> str:
 
 
 def _broke(model: StageId, stages: Mapping[StageId, Stage]) -> bool:
-    """Whether a model that reads this one could not be built: what it asked for is no matter of the seed alone."""
+    """Whether a model that reads this one could not be built.
+
+    Then more than a stale seed is wrong: the reader asked for a column that is gone.
+    """
     return any(model in stage.reads and stage.state is OutputState.FAILED for stage in stages.values())
 
 
 def _with_way_blamed(stages: Mapping[StageId, Stage], on_right_input: OnRightInput) -> dict[StageId, Stage]:
-    """Blame what lies before dbt if the models are right on the input seeds and wrong on what was loaded."""
+    """Blame the path before dbt if models are right on input seeds but wrong on loaded rows."""
     readers = [
         name for name, stage in stages.items() if loader_stage() in stage.reads and stage.state is OutputState.WRONG
     ]

@@ -1,4 +1,4 @@
-"""The project under the dye as SQL: every model compiled by dbt in both forms of is_incremental."""
+"""Compiles every model of a dye project, with is_incremental() false and true."""
 
 import tempfile
 from collections.abc import Collection, Sequence
@@ -18,9 +18,9 @@ from angiogram.judge.cause.seed_files import SeedFile
 from angiogram.judge.cause.tables import Table
 
 GENERIC_TESTS = frozenset({"not_null", "unique", "accepted_values", "relationships", "unique_combination_of_columns"})
-"""The four that come with dbt, and the one for unique over several columns."""
+"""dbt's four built-in tests, and the one for uniqueness over several columns."""
 
-# Not every test: some ask the database for columns while they are compiled, and their tables need not be there.
+# Other tests may query the database while they are compiled, and their tables may not exist.
 _COMPILED = ("resource_type:model", *(f"test_name:{name}" for name in sorted(GENERIC_TESTS)))
 
 _IS_INCREMENTAL = "macro.dbt.is_incremental"
@@ -37,11 +37,11 @@ class Incremental:
     Attributes:
         sql: the model's SQL where is_incremental() holds.
         strategy: append, delete+insert or merge.
-        unique_key: columns that tell rows apart; empty if there are none.
+        unique_key: the columns that identify a row. Empty if there are none.
         on_schema_change: what dbt does when the columns differ.
-        update_columns: columns that a merge changes in a row that is there; empty: all but exclude_columns.
-        exclude_columns: columns that it leaves as they are.
-        predicates: conditions under which a row that is there is the one meant, as SQL.
+        update_columns: the columns that a merge updates in an existing row. Empty: all but exclude_columns.
+        exclude_columns: the columns that a merge does not update.
+        predicates: more SQL conditions that an existing row must meet to be replaced.
     """
 
     sql: str
@@ -60,13 +60,13 @@ class Model:
     Attributes:
         name: its name in dbt.
         path: its file, below the project's folder.
-        sql: its SQL where is_incremental() does not hold.
-        incremental: how later batches come in; None for every other materialization.
+        sql: its SQL with is_incremental() false.
+        incremental: how later batches are added. None for every other materialization.
         reads: names of the models, seeds and sources that it reads.
-        expected: its expected seed; None if it has none.
-        key: the columns that tell its rows apart, from its test equals_expected.
-        where: which of its rows are compared, from the same test, as SQL; None: all.
-        unheeded: what dbt does for it and sensitivity does not.
+        expected: its expected seed, or None.
+        key: the columns that identify its rows, from its test equals_expected.
+        where: SQL condition of the same test for the rows that are compared. None: all rows.
+        unheeded: what dbt does for this model and sensitivity ignores.
     """
 
     name: str
@@ -85,14 +85,14 @@ class Compiled:
     """A dbt project ready for mutation.
 
     Attributes:
-        models: by name, each after all that it reads.
+        models: the models by name, each after everything that it reads.
         seeds: reference seeds that models read, by name.
         inputs: the files of the input seeds that models read, by name.
-        sources: relations that models read and dbt does not make, by name.
-        names: local name of each relation, by its schema and identifier.
+        sources: relations that models read and dbt does not build, by name.
+        names: the local name of each relation, by its schema and identifier.
         excluded: columns that differ from run to run.
         tests: compiled SQL of the project's tests, by dbt's id.
-        manifest: dbt's own, for the tests of the project.
+        manifest: dbt's manifest, for the tests of the project.
     """
 
     models: dict[str, Model]
@@ -110,7 +110,7 @@ class Compiled:
         return {name: file.table for name, file in self.inputs.items()}
 
     def downstream(self, name: str) -> list[Model]:
-        """The models that read `name`, directly or not, each after all that it reads."""
+        """The models that read `name`, directly or indirectly, in build order."""
         reached = {name}
         found = []
         for model in self.models.values():
@@ -123,17 +123,17 @@ class Compiled:
 def compile_project(directory: Path, target: str | None = None) -> Compiled:
     """Parse a dbt project once and compile its models in both forms.
 
-    dbt asks the database whether a table exists before it answers is_incremental(); here the answer is given in its
-    place, so no table has to exist.
+    dbt asks the database whether a table exists before it answers is_incremental(). Here the answer is given instead,
+    so no table has to exist.
 
     Args:
         directory: the project's folder.
-        target: a dye target; the first of the project by default.
+        target: a dye target. Default: the first of the project.
 
     Raises:
         DbtFailed: dbt cannot read or compile the project.
         UnsupportedProject: the project uses what sensitivity cannot run, or the target is not a dye target.
-        SeedNotWritten: what a killed command has begun to write cannot be completed.
+        SeedNotWritten: a killed command left seeds half written, and they cannot be completed.
     """
     settle(directory)
     target = dye_target(directory, target)
@@ -150,15 +150,15 @@ def compile_forms(
     left_out: Sequence[str] = (),
     shown: Collection[str] = (),
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """The SQL of each node by its id, where is_incremental() does not hold and where it does.
+    """Return the SQL of each node by its id: with is_incremental() false, and with it true.
 
     Args:
         directory: the project's folder.
-        manifest: of the parsed project; left as it was.
+        manifest: the manifest of the parsed project. It is not changed.
         target: the dbt target.
-        variables: of dbt, as YAML; those with which the project was parsed.
-        left_out: names of models that are not compiled, since one that cannot be is an error.
-        shown: ids of the ephemeral models that readers name as if they were views.
+        variables: dbt's variables, as YAML, with which the project was parsed.
+        left_out: names of models to skip, since a model that does not compile is an error.
+        shown: ids of the ephemeral models that readers select from as if they were views.
 
     Raises:
         DbtFailed: dbt cannot compile the project.
@@ -192,7 +192,9 @@ def compile_forms(
 def run_dbt(
     directory: Path, command: list[str], target: str | None, manifest: Any = None, variables: str = _VARS
 ) -> Any:
-    """Run one dbt command in this process, under the profile's own target if none is named; what it returns.
+    """Run one dbt command in this process and return its result.
+
+    Without a target, the default target of the profile is used.
 
     Raises:
         DbtFailed: dbt ended with an error.
@@ -255,7 +257,7 @@ def _compiled(
         seeds={name: file.table for name, file in files.items() if not file.is_dye},
         inputs={name: file for name, file in files.items() if file.is_dye},
         sources=sorted(read - models.keys() - seeds.keys()),
-        # An input seed may have the name of the source whose place it takes.
+        # An input seed may have the same name as the source that it replaces.
         names={
             (source.schema, source.identifier): _local_name(manifest, key) for key, source in manifest.sources.items()
         }
@@ -267,7 +269,7 @@ def _compiled(
 
 
 def _require_known(manifest: Any, models: list[Any], shown: set[str]) -> None:
-    """Refuse what sensitivity cannot build, by name.
+    """Refuse models that sensitivity cannot build.
 
     Raises:
         UnsupportedProject: there is such a model.
@@ -310,10 +312,10 @@ def _local_name(manifest: Any, unique_id: str) -> str:
 
 
 def incremental_of(node: Any, later: str) -> Incremental | None:
-    """How dbt puts later batches into a node's table; None if it makes it afresh.
+    """How dbt adds later batches to a node's table. None if dbt rebuilds the table.
 
     Raises:
-        UnsupportedProject: by a strategy that cannot be run here.
+        UnsupportedProject: the node's strategy cannot be run here.
     """
     config = node.config
     if config.materialized != "incremental" or config.full_refresh:

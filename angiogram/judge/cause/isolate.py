@@ -1,12 +1,12 @@
-"""Each model on right input: its own SQL with every parent replaced by what that parent should hold.
+"""Runs each model on right input: every parent is replaced by what it should hold.
 
-That tells a wrong model from wrong input even below another fault. Nothing stays behind: all tables are temporary and
-made in a transaction that is rolled back. angiogram.right_tables lays out what the parents should hold; a model that
+This tells a wrong model from wrong input, even downstream of another fault. Nothing stays behind: all tables are
+temporary, in a transaction that is rolled back. angiogram.right_tables fills the tables of the parents. A model that
 nothing compares should hold what its own SQL makes of right input.
 
-Incremental models take their input batch by batch, as in the run. One that reads rows which no batch accounts for takes
-them at once where the dye comes from the topic: all at once must come to the same there. Of input seeds nobody knows
-that it does.
+Incremental models take their input batch by batch, as in the run. If the batch of some input rows is unknown, the model
+takes all rows at once, but only where the dye comes from the topic: there, the result must be the same. For input seeds
+that is not certain.
 """
 
 import re
@@ -33,7 +33,7 @@ from angiogram.warehouse.relations import SQL_FAILED, attempted, columns, undone
 from ingestion.settings.pipeline import contract
 
 Forms = tuple[dict[str, str], dict[str, str]]
-"""The SQL of each node by dbt's id, where is_incremental() does not hold and where it does."""
+"""The SQL of each node by dbt's id: with is_incremental() false, and with it true."""
 
 _MADE = "isolated"
 _INCREMENT = INCREMENT.strings[-1]
@@ -42,7 +42,7 @@ _TABLE = "pg_temp"
 
 @dataclass(frozen=True, slots=True)
 class _Recipe:
-    """How a model makes its table: its SQL on a first batch, and how a later one comes in."""
+    """How a model makes its table: its SQL for the first batch, and how later ones are added."""
 
     node: Node
     parsed: Any
@@ -57,11 +57,11 @@ class _Recipe:
 
 @dataclass(slots=True)
 class _Plan:
-    """What is made anew, in order, and what it reads besides.
+    """Which models are rebuilt, in order, and what they read.
 
     Attributes:
-        steps: by dbt's id; the model that is judged comes last.
-        parents: by dbt's id.
+        steps: the models to rebuild, by dbt's id. The model that is judged comes last.
+        parents: what they read, by dbt's id.
     """
 
     steps: dict[str, _Recipe] = field(default_factory=dict)
@@ -79,14 +79,14 @@ class Isolation:
         sent: Sequence[Sent],
         forms: Forms | None = None,
     ) -> None:
-        """Compile all models; if one cannot be, those that dbt could build.
+        """Compile all models. If one does not compile, compile those that dbt could build.
 
         Args:
-            database: as the role of target angiogram, in autocommit; the seeds are loaded.
-            project: whose models were built.
-            states: what each stage's output looked like.
-            sent: where the dye was put; nowhere if the models read the input seeds.
-            forms: the models' SQL, if it is known.
+            database: as the role of target angiogram, in autocommit. The seeds are loaded.
+            project: the project whose models were built.
+            states: the state of each stage's output.
+            sent: where the broker put each dye message. Empty if the models read the input seeds.
+            forms: the models' SQL, if known.
 
         Raises:
             SeedError: the dye cannot be read.
@@ -116,14 +116,14 @@ class Isolation:
         """Run one model on right input and compare it with its expected seed.
 
         Args:
-            name: of the model.
-            trusted: names of models and seeds whose own output is right, so that it is read as it is.
-            remade: models above it that are made anew as well, of right input.
-            as_it_is: a stage above it whose own output is read, right or wrong.
+            name: the model's name.
+            trusted: names of models and seeds whose output is right and can be read as it is.
+            remade: models above it to rebuild from right input as well.
+            as_it_is: a stage above it whose output is read as it is, right or wrong.
 
         Returns:
-            The comparison, with an obstacle if the model fails or has no expected seed; None if right input for it
-            cannot be had, or if dbt makes its table otherwise than by its SQL alone.
+            The comparison, with an obstacle if the model fails or has no expected seed. None if right input for it is
+            not known, or if its SQL alone does not determine its table.
         """
         node = self._project.nodes[name]
         plan = self._plan(node, frozenset(trusted), frozenset(remade), as_it_is)
@@ -157,10 +157,10 @@ class Isolation:
             return compare(self._database, made_node, self._project.directory)
 
     def unknown_columns(self, name: str) -> set[str]:
-        """The run-dependent columns that a model reads and nothing that it reads has now.
+        """Run-dependent columns that a model reads and that none of its inputs has now.
 
         Args:
-            name: of the model.
+            name: the model's name.
         """
         recipe = self._recipes.get(self._project.nodes[name].unique_id)
         if recipe is None:
@@ -177,13 +177,13 @@ class Isolation:
         ]
 
     def _parents(self, node: Node) -> list[str]:
-        """dbt's ids of what a model reads."""
+        """dbt's ids of everything that a model reads."""
         return parents(self._project.manifest, node.unique_id, self._project.shown_ephemeral)
 
     def _plan(
         self, node: Node, trusted: frozenset[str], remade: frozenset[StageId], as_it_is: StageId | None
     ) -> _Plan | None:
-        """What is to be made; None if nobody knows what something that it reads should hold."""
+        """What to build. None if the right content of one of its inputs is not known."""
         plan = _Plan()
         if not self._add_step(plan, node, trusted, remade, as_it_is):
             return None
@@ -225,7 +225,7 @@ class Isolation:
         return Parent(source.relation_name, source.identifier, source.relation_name if is_own else None, None, is_own)
 
     def _is_lacking(self, tables: RightTables, step: _Recipe, plan: _Plan) -> bool:
-        """Whether a model reads a run-dependent column of which nobody knows what it should hold."""
+        """Whether a model reads a run-dependent column whose right values are not known."""
         lacking = _run_dependent(step)
         read = self._parents(step.node)
         for unique_id in read:
@@ -238,12 +238,12 @@ class Isolation:
 
 
 def is_watched(node: Node) -> bool:
-    """Whether something tells what a model or seed should hold."""
+    """Whether a model or seed has expected content to compare it with."""
     return node.expected_relation is not None and bool(node.key or node.is_seed)
 
 
 def _run_dependent(step: _Recipe) -> set[str]:
-    """The run-dependent columns that a model's SQL reads; those that it only gives a name are its own."""
+    """Run-dependent columns that a model's SQL reads, without those that it only names itself."""
     found = set()
     for name in step.node.excluded:
         word = rf'"?\b{re.escape(name)}\b"?'
@@ -257,7 +257,7 @@ def _identifier(step: _Recipe) -> str:
 
 
 def _make(query: cursor, step: _Recipe, made: str, plan: _Plan, is_first: bool) -> None:
-    """Make a model's table of a batch, or put the batch into it as dbt does."""
+    """Make a model's table from a batch, or add the batch to it as dbt does."""
     table, increment = sql.Identifier(_TABLE, made), sql.Identifier(_INCREMENT)
     if step.later is None or is_first:
         query.execute(sql.SQL("drop table if exists {}").format(table))
@@ -276,7 +276,7 @@ def _make(query: cursor, step: _Recipe, made: str, plan: _Plan, is_first: bool) 
 
 
 def _located(query: cursor, text: str, plan: _Plan) -> str:
-    """Compiled SQL with each relation replaced by the temporary table that takes its place."""
+    """Return compiled SQL with each relation replaced by its temporary table."""
     placed = {parent.relation: parent.identifier for parent in plan.parents.values()}
     *above, _ = plan.steps.values()
     placed |= {step.node.read_as: _identifier(step) for step in above}
@@ -286,12 +286,12 @@ def _located(query: cursor, text: str, plan: _Plan) -> str:
 
 
 def broken_contract(query: cursor, model: Any, made: str) -> str | None:
-    """What a model's contract forbids of the columns that it made, as dbt would tell it; None if nothing.
+    """How a model's columns break its contract, in dbt's words. None if they keep it.
 
     Args:
-        query: in the session that has the table.
-        model: as dbt's manifest has it.
-        made: the temporary table that it made.
+        query: a cursor of the session that has the table.
+        model: the model, from dbt's manifest.
+        made: the temporary table that the model made.
     """
     if not model.config.contract.enforced:
         return None
@@ -311,12 +311,15 @@ def broken_contract(query: cursor, model: Any, made: str) -> str | None:
 
 
 def _kind(type_code: int) -> str:
-    """A type as dbt compares it: what psycopg2 reads alike is alike."""
+    """Name of a type as dbt compares it: types that psycopg2 reads alike are alike."""
     return string_types[type_code].name if type_code in string_types else str(type_code)
 
 
 def _compiled(project: Project, states: Mapping[StageId, OutputState]) -> Forms:
-    """The models' SQL in both forms; without those that failed, and those skipped, if with them nothing is compiled."""
+    """Return the models' SQL in both forms.
+
+    If dbt cannot compile all models, those that failed and those that were skipped are left out.
+    """
     failed = [stage.name for stage, state in states.items() if state is OutputState.FAILED]
     skipped = [stage.name for stage, state in states.items() if state is OutputState.SKIPPED]
     for left_out in ([], failed, failed + skipped):
@@ -329,13 +332,13 @@ def _compiled(project: Project, states: Mapping[StageId, OutputState]) -> Forms:
                 left_out,
                 project.shown_ephemeral,
             )
-        except DbtFailed:  # a query or a check of a model's own, while it was compiled
+        except DbtFailed:  # a model's own query or check failed while it was compiled
             continue
     return {}, {}
 
 
 def _recipe(node: Node, parsed: Any, first: str | None, later: str | None) -> _Recipe | None:
-    """How a model makes its table; None if by what cannot be done here, or if it was not compiled."""
+    """How a model makes its table. None if it was not compiled or cannot be run here."""
     config = parsed.config
     if (
         first is None
@@ -348,10 +351,10 @@ def _recipe(node: Node, parsed: Any, first: str | None, later: str | None) -> _R
         return None
     try:
         return _Recipe(node, parsed, first, incremental_of(parsed, later))
-    except UnsupportedProject:  # a strategy of its own, or microbatch
+    except UnsupportedProject:  # a custom strategy, or microbatch
         return None
 
 
 def _messages(project: Project) -> list[DyeMessage]:
-    """The messages of the dye; a project fed from other input seeds has none."""
+    """The messages of the dye. A project fed from other input seeds has none."""
     return read_dye(project.directory) if project.dye_source == "topic" or has_dye(project.directory) else []

@@ -7,20 +7,20 @@ from psycopg2 import sql
 from angiogram.judge.cause.compiled import Incremental
 
 INCREMENT = sql.Identifier("pg_temp", "increment")
-"""The rows to be put in, as dbt's own temporary table holds them."""
+"""The rows to add, as in dbt's own temporary table."""
 
 
 def merge_statements(target: str, columns: Sequence[str], later: Incremental) -> Iterator[sql.Composed]:
-    """The statements by which dbt puts the increment into its table.
+    """Yield the statements by which dbt adds the increment to a model's table.
 
     Args:
         target: the temporary table that stands for the model's.
         columns: its columns.
-        later: strategy, unique key and what narrows them; its SQL names both tables as in dbt.
+        later: strategy, unique key and conditions. Its SQL names both tables as in dbt.
     """
     table = sql.Identifier("pg_temp", target)
     shown = sql.SQL(", ").join(map(sql.Identifier, columns))
-    keys = [sql.SQL(key) for key in later.unique_key]  # dbt takes them as SQL, too
+    keys = [sql.SQL(key) for key in later.unique_key]  # dbt takes them as SQL as well
     if later.strategy == "merge" and keys:
         same = [sql.SQL("DBT_INTERNAL_SOURCE.{0} = DBT_INTERNAL_DEST.{0}").format(key) for key in keys]
         matched = sql.SQL(") and (").join([*map(sql.SQL, later.predicates), *same])

@@ -1,4 +1,7 @@
-"""What a model makes of right input: for the diagnosis of what lies below a fault, or gets one from above."""
+"""Runs models on right input for the diagnosis.
+
+The diagnosis asks about models downstream of a fault, and about models that may have received wrong input.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
@@ -16,7 +19,7 @@ from angiogram.judge.cause.stale import has_only_new_columns
 
 
 class RightInput:
-    """Runs a model on right input when it is first asked about; until then nothing is compiled."""
+    """Runs a model on right input when first asked. Until then nothing is compiled."""
 
     def __init__(
         self,
@@ -26,14 +29,14 @@ class RightInput:
         sent: Sequence[Sent] = (),
         forms: Forms | None = None,
     ) -> None:
-        """Nothing is compiled yet.
+        """Remember the inputs. Nothing is compiled yet.
 
         Args:
-            database: as the role of target angiogram, in autocommit; the expected seeds are loaded.
-            project: whose models were built.
-            states: what each stage's output looked like.
-            sent: where the dye was put; nowhere if the models read the input seeds.
-            forms: the models' SQL, if it is known.
+            database: as the role of target angiogram, in autocommit. The expected seeds are loaded.
+            project: the project whose models were built.
+            states: the state of each stage's output.
+            sent: where the broker put each dye message. Empty if the models read the input seeds.
+            forms: the models' SQL, if known.
         """
         self._database = database
         self._project = project
@@ -43,10 +46,10 @@ class RightInput:
         self._known: dict[StageId, OutputState | None] = {}
 
     def __call__(self, stage: StageId, sound: frozenset[StageId]) -> OutputState | None:
-        """What a stage makes of right input; None: unknown.
+        """State of a stage's output on right input. None: unknown.
 
         Args:
-            stage: which.
+            stage: the stage.
             sound: the stages whose output is right as it is.
         """
         if not self._is_model(stage):
@@ -59,19 +62,22 @@ class RightInput:
     def apart(
         self, stage: StageId, remade: Collection[StageId] = (), as_it_is: StageId | None = None
     ) -> OutputState | None:
-        """What a stage makes of nothing but what is expected of the stages above it; None: unknown.
+        """State of a stage's output on expected input alone. None: unknown.
 
         Args:
-            stage: which.
-            remade: models above it that are made anew, of what is expected above them.
-            as_it_is: a stage above it whose own output is read, right or wrong.
+            stage: the stage.
+            remade: models above it to rebuild from expected input.
+            as_it_is: a stage above it whose output is read as it is, right or wrong.
         """
         if not self._is_model(stage):
             return None
         return self._state(stage, self._isolation.judge(stage.name, remade=remade, as_it_is=as_it_is))
 
     def unknown_columns(self, stage: StageId) -> set[str]:
-        """The run-dependent columns that a stage reads, that nothing which it reads has, and that nobody compares."""
+        """Run-dependent columns that a stage reads and that none of its inputs has.
+
+        No comparison looks at these columns.
+        """
         return self._isolation.unknown_columns(stage.name)
 
     def _is_model(self, stage: StageId) -> bool:
@@ -81,7 +87,7 @@ class RightInput:
         if comparison is None:
             return None
         if has_only_new_columns(comparison.differences):
-            # Its rows are right: if dbt did not build it, then because its contract forbids the columns.
+            # Its rows are right. If dbt did not build it, the cause is that its contract forbids the columns.
             return OutputState.FAILED if self._states[stage] is OutputState.FAILED else None
         return state_of(comparison)
 

@@ -1,8 +1,9 @@
-"""What the relations that a model reads should hold after each batch, laid out as temporary tables.
+"""Fills temporary tables with what a model's inputs should hold after each batch.
 
-What a model or seed should hold is its expected seed; of the loaded messages it is the dye itself, at the places that
-the front door acknowledged. The run-dependent columns, which no expected seed has, are put in by message_id from these
-places. What has a message_id comes by the batch of its message, input seeds by their own.
+A model or seed should hold its expected seed. The table of loaded messages should hold the dye itself, at the positions
+that the front door acknowledged. No expected seed has the run-dependent columns, so they are filled from these
+positions by message_id. A row with a message_id arrives in the batch of its message, a row of an input seed in its own
+batch.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,12 +23,12 @@ from angiogram.warehouse.relations import MESSAGE_ID, columns, later_batches
 from ingestion.settings.pipeline import contract
 
 DYE = "dye"
-"""The temporary table with the whole dye, as it should be loaded."""
+"""Temporary table with the whole dye, as it should be loaded."""
 
 _PLACED_COLUMNS = ("source_topic_id", "source_partition", "source_offset", "loaded_at")
 _TOPIC_ID = str(UUID(int=0))
 _UNPLACED = 1_000_000
-"""A partition for the messages that the front door refused: a high offset on another would hide what comes later."""
+"""Partition of refused messages: on a real one, a high offset would hide later messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,11 @@ class Parent:
     """A relation that a model reads.
 
     Attributes:
-        relation: as the compiled SQL names it.
-        identifier: its last name, under which a temporary table takes its place.
-        holds: the relation with the rows that it should hold, quoted; None for the messages as they should be loaded.
-        node: the model or seed; None for the loaded messages.
-        is_own: whether that is what stands there now, right or wrong: nothing is put into it.
+        relation: its name in the compiled SQL.
+        identifier: the last part of that name, which a temporary table takes over.
+        holds: the relation with the rows that it should hold, quoted. None: the messages as they should be loaded.
+        node: the model or seed. None for the loaded messages.
+        is_own: whether `holds` is its present content, right or wrong, to which nothing is added.
     """
 
     relation: str
@@ -50,16 +51,16 @@ class Parent:
 
 
 class RightTables:
-    """Lays out what models read, within the transaction of a cursor."""
+    """Fills the input tables of models, within the transaction of a cursor."""
 
     def __init__(self, query: cursor, project: Project, messages: Sequence[DyeMessage], sent: Iterable[Sent]) -> None:
-        """Nothing is laid out yet.
+        """Remember the inputs. No table is made yet.
 
         Args:
-            query: in a transaction that is rolled back; the seeds are loaded.
-            project: whose models are run.
+            query: a cursor in a transaction that is rolled back. The seeds are loaded.
+            project: the project whose models are run.
             messages: the dye, if it comes as messages.
-            sent: where it was put; nowhere if the models read the input seeds.
+            sent: where the broker put each dye message. Empty if the models read the input seeds.
         """
         self._query = query
         self._project = project
@@ -68,11 +69,11 @@ class RightTables:
         self._number = sql.Identifier(contract(project.directory).number_column if messages else "number")
 
     def batches(self, parents: Iterable[Parent], is_incremental: bool) -> list[int] | None:
-        """The batches that models take one after the other; None if nobody knows what each of them holds.
+        """The batches that models take in turn. None if the content of each is not known.
 
         Args:
-            parents: what they read.
-            is_incremental: whether it matters to one of them.
+            parents: what the models read.
+            is_incremental: whether one of the models is incremental.
         """
         taken = {1} | {message.batch for message in self._messages}
         for node in self._project.nodes.values():
@@ -92,24 +93,27 @@ class RightTables:
         return [last] if self._project.dye_source == "topic" else None
 
     def are_there(self, parents: Iterable[Parent]) -> bool:
-        """Whether all that is laid out exists: a seed that dbt could not load does not."""
+        """Whether everything that these parents should hold exists in the database.
+
+        A seed that dbt could not load does not exist.
+        """
         return all(parent.holds is None or columns(self._query, parent.holds) for parent in parents)
 
     def known(self, parent: Parent) -> set[str]:
-        """The columns that a parent has once it is laid out, those of the places of its messages among them."""
+        """Columns of a parent's temporary table, including those of message positions."""
         held = columns(self._query, parent.holds or "")
         return held | set(_PLACED_COLUMNS) if self._has_message_id(parent.holds) else held
 
     def placed(self, node: Node) -> set[str]:
-        """The run-dependent columns that are known of a model, since its rows should be messages."""
+        """The run-dependent columns whose values are known because the model's rows are messages."""
         return set(_PLACED_COLUMNS) if self._has_message_id(node.expected_relation) else set()
 
     def _has_message_id(self, relation: str | None) -> bool:
-        """Whether the rows of a relation are messages of the dye, so that batch and place of each are known."""
+        """Whether a relation's rows are dye messages, so that their batch and position are known."""
         return bool(self._messages) and relation is not None and MESSAGE_ID in columns(self._query, relation)
 
     def lay_out_dye(self) -> None:
-        """The whole dye as it should be loaded, with its batches."""
+        """Make the temporary table with the whole dye, as it should be loaded."""
         messages = sorted(self._messages, key=lambda message: (message.batch, message.number))
         names = list(messages[0].fields) if messages else []
         rows = []
@@ -132,12 +136,12 @@ class RightTables:
             execute_values(self._query, sql.SQL("insert into pg_temp.{} values %s").format(sql.Identifier(DYE)), rows)
 
     def lay_out(self, parent: Parent, excluded: Iterable[str], batch: int) -> None:
-        """Make a parent's temporary table as it should be after a batch.
+        """Make a parent's temporary table with what it should hold after a batch.
 
         Args:
-            parent: which.
+            parent: the parent.
             excluded: the columns that differ from run to run.
-            batch: rows of later ones are left out.
+            batch: the batch. Rows of later batches are left out.
         """
         create = sql.SQL("create temporary table {} as ").format(sql.Identifier(parent.identifier))
         if parent.holds is None:
@@ -189,7 +193,7 @@ class RightTables:
         return self._project.dye_source == "seeds" and node.is_seed and BATCH in columns(self._query, node.relation)
 
     def _is_constant(self, node: Node) -> bool:
-        """Whether a relation is made of reference data alone, so that all batches see the same of it."""
+        """Whether a relation depends on reference data alone and is the same for all batches."""
         if loader_stage() in node.reads or self._is_input(node):
             return False
         return all(self._is_constant(self._project.nodes[above.name]) for above in node.reads)

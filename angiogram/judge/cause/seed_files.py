@@ -1,4 +1,4 @@
-"""The files of seeds, read as dbt reads them, and lines to be added to them."""
+"""Reads seed files as dbt reads them, and writes lines to add to them."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ class SeedRows:
         header: the file's first line.
         columns: names of its columns.
         rows: the rows, as dbt reads them.
-        lines: the same as lines of the file.
+        lines: the same rows as lines of the file.
     """
 
     seed: str
@@ -35,7 +35,7 @@ class SeedRows:
     lines: str
 
     def as_json(self) -> list[dict[str, str | None]]:
-        """Each row as an object: text or null by column."""
+        """Return each row as an object: text or null by column."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
@@ -47,11 +47,11 @@ class SeedFile:
         name: the seed's name in dbt.
         unique_id: dbt's id for it.
         path: its file.
-        shown: the same, below the project's folder.
-        declared: types by column, as the project declares them; dbt guesses the others.
-        delimiter: between two fields.
+        shown: its file, below the project's folder.
+        declared: types by column, as the project declares them. dbt guesses the others.
+        delimiter: the character between two fields.
         is_dye: whether it is an input seed.
-        quotes: whether dbt quotes the columns' names; unquoted, PostgreSQL writes them in small letters.
+        quotes: whether dbt quotes column names. PostgreSQL folds unquoted names to lower case.
     """
 
     name: str
@@ -65,7 +65,7 @@ class SeedFile:
 
     @classmethod
     def of(cls, directory: Path, seed: Any) -> "SeedFile":
-        """The file of a seed of the manifest."""
+        """Return the file of a seed in the manifest."""
         return cls(
             name=seed.name,
             unique_id=seed.unique_id,
@@ -79,8 +79,11 @@ class SeedFile:
 
     @cached_property
     def table(self) -> Table:
-        """What dbt reads from the file: declared types as declared, the others guessed; <CR> is a carriage return."""
-        from dbt.adapters.postgres.impl import PostgresAdapter  # 2 s to import: not for `angiogram --help`
+        """What dbt reads from the file, with declared types or else the types that dbt guesses.
+
+        <CR> stands for a carriage return.
+        """
+        from dbt.adapters.postgres.impl import PostgresAdapter  # takes 2 s to import, too slow for `angiogram --help`
 
         columns = tuple(
             Column(
@@ -93,9 +96,9 @@ class SeedFile:
         return in_batches(self.name, columns, rows) if self.is_dye else Table(self.name, columns, (rows,))
 
     def rows_read(self, rows: Sequence[Row]) -> list[Row]:
-        """Rows as dbt reads them once they are lines of the file: an empty text is null.
+        """Return rows as dbt would read them from the file: an empty text becomes null.
 
-        Left out are those with a value by which dbt would guess another type for its column.
+        Rows are left out if one of their values would make dbt guess another type for its column.
         """
         return [read for row in rows if (read := self._row_read(row))]
 
@@ -109,12 +112,12 @@ class SeedFile:
             except CastError:
                 return None
             if text and "." in text and self._guessed(number) == "integer":
-                return None  # to dbt's reader whole numbers are of the same kind as others
+                return None  # dbt's reader treats whole numbers like other numbers
             read.append(text)
         return tuple(read)
 
     def added(self, rows: Sequence[Row]) -> SeedRows:
-        """Rows as what is to be added to the file."""
+        """Return rows in the form in which they can be added to the file."""
         return SeedRows(
             seed=self.name,
             file=self.shown,
@@ -129,7 +132,7 @@ class SeedFile:
 
     @cached_property
     def _read(self) -> Any:
-        """The file as dbt's own reader has it."""
+        """Read the file with dbt's own reader."""
         from dbt_common.clients import agate_helper
 
         return agate_helper.from_csv(self.path, list(self.declared), self.delimiter)
@@ -139,27 +142,30 @@ class SeedFile:
         return self.path.read_text(encoding="utf-8-sig")
 
     def _field(self, number: int, value: str | None) -> str:
-        """A value of a column as a field of a line."""
+        """Return a column's value as a field of a line."""
         text = self._written(number, value)
         if value is None:
-            return text if len(self.table.columns) > 1 else '""'  # a line of nothing is no row
-        # Editors drop blanks at the end of a line.
+            return text if len(self.table.columns) > 1 else '""'  # an empty line is not a row
+        # Editors strip blanks at the end of a line.
         is_plain = text == text.strip() and not any(sign in text for sign in f'{self.delimiter}"\n')
         return text if is_plain and text else '"' + text.replace('"', '""') + '"'
 
     def _written(self, number: int, value: str | None) -> str:
-        """A value of a column in the words of the file; null is nothing."""
+        """Return a column's value as the file spells it. Null is an empty text."""
         if value and (self._guessed(number) or "").startswith("timestamp"):
             return datetime.fromisoformat(value).isoformat(" " if number in self._with_blanks else "T")
         return (value or "").replace("\r", CARRIAGE_RETURN)
 
     def _guessed(self, number: int) -> str | None:
-        """The type of a column if dbt guesses it."""
+        """The type of a column, or None if it is declared."""
         return None if self._read.column_names[number] in self.declared else self.table.columns[number].type_name
 
     @cached_property
     def _with_blanks(self) -> set[int]:
-        """Columns with a blank between day and time, not a T: dbt guesses a time where all are written alike."""
+        """Columns with a blank, not a T, between day and time.
+
+        dbt guesses a timestamp only if all values of a column are written the same way.
+        """
         lines = csv.reader(StringIO(self._text, newline=""), delimiter=self.delimiter)
         return {number for line in list(lines)[1:] for number, text in enumerate(line) if " " in text}
 

@@ -1,6 +1,6 @@
-"""Whether it is the expected data that is wrong: told from the model by rule, so that nobody mends a right model.
+"""Decides whether a model or its expected seed is wrong.
 
-One rule for every run, live and from the seeds. Of a model that differs from its expected seed:
+Nobody should correct a model that is right. The same rule holds for every run, live or from the seeds. For a model that differs from its expected seed:
 
 | what differs | to blame |
 |---|---|
@@ -10,8 +10,8 @@ seeds were calculated from | the seed; the model too, if it differs from the cal
 | the same, and a model that reads it fails for want of a column that it lost | the model |
 | anything else: a cell, a row, a type, a column that only went missing | the model |
 
-Where either may be to blame, the seed is the likelier if no column went missing, or if the model's description in the
-dbt project names the new columns and no longer the old ones: then they are meant.
+If either may be to blame, the seed is the likelier one in two cases: no column went missing, or the model's description
+in the dbt project names the new columns and no longer the old ones. Then the change is intentional.
 """
 
 import re
@@ -39,10 +39,10 @@ _CALCULATED = "calculated"
 
 @dataclass(frozen=True, slots=True)
 class Strangers:
-    """The columns by which a model and its expected seed differ, where nothing else does.
+    """Columns by which a model and its expected seed differ if nothing else differs.
 
     Attributes:
-        new: columns of the model that the seed does not know.
+        new: columns of the model that the seed does not have.
         lost: columns of the seed that the model does not have.
     """
 
@@ -51,7 +51,10 @@ class Strangers:
 
     @classmethod
     def of(cls, differences: Differences) -> "Strangers | None":
-        """From what a comparison found; None unless the model has new columns, and at most lost others."""
+        """Take the columns from a comparison's differences.
+
+        None if anything else differs, or if the model has no new column.
+        """
         if not has_only_new_columns(differences):
             return None
         of_kind = {
@@ -61,29 +64,32 @@ class Strangers:
         return cls(of_kind["unexpected"], of_kind["missing"])
 
     def are_meant(self, described: Collection[str]) -> bool:
-        """Whether it is likelier that the seed is stale than that the model is wrong.
+        """Whether a stale seed is likelier than a wrong model.
 
         Args:
-            described: the columns that the dbt project describes of the model.
+            described: the model's columns that the dbt project describes.
         """
         return not self.lost or (set(self.new) <= set(described) and not set(self.lost) & set(described))
 
     def __str__(self) -> str:
-        """What is strange of the model, in words."""
+        """Describe the new and lost columns in words."""
         several = len(self.new) > 1
         told = f"the column{'s' if several else ''} {', '.join(self.new)}, which its expected seed does not know"
         return f"{told}, and is missing {', '.join(self.lost)}" if self.lost else told
 
 
 class Calculated:
-    """What the independent calculation of a dbt project, if it has one, makes of the dye; made when first asked for."""
+    """Expected rows from the project's independent calculation, if it declares one.
+
+    They are calculated when first asked for.
+    """
 
     def __init__(self, database: connection, project: Project) -> None:
-        """Nothing is calculated yet.
+        """Load the calculation, if there is one. Nothing is calculated yet.
 
         Args:
-            database: as role angiogram, in autocommit; the expected seeds are loaded.
-            project: with its seeds.
+            database: as role angiogram, in autocommit. The expected seeds are loaded.
+            project: the project, with its seeds.
 
         Raises:
             InvalidSettings: the project declares a calculation that cannot be used.
@@ -93,7 +99,9 @@ class Calculated:
         self._calculation = calculation_of(project.directory) if has_dye(project.directory) else None
 
     def denies_seed(self, node: Node) -> bool:
-        """Whether a model's expected seed is not what the calculation makes; no if it knows nothing of the model.
+        """Whether a model's expected seed differs from the calculation.
+
+        False if the calculation does not know the model.
 
         Raises:
             SeedError: the dye or the reference data cannot be read.
@@ -101,18 +109,18 @@ class Calculated:
         if self._calculation is None or node.name not in self._calculation.columns or node.expected_relation is None:
             return False
         if node.where and any(re.search(rf"\b{re.escape(name)}\b", node.where) for name in node.excluded):
-            return False  # what chooses its rows is nothing that can be calculated
+            return False  # run-dependent columns choose the rows and cannot be calculated
         seed = replace(node, relation=node.expected_relation, where=None)
         with _laid_out(self._database, node, self._columns(node), self._tables[node.name]) as relation:
             calculated = replace(seed, expected_relation=relation)
             return compare(self._database, calculated, self._project.directory).differences.count > 0
 
     def compare(self, node: Node, kept: Kept | None) -> Comparison:
-        """Compare a model that the calculation knows with what it makes.
+        """Compare a model with the rows that the calculation gives for it.
 
         Args:
-            node: the model.
-            kept: where all differences are kept, under the model's name; None: nowhere.
+            node: the model, which the calculation knows.
+            kept: where all differences are kept, under the model's name. None: they are not kept.
         """
         columns, rows = self._columns(node), self._tables[node.name]
         return compare_with_rows(self._database, node, columns, rows, self._project.directory, kept)
@@ -139,12 +147,12 @@ def compare_with_rows(
     """Compare a model with rows of the calculation.
 
     Args:
-        database: as role angiogram, in autocommit; model and expected seed are built.
+        database: as role angiogram, in autocommit. Model and expected seed are built.
         node: the model.
-        names: the columns that the calculation gives it.
-        rows: what the calculation makes of it.
+        names: the columns that the calculation gives for it.
+        rows: the rows that the calculation gives for it.
         project: the folder of the dbt project.
-        kept: where all differences are kept, under the model's name; None: nowhere.
+        kept: where all differences are kept, under the model's name. None: they are not kept.
     """
     with _laid_out(database, node, names, rows) as relation:
         return compare(database, replace(node, expected_relation=relation), project, kept, node.stage)
@@ -152,10 +160,10 @@ def compare_with_rows(
 
 @contextmanager
 def _laid_out(database: connection, node: Node, names: Sequence[str], rows: Sequence[Row]) -> Iterator[str]:
-    """Rows of the calculation as a table, for as long as they are needed; its name.
+    """Put rows of the calculation into a temporary table and yield its name.
 
-    They take the types of the model's expected seed, in columns that this has not those of the model. Those that the
-    model's test leaves out by its `where` are not among them.
+    Columns have the types of the model's expected seed, or of the model where the seed lacks them. Rows that the
+    `where` of the model's test excludes are left out.
     """
     table = sql.Identifier("pg_temp", _CALCULATED)
     with database.cursor() as query:
@@ -188,7 +196,7 @@ def _types(query: cursor, node: Node) -> dict[str, str]:
 
 
 def has_only_new_columns(differences: Differences) -> bool:
-    """Whether a model differs from its expected seed by columns that are new or renamed, and by nothing else."""
+    """Whether a model differs from its expected seed only by new or renamed columns."""
     return (
         differences.count == len(differences.first) > 0
         and all(found.row_key is None and found.difference in ("unexpected", "missing") for found in differences.first)

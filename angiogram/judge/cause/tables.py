@@ -1,4 +1,7 @@
-"""What models read and no model makes: seeds and the messages as the loader stores them, batch by batch."""
+"""Tables that models read and no model makes, batch by batch.
+
+These are the seeds, and the messages as the loader stores them.
+"""
 
 import csv
 import io
@@ -13,7 +16,7 @@ from angiogram.dbt.manifest.nodes import BATCH
 Row = tuple[str | None, ...]
 
 _NULL = "\\N"
-"""Stands for null in COPY; as text of its own it is quoted, which PostgreSQL tells apart."""
+"""Null in COPY. The same characters as text are quoted, so PostgreSQL can tell them apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +29,12 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table to be loaded.
+    """A table to load.
 
     Attributes:
         name: its name in the project.
         columns: its columns with their types.
-        batches: all its rows after each batch, as text or null.
+        batches: all its rows after each batch, each value as text or null.
     """
 
     name: str
@@ -39,34 +42,37 @@ class Table:
     batches: tuple[tuple[Row, ...], ...]
 
     def after(self, batch: int) -> tuple[Row, ...]:
-        """The rows that it holds after a batch, counted from 1; a table that no batch changes always holds the same."""
+        """The rows that the table holds after a batch. Batches are counted from 1.
+
+        A table that no batch changes always holds the same rows.
+        """
         return self.batches[min(batch, len(self.batches)) - 1]
 
     @property
     def batch_column(self) -> int | None:
-        """The place of the column that says when a row arrives; None if all come at once."""
+        """Index of the column with a row's batch. None if all rows arrive at once."""
         return next((number for number, column in enumerate(self.columns) if column.name == BATCH), None)
 
     @property
     def id_column(self) -> int:
-        """The place of the column that is the row's id: the first, after that of the batch."""
+        """Index of the column with a row's id: the first one other than the batch."""
         return 1 if self.batch_column == 0 and len(self.columns) > 1 else 0
 
     def batch_of(self, row: Row) -> int:
-        """The batch in which a row of it arrives."""
+        """The batch in which a row of the table arrives."""
         return 1 if self.batch_column is None else int(row[self.batch_column] or 1)
 
     def with_rows(self, *batches: Sequence[Row]) -> "Table":
-        """The same table with other rows."""
+        """Return the same table with other rows."""
         return Table(self.name, self.columns, tuple(tuple(rows) for rows in batches))
 
 
 def in_batches(name: str, columns: tuple[Column, ...], rows: Sequence[Row], at_least: int = 1) -> Table:
-    """A table whose rows arrive when its column `batch` says.
+    """Return a table whose rows arrive in the batch that their column `batch` names.
 
     Args:
-        name, columns, rows: of the table.
-        at_least: how many batches there are in any case.
+        name, columns, rows: name, columns and rows of the table.
+        at_least: the least number of batches.
     """
     table = Table(name, columns, (tuple(rows),))
     last = max((table.batch_of(row) for row in rows), default=1)
@@ -76,7 +82,7 @@ def in_batches(name: str, columns: tuple[Column, ...], rows: Sequence[Row], at_l
 
 
 def create(query: cursor, name: str, table: Table, rows: Iterable[Row]) -> None:
-    """Make a temporary table `name` of the columns of `table` and copy `rows` into it."""
+    """Create a temporary table `name` with the columns of `table` and copy `rows` into it."""
     columns = sql.SQL(", ").join(
         # type names come from the project's own settings and from the catalogue
         sql.SQL("{} " + column.type_name).format(sql.Identifier(column.name))

@@ -1,8 +1,9 @@
-"""What a wrong stage reads and no comparison sees: columns left out of it, rows left out, relations without any.
+"""Finds a cause in input that no comparison sees.
 
-A stage whose input is right by all comparisons and whose output is wrong is to blame, unless it is right on what is
-expected of its input: then a stage above it made something that no comparison looks at, such as a run-dependent column.
-Which one is found by trial: the models between are made anew of what is expected, one by one from the stage upwards.
+No comparison sees excluded columns, excluded rows, and relations that are not compared. A stage whose output is wrong
+although all comparisons of its input are right is to blame, with one exception: it is right on expected input. Then a
+stage above it made something wrong that no comparison looks at, such as a run-dependent column. That stage is found by
+trial: the models in between are rebuilt from expected input, one by one from the stage upwards.
 """
 
 from collections.abc import Iterator
@@ -18,23 +19,23 @@ _BROKEN = (OutputState.WRONG, OutputState.FAILED)
 
 
 class UnseenInput:
-    """Looks above a stage for what no comparison sees."""
+    """Searches the stages above a wrong one for a fault that no comparison sees."""
 
     def __init__(self, project: Project, right_input: RightInput) -> None:
-        """Nothing is tried yet.
+        """Remember the inputs. No model is run yet.
 
         Args:
-            project: whose models were built.
-            right_input: runs them on what is expected.
+            project: the project whose models were built.
+            right_input: runs the models on expected input.
         """
         self._project = project
         self._right_input = right_input
 
     def cause(self, stage: StageId) -> StageId | None:
-        """The stage above that spoils a stage's output by what no comparison sees; None if none is known to.
+        """The stage above that spoils a stage's output unseen. None if none is known.
 
         Args:
-            stage: one whose output is wrong or absent, although all comparisons above it found nothing.
+            stage: a stage whose output is wrong or absent although all comparisons above it are right.
         """
         node = self._project.nodes.get(stage.name)
         apart = self._right_input.apart(stage)
@@ -43,7 +44,7 @@ class UnseenInput:
         return self._above(stage, ())
 
     def _above(self, stage: StageId, remade: tuple[StageId, ...]) -> StageId | None:
-        """Search upwards from the topmost of the models that are made anew, or from the stage itself."""
+        """Search upwards from the topmost rebuilt model, or from the stage if none is rebuilt."""
         top = self._project.nodes[(remade or (stage,))[-1].name]
         parents = list(self._compared_parents(top))
         for parent in parents:
@@ -57,7 +58,10 @@ class UnseenInput:
         return None
 
     def _compared_parents(self, node: Node) -> Iterator[StageId]:
-        """The nearest stages above that are compared; what is not is made anew, or read as it is, in any case."""
+        """Yield the nearest stages above that are compared.
+
+        Stages that are not compared are rebuilt or read as they are in any case.
+        """
         for parent in node.reads:
             above = self._project.nodes.get(parent.name)
             if parent == loader_stage() or (above and is_watched(above)):
@@ -66,7 +70,10 @@ class UnseenInput:
                 yield from self._compared_parents(above)
 
     def suspects(self, stage: StageId) -> str | None:
-        """In a sentence or two, what a stage reads that no comparison sees, so that the cause may lie there."""
+        """Say in a few sentences what a stage reads that no comparison sees. None if nothing.
+
+        The cause may lie there.
+        """
         node = self._project.nodes.get(stage.name)
         if node is None or node.stage != stage:
             return None
@@ -97,5 +104,5 @@ class UnseenInput:
                 yield from self._unwatched(above)
 
     def _is_dye(self, node: Node) -> bool:
-        """Whether it is an input seed, which is right by definition."""
+        """Whether a node is an input seed, which is right by definition."""
         return node.is_seed and is_dye_seed(self._project.manifest.nodes[node.unique_id])

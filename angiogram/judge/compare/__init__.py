@@ -1,4 +1,4 @@
-"""Outputs beside expected seeds: which rows and cells differ, and the messages that they come from.
+"""Compares outputs with expected seeds and traces what differs to the messages behind it.
 
-In come two relations, out go differences, traced through the models to the input.
+In come two relations. Out go the rows and cells that differ, traced through the models to the input.
 """

@@ -1,4 +1,7 @@
-"""Differences between what a model made and its expected seed, by the same SQL text as the dbt test equals_expected."""
+"""Compares a model's table with its expected seed.
+
+The SQL is the same text as in the dbt test equals_expected.
+"""
 
 import json
 from functools import cache
@@ -20,7 +23,7 @@ _MACRO = Path("macros", "differences.sql")
 
 
 class Compared(Protocol):
-    """What a comparison needs to know of a model."""
+    """What a comparison needs to know about a model."""
 
     @property
     def relation(self) -> str:
@@ -32,23 +35,23 @@ class Compared(Protocol):
 
     @property
     def key(self) -> list[str]:
-        """The columns that tell its rows apart."""
+        """The columns that identify its rows."""
 
     @property
     def where(self) -> str | None:
-        """Which of its rows are compared, as SQL; None: all."""
+        """SQL condition for the rows that are compared. None: all rows."""
 
     @property
     def leniency(self) -> Leniency | None:
-        """When differences are tolerated; None: never."""
+        """When differences are tolerated. None: never."""
 
     @property
     def excluded(self) -> list[str]:
-        """The columns that differ from run to run."""
+        """The columns that differ from run to run and are not compared."""
 
 
 NO_EXPECTED_SEED = "it has no expected seed: restore its file if it was deleted, else write one with `angiogram accept`"
-"""Why a model without one could not be compared."""
+"""Why a model without an expected seed could not be compared."""
 
 
 def compare(
@@ -58,10 +61,10 @@ def compare(
 
     Args:
         database: in autocommit, as a role that reads both.
-        model: which tables, by which key.
+        model: the tables to compare, and the key.
         project: the folder of the dbt project, which holds the comparison's SQL text.
-        kept: where all differences are kept; None: nowhere.
-        stage: whose they are there; None: nobody keeps them.
+        kept: where all differences are kept. None: they are not kept.
+        stage: the stage under which they are kept. None: they are not kept.
 
     Raises:
         UnsupportedProject: the project has no macro `differences`.
@@ -71,10 +74,10 @@ def compare(
         (exists,) = query.fetchone() or (False,)
         if not exists:
             return Comparison(None, Differences())
-        # dbt names its relations quoted already, and quotes within them doubled.
+        # dbt's relation names are already quoted, with inner quotes doubled.
         relation = sql.SQL(model.relation)
         try:
-            # A view may fail in any column, and only when that is read.
+            # Any column of a view may fail, and only when it is read.
             with attempted(query):
                 query.execute(sql.SQL("select count(to_jsonb(made.*)) from {} as made").format(relation))
         except SQL_FAILED as error:
@@ -91,7 +94,7 @@ def compare(
         if model.where and (why := _unusable(query, model.where, model.relation)):
             if _unusable(query, model.where, model.expected_relation):
                 return Comparison(rows, Differences(), f"the `where` of its test equals_expected fails: {why}")
-            # The model lost what its rows are chosen by: only its columns can be compared.
+            # The model lost a column that chooses its rows. Only its columns can be compared.
             every = _statement(project, model, where=None)
             statement = sql.SQL("select * from ({}) as found where row_key is null").format(every)
         try:
@@ -111,7 +114,7 @@ def compare(
 
 
 def _tolerates(query: cursor, leniency: Leniency, statement: sql.Composable) -> bool:
-    """Whether dbt would not fail its test on differences, as it works that out itself."""
+    """Whether dbt would let the test pass with these differences, by its own rules."""
     if leniency.severity == "warn":
         return True
     try:
@@ -122,13 +125,13 @@ def _tolerates(query: cursor, leniency: Leniency, statement: sql.Composable) -> 
                 ),
                 (leniency.limit,),
             )
-    except SQL_FAILED:  # dbt's test would end with this error
+    except SQL_FAILED:  # dbt's test would fail with this error
         return False
     return query.fetchall() == [(False,)]
 
 
 def _statement(project: Path, model: Compared, **otherwise: str | None) -> sql.SQL:
-    """The comparison, as part of a statement that is executed with values.
+    """The comparison's SQL, as part of a statement that is executed with values.
 
     Raises:
         UnsupportedProject: the project has no macro `differences`, or one that knows no `where`.
@@ -146,7 +149,7 @@ def _statement(project: Path, model: Compared, **otherwise: str | None) -> sql.S
 
 
 def _unusable(query: cursor, where: str, relation: str | None) -> str | None:
-    """Why rows of a relation cannot be chosen by a condition; None if they can."""
+    """Why a condition cannot choose rows of a relation. None if it can."""
     try:
         with attempted(query):
             query.execute(sql.SQL("select from {} where\n{}\n").format(sql.SQL(relation or ""), sql.SQL(where)))
@@ -156,7 +159,10 @@ def _unusable(query: cursor, where: str, relation: str | None) -> str | None:
 
 
 def _absent(query: cursor, model: Compared) -> str:
-    """Columns of the key that neither side has, or that are left out; one that a single side has is a difference."""
+    """Key columns that neither side has, or that are excluded, in words.
+
+    A column that only one side has is a difference instead.
+    """
     query.execute(
         "select coalesce(string_agg(wanted, ', '), '') from unnest(%s::text[]) as wanted where wanted = any(%s)"
         " or not exists (select from pg_attribute where attrelid in (to_regclass(%s), to_regclass(%s))"
@@ -168,7 +174,10 @@ def _absent(query: cursor, model: Compared) -> str:
 
 
 def _counted(statement: sql.Composable, kept: Kept | None, stage: StageId | None) -> sql.Composable:
-    """The first differences and how many there are in all; the server keeps them all on the way."""
+    """Statement for the first differences and their total number.
+
+    On the way it keeps all differences on the server.
+    """
     counted = sql.SQL("select d.*, count(*) over () from d limit %s")
     if kept is None or stage is None:
         return sql.SQL("with d as ({}) {}").format(statement, counted)
@@ -180,7 +189,7 @@ def _counted(statement: sql.Composable, kept: Kept | None, stage: StageId | None
 def _template(project: Path) -> jinja2.Template:
     file = project / _MACRO
     try:
-        # SQL, not HTML: nothing to escape; names come from the manifest and are quoted by dbt.
+        # SQL, not HTML: nothing to escape. Names come from the manifest and dbt has quoted them.
         return jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined).from_string(  # noqa: S701
             file.read_text(encoding="utf-8")
         )

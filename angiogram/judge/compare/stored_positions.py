@@ -1,6 +1,7 @@
-"""Run-dependent columns beside what the loader stored: no expected seed has them, and each message's are known.
+"""Compares run-dependent columns of models with what the loader stored.
 
-A model that has message_id and one of these columns says of each row where its message was stored.
+No expected seed has these columns, but their values are known for each message: a model with message_id and one of
+these columns says for each row where its message was stored.
 """
 
 from collections.abc import Mapping
@@ -26,7 +27,7 @@ STORED = {
     "source_offset": "offset",
     "loaded_at": "loaded_at",
 }
-"""Columns of models, and the loader's columns that they are filled from."""
+"""Columns of models, and the loader's columns that fill them."""
 
 
 def check(
@@ -36,17 +37,17 @@ def check(
     health: Mapping[StageId, Health],
     kept: Kept,
 ) -> tuple[dict[StageId, Stage], list[Finding]]:
-    """Compare the models that are right otherwise, and read nothing that is wrong.
+    """Compare the models that are right otherwise and read nothing wrong.
 
     Args:
         database: as the role of the dye target, in autocommit.
-        project: whose models were built.
-        stages: of the run.
-        health: of each.
+        project: the project whose models were built.
+        stages: the stages of the run.
+        health: the health of each stage.
         kept: where all differences of the run are kept.
 
     Returns:
-        The stages, with the cells that differ; and a finding for the first in which a column differs.
+        The stages with the cells that differ, and for each column a finding for the first stage in which it differs.
     """
     judged, findings = dict(stages), []
     wrong: dict[StageId, set[str]] = {}
@@ -72,7 +73,7 @@ def _told(found: list[Difference]) -> str:
 
 
 def _misplaced(database: connection, node: Node, run_id: str) -> list[Difference]:
-    """The cells of a model that are not what the loader stored of their message."""
+    """Cells of a model that differ from what the loader stored for their message."""
     with database.cursor() as query:
         present = columns(query, node.relation)
         compared = [name for name in STORED if name in present and name in node.excluded]
@@ -86,7 +87,10 @@ def _misplaced(database: connection, node: Node, run_id: str) -> list[Difference
 
 
 def _statement(query: cursor, node: Node, compared: list[str]) -> sql.Composed:
-    """Each cell that is in no place where the row's message was stored; of several the nearest place is shown."""
+    """Statement for the cells that match no position at which the row's message was stored.
+
+    If there are several positions, the nearest one is shown.
+    """
     made, stored = sql.Identifier("made"), sql.Identifier("stored")
     pairs = [
         (sql.SQL(".").join((made, sql.Identifier(name))), sql.SQL(".").join((stored, sql.Identifier(of))))

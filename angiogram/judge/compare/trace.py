@@ -1,8 +1,8 @@
-"""From a row that differs back to the dye messages that feed it.
+"""Traces a row that differs back to the dye messages that feed it.
 
-A row is traced through the nearest table that has its key columns and message_id: the model's own, or one above it.
-Both sides count, what was made and what was expected, so that a missing row has its messages too. Where the expected
-seed itself is wrong, what was made counts: a row that only such a seed has is fed by no message.
+A row is traced through the nearest table that has its key columns and message_id: the model's own table, or one above
+it. Both actual and expected tables count, so that a missing row has its messages too. If the expected seed itself is
+wrong, only actual tables count: a row that only such a seed has is fed by no message.
 """
 
 from collections import deque
@@ -41,7 +41,7 @@ _NAME_MESSAGES = sql.SQL(
     " where found.run_id = named.run_id and found.stage_kind = named.stage_kind"
     " and found.stage_name = named.stage_name and found.row_key = named.row_key"
 )
-"""All rows of a stage at once: what is asked for row by row takes minutes where a model's rows multiply."""
+"""All rows of a stage at once. Row by row, a model with multiplied rows would take minutes."""
 
 _ALSO_LOST: LiteralString = (
     "update angiogram.differences as found set messages = own.messages from angiogram.differences as own"
@@ -49,7 +49,7 @@ _ALSO_LOST: LiteralString = (
     " and found.messages = '{}' and own.run_id = found.run_id and own.stage_kind = 'model'"
     " and own.stage_name = found.stage_name and own.row_key = found.row_key"
 )
-"""A row of a wrong expected seed that its model lost besides has the messages which the calculation feeds it."""
+"""For a row of a wrong expected seed that the model lost: the messages that feed it by the calculation."""
 
 _UNFED: LiteralString = (
     "update angiogram.differences set unfed = true where run_id = %(run_id)s"
@@ -68,13 +68,13 @@ class Tracer:
         names: Mapping[str, str],
         failed: Collection[StageId] = (),
     ) -> None:
-        """Look up which columns the tables have.
+        """Look up the columns of the tables.
 
         Args:
             database: as role angiogram, in autocommit.
-            nodes: of the dbt project.
-            names: name of each dye message by message_id.
-            failed: stages whose own tables are not to be read.
+            nodes: the nodes of the dbt project.
+            names: the name of each dye message by message_id.
+            failed: stages whose own tables must not be read.
         """
         self._database = database
         self._nodes = nodes
@@ -85,11 +85,11 @@ class Tracer:
             self._columns = {relation: columns(query, relation) for relation in relations if relation}
 
     def name_messages(self, kept: Kept, stage: StageId) -> None:
-        """Write the names of the dye messages to all differences kept of a stage whose rows they feed.
+        """Add the names of the dye messages to all kept differences of a stage.
 
         Args:
             kept: the differences.
-            stage: a wrong expected seed after its model.
+            stage: the stage. A wrong expected seed must come after its model.
         """
         with self._database.cursor() as query:
             query.execute(
@@ -109,7 +109,7 @@ class Tracer:
                 query.execute(_UNFED, places)
 
     def told(self, stage: StageId, differences: Differences) -> dict[str, Any]:
-        """The differences of a stage as a report has them: count and the first ones, each with its messages."""
+        """A stage's differences for the report: the count, and the first ones with their messages."""
         return {
             "stage": stage.as_json(),
             "count": differences.count,
@@ -119,7 +119,10 @@ class Tracer:
         }
 
     def _messages(self, stage: StageId, row_key: Mapping[str, Any] | None) -> list[str]:
-        """Names of the dye messages that feed a row; empty if none do, or if the difference is no row's."""
+        """Names of the dye messages that feed a row. Empty if there are none.
+
+        A difference that is not about a row has no messages.
+        """
         fed = self._fed(stage, sorted(row_key)) if row_key else None
         if fed is None:
             return []
@@ -129,8 +132,11 @@ class Tracer:
         return list(messages or [])
 
     def _fed(self, stage: StageId, key: Sequence[str]) -> sql.Composable | None:
-        """A query, to be executed with values, for pairs of row_key and message_id; None if no table tells."""
-        if MESSAGE_ID in key and stage.kind != EXPECTED:  # such a seed may name messages that nobody sent
+        """Query for pairs of row_key and message_id. None if no table links the two.
+
+        It must be executed with values.
+        """
+        if MESSAGE_ID in key and stage.kind != EXPECTED:  # a wrong expected seed may name messages that were never sent
             return sql.SQL("select row_key, row_key ->> {} as message_id from wanted").format(sql.Literal(MESSAGE_ID))
         for relations in self._nearest(stage):
             usable = [r for r in relations if {MESSAGE_ID, *key} <= self._columns.get(r, set())]
@@ -140,7 +146,7 @@ class Tracer:
                     for column in map(beside_values, key)
                 )
                 return sql.SQL(" union ").join(
-                    # dbt names its relations quoted already.
+                    # dbt's relation names are already quoted.
                     sql.SQL("select jsonb_build_object({}) as row_key, {}::text as message_id from {}").format(
                         row_key, sql.Identifier(MESSAGE_ID), sql.SQL(beside_values(relation))
                     )
@@ -149,7 +155,10 @@ class Tracer:
         return None
 
     def _nearest(self, stage: StageId) -> list[list[str]]:
-        """Tables of the model and of those above it, with their expected ones unless it is these, nearest first."""
+        """Tables of the model and of those above it, nearest first.
+
+        Their expected seeds are included, unless the stage is itself an expected seed.
+        """
         start = StageId(MODEL, stage.name) if stage.kind == EXPECTED else stage
         queue, seen, tables = deque([start]), {start}, []
         while queue:

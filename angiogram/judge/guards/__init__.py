@@ -1,4 +1,5 @@
-"""What a right output does not show: the surface that readers depend on, the SQL of the live target, the watch itself.
+"""Checks what right outputs do not show: readers' surface, live SQL, the watch itself.
 
-In come the project as both targets see it and the accepted surface; out go findings and notices.
+The surface is what readers of the live tables depend on. The watch is what the dye compares. In come the project under
+both targets and the accepted surface. Out go findings and notices.
 """

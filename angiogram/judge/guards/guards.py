@@ -1,4 +1,4 @@
-"""What a run looks at beside the outputs of its stages: the surface, what is watched, and the live target's SQL."""
+"""Checks of a run beyond its outputs: the surface, the watch, and the live target's SQL."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,12 +25,12 @@ _NOT_ACCEPTED = (
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """What there is now.
+    """The project as it is now.
 
     Attributes:
-        surface: of the project.
-        live: the project under the live target; None if none is set.
-        sql: how its SQL compares; None if there is none.
+        surface: the project's surface.
+        live: the project under the live target. None if no live target is set.
+        sql: how the live target's SQL compares. None if there is none.
     """
 
     surface: Surface
@@ -43,7 +43,7 @@ def present(database: connection, project: Project, built: Sequence[StageId]) ->
 
     Args:
         database: as the role of the dye target, in autocommit.
-        project: whose models were built.
+        project: the project whose models were built.
         built: the stages that the run built.
 
     Raises:
@@ -58,7 +58,10 @@ def present(database: connection, project: Project, built: Sequence[StageId]) ->
 
 
 def changes(accepted: Surface, now: Present, project: Project) -> list[Change]:
-    """What `angiogram accept` would change in the accepted surface, and what is red or worth a notice of it."""
+    """What `angiogram accept` would change in the accepted surface.
+
+    Each change says whether it is red or worth a notice.
+    """
     found = [*surface_changes.changes(accepted, now.surface), *watch.changes(accepted, now.surface, project)]
     if isinstance(now.live, LiveTarget) and now.sql is not None:
         found += live_sql_changes.changes(accepted, now.surface, now.sql, now.live.name, project.target)
@@ -68,13 +71,13 @@ def changes(accepted: Surface, now: Present, project: Project) -> list[Change]:
 def judge(
     project: Project, now: Present, stages: Mapping[StageId, Stage], health: Mapping[StageId, Health]
 ) -> tuple[list[Finding], list[Notice]]:
-    """What is red beside the outputs, and what a reader should know.
+    """Return findings beyond the outputs, and notices for the reader.
 
     Args:
-        project: as the dye passes it.
-        now: as `present` gives it.
-        stages: of the run.
-        health: of each.
+        project: the project under the dye target.
+        now: the project as it is now, from `present`.
+        stages: the stages of the run.
+        health: the health of each stage.
 
     Raises:
         InvalidSurface: the accepted surface cannot be read.
@@ -92,7 +95,7 @@ def judge(
 
 
 def _file(stage: StageId | None, now: Present, project: Project) -> str | None:
-    """A stage's file, below the project's folder; None if no target knows it."""
+    """A stage's file, below the project's folder. None if no target knows the stage."""
     manifests = [project.manifest, *([now.live.manifest] if isinstance(now.live, LiveTarget) else [])]
     for manifest in manifests if stage else ():
         for node in manifest.nodes.values():
@@ -115,7 +118,7 @@ def _live(project: Project, now: Present, accepted: Surface | None) -> Iterator[
 def _unexplained(
     found: Sequence[Change], project: Project, stages: Mapping[StageId, Stage], health: Mapping[StageId, Health]
 ) -> Iterator[Change]:
-    """The changes that are no consequence of what is red already."""
+    """Yield the changes that do not follow from something that is red already."""
     for change in found:
         causes = []
         if change.stage and change.column:
@@ -127,7 +130,10 @@ def _unexplained(
 
 
 def _first_of_each(found: Iterable[Change], stages: Mapping[StageId, Stage]) -> Iterator[Change]:
-    """The changes of columns that no stage above has, each telling where else it is; and all other changes."""
+    """Yield each column change once, at the first stage that has it, and all other changes.
+
+    A column change says in which other stages it occurs.
+    """
     every = list(found)
     at = {(change.stage, change.column) for change in every if change.column is not None}
     goes_on: dict[tuple[StageId, str], list[str]] = {}

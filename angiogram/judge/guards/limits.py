@@ -1,4 +1,4 @@
-"""Seconds per stage, with a limit each: a stage that is slow is no blockage, but somebody should know."""
+"""A time limit per stage. A slow stage is not a blockage, but it is reported."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from angiogram.core.stage_id import StageId
 
 
 def too_slow(rows: Iterable[Mapping[str, Any]]) -> list[Notice]:
-    """A notice for each stage of a report that took longer than it may."""
+    """Return a notice for each stage of a report that exceeded its time limit."""
     return [
         Notice("slow", f"{StageId.of(row)} took {row['seconds']:.2f} s; its limit is {row['max_seconds']:g} s.")
         for row in rows

@@ -1,7 +1,8 @@
-"""Columns of the live tables beside those that the dye built: the same SQL may leave a live table as it was.
+"""Compares columns of live tables with those that the dye built.
 
-With on_schema_change: ignore dbt leaves an incremental live table without a new column, while the fingerprints of what
-was built agree. What the catalog says of a table everybody may read, whatever else he may do with it.
+The same SQL may leave a live table unchanged: with on_schema_change: ignore, dbt does not add a new column to an
+incremental live table, although the fingerprints of both builds agree. Every role may read a table's columns from the
+catalog, whatever its rights on the table.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,13 +21,13 @@ from angiogram.warehouse.relations import typed_columns
 def changes(
     database: connection, nodes: Mapping[str, Node], tested: Production, health: Mapping[StageId, Health]
 ) -> Iterator[Change]:
-    """What live tables lack, or have otherwise, though production last built the version that the dye passed.
+    """Yield missing and differing columns of live tables built from the version the dye passed.
 
     Args:
         database: as the role of the dye target, in autocommit.
-        nodes: of the project that the dye passed.
+        nodes: the nodes of the project that the dye passed.
         tested: what production runs, and what the dye tested of it.
-        health: of each stage of the run.
+        health: the health of each stage of the run.
     """
     agreeing = {
         node.name: node
@@ -60,7 +61,10 @@ def _of_model(name: str, relation: str, live: Mapping[str, str], dye: Mapping[st
 
 
 def _live_columns(database: connection, unique_ids: list[str]) -> dict[str, tuple[str, dict[str, str]]]:
-    """Of live models the table and its columns, by dbt's id; those whose table is not in this database are left out."""
+    """Table and columns of each live model, by dbt's id.
+
+    Models whose table is not in this database are left out.
+    """
     found: dict[str, tuple[str, dict[str, str]]] = {}
     with database.cursor() as query:
         query.execute(

@@ -1,8 +1,9 @@
-"""The SQL of the live target beside that of the dye: a branch for production alone is one that the dye never passed.
+"""Compares the live target's SQL with the dye target's.
 
-Both are compiled here, in both forms of is_incremental, and compared with the names of relations aside. What the live
-target reads in the place of an input of the dye is no difference, but told. What else differs is red, unless
-angiogram.yml lists it as intended; a listed macro counts as the same whatever it makes.
+The dye never passes a branch that exists only in production. So the models are compiled here under both targets, with
+is_incremental() false and true, and compared without regard to relation names. What the live target reads in place of
+an input of the dye is not a difference, but it is reported. Any other difference is red, unless angiogram.yml lists it
+as intended. A macro listed there counts as equal whatever it returns.
 """
 
 import hashlib
@@ -18,10 +19,10 @@ from angiogram.dbt.project import Project
 from angiogram.judge.guards.sql_text import Pair, RelationNames, differing, lines_of, name_of, pairs, shown, steady
 
 Unequal = dict[str, dict[str, tuple[list[str], list[str]]]]
-"""By form and dbt's id of a model the lines of the live target's text and of the dye target's."""
+"""Lines of the live target's text and of the dye target's, by form and the model's dbt id."""
 
 Places = list[tuple[list[str], list[str]]]
-"""Where two texts differ: lines of the live target's, and those of the dye target's."""
+"""Where two texts differ: lines of the live target's text, and lines of the dye target's."""
 
 _TABLES = ("table", "view", "materialized_view")
 """Materializations that hold the same rows."""
@@ -30,7 +31,7 @@ _INCREMENTAL = (
     *("incremental_strategy", "unique_key", "on_schema_change", "incremental_predicates"),
     *("merge_update_columns", "merge_exclude_columns", "event_time", "batch_size", "begin", "lookback"),
 )
-"""Settings that decide what a later build of an incremental model makes."""
+"""Settings that decide the result of a later build of an incremental model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,8 @@ class Difference:
     Attributes:
         model: its name.
         file: its file, below the project's folder.
-        form: in which form it was seen first.
-        places: the lines that differ, relations by their names.
+        form: the form in which the difference was seen first.
+        places: the lines that differ, with relations by their names.
     """
 
     model: str
@@ -51,22 +52,22 @@ class Difference:
 
     @property
     def fingerprint(self) -> str:
-        """Of the lines that differ."""
+        """Fingerprint of the lines that differ."""
         return _fingerprint(f"{live}|{dye}" for live, dye in self.places)
 
 
 @dataclass(slots=True)
 class LiveSql:
-    """What came of comparing the SQL of two targets.
+    """The result of comparing the SQL of two targets.
 
     Attributes:
-        differences: by model.
-        errors: why a model does not compile under the live target although the dye passes it, by model.
-        uncompared: models whose compilation asks the database, and may come out differently under each target.
-        inputs: what the live target reads in the place of an input of the dye, by its name.
-        readers: the models that do so, by the names of the input and of what is read in its place.
-        switches: fingerprint of what a listed macro makes under the live target, by its name.
-        users: a model that uses such a macro, by its name.
+        differences: the differences by model.
+        errors: why a model does not compile under the live target although it does under the dye target, by model.
+        uncompared: models whose compilation queries the database, so that the two targets may legitimately differ.
+        inputs: what the live target reads in place of an input of the dye, by the input's name.
+        readers: the models that do so, by the names of the input and its replacement.
+        switches: fingerprint of what a listed macro returns under the live target, by its name.
+        users: a model that uses such a macro, by the macro's name.
         alone: models that only the live target has.
     """
 
@@ -84,8 +85,8 @@ def compare(project: Project, live: LiveTarget) -> LiveSql:
     """Compile the models under both targets and compare them.
 
     Args:
-        project: as the dye passes it.
-        live: the same under the live target.
+        project: the project under the dye target.
+        live: the project under the live target.
 
     Raises:
         DbtFailed: dbt cannot compile at all.
@@ -95,7 +96,7 @@ def compare(project: Project, live: LiveTarget) -> LiveSql:
 
 
 class _Comparison:
-    """The texts of one project under two targets."""
+    """The SQL texts of one project under two targets."""
 
     def __init__(self, project: Project, live: LiveTarget, switches: list[str]) -> None:
         self._project = project
@@ -110,7 +111,7 @@ class _Comparison:
         forms = self._compiled()
         self._note_what_was_not_compiled(*forms)
         unequal = self._unequal(*forms)
-        if unequal:  # what only varies from one compilation to the next is no difference
+        if unequal:  # what varies from one compilation to the next is not a difference
             again = self._compiled({form: set(models) for form, models in unequal.items()})
             unequal = self._unequal(*(_steady(first, second) for first, second in zip(forms, again, strict=True)))
         self._note_differences(unequal)
@@ -147,13 +148,16 @@ class _Comparison:
         )
 
     def _unequal(self, live: Forms, dye: Forms) -> Unequal:
-        """Lines of both sides of the models whose texts differ, by form and id; what is equal is noted on the way."""
+        """Return both sides' lines of the models whose texts differ, by form and id.
+
+        Inputs of the dye that the live target replaces are noted on the way.
+        """
         unequal: Unequal = {}
         both = self._live.manifest.nodes.keys() & self._project.manifest.nodes.keys()
         for form in (FIRST, LATER, HOOKS):
             of_live, of_dye = live.texts.get(form, {}), dye.texts.get(form, {})
             ids = of_live.keys() & of_dye.keys()
-            if form == HOOKS:  # a model may have hooks under one target alone
+            if form == HOOKS:  # a model may have hooks under only one target
                 unknown = live.asking | dye.asking | live.errors.keys() | dye.errors.keys()
                 ids = (of_live.keys() | of_dye.keys()) - unknown
             for unique_id in sorted(ids & both):
@@ -182,7 +186,10 @@ class _Comparison:
         return [*settings, *lines_of(names.aside(plain))]
 
     def _is_input(self, pair: Pair) -> bool:
-        """Whether the dye's side of a pair is made for the dye: a source of its own, or a seed that is not live's."""
+        """Whether the dye's side of a pair exists for the dye only.
+
+        This is a source, or a seed that the live target does not have.
+        """
         _, unique_id = pair
         seed = self._project.manifest.nodes.get(unique_id)
         if seed is None:
@@ -214,7 +221,7 @@ def _relations(manifest: Any) -> Iterator[tuple[str, str]]:
 
 
 def _settings(node: Any) -> Iterator[str]:
-    """What decides, beside its SQL, what a model's table holds."""
+    """Yield the settings that, besides its SQL, decide what a model's table holds."""
     materialized = node.config.materialized
     yield f"materialized: {'table or view' if materialized in _TABLES else materialized}"
     if header := node.config.get("sql_header"):
@@ -226,7 +233,10 @@ def _settings(node: Any) -> Iterator[str]:
 
 
 def _depends_on_target(manifest: Any, node: Any) -> bool:
-    """Whether a model, or a macro of the project or its packages that it uses, looks at the target."""
+    """Whether a model, or a macro that it uses, looks at the target.
+
+    Macros of dbt itself do not count.
+    """
     looks = re.compile(r"\btarget\b|\bthis\.(schema|database|name|identifier)\b")
     seen: set[str] = set()
     ahead = list(node.depends_on.macros)
@@ -242,7 +252,7 @@ def _depends_on_target(manifest: Any, node: Any) -> bool:
 
 
 def _steady(first: Forms, again: Forms) -> Forms:
-    """What is the same in two compilations under one target."""
+    """Return what is the same in two compilations under one target."""
     texts = {
         form: {unique_id: steady(first.texts[form][unique_id], text) for unique_id, text in models.items()}
         for form, models in again.texts.items()

@@ -1,4 +1,4 @@
-"""What is red or worth a notice of the SQL of the live target beside that of the dye."""
+"""Findings and notices about differences between live SQL and dye SQL."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +13,14 @@ from angiogram.judge.guards.live_sql import Difference, LiveSql, Places
 from angiogram.judge.guards.surface import Surface
 
 SHOWN = 12
-"""Lines of one model that are shown; the others are counted."""
+"""Lines shown per model. The others are counted."""
 
 NOT_COMPARED = "live_sql_not_compared"
 """Code of the notice that some live SQL was not compared."""
 
 
 def without_target() -> Change:
-    """What to say where no live target is set."""
+    """Notice that no live target is set."""
     return Change(
         f"Live SQL not compared: {SETTINGS} names no live_target, so a branch for production alone goes unseen.",
         code=NOT_COMPARED,
@@ -28,7 +28,7 @@ def without_target() -> Change:
 
 
 def of_unread(target: str, unread: Unread) -> Change:
-    """What to say where the project could not be read under the live target."""
+    """Change that says the project could not be read under the live target."""
     if unread.is_fault:
         return Change(
             f"dbt cannot read the project under target {target}: {unread.reason}.",
@@ -44,11 +44,11 @@ def of_unread(target: str, unread: Unread) -> Change:
 
 
 def unintended(found: LiveSql, project: Project, target: str) -> Iterator[Change]:
-    """Differences that angiogram.yml does not list as intended, and what could not be compared.
+    """Yield differences not listed as intended in angiogram.yml, and what was not compared.
 
     Args:
         found: how the SQL of the live target compares.
-        project: as the dye passes it.
+        project: the project under the dye target.
         target: name of the live target.
     """
     listed = {one.model for one in project.settings.intended.live_sql if one.model}
@@ -87,14 +87,14 @@ def unintended(found: LiveSql, project: Project, target: str) -> Iterator[Change
 
 
 def changes(accepted: Surface, now: Surface, found: LiveSql, target: str, dye_target: str) -> Iterator[Change]:
-    """What changed since it was accepted as intended, or as standing for an input of the dye.
+    """Yield what changed since it was accepted as intended or as a replaced input of the dye.
 
     Args:
         accepted: the accepted surface.
         now: the surface of this run.
         found: how the SQL of the live target compares.
         target: name of the live target.
-        dye_target: that of the dye target.
+        dye_target: name of the dye target.
     """
     for name, before in accepted.intended.items():
         after = now.intended.get(name)
@@ -126,7 +126,9 @@ def changes(accepted: Surface, now: Surface, found: LiveSql, target: str, dye_ta
 
 
 def ambiguous(accepted: Surface | None, found: LiveSql, target: str) -> Iterator[Change]:
-    """Inputs of the dye that stand for several relations, or for the same one, where nobody accepted that.
+    """Yield inputs of the dye whose live counterpart is ambiguous and not accepted.
+
+    An input is ambiguous if it stands for several relations, or if several inputs stand for the same one.
 
     Args:
         accepted: the accepted surface, if there is one.
@@ -148,7 +150,7 @@ def ambiguous(accepted: Surface | None, found: LiveSql, target: str) -> Iterator
 
 
 def _told(difference: Difference, target: str, dye_target: str) -> str:
-    """The difference in words: in a line, and then line by line."""
+    """Describe a difference in one sentence, then line by line."""
     places = difference.places
     live, dye = (next((line for place in places for line in place[side]), "nothing") for side in (0, 1))
     width = max(len(target), len(dye_target))
@@ -168,7 +170,7 @@ def _beside(places: Places, target: str, dye_target: str) -> Iterator[tuple[str,
 
 
 def _line(file: Path, places: Places) -> int | None:
-    """The line of a file on which a differing line stands as it is; None if none or several do."""
+    """Number of the one line of a file that holds a differing line. None if not exactly one."""
     if not file.is_file():
         return None
     stored = [" ".join(line.split()) for line in file.read_text(encoding="utf-8").splitlines()]

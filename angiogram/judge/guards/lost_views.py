@@ -1,4 +1,4 @@
-"""People's views on live tables that a live build dropped and has not made again."""
+"""Reports users' views on live tables that a live build dropped and did not restore."""
 
 from psycopg2.extensions import connection
 
@@ -8,7 +8,9 @@ LOST_VIEW = "lost_view"
 
 
 def notices(database: connection) -> list[Notice]:
-    """One for each such view; none where live builds keep no notes that the session's role may read.
+    """Return a notice for each such view.
+
+    There are none if live builds keep no notes that the session's role may read.
 
     Args:
         database: as the role of the dye target, in autocommit.

@@ -1,7 +1,8 @@
-"""What production runs beside what the dye tested: fingerprints of models and reference seeds, noted by each build.
+"""Compares what production runs with what the dye tested, by fingerprints.
 
-dbt notes both at the end of each command (dbt_project/macros/fingerprint.sql says what does not count): target prod in
-angiogram.live_nodes, a dye target in <target>_results.node_results. So no project has to be read here.
+At the end of each command, dbt notes fingerprints of models and reference seeds: target prod in angiogram.live_nodes, a
+dye target in <target>_results.node_results. So no project has to be read here. dbt_project/macros/fingerprint.sql says
+what a fingerprint leaves out.
 """
 
 import hashlib
@@ -35,8 +36,8 @@ class Production:
     """What production runs, and what the dye tested of it.
 
     Attributes:
-        live: nodes by dbt's id; empty if production has built nothing yet.
-        dye: fingerprints by dbt's id: an incremental model has one for its first build and one for the later ones.
+        live: live nodes by dbt's id. Empty if production has not built anything yet.
+        dye: fingerprints by dbt's id. An incremental model has one for its first build and one for later ones.
         differing: names of live nodes that the dye passed in another version, or that its project does not have.
     """
 
@@ -46,11 +47,11 @@ class Production:
 
     @property
     def agreeing(self) -> set[str]:
-        """Ids of the live nodes that the dye passed in the very version that production last built."""
+        """Ids of the live nodes that the dye passed in the same version that production last built."""
         return {i for i, node in self.live.items() if node.fingerprint in self.dye.get(i, [])}
 
     def report(self) -> dict[str, Any]:
-        """As the report has it: hashes of models and seeds on both sides, when they were built, and what differs."""
+        """The comparison for the report: hashes on both sides, build times, and what differs."""
         newest = max((node.built_at for node in self.live.values()), default=None)
         return {
             "live": {kind: self._live_hash(kind) for kind in _KINDS} if self.live else None,
@@ -60,7 +61,7 @@ class Production:
         }
 
     def notices(self) -> list[Notice]:
-        """What to say if it is not the same."""
+        """Notices to give if production and dye differ."""
         return [
             Notice(
                 "production",
@@ -75,19 +76,19 @@ class Production:
         return _hash(f"{i} {n.fingerprint}" for i, n in self.live.items() if n.resource_type == kind)
 
     def _dye_hash(self, kind: str) -> str:
-        """Of the form that production has, if the dye passed it; else of the last one."""
+        """Hash of the form that production has if the dye passed it, else of the latest form."""
         forms = {i: found for i, found in self.dye.items() if i.startswith(f"{kind}.")}
         live = {i: node.fingerprint for i, node in self.live.items()}
         return _hash(f"{i} {live[i] if live.get(i) in found else found[-1]}" for i, found in forms.items())
 
 
 def compare(database: connection, nodes: Mapping[str, Node], target: str) -> Production:
-    """Compare what production last built with what dbt built in the run in hand.
+    """Compare what production last built with what dbt built in this run.
 
     Args:
         database: as role angiogram.
-        nodes: of the project that the dye passed.
-        target: the dye target that it passed.
+        nodes: the nodes of the project that the dye passed.
+        target: the dye target of that project.
     """
     live = _live(database)
     dye = _dye(database, results_relation(target))
@@ -105,7 +106,7 @@ def compare(database: connection, nodes: Mapping[str, Node], target: str) -> Pro
 
 
 def is_noted(database: connection) -> bool:
-    """Whether live builds note in this database what they built, and the role may read it."""
+    """Whether live builds keep notes in this database that the role may read."""
     with database.cursor() as query:
         query.execute(
             "select has_schema_privilege(pg_namespace.oid, 'usage') and has_table_privilege(pg_class.oid, 'select')"

@@ -1,7 +1,7 @@
-"""SQL texts that two dbt targets compile from one model, made comparable: names of relations and comments aside.
+"""Prepares the SQL that two dbt targets compile from one model for comparison.
 
-A relation stands for dbt's id of it, in braces: `"shop"."core"."orders"` is {model.shop.orders} under each target.
-Comments go, white space is one blank; literals stay as they are.
+dbt's id in braces replaces the name of a relation: `"shop"."core"."orders"` becomes {model.shop.orders} under each
+target. Comments are removed and white space is reduced to one blank. Literals stay as they are.
 """
 
 import re
@@ -19,17 +19,17 @@ _PART = re.compile(r'"(?:[^"]|"")*"|[^."]+')
 _RELATION = re.compile(r"\{((?:model|seed|source|snapshot)\.[^{}]+)\}")
 
 Pair = tuple[str, str]
-"""dbt's ids of what the live target reads and of what the dye target reads in its place."""
+"""dbt's ids of what the live target reads, and of what the dye target reads instead."""
 
 
 class RelationNames:
-    """Names under which a target knows its relations."""
+    """The names that a target uses for its relations."""
 
     def __init__(self, relations: Iterable[tuple[str, str]]) -> None:
-        """Take them in.
+        """Remember the names.
 
         Args:
-            relations: name as dbt writes it, and dbt's id of the node.
+            relations: the name as dbt writes it, and dbt's id of the node.
         """
         self._ids: dict[str, str] = {}
         for name, unique_id in relations:
@@ -38,7 +38,7 @@ class RelationNames:
                 self._ids.setdefault(known, unique_id)
 
     def aside(self, text: str) -> str:
-        """A text with dbt's ids in the place of names."""
+        """Return a text with relation names replaced by dbt's ids."""
         return self._pattern.sub(lambda found: f"{{{self._ids[found[0]]}}}", text) if self._ids else text
 
     @cached_property
@@ -48,17 +48,17 @@ class RelationNames:
 
 
 def lines_of(text: str) -> list[str]:
-    """A text line by line, without comments and empty lines, each white space one blank."""
+    """Split a text into lines without comments, empty lines and extra white space."""
     cleaned = _PIECE.sub(lambda found: found["literal"] or ("" if found["comment"] else " "), text)
     return [line.strip() for line in cleaned.split("\n") if line.strip()]
 
 
 def pairs(live: list[str], dye: list[str]) -> list[Pair] | None:
-    """The relations of two texts that are the same otherwise; None if they are not.
+    """Pair the relations of two texts that are equal otherwise. None if they are not.
 
     Args:
-        live: lines of the live target's text, names aside.
-        dye: lines of the dye target's.
+        live: lines of the live target's text, with names replaced.
+        dye: lines of the dye target's text.
     """
     live_parts, dye_parts = (_RELATION.split(" ".join(lines)) for lines in (live, dye))
     if live_parts[::2] != dye_parts[::2]:
@@ -71,12 +71,12 @@ def pairs(live: list[str], dye: list[str]) -> list[Pair] | None:
 
 
 def differing(live: list[str], dye: list[str], pairs_allowed: Mapping[str, str]) -> list[tuple[list[str], list[str]]]:
-    """The places at which two texts differ: lines of the live target's and of the dye target's.
+    """Return where two texts differ: lines of the live target's text and of the dye target's.
 
     Args:
-        live: lines of the live target's text, names aside.
-        dye: lines of the dye target's.
-        pairs_allowed: what the live target reads in the place of an input of the dye, by its id.
+        live: lines of the live target's text, with names replaced.
+        dye: lines of the dye target's text.
+        pairs_allowed: what the live target reads in place of an input of the dye, by the input's id.
     """
     put = [_RELATION.sub(lambda found: f"{{{pairs_allowed.get(found[1], found[1])}}}", line) for line in dye]
     matcher = SequenceMatcher(None, live, put, autojunk=False)
@@ -88,11 +88,11 @@ def differing(live: list[str], dye: list[str], pairs_allowed: Mapping[str, str])
 
 
 def steady(text: str, again: str) -> str:
-    """A text without what differs if it is compiled once more, such as the time or an id of the run.
+    """Remove from a text what another compilation changes, such as times and run ids.
 
     Args:
-        text: as compiled first.
-        again: as compiled the second time.
+        text: the text as compiled first.
+        again: the text as compiled the second time.
     """
     words, others = (_WORD.findall(one) for one in (text, again))
     matcher = SequenceMatcher(None, words, others, autojunk=False)
@@ -105,10 +105,10 @@ def _kept(words: list[str], changes: Iterable[tuple[str, int, int, int, int]]) -
 
 
 def shown(line: str) -> str:
-    """A line as people read it: relations by their names in dbt."""
+    """Return a line for people to read, with relations by their names in dbt."""
     return _RELATION.sub(lambda found: name_of(found[1]), line)
 
 
 def name_of(unique_id: str) -> str:
-    """A node as people name it: orders, orders.v2 for a version, shop.orders for a source."""
+    """Return a node's usual name: orders, orders.v2 for a version, shop.orders for a source."""
     return unique_id.split(".", 2)[2]

@@ -1,6 +1,6 @@
-"""The surface of a project: what readers of the live tables depend on, and what the dye compares of each model.
+"""The surface: what readers of live tables depend on, and what the dye compares.
 
-`.angiogram/surface.yml` beside dbt_project.yml holds the accepted one. `angiogram accept` alone moves it.
+`.angiogram/surface.yml` beside dbt_project.yml holds the accepted surface. Only `angiogram accept` changes it.
 """
 
 import csv
@@ -20,10 +20,10 @@ from angiogram.judge.guards.live_sql import LiveSql
 from angiogram.warehouse.relations import typed_columns
 
 FILE = Path(".angiogram") / "surface.yml"
-"""Where the accepted surface is, below the project's folder."""
+"""File of the accepted surface, below the project's folder."""
 
 EPHEMERAL = "ephemeral"
-"""The materialization of a model that is no table."""
+"""The materialization of a model without a table."""
 
 _HEAD = "# What readers of the live tables depend on, and what the dye compares. `angiogram accept` writes it.\n"
 _WIDTH = 120
@@ -37,14 +37,14 @@ class ModelSurface(_Part):
     """The surface of one model.
 
     Attributes:
-        relation: its table under the live target, with the database only if that is not the target's own; None if it
-            has none there, or if there is no live target.
-        materialized: how the live target builds it; None if there is no live target.
-        grants: who may do what with the live table: roles by right.
-        columns: types by name, in order; None if nobody knows, since the run did not build it.
+        relation: its table under the live target, with the database only if that is not the target's own. None if it
+            has no table there, or if there is no live target.
+        materialized: how the live target builds it. None if there is no live target.
+        grants: rights on the live table: roles by right.
+        columns: types by name, in order. None if not known because the run did not build the model.
         watched: whether its output is compared.
         left_out: columns that are not compared.
-        where: condition for the rows that are compared; None: all are.
+        where: condition for the rows that are compared. None: all rows.
     """
 
     relation: str | None = None
@@ -60,11 +60,11 @@ class Surface(_Part):
     """The surface of a project.
 
     Attributes:
-        live_target: the dbt target whose tables people read; None if none is set.
-        models: of each model, by its name.
+        live_target: the dbt target whose tables people read. None if none is set.
+        models: the surface of each model, by its name.
         seeds: the reference seeds whose rows are compared.
-        dye: of each input seed the id of every row.
-        inputs: what the live target reads in the place of an input of the dye, by its name.
+        dye: the ids of all rows of each input seed.
+        inputs: what the live target reads in place of an input of the dye, by the input's name.
         intended: fingerprints of the differences in live SQL that angiogram.yml lists, by model or macro.
     """
 
@@ -77,12 +77,12 @@ class Surface(_Part):
 
     @property
     def kept(self) -> dict[str, ModelSurface]:
-        """The models that readers or the dye know: not an ephemeral one that nothing compares."""
+        """The models that readers or the dye know: all but ephemeral models that are not compared."""
         return {name: model for name, model in self.models.items() if model.watched or model.materialized != EPHEMERAL}
 
     @classmethod
     def accepted(cls, project: Path) -> Self | None:
-        """The accepted surface of a dbt project; None if there is none.
+        """Read the accepted surface of a dbt project. None if there is none.
 
         Args:
             project: its folder.
@@ -102,7 +102,7 @@ class Surface(_Part):
             ) from error
 
     def text(self) -> str:
-        """The file's text."""
+        """Return the file's text."""
         told = self.model_dump(exclude_defaults=True)
         told["models"] = {
             name: {"watched": model.watched} | model.model_dump(exclude_defaults=True)
@@ -111,14 +111,14 @@ class Surface(_Part):
         return _HEAD + yaml.dump(told, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
 
     def with_models(self, other: Self, names: Collection[str]) -> Self:
-        """This surface, but some of its models as another one has them."""
+        """Return this surface with some of its models taken from another one."""
         kept = {name: model for name, model in self.models.items() if name not in names}
         taken = {name: model for name, model in other.models.items() if name in names}
         return self.model_copy(update={"models": dict(sorted((kept | taken).items()))})
 
 
 class _Dumper(yaml.SafeDumper):
-    """YAML with lists on one line and names one a line."""
+    """YAML with each list on one line and each name on its own line."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -136,13 +136,13 @@ def of_project(
     sql: LiveSql | None,
     built: Collection[str],
 ) -> Surface:
-    """The surface of a project as it is.
+    """Return the surface of a project as it is now.
 
     Args:
         database: as the role of the dye target, in autocommit.
-        project: whose models were built.
-        live: the project under the live target; None if there is none, or if it could not be read.
-        sql: how its SQL compares; None if it was not compared.
+        project: the project whose models were built.
+        live: the project under the live target. None if there is none, or if it could not be read.
+        sql: how its SQL compares. None if it was not compared.
         built: names of the models that the run built.
     """
     nodes = {name: node for name, node in project.nodes.items() if not node.is_seed}
@@ -178,7 +178,7 @@ def _compared(node: Node, columns: dict[str, str] | None) -> ModelSurface:
 
 
 def _under(live: LiveTarget) -> dict[str, dict[str, Any]]:
-    """What the live target's manifest says of each model."""
+    """What the live target's manifest says about each model."""
     return {
         node.search_name: {
             "relation": _relation(node, live.database) if node.relation_name else None,
@@ -200,7 +200,10 @@ def _relation(node: Any, database: str) -> str:
 
 
 def _dye(project: Project) -> Iterable[tuple[str, list[str]]]:
-    """The ids of the rows of each input seed, which are in its first column but for the batch."""
+    """Yield the row ids of each input seed.
+
+    The id is the first column other than the batch.
+    """
     for node in project.manifest.nodes.values():
         if not is_input_seed(node):
             continue

@@ -1,8 +1,9 @@
 """What changed for readers of the live tables since the surface was accepted.
 
-Red is what a reader by name no longer finds or may no longer read, and what a reader by position gets otherwise without
-a word: a relation that is gone or moved, a column that is gone, of another type or in another place among those that
-were there, a right that was taken away. What is new, or built another way, is a notice.
+A change is red if a reader by name no longer finds a relation or column or may no longer read it, or if a reader by
+position silently gets something else. That covers a relation that is gone or moved, a column that is gone, has another
+type or another place among the accepted columns, and a right that was revoked. What is new, or built in another way, is
+a notice.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,11 +17,11 @@ _ORDER = "the order of its columns"
 
 
 def changes(accepted: Surface, now: Surface) -> Iterator[Change]:
-    """The changes, model by model.
+    """Yield the changes, model by model.
 
     Args:
         accepted: the accepted surface.
-        now: the surface of this run; without a live target where that could not be read.
+        now: the surface of this run, without a live target if that could not be read.
     """
     for name, before in accepted.models.items():
         after = now.models.get(name)
@@ -47,7 +48,7 @@ def _called(stage: StageId, before: ModelSurface) -> str:
 
 
 def _relation(stage: StageId, before: ModelSurface, after: ModelSurface, target: str) -> Iterator[Change]:
-    """What changed under the live target."""
+    """Yield what changed under the live target."""
     if before.relation is not None and after.relation is None:
         yield _gone(stage, before, f"target {target} does not build it")
         return

@@ -1,6 +1,6 @@
-"""What is watched less than the accepted surface says: columns, rows and models that are no longer compared.
+"""Reports columns, rows and models that are no longer compared but were when accepted.
 
-A model that was compared and is compared by nothing now is red. What else weakens the watch is a notice. A model that
+A model that was compared and no longer is at all is red. Anything else that weakens the watch is a notice. A model that
 was never watched is neither.
 """
 
@@ -14,16 +14,16 @@ from angiogram.dbt.project import Project
 from angiogram.judge.guards.surface import EPHEMERAL, Surface
 
 NAMED = 5
-"""Rows of the dye that a notice names; the others are counted."""
+"""Rows of the dye that a notice names. The others are counted."""
 
 
 def changes(accepted: Surface, now: Surface, project: Project) -> Iterator[Change]:
-    """What is compared less, or more, than the accepted surface says.
+    """Yield what is compared less, or more, than the accepted surface says.
 
     Args:
         accepted: the accepted surface.
         now: the surface of this run.
-        project: as the dye passes it.
+        project: the project under the dye target.
     """
     for name, before in accepted.models.items():
         after = now.models.get(name)
@@ -31,7 +31,7 @@ def changes(accepted: Surface, now: Surface, project: Project) -> Iterator[Chang
             continue
         stage = StageId(MODEL, name)
         if after.materialized == EPHEMERAL != before.materialized:
-            continue  # readers no longer find it, which is told already
+            continue  # readers no longer find it, which is reported already
         if after.watched:
             yield Change(f"{name} is watched now.", stage)
         else:
@@ -60,7 +60,7 @@ def _why(project: Project, stage: StageId) -> str:
 
 
 def _columns(accepted: Surface, now: Surface) -> Iterator[Change]:
-    """Columns that are there as before, and left out now; one text for all models that have it."""
+    """Yield columns that still exist but are now excluded, one text for all their models."""
     less, more = defaultdict(list), defaultdict(list)
     for name, before in accepted.models.items():
         after = now.models.get(name)
