@@ -1,14 +1,15 @@
 """Decides whether a model or its expected seed is wrong.
 
-Nobody should correct a model that is right. The same rule holds for every run, live or from the seeds. For a model that differs from its expected seed:
+Nobody should correct a model that is right. The same rule holds for every run, live or from the seeds. For a model that
+differs from its expected seed:
 
 | what differs | to blame |
 |---|---|
-| the stored seed is not what the independent calculation makes of the dye and of the reference data that the expected \
+| the stored seed differs from what the independent calculation makes of the dye and the reference data the expected \
 seeds were calculated from | the seed; the model too, if it differs from the calculation |
-| the model has columns that the seed does not know, and all cells of the columns that both have are equal | either |
-| the same, and a model that reads it fails for want of a column that it lost | the model |
-| anything else: a cell, a row, a type, a column that only went missing | the model |
+| the model has columns that the seed does not have, and all cells of the columns that both have are equal | either |
+| the same, and a model that reads it fails because a column is gone | the model |
+| anything else: a cell, a row, a type, a column that is gone with no new one | the model |
 
 If either may be to blame, the seed is the likelier one in two cases: no column went missing, or the model's description
 in the dbt project names the new columns and no longer the old ones. Then the change is intentional.
