@@ -1,60 +1,114 @@
 """The command `angiogram`: is the pipeline right this morning, and if not, where did it go wrong?
 
 Data goes to stdout, talk to stderr. Exit codes: 0 healthy, 1 blocked, 2 could not run, 130 interrupted.
+
+A command's module is imported when the command is called, so that --help answers at once and a command needs only the
+packages that it uses itself.
 """
 
+import ast
 import logging
 import signal
-from collections.abc import Callable
+from importlib import import_module
+from importlib.resources import files
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from angiogram.cli import live_cli, operations_cli, pages_cli, run_cli
-from angiogram.cli.accept_cli import accept
-from angiogram.cli.faults_cli import faults
-from angiogram.cli.sensitivity_cli import sensitivity
 from angiogram.core.errors import AngiogramError
-from angiogram.run.passage import interrupt
+from angiogram.core.interrupts import interrupt
 from ingestion.command_line import run as run_command_line
 from ingestion.errors import IngestionError
 
 LOOK, CHANGE, OPERATE, MEASURE = "Run and look", "When a model changes", "Operations", "Measure"
 
-_GROUPS: dict[str, dict[str, Callable[..., None]]] = {
+
+COMMANDS: dict[str, dict[str, str]] = {
     LOOK: {
-        "run": run_cli.run,
-        "show": run_cli.show,
-        "differences": run_cli.differences,
-        "runs": run_cli.list_runs,
-        "report": pages_cli.report,
-        "history": pages_cli.history,
+        "run": "run_cli:run",
+        "show": "run_cli:show",
+        "differences": "run_cli:differences",
+        "runs": "run_cli:list_runs",
+        "report": "pages_cli:report",
+        "history": "pages_cli:history",
     },
-    CHANGE: {"accept": accept},
+    CHANGE: {
+        "accept": "accept_cli:accept",
+    },
     OPERATE: {
-        "status": operations_cli.status,
-        "doctor": operations_cli.doctor,
-        "live": live_cli.live,
-        "mute": operations_cli.mute,
-        "acknowledge": operations_cli.acknowledge,
-        "unmute": operations_cli.unmute,
-        "release": run_cli.release_run,
-        "prune": run_cli.prune,
+        "status": "operations_cli:status",
+        "doctor": "operations_cli:doctor",
+        "live": "live_cli:live",
+        "mute": "operations_cli:mute",
+        "acknowledge": "operations_cli:acknowledge",
+        "unmute": "operations_cli:unmute",
+        "hold": "hold_cli:hold",
+        "release": "run_cli:release_run",
+        "prune": "run_cli:prune",
     },
-    MEASURE: {"sensitivity": sensitivity, "faults": faults},
+    MEASURE: {
+        "sensitivity": "sensitivity_cli:sensitivity",
+        "faults": "faults_cli:faults",
+    },
 }
-"""The commands in the order of --help."""
+"""The commands in the order of --help: under each heading the name of each, and its function as `module:function`."""
+
+_PLACES = {name: place for commands in COMMANDS.values() for name, place in commands.items()}
+_GROUP_OF = {name: group for group, commands in COMMANDS.items() for name in commands}
+
+
+class _Commands(TyperGroup):
+    """Lists the commands without importing them, and imports one when it is called."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # click's is typer's own copy
+        return list(_PLACES)
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
+        if cmd_name not in _PLACES:
+            return None
+        return TyperCommand(cmd_name, help=_first_paragraph(cmd_name), rich_help_panel=_GROUP_OF[cmd_name])
+
+    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, found and command(str(found.name)), rest
+
+
+def command(name: str) -> Any:
+    """A command itself, imported."""
+    module, _, function = _PLACES[name].partition(":")
+    found = getattr(import_module(f"{__package__}.{module}"), function)
+    if isinstance(found, typer.Typer):
+        return typer.main.get_command(found)
+    alone = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
+    alone.command(name)(found)
+    return typer.main.get_command(alone)
+
+
+def _first_paragraph(name: str) -> str:
+    """The beginning of a command's help, read from its source: an import would cost more than a second."""
+    module, _, function = _PLACES[name].partition(":")
+    source = files(__package__).joinpath(f"{module}.py").read_text(encoding="utf-8")
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            return (ast.get_docstring(node) or "").partition("\n\n")[0].replace("\n", " ")
+    return (ast.get_docstring(ast.parse(source)) or "").partition("\n\n")[0].replace("\n", " ")
+
 
 app = typer.Typer(
-    help="Send the dye through the live pipeline and compare what every stage makes of it with what it should make. "
+    cls=_Commands,
+    help="Send the dye, test records with known results, through the live pipeline, and compare what every stage makes "
+    "of it with what it should make. "
     'Addresses and secrets come from the environment: in the sandbox run eval "$(sandbox env)" first.',
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for group, commands in _GROUPS.items():
-    for name, command in commands.items():
-        app.command(name, rich_help_panel=group)(command)
-app.add_typer(live_cli.hold, rich_help_panel=OPERATE)
+
+
+@app.callback()
+def _angiogram() -> None:
+    pass
 
 
 def main() -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 from psycopg2.extensions import connection
 
-from angiogram.core.changes import as_told
 from angiogram.core.diagnose import Health, OutputState, diagnose
 from angiogram.core.findings import Finding, Notice
 from angiogram.core.stage import BUILT, Stage, marked, stage_row
@@ -27,6 +26,7 @@ from angiogram.judge.cause.blame import Blame
 from angiogram.judge.compare.compare import compare
 from angiogram.judge.compare.trace import Tracer
 from angiogram.judge.guards import guards, live_columns, lost_views, production
+from angiogram.judge.guards.changes import as_told
 from angiogram.judge.guards.limits import too_slow
 from angiogram.judge.verdict import conclude
 from angiogram.store.runs import WAIT, Run, hold_tables, say_on_stderr

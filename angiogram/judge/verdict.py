@@ -9,7 +9,6 @@ from typing import Any
 from psycopg2.extensions import connection
 
 from angiogram.core import findings
-from angiogram.core.changes import as_told
 from angiogram.core.diagnose import Health, OutputState
 from angiogram.core.differences import Difference, Differences
 from angiogram.core.findings import Finding, FindingKind, Notice
@@ -41,6 +40,7 @@ from angiogram.judge.compare import stored_positions
 from angiogram.judge.compare.compare import compare
 from angiogram.judge.compare.trace import Tracer
 from angiogram.judge.guards import guards, live_columns, lost_views, production
+from angiogram.judge.guards.changes import as_told
 from angiogram.judge.guards.limits import too_slow
 from angiogram.store.kept import Kept
 from angiogram.store.runs import Run

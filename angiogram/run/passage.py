@@ -1,35 +1,20 @@
 """One passage of the dye in this process: the steps that Airflow runs one by one, with one parse of the dbt project."""
 
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from angiogram.core.errors import LeaseLost, Terminated
+from angiogram.core.errors import LeaseLost
+from angiogram.core.interrupts import raise_if_told
 from angiogram.dbt.project import Project
 from angiogram.run import endings, steps
 from angiogram.run.walk import Walk, through
 from angiogram.store import run_ids, runs
 from ingestion.errors import DatabaseUnavailable
 
-_told_to_stop: type[KeyboardInterrupt] | None = None
-
 LEASE_OF_PROCESS = 30.0
 """Seconds that the run stays in hand if this process is killed; while it lives, it renews them all the time."""
-
-
-def interrupt(signal_number: int, frame: object) -> None:
-    """The answer to Ctrl-C and SIGTERM: end the run, and release it.
-
-    Raises:
-        KeyboardInterrupt: always; should it be lost on its way, as in a destructor, the next step raises it again.
-        Terminated: in its place for SIGTERM.
-    """
-    global _told_to_stop
-    # No Event: the lock that it takes may be this thread's own, in the midst of another signal.
-    _told_to_stop = Terminated if signal_number == signal.SIGTERM else KeyboardInterrupt
-    raise _told_to_stop
 
 
 class Passage:
@@ -89,8 +74,7 @@ class Passage:
         if failed := result.get("failed"):
             told.append(f"failed: {', '.join(failed)}")
         self._say(f"{step:<14} {result['seconds']:6.2f} s  {', '.join(told)}".rstrip())
-        if _told_to_stop:
-            raise _told_to_stop
+        raise_if_told()
 
 
 @contextmanager

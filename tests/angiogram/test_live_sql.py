@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from angiogram.core.changes import Change
 from angiogram.core.errors import InvalidSettings
 from angiogram.core.findings import FindingKind
 from angiogram.dbt import live_target
 from angiogram.dbt.live_target import LiveTarget, Unread
 from angiogram.dbt.project import Project
 from angiogram.judge.guards import guards, live_sql
+from angiogram.judge.guards.changes import Change
 from angiogram.judge.guards.live_sql import LiveSql
 from angiogram.judge.guards.live_sql_changes import ambiguous, changes, unintended
 from angiogram.judge.guards.surface import Surface

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 from psycopg2.extensions import connection
 
-from angiogram.core.changes import Change, as_told
 from angiogram.core.diagnose import UNSOUND, Health
 from angiogram.core.findings import Finding, FindingKind, Notice
 from angiogram.core.stage import Stage, all_above
@@ -14,6 +13,7 @@ from angiogram.dbt import live_target
 from angiogram.dbt.live_target import LiveTarget, Unread
 from angiogram.dbt.project import Project
 from angiogram.judge.guards import live_sql, live_sql_changes, surface_changes, watch
+from angiogram.judge.guards.changes import Change, as_told
 from angiogram.judge.guards.live_sql import LiveSql
 from angiogram.judge.guards.surface import Surface, of_project
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 
 from psycopg2.extensions import connection
 
-from angiogram.core.changes import Change
 from angiogram.core.diagnose import UNSOUND, Health
 from angiogram.core.findings import FindingKind
 from angiogram.core.stage_id import MODEL, StageId
 from angiogram.dbt.manifest.nodes import Node
+from angiogram.judge.guards.changes import Change
 from angiogram.judge.guards.production import Production
 from angiogram.warehouse.relations import typed_columns
 

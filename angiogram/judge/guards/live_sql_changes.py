@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from angiogram.core.changes import Change
 from angiogram.core.findings import FindingKind
 from angiogram.core.stage_id import MODEL, StageId
 from angiogram.dbt.live_target import Unread
 from angiogram.dbt.pipeline_settings import FILE as SETTINGS
 from angiogram.dbt.project import Project
+from angiogram.judge.guards.changes import Change
 from angiogram.judge.guards.live_sql import Difference, LiveSql, Places
 from angiogram.judge.guards.surface import Surface
 

@@ -8,9 +8,9 @@ a notice.
 
 from collections.abc import Iterator, Mapping
 
-from angiogram.core.changes import Change
 from angiogram.core.findings import FindingKind
 from angiogram.core.stage_id import MODEL, StageId
+from angiogram.judge.guards.changes import Change
 from angiogram.judge.guards.surface import EPHEMERAL, ModelSurface, Surface
 
 _ORDER = "the order of its columns"

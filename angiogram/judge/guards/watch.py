@@ -7,10 +7,10 @@ was never watched is neither.
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from angiogram.core.changes import Change
 from angiogram.core.findings import FindingKind
 from angiogram.core.stage_id import MODEL, SEED, StageId
 from angiogram.dbt.project import Project
+from angiogram.judge.guards.changes import Change
 from angiogram.judge.guards.surface import EPHEMERAL, Surface
 
 NAMED = 5
