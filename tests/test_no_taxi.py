@@ -61,7 +61,7 @@ def test_the_words_of_the_contract_are_looked_for() -> None:
     assert words(" ".join((*names, CONTRACT.number_column, CONTRACT.name_column))) <= TAXI | general
 
 
-@pytest.mark.parametrize("text", ["RideColumns", "raw_rides", "taxi_loader", "a ride's fare", "DYE_ROWS", "a Taxi."])
+@pytest.mark.parametrize("text", ["RideColumns", "raw_rides", "taxi_loader", "a ride's fare", "DYE_RIDES", "a Taxi."])
 def test_a_word_is_found_inside_of_names(text: str) -> None:
     assert words(text) & TAXI
 

@@ -14,6 +14,7 @@ from angiogram.store import runs
 
 hold = typer.Typer(
     name="hold",
+    add_completion=False,
     help=__doc__,
     no_args_is_help=True,
 )
