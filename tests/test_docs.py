@@ -1,10 +1,12 @@
-"""The dbt docs are one static file each, which a browser shows without a server."""
+"""The documents keep what they promise, and the dbt docs are one static file each that a browser shows alone."""
 
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +27,92 @@ QUIET = (
     "--disable-sync",
     "--virtual-time-budget=15000",
 )
+
+
+DOCUMENTS = sorted(
+    path.relative_to(PROJECT)
+    for path in (*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md"), *PROJECT.glob("docs/*/*.md"))
+)
+COFFEE_SHOP = PROJECT / "tests" / "projects" / "coffee_shop"  # what the guide and the verdicts speak of
+EXPLAINED = "test records with known results"
+WRITTEN_BY_A_COMMAND = re.compile(r"# [^\n]+\n+(Written by|<!--) `")
+PATH = re.compile(r"`([A-Za-z_]\w*/[\w./-]*)`")
+
+
+def paragraphs(document: Path) -> Iterator[list[str]]:
+    """The prose that people write: no title, code, table or picture, and nothing that a command writes."""
+    text = (PROJECT / document).read_text(encoding="utf-8")
+    if WRITTEN_BY_A_COMMAND.match(text):
+        return
+    text = re.sub(r"<!-- ([a-z ]+): begin -->.*?<!-- \1: end -->", "", text, flags=re.DOTALL)
+    text = re.sub(r"^ *```.*?^ *```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    for block in re.split(r"\n\s*\n", text.partition("\n")[2]):
+        if lines := [line for line in block.splitlines() if not line.startswith(("|", "![", "[![")) and line.strip()]:
+            yield lines
+
+
+def headings(document: Path) -> set[str]:
+    """The anchors of a document, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_the_readme_is_read_in_one_sitting() -> None:
+    assert len((PROJECT / "README.md").read_text().splitlines()) < 120
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_lines_of_prose_are_under_120_characters(document: Path) -> None:
+    assert [line for lines in paragraphs(document) for line in lines if len(line) >= 120] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_a_document_explains_the_dye_where_it_first_uses_the_word(document: Path) -> None:
+    prose = [" ".join(line.strip() for line in lines) for lines in paragraphs(document) if not lines[0].startswith("#")]
+    first = next(
+        (text for text in prose if re.search(r"\bdye\b", re.sub(r"`[^`]*`", "", text), re.IGNORECASE)), EXPLAINED
+    )
+    assert EXPLAINED in first
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_links_and_paths_lead_somewhere(document: Path) -> None:
+    """Links to files and headings of the project, and paths below its folders, or the coffee shop's."""
+    text = (PROJECT / document).read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not urlsplit(link).scheme:
+            name, _, heading = link.partition("#")
+            target = (PROJECT / document).parent / name if name else PROJECT / document
+            assert target.exists(), link
+            assert not heading or heading in headings(target), link
+    folders = {path.name for path in PROJECT.iterdir() if path.is_dir()}
+    for path in PATH.findall(text):
+        if path.split("/")[0] in folders:
+            assert any((project / path).exists() for project in (PROJECT, COFFEE_SHOP)), path
+
+
+@pytest.mark.parametrize("program", ["angiogram", "ingestion", "sandbox"])
+def test_every_command_is_in_the_list_of_commands(program: str) -> None:
+    """With its program's name before it, or among the others of its row."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name(program), "--help"], env={**os.environ, "COLUMNS": "200"}, check=True,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    commands = re.findall(r"^│ ([a-z][a-z-]*) ", done.stdout, re.MULTILINE)
+    rows = (PROJECT / "docs" / "commands.md").read_text(encoding="utf-8").splitlines()
+    listed = [row for row in rows if row.startswith(f"| `{program} ")]
+    assert commands
+    assert [name for name in commands if not any(re.search(rf"\b{name}\b", row) for row in listed)] == []
+
+
+def test_the_readme_has_the_numbers_of_the_pages() -> None:
+    readme, pages = (PROJECT / "README.md").read_text(), {p.name: p.read_text() for p in PROJECT.glob("docs/*.md")}
+    [faults] = re.findall(r"(\d+) planted faults", readme)
+    assert f"\n{faults} faults played, {faults} verdicts as expected." in pages["faults.md"]
+    [(seen, rides)] = re.findall(r"(\d+) of \d+ possible mistakes seen by (\d+) dye rides", readme)
+    assert re.search(rf"\| both, by one `make sensitivity` \| \d+ \| {seen} \|", pages["sensitivity.md"])
+    assert f"{rides} dye rides: models and seeds" in pages["sensitivity.md"]
 
 
 @pytest.fixture(scope="module")
