@@ -1,6 +1,7 @@
 """Every try leaves a run, an alert and a status, however early it fails and whatever ends it."""
 
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from angiogram.operate.status import EXIT_CODES, State, status
 from angiogram.run import passage, steps
 from angiogram.store import runs
 from ingestion.errors import DatabaseUnavailable, IngestionError, KafkaUnavailable, SchemaOutdated, SettingsError
-from tests.angiogram.conftest import ANGIOGRAM, Outcome
+from tests.angiogram.conftest import ANGIOGRAM, PROJECT, Outcome
 from tests.angiogram.recorded import record, report
 from tests.angiogram.test_alert import Inbox, inbox
 
@@ -147,15 +148,17 @@ def test_without_postgresql_the_alert_is_sent_all_the_same(
 
 
 def test_a_step_that_fails_leaves_its_error_to_whoever_ends_the_run(
-    database: connection, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+    database: connection, inbox: Inbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """In Airflow each step is a task, and the task `finish`, which comes last, knows of no error."""
     run_id = steps.begin(lease=60)
-    monkeypatch.setenv("DBT_PROJECT_DIR", "/nowhere")
+    for name in ("dbt_project.yml", "angiogram.yml"):
+        shutil.copy(PROJECT / name, tmp_path)
+    monkeypatch.setenv("DBT_PROJECT_DIR", str(tmp_path))
     with pytest.raises(SeedError):
         steps.build_batch(run_id, 1)
     steps.finish(run_id)
-    assert_left(database, inbox, "SeedError: The dye seed /nowhere/")
+    assert_left(database, inbox, f"SeedError: The dye seed {tmp_path}/")
 
 
 @pytest.mark.parametrize(
