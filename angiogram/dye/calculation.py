@@ -77,7 +77,7 @@ def calculation_of(project: Path) -> Calculation | None:
     if missing := [name for name in parts if not hasattr(found, name)]:
         raise InvalidSettings(
             f"{place} {type(found).__name__} does not have {', '.join(missing)}. Add what is missing, as "
-            "angiogram.calculation.Calculation describes it."
+            "angiogram.dye.calculation.Calculation describes it."
         )
     calculation: Calculation = found
     return calculation

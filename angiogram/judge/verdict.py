@@ -66,7 +66,7 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
 
     Returns:
         The report: run_id, the result of `conclude`, checkpoints, stages, differences, production (see
-        angiogram.production), seconds and seconds_by_step.
+        angiogram.judge.guards.production), seconds and seconds_by_step.
 
     Raises:
         DbtFailed: the project cannot be read.

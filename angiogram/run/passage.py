@@ -41,7 +41,7 @@ class Passage:
         """Do all steps. The run is recorded and released whatever happens, and an alert is sent if it could not run.
 
         Returns:
-            The report, see angiogram.verdict.judge.
+            The report, see angiogram.judge.verdict.judge.
 
         Raises:
             AngiogramError, IngestionError: the pipeline could not be judged; the run records why.

@@ -364,7 +364,7 @@ def verdict(run_id: str, project: Project | None = None) -> dict[str, Any]:
         project: an open one; else the project of the environment.
 
     Returns:
-        The report, see angiogram.verdict.judge.
+        The report, see angiogram.judge.verdict.judge.
     """
     with _step(run_id, "verdict") as step:
         with step.database.cursor() as query:

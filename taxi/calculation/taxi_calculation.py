@@ -18,7 +18,7 @@ from taxi.calculation.tables import COLUMNS, expected_tables
 
 
 class TaxiCalculation:
-    """See angiogram.calculation.Calculation."""
+    """See angiogram.dye.calculation.Calculation."""
 
     columns: Mapping[str, Sequence[str]] = COLUMNS
 

@@ -74,7 +74,7 @@ def angiogram_verdict(pipeline: None) -> Callable[[str], dict[str, Any]]:
     """Function that takes the step `verdict` of a run in a process of its own, as Airflow does."""
 
     def verdict(run_id: str) -> dict[str, Any]:
-        step = "import json, sys; from angiogram import steps; print(json.dumps(steps.verdict(sys.argv[1])))"
+        step = "import json, sys; from angiogram.run import steps; print(json.dumps(steps.verdict(sys.argv[1])))"
         done = subprocess.run(
             [sys.executable, "-c", step, run_id], capture_output=True, text=True, timeout=300, check=True
         )

@@ -117,7 +117,7 @@ def test_a_run_takes_as_long_wherever_it_is_shown() -> None:
 
 
 def _schemes() -> dict[str, dict[str, str]]:
-    css = (files("angiogram.pages") / "templates" / "page.css").read_text()
+    css = (files("angiogram.report.pages") / "templates" / "page.css").read_text()
     blocks = re.findall(r"\{\s*color-scheme: light dark;(.*?)\}|color-scheme: dark;(.*?)\}", css, re.DOTALL)
     light = dict(re.findall(r"--(\w[\w-]*): (#\w+)", blocks[0][0]))
     dark = dict(re.findall(r"--(\w[\w-]*): (#\w+)", blocks[-1][1]))

@@ -181,7 +181,7 @@ def test_models_that_never_saw_the_second_batch_are_not_judged(
     steps.check_topic(run_in_hand)
     steps.load(run_in_hand)
     steps.check_loaded(run_in_hand)
-    first_batch = "import sys; from angiogram import steps; steps.build_batch(sys.argv[1], 1)"
+    first_batch = "import sys; from angiogram.run import steps; steps.build_batch(sys.argv[1], 1)"
     subprocess.run([sys.executable, "-c", first_batch, run_in_hand], check=True, timeout=300)
     steps.take_batch(run_in_hand, 2)
     report = angiogram_verdict(run_in_hand)

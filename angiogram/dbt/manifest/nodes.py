@@ -31,7 +31,7 @@ class Node:
         name: its name in dbt; one version of several is name.v2.
         unique_id: dbt's ID for it.
         is_seed: whether it is reference data.
-        relation: its table, quoted; for an ephemeral model the view that angiogram.ephemeral makes of its SQL.
+        relation: its table, quoted; for an ephemeral model the view of its SQL (warehouse.ephemeral).
         reads: the models and seeds that it reads, and the loader's stage for sources.
         expected_relation: the table of its expected seed, quoted; None if there is none.
         key: the columns that identify its rows, from its test equals_expected.

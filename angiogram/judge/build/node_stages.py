@@ -29,7 +29,7 @@ def node_stages(
         project: the project that was built.
         builds: the build results of its nodes.
         last_batch: the batch after which models should equal their expected seeds.
-        unread: why an ephemeral model cannot be read, by its dbt id, as angiogram.ephemeral.show returns it.
+        unread: why an ephemeral model cannot be read, by its dbt id, as angiogram.warehouse.ephemeral.show returns it.
         compare: compares a node with its expected seed.
     """
     stages = missing_stages(project) | unloaded_stages(project, builds)

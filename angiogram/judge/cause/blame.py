@@ -131,7 +131,7 @@ class Blame:
         return node.excluded if node and node.stage == stage else []
 
     def _with_stale_expected(self, stages: Mapping[StageId, Stage]) -> dict[StageId, Stage]:
-        """Blame expected seeds that are stale by the rule of angiogram.stale.
+        """Blame expected seeds that are stale by the rule of angiogram.judge.cause.stale.
 
         Where either the seed or its model may be wrong, suspect the model too.
         """

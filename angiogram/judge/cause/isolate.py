@@ -1,7 +1,7 @@
 """Runs each model on right input: every parent is replaced by what it should hold.
 
 This tells a wrong model from wrong input, even downstream of another fault. Nothing stays behind: all tables are
-temporary, in a transaction that is rolled back. angiogram.right_tables fills the tables of the parents. A model that
+temporary, in a transaction that is rolled back; `right_tables` fills the tables of the parents. A model that
 nothing compares should hold what its own SQL makes of right input.
 
 Incremental models take their input batch by batch, as in the run. If the batch of some input rows is unknown, the model

@@ -48,7 +48,7 @@ def history(runs: Sequence[Run], pages: Mapping[str, str] | None = None) -> str:
     """The page on these runs.
 
     Args:
-        runs: newest first, as angiogram.runs.last gives them.
+        runs: newest first, as angiogram.store.runs.last gives them.
         pages: addresses of the runs' pages by run id, as far as there are any.
     """
     oldest_first = list(reversed(runs))
