@@ -1,5 +1,6 @@
-"""The dye itself: input seeds become messages, are sent, and are looked for again on the topic and in the raw tables.
+"""Turns input seeds into messages, sends them and finds them again: the dye.
 
-In come the input seeds and the pipeline's contract; out go what was sent, what arrived, what the loader stored, and the
-checkpoints that a run must hold. May import: core, dbt, store, warehouse.
+The dye is a set of test records with known results. In come the input seeds and the pipeline's contract. Out go what
+was sent, what arrived on the topic, what the loader stored in the raw tables, and the checkpoints that a run must hold.
+May import: core, dbt, store, warehouse.
 """

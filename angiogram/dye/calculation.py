@@ -1,8 +1,8 @@
-"""The independent calculation of a pipeline: expected rows worked out without dbt, from the rules alone.
+"""The independent calculation of a pipeline: expected rows, worked out without dbt.
 
-A pipeline may declare one in angiogram.yml (`calculation: package.module:OBJECT`). Then `accept` writes only what model
-and calculation agree on, a wrong expected seed is told from a wrong model, and `sensitivity` can add messages to the
-dye. A pipeline without one needs nothing of this.
+It follows the business rules alone. A pipeline may declare one in angiogram.yml (`calculation: package.module:OBJECT`).
+Then `accept` writes only what model and calculation agree on, a run can tell a wrong expected seed from a wrong model,
+and `sensitivity` can add messages to the dye. The calculation is optional.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,51 +16,54 @@ from angiogram.dye.seeds import DYE_FOLDER, DyeMessage, StoredMessage, dye_messa
 from ingestion.settings.pipeline import pipeline
 
 EXPECTED_FOLDER = DYE_FOLDER.parent / "expected"
-"""Where a dbt project with a calculation keeps its expected seeds."""
+"""Folder in which a dbt project with a calculation keeps its expected seeds."""
 
 
 class Calculation(Protocol):
-    """What general code asks of the calculation that a pipeline declares."""
+    """The interface of the calculation that a pipeline declares."""
 
     @property
     def columns(self) -> Mapping[str, Sequence[str]]:
-        """Columns of each table that it knows, in their order, without those that differ from run to run.
+        """Ordered columns of each table that it knows, without run-dependent ones.
 
-        Reference seeds are among the tables, so that reference data that changed is told from a wrong model.
+        The tables include reference seeds, so that changed reference data can be told from a wrong model.
         """
 
     def tables(
         self, messages: Iterable[StoredMessage], project: Path, expected_reference: bool = False
     ) -> dict[str, list[Row]]:
-        """The rows that each table must hold once all messages are taken, whatever the batches they came in.
+        """Rows that each table must hold after all messages, in whatever batches they came.
 
         Args:
-            messages: in any order; tables with a row for each message list them in this one.
+            messages: the messages, in any order. Tables with a row for each message keep this order.
             project: the folder of the dbt project, which holds the reference data.
-            expected_reference: whether reference data is taken from its expected seeds: what the expected rows of the
-                models were worked out from.
+            expected_reference: whether to take reference data from its expected seeds, from which the expected rows of
+                the models were worked out.
 
         Raises:
             SeedError: a message or the reference data cannot be used.
         """
 
     def record(self, message: StoredMessage) -> str | None:
-        """What a message is a version of: messages with the same answer are; None if nobody can know."""
+        """Identify the record that a message is a version of. None if it cannot be known.
+
+        Messages with the same answer are versions of the same record.
+        """
 
     def random_messages(self, number: int, project: Path, seed: int) -> list[DyeMessage]:
-        """Random messages near the boundaries of the rules, always the same ones for the same seed.
+        """Make random messages near the boundaries of the rules, the same ones for the same seed.
 
-        Most are of batch 1, some of batch 2, and the last two of a batch of their own each.
+        Most belong to batch 1 and some to batch 2. Each of the last two has a batch of its own.
 
         Args:
-            number: how many.
+            number: how many messages.
             project: the folder of the dbt project, which holds the reference data.
-            seed: another seed gives other messages.
+            seed: seed of the random generator.
         """
 
 
 def calculation_of(project: Path) -> Calculation | None:
-    """The calculation that a dbt project declares; None if it declares none.
+    """Import the calculation that a dbt project declares. None if it declares none.
 
     Args:
         project: its folder.
@@ -86,12 +89,12 @@ def calculation_of(project: Path) -> Calculation | None:
 def expected_by(
     calculation: Calculation, project: Path, messages: Sequence[DyeMessage] | None = None
 ) -> dict[str, bytes]:
-    """The expected seeds that a calculation makes of a project's dye and reference data: contents by file name.
+    """Calculate a project's expected seeds from its dye and reference data: text by file name.
 
     Args:
-        calculation: the project's.
-        project: its folder.
-        messages: of the dye; by default those that the project has.
+        calculation: the project's calculation.
+        project: the project's folder.
+        messages: the messages of the dye. Default: those of the project.
 
     Raises:
         SeedError: the dye or the reference data cannot be read.

@@ -1,4 +1,4 @@
-"""Counts that must agree: published = in Kafka = loaded + dead-lettered = accounted for by the models."""
+"""Counts that must agree: published = in Kafka = loaded + dead letters = in the models."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,11 +12,13 @@ from ingestion.dead_letters import unverified_dye as unverified
 from ingestion.settings.pipeline import contract
 
 ACCEPTED, REJECTED, CHECKED = "accepted", "rejected", "checked"
-"""What a model may account for (meta.accounts_for in the dbt project): the facts, and the judgement of every message,
-which tells superseded from lost."""
+"""What a model may account for (meta.accounts_for in the dbt project).
+
+Accepted and rejected messages are the facts. The check of every message tells superseded messages from lost ones.
+"""
 
 UNVERIFIED = "unverified dye = released"
-"""Name of the checkpoint that every message with dye headers that do not verify was put where it belongs."""
+"""Name of the checkpoint for messages with dye headers that do not verify."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,8 @@ class Checkpoint:
     Attributes:
         name: what is compared.
         expected: the count before this checkpoint.
-        counts: what was found, by kind; None if it could not be counted.
-        detail: where it does not hold and what to do, in words; None if the counts say it all.
+        counts: what was found, by kind. None if it could not be counted.
+        detail: where it does not hold and what to do, in words. None if the counts are enough.
     """
 
     name: str
@@ -37,25 +39,27 @@ class Checkpoint:
 
     @property
     def holds(self) -> bool:
-        """Whether the counts add up to what is expected."""
+        """Whether the counts add up to the expected count."""
         return None not in self.counts.values() and sum(n or 0 for n in self.counts.values()) == self.expected
 
     @property
     def finding(self) -> str:
-        """What is wrong where it does not hold, in words."""
+        """Say in words why it does not hold."""
         counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in self.counts.items())
         return self.detail or f"expected {self.expected}, found {counts}"
 
     def report(self) -> dict[str, Any]:
-        """As a report has it."""
+        """The checkpoint as the report shows it."""
         return {"name": self.name, "expected": self.expected, "counts": dict(self.counts), "holds": self.holds}
 
 
 def unverified_dye(database: connection) -> Checkpoint:
-    """Whether every message with dye headers that do not verify was put where it belongs; none is in any model before.
+    """Check that every message with unverified dye headers was released to where it belongs.
+
+    No model holds such a message before that.
 
     Args:
-        database: as a role that may see where they are.
+        database: as a role that may read where they are.
     """
     with database.cursor() as query:
         query.execute("select count(*), count(released_to) from raw.unverified_dye")
@@ -65,14 +69,14 @@ def unverified_dye(database: connection) -> Checkpoint:
 
 
 def count_accounted(database: connection, relations: Mapping[str, str]) -> dict[str, int | None]:
-    """How many messages the models account for: accepted, superseded by a newer version, rejected.
+    """Count accepted messages, messages superseded by a newer version, and rejected ones.
 
     Args:
         database: as a role that reads the models.
-        relations: quoted table by what it accounts for.
+        relations: the quoted table by what it accounts for.
 
     Returns:
-        The three counts; None where a table is absent or cannot be read.
+        The three counts. None if a table is absent or cannot be read.
     """
     unknown: dict[str, int | None] = {"accepted": None, "superseded": None, "rejected": None}
     if not {ACCEPTED, REJECTED, CHECKED} <= relations.keys():
@@ -87,7 +91,7 @@ def count_accounted(database: connection, relations: Mapping[str, str]) -> dict[
             " and exists (select from {accepted} as a where {same_record})"
             " and not exists (select from {accepted} as a where a.message_id = c.message_id)),"
             " (select count(*) from {rejected})"
-            # dbt names its relations quoted already.
+            # dbt's relation names are already quoted.
         ).format(
             same_record=_same_record(),
             **{accounted: sql.SQL(relation) for accounted, relation in relations.items()},
@@ -101,6 +105,9 @@ def count_accounted(database: connection, relations: Mapping[str, str]) -> dict[
 
 
 def _same_record() -> sql.Composed:
-    """Whether a checked and an accepted message are of one record, by the contract's id columns."""
+    """Condition that a checked and an accepted message belong to one record.
+
+    The contract's id columns identify a record.
+    """
     names = [sql.Identifier(name) for name in contract().id_columns if name != MESSAGE_ID]
     return sql.SQL(" and ").join(sql.SQL("a.{} = c.{}").format(name, name) for name in names)

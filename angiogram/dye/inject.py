@@ -1,7 +1,7 @@
-"""Sending the dye: one signed message a request through the front door; malformed messages to the topic directly.
+"""Sends the dye: signed messages through the front door, malformed ones to the topic.
 
-Batch 2 starts only when the whole of batch 1 is acknowledged. Malformed messages are steered to the partitions that no
-other message went to, so that every partition of the topic gets dye.
+Each request to the front door carries one message. Batch 2 starts only after all of batch 1 is acknowledged. Malformed
+messages go to the partitions that no other message went to, so that every partition of the topic gets dye.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,20 +27,20 @@ from ingestion.topic.producer import MessageProducer
 Way = Literal["api", "topic"]
 
 _ANSWER_WITHIN = 30.0
-"""Seconds that the front door has for one message: it answers only when the broker has."""
+"""Seconds that the front door may take for one message. It answers only after the broker."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """One message of the dye, ready to be sent.
+    """One message of the dye, ready to send.
 
     Attributes:
-        number: its number; the message_id of its rows.
-        name: says why it is there.
-        batch: 1 or 2; malformed messages come with batch 2.
-        sent_at: when it counts as sent; None: as a message without a time.
-        value: its bytes; None for a tombstone.
-        row: what the loader must store: the columns of the message, or reason of the dead letter.
+        number: its number, which is the message_id of its rows.
+        name: says what it tests.
+        batch: 1 or 2. Malformed messages come with batch 2.
+        sent_at: when it counts as sent. None: a message without a time.
+        value: its bytes. None for a tombstone.
+        row: what the loader must store: the columns of the message, or the reason of the dead letter.
     """
 
     number: int
@@ -52,20 +52,20 @@ class OutgoingMessage:
 
     @property
     def is_malformed(self) -> bool:
-        """Whether the loader must make a dead letter of it."""
+        """Whether the loader must make it a dead letter."""
         return "reason" in self.row
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of sending one message.
+    """The result of sending one message.
 
     Attributes:
         number: its number in this run.
-        name: of the dye it carries.
-        way: through the API or to the topic directly.
-        partition, offset: where the broker put it, as acknowledged; None if it was refused.
-        refusal: the answer of a front door that refused it; None otherwise.
+        name: the name of the dye message that it carries.
+        way: through the API or directly to the topic.
+        partition, offset: where the broker put it, as acknowledged. None if it was refused.
+        refusal: the answer of a front door that refused it, or None.
     """
 
     number: int
@@ -77,13 +77,16 @@ class Sent:
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> Self:
-        """Back from JSON. A run that the version before began has another word for the number."""
+        """Read the result from JSON.
+
+        A run started by the previous version has another key for the number.
+        """
         number = next(value for name, value in state.items() if name.endswith("number"))
         return cls(number=number, **{name: value for name, value in state.items() if not name.endswith("number")})
 
 
 def read_whole_dye() -> list[OutgoingMessage]:
-    """All messages of the dye in the order of sends: batch 1, batch 2, malformed ones.
+    """Read all messages of the dye in the order of sends: batch 1, batch 2, malformed ones.
 
     Raises:
         SeedError: an input seed cannot be used.
@@ -100,10 +103,10 @@ def read_whole_dye() -> list[OutgoingMessage]:
 
 
 def check_key(database: connection) -> None:
-    """Make sure that every loader at work, or else the last one, would know the dye by its signature.
+    """Check that every running loader, or else the latest one, verifies this run's signature.
 
     Raises:
-        KeyMismatch: one would not, and pour the dye into the live tables.
+        KeyMismatch: a loader would not verify it and would load the dye into the live tables.
         SettingsError: DYE_KEY is not set.
     """
     fingerprint = key_fingerprint(DyeKeys.from_environment().accepted()[0])
@@ -124,10 +127,12 @@ def check_key(database: connection) -> None:
 
 @contextmanager
 def front_door() -> Iterator[tuple[httpx.Client, str]]:
-    """A client of the front door at FRONT_DOOR_URL, or of the same API opened here for the time of the sends.
+    """Yield a client of the front door at FRONT_DOOR_URL, or of the same API opened here.
+
+    An API opened here closes after the sends.
 
     Yields:
-        The client and which door it is, in words.
+        The client, and a description of the front door.
 
     Raises:
         SettingsError: FRONT_DOOR_API_KEY is not set.
@@ -138,33 +143,35 @@ def front_door() -> Iterator[tuple[httpx.Client, str]]:
         with _client(settings.url, headers, proxy=not settings.is_on_this_machine) as client:
             yield client, settings.shown_url
     else:
-        from ingestion.front_door import serving  # imports a web server, which a front door elsewhere spares
+        from ingestion.front_door import serving  # imports a web server, not needed with a front door elsewhere
 
         with serving() as url, _client(url, headers, proxy=False) as client:
             yield client, f"{url}, opened by this run"
 
 
 def _client(url: str, headers: Mapping[str, str], proxy: bool) -> httpx.Client:
-    """A client that heeds the proxy that the environment names, or none."""
+    """Make a client that uses the proxy of the environment, or none."""
     return httpx.Client(base_url=url, headers=headers, timeout=_ANSWER_WITHIN, trust_env=proxy)
 
 
 def sends_elsewhere(client: httpx.Client, topic_id: UUID) -> str | None:
-    """That the front door sends to another topic than this run reads, in words; None if it does not, or does not tell.
+    """Say that the front door sends to another topic than this run reads. None if it does not.
+
+    None, too, if the front door does not name its topic.
 
     Args:
         client: of the front door.
         topic_id: the id of the topic that KAFKA_TOPIC names here.
 
     Raises:
-        InjectFailed: the front door is away.
+        InjectFailed: the front door does not answer.
     """
     try:
         answer = client.get("/health")
         told = answer.json() if answer.status_code == HTTPStatus.OK else {}
     except httpx.HTTPError as error:
         raise _no_answer(client, "its /health", error) from error
-    except ValueError:  # no JSON: a front door of another make
+    except ValueError:  # not JSON: another implementation of the front door
         return None
     if not isinstance(told, dict) or told.get("topic_id") in (None, str(topic_id)):
         return None
@@ -188,13 +195,13 @@ def send(
     Args:
         run_id: signed into every message.
         dye: the messages, in the order of sends.
-        client: of the front door.
-        publisher: for what the front door would refuse.
-        partitions: of the topic; each gets at least one message.
+        client: a client of the front door.
+        publisher: sends what the front door would refuse.
+        partitions: the partitions of the topic. Each gets at least one message.
         key: signs the dye.
 
     Raises:
-        InjectFailed: the front door is away, refuses the key or fails.
+        InjectFailed: the front door does not answer, refuses the key or fails.
         KafkaUnavailable: the broker did not take a malformed message.
     """
     sent = [_through_front_door(client, run_id, item, key) for item in dye if not item.is_malformed]
@@ -210,9 +217,10 @@ def send(
 def steered(
     malformed: list[OutgoingMessage], partitions: list[int], covered: set[int | None]
 ) -> Iterator[tuple[int, OutgoingMessage, int]]:
-    """Malformed messages with number and partition: uncovered partitions first, then all in turn.
+    """Yield each malformed message with number and partition: uncovered partitions first.
 
-    If more partitions are uncovered than there are messages, the first one is repeated under further numbers.
+    After those, all partitions follow in turn. If there are more uncovered partitions than messages, the first message
+    is repeated under further numbers.
     """
     uncovered = [partition for partition in partitions if partition not in covered]
     for place, item in enumerate(malformed):
@@ -259,11 +267,14 @@ _ABOUT_THE_MESSAGE = {
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 }
-"""Answers that refuse a message for what it is. Any other may be that of a proxy, a redirect, or another service."""
+"""Answers that refuse a message because of its content.
+
+Any other answer may come from a proxy, a redirect or another service.
+"""
 
 
 def _place(answer: httpx.Response) -> tuple[int, int] | None:
-    """Partition and offset as acknowledged; None if whoever answered is not the API."""
+    """Partition and offset as acknowledged. None if the answer does not come from the API."""
     try:
         place = answer.json()
         return int(place["partition"]), int(place["offset"])

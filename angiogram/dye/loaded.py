@@ -1,4 +1,4 @@
-"""What the loader stored of a run, compared field by field with the input seeds."""
+"""Compares what the loader stored of a run with the input seeds, field by field."""
 
 import base64
 import json
@@ -20,11 +20,11 @@ DEAD_LETTERS = "dead_letters"
 
 
 def loaded_rows(database: connection, run_id: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """What the loader stored of a run: messages and dead letters, each with its number in the dye.
+    """Read the messages and dead letters that the loader stored of a run, with their numbers.
 
     Args:
         database: as role angiogram.
-        run_id: whose.
+        run_id: the run's id.
     """
     promised = contract()
     columns = sql.SQL(", ").join(map(sql.Identifier, (*promised.fields, UNKNOWN_FIELDS)))
@@ -49,11 +49,13 @@ def loaded_rows(database: connection, run_id: str) -> tuple[list[dict[str, Any]]
 
 
 def offsets_reached(database: connection, topic_id: str) -> dict[int, int]:
-    """The next offset to load of each partition of a topic; a partition of which nothing was loaded is absent.
+    """The next offset to load in each partition of a topic.
+
+    A partition from which nothing was loaded is absent.
 
     Args:
         database: as a role that reads raw.loaded_offsets.
-        topic_id: whose.
+        topic_id: the topic's id.
     """
     with database.cursor() as query:
         query.execute('select "partition", next_offset from raw.loaded_offsets where topic_id = %s', (topic_id,))
@@ -69,9 +71,9 @@ def judge_loaded(
     """Compare what the loader stored, field by field, with the input seeds.
 
     Args:
-        sent: what became of each send; refused messages are not expected.
-        dye: by name.
-        messages, letters: see loaded_rows.
+        sent: the result of each send. Refused messages are not expected.
+        dye: the messages of the dye by name.
+        messages, letters: what the loader stored, from loaded_rows.
     """
     stored: dict[int, list[dict[str, Any]]] = defaultdict(list)
     table = contract().table
@@ -128,7 +130,7 @@ def _changed_cells(key: dict[str, Any], expected: dict[str, Any], actual: dict[s
 
 
 def _parsed(text: str | None) -> Any:
-    """The members that a JSON text has, however it is laid out; a text that is none stays as it is."""
+    """Parse a JSON text, so that its layout does not matter. Return any other text as it is."""
     try:
         return None if text is None else json.loads(text, parse_float=str, parse_int=str)
     except ValueError:

@@ -1,4 +1,7 @@
-"""Topics that were loaded before KAFKA_TOPIC named another: records that still arrive there are loaded by nobody."""
+"""Checks topics that were loaded before KAFKA_TOPIC named another one.
+
+Nothing loads the records that still arrive there.
+"""
 
 from collections import defaultdict
 from contextlib import closing
@@ -17,13 +20,13 @@ OTHER_TOPICS = "end offsets of topics loaded before = loaded offsets"
 
 
 def other_topics(database: connection) -> list[Checkpoint]:
-    """Whether other topics that were loaded once hold no more than was loaded of them.
+    """Check that other topics, once loaded, hold nothing that was not loaded.
 
     Args:
         database: as a role that may read raw.loaded_offsets and raw.retired_topics.
 
     Returns:
-        The checkpoint; none where no such topic exists any more.
+        The checkpoint. Empty if no such topic exists any more.
 
     Raises:
         SettingsError: Kafka's address is not set.
@@ -38,7 +41,7 @@ def other_topics(database: connection) -> list[Checkpoint]:
         with closing(Source.open(settings.model_copy(update={"topic": topic}))) as source:
             topic_id, partitions = source.topic()
             if (topic, topic_id) not in loaded:
-                continue  # it was made again since, and never loaded
+                continue  # it was created again since then, and never loaded
             ends = {partition: bounds.end for partition, bounds in source.bounds(partitions).items()}
         offsets = loaded[topic, topic_id]
         behind = sum(max(end - offsets.get(partition, 0), 0) for partition, end in ends.items())
@@ -54,7 +57,7 @@ def other_topics(database: connection) -> list[Checkpoint]:
 
 
 def _loaded(database: connection) -> dict[tuple[str, UUID], dict[int, int]]:
-    """The next offset to load of each partition, by topic and its id; topics that were given up are left out."""
+    """The next offset to load in each partition, by topic name and id, without retired topics."""
     with database.cursor() as query:
         query.execute(
             'select topic, topic_id, "partition", next_offset from raw.loaded_offsets as loaded '

@@ -1,4 +1,4 @@
-"""The dye: test records with known results, from the input seeds to the bytes that are sent."""
+"""Reads the dye, test records with known results, from input seeds into message bytes."""
 
 import base64
 import binascii
@@ -17,13 +17,13 @@ from ingestion.contract import Contract
 from ingestion.settings.pipeline import contract, pipeline
 
 DYE_FOLDER = Path("seeds", "angiogram", "input")
-"""Where a dbt project keeps its dye."""
+"""Folder in which a dbt project keeps its dye."""
 
 EMPTY = "<empty>"
-"""How the seeds write an empty string: dbt reads an empty field as null."""
+"""An empty string in the seeds, since dbt reads an empty field as null."""
 
 UNKNOWN_FIELDS = "unknown_fields"
-"""Column with the fields of a message that its contract does not name, as JSON text."""
+"""Column with the fields of a message that the contract does not name, as JSON text."""
 
 _SENT_AT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 
@@ -33,13 +33,14 @@ class DyeMessage:
     """A message of the dye.
 
     Attributes:
-        number: its number, in the order of sends; message_id of its rows.
-        batch: 1 builds the incremental models, 2 changes them.
-        name: says why it is there.
-        why: the same in a sentence.
-        sent_at: when it counts as sent; message_at of its rows. None: it counts as a message without a time.
+        number: its number in the order of sends, which is the message_id of its rows.
+        batch: 1 builds the incremental models, 2 updates them.
+        name: says what it tests.
+        why: says the same in a sentence.
+        sent_at: when it counts as sent, which is the message_at of its rows. None: it counts as a message without a
+            time.
         fields: the contract's fields and unknown_fields, each as the loader must store it: text or null.
-        json_fields: fields whose text is put into the message as it stands; the others become JSON strings.
+        json_fields: fields whose text goes into the message unchanged. The others become JSON strings.
     """
 
     number: int
@@ -53,7 +54,10 @@ class DyeMessage:
 
 @dataclass(frozen=True, slots=True)
 class MalformedMessage:
-    """A message of the dye that cannot be stored (value None: a tombstone), and the reason of its dead letter."""
+    """A dye message that cannot be stored, and the reason of its dead letter.
+
+    A value of None is a tombstone.
+    """
 
     number: int
     name: str
@@ -64,7 +68,7 @@ class MalformedMessage:
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """A message as the raw tables hold it: where and when it came, and its fields as text or null."""
+    """A message as the raw tables hold it: its position, times, and fields as text or null."""
 
     message_id: str
     message_at: datetime | None
@@ -74,17 +78,17 @@ class StoredMessage:
 
 
 def has_dye(project: Path | None = None) -> bool:
-    """Whether a dbt project has dye that can be sent: it declares a contract, and the input seed is there.
+    """Whether a dbt project has dye to send: a contract and the input seed with messages.
 
     Args:
-        project: its folder; by default that of the project which the environment names.
+        project: the project's folder. Default: the project that the environment names.
     """
     project = project or project_directory()
     return pipeline(project).contract_path is not None and messages_file(project).is_file()
 
 
 def messages_file(project: Path) -> Path:
-    """The input seed with the messages of a project's dye.
+    """File of the input seed with the messages of a project's dye.
 
     Raises:
         ContractUnusable: the project does not declare a contract that can be used.
@@ -104,7 +108,7 @@ def read_dye(project: Path | None = None) -> list[DyeMessage]:
     """Read the messages of the dye, in the order of sends.
 
     Args:
-        project: the folder of the dbt project; by default that which the environment names.
+        project: the project's folder. Default: the project that the environment names.
 
     Raises:
         ContractUnusable: the project does not declare a contract that can be used.
@@ -115,7 +119,7 @@ def read_dye(project: Path | None = None) -> list[DyeMessage]:
 
 
 def messages_of(file: Path, promised: Contract) -> list[DyeMessage]:
-    """The messages in an input seed.
+    """Read the messages in an input seed.
 
     Raises:
         SeedError: the file is absent, or a row of it cannot be used.
@@ -128,7 +132,7 @@ def read_malformed(project: Path | None = None) -> list[MalformedMessage]:
     """Read the malformed messages of the dye.
 
     Args:
-        project: the folder of the dbt project; by default that which the environment names.
+        project: the project's folder. Default: the project that the environment names.
 
     Raises:
         ContractUnusable: the project does not declare a contract that can be used.
@@ -140,7 +144,7 @@ def read_malformed(project: Path | None = None) -> list[MalformedMessage]:
 
 
 def malformed_of(file: Path, promised: Contract) -> list[MalformedMessage]:
-    """The malformed messages in an input seed.
+    """Read the malformed messages in an input seed.
 
     Raises:
         SeedError: the file is absent, or a row of it cannot be used.
@@ -158,10 +162,10 @@ def malformed_of(file: Path, promised: Contract) -> list[MalformedMessage]:
 
 
 def message_value(message: DyeMessage) -> bytes:
-    """The JSON value of a message, always the same bytes.
+    """Return the JSON value of a message, always the same bytes.
 
-    A field that is null is left out of messages with an odd number and null in those with an even one. Unknown fields
-    follow the contract's.
+    Null fields are left out of messages with an odd number, and written as null in those with an even number. Unknown
+    fields follow the contract's fields.
     """
     members = []
     for name, text in message.fields.items():
@@ -175,12 +179,15 @@ def message_value(message: DyeMessage) -> bytes:
 
 
 def dye_messages(messages: Iterable[DyeMessage]) -> list[StoredMessage]:
-    """The dye as the models see it when they read the input seeds: one partition, the message's number as offset."""
+    """Return the dye as the models see it when they read the input seeds.
+
+    It lies in one partition, with the message's number as offset.
+    """
     return [StoredMessage(str(one.number), one.sent_at, 0, one.number, one.fields) for one in messages]
 
 
 def seed_row(message: DyeMessage, promised: Contract) -> dict[str, str]:
-    """A message as a row of the input seed, by column."""
+    """Return a message as a row of the input seed, by column."""
     texts = {
         name: EMPTY if value == "" else (value or "").replace("\r", CARRIAGE_RETURN)
         for name, value in message.fields.items()
@@ -214,7 +221,7 @@ def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     if not rows:
         raise SeedError(f"The dye seed {path} holds no row: there is nothing to send.")
     for row in rows:
-        if None in row or None in row.values():  # how DictReader shows a field too many and one too few
+        if None in row or None in row.values():  # how DictReader marks a field too many and a field too few
             raise SeedError(f"{path}: message {row[columns[0]]} has not {len(columns)} fields. Correct its row.")
     return rows
 
@@ -241,13 +248,13 @@ def _message(row: Mapping[str, str], promised: Contract, place: str) -> DyeMessa
 
 
 def _moment(text: str) -> datetime | None:
-    """The time that a text of a seed means, in UTC; None if it means none."""
+    """Parse the time in a seed's text, in UTC. None if it is not a time."""
     if not _SENT_AT.fullmatch(text):
         return None
     try:
         moment = datetime.fromisoformat(text)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):  # a day that no calendar has, or outside the years 1 to 9999
+    except (ValueError, OverflowError):  # a day that does not exist, or a year outside 1 to 9999
         return None
 
 

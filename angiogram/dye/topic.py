@@ -1,4 +1,4 @@
-"""Reading the dye back from the topic, and comparing it with what was sent."""
+"""Reads the dye back from the topic and compares it with what was sent."""
 
 import json
 import time
@@ -18,7 +18,7 @@ from ingestion.message.stamp import DyeStamp, dye_stamp
 from ingestion.settings import KafkaSettings
 
 _READ_WITHIN = 60.0
-"""Seconds for reading back the range of the topic that holds the dye."""
+"""Seconds allowed to read back the range of the topic that holds the dye."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Found:
     Attributes:
         partition, offset: where it is.
         value: its bytes.
-        number: of this run, by a signature that holds; None for every other message.
+        number: its number in this run, if a valid signature proves it. None for every other message.
     """
 
     partition: int
@@ -43,10 +43,10 @@ def read_back(
     """Read each partition from an offset to its end.
 
     Args:
-        settings: which topic.
-        starts: offset by partition, from before the dye was sent.
-        run_id: whose messages are told apart.
-        keys: whose signatures hold.
+        settings: the broker and the topic.
+        starts: the offset by partition before the dye was sent.
+        run_id: the run whose messages get their numbers.
+        keys: the keys whose signatures are valid.
 
     Returns:
         All messages in these ranges, and the first offset that each partition still holds.
@@ -87,13 +87,13 @@ def judge_topic(
 ) -> tuple[list[Difference], list[Difference]]:
     """Compare what was sent with what the topic holds.
 
-    What a front door refused, or acknowledged but did not publish as it was, is the API's fault; what was published
-    directly or is deleted already is the topic's.
+    The API is at fault for what the front door refused, or acknowledged but did not publish unchanged. The topic is at
+    fault for what was published directly or is deleted already.
 
     Args:
-        sent: what became of each send.
-        dye: by name.
-        found: what lies on the topic.
+        sent: the result of each send.
+        dye: the messages of the dye by name.
+        found: the messages on the topic.
         first_held: the first offset that each partition still holds.
 
     Returns:
@@ -128,7 +128,7 @@ def judge_topic(
 
 
 def _what_became(key: dict[str, Any], value: bytes | None, there: Found | None) -> Difference:
-    """How a message that no signature vouches for differs from the one at the acknowledged place."""
+    """How a message without a valid signature differs from the one at its acknowledged place."""
     if there is None or there.number is not None:
         return Difference("missing", key, None, _text(value), None)
     if there.value == value:
@@ -137,5 +137,5 @@ def _what_became(key: dict[str, Any], value: bytes | None, there: Found | None) 
 
 
 def _text(value: bytes | None) -> str | None:
-    """Bytes as JSON text that can be read; None for null."""
+    """Return bytes as readable JSON text. None for null."""
     return "null" if value is None else json.dumps(value.decode("utf-8", "backslashreplace"), ensure_ascii=False)

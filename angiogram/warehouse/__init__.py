@@ -1,5 +1,5 @@
-"""What is asked of the database that holds the models: relations, columns, schemas of the dye, sessions.
+"""Access to the database that holds the models: sessions, schemas, relations, columns.
 
-In comes a connection or a dbt target, out go names and columns of relations, and the answer to the question which
-relations a build may write. May import: core, dbt, store.
+In comes a connection or a dbt target. Out go names and columns of relations, and the schemas that a build may write.
+May import: core, dbt, store.
 """

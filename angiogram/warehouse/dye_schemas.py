@@ -1,4 +1,4 @@
-"""The dye's schemas, made empty before a run, so that nothing of an earlier one can answer for it."""
+"""Empties the dye's schemas before a run, so that no table of an earlier run remains."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,10 +10,10 @@ from psycopg2.extensions import connection, cursor
 from angiogram.core.errors import NotReady, TablesInUse
 
 TABLES_WITHIN = 60.0
-"""Seconds that others have to let go of the last run's tables."""
+"""Seconds that other sessions have to release the last run's tables."""
 
 _KINDS = {"r": "table", "p": "table", "f": "foreign table", "m": "materialized view", "v": "view", "S": "sequence"}
-"""What is dropped, tables first: most views fall with them."""
+"""What is dropped. Tables come first, because most views are dropped with them."""
 
 
 def empty(
@@ -22,18 +22,18 @@ def empty(
     say: Callable[[str], None],
     alive: Callable[[], None] = lambda: None,
 ) -> None:
-    """Drop all that lies in the dye's schemas, all or nothing.
+    """Drop all relations in the dye's schemas, or none of them.
 
-    The schemas stay, with their marks and grants. So do functions and types, which a project's hooks may have made.
+    The schemas stay, with their marks and grants. Functions and types stay too: a project's hooks may have made them.
 
     Args:
         database: a session of the project's profile, in autocommit.
-        schemas: as target_relations.claim has them.
-        say: told who holds tables.
-        alive: called every 2 s while they are waited for.
+        schemas: the schemas, from target_relations.claim.
+        say: receives messages about who holds tables.
+        alive: called every 2 s while waiting for them.
 
     Raises:
-        TablesInUse: somebody held one of them for too long.
+        TablesInUse: another session held one of them for too long.
         NotReady: the session's role may not drop one of them.
     """
     deadline = time.monotonic() + TABLES_WITHIN
@@ -67,7 +67,10 @@ def empty(
 
 
 def _drops(query: cursor, schemas: Sequence[str]) -> sql.Composed | None:
-    """One statement list, so that it is one transaction; None if nothing is there. Extensions keep what is theirs."""
+    """All drops as one list of statements, so that it is one transaction. None if all is empty.
+
+    Relations that belong to extensions are kept.
+    """
     query.execute(
         "select relkind::text, nspname::text, relname::text from pg_class join pg_namespace on"
         " pg_namespace.oid = relnamespace where nspname = any(%s) and relkind::text = any(%s) and not relispartition"
@@ -85,7 +88,7 @@ def _drops(query: cursor, schemas: Sequence[str]) -> sql.Composed | None:
 
 
 def _holders(query: cursor, schemas: Sequence[str]) -> str:
-    """Who holds tables in some schemas, in words."""
+    """Describe the sessions that hold tables in these schemas."""
     query.execute(
         "select string_agg(distinct format('%%s by session %%s (%%s, %%s)',"
         " held.oid::regclass, activity.pid, activity.usename, activity.application_name), '; ')"

@@ -1,6 +1,7 @@
-"""Ephemeral models, compared as all others: for the time of a session a view stands for each that is watched.
+"""Makes ephemeral models readable, so that they are compared like all others.
 
-One that nothing compares is read once if no table that reads it was built: its SQL may be such that nothing can run it.
+Each watched ephemeral model gets a temporary view for the time of a session. One that is not compared is read once if
+no table that reads it was built, because its SQL may not run at all.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -17,16 +18,16 @@ from angiogram.warehouse.relations import SQL_FAILED, attempted
 
 
 def show(database: connection, project: Project, builds: Builds) -> dict[str, str]:
-    """Make the views; those that are there already are made anew.
+    """Make the views. Existing ones are replaced.
 
     Args:
-        database: the session whose comparisons are to read them.
-        project: whose models were built.
-        builds: what became of them.
+        database: the session whose comparisons read the views.
+        project: the project whose models were built.
+        builds: the build results of its nodes.
 
     Returns:
-        Why an ephemeral model cannot be read, by its dbt id: dbt cannot compile it, or PostgreSQL refuses its SQL. One
-        that reads such a model is left out, and so is one that reads what was not built.
+        Why an ephemeral model cannot be read, by its dbt id: dbt cannot compile it, or PostgreSQL refuses its SQL.
+        Models that read such a model, or a model that was not built, are left out.
     """
     unread = {i: failed.message or failed.status for i, failed in builds.failures(MODEL).items() if _is_one(project, i)}
     asked = sorted(project.shown_ephemeral | set(_unproven(project, builds)))
@@ -48,11 +49,11 @@ def show(database: connection, project: Project, builds: Builds) -> dict[str, st
 
 
 def is_there(project: Project, builds: Builds, unread: Collection[str], unique_id: str) -> bool:
-    """Whether all that an ephemeral model reads was built in every batch, or can be read.
+    """Whether everything that an ephemeral model reads was built in every batch or is readable.
 
     Args:
-        project: whose model it is.
-        builds: what became of all nodes.
+        project: the model's project.
+        builds: the build results of all nodes.
         unread: ids of the ephemeral models that cannot be read.
         unique_id: dbt's id of the model.
     """
@@ -61,7 +62,7 @@ def is_there(project: Project, builds: Builds, unread: Collection[str], unique_i
 
 
 def _unproven(project: Project, builds: Builds) -> Iterator[str]:
-    """The ephemeral models whose SQL is in nothing that was built."""
+    """The ephemeral models whose SQL is not part of anything that was built."""
     proven: set[str] = set()
     for unique_id in project.manifest.nodes:
         if _was_built(builds, unique_id) and not _is_one(project, unique_id):
@@ -70,12 +71,15 @@ def _unproven(project: Project, builds: Builds) -> Iterator[str]:
 
 
 def _above(project: Project, unique_id: str) -> Iterator[str]:
-    """The ephemeral models whose SQL dbt puts into that of a node."""
+    """The ephemeral models whose SQL dbt puts into a node's SQL."""
     return inlined(project.manifest, unique_id)
 
 
 def _compiled(project: Project, unique_ids: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """The SQL of ephemeral models, with that of those that they read, and why others have none, by dbt's id."""
+    """Compile ephemeral models: the SQL of each by dbt's id, and errors by dbt's id.
+
+    The SQL includes that of the ephemeral models that they read.
+    """
     select = (f"fqn:{'.'.join(project.manifest.nodes[unique_id].fqn)}" for unique_id in unique_ids)
     with compiling_all():
         results = project.invoke(["compile", "--select", *select]).answer.results
@@ -87,9 +91,10 @@ def _compiled(project: Project, unique_ids: Iterable[str]) -> tuple[dict[str, st
 
 
 def _statement(node: Node | None, text: str) -> sql.Composable:
-    """What makes the view of a model that is compared, or else reads every column of it.
+    """Statement that makes the view of a compared model, or else reads all columns once.
 
-    The SQL is put in brackets, as dbt does in a reader: a semicolon is no end there, and a last line may be a comment.
+    The SQL is put in brackets, as dbt does in a reader, so that a semicolon fails as it would there. The brackets have
+    lines of their own, since the last line may be a comment.
     """
     made = sql.SQL("(\n{}\n)").format(sql.SQL(text))
     if node is None:

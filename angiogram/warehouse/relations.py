@@ -1,6 +1,6 @@
-"""What the database knows of a relation of the dbt project, and how its name stands in SQL.
+"""What the database knows about a dbt relation, and how to write its name in SQL.
 
-dbt names its relations quoted already, and quotes within them doubled.
+dbt's relation names are already quoted, with inner quotes doubled.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,11 +22,14 @@ SQL_FAILED = (
     psycopg2.NotSupportedError,
     psycopg2.ProgrammingError,
 )
-"""What PostgreSQL raises where a statement cannot be carried out; not where the server or the session is at fault."""
+"""Errors of a statement that PostgreSQL cannot carry out.
+
+Failures of the server or the session are not among them.
+"""
 
 
 def columns(query: cursor, relation: str) -> set[str]:
-    """Names of a relation's columns; none if it is not there."""
+    """Names of a relation's columns. Empty if the relation does not exist."""
     query.execute(
         "select attname::text from pg_attribute where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped",
         (relation,),
@@ -35,11 +38,11 @@ def columns(query: cursor, relation: str) -> set[str]:
 
 
 def typed_columns(database: connection, relations: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Types of the columns of relations by name, in order; a relation that is not there is left out.
+    """Types of relations' columns by name, in order. Relations that do not exist are left out.
 
     Args:
-        database: as a role that may look into their schemas.
-        relations: quoted, by whatever they are called.
+        database: as a role that may use their schemas.
+        relations: the quoted relations, by any key.
     """
     found: dict[str, dict[str, str]] = {}
     with database.cursor() as query:
@@ -56,14 +59,17 @@ def typed_columns(database: connection, relations: Mapping[str, str]) -> dict[st
 
 
 def later_batches(query: cursor, relation: sql.Composable) -> set[int]:
-    """The batches that an input seed names beyond the first, which every row without one belongs to."""
+    """The batches after the first that an input seed names.
+
+    Rows without a batch belong to the first one.
+    """
     query.execute(sql.SQL("select distinct {0} from {1} where {0} > 1").format(sql.Identifier(BATCH), relation))
     return {batch for (batch,) in query.fetchall()}
 
 
 @contextmanager
 def undone(query: cursor) -> Iterator[None]:
-    """Take back at the end all that is done inside, whether it failed or not."""
+    """Undo at the end everything that is done inside, whether it failed or not."""
     begin, end = "begin", "rollback"
     if _within(query):
         begin, end = "savepoint undone", "rollback to savepoint undone; release savepoint undone"
@@ -76,7 +82,7 @@ def undone(query: cursor) -> Iterator[None]:
 
 @contextmanager
 def attempted(query: cursor) -> Iterator[None]:
-    """Let a transaction, if there is one, go on after a statement that fails."""
+    """Let an open transaction continue after a statement inside fails."""
     if not _within(query):
         yield
         return
@@ -94,11 +100,14 @@ def _within(query: cursor) -> bool:
 
 
 def _tell(query: cursor, statement: str) -> None:
-    """Execute a statement beside those of the cursor, whose results stay."""
+    """Execute a statement without losing the cursor's results."""
     with query.connection.cursor() as beside:
         beside.execute(statement)
 
 
 def beside_values(text: str) -> str:
-    """A name or a statement as part of one that is executed with values: there psycopg2 takes a lone % for theirs."""
+    """Escape SQL text for use in a statement that is executed with values.
+
+    In such a statement psycopg2 takes a single % for a placeholder.
+    """
     return text.replace("%", "%%")

@@ -1,4 +1,4 @@
-"""The database that the project's dbt profile names: sensitivity works where dbt does."""
+"""Opens sessions on the database of the project's dbt profile, where sensitivity works too."""
 
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,14 @@ from angiogram.dbt.command import profile_name
 
 
 def open_sessions(directory: Path, target: str, number: int) -> list[connection]:
-    """Open sessions with the credentials of the project's profile; the caller closes them.
+    """Open sessions with the credentials of the project's profile. The caller closes them.
 
-    Call it after dbt has read the project: dbt keeps the place of the profiles from then on.
+    Call it after dbt has read the project. Only then does dbt remember where the profiles are.
 
     Raises:
         DbtFailed: dbt cannot read the profile.
-        NotReady: it names no PostgreSQL, or one that cannot be reached.
+        UnsupportedProject: the profile's target is not PostgreSQL.
+        NotReady: PostgreSQL cannot be reached, or refuses the user.
     """
     credentials = _credentials(directory, target)
     try:
@@ -31,7 +32,7 @@ def open_sessions(directory: Path, target: str, number: int) -> list[connection]
 
 
 def _open(credentials: Any) -> connection:
-    """A session with all of a profile's settings that concern what may be seen, and who is asked."""
+    """Open a session with the profile's settings, including role and search path."""
     session = psycopg2.connect(
         host=credentials.host,
         port=credentials.port,
@@ -49,7 +50,7 @@ def _open(credentials: Any) -> connection:
         if credentials.search_path:
             query.execute("select set_config('search_path', %s, false)", (credentials.search_path,))
         if credentials.role:
-            query.execute(sql.SQL("set role {}").format(sql.SQL(credentials.role)))  # dbt takes it as SQL, too
+            query.execute(sql.SQL("set role {}").format(sql.SQL(credentials.role)))  # dbt takes it as SQL as well
     return session
 
 

@@ -1,8 +1,8 @@
-"""Before anything is built: the relations that a dye target would write, and whether all of them are the dye's.
+"""Checks before a build that all relations a dye target would write belong to the dye.
 
-A schema is the dye's if its comment says so; the hook keep_dye_apart writes that at the start of a dbt command, and so
-does `claim`. Schemas of dye runs before there were such comments are adopted. Everything else stops the command: what
-another target builds or reads, what belongs to another project's dye, and what nobody knows.
+A schema belongs to the dye if its comment says so. The hook keep_dye_apart writes this mark at the start of a dbt
+command, and so does `claim`. Schemas of dye runs from before there were marks are adopted. Everything else stops the
+command: what another target builds or reads, what belongs to another project's dye, and what is unknown.
 """
 
 import re
@@ -36,16 +36,16 @@ class Schema:
 
     Attributes:
         schema_name: its name.
-        state: absent, empty, adopted (of a dye run before there were marks), ours (marked), live (another target's),
-            other_project (the dye's of another project) or foreign (nobody knows whose).
-        is_built: whether the command at hand writes it; here always.
-        owner: the role that owns it; None if it is absent.
+        state: absent, empty, adopted (from a dye run before there were marks), ours (marked), live (another target's),
+            other_project (dye of another project) or foreign (unknown).
+        is_built: whether the present command writes it. Always true here.
+        owner: the role that owns it. None if it is absent.
         is_owner: whether the session's role owns it.
-        may_create: whether that role may make tables in it, or make it.
-        marked_for: the project whose dye it is, by its mark.
+        may_create: whether that role may make tables in it, or make the schema.
+        marked_for: the project whose dye it holds, by its mark.
         marked_comment: its comment with the mark.
-        told: what the dye would write over there, if it is to be refused.
-        owned_by_others: relations that would be replaced and belong to other roles.
+        told: what the dye would overwrite there, if that must be refused.
+        owned_by_others: relations that would be replaced and that belong to other roles.
     """
 
     schema_name: str
@@ -61,19 +61,21 @@ class Schema:
 
 
 def claim(database: connection, project: Project, say: Callable[[str], None]) -> list[str]:
-    """See that all that the dye target would write is the dye's, and mark its schemas; nothing is built or dropped.
+    """Check that everything the dye target would write is the dye's, and mark its schemas.
+
+    Nothing is built or dropped.
 
     Args:
         database: a session of the project's profile, in autocommit.
-        project: parsed.
-        say: told of targets that cannot be read here.
+        project: the parsed project.
+        say: receives messages about targets that cannot be read here.
 
     Returns:
-        The names of the schemas, all of which exist now, and of those that the dye wrote once and no longer does.
+        The names of the schemas, all of which exist now, and of those that the dye wrote earlier and no longer does.
 
     Raises:
         NotTheDyes: a relation is live, or exists and was not made by the dye.
-        NotReady: the session's role may not make what is to be made.
+        NotReady: the session's role may not make what must be made.
         DbtFailed: the profile cannot be read.
     """
     targets = read_targets(project)
@@ -89,25 +91,26 @@ def claim(database: connection, project: Project, say: Callable[[str], None]) ->
         ((user,),) = query.fetchall()
         if forbidden := [why for schema in schemas for why in _forbidden(schema, user)]:
             raise NotReady(f"{' '.join(forbidden)} Nothing was built.")
-        query.execute("select pg_advisory_lock(hashtext('angiogram'), hashtext('marks'))")  # as the hook does
+        query.execute("select pg_advisory_lock(hashtext('angiogram'), hashtext('marks'))")  # the same lock as in the
+        # hook
         try:
             for schema in schemas:
                 _mark(query, schema)
         finally:
             query.execute("select pg_advisory_unlock(hashtext('angiogram'), hashtext('marks'))")
         written = [schema.schema_name for schema in schemas]
-        # What is marked may be live by now, if it is no longer written and does not bear the dye target's name.
+        # A marked schema may be live by now if it is no longer written and does not have the dye target's name.
         return written + [name for name in _marked(query, project) if name not in written and targets.is_dyes(name)]
 
 
 def examine(
     database: connection, project: Project, say: Callable[[str], None], targets: Targets | None = None
 ) -> list[Schema]:
-    """The schemas that the dye target would write, and whose they are.
+    """Return the schemas that the dye target would write, and whose they are.
 
     Args:
         database, project, say: as for `claim`.
-        targets: of the project's profile, where they have been read before.
+        targets: the targets of the project's profile, if they are known already.
 
     Raises:
         DbtFailed: the profile cannot be read.
@@ -132,7 +135,10 @@ def examine(
 
 
 def _written(project: Project) -> Iterator[dict[str, Any]]:
-    """All that dbt would write under the dye target, quoted: also what keeps the failures of tests, and the results."""
+    """Everything that dbt would write under the dye target, quoted.
+
+    This includes tables for test failures and for dbt's results.
+    """
     manifest = project.manifest
     for node in manifest.nodes.values():
         if node.relation_name:
@@ -143,7 +149,10 @@ def _written(project: Project) -> Iterator[dict[str, Any]]:
 
 
 def _built_before(database: connection, project: Project) -> Iterator[str]:
-    """Names of what dbt built under the dye target before: a model that was renamed since left its table behind."""
+    """Names of what dbt built under the dye target before.
+
+    A model that has been renamed since left its table behind.
+    """
     results = results_relation(project.target)
     with database.cursor() as query:
         query.execute("select coalesce(has_table_privilege(to_regclass(%s), 'select'), false)", (results,))
@@ -153,7 +162,7 @@ def _built_before(database: connection, project: Project) -> Iterator[str]:
 
 
 def _recorded(database: connection) -> Iterator[dict[str, str]]:
-    """What the live target last built, where dbt keeps a record of that."""
+    """What the live target last built, if dbt keeps a record of it."""
     with database.cursor() as query:
         query.execute("select coalesce(has_table_privilege(to_regclass(%s), 'select'), false)", (_LIVE_NODES,))
         if query.fetchone() == (True,):
@@ -182,7 +191,7 @@ def _of_other_targets(project: Project, targets: Targets, say: Callable[[str], N
 
 
 def _forbidden(schema: Schema, user: str) -> Iterator[str]:
-    """What the session's role lacks, in a sentence each."""
+    """Yield a sentence for each right that the session's role is missing."""
     name = schema.schema_name
     if schema.owned_by_others and not schema.is_owner:
         yield f"Role {user} may not replace {schema.owned_by_others}: make it the owner, or drop them."
@@ -193,7 +202,7 @@ def _forbidden(schema: Schema, user: str) -> Iterator[str]:
 
 
 def _marked(query: cursor, project: Project) -> list[str]:
-    """Schemas that are marked for this project's dye under this target, written by it today or not."""
+    """Schemas marked for this project's dye under this target, whether still written or not."""
     query.execute(
         "select nspname::text from pg_namespace cross join lateral obj_description(oid, 'pg_namespace') as described"
         " where pg_has_role(nspowner, 'usage') and substring(described from '(?n)^angiogram: dye of (\\S+)') = %s"
@@ -205,14 +214,14 @@ def _marked(query: cursor, project: Project) -> list[str]:
 
 def _mark(query: cursor, schema: Schema) -> None:
     if schema.state == OURS or (schema.state != ABSENT and not schema.is_owner):
-        return  # what it cannot mark is looked at again by the next command
+        return  # the next command checks again what cannot be marked now
     name = sql.Identifier(schema.schema_name)
     query.execute(sql.SQL("create schema if not exists {}").format(name))
     query.execute(sql.SQL("comment on schema {} is {}").format(name, sql.Literal(schema.marked_comment)))
 
 
 def _schema_of(relation: str) -> str:
-    """The schema of a quoted relation; PostgreSQL has names in small letters that are not quoted."""
+    """The schema of a relation's name. PostgreSQL folds unquoted names to lower case."""
     parts: list[tuple[str, str]] = _PART.findall(relation)
     quoted, plain = parts[-2]
     return quoted.replace('""', '"') or plain.lower()
@@ -221,5 +230,5 @@ def _schema_of(relation: str) -> str:
 @cache
 def _template() -> jinja2.Template:
     text = files("angiogram.warehouse").joinpath("macros", "dye_schemas.sql").read_text(encoding="utf-8")
-    # SQL, not HTML: nothing to escape; what is asked is put in as JSON, which leaves no quote of SQL.
+    # SQL, not HTML: nothing to escape. `tojson` escapes the single quotes of what is asked.
     return jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined).from_string(text)  # noqa: S701
