@@ -1,1 +1,5 @@
-"""The dye test: inject the dye, hold the checkpoints, compare every model with its expected seed, name the blockage."""
+"""The dye test for a data pipeline: find the stage where right data becomes wrong.
+
+It sends test records with known results (the dye) through the pipeline, checks the checkpoints, compares every model
+with its expected seed, and names the blockage.
+"""

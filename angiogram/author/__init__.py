@@ -1,4 +1,4 @@
-"""Work on the expectation: what `angiogram accept` shows, asks and writes.
+"""Maintains the expected outputs: what `angiogram accept` shows, asks and writes.
 
-In comes a project after a build, out go expected seeds and the accepted surface. May import: every room up to report.
+Input: a project after a build. Output: expected seeds and the accepted surface. May import: every room up to report.
 """

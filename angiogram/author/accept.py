@@ -1,7 +1,8 @@
-"""When a model is meant to change: its new output becomes the expected seed, if the independent calculation agrees.
+"""Makes a model's new output its expected seed, after an intentional model change.
 
-The dye is taken straight from the input seeds, so that a fault on the way to dbt is never accepted as a model's output.
-A project whose models the calculation does not know has nobody to vouch for them but the one who says yes.
+The independent calculation, if it knows the model, must agree. The dye is taken straight from the input seeds, so that
+a fault upstream of dbt is never accepted as a model's output. If the calculation does not know a project's models, only
+the person who says yes vouches for them.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,18 +36,18 @@ _Calculated = tuple[Sequence[str], list[Row]]
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A model whose output is not what its expected seed says.
+    """A model whose output differs from its expected seed.
 
     Attributes:
         model: its name.
         stored: the file of its expected seed, as it was before the models were built.
         differences: between the seed and the output, with the messages that feed them, as in a run's report.
         objection: the same between the independent calculation and the output, if they disagree.
-        obstacle: why the output cannot become a seed whatever anybody says; None if it can.
+        obstacle: why the output cannot become a seed, even with a yes; None if it can.
         calculated: whether the independent calculation knows the model.
         text: the new seed; None if it is not to be written.
         new_columns: columns that the seed did not have, with their cells in words.
-        untyped: those of them to which dbt_project.yml gives no type, with that of the model.
+        untyped: those new columns to which dbt_project.yml gives no type, with the model's type.
     """
 
     model: str
@@ -61,22 +62,22 @@ class Proposal:
 
     @property
     def seed(self) -> Path:
-        """The file of its expected seed."""
+        """Return the file of its expected seed."""
         return self.stored.path
 
     @property
     def acceptable(self) -> bool:
-        """Whether a yes is enough."""
+        """Return whether a yes is enough."""
         return self.text is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Proposals:
-    """What would be written, of the models and of the surface.
+    """What would be written for the models and the surface.
 
     Attributes:
-        models: whose output is not what their expected seeds say.
-        surface: the new one; None if the accepted one holds.
+        models: models whose output differs from their expected seeds.
+        surface: the new surface; None if the accepted one is unchanged.
     """
 
     models: list[Proposal]
@@ -84,20 +85,20 @@ class Proposals:
 
 
 def propose(project: Project, models: Sequence[str], say: Callable[[str], None], wait: float = WAIT) -> Proposals:
-    """Build all models from the input seeds and tell what differs from their expected seeds and from the surface.
+    """Build all models from the input seeds, and compare them with seeds and surface.
 
     Args:
         project: with the dye taken from the input seeds.
-        models: names of those that are asked about; all if empty.
-        say: told what is being done, or waited for.
-        wait: seconds to wait at most for whoever has the tables.
+        models: names of the requested models; all if empty.
+        say: called with what is being done or waited for.
+        wait: maximum number of seconds to wait for whoever holds the tables.
 
     Raises:
         UnknownModel: neither the project nor the accepted surface has such a model.
-        NotTheDyes: dbt would write what is live, or what the dye did not make.
-        RunInHand: a run, or another build from the seeds, outlasted the wait. None begins while the tables are built.
+        NotTheDyes: dbt would write live relations, or relations that the dye did not create.
+        RunInHand: a run, or another build from the seeds, outlasted the wait. None starts while the tables are built.
         DbtFailed: something could not be built.
-        NotReady: the profile names no PostgreSQL that lets its user in, the project lacks the macro `differences`, or
+        NotReady: the profile names no PostgreSQL that lets its user in, the project has no macro `differences`, or
             it cannot be read under the live target.
         InvalidSurface: the accepted surface cannot be read.
         InvalidSettings: the project declares a calculation that cannot be used.
@@ -131,10 +132,10 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None],
 
 
 def write(project: Project, proposals: Proposals) -> list[Path]:
-    """Write the new seeds and the surface, all or none; the files written.
+    """Write the new seeds and the surface, all or none, and return the files written.
 
     Raises:
-        SeedNotWritten: one cannot be written, or is no longer what was compared.
+        SeedNotWritten: a file cannot be written, or is no longer the one that was compared.
     """
     changes = [(one.stored, one.stored.as_stored(one.text)) for one in proposals.models if one.text is not None]
     if surface := proposals.surface:
@@ -143,7 +144,7 @@ def write(project: Project, proposals: Proposals) -> list[Path]:
 
 
 def _chosen(project: Project, models: Sequence[str]) -> list[Node]:
-    """The models with an expected seed that are asked about."""
+    """Return the requested models that have an expected seed."""
     accepted = Surface.accepted(project.directory)
     known = project.nodes.keys() | (accepted.models.keys() if accepted else set())
     if unknown := set(models) - known:
@@ -155,7 +156,11 @@ def _chosen(project: Project, models: Sequence[str]) -> list[Node]:
 
 
 def _calculated(project: Project, messages: Sequence[DyeMessage]) -> dict[str, _Calculated]:
-    """What the project's calculation, if it has one, makes of the dye: columns and rows of each model."""
+    """Run the project's calculation, if it has one, on the dye.
+
+    Returns:
+        Columns and rows of each model.
+    """
     if (calculation := calculation_of(project.directory)) is None:
         return {}
     tables = calculation.tables(dye_messages(messages), project.directory)
@@ -175,7 +180,7 @@ def _proposal(
     calculated: _Calculated | None,
     tracer: Tracer,
 ) -> Proposal | None:
-    """What would be written for a model; None if its seed holds."""
+    """Return what would be written for a model, or None if its seed is unchanged."""
     found = compare(database, node, project.directory)
     if found.rows is None:
         raise DbtFailed(f"{node.name} cannot be read: {found.obstacle}. Correct it, then accept.")
@@ -208,7 +213,7 @@ def _proposal(
 
 
 def _untyped(database: connection, seed: Any, node: Node, columns: Sequence[str]) -> dict[str, str]:
-    """Types of columns that a model has and the configuration of its expected seed does not name."""
+    """Return the types of a model's columns that its expected seed's configuration omits."""
     absent = [column for column in columns if column not in seed.config.column_types]
     with database.cursor() as query:
         query.execute(

@@ -1,4 +1,4 @@
-"""The surface as `angiogram accept` would write it: what changes, in words, and the file's new text."""
+"""The surface that `angiogram accept` would write: its changes in words, and its text."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from angiogram.judge.guards.surface import Surface
 
 @dataclass(frozen=True, slots=True)
 class SurfaceProposal:
-    """A surface that is not the accepted one.
+    """A surface that differs from the accepted one.
 
     Attributes:
         stored: its file as it was read.
@@ -36,17 +36,17 @@ def propose_surface(
     built: Sequence[StageId],
     stored: StoredSeed,
 ) -> SurfaceProposal | None:
-    """What would be written; None if the accepted surface holds.
+    """Return what would be written, or None if the accepted surface is unchanged.
 
     Args:
         database: as the role of the dye target, in autocommit.
         project: whose models were built.
-        models: names of those whose surface is accepted; all, and the rest of the surface, if empty.
+        models: names of the models whose surface is accepted; if empty all, and the rest of the surface.
         built: the stages that were built.
         stored: the file of the accepted surface.
 
     Raises:
-        NotReady: the project cannot be read under the live target, so nobody knows where its tables are.
+        NotReady: the project cannot be read under the live target, so the location of its tables is unknown.
         InvalidSurface: the accepted surface cannot be read.
     """
     accepted = Surface.accepted(project.directory)

@@ -1,4 +1,7 @@
-"""What a model made, as the text of an expected seed: what stays the same keeps the words that the seed had for it."""
+"""Formats a model's output as the text of an expected seed.
+
+Cells that did not change keep the text that the seed had for them.
+"""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -34,7 +37,7 @@ class SeedForm:
 
     Attributes:
         delimiter: between two fields.
-        quotes: whether dbt quotes the columns' names; unquoted, PostgreSQL writes them in small letters.
+        quotes: whether dbt quotes the column names; PostgreSQL folds unquoted names to lower case.
     """
 
     delimiter: str = ","
@@ -42,15 +45,15 @@ class SeedForm:
 
     @classmethod
     def of(cls, seed: Any) -> "SeedForm":
-        """That of a seed of the manifest."""
+        """Return the form of a seed of the manifest."""
         return cls(seed.config.delimiter or ",", seed.config.quote_columns is not False)
 
     def lines(self, text: str) -> Iterator[list[str]]:
-        """The fields of each line, the header's first."""
+        """Yield the fields of each line, starting with the header."""
         return csv.reader(StringIO(text, newline=""), delimiter=self.delimiter)
 
     def columns(self, header: Sequence[str]) -> list[str]:
-        """The columns that the header's fields stand for."""
+        """Return the columns that the header's fields name."""
         return list(header) if self.quotes else [name.lower() for name in header]
 
 
@@ -59,11 +62,13 @@ USUAL = SeedForm()
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """The rows of a model's table that are compared, without the columns that differ from run to run.
+    """The rows of a model's table that are compared.
+
+    Columns that differ from run to run are left out.
 
     Attributes:
         columns: names, in the table's order.
-        key: the columns that tell the rows apart.
+        key: the columns that identify the rows.
         rows: cells by column.
     """
 
@@ -80,7 +85,7 @@ class Output:
             node: the model, built.
         """
         with database.cursor() as query:
-            relation = sql.SQL(node.relation)  # dbt quotes its names already
+            relation = sql.SQL(node.relation)  # dbt has quoted its names already
             query.execute(sql.SQL("select * from {} limit 0").format(relation))
             names = [column.name for column in query.description or ()]
             cells = (
@@ -95,7 +100,7 @@ class Output:
         return cls([name for name in names if name not in node.excluded], node.key, rows)
 
     def unwritable(self, hooks: Sequence[str] = ()) -> str | None:
-        """Why a seed cannot hold these rows; None if one can.
+        """Return why a seed cannot hold these rows, or None if it can.
 
         Args:
             hooks: what dbt runs after it has loaded the seed.
@@ -116,26 +121,28 @@ class Output:
         return None
 
     def columns_beyond(self, stored: str, form: SeedForm = USUAL) -> list[str]:
-        """The columns that a stored seed does not have."""
+        """Return the columns that a stored seed does not have."""
         header = form.columns(next(form.lines(stored), []))
         return [name for name in self.columns if name not in header]
 
     def told(self, column: str) -> list[str]:
-        """The cells of a column in words, each with the key of its row."""
+        """Return the cells of a column in words, each with the key of its row."""
         keys = (", ".join(f"{name} {_text(row[name])}" for name in self.key) for row in self.rows)
         return [f"{key}: {_text(row[column]) or 'nothing'}" for key, row in zip(keys, self.rows, strict=True)]
 
     def as_seed(self, stored: str, form: SeedForm = USUAL) -> str:
-        """The seed's new text: columns, rows and cells of the stored one stay in order and words; new ones follow.
+        """Return the seed's new text.
+
+        Columns, rows and cells of the stored seed keep their order and text; new ones follow.
 
         Args:
-            stored: the seed's text as it is.
+            stored: the current text of the seed.
             form: how dbt reads it.
         """
         lines = form.lines(stored)
         words = next(lines, [])
         header = form.columns(words)
-        # To dbt what a short line lacks is null, and a blank line a row of nulls.
+        # dbt reads the missing fields of a short line as null, and a blank line as a row of nulls.
         rows_before = [dict(zip(header, line + [""] * (len(header) - len(line)), strict=True)) for line in lines]
         before = {self._name(row): (place, row) for place, row in enumerate(rows_before)}
         beyond = self.columns_beyond(stored, form)
@@ -163,18 +170,21 @@ def _text(cell: Any) -> str:
 
 
 def _kept(before: str | None, cell: Any) -> str:
-    """The words that the seed had for a cell if they still say the same; else the usual ones."""
+    """Return the seed's text for a cell if it still means the same, else the standard text."""
     return before if before is not None and _says(before, cell) else _text(cell)
 
 
 def _decimals(text: str) -> int:
-    """How many digits of a number stand behind its point."""
+    """Return the number of digits after a number's decimal point."""
     fraction = text.partition(".")[2]
     return len(fraction) if fraction.isdigit() else 0
 
 
 def _shortened(cell: Any, decimals: int | None) -> Any:
-    """A number without zeros beyond the digits that its column has in the stored seed: 2.5000 is 2.50 beside 8.40."""
+    """Remove trailing zeros beyond the decimals of the stored column.
+
+    For example, 2.5000 becomes 2.50 beside 8.40.
+    """
     if not isinstance(cell, Decimal) or not decimals or not cell.is_finite():
         return cell
     rounded = round(cell, decimals)

@@ -9,7 +9,7 @@ from angiogram.faults.fault import Fault
 
 
 def catalogue_of(project: Path) -> tuple[Fault, ...]:
-    """The faults that a dbt project declares, in their order.
+    """Return the faults that a dbt project declares, in order.
 
     Args:
         project: its folder.
@@ -31,7 +31,7 @@ def catalogue_of(project: Path) -> tuple[Fault, ...]:
 
 
 def chosen(catalogue: Sequence[Fault], names: Sequence[str]) -> list[Fault]:
-    """The faults of these names, in the order of the catalogue; all of them without names.
+    """Return the faults of these names, or all without names, in catalogue order.
 
     Raises:
         UnknownFault: a name is not in the catalogue.

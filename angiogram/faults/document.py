@@ -1,4 +1,4 @@
-"""The fault table in the docs: one row per fault, each as it was played last."""
+"""The fault table in the docs: one row per fault, with its latest result."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,11 +15,11 @@ _HEAD = (
 
 
 def write_document(results: Sequence[Played], catalogue: Sequence[Fault]) -> None:
-    """Put what was played into the table between the marks of docs/faults.md; rows of other faults stay.
+    """Write results into the table of docs/faults.md, and keep the rows of other faults.
 
     Args:
-        results: what was played now.
-        catalogue: all faults, in the order of the rows; a row of none of them is dropped.
+        results: of the faults that were played now.
+        catalogue: all faults, in the order of the rows; rows that match none of them are dropped.
     """
     before, rest = DOCUMENT.read_text(encoding="utf-8").split(BEGIN)
     old, after = rest.split(END)

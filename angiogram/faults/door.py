@@ -1,4 +1,4 @@
-"""A door before the front door, at which messages are tampered with on their way."""
+"""A proxy before the front door that tampers with messages."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -26,29 +26,30 @@ class Parcel:
 
     @property
     def number(self) -> int:
-        """Its number in the dye."""
+        """Return its number in the dye."""
         return int(self.headers[MESSAGE_NUMBER_HEADER])
 
     def with_body(self, body: bytes) -> "Parcel":
-        """The same message with another body."""
+        """Return the same message with another body."""
         return replace(self, body=body)
 
 
 @contextmanager
 def tampering_door(beyond: str, tamper: Callable[[Parcel], list[Parcel]]) -> Iterator[str]:
-    """Open the door on a free port; it hands on what `tamper` makes of each message, none, one or several.
+    """Open the proxy on a free port and pass on what `tamper` makes of each message.
 
-    A message of which nothing is handed on is acknowledged with the place of the one before.
+    `tamper` may return no message, one or several. A message for which it returns none is acknowledged with the
+    position of the previous one.
 
     Args:
         beyond: URL of the front door.
-        tamper: makes parcels of a parcel.
+        tamper: returns the messages to send in place of a message.
 
     Yields:
-        The door's URL.
+        The proxy's URL.
 
     Raises:
-        FaultNotPlanted: no message was changed by the time the door closes.
+        FaultNotPlanted: no message had been changed when the proxy closed.
     """
     changed = threading.Event()
     last_answer: list[httpx.Response] = []
@@ -75,7 +76,7 @@ def tampering_door(beyond: str, tamper: Callable[[Parcel], list[Parcel]]) -> Ite
             self.wfile.write(answer.content)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing: stderr is for talk."""
+            """Log nothing: stderr is for talk."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, name="door", daemon=True)

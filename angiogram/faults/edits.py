@@ -1,4 +1,4 @@
-"""Faults that are texts replaced in a copy of the dbt project."""
+"""Faults that replace text in a copy of the dbt project."""
 
 from dataclasses import dataclass
 
@@ -7,19 +7,19 @@ from angiogram.faults.fault import Fault, Ground
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Texts replaced in one file."""
+    """Text replacements in one file."""
 
     path: str
     changes: tuple[tuple[str, str], ...]
 
 
 def edit(path: str, *changes: tuple[str, str]) -> Edit:
-    """Replace the old text of each pair by the new one, in a file below the project's folder."""
+    """Replace the old text of each pair with the new one, in a file of the project's folder."""
     return Edit(path, changes)
 
 
 def fault(name: str, description: str, planted: str | tuple[str, ...], *edits: Edit) -> Fault:
-    """A fault that makes all these edits, and must be named at these stages."""
+    """Return a fault that makes all these edits and must be named at these stages."""
 
     def plant(ground: Ground) -> None:
         for change in edits:

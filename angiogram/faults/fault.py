@@ -1,4 +1,4 @@
-"""What a fault is, and the ground on which it is planted."""
+"""Defines a fault, and the places where it can be planted."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -24,12 +24,12 @@ Tamper = Callable[[Parcel], list[Parcel]]
 
 @dataclass
 class Ground:
-    """Where a fault is planted: a copy of the dbt project, and the moments of a run.
+    """Where a fault is planted: a copy of the dbt project, and the steps of a run.
 
     Attributes:
-        project: the copy's folder; its seeds lie in it.
-        tamper: what a door before the front door makes of each message; None for no such door.
-        order: in which order the dye is sent; None for the usual one.
+        project: the copy's folder, including its seeds.
+        tamper: what a proxy before the front door does with each message; None for no proxy.
+        order: the order in which the dye is sent; None for the usual one.
     """
 
     project: Path
@@ -42,11 +42,11 @@ class Ground:
         """Replace texts in a file of the copy.
 
         Args:
-            path: below the project's folder.
-            changes: old and new text; the old one must be there.
+            path: relative to the project's folder.
+            changes: old and new text; the old one must exist.
 
         Raises:
-            FaultNotPlanted: an old text is not there.
+            FaultNotPlanted: an old text does not exist.
         """
         file = self.project / path
         text = file.read_text(encoding="utf-8")
@@ -57,20 +57,20 @@ class Ground:
         file.write_text(text, encoding="utf-8", newline="")
 
     def before(self, step: Step, act: Callable[[str], None]) -> None:
-        """Do something before a step; it is given the run id."""
+        """Register an action before a step. It receives the run ID."""
         self._before[step].append(act)
 
     def undo(self, act: Callable[[], object]) -> None:
-        """Do something when the run is over, whatever happened."""
+        """Register an action for the end of the run, whatever happens."""
         self._undo.append(act)
 
     def reach(self, step: str, run_id: str) -> None:
-        """Do what was to be done before a step of `angiogram.run.walk`."""
+        """Perform the actions registered before a step of `angiogram.run.walk`."""
         for act in self._before[step]:
             act(run_id)
 
     def clean_up(self) -> None:
-        """Do what was to be done at the end, last first."""
+        """Perform the actions registered for the end, the latest first."""
         while self._undo:
             self._undo.pop()()
 
@@ -80,10 +80,10 @@ class Fault:
     """A named fault.
 
     Attributes:
-        name: tells it from all others.
+        name: unique in the catalogue.
         description: what goes wrong, in a sentence.
-        planted: the stages that must be named, as text, and no others; none if a right pipeline absorbs it.
-        plant: puts it on the ground.
+        planted: the stages that must be named, as text, and no others; none if a correct pipeline absorbs the fault.
+        plant: plants it.
     """
 
     name: str
@@ -103,7 +103,9 @@ def as_owner(act: Callable[[cursor], Any]) -> Any:
 
 
 def change_loaded(statement: LiteralString) -> Callable[[str], None]:
-    """A change of what the loader stored of a run, by one statement with its run id as %(run_id)s.
+    """Return an action that changes what the loader stored of a run, by one statement.
+
+    The statement gets the run ID as %(run_id)s.
 
     Raises:
         FaultNotPlanted: it changed no row.
@@ -121,13 +123,13 @@ def change_loaded(statement: LiteralString) -> Callable[[str], None]:
 
 
 def places(run_id: str) -> list[Sent]:
-    """Where the dye of a run was put."""
+    """Return where the dye of a run was sent to."""
     with runs.database("faults") as database:
         return [Sent.of(state) for state in runs.read(database, run_id).step("inject")["sent"]]
 
 
 def number_of(name: str) -> int:
-    """The number of a message of the dye.
+    """Return the number of a dye message.
 
     Raises:
         FaultNotPlanted: no message has this name.

@@ -1,4 +1,7 @@
-"""A database and a topic of the command's own on the servers of the environment, and copies of the dbt project."""
+"""A database and a topic of the command's own, and copies of the dbt project.
+
+Both are on the servers that the environment names.
+"""
 
 import os
 import secrets
@@ -17,7 +20,7 @@ from ingestion.topic.admin import ensure_topic, open_admin
 
 @contextmanager
 def variables(**values: str | None) -> Iterator[None]:
-    """Environment variables set (None: unset) for the time of the block."""
+    """Set environment variables (None: unset) for the duration of the block."""
     before = {name: os.environ.get(name) for name in values}
     _set(values)
     try:
@@ -36,11 +39,11 @@ def _set(values: dict[str, str | None]) -> None:
 
 @contextmanager
 def own_place() -> Iterator[None]:
-    """A new database and a new topic, to which the environment points meanwhile; both are gone afterwards.
+    """Create a database and a topic, set the environment to them, and delete both afterwards.
 
     Raises:
         SettingsError: an address, the administrator or a password is not set.
-        DatabaseUnavailable, KafkaUnavailable: a server is away.
+        DatabaseUnavailable, KafkaUnavailable: a server is down.
     """
     end = secrets.token_hex(6)
     database, topic = f"faults_{end}", f"faults_{end}"
@@ -59,14 +62,17 @@ def own_place() -> Iterator[None]:
 
 
 class WorkingCopy:
-    """A copy of a dbt project with its seeds, made anew for each fault in one place: dbt parses only changes."""
+    """A copy of a dbt project with its seeds, renewed in place for each fault.
+
+    dbt therefore parses only changes.
+    """
 
     def __init__(self, original: Path, folder: Path) -> None:
-        """Nothing is copied yet.
+        """Store the folders. Nothing is copied yet.
 
         Args:
             original: the dbt project.
-            folder: an empty one; the copy and what dbt writes go below it.
+            folder: an empty one; it will contain the copy and what dbt writes.
         """
         self._original = original
         self.directory = folder / "dbt_project"
@@ -74,7 +80,10 @@ class WorkingCopy:
         self.logs = folder / "logs"
 
     def renew(self) -> Path:
-        """Make the copy equal to the original again; its folder. Files that did not change keep their times."""
+        """Make the copy equal to the original again, and return its folder.
+
+        Files that did not change keep their times.
+        """
         wanted: set[Path] = set()
         for folder, names, files in os.walk(self._original, followlinks=True):
             names[:] = [name for name in names if not name.startswith("target") and name not in ("logs", ".user.yml")]

@@ -1,4 +1,4 @@
-"""Playing faults: one real run each, from the front door to the verdict."""
+"""Plays faults: each in one real run, from the front door to the verdict."""
 
 import tempfile
 import time
@@ -28,14 +28,14 @@ from ingestion.settings import DatabaseSettings
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What became of a fault.
+    """The result of a fault.
 
     Attributes:
         fault: which one.
         verdict: of the run.
-        named: the blockage that it named.
-        seconds: that the run took, the planting included.
-        error: why it could not be played; None if it was.
+        named: the blockage that the verdict named.
+        seconds: duration of the run, including the planting.
+        error: why the fault could not be played; None if it was.
     """
 
     fault: Fault
@@ -46,12 +46,15 @@ class Played:
 
     @property
     def as_expected(self) -> bool:
-        """Whether exactly the planted stages were named; none, and healthy, if a right pipeline absorbs the fault."""
+        """Return whether the verdict named exactly the planted stages.
+
+        For a fault that a correct pipeline absorbs: none, and the verdict is healthy.
+        """
         expected = BLOCKED if self.fault.planted else HEALTHY
         return self.verdict == expected and set(self.named) == set(self.fault.planted)
 
     def as_json(self) -> dict[str, Any]:
-        """As `angiogram faults --json` prints it; no stage is null."""
+        """Return the result as `angiogram faults --json` prints it. No stage is null."""
         return {
             "name": self.fault.name,
             "planted_stage": ", ".join(self.fault.planted) or None,
@@ -66,10 +69,10 @@ class Played:
 
 
 class Player:
-    """Plays faults one after the other. To be had from `player`."""
+    """Plays faults one after the other. Use `player` to create one."""
 
     def __init__(self, copy: WorkingCopy, front_door: str, target: str | None) -> None:
-        """Nothing happens yet.
+        """Store the arguments. Nothing else happens yet.
 
         Args:
             copy: of the dbt project.
@@ -81,19 +84,19 @@ class Player:
         self._front_door = front_door
 
     def play(self, fault: Fault) -> Played:
-        """Plant a fault, send the dye through, and see what the verdict says.
+        """Plant a fault, send the dye, and return the verdict.
 
-        A fault that finds nothing to change, or a run that cannot be judged, is told as could_not_run: the other
-        faults are played all the same.
+        A fault that finds nothing to change, or a run that cannot be judged, is reported as could_not_run: the other
+        faults are still played.
 
         Raises:
-            NotTheDyes: dbt would write what the dye did not make.
+            NotTheDyes: dbt would write relations that the dye did not create.
         """
         started = time.perf_counter()
         try:
             report = self._report(fault)
         except NotTheDyes:
-            raise  # true of every fault
+            raise  # this applies to every fault
         except (AngiogramError, IngestionError) as error:
             told = f"{type(error).__name__}: {error}"
             return Played(fault, COULD_NOT_RUN, (), time.perf_counter() - started, told)
@@ -111,7 +114,7 @@ class Player:
                 return self._passage(run_id, ground, project)
         finally:
             ground.clean_up()
-            as_owner(lambda query: query.execute("delete from raw.unverified_dye"))  # none must block the next run
+            as_owner(lambda query: query.execute("delete from raw.unverified_dye"))  # must not block the next run
             steps.finish(run_id)
 
     def _passage(self, run_id: str, ground: Ground, project: Project) -> dict[str, Any]:
@@ -135,15 +138,15 @@ class Player:
 
 @contextmanager
 def player(original: Path, target: str | None = None) -> Iterator[Player]:
-    """A player with a database, a topic and a front door of its own; all gone at the end.
+    """Yield a player with its own database, topic and front door, deleted at the end.
 
     Args:
         original: the dbt project.
         target: a dye target of it; the first by default.
 
     Raises:
-        SettingsError, DatabaseUnavailable, KafkaUnavailable: a server is away, or its address is not set.
-        UnsupportedProject: the target is not a dye target, or the project's profile leads to another database.
+        SettingsError, DatabaseUnavailable, KafkaUnavailable: a server is down, or its address is not set.
+        UnsupportedProject: the target is not a dye target, or the project's profile names another database.
     """
     from ingestion.front_door import serving  # imports a web server
 
@@ -151,7 +154,7 @@ def player(original: Path, target: str | None = None) -> Iterator[Player]:
     with tempfile.TemporaryDirectory(prefix="faults-") as folder, own_place(), serving() as front_door:
         copy = WorkingCopy(original, Path(folder))
         with variables(
-            **{ALERT_URLS: ""},  # a planted fault is nobody's alert
+            **{ALERT_URLS: ""},  # a planted fault must alert nobody
             DBT_PROJECT_DIR=str(copy.directory),
             DBT_PROFILES_DIR=str(copy.directory),
             DBT_TARGET_PATH=str(copy.target),
@@ -162,7 +165,7 @@ def player(original: Path, target: str | None = None) -> Iterator[Player]:
 
 
 def _require_own_database(project: Project) -> None:
-    _ = project.manifest  # until dbt reads a project, it has the environment of the one before
+    _ = project.manifest  # dbt keeps the previous environment until it reads a project
     found, own = read_targets(project).dye.database, DatabaseSettings.from_environment().name
     if found != own:
         raise UnsupportedProject(
@@ -172,7 +175,7 @@ def _require_own_database(project: Project) -> None:
 
 
 def play_all(played_by: Player, faults: Sequence[Fault], tell: Callable[[Played], None]) -> list[Played]:
-    """Play faults one after the other, and tell of each as it ends."""
+    """Play faults one after the other, and report each as it ends."""
     results = []
     for fault in faults:
         results.append(played_by.play(fault))
@@ -181,4 +184,4 @@ def play_all(played_by: Player, faults: Sequence[Fault], tell: Callable[[Played]
 
 
 def _quiet(_: str) -> None:
-    """Nobody waits for the runs of a database of its own."""
+    """Say nothing: nobody else uses this database, so no run waits."""

@@ -1,4 +1,4 @@
-"""The daily work around runs: alerts, status, live dye, and whether all is set up.
+"""Daily operations around runs: alerts, status, live checkpoints, and the doctor.
 
-In come runs and settings, out go messages to people and answers for monitoring. May import: every room up to report.
+Input: runs and settings. Output: messages to people and answers for monitoring. May import: every room up to report.
 """

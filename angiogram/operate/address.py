@@ -1,4 +1,7 @@
-"""One address of ANGIOGRAM_ALERT_URLS: a message longer than its service takes is shortened, and keeps its link."""
+"""Sends a message to one address of ANGIOGRAM_ALERT_URLS.
+
+A message that is too long for the service is shortened, but keeps its link.
+"""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -29,7 +32,7 @@ class AlertMessage:
 
     Attributes:
         title: the verdict.
-        lines: what is shortened first.
+        lines: the text that is shortened first.
         link: where to read everything; sent whole or not at all.
     """
 
@@ -39,11 +42,11 @@ class AlertMessage:
 
     @property
     def body(self) -> str:
-        """The lines and the link."""
+        """Return the lines and the link."""
         return "\n".join(filter(None, (*self.lines, self.link)))
 
     def within(self, title: int, body: int, lines: int = 0) -> "AlertMessage":
-        """The same message, no longer than this; what is shortened ends in `…`.
+        """Return the message within these limits. Text that is cut ends in `…`.
 
         Args:
             title: characters of the title; 0: it becomes the body's first line.
@@ -58,12 +61,12 @@ class AlertMessage:
 
 
 def cut(text: str, length: int) -> str:
-    """The text, or its beginning and `…` if it is longer than `length` characters."""
+    """Return the text, cut and ended with `…` if it is longer than `length` characters."""
     return text if len(text) <= length else text[: max(length - 1, 0)].rstrip() + "…"
 
 
 def _shortened(lines: Sequence[str], room: int) -> list[str]:
-    """The lines, the longest ones shortened so that all of them fit into a number of characters."""
+    """Shorten the longest lines so that all lines fit into a number of characters."""
     room -= max(len(lines) - 1, 0)
     longest = max(room, 0)
     for left, length in zip(range(len(lines), 0, -1), sorted(map(len, lines)), strict=True):
@@ -78,8 +81,8 @@ def send(number: int, url: str, message: AlertMessage, is_good: bool, pause: flo
     """Send a message to one address.
 
     Args:
-        number: the address's place among all; it is named by that, since it holds secrets.
-        url: the address, as apprise writes it.
+        number: the address's position in the list; it is named by this, since it holds secrets.
+        url: the address, in apprise's form.
         message: what to say.
         is_good: whether it is good news.
         pause: seconds before the second try; twice as long before each further one.
@@ -87,7 +90,7 @@ def send(number: int, url: str, message: AlertMessage, is_good: bool, pause: flo
     Returns:
         What failed; None if the service took the message.
     """
-    import apprise  # 0.2 s, only when there is something to say
+    import apprise  # takes 0.2 s, so only when there is something to say
 
     with _hushed(_TALKATIVE):
         target = apprise.Apprise.instantiate(url)
@@ -118,16 +121,16 @@ def send(number: int, url: str, message: AlertMessage, is_good: bool, pause: flo
 
 
 def fitting(target: Any, message: AlertMessage, most: int | None = None) -> AlertMessage:
-    """The message as a service of apprise takes it."""
+    """Fit the message to the limits of an apprise service."""
     title, body = max(target.title_maxlen, 0), target.body_maxlen - target.overflow_buffer
-    if title and target.overflow_amalgamate_title:  # the title counts with the body
+    if title and target.overflow_amalgamate_title:  # the title counts as part of the body
         body -= min(len(message.title), title) + target.overflow_max_display_count_width
     return message.within(title, body if most is None else min(body, most), target.body_max_line_count)
 
 
 @contextmanager
 def _hushed(names: tuple[str, ...]) -> Iterator[None]:
-    """Keep loggers, and those below them, from writing anything."""
+    """Prevent loggers, and those below them, from writing anything."""
     loggers = [logging.getLogger(name) for name in names]
     before = [logger.level for logger in loggers]
     for logger in loggers:

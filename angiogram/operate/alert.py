@@ -1,11 +1,12 @@
-"""Alerts: on a blockage, on a run that could not run, and on recovery, to every address in ANGIOGRAM_ALERT_URLS.
+"""Alerts on a blockage, on a run that could not run, and on recovery.
 
-The addresses are apprise's, separated by blanks: `slack://...`, `mmost://host/token` (any Slack-compatible webhook of
-one's own), `mailto://...`, `json://host/path`. They hold secrets, so errors name them by their number and service.
+They go to every address in ANGIOGRAM_ALERT_URLS. The addresses are apprise's, separated by blanks: `slack://...`,
+`mmost://host/token` (any Slack-compatible webhook of your own), `mailto://...`, `json://host/path`. They hold secrets,
+so errors name them by their number and service.
 
-An alert is sent once per change. It counts as sent if at least one address took it: a verdict that was muted,
-acknowledged or not taken is sent after the next run if it still stands. While PostgreSQL itself is away nothing is
-known of earlier alerts and mutes, so each try sends one.
+An alert is sent once per change. It counts as sent if at least one address took it: a verdict whose alert was muted,
+acknowledged or not taken is sent after the next run if it still applies. While PostgreSQL itself is down, earlier
+alerts and mutes are unknown, so each try sends one.
 """
 
 import sys
@@ -31,11 +32,11 @@ FIRST_PAUSE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What became of an alert.
+    """The outcome of an alert.
 
     Attributes:
         state: sent (at least one address took it), failed, muted, acknowledged, or nobody (no address is set).
-        message: the words.
+        message: its text.
         detail: which addresses did not take it, or why it was not sent.
     """
 
@@ -45,9 +46,9 @@ class Alert:
 
 
 def after_verdict(database: connection, run_id: str, pause: float = FIRST_PAUSE) -> Alert | None:
-    """Send an alert on a run's verdict unless the latest alert said the same, and record the outcome.
+    """Send an alert on a run's verdict unless the latest alert said the same.
 
-    Addresses that do not answer are no error: they are recorded and named on stderr.
+    The outcome is recorded. Addresses that do not answer are not an error: they are recorded and named on stderr.
 
     Args:
         database: as role angiogram, in autocommit.
@@ -55,7 +56,7 @@ def after_verdict(database: connection, run_id: str, pause: float = FIRST_PAUSE)
         pause: seconds before the second try of an address.
 
     Returns:
-        None if there was no need of an alert.
+        None if no alert was needed.
 
     Raises:
         UnknownRun: there is no such run.
@@ -71,7 +72,9 @@ def after_verdict(database: connection, run_id: str, pause: float = FIRST_PAUSE)
 
 
 def unrecorded(error: str, why: str, pause: float = FIRST_PAUSE) -> Alert:
-    """Send an alert on a run that could not run, where PostgreSQL cannot record it; failures are named on stderr.
+    """Send an alert on a run that could not run and that PostgreSQL cannot record.
+
+    Failures are named on stderr.
 
     Args:
         error: why it could not run.
@@ -111,7 +114,7 @@ def _latest(database: connection) -> _Latest | None:
 
 
 def _is_news(database: connection, run: runs.Run) -> bool:
-    """Whether the latest alert said something else, or what it said is no longer acknowledged."""
+    """Return whether the latest alert differs, or its blockage is no longer acknowledged."""
     latest = _latest(database)
     if latest is None:
         return run.verdict != HEALTHY
@@ -127,7 +130,10 @@ def _is_news(database: connection, run: runs.Run) -> bool:
 
 
 def _kind(error: object) -> str:
-    """What kind of error a run ended with: messages hold places and times that differ from run to run."""
+    """Return the kind of error that ended a run.
+
+    The message itself holds places and times that differ from run to run.
+    """
     return str(error).partition(":")[0]
 
 
@@ -155,7 +161,7 @@ def _words(told: AlertMessage) -> str:
 
 
 def message(run: runs.Run) -> AlertMessage:
-    """The alert on a run: its verdict, one example and the link.
+    """Return the alert on a run: its verdict, one example and the link.
 
     Args:
         run: with its verdict.
@@ -174,7 +180,7 @@ def _title(report: dict[str, Any]) -> str:
 
 
 def link(run_id: str) -> str:
-    """Where the run's page is, or how to make it."""
+    """Return where the run's page is, or how to make it."""
     base = without_user_info(Environment.from_environment().report_url)
     return f"{base.rstrip('/')}/{run_id}.html" if base else f"Page: angiogram report {run_id} --output report.html"
 

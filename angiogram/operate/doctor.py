@@ -1,4 +1,7 @@
-"""Is all there that a run needs? One line for each thing looked at: right, worth knowing, or what to do."""
+"""Checks that everything a run needs is in place.
+
+Each check gives one line: right, worth knowing, or what to do.
+"""
 
 import platform
 import re
@@ -44,7 +47,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Mark(StrEnum):
-    """What came of looking at one thing."""
+    """The result of a check."""
 
     OK = "ok"
     NOTE = "note"
@@ -55,12 +58,12 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that was looked at.
+    """One check.
 
     Attributes:
         topic: what it belongs to.
-        mark: how it is.
-        text: what was found and, of a problem, what to do.
+        mark: its result.
+        text: what was found and, for a problem, what to do.
     """
 
     topic: str
@@ -72,7 +75,7 @@ Check = Callable[[], Iterator[tuple[Mark, str]]]
 
 
 def examine() -> Iterator[Line]:
-    """Look at everything, one thing after the other; what is away is a line and no error."""
+    """Run all checks, one after the other. What is down gives a line, not an error."""
     checks: dict[str, Check] = {
         "Python": _python,
         "packages": _packages,
@@ -124,7 +127,7 @@ def _packages() -> Iterator[tuple[Mark, str]]:
 
 
 def _unlike_pins(text: str) -> Iterator[str]:
-    """The packages whose version is not the pinned one."""
+    """Yield the packages whose version is not the pinned one."""
     for line in re.findall(r"^[A-Za-z0-9].*$", text, re.MULTILINE):
         pin = Requirement(line.partition(" #")[0].strip())
         if pin.marker is not None and not pin.marker.evaluate():
@@ -161,7 +164,10 @@ def _postgres() -> Iterator[tuple[Mark, str]]:
 
 
 def _wanted(promised: Contract) -> list[tuple[str, str, str, bool]]:
-    """Role, table, right, and whether the role must have it: what keeps the dye and the live messages apart."""
+    """Return the rights that keep the dye and the live messages apart.
+
+    Each has role, table, right, and whether the role must have it.
+    """
     live, dye = f"raw.{promised.table}", f"angiogram_raw.{promised.table}"
     angiogram, loader = promised.roles[ANGIOGRAM].name, promised.roles[LOADER].name
     builders = [promised.roles[job].name for job, prefix in promised.model_roles.items() if not prefix]
@@ -260,7 +266,7 @@ def _front_door() -> Iterator[tuple[Mark, str]]:
 
 
 def _dbt() -> Iterator[tuple[Mark, str]]:
-    project = Project()  # tells if the packages are absent
+    project = Project()  # reports missing packages
     installed = project.directory / "dbt_packages" / "dbt_utils" / ".installed"
     if not installed.is_file():
         yield Mark.OK, "the packages were installed by `dbt deps`"

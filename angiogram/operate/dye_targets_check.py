@@ -1,4 +1,4 @@
-"""Are the dye's seeds enabled under the dye targets and nowhere else, and is all that they write the dye's?"""
+"""Checks that dye seeds are enabled only under the dye targets, which write only the dye's."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,7 +14,9 @@ from angiogram.warehouse.target_relations import examine
 
 
 def wrong_seeds(project: Project) -> Iterator[str]:
-    """What is wrong with `+enabled` of dye and expected seeds, target by target, with what to do.
+    """Yield what is wrong with `+enabled` of dye and expected seeds, by target.
+
+    Each says what to do.
 
     Args:
         project: under its first dye target.
@@ -45,13 +47,15 @@ def wrong_seeds(project: Project) -> Iterator[str]:
 
 
 def foreign_relations(project: Project) -> Iterator[str]:
-    """What a run would be refused for: relations that the dye target would write and that are not the dye's.
+    """Yield relations that the dye target would write although they are not the dye's.
+
+    A run would be refused because of them.
 
     Raises:
         DbtFailed: the project or its profile cannot be read.
         NotReady: PostgreSQL does not let the profile's user in.
     """
-    _ = project.manifest  # dbt finds its profile only once it has run
+    _ = project.manifest  # dbt finds its profile only after it has run
     (database,) = open_sessions(project.directory, project.target, 1)
     with closing(database):
         database.autocommit = True

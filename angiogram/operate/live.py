@@ -1,8 +1,8 @@
-"""The live checkpoints: nothing that a topic ever held is lost between its end and what the live models account for.
+"""The live checkpoints: no message is lost between the topic and the live models.
 
-Every offset loaded is counted once, for ever, in the transaction of the load: what a partition lost since is known in
-constant time. What was loaded since some moment is counted row by row. The dye passes between the live messages and is
-counted with them; so are gaps, and offsets that hold no message.
+Every loaded offset is counted once, permanently, in the transaction of the load, so that what a partition has lost
+since is known in constant time. What was loaded since a given time is counted row by row. The dye passes between the
+live messages and is counted with them, as are gaps and offsets that hold no message.
 """
 
 import time
@@ -49,11 +49,11 @@ class Live:
 
     @property
     def holds(self) -> bool:
-        """Whether all of them hold."""
+        """Return whether all checkpoints hold."""
         return all(point.holds for point in self.checkpoints)
 
     def report(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return the checkpoints as JSON holds them."""
         return {
             "holds": self.holds,
             "checkpoints": [point.report() for point in self.checkpoints],
@@ -62,16 +62,16 @@ class Live:
 
 
 def check_live(since: timedelta | None, within: float = LOADED_WITHIN) -> Live:
-    """Count what lies on the topic, what was loaded, and what the live models made of it.
+    """Count what is on the topic, what was loaded, and what the live models made of it.
 
-    While a live build is at work its models are not all of one age, and the last checkpoint need not hold.
+    During a live build the models are not all of one age, and the last checkpoint need not hold.
 
     Args:
         since: how far back messages are counted row by row; None: all that was ever loaded.
         within: seconds to wait for a loader that follows.
 
     Raises:
-        SettingsError, DatabaseUnavailable, KafkaUnavailable, InputError: something is not there.
+        SettingsError, DatabaseUnavailable, KafkaUnavailable, InputError: something is missing.
     """
     with (
         closing(Source.open(KafkaSettings.from_environment())) as source,
@@ -98,7 +98,10 @@ def check_live(since: timedelta | None, within: float = LOADED_WITHIN) -> Live:
 
 
 def _caught_up(database: connection, topic_id: str, bounds: Mapping[int, Bounds], within: float) -> dict[int, int]:
-    """The offsets loaded, as soon as they are at the ends; or when nobody is going to load the rest in time."""
+    """Wait until the loaded offsets reach the ends, and return them.
+
+    It returns earlier if no loader will load the rest in time.
+    """
     deadline = time.monotonic() + within
     while True:
         reached = offsets_reached(database, topic_id)
@@ -109,7 +112,7 @@ def _caught_up(database: connection, topic_id: str, bounds: Mapping[int, Bounds]
 
 
 def _offsets(bounds: Mapping[int, Bounds], before: Mapping[int, int], reached: Mapping[int, int]) -> Checkpoint:
-    # A loader that follows may be beyond these ends by now; before they were asked for it cannot have been.
+    # A following loader may be beyond these ends by now, but not before they were asked for.
     loaded = sum(
         before[number] if before.get(number, 0) > part.end else min(reached.get(number, 0), part.end)
         for number, part in bounds.items()
@@ -118,7 +121,7 @@ def _offsets(bounds: Mapping[int, Bounds], before: Mapping[int, int], reached: M
 
 
 def _behind(number: int, part: Bounds, before: int, reached: int) -> str | None:
-    """Why a partition is not loaded up to its end, in words; None if it is."""
+    """Return why a partition is not loaded up to its end, in words, or None if it is."""
     if before > part.end:
         return (
             f"partition {number}: loaded up to {before}, but the topic ends at {part.end}: the broker lost what it had "
@@ -133,7 +136,11 @@ def _behind(number: int, part: Bounds, before: int, reached: int) -> str | None:
 
 
 def _loaded(database: connection, since: timedelta | None) -> tuple[Checkpoint, Checkpoint, list[str]]:
-    """Whether every offset loaded is accounted for, whether all that was ever loaded is kept, and where it is not."""
+    """Check that every loaded offset is accounted for and that everything loaded is kept.
+
+    Returns:
+        Both checkpoints, and where they do not hold.
+    """
     kinds = ("messages", "dead_letters", "dye", "unverified_dye", "gaps", "empty_offsets", "taken_away")
     with database.cursor(cursor_factory=RealDictCursor) as query:
         query.execute(
@@ -176,13 +183,13 @@ def _loaded(database: connection, since: timedelta | None) -> tuple[Checkpoint, 
 
 
 def _models(database: connection) -> list[Checkpoint]:
-    """What the live models account for; nothing before production has built them."""
+    """Return what the live models account for, or nothing before production has built them."""
     with database.cursor() as query:
         query.execute("select accounts_for, relation from angiogram.live_nodes where accounts_for is not null")
         relations: dict[str, str] = dict(query.fetchall())
         if CHECKED not in relations:
             return []
-        # dbt names its relations quoted already.
+        # dbt has quoted its relations already.
         query.execute(sql.SQL("select count(*) from {}").format(sql.SQL(relations[CHECKED])))
         ((checked,),) = query.fetchall()
     return [Checkpoint("checked = accepted + superseded + rejected", checked, count_accounted(database, relations))]

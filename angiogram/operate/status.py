@@ -1,7 +1,7 @@
-"""Is the latest verdict healthy, and recent? The dead man's switch: silence is not good news.
+"""Checks that the latest verdict is healthy and recent (a dead man's switch).
 
-Verdicts are healthy and blocked. A later run that could not run, whatever ended it, leaves nobody with a verdict to
-trust; only one that was ended with Ctrl-C does not count.
+Silence is not good news. Verdicts are healthy and blocked. If a later run could not run, whatever ended it, the verdict
+can no longer be trusted; only a run that was ended with Ctrl-C does not count.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from angiogram.store import mutes
 
 
 class State(StrEnum):
-    """What the last verdict and its age amount to."""
+    """The state that follows from the latest verdict and its age."""
 
     HEALTHY = "healthy"
     BLOCKED = "blocked"
@@ -39,7 +39,7 @@ class Failure:
     Attributes:
         run_id: the run.
         error: why it has no verdict.
-        at: when it ended; of a run whose process is gone, when its lease ran out.
+        at: when it ended; if its process is gone, when its lease expired.
         age: since then.
     """
 
@@ -49,18 +49,18 @@ class Failure:
     age: timedelta
 
     def sentence(self) -> str:
-        """The failure in words."""
+        """Return the failure in words."""
         when = f"{utc(self.at)}, {spoken(self.age)} ago (run {self.run_id})"
         return f"The latest run, which ended {when}, could not run: {self.error.rstrip('.')}."
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What is known of the pipeline now.
+    """The current state of the pipeline as far as known.
 
     Attributes:
         state: see State.
-        run_id: the last run with a verdict that counts; None if there is none.
+        run_id: the latest run with a verdict that counts; None if there is none.
         verdict: of that run.
         blockage: of that run.
         judged_at: when that run ended.
@@ -69,7 +69,7 @@ class Status:
         age: since judged_at.
         within: how old a verdict may be.
         muted: what is muted or acknowledged now, in words.
-        unjudged: runs since that came to no verdict.
+        unjudged: later runs without a verdict.
         failure: the latest run, if it could not run.
         unverified: where messages with dye headers that do not verify wait for a release, in words; None if none do.
     """
@@ -89,7 +89,7 @@ class Status:
     unverified: str | None
 
     def sentence(self) -> str:
-        """The status in words."""
+        """Return the status in words."""
         told = [self.failure.sentence(), self._of_the_verdict()] if self.failure else [self._of_the_verdict()]
         if self.unjudged:
             some = f"{self.unjudged} run{'s' if self.unjudged > 1 else ''}"
@@ -112,11 +112,11 @@ class Status:
 
 
 def status(database: connection, within: timedelta) -> Status:
-    """Judge the last verdict and its age by the database's clock.
+    """Judge the latest verdict and its age by the database's clock.
 
     Args:
         database: as role angiogram.
-        within: how old the last verdict may be.
+        within: how old the latest verdict may be.
     """
     with database.cursor() as query:
         query.execute(
@@ -163,7 +163,7 @@ def status(database: connection, within: timedelta) -> Status:
 
 
 def _failure(database: connection, judged_at: datetime | None) -> Failure | None:
-    """The latest run that has ended since the latest verdict, if it could not run."""
+    """Return the latest run since the latest verdict, if it could not run."""
     with database.cursor() as query:
         query.execute(
             "select run_id, coalesce(report ->> 'error', failed_with, %s), ended_at,"
@@ -179,7 +179,7 @@ def _failure(database: connection, judged_at: datetime | None) -> Failure | None
 
 
 def metrics(found: Status) -> Iterator[str]:
-    """The status in Prometheus' text format, one line each, for a textfile collector."""
+    """Yield the status in Prometheus' text format, line by line, for a textfile collector."""
     yield from _metric(
         "angiogram_status", "0 healthy, 1 blocked, 2 no verdict in time, or the latest run could not run."
     )

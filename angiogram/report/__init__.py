@@ -1,5 +1,4 @@
-"""A run told to people and programs: in the terminal, in one line, as JSON, and as pages.
+"""Presents a run to people and programs: terminal, one line, JSON, and pages.
 
-In comes a run with its report, out goes text. Nothing is judged here. May import: core, dbt, store, warehouse, dye,
-judge.
+Input: a run with its report. Output: text. Nothing is judged here. May import: core, dbt, store, warehouse, dye, judge.
 """

@@ -1,4 +1,7 @@
-"""The cells by which a model failed its test equals_expected, where dbt keeps them: for a task's log."""
+"""The cells by which a model failed its test equals_expected, for a task's log.
+
+dbt must be configured to store them.
+"""
 
 import json
 from pathlib import Path
@@ -13,14 +16,14 @@ from angiogram.store import runs
 
 
 def failures(manifest: Path, model: str) -> RenderableType | None:
-    """What differs, the first ones and how many there are in all.
+    """Return the first differences, and the total count.
 
     Args:
         manifest: dbt's manifest of target angiogram.
-        model: dbt's unique id of the model.
+        model: dbt's unique ID of the model.
 
     Returns:
-        None if dbt kept nothing: the test passed, or never came to compare.
+        None if dbt stored nothing: the test passed, or did not compare.
     """
     if not (relation := _kept_in(manifest, model)):
         return None
@@ -31,7 +34,7 @@ def failures(manifest: Path, model: str) -> RenderableType | None:
         query.execute(
             sql.SQL(
                 "select difference, row_key::json, column_name, expected, actual, count(*) over () from {} limit %s"
-            ).format(sql.SQL(relation)),  # dbt quotes its names already
+            ).format(sql.SQL(relation)),  # dbt has quoted its names already
             (SHOWN,),
         )
         found = query.fetchall()

@@ -1,4 +1,4 @@
-"""The verdict in a few words: for the top of a page, an alert, a pull request."""
+"""The verdict in a few words, for the top of a page, an alert or a pull request."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ MESSAGES_NAMED = 3
 
 
 def title(report: Mapping[str, Any]) -> str:
-    """The verdict, as `Blocked at orders`."""
+    """Return the verdict, such as `Blocked at orders`."""
     verdict = report.get("verdict")
     if verdict == HEALTHY:
         return "Healthy"
@@ -24,7 +24,7 @@ def title(report: Mapping[str, Any]) -> str:
 
 
 def explanation(report: Mapping[str, Any]) -> str:
-    """What the verdict means, in a sentence."""
+    """Return what the verdict means, in a sentence."""
     verdict = report.get("verdict")
     if verdict == HEALTHY:
         return f"{healthy(report)}."
@@ -36,7 +36,10 @@ def explanation(report: Mapping[str, Any]) -> str:
 
 
 def _why_blocked(report: Mapping[str, Any]) -> Iterator[str]:
-    """What each kind of finding means, in a sentence with its stages; without findings what a blockage is."""
+    """Yield what each kind of finding means, in a sentence with its stages.
+
+    Without findings: what a blockage is.
+    """
     stages: dict[FindingKind, dict[StageId, None]] = {}
     for found in report.get("findings", []):
         stages.setdefault(FindingKind(found["kind"]), {})[StageId.of(found["stage"])] = None
@@ -52,9 +55,9 @@ def _why_blocked(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def example(report: Mapping[str, Any]) -> str | None:
-    """One difference of a blocked stage in a sentence, with the messages that feed it; else why the stage is blocked.
+    """Describe one difference of a blocked stage, with the messages that feed it.
 
-    A changed cell tells most, so one is taken if there is any.
+    If there is no difference, say why the stage is blocked. A changed cell is preferred because it says most.
     """
     findings = {StageId.of(found["stage"]): found["text"] for found in reversed(report.get("findings", []))}
     stages = {StageId.of(stage): stage for stage in report.get("stages", [])}
@@ -86,5 +89,5 @@ def _sentence(found: Mapping[str, Any]) -> str:
 
 
 def differences_in_all(report: Mapping[str, Any]) -> int:
-    """How many differences all stages have together."""
+    """Return the total number of differences of all stages."""
     return sum(found["count"] for found in report.get("differences", []))

@@ -1,4 +1,4 @@
-"""The report for people: stages, checkpoints, what differs and where it comes from, and the verdict in a line."""
+"""The report for people: stages, checkpoints, differences and their origin, the verdict."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -33,13 +33,13 @@ _COLOURS = {
 
 
 def console() -> Console:
-    """stdout, as wide as the terminal; 120 columns where there is none."""
+    """Return stdout as a console as wide as the terminal, or 120 columns without one."""
     out = Console(highlight=False)
     return out if out.is_terminal else Console(highlight=False, width=120)
 
 
 def render(report: Mapping[str, Any]) -> RenderableType:
-    """The report on a run, as `angiogram run` and `angiogram show` print it."""
+    """Return the report on a run as `angiogram run` and `angiogram show` print it."""
     parts: list[RenderableType] = []
     if stages := report.get("stages"):
         parts += [_stages(stages), Text(), *map(checkpoint_line, report["checkpoints"]), Text()]
@@ -51,12 +51,15 @@ def render(report: Mapping[str, Any]) -> RenderableType:
 
 
 def all_differences(report: Mapping[str, Any], stage: StageId) -> str | None:
-    """The command that prints all differences of a stage; None for a run fed from seeds, which is kept nowhere."""
+    """Return the command that prints all differences of a stage.
+
+    None for a run fed from seeds, which is not recorded.
+    """
     return f"angiogram differences {report['run_id']} --stage {stage}" if report.get("kept", True) else None
 
 
 def verdict_line(report: Mapping[str, Any]) -> Text:
-    """The verdict in one line."""
+    """Return the verdict in one line."""
     verdict = report.get("verdict") or "in hand"
     line = Text(verdict.replace("_", " ").upper(), style=_COLOURS.get(verdict, ""))
     if verdict == HEALTHY:
@@ -72,7 +75,7 @@ def verdict_line(report: Mapping[str, Any]) -> Text:
 
 
 def healthy(report: Mapping[str, Any]) -> str:
-    """What a healthy verdict rests on, in a line; parts that say nothing are left out."""
+    """Return what a healthy verdict is based on, in a line without empty parts."""
     compared = sum(
         StageId.of(stage).kind == MODEL and stage["verdict"] == "healthy" for stage in report.get("stages", [])
     )
@@ -90,7 +93,7 @@ def healthy(report: Mapping[str, Any]) -> str:
 
 
 def runs_table(found: list[Run]) -> Table:
-    """The last runs, one a row."""
+    """Return a table of the latest runs, one per row."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("run", "started", "verdict", "blockage", "seconds"):
         table.add_column(name, justify="right" if name == "seconds" else "left")
@@ -129,12 +132,12 @@ def _count(rows: int | None) -> str:
 
 
 def counted(point: Mapping[str, Any]) -> str:
-    """What a checkpoint counted, part by part; "-" for what was not."""
+    """Return what a checkpoint counted, part by part, with "-" for what was not counted."""
     return " + ".join(f"{_count(rows)} {name.replace('_', ' ')}" for name, rows in point["counts"].items())
 
 
 def checkpoint_line(point: Mapping[str, Any]) -> Text:
-    """One checkpoint, and whether it holds."""
+    """Return one checkpoint, and whether it holds."""
     mark, relation = ("✓", "=") if point["holds"] else ("✗", "≠")
     style = "green" if point["holds"] else "bold red"
     return Text(f"{mark} ", style=style).append(
@@ -143,7 +146,10 @@ def checkpoint_line(point: Mapping[str, Any]) -> Text:
 
 
 def _findings(report: Mapping[str, Any]) -> Iterator[RenderableType]:
-    """All that is red, and what could not be compared: why, the cells that differ, and the messages that feed them."""
+    """Yield everything that is red or could not be compared.
+
+    Each has its reason, the cells that differ, and the messages that feed them.
+    """
     stages = {StageId.of(stage): stage for stage in report.get("stages", [])}
     told: set[StageId] = set()
     for finding in report.get("findings", []):
@@ -169,7 +175,7 @@ def _findings(report: Mapping[str, Any]) -> Iterator[RenderableType]:
 def _evidence(
     stage: Mapping[str, Any], differences: Mapping[str, Any], command: str | None
 ) -> Iterator[RenderableType]:
-    """The whole message of a stage that failed, and what differs."""
+    """Yield the whole message of a stage that failed, and its differences."""
     if details := stage.get("details"):
         yield Text(indent(details, "    "), style="dim")
     if differences["count"]:
@@ -182,7 +188,7 @@ def _evidence(
 
 
 def cells(found: list[dict[str, Any]]) -> list[RenderableType]:
-    """Differences row by row, with the messages that feed them."""
+    """Return differences row by row, with the messages that feed them."""
     rows = groupby(found, key=lambda one: (one["difference"], str(one["row_key"])))
     return [line for _, of_row in rows for line in _row(list(of_row))]
 
@@ -206,9 +212,10 @@ def _row(cells: list[dict[str, Any]]) -> list[RenderableType]:
 
 
 def visible(cell: str | None) -> str:
-    """A cell so that what prints alike is told apart: JSON text, with blanks at its ends and odd characters marked.
+    """Return a cell as JSON text, so that different values never look alike.
 
-    "" is an empty string, null a null, 5 a number and "5" a text.
+    Blanks at its ends and invisible characters are marked. "" is an empty string, null a null, 5 a number and "5" a
+    text.
     """
     if cell is None:
         return "nothing"

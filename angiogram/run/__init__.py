@@ -1,5 +1,5 @@
-"""The steps of a run, and how every try of one ends: recorded, alerted, with an exit code.
+"""The steps of a run, and how each one ends: recorded, with alerts and an exit code.
 
-In come settings, out goes a recorded run. The command line, the DAG and the faults all use it. May import: every lower
+Input: settings. Output: a recorded run. The command line, the DAG and the faults all use it. May import: every lower
 room.
 """

@@ -1,7 +1,7 @@
-"""Runs that end without a verdict: each is recorded as could_not_run, released, and an alert is sent.
+"""Ends runs that have no verdict: records could_not_run, releases the run, sends an alert.
 
-It makes no difference how far a run came: one that fails before it has a row in angiogram.runs gets one. Where
-PostgreSQL cannot keep the row, the alert is sent all the same.
+This applies however far the run came: one that fails before it has a row in angiogram.runs gets one. Where PostgreSQL
+cannot store the row, the alert is still sent.
 """
 
 import os
@@ -23,7 +23,7 @@ from ingestion.errors import IngestionError
 
 
 def in_words(error: BaseException) -> str:
-    """An error as reports have it: its class and its message."""
+    """Format an error as reports show it: its class and its message."""
     if isinstance(error, KeyboardInterrupt):
         return f"{INTERRUPTED} by SIGTERM" if isinstance(error, Terminated) else INTERRUPTED
     return without_user_info(f"{type(error).__name__}: {error}")
@@ -31,18 +31,24 @@ def in_words(error: BaseException) -> str:
 
 @contextmanager
 def ended_if_it_fails(run_id: str) -> Iterator[None]:
-    """End a run with whatever error comes out of the block. An alert is sent unless somebody pressed Ctrl-C."""
+    """End a run with any error that the block raises.
+
+    An alert is sent unless somebody pressed Ctrl-C.
+    """
     try:
         yield
     except BaseException as error:
         is_known = isinstance(error, KeyboardInterrupt) and not isinstance(error, Terminated)
-        with suppress(IngestionError, psycopg2.Error):  # which `end` has reported; the first error is the one to raise
+        with suppress(IngestionError, psycopg2.Error):  # `end` has reported it; the first error is the one to raise
             end(run_id, in_words(error), alerts=not is_known)
         raise
 
 
 def note_failure(database: connection, run_id: str, error: BaseException) -> None:
-    """Leave an error that ended a step to whoever ends the run; a run that is over is left as it is."""
+    """Store the error that ended a step, for whatever ends the run.
+
+    A run that has ended already is not changed.
+    """
     with database.cursor() as query:
         query.execute(
             "update angiogram.runs set failed_with = %s where run_id = %s and verdict is null",
@@ -51,15 +57,15 @@ def note_failure(database: connection, run_id: str, error: BaseException) -> Non
 
 
 def end(run_id: str, error: str | None = None, alerts: bool = True) -> None:
-    """Release a run. One without a verdict could not run: that is recorded, and an alert is sent.
+    """Release a run. If it has no verdict, record could_not_run and send an alert.
 
     Args:
         run_id: the run; one that has a verdict is only released.
-        error: why it has no verdict; None: as its last step noted.
+        error: why it has no verdict; None: the error that its latest step noted.
         alerts: whether to send an alert.
 
     Raises:
-        SettingsError, DatabaseUnavailable, psycopg2.Error: the database could not take it; the alert was sent.
+        SettingsError, DatabaseUnavailable, psycopg2.Error: the database could not record it; the alert was sent.
     """
     try:
         with runs.database("finish") as database:
@@ -76,7 +82,10 @@ def end(run_id: str, error: str | None = None, alerts: bool = True) -> None:
 
 
 def alert_taken_over(database: connection, run_id: str) -> None:
-    """Send an alert on each run whose lease ran out and that a run has taken over from: its process was killed."""
+    """Send an alert on each run whose lease expired and that a run has taken over from.
+
+    Its process was killed.
+    """
     with database.cursor() as query:
         query.execute("select run_id from angiogram.runs where taken_over_by = %s", (run_id,))
         for (dead,) in query.fetchall():
@@ -84,10 +93,10 @@ def alert_taken_over(database: connection, run_id: str) -> None:
 
 
 def _record(database: connection, run_id: str, error: str | None) -> bool:
-    """Record that a run could not run; whether it had no verdict."""
+    """Record that a run could not run, and return whether it had no verdict before."""
     with database.cursor() as query:
         query.execute(
-            # The id knows the second alone; the end of that is after what began in it before.
+            # The ID holds whole seconds, so take the end of that second, which is after whatever started in it before.
             "insert into angiogram.runs (run_id, owner, started_at, report)"
             " values (%s, %s, least(clock_timestamp(), %s + interval '999999 microseconds'), '{}')"
             " on conflict (run_id) do nothing",

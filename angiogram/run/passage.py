@@ -1,4 +1,7 @@
-"""One passage of the dye in this process: the steps that Airflow runs one by one, with one parse of the dbt project."""
+"""Runs all steps of a run in this process.
+
+Airflow runs the same steps one by one. Here the dbt project is parsed only once.
+"""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -18,19 +21,19 @@ LEASE_OF_PROCESS = 30.0
 
 
 class Passage:
-    """A run from its beginning to its verdict.
+    """A run from its start to its verdict.
 
     Attributes:
         run_id: None until `run` is called.
     """
 
     def __init__(self, open_project: Callable[[], Project], wait: float, say: Callable[[str], None]) -> None:
-        """Nothing happens yet.
+        """Store the arguments. Nothing else happens yet.
 
         Args:
-            open_project: gives the dbt project whose models are tested.
-            wait: seconds to wait for another run at most.
-            say: told what happens.
+            open_project: returns the dbt project whose models are tested.
+            wait: maximum number of seconds to wait for another run.
+            say: called with what happens.
         """
         self.run_id: str | None = None
         self._open_project = open_project
@@ -38,7 +41,9 @@ class Passage:
         self._say = say
 
     def run(self) -> dict[str, Any]:
-        """Do all steps. The run is recorded and released whatever happens, and an alert is sent if it could not run.
+        """Do all steps, and record and release the run whatever happens.
+
+        An alert is sent if the run could not run.
 
         Returns:
             The report, see angiogram.judge.verdict.judge.
@@ -53,7 +58,7 @@ class Passage:
         steps.begin(LEASE_OF_PROCESS, self._wait, self._say, run_id)
         try:
             with endings.ended_if_it_fails(run_id), kept_in_hand(run_id):
-                self._say(f"Run {run_id}")  # from here on a Ctrl-C finds a run that ends with it
+                self._say(f"Run {run_id}")  # from here on Ctrl-C ends this run
                 report = self._steps(run_id, project)
         except KeyboardInterrupt:
             self._say(f"Interrupted. Run {run_id} is released.")
@@ -79,7 +84,7 @@ class Passage:
 
 @contextmanager
 def kept_in_hand(run_id: str) -> Iterator[None]:
-    """Renew the lease from a thread of its own, so that a long step is not taken for a dead run."""
+    """Renew the lease in a separate thread, so that a long step does not look like a dead run."""
     stop = threading.Event()
     thread = threading.Thread(target=_renew_until, args=(run_id, stop), name="lease", daemon=True)
     thread.start()
@@ -96,7 +101,7 @@ def _renew_until(run_id: str, stop: threading.Event) -> None:
             with runs.database("lease") as database:
                 while not stop.wait(LEASE_OF_PROCESS / 6):
                     runs.renew(database, run_id)
-        except DatabaseUnavailable:  # this connection; the step under way has its own, and may go on
+        except DatabaseUnavailable:  # affects only this connection; the current step has its own and may continue
             continue
         except LeaseLost:
-            return  # the step under way meets the same and says so
+            return  # the current step meets the same problem and reports it

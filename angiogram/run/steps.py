@@ -1,9 +1,11 @@
-"""The steps of a run, in order: what `angiogram run` does in one process and Airflow in one task each.
+"""The steps of a run.
 
-`angiogram.run.walk` lists them in their order; `begin` comes before it, `finish` after it, whatever happened.
+`angiogram run` does them in one process, and Airflow in one task each.
 
-Each takes and gives plain JSON values; what one step leaves to another is kept in the run's row in angiogram.runs. Each
-renews the run's lease at its start and end.
+`angiogram.run.walk` lists them in order; `begin` comes before them, and `finish` after them whatever happened.
+
+Each step takes and returns plain JSON values; what one step leaves to another is stored in the run's row in
+angiogram.runs. Each renews the run's lease at its start and end.
 """
 
 import threading
@@ -54,7 +56,7 @@ Batch = Literal[1, 2]
 
 @dataclass(slots=True)
 class _Step:
-    """A step under way: the database, the run, and what the step leaves to others."""
+    """The current step: the database, the run, and what the step leaves to others."""
 
     database: connection
     run: runs.Run
@@ -82,36 +84,38 @@ def begin(
     say: Callable[[str], None] = runs.say_on_stderr,
     run_id: str | None = None,
 ) -> str:
-    """See that all is there, and take the lease. A run that fails here is recorded, and an alert is sent.
+    """Check that everything a run needs is in place, and take the lease.
+
+    A run that fails here is recorded, and an alert is sent.
 
     Args:
-        lease: seconds that the run stays in hand after each sign of life.
-        wait: seconds to wait for another run at most.
-        say: told what is waited for.
-        run_id: the run's id; None: a new one.
+        lease: seconds that the run stays active after each renewal.
+        wait: maximum number of seconds to wait for another run.
+        say: called with what is waited for.
+        run_id: the run's ID; None: a new one.
 
     Returns:
-        The run id.
+        The run ID.
 
     Raises:
-        SettingsError, DatabaseUnavailable, SchemaOutdated, KafkaUnavailable, InputError: something is not there.
+        SettingsError, DatabaseUnavailable, SchemaOutdated, KafkaUnavailable, InputError: something is missing.
         RunInHand: another run outlasted the wait.
     """
     run_id = run_id or run_ids.new()
     with endings.ended_if_it_fails(run_id):
         kafka = KafkaSettings.from_environment()
-        FrontDoorSettings.from_environment()  # what it lacks is reported now, not when the dye is sent
+        FrontDoorSettings.from_environment()  # missing settings are reported now, not when the dye is sent
         with closing(Source.open(kafka)) as source, runs.database("begin") as database:
             _, partitions = source.topic()
             require_current(database)
             check_key(database)
             if not follower_alive(database):
-                connect(LOADER_ROLE, "angiogram begin").close()  # this run will load its dye itself, once it is sent
+                connect(LOADER_ROLE, "angiogram begin").close()  # this run will load its dye itself after it is sent
             runs.take(database, lease, wait, say, run_id)
             started = time.perf_counter()
             endings.alert_taken_over(database, run_id)
             versions.record(database, run_id)
-            # What lies before these offsets is no business of this run's.
+            # Messages before these offsets do not belong to this run.
             starts = {str(p): bounds.readable for p, bounds in source.bounds(partitions).items()}
             seconds = round(time.perf_counter() - started, 2)
             runs.save_step(database, run_id, "begin", {"starts": starts, "seconds": seconds})
@@ -119,14 +123,16 @@ def begin(
 
 
 def require_begun(run_id: str | None, why: str | None) -> str:
-    """See that there is a run to judge, where `begin` is a process of its own that may have failed.
+    """Require that there is a run to judge.
+
+    `begin` may be a process of its own that failed.
 
     Args:
-        run_id: what `begin` gave; None if it gave nothing.
-        why: what ended it, if that is known.
+        run_id: what `begin` returned; None if it returned nothing.
+        why: the error that ended it, if known.
 
     Raises:
-        NeverBegan: it gave nothing.
+        NeverBegan: `begin` returned nothing.
     """
     if run_id is None:
         told = why or "the log of the step `begin` says why"
@@ -135,24 +141,26 @@ def require_begun(run_id: str | None, why: str | None) -> str:
 
 
 def prepare(run_id: str, project: Project | None = None, say: Callable[[str], None] = runs.say_on_stderr) -> None:
-    """See that dbt can build the project and writes nothing but the dye's own, and empty the dye's schemas.
+    """Check that dbt can build the project and writes only the dye's relations.
+
+    Then empty the dye's schemas.
 
     Args:
-        run_id: the run in hand; it is over if this fails.
-        project: the dbt project; else that of the environment.
-        say: told what is waited for.
+        run_id: the active run; it has ended if this fails.
+        project: the dbt project; by default that of the environment.
+        say: called with what is waited for.
 
     Raises:
         DbtFailed: dbt cannot build the project.
-        NotTheDyes: it would write what is live, or what the dye did not make.
+        NotTheDyes: dbt would write live relations, or relations that the dye did not create.
         NotReady: the project or its database cannot be used.
-        TablesInUse: somebody held tables of the last run for too long.
+        TablesInUse: another session locked tables of the previous run for too long.
     """
     with endings.ended_if_it_fails(run_id), _step(run_id, "prepare") as step:
         project = project or Project()
         project.parse()
         if not project.can_be_built:
-            return  # the way of the dye can be judged all the same
+            return  # the stages before dbt can still be judged
         with opened(project) as models:
             schemas = claim(models, project, say)
             dye_schemas.empty(models, schemas, say, lambda: runs.renew(step.database, run_id))
@@ -162,16 +170,16 @@ def inject(run_id: str, dye: list[OutgoingMessage] | None = None) -> dict[str, A
     """Send the dye: messages through the front door, malformed messages to the topic.
 
     Args:
-        run_id: the run in hand.
-        dye: in another order than the usual one.
+        run_id: the active run.
+        dye: the dye in an unusual order; by default in the usual one.
 
     Returns:
         front_door (which one it was), published, refused, batches, seconds.
 
     Raises:
-        KeyMismatch: a loader would not know the dye; nothing was sent.
-        InjectFailed: the front door is away, or the run sent its dye before: a second dose needs a run of its own.
-        KafkaUnavailable: the broker is away.
+        KeyMismatch: a loader would not recognise the dye; nothing was sent.
+        InjectFailed: the front door is down, or the run has already sent its dye: a second dose needs a new run.
+        KafkaUnavailable: the broker is down.
     """
     with _step(run_id, "inject") as step:
         if step.run.step("inject"):
@@ -197,13 +205,15 @@ def inject(run_id: str, dye: list[OutgoingMessage] | None = None) -> dict[str, A
 
 
 def check_topic(run_id: str) -> dict[str, Any]:
-    """Read the dye back from the topic: published = in Kafka, each message once and byte for byte.
+    """Read the dye back from the topic, each message once and byte for byte.
+
+    The checkpoint is published = in Kafka.
 
     Returns:
         in_kafka, differences of api and topic, seconds.
 
     Raises:
-        KafkaUnavailable: the broker is away.
+        KafkaUnavailable: the broker is down.
     """
     with _step(run_id, "check_topic") as step:
         sent, dye = _sent(step.run), _dye_by_name()
@@ -223,7 +233,9 @@ def check_topic(run_id: str) -> dict[str, Any]:
 
 
 def load(run_id: str) -> dict[str, Any]:
-    """Wait until the loader that follows the topic has passed the dye; where none lives, load here.
+    """Wait until the loader that follows the topic has passed the dye.
+
+    If no such loader is running, load here.
 
     Returns:
         by (follower or this run), behind (why the dye was not passed in time, or null), seconds.
@@ -236,7 +248,7 @@ def load(run_id: str) -> dict[str, Any]:
         elsewhere = step.run.step("inject").get("elsewhere")
         for place in _sent(step.run):
             if elsewhere and place.way == "api":
-                continue  # it lies on another topic, and nobody loads it here
+                continue  # it is on another topic, which nobody loads here
             if place.partition is not None and place.offset is not None:
                 ends[place.partition] = max(ends.get(place.partition, 0), place.offset + 1)
         loaded_topic = str(topic_id())
@@ -259,7 +271,10 @@ def load(run_id: str) -> dict[str, Any]:
 
 
 def _load_here(deadline: float) -> str | None:
-    """Load up to the topic's end; tells what the topic lost before it was loaded, which is a finding and no error."""
+    """Load up to the topic's end, and return what the topic lost before it was loaded.
+
+    Such a loss is a finding, not an error.
+    """
     stop = threading.Event()
     timer = threading.Timer(max(deadline - time.monotonic(), 1), stop.set)
     timer.daemon = True
@@ -276,20 +291,22 @@ def _load_here(deadline: float) -> str | None:
 
 
 def _behind(database: connection, loaded_topic: str, ends: dict[int, int]) -> dict[int, int]:
-    """The partitions that are not loaded up to the dye's end, with the offsets reached."""
+    """Return the partitions not loaded up to the dye's end, with the offsets reached."""
     reached = loaded.offsets_reached(database, loaded_topic)
     return {p: reached.get(p, 0) for p, end in ends.items() if reached.get(p, 0) < end}
 
 
 def _told(behind: dict[int, int], ends: dict[int, int], in_time: bool) -> str:
     places = ", ".join(f"partition {p} at {offset} of {ends[p]}" for p, offset in sorted(behind.items()))
-    if in_time:  # a loader caught up, and did not come as far as the front door said
+    if in_time:  # a loader reached the end of the topic, which is before the acknowledged offsets
         return f"the topic ended before the offsets that the dye was acknowledged at: {places}"
     return f"the loader did not pass the dye within {LOAD_WITHIN:g} s: {places}"
 
 
 def check_loaded(run_id: str) -> dict[str, Any]:
-    """Compare what was loaded with the input seeds: published = loaded + dead letters, field by field.
+    """Compare what was loaded with the input seeds, field by field.
+
+    The checkpoint is published = loaded + dead letters.
 
     Returns:
         loaded, dead_letters, differences of the loader, seconds.
@@ -307,10 +324,10 @@ def check_loaded(run_id: str) -> dict[str, Any]:
 
 
 def take_batch(run_id: str, batch: Batch) -> None:
-    """Let the models see the messages of a batch and those before it.
+    """Make the messages of a batch, and of those before it, visible to the models.
 
     Raises:
-        LeaseLost: the run is no longer in hand.
+        LeaseLost: the run is no longer active.
     """
     last_of_batch_1 = max((d.number for d in read_whole_dye() if d.batch == 1), default=0)
     with runs.database("take batch") as database:
@@ -318,12 +335,14 @@ def take_batch(run_id: str, batch: Batch) -> None:
 
 
 def build_batch(run_id: str, batch: Batch, project: Project | None = None) -> dict[str, Any]:
-    """Take a batch in hand and let dbt build: with batch 1 seeds and incremental models, with batch 2 everything.
+    """Make a batch visible and let dbt build.
+
+    With batch 1 dbt builds seeds and incremental models, with batch 2 everything.
 
     Args:
-        run_id: the run in hand.
+        run_id: the active run.
         batch: 1 or 2.
-        project: an open one, whose manifest is used again; else the project of the environment.
+        project: an open project, whose manifest is used again; by default that of the environment.
 
     Returns:
         failed (nodes that failed), seconds.
@@ -340,15 +359,15 @@ def build_batch(run_id: str, batch: Batch, project: Project | None = None) -> di
 
 
 def build_in_hand(run_id: str, project: Project, select: Sequence[str] = ()) -> Outcome:
-    """Let dbt build everything from the batch in hand, the second one, or a part of it again.
+    """Let dbt build everything from the visible second batch, or rebuild a part of it.
 
     Args:
-        run_id: the run in hand.
+        run_id: the active run.
         project: whose models are built.
         select: the part, in dbt's selector syntax; everything if empty.
 
     Raises:
-        DbtFailed, LeaseLost: dbt ended before it built anything, or the run is no longer in hand.
+        DbtFailed, LeaseLost: dbt ended before it built anything, or the run is no longer active.
     """
     with _step(run_id, "build_batch_2") as step:
         outcome = project.build_with_equality(select)
@@ -360,8 +379,8 @@ def verdict(run_id: str, project: Project | None = None) -> dict[str, Any]:
     """Compare every model with its expected seed, find the blockage, and record the verdict.
 
     Args:
-        run_id: the run in hand.
-        project: an open one; else the project of the environment.
+        run_id: the active run.
+        project: an open project; by default that of the environment.
 
     Returns:
         The report, see angiogram.judge.verdict.judge.
@@ -378,14 +397,14 @@ def verdict(run_id: str, project: Project | None = None) -> dict[str, Any]:
 
 
 def finish(run_id: str | None, error: str | None = None) -> None:
-    """Release the run. One without a verdict could not run: that is recorded, and an alert is sent.
+    """Release the run. If it has no verdict, record could_not_run and send an alert.
 
     Args:
-        run_id: the run; one that is over already is left as it is; None: it never began, and `begin` has ended it.
-        error: why there is no verdict; None: what ended its last step.
+        run_id: the run; one that has ended already is not changed; None: it never started, and `begin` has ended it.
+        error: why there is no verdict; None: the error that ended its latest step.
 
     Raises:
-        SettingsError, DatabaseUnavailable: the database is away; the alert was sent.
+        SettingsError, DatabaseUnavailable: the database is down; the alert was sent.
     """
     if run_id is not None:
         endings.end(run_id, error)

@@ -1,6 +1,6 @@
-"""The one list of a run's steps, and the way through it: for `angiogram run`, for the faults and for the DAG.
+"""The only list of a run's steps, used by `angiogram run`, the faults and the DAG.
 
-`angiogram.run.steps.begin` comes before it and gives the run id, `finish` comes after it whatever happened.
+`angiogram.run.steps.begin` comes before them and returns the run ID, `finish` comes after them whatever happened.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,13 +17,13 @@ from angiogram.store import runs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Walk:
-    """What the steps of a run are given.
+    """What the steps of a run receive.
 
     Attributes:
-        run_id: the run in hand.
-        project: an open one, whose manifest is used again; None: each step opens that of the environment.
-        dye: in another order than the usual one; None: the usual one.
-        say: told what is waited for.
+        run_id: the active run.
+        project: an open project, whose manifest is used again; None: each step opens that of the environment.
+        dye: the dye in an unusual order; None: in the usual one.
+        say: called with what is waited for.
     """
 
     run_id: str
@@ -51,13 +51,13 @@ def through(
     last: str = "verdict",
     around: Callable[[str], AbstractContextManager[Any]] = lambda step: nullcontext(),
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Do the steps from one to another, and give each one's name and result as it ends.
+    """Do the steps from one to another, and yield each one's name and result as it ends.
 
     Args:
-        walk: what they are given.
-        first: the step to begin with.
+        walk: what the steps receive.
+        first: the step to start with.
         last: the step to end with.
-        around: what each step is done within, by its name.
+        around: context managers that steps run in, by step name.
 
     Raises:
         AngiogramError, IngestionError: a step ended with it.

@@ -1,5 +1,5 @@
-"""What is kept about runs, in PostgreSQL: runs, all their differences, acknowledgements, the hold, and pruning.
+"""What PostgreSQL keeps about runs: reports, all differences, acknowledgements, the hold.
 
-In come verdicts and differences, out come those of earlier runs, read as today whatever version wrote them. May import:
-core.
+Pruning is here too. Input: verdicts and differences. Output: those of earlier runs, in today's form whichever version
+wrote them. May import: core.
 """

@@ -1,7 +1,7 @@
-"""The switch by which the published marts stay as they are while the last verdict is blocked.
+"""The switch that keeps the published marts unchanged while the latest verdict is blocked.
 
-It is off until somebody turns it on. dbt asks it under target prod (dbt_project/macros/held_because.sql), so that the
-live DAG and a plain `dbt build` keep to it alike.
+It is off by default. dbt reads it under target prod (dbt_project/macros/held_because.sql), so that it applies to the
+live DAG and to a plain `dbt build` alike.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from angiogram.store.mutes import who
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """How the switch stands.
+    """The state of the switch.
 
     Attributes:
         is_on: whether a blocked verdict holds the marts.
-        reason: why it was turned, in words; None if it never was.
-        made_by: who turned it.
+        reason: why it was last changed, in words; None if it never was.
+        made_by: who changed it.
         made_at: when.
         held_because: why the marts are held now; None if they are not.
     """
@@ -32,11 +32,11 @@ class Hold:
 
 
 def turn(database: connection, is_on: bool, reason: str) -> None:
-    """Turn the switch; it counts for dbt commands that start from now on.
+    """Turn the switch on or off. This affects dbt commands that start from now on.
 
     Args:
         database: as role angiogram, in autocommit.
-        is_on: whether a blocked verdict is to hold the marts.
+        is_on: whether a blocked verdict should hold the marts.
         reason: why, in words.
     """
     with database.cursor() as query:
@@ -46,7 +46,7 @@ def turn(database: connection, is_on: bool, reason: str) -> None:
 
 
 def state(database: connection) -> Hold:
-    """How the switch stands, and whether the marts are held now."""
+    """Return the state of the switch, and whether the marts are held now."""
     with database.cursor() as query:
         query.execute(
             "select is_on, reason, made_by, made_at, angiogram.held_because(clock_timestamp(), nullif(current_setting("

@@ -1,4 +1,7 @@
-"""Every difference of a run in angiogram.differences: the report shows the first ones, this table keeps them all."""
+"""Keeps every difference of a run in angiogram.differences.
+
+A report shows only the first ones.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
@@ -23,14 +26,14 @@ class Kept:
 
     Attributes:
         database: as role angiogram, in autocommit.
-        run_id: whose.
+        run_id: the run.
     """
 
     database: connection
     run_id: str
 
     def put(self, stage: StageId, found: Sequence[Difference]) -> None:
-        """Keep what was found at a stage, in place of what an earlier try found there."""
+        """Store the differences of a stage, replacing those of an earlier try."""
         self.forget(stage)
         rows = [
             (self.run_id, *stage, number, kind, None if key is None else Json(key), *cell)
@@ -46,7 +49,7 @@ class Kept:
             )
 
     def forget(self, stage: StageId) -> None:
-        """Drop what was found at a stage."""
+        """Delete the differences of a stage."""
         with self.database.cursor() as query:
             query.execute(
                 "delete from angiogram.differences where run_id = %s and stage_kind = %s and stage_name = %s",
@@ -54,7 +57,10 @@ class Kept:
             )
 
     def inserting(self, stage: StageId) -> sql.Composed:
-        """The statement that keeps what the relation `d`, with the columns of the macro differences, has found."""
+        """Return the statement that stores the differences in the relation `d`.
+
+        `d` has the columns of the macro differences.
+        """
         return sql.SQL(
             "insert into angiogram.differences (run_id, stage_kind, stage_name, number, {columns})"
             " select {run_id}, {kind}, {name},"
@@ -68,7 +74,7 @@ class Kept:
         )
 
     def rename(self, stage: StageId, other: StageId) -> None:
-        """Blame what was found at a stage on another one."""
+        """Move the differences of a stage to another one that is to blame."""
         self.forget(other)
         with self.database.cursor() as query:
             query.execute(
@@ -78,7 +84,7 @@ class Kept:
             )
 
     def first(self, stage: StageId) -> list[dict[str, Any]]:
-        """As many differences of a stage as a report has, with the messages that feed them."""
+        """Return as many differences of a stage as a report shows, with their messages."""
         with self.database.cursor(cursor_factory=RealDictCursor) as query:
             query.execute(
                 'select difference, row_key, column_name as "column", expected, actual, messages, unfed'
@@ -92,15 +98,15 @@ class Kept:
 def read_all(
     database: connection, run_id: str, order: Sequence[StageId], stage: StageId | None = None
 ) -> Iterator[dict[str, Any]]:
-    """All differences of a run, some at a time.
+    """Yield all differences of a run, a limited number at a time.
 
     Args:
-        database: as a role that reads them, in autocommit.
-        run_id: whose.
-        order: the stages as they come; others follow.
-        stage: of this one alone; None: of all.
+        database: as a role that may read them, in autocommit.
+        run_id: the run.
+        order: the stages in order; others follow.
+        stage: only this stage; None: all.
     """
-    # With hold, since in autocommit no transaction keeps the cursor.
+    # With hold, since in autocommit no transaction keeps the cursor open.
     with database.cursor("differences", cursor_factory=RealDictCursor, withhold=True) as query:
         query.itersize = _AT_A_TIME
         query.execute(

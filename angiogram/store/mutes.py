@@ -1,4 +1,4 @@
-"""Alerts held back for a time: all of them (mute), or those on a blockage that somebody knows of (acknowledge)."""
+"""Alerts held back for a time: all (mute), or those on a known blockage (acknowledge)."""
 
 import getpass
 import os
@@ -20,15 +20,15 @@ _SELECT: LiteralString = "select run_id, blockage, reason, made_by, made_at, mut
 
 @dataclass(frozen=True, slots=True)
 class Mute:
-    """A time in which nobody is alerted.
+    """A period without alerts.
 
     Attributes:
         run_id: the run that was acknowledged; None if all alerts are muted.
         blockage: the stages that were blocked in it.
         reason: why, in words.
-        made_by: who.
-        made_at: since when.
-        muted_until: until when.
+        made_by: who muted or acknowledged.
+        made_at: start of the period.
+        muted_until: end of the period.
     """
 
     run_id: str | None
@@ -39,30 +39,35 @@ class Mute:
     muted_until: datetime
 
     def covers(self, blockage: Sequence[StageId]) -> bool:
-        """Whether an alert on this blockage is held back: a stage that was not acknowledged breaks the silence."""
+        """Return whether an alert on this blockage is held back.
+
+        It is not if a stage is blocked that was not acknowledged.
+        """
         return self.blockage is None or (bool(blockage) and set(blockage) <= set(self.blockage))
 
 
 def mute(database: connection, until: datetime, reason: str) -> None:
-    """Hold all alerts back.
+    """Mute all alerts until a time.
 
     Args:
         database: as role angiogram, in autocommit.
-        until: with a zone.
+        until: end of the mute, with a time zone.
         reason: why, in words.
     """
     _insert(database, None, None, until, reason)
 
 
 def acknowledge(database: connection, run_id: str, until: datetime, reason: str) -> list[StageId]:
-    """Hold alerts on the blockage of a run back; if it is still there at the end, it is told again.
+    """Hold back alerts on the blockage of a run until a time.
+
+    If the blockage still exists then, an alert is sent again.
 
     Returns:
         The stages.
 
     Raises:
         UnknownRun: there is no such run.
-        NothingToAcknowledge: it was not blocked.
+        NothingToAcknowledge: the run was not blocked.
     """
     found = runs.read(database, run_id)
     if found.verdict != BLOCKED or not found.blockage:
@@ -73,11 +78,11 @@ def acknowledge(database: connection, run_id: str, until: datetime, reason: str)
 
 
 def unmute(database: connection, run_id: str | None = None) -> list[Mute]:
-    """End now what is muted or acknowledged.
+    """End mutes and acknowledgements now.
 
     Args:
         database: as role angiogram, in autocommit.
-        run_id: the acknowledgement of this run alone; None: all.
+        run_id: only the acknowledgement of this run; None: all.
 
     Returns:
         What was ended.
@@ -103,20 +108,20 @@ def _insert(
 
 
 def who() -> str:
-    """Who is at the keyboard, as far as the system knows."""
+    """Return the name of the current user, as far as the system knows it."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a number without a name, as in a container
+    except (KeyError, OSError):  # a user ID without a name, as in a container
         return str(os.getuid())
 
 
 def in_force(database: connection) -> list[Mute]:
-    """What is muted or acknowledged now, the one that lasts longest first."""
+    """Return the current mutes and acknowledgements, the longest-lasting first."""
     return _read(database, _SELECT + " where muted_until > clock_timestamp() order by muted_until desc", ())
 
 
 def ended_since(database: connection, since: datetime) -> list[Mute]:
-    """What has come to its end since some moment."""
+    """Return the mutes and acknowledgements that have ended since a time."""
     return _read(database, _SELECT + " where muted_until > %s and muted_until <= clock_timestamp()", (since,))
 
 

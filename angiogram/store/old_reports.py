@@ -1,6 +1,6 @@
-"""Reports of runs that an earlier version recorded, in the form of today: schema_version 2.
+"""Converts reports of earlier versions to today's form, schema_version 2.
 
-Before it a stage was called by its name alone, differences were a mapping by stage that called messages after the
+Before version 2 a stage was known by its name alone, differences were a mapping by stage that named messages after the
 stream, and notices were called warnings.
 """
 
@@ -14,7 +14,10 @@ _EXPECTED_PREFIX = "expected__"
 
 
 def as_current(report: Mapping[str, Any]) -> dict[str, Any]:
-    """A report as it is written today; one of today, or of a run without a verdict, stays as it is."""
+    """Convert a report to today's form.
+
+    A current report, or one of a run without a verdict, is returned unchanged.
+    """
     if "schema_version" in report or "verdict" not in report:
         return dict(report)
     stages = report.get("stages", [])
@@ -42,7 +45,7 @@ def as_current(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _finding(blocked: StageId, stages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Why a stage was blocked, as far as the report told it."""
+    """Return why a stage was blocked, as far as the report says."""
     found = next((stage for stage in stages if stage["stage"].removeprefix(_EXPECTED_PREFIX) == blocked.name), {})
     text = found.get("reason") or f"{found.get('differences') or 'some'} differences from what is expected"
     kind = FindingKind.CHECKPOINT if blocked.kind == CHECKPOINT else FindingKind.OUTPUT
@@ -62,7 +65,7 @@ def _stage(name: str, kind: str) -> StageId:
 
 
 def _unknown(name: str) -> StageId:
-    """A stage that the report does not list: only its name tells the kind."""
+    """Return the ID of a stage that the report does not list, its kind inferred from its name."""
     if name in (API, TOPIC, LOADER):
         return StageId(name, stream())
     if " " in name:

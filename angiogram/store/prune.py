@@ -1,4 +1,7 @@
-"""Old runs and their dye cleaned up. The newest verdict, and the newest healthy one, stay however old they are."""
+"""Deletes old runs and their dye.
+
+The newest verdict and the newest healthy one are kept whatever their age.
+"""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -25,18 +28,20 @@ _OLD_DYE: LiteralString = (
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """Rows deleted: runs, and messages of the dye, dead letters among them."""
+    """Numbers of deleted rows: runs, and messages of the dye, including dead letters."""
 
     runs: int
     messages: int
 
 
 def prune(days: int) -> Pruned:
-    """Delete the runs that ended, and the dye that was loaded, more than `days` days ago; what is in hand stays.
+    """Delete runs that ended, and dye that was loaded, more than `days` days ago.
+
+    The active run is kept.
 
     Raises:
         SettingsError: the owner's password is not set: only the owner of the raw schemas may delete.
-        DatabaseUnavailable: PostgreSQL cannot be reached, or was lost on the way.
+        DatabaseUnavailable: PostgreSQL cannot be reached, or the connection was lost.
     """
     values = {"days": days}
     promised = contract()

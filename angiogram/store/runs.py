@@ -1,7 +1,8 @@
-"""The runs of the dye in angiogram.runs: at most one is in hand, for as long as it renews its lease.
+"""The runs of the dye in angiogram.runs, at most one of them active.
 
-A run's row also carries what one step leaves to the next, so that each may run in a process of its own. Each pipeline
-has a lease and runs of its own: a session says which one it works for (migration 0022).
+A run is active (in hand) for as long as it renews its lease. Its row also carries what one step leaves to the next, so
+that each step may run in a process of its own. Each pipeline has its own lease and its own runs: a session declares
+which pipeline it works for (migration 0022).
 """
 
 import os
@@ -47,17 +48,17 @@ class Run:
     """One row of angiogram.runs.
 
     Attributes:
-        run_id: when it began and a random end, as `20261121T074500Z-ab12cd`.
-        in_hand: whether it is the one whose messages the models see.
+        run_id: the start time and a random suffix, such as `20261121T074500Z-ab12cd`.
+        in_hand: whether this is the active run, whose messages the models see.
         pipeline: name of the dbt project that is tested.
         batch: highest batch that the models may see; 0 before the first.
-        lease_until: until when it stays in hand without a sign of life.
-        owner: host and process that began it.
-        verdict: healthy, blocked or could_not_run; None while it is under way.
+        lease_until: when it stops being active unless the lease is renewed.
+        owner: host and process that started it.
+        verdict: healthy, blocked or could_not_run; None while it is running.
         blockage: the blocked stages.
-        report: what is known of it, and at its end the whole report.
-        steps: what each step left to later ones, by its name.
-        batches_taken_at: when the models were let see each batch, by its number.
+        report: what is known so far, and at the end the whole report.
+        steps: what each step left to later ones, by step name.
+        batches_taken_at: when each batch became visible to the models, by its number.
         failed_with: the error that ended a step; None if none did.
     """
 
@@ -77,13 +78,16 @@ class Run:
     failed_with: str | None = None
 
     def step(self, name: str) -> dict[str, Any]:
-        """The result that a step left behind; empty if it has not run."""
+        """Return the result that a step left behind, or an empty one if it has not run."""
         result: dict[str, Any] = self.steps.get(name, {})
         return result
 
     @property
     def seconds(self) -> float | None:
-        """How long it took to its verdict, or to its end without one; the same wherever it is shown."""
+        """Return the time to its verdict, or to its end without one.
+
+        It is the same wherever it is shown.
+        """
         told: float | None = self.report.get("seconds")
         if told is None and self.finished_at is not None:
             return (self.finished_at - self.started_at).total_seconds()
@@ -97,28 +101,28 @@ _SELECT: LiteralString = (
 
 
 def _locking(function: LiteralString, of: LiteralString) -> LiteralString:
-    """A call of one of PostgreSQL's functions of advisory locks, on the lock of the session's pipeline.
+    """Return a call of a PostgreSQL advisory lock function on a lock of the session's pipeline.
 
     Args:
-        function: as pg_advisory_lock.
-        of: tables (the dye's tables of a pipeline) or runs (who has them).
+        function: such as pg_advisory_lock.
+        of: tables (the dye's tables of a pipeline) or runs (who holds them).
     """
     pipeline: LiteralString = "coalesce(current_setting('angiogram.pipeline', true), '')"
     return f"select {function}(hashtext('angiogram'), hashtext('{of} ' || {pipeline}))"
 
 
 def say_on_stderr(text: str) -> None:
-    """Tell what is waited for; stdout is for the report."""
+    """Print on stderr what is waited for. stdout is for the report."""
     print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def database(purpose: str) -> Iterator[connection]:
-    """A connection as role angiogram in autocommit, closed at the end.
+    """Open a connection as role angiogram in autocommit, and close it at the end.
 
     Raises:
         SettingsError: address or password is not set.
-        DatabaseUnavailable: PostgreSQL cannot be reached, or was lost on the way.
+        DatabaseUnavailable: PostgreSQL cannot be reached, or the connection was lost.
     """
     opened = connect(ROLE, f"angiogram {purpose}")
     try:
@@ -132,25 +136,25 @@ def database(purpose: str) -> Iterator[connection]:
 
 
 def _work_for(database: connection, pipeline: str) -> None:
-    """Have a session see and make the rows of one pipeline alone."""
+    """Restrict a session to the rows of one pipeline, both for reading and for writing."""
     with database.cursor() as query:
         query.execute("select set_config('angiogram.pipeline', %s, false)", (pipeline,))
 
 
 def take(database: connection, lease: float, wait: float, say: Callable[[str], None], run_id: str | None = None) -> str:
-    """Make a new run and take it in hand; while another one is in hand, wait for it and say so.
+    """Start a new run and take the lease, waiting and saying so while another run is active.
 
-    A run whose lease ran out is ended as could_not_run on the way; its report says which one took over.
+    A run whose lease expired is ended as could_not_run; its report names the run that took over.
 
     Args:
         database: in autocommit.
-        lease: seconds that this run stays in hand after each sign of life.
-        wait: seconds to wait for another run at most.
-        say: told what is waited for.
-        run_id: the new run's id; None: a new one.
+        lease: seconds that the lease lasts after each renewal.
+        wait: maximum number of seconds to wait for another run.
+        say: called with what is waited for.
+        run_id: the new run's ID; None: a new one.
 
     Raises:
-        RunInHand: another run, or a build from the input seeds, was not over after `wait` seconds.
+        RunInHand: another run, or a build from the input seeds, did not end within `wait` seconds.
     """
     run_id = run_id or run_ids.new()
     patience = wait
@@ -172,19 +176,19 @@ def take(database: connection, lease: float, wait: float, say: Callable[[str], N
 
 
 def hold_tables(database: connection, pipeline: str, wait: float, say: Callable[[str], None]) -> None:
-    """Have the dye's tables to build from the input seeds until the session ends; no run begins meanwhile.
+    """Lock the dye's tables for a build from the input seeds until the session ends.
 
-    A run in hand, or another session that builds them so, is waited for. Runs are looked for only where they are kept
-    and the session's role may read them.
+    No run starts meanwhile. An active run, or another session that builds from the seeds, is waited for. Runs are
+    looked for only where they are recorded and the session's role may read them.
 
     Args:
         database: in autocommit.
         pipeline: whose tables.
-        wait: seconds to wait at most.
-        say: told what is waited for.
+        wait: maximum number of seconds to wait.
+        say: called with what is waited for.
 
     Raises:
-        RunInHand: they were not free after `wait` seconds.
+        RunInHand: the tables were not free within `wait` seconds.
     """
     deadline = time.monotonic() + wait
     waited_for, has_lock = None, False
@@ -210,7 +214,10 @@ def hold_tables(database: connection, pipeline: str, wait: float, say: Callable[
 
 
 def _try_to_hold(query: cursor, has_lock: bool) -> tuple[str | None, bool]:
-    """Take the lock on the tables unless a run is in hand: who has them in words, and whether the lock is held now."""
+    """Take the lock on the tables unless a run is active.
+
+    Returns who holds the tables, in words, and whether this session holds the lock now.
+    """
     query.execute(
         "select exists (select from pg_class where relnamespace = to_regnamespace('angiogram') and relname = 'runs'"
         " and has_schema_privilege(relnamespace, 'usage') and has_table_privilege(oid, 'select'))"
@@ -230,7 +237,7 @@ def _try_to_hold(query: cursor, has_lock: bool) -> tuple[str | None, bool]:
 
 
 def _wait_for_lock(query: cursor, seconds: float) -> bool:
-    """Take the lock on the tables as soon as its holder lets it go; whether that came in time."""
+    """Wait for the lock on the tables, and return whether it was taken in time."""
     query.execute("select set_config('lock_timeout', %s, false)", (f"{max(int(seconds * 1000), 1)}ms",))
     try:
         query.execute(_locking("pg_advisory_lock", "tables"))
@@ -247,7 +254,10 @@ def _is_in_hand(run_id: str, owner: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Other:
-    """What keeps a run from beginning: in words, for how long at most in seconds, and what can be done."""
+    """What prevents a run from starting.
+
+    It has a description, the maximum time left in seconds, and what can be done.
+    """
 
     told: str
     remaining: float
@@ -256,7 +266,7 @@ class _Other:
 
 @contextmanager
 def _one_at_a_time(query: cursor) -> Iterator[None]:
-    """A transaction in which nobody else decides who has the tables."""
+    """Open a transaction in which no other session can decide who holds the tables."""
     query.execute("begin")
     try:
         query.execute(_locking("pg_advisory_xact_lock", "runs"))
@@ -268,7 +278,7 @@ def _one_at_a_time(query: cursor) -> Iterator[None]:
 
 
 def _try_to_take(database: connection, run_id: str, lease: float, say: Callable[[str], None]) -> _Other | None:
-    """Take the lease, or tell whose it is."""
+    """Take the lease, or return what prevents that."""
     owner = f"{socket.gethostname()}/{os.getpid()}"
     with database.cursor() as query, _one_at_a_time(query):
         query.execute(
@@ -305,26 +315,26 @@ def _try_to_take(database: connection, run_id: str, lease: float, say: Callable[
 
 
 def _wait_for_an_end(database: connection, seconds: float) -> None:
-    """Return when a run tells that it ended, at the latest after some seconds."""
+    """Wait until a run reports its end, for some seconds at most."""
     select.select([database], [], [], max(seconds, 0.05))
     database.poll()
     database.notifies.clear()
 
 
 def renew(database: connection, run_id: str) -> None:
-    """Give a sign of life: the lease starts again.
+    """Renew the lease.
 
     Raises:
-        LeaseLost: the run is no longer in hand.
+        LeaseLost: the run is no longer active.
     """
     _update_in_hand(database, run_id, "", ())
 
 
 def save_step(database: connection, run_id: str, step: str, result: dict[str, Any]) -> None:
-    """Keep a step's result in the run's row, and renew the lease.
+    """Store a step's result in the run's row, and renew the lease.
 
     Raises:
-        LeaseLost: the run is no longer in hand.
+        LeaseLost: the run is no longer active.
     """
     _update_in_hand(
         database,
@@ -335,10 +345,10 @@ def save_step(database: connection, run_id: str, step: str, result: dict[str, An
 
 
 def take_batch(database: connection, run_id: str, batch: int, batch_1_last_message: int) -> None:
-    """Let the models see the messages of a batch and those before it.
+    """Make the messages of a batch, and of those before it, visible to the models.
 
     Raises:
-        LeaseLost: the run is no longer in hand.
+        LeaseLost: the run is no longer active.
     """
     _update_in_hand(
         database,
@@ -365,7 +375,10 @@ def _update_in_hand(database: connection, run_id: str, assignments: LiteralStrin
 
 
 def record(database: connection, run_id: str, verdict: str, blockage: list[StageId], report: dict[str, Any]) -> bool:
-    """Record a run's verdict, and say whether it had none. The first one stays: a late clean-up overwrites nothing."""
+    """Record a run's verdict, and return whether it had none before.
+
+    The first verdict is kept: a late clean-up does not overwrite it.
+    """
     with database.cursor() as query:
         query.execute(
             "update angiogram.runs set verdict = %s, blockage = %s, report = coalesce(report, '{}') || %s,"
@@ -376,17 +389,17 @@ def record(database: connection, run_id: str, verdict: str, blockage: list[Stage
 
 
 def release(database: connection, run_id: str) -> None:
-    """Let the next run begin. Nothing happens if the run is no longer in hand."""
+    """Release a run's lease so that the next run can start. Does nothing if it is not active."""
     with database.cursor() as query:
         query.execute("update angiogram.runs set in_hand = false where run_id = %s and in_hand", (run_id,))
         query.execute("select pg_notify(%s, %s)", (_CHANNEL, run_id))
 
 
 def read(database: connection, run_id: str) -> Run:
-    """One run.
+    """Return one run.
 
     Raises:
-        UnknownRun: there is none with this id.
+        UnknownRun: there is no run with this ID.
     """
     with database.cursor(cursor_factory=RealDictCursor) as query:
         query.execute(_SELECT + " where run_id = %s", (run_id,))
@@ -397,10 +410,10 @@ def read(database: connection, run_id: str) -> Run:
 
 
 def read_or_last(database: connection, run_id: str | None) -> Run:
-    """One run, or the one that started last if no id is given.
+    """Return one run, or the run that started last if no ID is given.
 
     Raises:
-        UnknownRun: there is none with this id, or none at all.
+        UnknownRun: there is no run with this ID, or no run at all.
     """
     if run_id:
         return read(database, run_id)
@@ -410,14 +423,14 @@ def read_or_last(database: connection, run_id: str | None) -> Run:
 
 
 def last(database: connection, limit: int) -> list[Run]:
-    """The runs that started last, newest first."""
+    """Return the runs that started last, newest first."""
     with database.cursor(cursor_factory=RealDictCursor) as query:
         query.execute(_SELECT + " order by started_at desc limit %s", (limit,))
         return [_run(row) for row in query.fetchall()]
 
 
 def _run(row: Mapping[str, Any]) -> Run:
-    """A run as its row tells it; times in UTC, whatever the session's time zone."""
+    """Build a run from its row, with times in UTC whatever the session's time zone."""
     cells: dict[str, Any] = {
         name: cell.astimezone(UTC) if isinstance(cell, datetime) else cell for name, cell in row.items()
     }

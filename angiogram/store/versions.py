@@ -1,4 +1,4 @@
-"""What a run was made with: the commit of the code, and the versions of the programs that matter."""
+"""The versions of a run: the commit of the code, and the programs that matter."""
 
 import platform
 import subprocess
@@ -17,10 +17,12 @@ _HERE = Path(__file__).resolve().parent
 
 
 def code_commit() -> str | None:
-    """The commit that is checked out, `+` added if files in it are changed; GIT_COMMIT where there is no repository.
+    """Return the commit that is checked out, with `+` if files in it are changed.
+
+    Where there is no repository, the variable GIT_COMMIT gives the commit.
 
     Returns:
-        None if neither tells.
+        None if neither is available.
     """
     if told := Environment.from_environment().git_commit:
         return told
@@ -36,16 +38,16 @@ def code_commit() -> str | None:
 
 
 def short_commit(commit: str) -> str:
-    """A commit as pages show it, with the + of a checkout that has changes of its own."""
+    """Shorten a commit for pages, keeping the + of a checkout with changes."""
     return commit[:12] + ("+" if commit.endswith("+") else "")
 
 
 def record(database: connection, run_id: str) -> None:
-    """Keep in the run's row what it is made with.
+    """Store the versions in the run's row.
 
     Args:
         database: as role angiogram, in autocommit.
-        run_id: the run in hand.
+        run_id: the active run.
     """
     found: dict[str, str | None] = {
         "code_commit": code_commit(),

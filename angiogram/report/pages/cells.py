@@ -1,4 +1,7 @@
-"""Cells so that what prints alike is told apart: types, blanks at the ends, empty and null, shapeless characters."""
+"""Shows cells so that different values never look alike.
+
+It marks types, blanks at the ends, empty and null, and invisible characters.
+"""
 
 import json
 import unicodedata
@@ -17,8 +20,8 @@ class Piece:
 
     Attributes:
         text: printable.
-        differs: whether it is what the other side does not have.
-        mark: whether it stands for something that would not be seen.
+        differs: whether the other side does not have it.
+        mark: whether it replaces something invisible.
     """
 
     text: str
@@ -32,8 +35,8 @@ class Cell:
 
     Attributes:
         kind: text, number, boolean, null, empty text, list, object, or nothing (there is no such row).
-        pieces: its text, cut where something has to be shown apart.
-        tells_kind: whether the kind has to be said, because the text alone could be mistaken.
+        pieces: its text, cut where something must be shown apart.
+        tells_kind: whether the kind must be shown, because the text alone would be ambiguous.
     """
 
     kind: str
@@ -42,13 +45,13 @@ class Cell:
 
     @property
     def plain(self) -> str:
-        """Its text and, where that is needed to tell it from another one, its kind."""
+        """Return its text, with its kind where that is needed to tell it from another cell."""
         text = "".join(piece.text for piece in self.pieces)
         return f'"{text}"' if self.kind in ("text", "empty text") else text or self.kind
 
 
 def pair(expected: str | None, actual: str | None) -> tuple[Cell, Cell]:
-    """Both sides of a changed cell, with the part that differs marked.
+    """Return both sides of a changed cell, with the part that differs marked.
 
     Args:
         expected, actual: JSON texts; None for nothing.
@@ -68,13 +71,13 @@ def pair(expected: str | None, actual: str | None) -> tuple[Cell, Cell]:
 
 
 def cell(json_text: str | None) -> Cell:
-    """A cell that is compared with no other."""
+    """Return a cell that is not compared with another one."""
     kind, text = _read(json_text)
     return Cell(kind, _pieces(text, len(text), len(text)), kind in _ODD)
 
 
 def row(json_text: str | None) -> list[tuple[str, Cell]]:
-    """A whole row, column by column; under the name `value` what is no row."""
+    """Return a whole row by column. Anything that is not a row gets the column `value`."""
     if json_text is None:
         return []
     value = json.loads(json_text, parse_int=_Literal, parse_float=_Literal)
@@ -92,13 +95,13 @@ def _json(value: Any) -> str:
 
 
 def _read(json_text: str | None) -> tuple[str, str]:
-    """Kind and text."""
+    """Return kind and text."""
     if json_text is None:
         return "nothing", ""
     try:
         value = json.loads(json_text, parse_int=_Literal, parse_float=_Literal)
     except ValueError:
-        return "text", json_text  # some other words, such as a type's name
+        return "text", json_text  # other text, such as a type's name
     match value:
         case None:
             return "null", "null"
@@ -117,7 +120,7 @@ def _read(json_text: str | None) -> tuple[str, str]:
 
 
 def _pieces(text: str, start: int, end: int) -> list[Piece]:
-    """Cut the text at the part that differs, and where a character would not be seen as it is."""
+    """Cut the text at the part that differs, and at invisible characters."""
     inner = len(text) - len(text.lstrip(" ")), len(text.rstrip(" "))
     pieces: list[Piece] = []
     for index, character in enumerate(text):
@@ -130,19 +133,19 @@ def _pieces(text: str, start: int, end: int) -> list[Piece]:
 
 
 def _shown(character: str, inside: bool) -> str:
-    """The character, or what stands for it."""
+    """Return the character, or what is shown in its place."""
     if character == " ":
         return " " if inside else _BLANK
     if character in _MARKS:
         return _MARKS[character]
-    # Other blanks, what has no width, what turns the writing round, and what is not assigned.
+    # Other blanks, zero-width characters, direction marks, and unassigned characters.
     if unicodedata.category(character)[0] in "CZ":
         return f"\\u{ord(character):04x}"
     return character
 
 
 def printable(text: str) -> str:
-    """A name or a sentence without what would not be seen; line ends stay."""
+    """Return a name or a sentence without invisible characters. Line ends are kept."""
     return "".join(_drawn(text))
 
 

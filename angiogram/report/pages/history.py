@@ -1,4 +1,4 @@
-"""The page on all runs: verdicts and seconds over time, and how many rows each stage gave."""
+"""The page on all runs: verdicts and durations over time, and the rows of each stage."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ WIDTH, HEIGHT, FOOT, LEFT = 1200, 190, 26, 44
 
 @dataclass(frozen=True, slots=True)
 class Pillar:
-    """A run in the picture, its place in pixels."""
+    """A run in the chart, with its position in pixels."""
 
     run: Run
     verdict: str
@@ -28,13 +28,13 @@ class Pillar:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """How many rows a stage gave, run by run.
+    """How many rows a stage produced, run by run.
 
     Attributes:
         stage: its name.
-        last: rows of the last run that counted them.
+        last: rows of the latest run that counted them.
         least, most: over the runs.
-        points: of the line, as SVG has them; empty for a single run.
+        points: of the line, in SVG's form; empty for a single run.
     """
 
     stage: str
@@ -45,11 +45,11 @@ class Rows:
 
 
 def history(runs: Sequence[Run], pages: Mapping[str, str] | None = None) -> str:
-    """The page on these runs.
+    """Return the page on these runs.
 
     Args:
-        runs: newest first, as angiogram.store.runs.last gives them.
-        pages: addresses of the runs' pages by run id, as far as there are any.
+        runs: newest first, as angiogram.store.runs.last returns them.
+        pages: addresses of the runs' pages by run ID, as far as they exist.
     """
     oldest_first = list(reversed(runs))
     judged = [run for run in oldest_first if run.verdict]
@@ -103,7 +103,7 @@ def _pillars(runs: Sequence[Run]) -> list[Pillar]:
 
 
 def _rows(runs: Sequence[Run]) -> list[Rows]:
-    """Of each stage of the newest report the rows that came out, oldest run first."""
+    """Return the rows of each stage of the newest report, oldest run first."""
     counted: dict[str, list[int]] = {}
     for run in runs:
         for stage in run.report.get("stages", []):
@@ -113,7 +113,7 @@ def _rows(runs: Sequence[Run]) -> list[Rows]:
     for name, numbers in counted.items():
         least, most = min(numbers), max(numbers)
         step, spread = 212 / max(len(numbers) - 1, 1), (most - least) or 1
-        foot = 26 if most > least else 15  # a level line goes through the middle
+        foot = 26 if most > least else 15  # a level line is drawn in the middle
         points = [f"{4 + i * step:.1f},{foot - (number - least) / spread * 22:.1f}" for i, number in enumerate(numbers)]
         found.append(Rows(name, numbers[-1], least, most, " ".join(points) if len(points) > 1 else ""))
     return found

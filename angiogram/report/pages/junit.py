@@ -18,11 +18,11 @@ DIFFERENCES_LISTED = 20
 
 
 def junit(run: Run) -> str:
-    """The run as JUnit XML.
+    """Return the run as JUnit XML.
 
-    Each finding is a failure: of its stage's case, or of one of its own. Notices are the suite's output. Affected
-    stages are failures too, those not built, reached or watched are skipped, those not compared are errors. A run that
-    came to no verdict is one error.
+    Each finding is a failure of its stage's case, or of a case of its own. Notices are the suite's output. Affected
+    stages are failures too, those not built, reached or watched are skipped, those not compared are errors. A run
+    without a verdict is one error.
     """
     view = view_of(run)
     suite = ElementTree.Element("testsuite", name=f"angiogram {run.run_id}", timestamp=run.started_at.isoformat())
@@ -68,7 +68,7 @@ def _stage(suite: ElementTree.Element, stage: StageView, findings: Sequence[Find
 
 
 def _line(found: FindingView) -> str:
-    """A finding in a line: where, which kind, what, and the file to look at."""
+    """Return a finding in a line: where, which kind, what, and the file to look at."""
     return f"{found.stage}, {found.kind}: {found.text}" + (f" ({found.place})" if found.place else "")
 
 
@@ -84,5 +84,5 @@ def _told(case: ElementTree.Element, kind: str, verdict: str, summary: str, text
 
 
 def _clean(text: str) -> str:
-    """Text without the characters that XML cannot hold."""
+    """Return text without the characters that XML cannot hold."""
     return _NOT_IN_XML.sub("�", printable(text))

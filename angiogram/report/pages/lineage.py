@@ -1,4 +1,7 @@
-"""Where each stage is drawn: columns by depth, from the API on the left to the marts on the right."""
+"""Lays out the stages as a graph, in columns by depth.
+
+The API is on the left, the marts are on the right.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +12,7 @@ _CHARACTER, _PADDING, _NARROWEST = 7.3, 40, 104
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A stage's place, in pixels."""
+    """A stage's position, in pixels."""
 
     x: float
     y: float
@@ -37,10 +40,10 @@ class Lineage:
 
 
 def lineage(reads: Mapping[str, Sequence[str]]) -> Lineage:
-    """Lay the stages out.
+    """Lay out the stages.
 
     Args:
-        reads: for each stage the stages it reads, each stage after those it reads.
+        reads: the stages that each stage reads, each stage after those it reads.
     """
     columns = _columns(reads)
     tallest = max((len(column) for column in columns), default=0)
@@ -64,7 +67,7 @@ def lineage(reads: Mapping[str, Sequence[str]]) -> Lineage:
 
 
 def _columns(reads: Mapping[str, Sequence[str]]) -> list[list[str]]:
-    """The stages by depth, each as near to the stages that read it as it can be."""
+    """Return the stages by depth, each as near as possible to the stages that read it."""
     depth: dict[str, int] = {}
     for stage, above in reads.items():
         depth[stage] = 1 + max((depth[name] for name in above if name in depth), default=-1)
@@ -74,12 +77,12 @@ def _columns(reads: Mapping[str, Sequence[str]]) -> list[list[str]]:
         if below:
             depth[stage] = min(below) - 1
         elif not reads[stage] and last > 0:
-            depth[stage] = last - 1  # a calendar, say, reads nothing and nothing reads it: where there is room
+            depth[stage] = last - 1  # an isolated stage, such as a calendar, goes where there is room
     columns: list[list[str]] = [[] for _ in range(last + 1)]
     for stage in reads:
         columns[depth[stage]].append(stage)
     placed: dict[str, float] = {}
-    for column in columns:  # beside what they read, so that few lines cross
+    for column in columns:  # next to what they read, so that few lines cross
         column.sort(key=lambda stage: _mean([placed[name] for name in reads[stage] if name in placed]))
         placed |= {stage: index - (len(column) - 1) / 2 for index, stage in enumerate(column)}
     return [column for column in columns if column]
@@ -92,6 +95,6 @@ def _mean(places: Sequence[float]) -> float:
 def _path(source: Box, target: Box) -> str:
     x1, y1 = source.x + source.width, source.y + source.height / 2
     x2, y2 = target.x, target.y + target.height / 2
-    # A line past other columns bends in the gaps alone, so that it can be followed.
+    # A line past other columns bends only in the gaps, so that it can be followed.
     bend = min(GAP_X, (x2 - x1) / 2)
     return f"M{x1:g},{y1:g} C{x1 + bend:g},{y1:g} {x2 - bend:g},{y2:g} {x2:g},{y2:g}"

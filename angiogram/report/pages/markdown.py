@@ -1,7 +1,8 @@
-"""A run as Markdown, for the comment on a pull request: the verdict, one table of differences, the stages.
+"""A run as Markdown, for the comment on a pull request.
 
-GitHub refuses a comment of more than 65,536 characters, and what comes from the pipeline grows to six times its length
-when it is escaped. So everything is measured after it is escaped, and whatever does not fit is counted.
+It has the verdict, one table of differences, and the stages. GitHub refuses a comment of more than 65,536 characters,
+and text from the pipeline can grow to six times its length when it is escaped. So everything is measured after
+escaping, and whatever does not fit is counted.
 """
 
 import re
@@ -30,14 +31,17 @@ _FINDINGS = 10_000
 _NOTICES = 5_000
 _OVERVIEW = 15_000
 
-# The point: www.example would be a link.
+# The dot: www.example would be a link.
 _SIGNIFICANT = re.compile(r"[!#$&()*+:<=>@\[\\\]^_`{|}~]|^-|\.(?=[^\W\d])", re.MULTILINE)
 _CUT_OFF = re.compile(r"&[#\d]*$")
 _SIGNS = {"healthy": "✅", "blocked": "❌", "could_not_run": "⚠️", "in_hand": "⏳"}
 
 
 def markdown(run: Run) -> str:
-    """The run as Markdown. What comes from the pipeline is written so that none of it counts as Markdown or HTML."""
+    """Return the run as Markdown.
+
+    Text from the pipeline is escaped so that none of it counts as Markdown or HTML.
+    """
     view = view_of(run)
     head, overview, foot = list(_head(view)), list(_overview(view)), list(_foot(view))
     blocked = _blocked(view.blocked, ROOM - _size(head) - _size(overview) - _size(foot))
@@ -73,7 +77,7 @@ def _foot(view: RunView) -> Iterator[str]:
 
 
 def _blocked(stages: list[StageView], room: int) -> Iterator[str]:
-    """The blocked stages with their differences, as far as there is room."""
+    """Yield the blocked stages with their differences, as far as there is room."""
     for number, stage in enumerate(stages):
         lines = list(_stage(stage, room))
         if _size(lines) > room:
@@ -164,7 +168,7 @@ def _overview_row(stage: StageView) -> str:
 
 
 def _what_fits(parts: Iterable[list[str]], room: int, what: str) -> Iterator[str]:
-    """The lines of the first parts, as far as there is room, and how many parts were left out."""
+    """Yield the first parts that fit, and how many parts were left out."""
     parts = list(parts)
     for number, lines in enumerate(parts):
         if (room := room - _size(lines)) < 0:
@@ -179,7 +183,7 @@ def _size(lines: Iterable[str]) -> int:
 
 
 def lines_of(row: RowDifference) -> Iterator[str]:
-    """A row that differs as plain lines of text."""
+    """Yield a row that differs as plain lines of text."""
     key = ", ".join(f"{column} {cell.plain}" for column, cell in row.key)
     yield f"{row.difference} {key}".rstrip()
     for found in row.cells:
@@ -191,7 +195,7 @@ def lines_of(row: RowDifference) -> Iterator[str]:
 
 
 def _inert(text: str, most: int) -> str:
-    """Text on one line in which nothing is Markdown, HTML or a mention, cut to some characters once it is escaped."""
+    """Return text on one line without Markdown, HTML or mentions, cut to a length once escaped."""
     return _without_signs(" ".join(printable(text).split()), most)
 
 

@@ -23,21 +23,21 @@ class Docs:
     project: str
 
     def model(self, name: str) -> str:
-        """Address of a model's page."""
+        """Return the address of a model's page."""
         return f"{self.address}#!/model/model.{self.project}.{name}"
 
     def seed(self, name: str) -> str:
-        """Address of a seed's page."""
+        """Return the address of a seed's page."""
         return f"{self.address}#!/seed/seed.{self.project}.{name}"
 
 
 def page(run: Run, whys: Mapping[str, str], docs: Docs | None = None, history: str | None = None) -> str:
-    """The page on a run.
+    """Return the page on a run.
 
     Args:
         run: with its report.
-        whys: of each dye message why it is there, by its name.
-        docs: where the dbt docs are, if anywhere.
+        whys: the purpose of each dye message, by its name.
+        docs: where the dbt docs are, if they exist.
         history: address of the page on all runs, if there is one.
     """
     view: RunView = view_of(run)

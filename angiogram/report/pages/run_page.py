@@ -1,4 +1,4 @@
-"""A run's page with all that is known beside the run: why each dye message is there, and where the dbt docs are."""
+"""A run's page with the purpose of each dye message and links to the dbt docs."""
 
 from pathlib import Path
 
@@ -15,18 +15,21 @@ _DOCS_PAGE = "site/dye.html"
 
 
 def run_page(run: runs.Run, folder: Path | None, history: str | None = None) -> str:
-    """A run's page.
+    """Return a run's page.
 
     Args:
         run: with its report.
-        folder: where the page will lie, for its link to the dbt docs; None if it is no file.
+        folder: where the page will be, for its link to the dbt docs; None if it is not a file.
         history: address of the page on all runs, if there is one.
     """
     return page(run, whys(), _docs(folder), history)
 
 
 def whys() -> dict[str, str]:
-    """Of each dye message why it is there, by its name; nothing of a project that has other input seeds."""
+    """Return the purpose of each dye message, by its name.
+
+    It is empty for a project that has other input seeds.
+    """
     if not has_dye():
         return {}
     return {message.name: message.why for message in read_dye()} | {m.name: m.why for m in read_malformed()}

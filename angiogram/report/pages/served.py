@@ -1,10 +1,12 @@
-"""The pages as a small web application, made from the runs at each request: for a server that people log in to.
+"""The pages as a small web application, to be mounted in a server that people log in to.
+
+It makes each page from the runs at each request.
 
 | path | page |
 |---|---|
-| / | the last run; the history if there is none |
-| /runs/RUN_ID | the run; RUN_ID.html is the same, for the links in alerts are made for files |
-| /history | the last runs |
+| / | the latest run; the history if there is none |
+| /runs/RUN_ID | the run; RUN_ID.html is the same, since the links in alerts are made for files |
+| /history | the latest runs |
 """
 
 from collections.abc import Sequence
@@ -26,10 +28,10 @@ _HEADERS = {"Content-Security-Policy": "frame-ancestors 'self'", "Cache-Control"
 
 
 def application(guards: Sequence[Depends]) -> FastAPI:
-    """The application, to be mounted in a server of one's own.
+    """Return the application, to be mounted in a server of your own.
 
     Args:
-        guards: dependencies that refuse whoever may not see the pages; they hold for every path.
+        guards: dependencies that refuse whoever may not see the pages; they apply to every path.
     """
     pages = FastAPI(title="Angiogram", dependencies=guards, docs_url=None, redoc_url=None, openapi_url=None)
 

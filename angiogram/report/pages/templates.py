@@ -1,7 +1,7 @@
-"""The templates of the pages, and how a page is closed against what it shows.
+"""The templates of the pages, and the protection of a page against its content.
 
-All that comes from the pipeline is escaped. Should anything slip through, the page's own policy stops it: nothing is
-loaded from anywhere, and only the page's own script runs, by its hash.
+Everything that comes from the pipeline is escaped. Should anything slip through, the page's own policy stops it:
+nothing is loaded from anywhere, and only the page's own script runs, by its hash.
 """
 
 import base64
@@ -43,7 +43,7 @@ def _part(name: str) -> str:
 
 
 def fill(template: str, **values: Any) -> str:
-    """Lay values out by a template of this package.
+    """Render a template of this package.
 
     Args:
         template: its file name.

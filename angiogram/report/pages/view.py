@@ -1,4 +1,4 @@
-"""What a page shows of a run, taken from its report: the templates only lay it out."""
+"""What a page shows of a run, taken from its report. The templates only lay it out."""
 
 import json
 from collections import Counter
@@ -51,8 +51,8 @@ class RowDifference:
     Attributes:
         difference: missing, unexpected, changed or multiplicity.
         key: the row's key, by column.
-        cells: both sides, if the row is on both.
-        content: the row itself, if it is on one side.
+        cells: both sides, if both have the row.
+        content: the row itself, if only one side has it.
         messages: names of the dye messages that feed it.
         unfed: whether none does, because only the expected seed has it.
     """
@@ -65,10 +65,10 @@ class RowDifference:
     unfed: bool
 
     def fed_by(self, limit: int | None = None) -> str:
-        """What feeds it, in words; empty if nobody knows.
+        """Return what feeds it, in words, or an empty text if unknown.
 
         Args:
-            limit: messages that are named; the others are counted.
+            limit: how many messages are named; the rest are counted.
         """
         return fed_by({"messages": self.messages, "unfed": self.unfed}, limit)
 
@@ -78,14 +78,14 @@ class StageView:
     """A stage with its differences.
 
     Attributes:
-        id: the stage; its text is its place on the page too.
+        id: the stage; its text is also its anchor on the page.
         verdict: healthy, blocked, affected, tolerated, not_built, not_reached, not_compared or not_watched.
         reason: why it is not right, in a line.
         details: the message that the reason is taken from, if it has more lines.
         rows: the rows that differ, as many as are shown.
-        differences: how many there are in all.
+        differences: total count.
         shown: how many of them are shown.
-        all_differences: the command that prints them all; None if the run is kept nowhere.
+        all_differences: the command that prints them all; None if the run is not recorded.
         note: what its rows out are, where they are not all of one kind.
     """
 
@@ -106,32 +106,32 @@ class StageView:
 
     @property
     def sign(self) -> str:
-        """A sign for the verdict, so that colour does not tell alone."""
+        """Return a sign for the verdict, so that colour is not the only clue."""
         return VERDICT_WORDS[self.verdict][0]
 
     @property
     def verdict_name(self) -> str:
-        """The verdict as it is written."""
+        """Return the verdict as it is shown."""
         return VERDICT_WORDS[self.verdict][1]
 
     @property
     def meaning(self) -> str:
-        """What the verdict means."""
+        """Return what the verdict means."""
         return VERDICT_WORDS[self.verdict][2]
 
     @property
     def messages(self) -> list[str]:
-        """All messages that feed the rows shown, in order of their first row."""
+        """Return all messages that feed the rows shown, in order of their first row."""
         return list(dict.fromkeys(message for shown in self.rows for message in shown.messages))
 
     @property
     def name(self) -> str:
-        """The stage as it is written."""
+        """Return the stage as it is shown."""
         return str(self.id)
 
     @property
     def kind(self) -> str:
-        """The stage's kind."""
+        """Return the stage's kind."""
         return self.id.kind
 
 
@@ -142,10 +142,10 @@ class FindingView:
     Attributes:
         kind: output, checkpoint, build, surface, watch or live_sql.
         meaning: what that kind means.
-        stage: where, as it is written.
+        stage: where, as it is shown.
         text: what happened and what to do.
         place: the file to look at, with its line; None if unknown.
-        is_shown: whether the stage is among those that the dye passes, which have a place of their own.
+        is_shown: whether the stage is one that the dye passes, with a section of its own.
     """
 
     kind: str
@@ -158,7 +158,7 @@ class FindingView:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run, ready to be laid out."""
+    """A run, ready for the templates."""
 
     run: Run
     verdict: str
@@ -175,22 +175,22 @@ class RunView:
 
     @property
     def dead_letters(self) -> int:
-        """Messages of the dye that the loader kept as dead letters, as it must."""
+        """Return the number of dye messages that the loader kept as dead letters, as it must."""
         return _loaded(self.checkpoints).get("dead_letters") or 0
 
     @property
     def verdicts(self) -> dict[str, int]:
-        """How many stages have each verdict."""
+        """Return how many stages have each verdict."""
         return Counter(stage.verdict for stage in self.stages)
 
     @property
     def blocked(self) -> list[StageView]:
-        """The stages where the way is blocked."""
+        """Return the blocked stages."""
         return [stage for stage in self.stages if stage.verdict == "blocked"]
 
 
 def view(run: Run) -> RunView:
-    """Take from a run's report what pages show; a run without a verdict has little of it."""
+    """Take from a run's report what pages show. A run without a verdict has little of it."""
     report: dict[str, Any] = {
         "run_id": run.run_id,
         **run.report,
@@ -229,13 +229,13 @@ def _finding(found: Mapping[str, Any], shown: Collection[StageId]) -> FindingVie
 
 
 def _in_order(seconds: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Steps as they come, which the database does not keep."""
+    """Sort steps into their order, which the database does not keep."""
     names = sorted(seconds, key=lambda name: STEPS.index(name) if name in STEPS else len(STEPS))
     return [(name.replace("_", " "), seconds[name]) for name in names]
 
 
 def stage_view(stage: Mapping[str, Any], report: Mapping[str, Any]) -> StageView:
-    """One stage of a run's report with its differences."""
+    """Return one stage of a run's report with its differences."""
     stage_id = StageId.of(stage)
     first = of_stage(report, stage_id)["first"][:SHOWN]
     reason = stage.get("reason")
@@ -258,7 +258,10 @@ def stage_view(stage: Mapping[str, Any], report: Mapping[str, Any]) -> StageView
 
 
 def _note(stage: StageId, report: Mapping[str, Any]) -> str | None:
-    """What the loader's rows are: the models read no dead letters, which would look like a loss."""
+    """Explain the loader's row count.
+
+    The models do not read dead letters, which would otherwise look like a loss.
+    """
     counts = _loaded(report.get("checkpoints", []))
     if stage != loader_stage() or not counts.get("dead_letters"):
         return None
@@ -267,7 +270,7 @@ def _note(stage: StageId, report: Mapping[str, Any]) -> str | None:
 
 
 def _loaded(checkpoints: list[dict[str, Any]]) -> Mapping[str, int]:
-    """What was loaded and what became a dead letter, if both were counted."""
+    """Return how many messages were loaded and became dead letters, if both were counted."""
     both = {"loaded", "dead_letters"}
     counts: Mapping[str, int] = next((point["counts"] for point in checkpoints if point["counts"].keys() == both), {})
     return {} if None in counts.values() else counts

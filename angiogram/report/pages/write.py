@@ -1,4 +1,4 @@
-"""Where a page goes: into a file, or to stdout."""
+"""Writes a page to a file or to stdout."""
 
 import os
 import sys
@@ -27,10 +27,10 @@ def write(text: str, output: Path | None) -> None:
 
 
 def require_writable(output: Path) -> None:
-    """See that a page can be written, before what it shows is worked for.
+    """Check that a page can be written, before the work for its content is done.
 
     Raises:
-        PageNotWritten: its folder is absent or closed.
+        PageNotWritten: its folder does not exist or is not writable.
     """
     if not os.access(output.parent, os.W_OK):
         raise PageNotWritten(f"{output} cannot be written: there is no folder {output.parent} open to this user.")
