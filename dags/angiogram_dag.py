@@ -1,20 +1,20 @@
 """The dye test: each weekday at 07:30 in New York, before the morning meeting.
 
-The dye goes through the front door, the topic, the loader and the dbt models, and every model is compared with its
-expected seed. A red task among the models shows where an output differs, with the cells in its log; all of them are
-built and compared all the same. The task `verdict` follows one of two branches:
+The dye (test records with known results) goes through the front door, the topic, the loader and the dbt models, and
+every model is compared with its expected seed. A red task among the models shows where an output differs, with the
+cells in its log; all other models are still built and compared. The task `verdict` follows one of two branches:
 
 - **healthy**: `verified` updates the asset `taxi_verified`. A DAG with `schedule=[Asset("taxi_verified")]` starts then.
 - **blocked**: `stop` fails, and the DAG run with it, and names the stage and one cell.
 
-A team hangs its own tasks into these two groups. `verdict` and `stop` have a button to the report, under Details.
-Where nothing could be judged, `verdict` itself fails. `finish` releases the run in any case. Nothing here touches the
-live tables.
+You can add your own tasks to these two groups. `verdict` and `stop` have a button to the report, under Details. Where
+nothing could be judged, `verdict` itself fails. `finish` releases the run in any case. Nothing here touches the live
+tables.
 
-To repeat the test after a repair, trigger the DAG again, or clear `begin` and its downstream: a run that is over is
+To repeat the test after a repair, trigger the DAG again, or clear `begin` and its downstream: a run that has ended is
 never built again.
 
-By hand: `angiogram run` does the same without Airflow, `angiogram show` prints the last verdict again.
+By hand: `angiogram run` does the same without Airflow, `angiogram show` prints the latest verdict again.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ VERIFIED = Asset("taxi_verified")
     dag_id="angiogram",
     schedule="30 7 * * 1-5",
     dagrun_timeout=timedelta(hours=1),
-    # Another run is waited for 30 minutes at most.
+    # Waits for another run for 30 minutes at most.
     default_args=habits.tasks(retries=1, pause=timedelta(seconds=10), within=timedelta(minutes=35)),
     tags=["taxi", "dye"],
     doc_md=__doc__,
@@ -57,7 +57,7 @@ def angiogram() -> None:
             raise
         return run_id
 
-    # Sent twice, the dye would be counted twice: a run whose dye was not sent whole is over, a new one is free.
+    # Sent twice, the dye would be counted twice. So a run whose dye was not sent completely has ended; start a new one.
     @task(retries=0, doc_md="Send the dye. Checkpoint: published = in Kafka.")
     def inject(dye_run: str) -> dict[str, Any]:
         return _steps(dye_run, "inject", "check_topic")
@@ -85,7 +85,7 @@ def angiogram() -> None:
         why = ti.xcom_pull(task_ids="begin", key="why")
         try:
             begun = steps.require_begun(dye_run, why)
-        except NeverBegan as error:  # another try of this task would not begin it either
+        except NeverBegan as error:  # another try of this task would not start it either
             raise AirflowFailException(f"could_not_run: {error}") from error
         report = _steps(begun, "verdict", "verdict")["verdict"]
         console().print(render(report))
@@ -126,7 +126,7 @@ def angiogram() -> None:
     models = dbt_models(
         "models",
         target=DYE_TARGET,
-        trigger_rule="all_done",  # one that differs must not hide how the others fared
+        trigger_rule="all_done",  # a model that differs must not hide the results of the others
         build=_build,
         show=_show_differences,
     )
@@ -137,15 +137,19 @@ def angiogram() -> None:
 
 
 def _steps(dye_run: str, first: str, last: str) -> dict[str, Any]:
-    """Do the steps of a run from one to another, as `angiogram run` does them: each one's result by its name."""
+    """Do the steps of a run from one to another, and return each one's result by its name.
+
+    They are the same as in `angiogram run`.
+    """
     from angiogram.run.walk import Walk, through
 
     return dict(through(Walk(run_id=dye_run), first, last))
 
 
 def _build(context: Context, select: Sequence[str]) -> Build:
-    """Build as `angiogram run` does, and leave to the verdict what dbt said. The run stays in hand meanwhile: the
-    tables of a run that is over may be another run's by now.
+    """Build as `angiogram run` does, and store what dbt reported for the verdict.
+
+    The run stays active meanwhile: once a run has ended, its tables may belong to another run.
     """
     from airflow.sdk.exceptions import AirflowFailException
 
@@ -166,7 +170,10 @@ def _build(context: Context, select: Sequence[str]) -> Build:
 
 
 def _show_differences(model: str) -> None:
-    """Print the cells in which a model differs from its expected seed; dbt's log mixes them with other models'."""
+    """Print the cells in which a model differs from its expected seed.
+
+    dbt's log mixes them with those of other models.
+    """
     from angiogram.report.failures import failures
     from angiogram.report.report import console
 
@@ -175,7 +182,7 @@ def _show_differences(model: str) -> None:
 
 
 def _with_report(of: Any) -> Any:
-    """The task with a button to the report; `@task` itself takes none."""
+    """Return the task with a button to the report. `@task` itself does not take one."""
     of.operator.operator_extra_links = (ReportLink(),)
     return of
 

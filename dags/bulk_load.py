@@ -1,8 +1,8 @@
-"""Files of rides into the raw tables, when asked: Parquet, CSV and NDJSON.
+"""Loads files of rides into the raw tables on request: Parquet, CSV and NDJSON.
 
-Trigger it with the folder, as the workers see it. **The task `no_bad_files` fails if there is one, and names it;
-the rest is loaded.** Triggered again, it loads only what is not loaded yet. `count_before` and `count_after` keep the
-rows of the raw tables that came from files (XCom).
+Trigger it with the folder, as the workers see it. **The task `no_bad_files` fails if there is a bad file, and names it;
+the rest is loaded.** Triggered again, it loads only what is not loaded yet. `count_before` and `count_after` store the
+number of rows in the raw tables that came from files (XCom).
 
 By hand: `ingestion bulk-load DIR` does the same without Airflow.
 """
@@ -46,12 +46,12 @@ def bulk_load() -> None:
 
     @task(doc_md="Load the files; gives the command's report.")
     def load(params: dict[str, Any]) -> dict[str, Any]:
-        # A process of its own: the command forks its workers, for which a task's process has too many threads.
+        # A separate process: the command forks its workers, and a task's process has too many threads for that.
         command = [str(Path(sys.executable).with_name("ingestion")), "bulk-load", params["folder"]]
         if params["replace_day"]:
             command += ["--replace-day", params["replace_day"]]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603  # no shell reads it
-        if done.returncode not in (0, 1) or not done.stdout:  # 1: bad files, which the last task tells
+        if done.returncode not in (0, 1) or not done.stdout:  # 1: bad files, which the last task reports
             done.check_returncode()
         report: dict[str, Any] = json.loads(done.stdout)
         return report

@@ -1,4 +1,4 @@
-"""What dbt built, model by model, and the build of the live target."""
+"""Builds the live target, and reports what dbt built, model by model."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ class Build:
 
     Attributes:
         outcome: what it did.
-        manifest: dbt's own record of the project that it built.
+        manifest: dbt's manifest of the project that it built.
     """
 
     outcome: "Outcome"
@@ -38,13 +38,16 @@ class Build:
 
 @contextmanager
 def dbt_words() -> Iterator[None]:
-    """Let what dbt prints be ordinary lines of the task's log: on stderr Airflow takes each for an error."""
+    """Print dbt's output as ordinary lines of the task's log.
+
+    Airflow takes everything on stderr for an error.
+    """
     with redirect_stderr(sys.stdout):
         yield
 
 
 def dbt_build(target: str, select: Sequence[str] = ()) -> Build:
-    """Build and test the project, or a part of it, whatever the environment or its flags ask of dbt.
+    """Build and test the project or a part of it, whatever dbt's variables or flags ask for.
 
     Args:
         target: dbt target.
@@ -80,12 +83,12 @@ def dbt_build(target: str, select: Sequence[str] = ()) -> Build:
 
 
 def reports(build: Build, models: Iterable[str], ephemeral: set[str]) -> dict[str, Report]:
-    """Results of the models that dbt built or skipped, by model id.
+    """Return the results of the models that dbt built or skipped, by model ID.
 
     Args:
         build: what dbt did.
-        models: ids of the models wanted.
-        ephemeral: ids of the models without a table, which dbt builds into their readers.
+        models: IDs of the models wanted.
+        ephemeral: IDs of the models without a table, which dbt builds into their readers.
     """
     wanted = set(models)
     found: dict[str, Report] = {
@@ -103,7 +106,10 @@ def reports(build: Build, models: Iterable[str], ephemeral: set[str]) -> dict[st
 
 
 def failed_elsewhere(build: Build, models: Iterable[str]) -> list[str]:
-    """Failures that are neither a model's nor a model's test's: seeds, hooks, and dbt's exit code without a reason."""
+    """Return failures that belong neither to a model nor to a test of a model.
+
+    These are seeds, hooks, and an error exit of dbt without a reason.
+    """
     wanted = set(models)
     failed = _failed(build)
     found = [
@@ -118,7 +124,7 @@ def failed_elsewhere(build: Build, models: Iterable[str]) -> list[str]:
 
 
 def why_not_right(report: Report | None) -> str | None:
-    """Why a model's task fails; None if the model was built and none of its tests failed."""
+    """Return why a model's task fails, or None if it was built and all its tests passed."""
     if report is None:
         return "dbt did not build the model: it is broken, disabled, or no longer part of the project"
     if report["status"] != _BUILT:
@@ -131,6 +137,6 @@ def _failed(build: Build) -> "list[NodeResult]":
 
 
 def _read_by(parsed: Any, test: str) -> set[str]:
-    """Ids of what a test reads."""
+    """Return the IDs of what a test reads."""
     found = parsed.nodes.get(test) or parsed.unit_tests.get(test)
     return set(found.depends_on.nodes) if found else set()

@@ -1,7 +1,8 @@
-"""The dbt models as tasks of a DAG: one task runs `dbt build`, one for each model reports the model's result.
+"""The dbt models as tasks of a DAG.
 
-Cosmos draws the models from a manifest that `dbt parse` wrote beforehand (`python dags/manifests.py`), so that reading
-a DAG file runs no dbt. The tasks themselves are in dbt_tasks.py.
+One task runs `dbt build`, and one for each model reports the model's result. Cosmos draws the models from a manifest
+that `dbt parse` wrote beforehand (`python dags/manifests.py`), so that reading a DAG file does not run dbt. The tasks
+themselves are in dbt_tasks.py.
 """
 
 import json
@@ -29,17 +30,17 @@ def dbt_models(
     build: Builder | None = None,
     show: Callable[[str], None] | None = None,
 ) -> TaskGroup:
-    """A group of tasks: one builds and tests everything, one for each model reports the model's result.
+    """Return a group of tasks that build and test everything and report on each model.
 
-    A model's task succeeds if the model was built and none of its tests failed. If it is cleared, it rebuilds the
-    model, together with the other models whose tasks were cleared.
+    A model's task succeeds if the model was built and all its tests passed. If it is cleared, it rebuilds the model,
+    together with the other models whose tasks were cleared.
 
     Args:
-        group_id: the group's id.
+        group_id: the group's ID.
         target: dbt target.
         trigger_rule: when a model's task starts, given the tasks of the models that it reads.
-        build: builds what dbt's selectors name, everything if there are none; else `dbt build` under the target.
-        show: prints more about a model that failed, given its id.
+        build: builds what dbt's selectors name, everything if there are none; by default `dbt build` under the target.
+        show: prints more about a model that failed, given its ID.
     """
     group = DbtGroup(build or (lambda _, select: dbt_build(target, select)), show=show)
 
@@ -66,7 +67,7 @@ def dbt_models(
         ),
         render_config=RenderConfig(
             load_method=LoadMode.DBT_MANIFEST,
-            test_behavior=TestBehavior.NONE,  # no tasks of their own
+            test_behavior=TestBehavior.NONE,  # tests get no tasks of their own
             seed_rendering_behavior=SeedRenderingBehavior.NONE,
             node_converters={DbtResourceType.MODEL: draw, DbtResourceType.SNAPSHOT: draw},
             emit_datasets=False,
@@ -83,7 +84,7 @@ def dbt_models(
 
 
 def _selectors(nodes: dict[str, dict[str, Any]], models: set[str]) -> dict[str, list[str]]:
-    """dbt selectors of each model and of the seeds that it reads, by model id."""
+    """Return the dbt selectors of each model and of the seeds that it reads, by model ID."""
 
     def seeds(node_id: str) -> set[str]:
         read = [parent for parent in nodes[node_id]["depends_on"].get("nodes", []) if parent in nodes]

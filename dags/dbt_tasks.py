@@ -1,9 +1,10 @@
-"""The tasks of a dbt group: one builds everything; one for each model reports its result and, if cleared, rebuilds it.
+"""The tasks of a dbt group: one builds everything, one for each model reports its result.
 
-Every task here can run `dbt build`. It leaves the results as its XCom `built`, together with the DAG run's clear
-number, which Airflow raises each time somebody clears tasks. A model's task that finds no build of its model under the
-current number has been cleared without the task that builds everything. Then the first of the cleared tasks builds all
-their models with one `dbt build`, so that dbt keeps the order and runs the tests that they share; the others wait.
+If the task of a model is cleared, it rebuilds the model. Every task here can run `dbt build`. It leaves the results as
+its XCom `built`, together with the DAG run's clear number, which Airflow increases each time somebody clears tasks. If
+a model's task finds no build of its model under the current number, it was cleared without the task that builds
+everything. Then the first of the cleared tasks builds all their models with one `dbt build`, so that dbt keeps the
+order and runs the tests that they share; the others wait.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,10 +34,10 @@ class DbtGroup:
 
     Attributes:
         build: runs dbt.
-        show: prints more about a model that failed, given its id.
-        models: task id → model id; a model comes after those that it reads.
-        selectors: model id → dbt selectors of the model and of the seeds that it reads.
-        ephemeral: ids of the models without a table, of which dbt reports no result.
+        show: prints more about a model that failed, given its ID.
+        models: task ID → model ID; a model comes after those that it reads.
+        selectors: model ID → dbt selectors of the model and of the seeds that it reads.
+        ephemeral: IDs of the models without a table, for which dbt reports no result.
     """
 
     build: Builder
@@ -50,7 +51,7 @@ class DbtBuild(BaseOperator):
     """Builds and tests everything. A failed model fails its own task, not this one."""
 
     def __init__(self, *, group: DbtGroup, **kwargs: Any) -> None:
-        """Takes the arguments of every operator, and the group."""
+        """Take the arguments of every operator, and the group."""
         super().__init__(**kwargs)
         self.group = group
 
@@ -58,22 +59,25 @@ class DbtBuild(BaseOperator):
         """Build.
 
         Raises:
-            AirflowException: dbt could not begin, or something other than a model failed: a seed, a hook, dbt itself.
+            AirflowException: dbt could not start, or something other than a model failed: a seed, a hook, dbt itself.
         """
         _build(context, self.group, [], list(self.group.models.values()))
 
 
 class DbtModel(BaseSensorOperator):
-    """Waits for the build of a model, starts it if necessary, and fails if the model or one of its tests failed."""
+    """Waits for the build of a model, and starts it if necessary.
+
+    The task fails if the model or one of its tests failed.
+    """
 
     def __init__(self, *, group: DbtGroup, model: str, **kwargs: Any) -> None:
-        """Takes the arguments of every operator, the group, and dbt's id of the model."""
+        """Take the arguments of every operator, the group, and dbt's ID of the model."""
         super().__init__(mode="reschedule", poke_interval=_LOOK_AGAIN, **kwargs)
         self.group = group
         self.model = model
 
     def poke(self, context: Context) -> bool:
-        """Report the model's result; false while another task is about to build the model.
+        """Report the model's result, or return false while another task is about to build it.
 
         Raises:
             AirflowException: the model was not built, or one of its tests failed.
@@ -88,7 +92,7 @@ class DbtModel(BaseSensorOperator):
         return True
 
     def _reported(self, context: Context) -> dict[str, Report] | None:
-        """Results of the build that contains this model, if one ran since tasks were last cleared."""
+        """Return the results of the build with this model, if one ran since the latest clear."""
         clear = context["dag_run"].clear_number
         for task in self._tasks():
             built = context["ti"].xcom_pull(task_ids=task, key=_XCOM)
@@ -106,13 +110,13 @@ class DbtModel(BaseSensorOperator):
         if cleared[0] != self.task_id:
             self.log.info("%s is about to build this model.", cleared[0])
             return None
-        if built := self._reported(context):  # by a task that has ended since the first look
+        if built := self._reported(context):  # built by a task that has ended since the first look
             return built
         models = [self.group.models[task] for task in cleared]
         return _build(context, self.group, sorted({s for m in models for s in self.group.selectors[m]}), models)
 
     def _tasks(self) -> list[str]:
-        """Ids of the group's tasks in the order in which they run."""
+        """Return the IDs of the group's tasks in the order in which they run."""
         return [f"{self.task_group.group_id}.{BUILD}", *self.group.models]
 
 

@@ -1,4 +1,4 @@
-"""What every DAG here has in common: New York's time, none caught up, one run at a time, an owner, ends and retries."""
+"""What all DAGs here share: time zone, no catch-up, one run at a time, owner, retries."""
 
 from datetime import timedelta
 from typing import Any
@@ -14,10 +14,10 @@ DAG: dict[str, Any] = {
 
 
 def tasks(retries: int, pause: timedelta, within: timedelta) -> dict[str, Any]:
-    """Default arguments of a DAG's tasks.
+    """Return the default arguments of a DAG's tasks.
 
     Args:
-        retries: how often a task that failed is tried again.
+        retries: how often a failed task is tried again.
         pause: before it is tried again.
         within: how long one try may take.
     """

@@ -1,7 +1,7 @@
-"""Manifests of the dbt project, from which Cosmos draws the models: `python dags/manifests.py` writes them.
+"""Writes the dbt manifests from which Cosmos draws the models: `python dags/manifests.py`.
 
-One for each target that a DAG builds, since the targets differ in their seeds and tests. A manifest that is newer than
-all that it was made from is left alone.
+There is one for each target that a DAG builds, since the targets differ in their seeds and tests. A manifest that is
+newer than all its source files is not written again.
 """
 
 import os
@@ -18,12 +18,12 @@ _SOURCES = ("models", "macros", "tests", "seeds", "dbt_packages", "dbt_project.y
 
 
 def manifest(target: str) -> Path:
-    """Where the manifest of a dbt target lies."""
+    """Return the path of a dbt target's manifest."""
     return PROJECT / "target_manifests" / target / "manifest.json"
 
 
 def is_current(target: str) -> bool:
-    """Whether the manifest is there and newer than every file of the project that it was made from."""
+    """Return whether the manifest exists and is newer than every file it was made from."""
     path = manifest(target)
     if not path.exists():
         return False
@@ -40,7 +40,7 @@ def is_current(target: str) -> bool:
 
 
 def write(target: str) -> int:
-    """Run `dbt parse` for a target, which needs no database; its exit code."""
+    """Run `dbt parse` for a target, which needs no database, and return its exit code."""
     dbt = Path(sys.executable).with_name("dbt")
     command = [str(dbt), "--quiet", "parse", "--target", target, "--target-path", str(manifest(target).parent)]
     places = ["--project-dir", str(PROJECT), "--profiles-dir", os.environ.get("DBT_PROFILES_DIR") or str(PROJECT)]
@@ -48,7 +48,7 @@ def write(target: str) -> int:
 
 
 def main() -> int:
-    """Write the manifests that are not current; 0 if all are there, 2 if one could not be made."""
+    """Write the manifests that are not current, and return 0, or 2 if one could not be made."""
     codes = [write(target) for target in TARGETS if not is_current(target)]
     return 2 if any(codes) else 0
 

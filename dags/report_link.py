@@ -1,4 +1,4 @@
-"""A button on tasks of the DAG `angiogram`: the run's report, in Airflow's own frame."""
+"""A button on tasks of the DAG `angiogram` that shows the run's report within Airflow."""
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.bases.xcom import BaseXCom
@@ -7,12 +7,18 @@ from airflow.sdk.types import TaskInstanceKey
 
 
 class ReportLink(BaseOperatorLink):
-    """Leads to the page of the run whose id the task `begin` gave. plugins/angiogram_plugin.py serves it."""
+    """Links to the page of the run whose ID the task `begin` returned.
+
+    plugins/angiogram_plugin.py serves the page.
+    """
 
     name = "Report"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """The page's address, as Airflow asks for it when a task has ended; empty if the run never began."""
+        """Return the page's address, or an empty text if the run never started.
+
+        Airflow asks for it when a task has ended.
+        """
         dye_run = BaseXCom.get_one(
             key=BaseXCom.XCOM_RETURN_KEY, dag_id=ti_key.dag_id, task_id="begin", run_id=ti_key.run_id
         )

@@ -1,6 +1,6 @@
-"""The live pipeline: each hour, load what lies on the topic, build the models from it, and see that nothing was lost.
+"""The live pipeline: each hour, load the topic, build the models, and check for losses.
 
-While the hold is on (`angiogram hold on`) and the last verdict is blocked, the published marts stay as they are: their
+While the hold is on (`angiogram hold on`) and the latest verdict is blocked, the published marts are not changed: their
 tasks succeed, and the log of the build says why they were held. `checkpoints` fails if an offset of the topic is
 neither a ride nor a dead letter, or a message is neither accepted, superseded nor rejected.
 

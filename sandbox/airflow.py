@@ -1,4 +1,7 @@
-"""Airflow on this machine: scheduler, DAG processor and API server, on the sandbox's PostgreSQL."""
+"""Airflow on this machine: scheduler, DAG processor and API server.
+
+It uses the sandbox's PostgreSQL.
+"""
 
 import json
 import os
@@ -28,7 +31,9 @@ _PORT = "airflow"
 
 
 class Health:
-    """Asks Airflow how it fares, through one kept client: a new one costs 30 ms of processor time; a context manager.
+    """Checks Airflow's health through one HTTP client that is kept open.
+
+    A new client would cost 30 ms of processor time for each check. Use it as a context manager.
 
     Args:
         url: Airflow's address.
@@ -45,7 +50,7 @@ class Health:
         self._client.close()
 
     def is_good(self) -> bool:
-        """Whether its database, scheduler and DAG processor are well, in the words of its own API."""
+        """Return whether Airflow's API reports database, scheduler and DAG processor as healthy."""
         try:
             answer = self._client.get("/api/v2/monitor/health")
         except httpx.TransportError:
@@ -57,7 +62,10 @@ class Health:
 
 
 class Airflow:
-    """The Airflow of one sandbox. Its data are in the database `airflow` and in the folder `airflow` of the sandbox."""
+    """The Airflow of one sandbox.
+
+    Its data is in the database `airflow` and in the folder `airflow` of the sandbox.
+    """
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
@@ -65,7 +73,7 @@ class Airflow:
 
     @property
     def url(self) -> str:
-        """The address of the web page and of the API.
+        """Return the address of the web page and of the API.
 
         Raises:
             NoSandbox: it was never started.
@@ -74,15 +82,15 @@ class Airflow:
 
     @property
     def password(self) -> str:
-        """The password of USER."""
+        """Return the password of USER."""
         return self._secrets()["password"]
 
     def process(self) -> psutil.Process | None:
-        """The running servers' common process, if any."""
+        """Return the servers' common process, or None if it is not running."""
         return processes.find(Path(sys.executable).name, ["-m", "sandbox.airflow_servers", str(self.home)])
 
     def up(self) -> None:
-        """Start PostgreSQL, Kafka and Airflow, as far as they do not run, and wait until Airflow is healthy.
+        """Start PostgreSQL, Kafka and Airflow, unless they run, and wait until Airflow is healthy.
 
         Raises:
             SandboxError: something could not be started.
@@ -90,7 +98,7 @@ class Airflow:
         self._sandbox.up()
         with self._sandbox.folder.locked():
             state = self._sandbox.folder.load()
-            # One that an earlier sandbox in this folder left behind has a port that nobody knows.
+            # An Airflow that an earlier sandbox in this folder left behind uses an unknown port.
             if _PORT in state.ports and self.process() and self.is_healthy():
                 return
             self.stop()
@@ -104,19 +112,19 @@ class Airflow:
                 processes.start("Airflow", command, self.home / "servers.log", health.is_good, environment)
 
     def stop(self) -> None:
-        """Stop Airflow, if it runs; its tasks are stopped with it."""
+        """Stop Airflow, if it runs. Its tasks are stopped with it."""
         if servers := self.process():
             processes.stop(servers, signal.SIGTERM)
 
     def is_healthy(self) -> bool:
-        """Whether its database, scheduler and DAG processor are well, in the words of its own API."""
+        """Return whether Airflow's API reports database, scheduler and DAG processor as healthy."""
         with Health(self.url) as health:
             return health.is_good()
 
     def _prepare(self, environment: Mapping[str, str]) -> None:
-        """Bring the database up to date and write the manifests that the DAGs are drawn from, both at once."""
+        """Migrate the database and write the manifests that the DAGs are drawn from, in parallel."""
         commands = [[sys.executable, str(PROJECT / "dags" / "manifests.py")]]
-        migrated = self.home / "migrated"  # to which version; asking Airflow itself takes as long as migrating
+        migrated = self.home / "migrated"  # holds a version; asking Airflow takes as long as migrating
         installed = version("apache-airflow")
         if not migrated.exists() or migrated.read_text() != installed:
             commands.append([str(Path(sys.executable).with_name("airflow")), "db", "migrate"])
@@ -137,7 +145,7 @@ class Airflow:
         migrated.write_text(installed)
 
     def _secrets(self) -> dict[str, str]:
-        """Airflow's own secrets, drawn at the first start, readable by their owner alone."""
+        """Return Airflow's own secrets, drawn at the first start, readable only by their owner."""
         file = self.home / "secrets.json"
         if not file.exists():
             self.home.mkdir(mode=0o700, exist_ok=True)
@@ -184,7 +192,7 @@ class Airflow:
                 "workers": "1",
             },
             "api_auth": {"jwt_secret": own["jwt"]},
-            # On a laptop a DAG runs when it is asked to, not because the laptop was opened.
+            # On a laptop a DAG runs when requested, not because the laptop was opened.
             "scheduler": {"use_job_schedule": "False", "scheduler_heartbeat_sec": "1"},
             "dag_processor": {"refresh_interval": "10", "min_file_process_interval": "10", "parsing_processes": "1"},
             "logging": {"base_log_folder": str(self.home / "logs")},
@@ -194,7 +202,7 @@ class Airflow:
             **os.environ,
             **_without_proxy(),
             **self._sandbox.environment(),
-            # Another dbt project may be put under the dye, as with `angiogram run`.
+            # Another dbt project may be tested, as with `angiogram run`.
             **{name: os.environ[name] for name in ("DBT_PROJECT_DIR", "DBT_PROFILES_DIR") if os.environ.get(name)},
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "AIRFLOW_HOME": str(self.home),
@@ -214,7 +222,7 @@ def _url(state: State) -> str:
 
 
 def _without_proxy() -> dict[str, str]:
-    """Variables that keep a proxy of the surroundings from between Airflow's servers, which talk over HTTP."""
+    """Return variables that keep a proxy out of the HTTP traffic between Airflow's servers."""
     spared = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     if spared != "*":
         spared = ",".join(filter(None, (spared, ports.HOST, "localhost")))

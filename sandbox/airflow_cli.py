@@ -19,7 +19,7 @@ _LOG_LINES = 30
 
 @app.command()
 def up() -> None:
-    """Start PostgreSQL, Kafka and Airflow; print the web page's address and the login."""
+    """Start PostgreSQL, Kafka and Airflow, and print the web page's address and the login."""
     airflow = Airflow(Sandbox())
     print("Starting Airflow", file=sys.stderr)
     airflow.up()
@@ -28,14 +28,17 @@ def up() -> None:
 
 @app.command()
 def down() -> None:
-    """Stop Airflow; its records stay."""
+    """Stop Airflow. Its records are kept."""
     Airflow(Sandbox()).stop()
     print("Airflow is stopped", file=sys.stderr)
 
 
 @app.command()
 def run(dag_ids: Annotated[list[str], typer.Argument(metavar="DAG...", help="DAGs, run one after the other.")]) -> None:
-    """Run DAGs through Airflow, started if need be. Exit 0: all succeeded; 1: one failed; 2: could not run."""
+    """Run DAGs in Airflow, which is started if necessary.
+
+    Exit code: 0 all succeeded, 1 one failed, 2 could not run.
+    """
     begun = time.monotonic()
     airflow = Airflow(Sandbox())
     print("Starting Airflow", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Run a DAG through Airflow's API and follow it to its end."""
+"""Runs a DAG through Airflow's API and follows it to its end."""
 
 import time
 from collections.abc import Collection, Iterator
@@ -33,9 +33,9 @@ class TaskRun:
     """One task of a DAG run, as Airflow records it.
 
     Attributes:
-        name: its id in the DAG.
-        state: Airflow's word for how it fares; None before it is scheduled.
-        started: when it began, None before.
+        name: its ID in the DAG.
+        state: Airflow's word for its state; None before it is scheduled.
+        started: when it started; None before.
         seconds: how long it ran; None while it has not ended.
         tries: how often it was tried.
     """
@@ -54,7 +54,7 @@ class DagRuns:
         """Log in.
 
         Raises:
-            AirflowRefused: the password does not open it, or it does not answer.
+            AirflowRefused: Airflow rejects the password, or does not answer.
         """
         self._airflow = airflow
         # trust_env=False: it is on this machine, whatever proxy the environment names.
@@ -70,20 +70,20 @@ class DagRuns:
         self._client.close()
 
     def trigger(self, dag_id: str) -> str:
-        """Start a run of a DAG; its run id.
+        """Start a run of a DAG, and return its run ID.
 
         Raises:
             AirflowRefused: there is no such DAG, or its file cannot be imported.
         """
         self._await_dag(dag_id)
-        # An id of our own: a request that is repeated, since its answer did not come, starts no second run.
+        # An ID of our own: if the answer is lost and the request is repeated, no second run starts.
         run_id = f"sandbox__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
         wish = {"dag_run_id": run_id, "logical_date": None}
         self._ask("POST", f"{_API}/dags/{dag_id}/dagRuns", f"run {dag_id}", wish, taken=(httpx.codes.CONFLICT,))
         return run_id
 
     def follow(self, dag_id: str, run_id: str) -> Iterator[tuple[str, list[TaskRun]]]:
-        """The run's state and its tasks, again and again until it has ended."""
+        """Yield the run's state and its tasks repeatedly until it has ended."""
         while True:
             run = self._get(f"/dags/{dag_id}/dagRuns/{run_id}")
             yield run["state"], self._tasks(dag_id, run_id)
@@ -92,12 +92,12 @@ class DagRuns:
             time.sleep(_POLL_SECONDS)
 
     def clear(self, dag_id: str, run_id: str, tasks: list[str], with_downstream: bool = False) -> None:
-        """Let tasks of a run that has ended run again, as the button Clear does.
+        """Make tasks of a run that has ended run again, as the button Clear does.
 
         Args:
             dag_id: the DAG.
             run_id: its run.
-            tasks: ids of the tasks.
+            tasks: IDs of the tasks.
             with_downstream: clear what is downstream of them, too.
 
         Raises:
@@ -108,9 +108,10 @@ class DagRuns:
         self._ask("POST", path, f"clear {', '.join(tasks)}", {"only_failed": False, **wish})
 
     def end(self, dag_id: str, run_id: str) -> None:
-        """End a run as failed and wait for its clean-up, which Airflow still does; not longer than _CLEAN_UP_SECONDS.
+        """End a run as failed and wait for its clean-up, for at most _CLEAN_UP_SECONDS.
 
-        Without that the run would wait for Airflow's next start, and the next run for it.
+        Airflow still does the clean-up. Without the wait, the run would wait for Airflow's next start, and the next run
+        for it.
 
         Raises:
             AirflowRefused: there is no such run.
@@ -122,7 +123,10 @@ class DagRuns:
                 return
 
     def log(self, dag_id: str, run_id: str, task: TaskRun) -> list[str]:
-        """What a task itself said in its last try, line by line: not the talk of the libraries that it uses."""
+        """Return the lines that a task itself logged in its latest try.
+
+        Lines from the libraries that it uses are left out.
+        """
         events = self._get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task.name}/logs/{task.tries}")["content"]
         return [line for event in events for line in _lines(event)]
 
@@ -158,14 +162,14 @@ class DagRuns:
     def _ask(
         self, method: str, path: str, wish: str, content: dict[str, Any] | None = None, taken: Collection[int] = ()
     ) -> httpx.Response:
-        """Airflow's answer; on a slow machine it may come late, and the request is made again.
+        """Return Airflow's answer to a request, repeating the request if the answer is late.
 
         Args:
             method: of the request.
             path: of the request.
-            wish: what is asked for, in words.
+            wish: what is requested, in words.
             content: its JSON.
-            taken: status codes that are an answer beside the good ones.
+            taken: status codes that count as an answer besides success.
 
         Raises:
             AirflowRefused: it refused, has ended, or did not answer within _ANSWER_SECONDS.
@@ -193,7 +197,7 @@ class DagRuns:
 
 
 def _lines(event: dict[str, Any]) -> Iterator[str]:
-    """The text of a log event, and of the exceptions that it tells of."""
+    """Yield the text of a log event, and of the exceptions in it."""
     if not str(event.get("logger", "")).startswith("task"):
         return
     yield str(event["event"])

@@ -1,6 +1,7 @@
-"""Airflow's scheduler with the heavy imports of the tasks done beforehand: `python -m sandbox.airflow_scheduler`.
+"""Airflow's scheduler with the tasks' heavy imports done in advance.
 
-The local executor's tasks are forks of the scheduler: what it has imported, none of them imports again.
+Run it with `python -m sandbox.airflow_scheduler`. The local executor's tasks are forks of the scheduler, so none of
+them imports again what the scheduler has imported.
 """
 
 import importlib

@@ -1,6 +1,6 @@
-"""Airflow's servers as one process: `python -m sandbox.airflow_servers FOLDER` runs them until one ends.
+"""Airflow's servers as one process: `python -m sandbox.airflow_servers FOLDER`.
 
-They get no pid files and no terminal; whoever stops this process stops them all.
+It runs them until one of them ends. They get no pid files and no terminal; stopping this process stops them all.
 """
 
 import os
@@ -18,7 +18,10 @@ _SERVERS = {
 
 
 def main(folder: Path) -> int:
-    """Run scheduler, DAG processor and API server, each with a log of its own in the folder; 1 if one ended."""
+    """Run scheduler, DAG processor and API server, and return 1 if one ended.
+
+    Each has a log of its own in the folder.
+    """
     servers = []
     for name, command in _SERVERS.items():
         with (folder / f"{name}.log").open("w") as log:

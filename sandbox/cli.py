@@ -1,4 +1,7 @@
-"""The command `sandbox`. Data on stdout, talk on stderr; exit 0: done, all up; 1: not all up; 2: could not."""
+"""The command `sandbox`.
+
+Data goes to stdout, talk to stderr. Exit codes: 0 done, or all up; 1 not all up; 2 error.
+"""
 
 import json
 import logging
@@ -30,7 +33,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @app.command()
 def up() -> None:
-    """Start PostgreSQL and Kafka; make roles, tables and topic. Running it again is harmless."""
+    """Start PostgreSQL and Kafka, and create roles, tables and topic.
+
+    Running it again is harmless.
+    """
     sandbox = Sandbox()
     try:
         sandbox.up()
@@ -44,7 +50,7 @@ def up() -> None:
 
 @app.command()
 def down(delete: Annotated[bool, typer.Option(help="Delete all data and secrets too.")] = False) -> None:
-    """Stop what runs, Airflow too. Data stays unless --delete is given."""
+    """Stop all servers, including Airflow. Data is kept unless --delete is given."""
     sandbox = Sandbox()
     Airflow(sandbox).stop()  # it cannot do without what stops next
     sandbox.down(delete=delete)
@@ -53,7 +59,7 @@ def down(delete: Annotated[bool, typer.Option(help="Delete all data and secrets 
 
 @app.command()
 def status(as_json: AsJson = False) -> None:
-    """Show what runs. Exit 0 if all is up, 1 if not."""
+    """Show which servers run. Exit code: 0 all up, 1 not all up."""
     statuses = Sandbox().status()
     print(json.dumps([_json(s) for s in statuses], indent=2) if as_json else _table(statuses))
     raise typer.Exit(0 if all(s.running for s in statuses) else 1)
@@ -61,7 +67,7 @@ def status(as_json: AsJson = False) -> None:
 
 @app.command()
 def env(as_json: AsJson = False) -> None:
-    """Print the sandbox's environment, passwords included, for eval "$(sandbox env)"."""
+    """Print the sandbox's environment, including passwords, for eval "$(sandbox env)"."""
     environment = Sandbox().environment()
     if as_json:
         print(json.dumps(environment, indent=2))
@@ -83,11 +89,11 @@ def _table(statuses: list[ServiceStatus]) -> str:
 
 
 def main() -> None:
-    """Entry point: the one place where errors become messages and exit codes."""
+    """Run the command line: the only place where errors become messages and exit codes."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("sandbox").setLevel(logging.INFO)
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its errors are raised, and told once, below
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a kill tidies up as Ctrl-C does
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its errors are raised, and reported once, below
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a kill cleans up as Ctrl-C does
     try:
         app()
     except (SandboxError, IngestionError) as error:

@@ -24,19 +24,25 @@ class SandboxError(Exception):
 
 
 class NoSandbox(SandboxError):
-    """The folder holds no sandbox. `sandbox up` makes one."""
+    """The folder does not contain a sandbox. `sandbox up` creates one."""
 
 
 class FolderUnusable(SandboxError):
-    """A folder holds other things, or cannot be written. A retry does not help before another one is chosen."""
+    """A folder holds other files, or cannot be written.
+
+    A retry does not help until another one is chosen.
+    """
 
 
 class StateUnreadable(SandboxError):
-    """The state file is damaged or of another version. A retry does not help before it is deleted."""
+    """The state file is damaged or of another version.
+
+    A retry does not help until it is deleted.
+    """
 
 
 class DiskFull(SandboxError):
-    """The disk has too little room left. A retry helps once there is room."""
+    """The disk has too little space left. A retry helps once there is space."""
 
 
 class JarsUnavailable(SandboxError):
@@ -44,20 +50,29 @@ class JarsUnavailable(SandboxError):
 
 
 class JarTampered(SandboxError):
-    """A jar's SHA-256 is not the locked one. Nothing was started with it; a retry alone does not help."""
+    """A jar's SHA-256 is not the locked one, so nothing was started with it.
+
+    A retry alone does not help.
+    """
 
 
 class ProgramsMissing(SandboxError):
-    """The package that carries a server's programs is not installed. A retry does not help before it is."""
+    """The package that contains a server's programs is not installed.
+
+    A retry does not help until it is.
+    """
 
 
 class ServerRefused(SandboxError):
-    """A server ended while it started, or was not ready in time. The message holds the end of its log."""
+    """A server ended while it started, or was not ready in time.
+
+    The message holds the end of its log.
+    """
 
 
 class SystemUserMissing(SandboxError):
-    """PostgreSQL refuses root, and the system user to start it as could not be made."""
+    """PostgreSQL refuses root, and the system user to start it as could not be created."""
 
 
 class AirflowRefused(SandboxError):
-    """Airflow could not be prepared, or refused a request. The message holds what it said."""
+    """Airflow could not be prepared, or refused a request. The message holds its answer."""

@@ -1,4 +1,7 @@
-"""Kafka's jars: fetched once by jgo, kept in a cache of the user's, checked against kafka.lock.toml at every start."""
+"""Kafka's jars: fetched once by jgo, then kept in the user's cache.
+
+They are checked against kafka.lock.toml at every start.
+"""
 
 import hashlib
 import logging
@@ -34,31 +37,34 @@ class LockedJar:
 
     @property
     def file_name(self) -> str:
-        """Its name in the cache; artifact names alone are not unique."""
+        """Return its name in the cache, since artifact names alone are not unique."""
         return f"{self.group}.{self.artifact}-{self.version}.jar"
 
 
 def cache_folder() -> Path:
-    """Where jars are kept between runs: SANDBOX_CACHE_DIR, or a folder of this project in the user's cache."""
+    """Return the folder where jars are kept between runs.
+
+    It is SANDBOX_CACHE_DIR, or a folder of this project in the user's cache.
+    """
     if chosen := os.environ.get("SANDBOX_CACHE_DIR"):
         return Path(chosen).resolve()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").resolve() / "data-angiogram"
 
 
 def locked_jars() -> list[LockedJar]:
-    """The jars that kafka.lock.toml names."""
+    """Return the jars that kafka.lock.toml names."""
     lock = tomllib.loads(LOCK_FILE.read_text())
     return [LockedJar(j["groupId"], j["artifactId"], j["version"], j["sha256"]) for j in lock["dependencies"]]
 
 
 def kafka_jars() -> list[Path]:
-    """Kafka's jars on disk, each with the locked content; those absent are fetched.
+    """Return Kafka's jars on disk, each with the locked content. Missing ones are fetched.
 
     Raises:
         JarsUnavailable: one could not be fetched.
-        JarTampered: one has another content than the locked one.
-        DiskFull: there is no room for them.
-        FolderUnusable: the folder for them cannot be made, read or written.
+        JarTampered: the content of one is not the locked one.
+        DiskFull: there is no space for them.
+        FolderUnusable: the folder for them cannot be created, read or written.
     """
     folder = cache_folder() / "jars"
     try:
@@ -85,7 +91,7 @@ def _have(jar: LockedJar, folder: Path) -> Path:
     if path.exists():
         _check(jar, path, "Delete the file; the next `sandbox up` fetches it anew.")
         return path
-    # Fetched into a folder of its own and moved when checked: an interrupted fetch leaves nothing that looks complete.
+    # Fetched into a separate folder and moved after the check: an interrupted fetch leaves nothing that looks complete.
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as draft:
         fetched = _fetch(jar, Path(draft))
         _check(jar, fetched, "The place it came from serves another file than the locked one: do not trust it.")

@@ -1,4 +1,7 @@
-"""An Apache Kafka server on 127.0.0.1: one node in KRaft mode, broker and controller at once, from its jars."""
+"""An Apache Kafka server on 127.0.0.1, run from its jars.
+
+It is one node in KRaft mode, both broker and controller.
+"""
 
 import uuid
 from base64 import urlsafe_b64encode
@@ -29,7 +32,7 @@ class Kafka(Server):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self._mark = f"-Dsandbox.folder={folder}"  # by which the process is found again
+        self._mark = f"-Dsandbox.folder={folder}"  # identifies the process later
 
     def process(self) -> psutil.Process | None:
         return processes.find("java", [self._mark])
@@ -49,7 +52,7 @@ class Kafka(Server):
         self.clear_draft("java", [mark])
         properties = self._write_properties(self.draft, state)
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        # In one argument: an id may begin with "-".
+        # In one argument: an ID may start with "-".
         arguments = ("format", f"--cluster-id={cluster_id}", "--config", str(properties))
         processes.run([*self._java(class_path, mark), "kafka.tools.StorageTool", *arguments])
         self.draft.rename(self.data)
@@ -84,7 +87,7 @@ class Kafka(Server):
             "transaction.state.log.num.partitions": "4",
             "share.coordinator.state.topic.replication.factor": "1",
             "share.coordinator.state.topic.min.isr": "1",
-            # A broker that crashed may not register again before its session has ended: 9 s if not told otherwise.
+            # A broker that crashed may not register again before its session has expired: 9 s by default.
             "broker.session.timeout.ms": "4000",
             "broker.heartbeat.interval.ms": "1000",
             "group.initial.rebalance.delay.ms": "0",
@@ -113,5 +116,5 @@ def _answers(port: int, cluster_id: str) -> bool:
         return False
     finally:
         client.close()
-    # Another sandbox's Kafka may have been faster to take the port.
+    # Another sandbox's Kafka may have taken the port first.
     return bool(cluster["brokers"]) and cluster["cluster_id"] == cluster_id

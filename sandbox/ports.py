@@ -6,15 +6,15 @@ import time
 
 HOST = "127.0.0.1"
 
-# Below the range that systems take clients' ports from: there, while a server restarts, its port could be given to any
-# outgoing connection, even to that of a client which tries to reach it.
+# Below the range from which systems take clients' ports. A port in that range could be given to any outgoing connection
+# while its server restarts, even to that of a client that tries to reach it.
 _RANGE = range(20_000, 32_000)
 _LET_GO_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on the port."""
+    """Return whether a server could listen on the port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -25,7 +25,10 @@ def is_free(port: int) -> bool:
 
 
 def await_free(port: int) -> bool:
-    """Whether a server could listen on the port, given a moment: threads of a killed one let go of it a little late."""
+    """Return whether a server could listen on the port, after a short wait if necessary.
+
+    Threads of a killed server release it a little late.
+    """
     deadline = time.monotonic() + _LET_GO_SECONDS
     while not is_free(port):
         if time.monotonic() > deadline:
@@ -35,14 +38,14 @@ def await_free(port: int) -> bool:
 
 
 def choose() -> int:
-    """A free port, drawn at random so that sandboxes side by side seldom want the same one."""
+    """Return a free port, drawn at random so that parallel sandboxes seldom want the same one."""
     while not is_free(port := secrets.choice(_RANGE)):
         pass
     return port
 
 
 def answers(port: int) -> bool:
-    """Whether somebody accepts connections on the port."""
+    """Return whether a server accepts connections on the port."""
     try:
         with socket.create_connection((HOST, port), timeout=1):
             return True

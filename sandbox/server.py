@@ -12,7 +12,7 @@ from sandbox.state import State
 
 
 class Server(ABC):
-    """One server of a sandbox; its data and log are in a folder of its name."""
+    """One server of a sandbox, with data and log in a folder of its name."""
 
     name: str
     purposes: tuple[str, ...]
@@ -21,7 +21,11 @@ class Server(ABC):
     """Makes it stop by itself, soon and with nothing lost."""
 
     def __init__(self, folder: Path) -> None:
-        """Args: folder: the sandbox's."""
+        """Store the folder.
+
+        Args:
+            folder: the sandbox's.
+        """
         self.home = folder / self.name
         self.data = self.home / "data"
         self.draft = self.home / "draft"
@@ -30,26 +34,31 @@ class Server(ABC):
 
     @abstractmethod
     def process(self) -> psutil.Process | None:
-        """The running server, if any."""
+        """Return the running server, or None."""
 
     @abstractmethod
     def start(self, state: State) -> None:
-        """Start the server, which does not run, and wait until it answers. Its data is made at the first start.
+        """Start the server, which does not run, and wait until it answers.
+
+        Its data is created at the first start.
 
         Raises:
             ServerRefused: it did not start.
-            SandboxError: what it needs is not there; see sandbox.errors.
+            SandboxError: something that it needs is missing; see sandbox.errors.
         """
 
     def clear_draft(self, program: str, arguments: list[str]) -> None:
-        """Remove what an interrupted first start left: its files, and its program, which outlives a killed `up`."""
+        """Remove what an interrupted first start left behind.
+
+        That is its files, and its program, which outlives a killed `up`.
+        """
         if leftover := processes.find(program, arguments):
             processes.stop(leftover, signal.SIGKILL)
         if self.draft.exists():
             shutil.rmtree(self.draft)
 
     def stop(self) -> None:
-        """Stop the server, if it runs; what it confirmed to its clients is kept."""
+        """Stop the server, if it runs. Everything that it confirmed to its clients is kept."""
         if server := self.process():
             processes.stop(server, self.polite_signal)
 

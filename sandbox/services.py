@@ -1,4 +1,7 @@
-"""A sandbox: PostgreSQL and Kafka on this machine, with the project's roles, tables and topic, ready for use."""
+"""A sandbox: PostgreSQL and Kafka on this machine, ready for use.
+
+They have the project's roles, tables and topic.
+"""
 
 import logging
 import os
@@ -37,16 +40,16 @@ class ServiceStatus:
 
 
 class Sandbox:
-    """PostgreSQL and Kafka whose data, ports and secrets live in one folder.
+    """PostgreSQL and Kafka with data, ports and secrets in one folder.
 
-    The servers are processes of their own: they go on when this one ends, until `down`.
+    The servers are separate processes: they keep running when this one ends, until `down`.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Nothing is touched before a method is called.
+        """Store the folder. Nothing is touched until a method is called.
 
         Args:
-            folder: where it lives; None for SANDBOX_DIR or, without that, `.sandbox` in the checkout.
+            folder: the sandbox's; None for SANDBOX_DIR or, without that, `.sandbox` in the checkout.
         """
         path = folder.resolve() if folder else default_folder()
         self.folder = StateFolder(path)
@@ -55,13 +58,13 @@ class Sandbox:
         self._services: tuple[Server, ...] = (self._postgres, self._kafka)
 
     def up(self) -> None:
-        """Start what does not run; make roles, databases, tables and topic. What is there already stays as it is.
+        """Start what does not run, and create roles, databases, tables and topic.
 
-        Interrupted by Ctrl-C, it stops what it had started.
+        What exists already stays as it is. Interrupted by Ctrl-C, it stops what it had started.
 
         Raises:
             SandboxError: a server could not be started; see sandbox.errors.
-            IngestionError: a server runs, but roles, tables or topic could not be made.
+            IngestionError: a server runs, but roles, tables or topic could not be created.
         """
         self.folder.refuse_strangers()  # before the lock, which is a file in the folder
         with self.folder.locked():
@@ -93,7 +96,7 @@ class Sandbox:
                 raise
 
     def down(self, delete: bool = False) -> None:
-        """Stop what runs.
+        """Stop all servers.
 
         Args:
             delete: delete the folder too, with all data and secrets.
@@ -110,23 +113,23 @@ class Sandbox:
                 self.folder.delete()
 
     def restart_postgres(self) -> None:
-        """Stop PostgreSQL and start it again, at the same port unless somebody took it meanwhile."""
+        """Restart PostgreSQL, at the same port unless another program took it meanwhile."""
         self._restart(self._postgres)
 
     def restart_kafka(self) -> None:
-        """Stop Kafka and start it again, at the same port unless somebody took it meanwhile."""
+        """Restart Kafka, at the same port unless another program took it meanwhile."""
         self._restart(self._kafka)
 
     def kill_postgres(self) -> None:
-        """End PostgreSQL as a crash would. `restart_postgres` or `up` bring it back."""
+        """End PostgreSQL as a crash would. `restart_postgres` or `up` restore it."""
         self._postgres.kill()
 
     def kill_kafka(self) -> None:
-        """End Kafka as a crash would. `restart_kafka` or `up` bring it back."""
+        """End Kafka as a crash would. `restart_kafka` or `up` restore it."""
         self._kafka.kill()
 
     def status(self) -> list[ServiceStatus]:
-        """How each server is, looked up now."""
+        """Return the current state of each server."""
         kept = self.folder.load().ports if self.folder.exists else {}
         statuses = []
         for service in self._services:
@@ -144,7 +147,9 @@ class Sandbox:
         return statuses
 
     def environment(self) -> dict[str, str]:
-        """The variables of docs/architecture.md for this sandbox, and those that dbt and psql want, by name.
+        """Return this sandbox's variables by name: the project's, and those of dbt and psql.
+
+        docs/architecture.md lists the project's.
 
         Raises:
             NoSandbox: there is none in the folder.
@@ -159,7 +164,7 @@ class Sandbox:
             "PGDATABASE": pipeline.database,
             "PGSSLMODE": "disable",
             "PG_ADMIN_USER": SUPERUSER,
-            # For psql alone: whoever looks around on a laptop wants to see dye, live rides and marts side by side.
+            # Only for psql: somebody exploring on a laptop wants to see dye, live rides and marts side by side.
             "PGUSER": SUPERUSER,
             "PGPASSWORD": state.secrets["PG_ADMIN_PASSWORD"],
             **state.secrets,
@@ -192,7 +197,7 @@ class Sandbox:
         except ServerRefused:
             if all(ports.is_free(state.ports[purpose]) for purpose in service.purposes):
                 raise
-            # Somebody took a port between the choice and the start: once more with another one.
+            # Another program took a port between the choice and the start: try once more with another one.
             self._choose_ports(service, state)
             self.folder.save(state)
             service.start(state)

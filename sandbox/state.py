@@ -1,7 +1,7 @@
-"""What a sandbox remembers: its folder, ports and secrets. Which servers run is not remembered but looked up.
+"""What a sandbox stores: its folder, ports and secrets.
 
-The folder holds state.json (mode 0600), lock, and a folder of data and log for each server. Once made, the secrets stay
-as they are until the folder is deleted.
+Which servers run is not stored but looked up. The folder holds state.json (mode 0600), lock, and a folder of data and
+log for each server. Secrets are created once and kept until the folder is deleted.
 """
 
 import fcntl
@@ -29,7 +29,9 @@ _SECRETS = ("PG_ADMIN_PASSWORD", "FRONT_DOOR_API_KEY", "DYE_KEY")
 
 
 def secret_names() -> list[str]:
-    """Variables whose values are drawn at the first start: every role's password among them.
+    """Return the variables whose values are drawn at the first start.
+
+    Every role's password is among them.
 
     Raises:
         ContractUnusable: the pipeline's contract cannot be used.
@@ -41,12 +43,12 @@ _log = logging.getLogger(__name__)
 
 
 def default_folder() -> Path:
-    """SANDBOX_DIR, or `.sandbox` in the checkout."""
+    """Return SANDBOX_DIR, or `.sandbox` in the checkout."""
     return Path(os.environ.get("SANDBOX_DIR") or PROJECT / ".sandbox").resolve()
 
 
 def check_room(folder: Path) -> None:
-    """Refuse to go on on a disk that is nearly full.
+    """Refuse to continue on a disk that is nearly full.
 
     Raises:
         DiskFull: less than MINIMUM_FREE_BYTES are free.
@@ -61,7 +63,7 @@ def check_room(folder: Path) -> None:
 
 
 class State(BaseModel):
-    """What state.json holds."""
+    """The content of state.json."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)  # errors must not show secrets
 
@@ -72,7 +74,7 @@ class State(BaseModel):
     """Value by variable, see secret_names."""
 
     def draw_missing_secrets(self) -> None:
-        """Draw those of secret_names that are not there yet; one that had another name before is kept."""
+        """Draw the missing ones of secret_names. One that had another name before is kept."""
         former = contract().former_settings
         for name in secret_names():
             known = self.secrets.pop(former.get(name, ""), None)
@@ -90,14 +92,16 @@ class StateFolder:
 
     @property
     def exists(self) -> bool:
-        """Whether a sandbox was started here, be it only half."""
+        """Return whether a sandbox was started here, even if only partly."""
         return self._file.exists()
 
     def refuse_strangers(self) -> None:
-        """Make sure that the folder is a sandbox's or empty: `down --delete` deletes all that is in it.
+        """Require that the folder is a sandbox or empty.
+
+        `down --delete` deletes everything in it.
 
         Raises:
-            FolderUnusable: it holds something, and no sandbox made it.
+            FolderUnusable: it holds something that is not a sandbox.
         """
         if self.exists or not self.path.is_dir():
             return
@@ -126,7 +130,7 @@ class StateFolder:
             ) from None
 
     def save(self, state: State) -> None:
-        """Write state.json, whole or not at all, readable by its owner alone."""
+        """Write state.json, whole or not at all, readable only by its owner."""
         self._draft.unlink(missing_ok=True)
         with open(os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(state.model_dump_json(indent=2))
@@ -140,13 +144,15 @@ class StateFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder's lock, made with it: of two commands that change one sandbox the second waits for the first.
+        """Hold the folder's lock, which is created with it.
+
+        Of two commands that change one sandbox, the second waits for the first.
 
         Raises:
-            FolderUnusable: the folder cannot be made or written.
+            FolderUnusable: the folder cannot be created or written.
         """
         lock = self._acquire()
-        while not self._is_current(lock):  # deleted with the folder while it was waited for
+        while not self._is_current(lock):  # deleted with the folder during the wait
             lock.close()
             lock = self._acquire()
         with lock:

@@ -1,4 +1,7 @@
-"""The taxi's own commands: `ingestion generate` and `ingestion replay`, which bring rides to the topic."""
+"""The taxi's own commands `ingestion generate` and `ingestion replay`.
+
+They send rides to the topic.
+"""
 
 import sys
 from datetime import datetime, time
@@ -25,7 +28,10 @@ def generate(
         datetime, typer.Option(formats=["%Y-%m-%d"], help="UTC date on which the first ride starts.")
     ] = _DEFAULT_START,
 ) -> None:
-    """Send live traffic made from a seed to the topic; prints how many messages Kafka acknowledged."""
+    """Send generated live traffic to the topic. The same seed gives the same messages.
+
+    Prints how many messages Kafka acknowledged.
+    """
     typer.echo(traffic.generate(rides, seed, rate, dirty, start.date()))
     print(f"Every message is acknowledged; the same seed {seed} sends the same ones again.", file=sys.stderr)
 
@@ -34,5 +40,8 @@ def generate(
 def replay(
     file: Annotated[Path | None, typer.Argument(help="CSV with the columns of the packaged file.")] = None,
 ) -> None:
-    """Send recorded rides, 6,433 real ones in New York unless a FILE is given; prints how many Kafka acknowledged."""
+    """Send recorded rides to the topic: by default 6,433 real rides in New York.
+
+    Prints how many rides Kafka acknowledged.
+    """
     typer.echo(replay_file(file))

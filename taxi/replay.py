@@ -1,16 +1,16 @@
-"""Replay: recorded rides as messages. The packaged file holds 6,433 real rides in New York, March 2019.
+"""Replays recorded rides as messages.
 
-How a row becomes a ride:
+The packaged file holds 6,433 real rides in New York, March 2019. How a row becomes a ride:
 
-- taxi_id: `nyc-taxi-` and 0 to 299, by a hash of the row, for the records name no taxi; pax_id: `nyc-pax-` and the
+- taxi_id: `nyc-taxi-` and 0 to 299, by a hash of the row, since the records name no taxi; pax_id: `nyc-pax-` and the
   row's number, from 1.
 - start_time, end_time: pickup and dropoff, New York wall time, 365 whole weeks later, written with the zone's offset.
-  So the weekdays stay, and so does the night in March when an hour is skipped; a time within it has the offset before
-  the change. A time in the hour that comes twice in autumn is the first one, unless a dropoff would then lie before its
-  pickup.
+  So the weekdays stay the same, and so does the night in March when an hour is skipped; a time within that hour has the
+  offset before the change. A time in the hour that occurs twice in autumn is the first one, unless a dropoff would then
+  be before its pickup.
 - pickup_zipcode, dropoff_zipcode: one zip code for each borough; left out where the record names none.
 - fare_amount: fare, with its digits. tax_amount: total - fare - tip - tolls, exact; negative where a record's parts
-  exceed its total, for the models judge. currency: USD.
+  exceed its total, which the models then judge. currency: USD.
 - car_model: Toyota Camry for a yellow cab, Nissan NV200 for a green one.
 
 The same file yields the same bytes: a second replay sends the same rides again, which supersede the first.
@@ -74,7 +74,7 @@ def replay(path: Path | None = None) -> int:
 
 
 def recorded_rides(path: Path | None = None) -> Iterator[Outgoing]:
-    """The rides of a file as messages, in its order.
+    """Yield the rides of a file as messages, in its order.
 
     Raises:
         InputError: the file cannot be read, or a row is broken; names file, line and column.
@@ -99,16 +99,16 @@ def recorded_rides(path: Path | None = None) -> Iterator[Outgoing]:
 
 
 class _Row:
-    """A row of the file whose complaints name line and column."""
+    """A row of the file whose errors name line and column."""
 
     def __init__(self, place: str, cells: Mapping[str, str | None]) -> None:
-        if None in cells:  # where csv puts what no column has a name for
+        if None in cells:  # where csv puts cells beyond the last column
             raise InputError(f"{place}: the row has more cells than there are columns.")
         self._place = place
         self._cells = cells
 
     def read(self, column: str, reading: Callable[[str], _T], wanted: str) -> _T:
-        """A cell as `reading` understands it; InputError if that does not."""
+        """Return a cell as `reading` parses it, or raise InputError."""
         cell = self._cells[column]
         try:
             if cell is not None:
@@ -158,7 +158,7 @@ def _message(row: _Row, number: int) -> Outgoing:
 
 
 def _moved(text: str) -> datetime:
-    # Adding to an aware time moves the wall time; isoformat then writes the offset that holds there.
+    # Adding to an aware time moves the wall time; isoformat then writes the offset that applies there.
     return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=NEW_YORK) + MOVED_BY
 
 

@@ -1,7 +1,8 @@
-"""Live traffic from a seed: the same seed yields the same messages, byte for byte, on every machine and day.
+"""Generates live traffic from a seed.
 
-Clean rides follow each other every two seconds from the start date on. A share of the messages is dirty, in the ways
-that rides are dirty in life; DIRT names them. Amounts are put together from whole cents and never are floats.
+The same seed yields the same messages, byte for byte, on every machine and day. Clean rides follow each other every two
+seconds from the start date on. A share of the messages is dirty, in the ways that real rides are dirty; DIRT names
+them. Amounts are made of whole cents and are never floats.
 """
 
 import json
@@ -74,7 +75,7 @@ def generate(rides: int, seed: int, rate: float | None = None, dirty: float = 0.
 
 
 def traffic(seed: int, dirty: float = 0.0, start: date = DEFAULT_START) -> Iterator[Outgoing]:
-    """Messages without end; the first n are the same whatever is taken after them.
+    """Yield messages without end. The first n do not depend on how many are taken.
 
     Args:
         seed: decides every byte of them.
@@ -82,7 +83,7 @@ def traffic(seed: int, dirty: float = 0.0, start: date = DEFAULT_START) -> Itera
         start: UTC date on which the first ride starts.
 
     Raises:
-        InputError: `dirty` is no share.
+        InputError: `dirty` is not between 0 and 1.
     """
     if not 0 <= dirty <= 1:
         raise InputError(f"A share of {dirty} dirty rides cannot be: it lies between 0 and 1.")

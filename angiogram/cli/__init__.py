@@ -1,4 +1,4 @@
 """The command `angiogram`: arguments in, text and exit codes out.
 
-Each command does one call of a lower room and tells what came of it. May import: every room.
+Each command makes one call of a lower room and prints the result. May import: every room.
 """

@@ -34,14 +34,14 @@ def accept(
     ] = WAIT,
     target: DyeTarget = None,
 ) -> None:
-    """Take a model that was meant to change at its word: its new output becomes the expected seed.
+    """Accept an intentional model change: make the model's new output its expected seed.
 
-    Builds the models from the input seeds, shows how they differ from their expected seeds and which messages are
-    concerned, and what changes in the surface (.angiogram/surface.yml: what readers depend on, and what is compared);
-    asks, and writes the seeds and the surface. Nothing is written if one of the models is not what the independent
-    calculation makes of the dye. Needs the tables of the dye target: a run in hand is waited for.
+    Builds the models from the input seeds and shows how they differ from their expected seeds, which messages are
+    concerned, and what changes in the surface (.angiogram/surface.yml: what readers depend on, and what is compared).
+    Then asks, and writes the seeds and the surface. Nothing is written if the independent calculation disagrees with
+    one of the models. Needs the tables of the dye target, so it waits while a run is active.
 
-    Exit code: 0 written, or nothing differs; 1 refused or answered with no, the files are as they were; 2 could not.
+    Exit code: 0 written, or no differences; 1 refused or declined, nothing written; 2 error.
     """
     project = Project(tests=False, dye_source="seeds", target=target)
     proposals = propose(project, models or [], _say, wait)

@@ -21,10 +21,10 @@ def faults(
     target: DyeTarget = None,
     write_docs: Annotated[bool, typer.Option("--write-docs", help=f"Write the table into {DOCUMENT.name}.")] = False,
 ) -> None:
-    """Play named faults against the real pipeline, and see whether the verdict names the stage of each.
+    """Play named faults on the real pipeline, and check that each verdict names its stage.
 
-    Each fault is one run of some 15 seconds, in a database and on a topic of the command's own, with a temporary copy
-    of the dbt project. Live data is not touched. The project declares its catalogue of faults in angiogram.yml.
+    Each fault is one run of about 15 seconds, in a separate database and on a separate topic, with a temporary copy of
+    the dbt project. Live data is not touched. The project declares its catalogue of faults in angiogram.yml.
 
     Exit code: 0 every verdict is as expected, 1 one is not, 2 could not run.
     """

@@ -1,4 +1,4 @@
-"""Keep the published marts as they are while the last verdict is blocked. Off until turned on."""
+"""Keep the published marts unchanged while the latest verdict is blocked. Off by default."""
 
 import json
 from dataclasses import asdict
@@ -23,19 +23,25 @@ _talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
 @hold.command("on")
 def hold_on(reason: Reason) -> None:
-    """From now on a blocked verdict holds the marts: target prod leaves those that are published as they are."""
+    """Turn the hold on: a blocked verdict holds the marts.
+
+    While the latest verdict is blocked, target prod leaves the published marts unchanged.
+    """
     _turn(True, reason)
 
 
 @hold.command("off")
 def hold_off(reason: Reason) -> None:
-    """From now on the marts are built whatever the verdict."""
+    """Turn the hold off: the marts are built whatever the verdict."""
     _turn(False, reason)
 
 
 @hold.command("status")
 def hold_status(as_json: AsJson = False) -> None:
-    """Show the switch, and whether the marts are held now. Exit code: 0 they are not held, 1 they are, 2 error."""
+    """Show whether the hold is on, and whether the marts are held now.
+
+    Exit code: 0 not held, 1 held, 2 error.
+    """
     with runs.database("hold") as database:
         found = holds.state(database)
     if as_json:

@@ -18,7 +18,7 @@ _talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def _how_far(text: str) -> timedelta:
-    """A length of time; the longest one for all."""
+    """Parse how far back to count. `all` is the longest duration."""
     return timedelta.max if text.strip() == "all" else duration(text)
 
 
@@ -33,12 +33,12 @@ def live(
     ] = "1d",  # type: ignore[assignment]  # typer hands the default to the parser too
     as_json: AsJson = False,
 ) -> None:
-    """Check that nothing was lost of the live messages, from the end of the topic to the facts.
+    """Check that no live message was lost between the topic and the facts.
 
-    End offsets = loaded offsets = messages + gaps + empty offsets (those that hold no message) since a moment; all that
-    was ever loaded is kept, unless a command took it away (retention, prune); no unverified dye waits for a release.
-    Also what the live models account for, so not while they are built. Exit code: 0 all holds, 1 something was lost or
-    is not loaded, 2 could not look.
+    Checks that end offsets = loaded offsets = messages + gaps + empty offsets (those that hold no message) since the
+    given time; that everything ever loaded is still there, unless a command deleted it (retention, prune); and that no
+    unverified dye waits for a release. Also checks what the live models account for, so do not run it while they are
+    built. Exit code: 0 all checks hold, 1 something was lost or is not loaded, 2 could not check.
     """
     found = check_live(None if since == timedelta.max else since)
     if as_json:

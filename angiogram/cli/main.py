@@ -1,4 +1,4 @@
-"""The command `angiogram`: is the pipeline right this morning, and if not, where did it go wrong?
+"""The command `angiogram`: is the pipeline right, and if not, where does it go wrong?
 
 Data goes to stdout, talk to stderr. Exit codes: 0 healthy, 1 blocked, 2 could not run, 130 interrupted.
 
@@ -75,7 +75,7 @@ class _Commands(TyperGroup):
 
 
 def command(name: str) -> Any:
-    """A command itself, imported."""
+    """Import a command and return it."""
     module, _, function = _PLACES[name].partition(":")
     found = getattr(import_module(f"{__package__}.{module}"), function)
     if isinstance(found, typer.Typer):
@@ -86,7 +86,10 @@ def command(name: str) -> Any:
 
 
 def _first_paragraph(name: str) -> str:
-    """The beginning of a command's help, read from its source: an import would cost more than a second."""
+    """Return the first paragraph of a command's help.
+
+    It is read from the source, because an import would take more than a second.
+    """
     module, _, function = _PLACES[name].partition(":")
     source = files(__package__).joinpath(f"{module}.py").read_text(encoding="utf-8")
     for node in ast.parse(source).body:
@@ -112,8 +115,8 @@ def _angiogram() -> None:
 
 
 def main() -> None:
-    """Run the command line; an error becomes its message and exit code 2, whether the project knows it or not."""
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its errors are raised, and told once, below
+    """Run the command line. Any error becomes its message and exit code 2."""
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its errors are raised, and reported once, below
     signal.signal(signal.SIGTERM, interrupt)  # a kill releases the run as Ctrl-C does
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
         signal.signal(signal.SIGINT, interrupt)

@@ -1,4 +1,4 @@
-"""What operations need of the command `angiogram`: status, mute, acknowledge, doctor."""
+"""The commands for operations: status, mute, acknowledge, unmute, doctor."""
 
 import json
 from collections.abc import Callable
@@ -23,7 +23,7 @@ _talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def parsed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """A parser for an option: its ValueError becomes a usage error."""
+    """Return a parser for an option whose ValueError becomes a usage error."""
 
     def parser(text: str) -> Any:
         try:
@@ -53,10 +53,12 @@ def status(
     as_json: AsJson = False,
     as_metrics: Annotated[bool, typer.Option("--metrics", help="Print metrics in Prometheus' text format.")] = False,
 ) -> None:
-    """Report whether the latest verdict is healthy, and recent: the dead man's switch for a monitor that calls it.
+    """Report whether the latest verdict is healthy and recent.
 
-    Exit code: 0 healthy, 1 blocked or messages with dye headers that do not verify wait for a release, 2 no verdict
-    within the expected time (or the database is away).
+    A monitor that calls it regularly has a dead man's switch.
+
+    Exit code: 0 healthy; 1 blocked, or messages with dye headers that do not verify wait for a release; 2 no verdict
+    within the expected time, or the database is down.
     """
     if as_json and as_metrics:
         raise typer.BadParameter("--json and --metrics exclude each other.")
@@ -75,7 +77,10 @@ def status(
 
 
 def mute(until: _Until, reason: Reason) -> None:
-    """Hold all alerts back until a time; they are still recorded. What is wrong then is told after the next run."""
+    """Mute alerts until a time. Problems that persist are reported after the next run.
+
+    Muted alerts are still recorded.
+    """
     with runs.database("mute") as database:
         mutes.mute(database, until, worded(reason))
     _talk.print(f"Alerts are muted until {utc(until)}.")
@@ -86,7 +91,10 @@ def acknowledge(
     until: _Until,
     reason: Reason,
 ) -> None:
-    """Say that a run's blockage is known: no alert on it until a time, and one again if it is still there then."""
+    """Acknowledge a run's blockage: no alert on it until a time.
+
+    If the blockage still exists then, an alert is sent again.
+    """
     with runs.database("acknowledge") as database:
         blockage = mutes.acknowledge(database, run_id, until, worded(reason))
     _talk.print(f"The blockage at {listed(blockage)} is acknowledged until {utc(until)}.", markup=False)
@@ -95,7 +103,10 @@ def acknowledge(
 def unmute(
     run_id: Annotated[str | None, typer.Argument(help="A run that was acknowledged; without it all is ended.")] = None,
 ) -> None:
-    """End mutes and acknowledgements before their time; what is wrong then is told after the next run."""
+    """End mutes and acknowledgements now.
+
+    Problems that persist are reported after the next run.
+    """
     with runs.database("unmute") as database:
         ended = mutes.unmute(database, run_id)
     for silence in ended:
@@ -106,9 +117,10 @@ def unmute(
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Look whether all is there that a run needs: versions, services, roles, keys, packages, migrations, topic, seeds.
+    """Check that everything a run needs is in place.
 
-    Changes nothing. Exit code: 0 nothing stands in the way, 1 something does.
+    Checks versions, services, roles, keys, packages, migrations, topic and seeds, and changes nothing. Exit code: 0 no
+    problem, 1 a problem would stop a run.
     """
     lines: list[Line] = []
     for line in examine():
@@ -121,14 +133,14 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 def worded(reason: str) -> str:
-    """A reason without blanks around it; an empty one is a usage error."""
+    """Return a reason without blanks around it. An empty one is a usage error."""
     if not reason.strip():
         raise typer.BadParameter("The reason is empty.", param_hint="--reason")
     return reason.strip()
 
 
 def plain(value: object) -> str | float:
-    """Times as JSON has them: ISO 8601, and seconds."""
+    """Convert times to JSON: ISO 8601, and seconds."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     if isinstance(value, timedelta):

@@ -1,4 +1,4 @@
-"""What the command `angiogram` makes of runs for people and for CI: report, history."""
+"""The commands that write runs as pages, for people and for CI: report and history."""
 
 import json
 from enum import StrEnum
@@ -18,7 +18,7 @@ from angiogram.store import runs
 
 
 class Format(StrEnum):
-    """What a report may be written as."""
+    """The formats of a report."""
 
     HTML = "html"
     MARKDOWN = "markdown"
@@ -35,7 +35,7 @@ def report(
 ) -> None:
     """Write the report on a run as a page for people, or for a CI or a pull request.
 
-    Exit code: 0 written, whatever the verdict; 2 could not.
+    Exit code: 0 written, whatever the verdict; 2 error.
     """
     with runs.database("report") as database:
         run = runs.read_or_last(database, run_id)
@@ -55,9 +55,9 @@ def history(
     limit: Annotated[int, typer.Option(min=1, help="How many runs.")] = 100,
     output: Output = None,
 ) -> None:
-    """Write a page on the last runs: verdicts, seconds and rows over time.
+    """Write a page on the latest runs: verdicts, seconds and rows over time.
 
-    It links to the pages of runs that lie beside it as RUN_ID.html.
+    It links to the pages of runs that are beside it as RUN_ID.html.
     """
     with runs.database("history") as database:
         found = runs.last(database, limit)
@@ -67,5 +67,5 @@ def history(
 
 
 def as_json(run: runs.Run) -> dict[str, Any]:
-    """The report as `angiogram run --json` gives it, and what the run was made with."""
+    """Return the report as `angiogram run --json` prints it, with the versions of the run."""
     return {"run_id": run.run_id, "verdict": run.verdict, "blockage": stages_as_json(run.blockage or [])} | run.report

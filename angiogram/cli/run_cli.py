@@ -1,4 +1,4 @@
-"""What the command `angiogram` makes of runs: starts one, lists them, shows what each found, lets one go."""
+"""The commands on runs: start, list, show, release and prune them."""
 
 import json
 from collections.abc import Callable
@@ -44,9 +44,10 @@ def run(
 ) -> None:
     """Send the dye once from the front door to the marts, and print the verdict.
 
-    Sends some hundred signed messages through the API (FRONT_DOOR_URL, or the same API opened here for that time),
-    waits for the loader that follows the topic (or loads here where none lives), lets dbt build the dye target, and
-    compares every model with its expected seed. Live tables never hold a dye message. Takes about 20 seconds.
+    The dye is test records with known results: some hundred signed messages. They go through the API (FRONT_DOOR_URL,
+    or the same API opened here for that time), then the loader that follows the topic loads them (or this command, if
+    no such loader is running), dbt builds the dye target, and every model is compared with its expected seed. Live
+    tables never hold a dye message. Takes about 20 seconds.
 
     Exit code: 0 healthy, 1 blocked, 2 could not run. DBT_PROJECT_DIR chooses another dbt project.
     """
@@ -63,7 +64,7 @@ def run(
             outcome = found.report
         else:
             outcome = passage.run()
-    except Exception as error:  # told by main; whoever reads stdout is to get JSON in any case
+    except Exception as error:  # reported by main; whoever reads stdout must get JSON in any case
         if as_json:
             _print_json(_could_not_run(passage.run_id, error))
         raise
@@ -76,7 +77,7 @@ def _page_of(run_id: str, output: Path | None) -> str:
 
 
 def _end(outcome: dict[str, Any], as_json: bool, text: Callable[[], str], page: Path | None) -> NoReturn:
-    """Print the report, write its page if there is to be one, and exit as the verdict says."""
+    """Print the report, write its page if requested, and exit as the verdict requires."""
     _print(outcome, as_json)
     if page:
         write(text(), page)
@@ -87,7 +88,7 @@ def list_runs(
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """List the last runs with their verdicts, newest first."""
+    """List the latest runs with their verdicts, newest first."""
     with runs.database("runs") as database:
         found = runs.last(database, limit)
     if as_json:
@@ -97,7 +98,7 @@ def list_runs(
 
 
 def release_run(run_id: Annotated[str, typer.Argument(help="A run in hand that nobody works on any more.")]) -> None:
-    """Let a run go whose process was killed, so that the next one need not wait until its lease runs out."""
+    """Release a dead run's lease so that the next run can start."""
     with runs.database("release") as database:
         found = runs.read(database, run_id)
     if not found.in_hand:
@@ -110,7 +111,10 @@ def release_run(run_id: Annotated[str, typer.Argument(help="A run in hand that n
 def prune(
     older_than: Annotated[int, typer.Option(min=1, max=36_500, help="Days that runs are kept after their end.")] = 90,
 ) -> None:
-    """Delete old runs and their dye; the newest verdict and the newest healthy one stay. Needs OWNER_PASSWORD."""
+    """Delete old runs and their dye. Needs OWNER_PASSWORD.
+
+    The newest verdict and the newest healthy one are kept.
+    """
     pruned = delete_old_runs(older_than)
     talk.print(f"{pruned.runs} runs and {pruned.messages} messages of the dye deleted.")
 
@@ -135,7 +139,10 @@ def differences(
         typer.Option(help="Show only this stage: a model's name, or kind and name, as in `loader:orders`."),
     ] = None,
 ) -> None:
-    """Print every difference that a run found, one JSON object a line; a report shows the first ones of each stage."""
+    """Print every difference that a run found, one JSON object per line.
+
+    A report shows only the first ones of each stage.
+    """
     with runs.database("differences") as database:
         found = runs.read_or_last(database, run_id)
         stages = [StageId.of(row) for row in found.report.get("stages", [])]

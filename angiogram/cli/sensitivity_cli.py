@@ -29,7 +29,7 @@ from angiogram.sensitivity.witnesses.suggest import add_to_dye, require_calculat
 from angiogram.sensitivity.witnesses.survivors import EQUIVALENT_FILE, crowds, read_equivalent, told_apart
 from angiogram.sensitivity.witnesses.witness import witnesses
 
-UNIT_TEST_TARGET = None  # the profile's own: where people run them
+UNIT_TEST_TARGET = None  # the profile's own, where people run them
 
 
 def sensitivity(
@@ -46,12 +46,12 @@ def sensitivity(
     ] = False,
     target: DyeTarget = None,
 ) -> None:
-    """Measure how many possible mistakes in the models the dye would see.
+    """Measure how many possible mistakes in the models the dye would detect.
 
-    Changes the compiled SQL of every model, the reference seeds and the loader's routing in one place at a time, runs
-    each such mutant and what is downstream of it on the dye, in temporary tables that are rolled back, and counts it
-    as seen if a model then differs from its expected seed, or a loaded row from its input seed. Kafka is not needed;
-    live tables are not touched.
+    Changes the compiled SQL of every model, the reference seeds and the loader's routing in one place at a time. Runs
+    each such mutant and everything downstream of it on the dye, in temporary tables that are rolled back. A mutant
+    counts as seen if a model then differs from its expected seed, or a loaded row from its input seed. Kafka is not
+    needed, and live tables are not touched.
 
     Exit code: 0 the score is at or above the floor, 1 below, 2 could not run. DBT_PROJECT_DIR chooses another dbt
     project.
@@ -88,7 +88,7 @@ def sensitivity(
     blind = [v.mutant for v in verdicts if v.state == BLIND_SPOT]
     seen = [v.mutant for v in verdicts if v.state == SEEN]
     if not (as_json or page or suggest):
-        blind = blind[:shown]  # the others are not shown, and each takes its while
+        blind = blind[:shown]  # the others are not shown, and each takes time
     found = witnesses(project, directory, target, blind, apart, inputs, seen)
     spoiled = {witness.mutant.id: witness.told(project) for witness in found}
     if project.sources:
@@ -119,7 +119,7 @@ def sensitivity(
 
 
 def lineage_of(project: Compiled) -> dict[str, list[str]]:
-    """For each model, reference seed and the loader what it reads, each after what it reads."""
+    """Return what each model, reference seed and the loader reads, in order of reading."""
     found: dict[str, list[str]] = {LOADER: []} if project.sources else {}
     found |= {name: [] for name in project.seeds}
     for model in project.models.values():
@@ -129,7 +129,7 @@ def lineage_of(project: Compiled) -> dict[str, list[str]]:
 
 @contextmanager
 def _progress(talk: Console, what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on stderr, moved on by each call."""
+    """Show a bar on stderr that advances with each call."""
     with Progress(console=talk, transient=True) as progress:
         task = progress.add_task(f"{total} {what}", total=total)
         yield lambda: progress.advance(task)

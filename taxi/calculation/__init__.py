@@ -1,7 +1,7 @@
-"""The independent calculation: what every dbt model must hold, straight from the rules, without SQL and without dbt.
+"""The independent calculation: what every dbt model must hold, without SQL or dbt.
 
-In come the messages of the dye (test records with known results) and the reference data, out come the rows of every
-model. General code reaches it as `CALCULATION`, which `dbt_project/angiogram.yml` names.
+It follows the rules directly. Input: the messages of the dye (test records with known results) and the reference data.
+Output: the rows of every model. General code reaches it as `CALCULATION`, which `dbt_project/angiogram.yml` names.
 
 `python -m taxi.calculation` writes the expected seeds of the dye; with --check it only compares them.
 """

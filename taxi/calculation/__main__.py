@@ -1,4 +1,7 @@
-"""`python -m taxi.calculation [--check]`: write the expected seeds of the dye, or compare the stored ones."""
+"""Write the expected seeds of the dye (test records with known results).
+
+With --check, only compare the stored ones: `python -m taxi.calculation --check`.
+"""
 
 import argparse
 import sys
@@ -11,7 +14,10 @@ from taxi.calculation import CALCULATION
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write or check the expected seeds. Exit code 0: done or equal, 1: some differ, 2: could not run."""
+    """Write or check the expected seeds.
+
+    Exit code 0: done or equal, 1: some differ, 2: could not run.
+    """
     parser = argparse.ArgumentParser(prog="python -m taxi.calculation", description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 and name the files that differ")
     check = parser.parse_args(arguments).check

@@ -1,4 +1,4 @@
-"""What every dbt model must hold, calculated once more: one function per model, from messages to rows."""
+"""Calculates every dbt model independently: one function per model, from messages to rows."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -16,7 +16,7 @@ DIGITS = 200
 
 
 def staged_ride(message: StoredMessage) -> StagedRide:
-    """stg_taxi__rides: a message's fields, named, trimmed and read."""
+    """stg_taxi__rides: a message's fields, named, trimmed and parsed."""
     text = {name: rules.trimmed(value) for name, value in message.fields.items()}
     started_at = rules.instant(text["start_time"])
     return StagedRide(
@@ -42,7 +42,7 @@ def staged_ride(message: StoredMessage) -> StagedRide:
 
 
 def checked_ride(ride: StagedRide, reference: Reference) -> CheckedRide:
-    """int_rides__checked: a staged ride, looked up in the reference data and judged by every rule."""
+    """int_rides__checked: a staged ride with its reference data and the verdict of every rule."""
     trip_date = ride.started_at.date() if ride.started_at else None
     usd_rate = rules.rate_on(reference.rates.get(ride.currency or ""), trip_date)
     car_model = ride.car_model or rules.UNKNOWN
@@ -69,10 +69,10 @@ def checked_ride(ride: StagedRide, reference: Reference) -> CheckedRide:
 
 
 def accepted_ride(ride: CheckedRide) -> AcceptedRide | None:
-    """A ride as fct_rides shows it; None if it is rejected."""
+    """A ride as fct_rides holds it, or None if it is rejected."""
     if (
         not ride.is_valid
-        # the rules have seen to these; the type checker has not
+        # the rules have checked these, but the type checker does not know
         or ride.ride_id is None
         or ride.taxi_id is None
         or ride.pax_id is None
@@ -110,7 +110,10 @@ def accepted_ride(ride: CheckedRide) -> AcceptedRide | None:
 
 
 def fct_rides(checked: Sequence[CheckedRide]) -> list[AcceptedRide]:
-    """fct_rides: of the valid messages of each ride the newest, by message time, then partition, then offset."""
+    """fct_rides: the newest valid message of each ride.
+
+    The order is by message time, then partition, then offset.
+    """
     places = {ride.message_id: (ride.message.partition, ride.message.offset) for ride in checked}
     accepted = [one for ride in checked if (one := accepted_ride(ride))]
     newest: dict[str, AcceptedRide] = {}
@@ -125,7 +128,7 @@ def fct_rejected_rides(checked: Iterable[CheckedRide]) -> list[CheckedRide]:
 
 
 def dim_dates(last_day: date) -> list[Day]:
-    """dim_dates: every day from the first that a ride may start on to `last_day`."""
+    """dim_dates: every day from the first on which a ride may start to `last_day`."""
     first_day = rules.FIRST_START.date()
     days = [first_day + timedelta(days=number) for number in range((last_day - first_day).days + 1)]
     return [
@@ -149,7 +152,10 @@ def dim_zipcodes(reference: Reference) -> list[Zipcode]:
 
 
 def daily_revenue(rides: Iterable[AcceptedRide]) -> list[Revenue]:
-    """daily_revenue: the rides of each trip date, pickup state, car model and currency; USD rounded here, once."""
+    """daily_revenue: rides per trip date, pickup state, car model and currency.
+
+    USD is rounded here, once.
+    """
     totals = _summed_up(
         Revenue(
             key={
@@ -170,7 +176,7 @@ def daily_revenue(rides: Iterable[AcceptedRide]) -> list[Revenue]:
 
 
 def revenue_by(columns: tuple[str, ...], daily: Iterable[Revenue]) -> list[Revenue]:
-    """revenue_by_*: daily_revenue summed up by some of its key columns, the rounded USD among the rest."""
+    """revenue_by_*: daily_revenue summed by some of its key columns, including rounded USD."""
     return _summed_up(
         Revenue(
             key={column: row.key[column] for column in columns},
@@ -189,7 +195,7 @@ def _to_cents(usd: Decimal) -> Decimal:
 
 
 def _summed_up(rows: Iterable[Revenue]) -> list[Revenue]:
-    """One row for each key, in the order of the keys."""
+    """Return one row for each key, in the order of the keys."""
     totals: dict[tuple[str, ...], Revenue] = {}
     for row in rows:
         key = tuple(str(value) for value in row.key.values())
@@ -210,5 +216,5 @@ def _summed_up(rows: Iterable[Revenue]) -> list[Revenue]:
 
 
 def exact_arithmetic() -> AbstractContextManager[Context]:
-    """Decimal arithmetic that raises rather than loses a digit."""
+    """Return a context for decimal arithmetic that raises an error rather than lose a digit."""
     return localcontext(Context(prec=DIGITS, traps=[Inexact, InvalidOperation]))

@@ -1,7 +1,7 @@
-"""Random rides that crowd every rule's boundary: always the same ones for the same seed.
+"""Random rides near every rule's boundary, always the same for the same seed.
 
-Most fields of a ride are good, so that one odd field decides what becomes of it; a third of the rides are later
-versions of earlier ones.
+Most fields of a ride are good, so that one odd field decides the result; a third of the rides are later versions of
+earlier ones.
 """
 
 from collections.abc import Mapping
@@ -91,7 +91,9 @@ _TIMELESS = 29
 
 
 def random_rides(number: int, reference: Reference, seed: int = 0) -> list[DyeMessage]:
-    """`number` random rides: three fifths are batch 1, the others batch 2, and the last two a batch of their own each.
+    """Return `number` random rides in batches.
+
+    Three fifths are batch 1, the others batch 2, and the last two are a batch of their own each.
 
     Args:
         number: how many.
@@ -144,7 +146,7 @@ class _Values:
         self._edges = [datetime(day.year, day.month, day.day, tzinfo=UTC) for day in sorted(days)] + [FIRST_START]
 
     def ride(self, sent_at: datetime) -> dict[str, str | None]:
-        """A good ride with up to three odd fields."""
+        """Return a good ride with up to three odd fields."""
         random = self._random
         start = self._moment(sent_at)
         end = start + random.choice([timedelta(0), _MICROSECOND, -_MICROSECOND, *[timedelta(minutes=20)] * 6])
@@ -167,7 +169,10 @@ class _Values:
         return fields
 
     def version_of(self, earlier: Mapping[str, str | None], sent_at: datetime) -> dict[str, str | None]:
-        """The same ride again: other amounts, model or zip code, or another writing of its key."""
+        """Return the same ride again, with changes.
+
+        The changes are other amounts, model or zip code, or another spelling of its key.
+        """
         fields = dict(earlier)
         for name in self._random.sample(list(fields)[:10], self._random.randrange(3)):
             if name in ("taxi_id", "pax_id") and (value := fields[name]):

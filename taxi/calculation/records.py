@@ -1,4 +1,4 @@
-"""The records of the calculation: a row of each model. Fields are named as the model's columns."""
+"""The calculation's records: a row of each model, with the model's columns as fields."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -9,7 +9,7 @@ from angiogram.dye.seeds import StoredMessage
 
 @dataclass(frozen=True, slots=True)
 class StagedRide:
-    """A row of stg_taxi__rides; `message` also says which of two versions is the newer."""
+    """A row of stg_taxi__rides. `message` also decides which of two versions is the newer."""
 
     message: StoredMessage
     message_id: str
@@ -33,7 +33,10 @@ class StagedRide:
 
 @dataclass(frozen=True, slots=True)
 class CheckedRide(StagedRide):
-    """A row of int_rides__checked: the staged ride, its car model in the reference's spelling, and the judgement."""
+    """A row of int_rides__checked.
+
+    It is the staged ride, its car model in the reference's spelling, and the result of the rules.
+    """
 
     car_model: str
     pickup_state: str

@@ -13,11 +13,11 @@ from taxi.calculation.rules import folded_car_model
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The three reference seeds, ready to look things up in.
+    """The three reference seeds, prepared for look-ups.
 
     Attributes:
         states: state of each zip code.
-        rates: per currency, the days from which a rate to USD holds, and the rate.
+        rates: per currency, the days from which a rate to USD applies, and the rate.
         car_models: spelling of each car model, by its folded text.
     """
 
@@ -26,7 +26,7 @@ class Reference:
     car_models: dict[str, str]
 
     def tables(self) -> dict[str, list[Row]]:
-        """The rows of the three seeds, each key once."""
+        """Return the rows of the three seeds, each key once."""
         return {
             "zipcodes": [{"zipcode": zipcode, "state": state} for zipcode, state in self.states.items()],
             "exchange_rates": [
@@ -46,7 +46,7 @@ def read_reference(folder: Path, prefix: str = "") -> Reference:
         prefix: before each file's name.
 
     Raises:
-        SeedError: a file is absent.
+        SeedError: a file is missing.
     """
     rates: dict[str, list[tuple[date, Decimal]]] = {}
     for row in _read_rows(folder / f"{prefix}exchange_rates.csv"):

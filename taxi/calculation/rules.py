@@ -1,4 +1,7 @@
-"""The rules of docs/architecture.md, one function each, on single values. No SQL, no dbt, no floats."""
+"""The rules of docs/architecture.md on single values, one function each.
+
+They use no SQL, no dbt and no floats.
+"""
 
 import hashlib
 import re
@@ -25,27 +28,27 @@ _NULL_IN_KEY = "_dbt_utils_surrogate_key_null_"
 
 
 def trimmed(text: str | None) -> str | None:
-    """A field as it is compared: white space at both ends gone, empty is null."""
+    """Return a field as it is compared: without white space at both ends, empty as null."""
     return (text or "").strip(WHITE_SPACE) or None
 
 
 def zipcode(text: str | None) -> str | None:
-    """A zip code: five digits, else null."""
+    """Return a zip code: five digits, else null."""
     candidate = trimmed(text)
     return candidate if candidate and _ZIPCODE.fullmatch(candidate) else None
 
 
 def currency_code(text: str | None) -> str | None:
-    """A currency: trimmed, upper case."""
+    """Return a currency, trimmed and in upper case."""
     code = trimmed(text)
     return code.upper() if code else None
 
 
 def instant(text: str | None) -> datetime | None:
-    """The moment a trimmed time text means, in UTC; null if the text is none or unreadable.
+    """Return the time of a trimmed text in UTC, or null if the text is missing or unreadable.
 
     Raises:
-        SeedError: the text is readable, but its moment in UTC lies outside the years 1 to 9999 that Python can count.
+        SeedError: the text is readable, but its time in UTC is outside the years 1 to 9999 that Python supports.
     """
     if text is None or (match := _INSTANT.fullmatch(text)) is None:
         return None
@@ -72,35 +75,35 @@ def instant(text: str | None) -> datetime | None:
 
 
 def amount(text: str | None) -> Decimal | None:
-    """The number a trimmed amount text means, all digits kept; null if the text is none or unreadable."""
+    """Return the number of a trimmed text with all digits, or null if missing or unreadable."""
     return Decimal(text) if text is not None and _AMOUNT.fullmatch(text) else None
 
 
 def instant_text(moment: datetime) -> str:
-    """A moment as it enters the ride's key: UTC, six digits of fraction, Z."""
+    """Format a time for the ride's key: UTC, six digits of fraction, Z."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def surrogate_key(*parts: str | None) -> str:
-    """What dbt_utils.generate_surrogate_key makes of these columns."""
+    """Return what dbt_utils.generate_surrogate_key returns for these columns."""
     joined = "-".join(_NULL_IN_KEY if part is None else part for part in parts)
     return hashlib.md5(joined.encode(), usedforsecurity=False).hexdigest()
 
 
 def ride_id(taxi_id: str | None, pax_id: str | None, started_at: datetime | None) -> str | None:
-    """The ride's key: taxi, passenger and start; null if one of them is."""
+    """Return the ride's key from taxi, passenger and start, or null if one of them is null."""
     if taxi_id is None or pax_id is None or started_at is None:
         return None
     return surrogate_key(taxi_id, pax_id, instant_text(started_at))
 
 
 def folded_car_model(text: str) -> str:
-    """A car model as it is looked up in the reference: without case and without white space."""
+    """Return a car model for look-ups in the reference: without case and white space."""
     return "".join(character for character in text if character not in WHITE_SPACE).lower()
 
 
 def rate_on(rates: list[tuple[date, Decimal]] | None, day: date | None) -> Decimal | None:
-    """The rate of the newest valid_from on or before `day`; null if there is none, or no day."""
+    """Return the rate of the newest valid_from on or before `day`, or null if there is none."""
     if day is None:
         return None
     in_force = [rate for rate in rates or [] if rate[0] <= day]
@@ -108,14 +111,14 @@ def rate_on(rates: list[tuple[date, Decimal]] | None, day: date | None) -> Decim
 
 
 def time_reasons(name: str, text: str | None, moment: datetime | None) -> list[str]:
-    """missing_<name> or unreadable_<name>, if one of them holds."""
+    """Return missing_<name> or unreadable_<name>, if one applies."""
     if text is None:
         return [f"missing_{name}"]
     return [f"unreadable_{name}"] if moment is None else []
 
 
 def start_reasons(started_at: datetime | None, ended_at: datetime | None, message_at: datetime | None) -> list[str]:
-    """start_before_2024, start_in_future, end_before_start: those that hold."""
+    """Return those of start_before_2024, start_in_future, end_before_start that apply."""
     reasons = []
     if started_at is not None:
         if started_at < FIRST_START:
@@ -128,7 +131,7 @@ def start_reasons(started_at: datetime | None, ended_at: datetime | None, messag
 
 
 def amount_reasons(name: str, text: str | None, number: Decimal | None) -> list[str]:
-    """missing_<name>, unreadable_<name> or negative_<name>, if one of them holds."""
+    """Return missing_<name>, unreadable_<name> or negative_<name>, if one applies."""
     if text is None:
         return [f"missing_{name}"]
     if number is None:
@@ -137,12 +140,15 @@ def amount_reasons(name: str, text: str | None, number: Decimal | None) -> list[
 
 
 def rate_reasons(known: bool, day: date | None, rate: Decimal | None) -> list[str]:
-    """unknown_currency, or no_exchange_rate for a known currency on a known day, if one of them holds."""
+    """Return unknown_currency or no_exchange_rate, if one applies.
+
+    no_exchange_rate is for a known currency on a known day.
+    """
     if not known:
         return ["unknown_currency"]
     return ["no_exchange_rate"] if day is not None and rate is None else []
 
 
 def message_reasons(message_at: datetime | None) -> list[str]:
-    """no_message_time, if the message has no time that can be read."""
+    """Return no_message_time, if the message has no readable time."""
     return ["no_message_time"] if message_at is None else []

@@ -1,4 +1,7 @@
-"""All models and the reference data at once, as rows of typed values, in columns that do not depend on the run."""
+"""All models and the reference data as rows of typed values.
+
+Columns that differ from run to run are left out.
+"""
 
 from collections.abc import Iterable
 from datetime import date
@@ -40,9 +43,9 @@ the models' rows were calculated from: reference data that changed since is told
 
 
 def expected_tables(messages: Iterable[StoredMessage], reference: Reference, last_day: date) -> dict[str, list[Row]]:
-    """The rows that each model must hold once all `messages` are taken, whatever the batches they came in.
+    """Return the rows that each model must hold after all messages, whatever their batches.
 
-    The reference seeds are among the tables, as they were taken into account.
+    The reference seeds are among the tables, as they were used.
 
     Args:
         messages: the messages, in any order; message-grain models list them in this one.
@@ -50,7 +53,7 @@ def expected_tables(messages: Iterable[StoredMessage], reference: Reference, las
         last_day: last day of dim_dates.
 
     Raises:
-        SeedError: a time lies outside the years that Python can count.
+        SeedError: a time is outside the years that Python supports.
     """
     with models.exact_arithmetic():
         staged = [models.staged_ride(message) for message in messages]

@@ -1,4 +1,7 @@
-"""The taxi's calculation as general code asks for it: by the messages and the folder of the dbt project."""
+"""The taxi's calculation in the form that general code uses.
+
+It takes the messages and the folder of the dbt project.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -25,7 +28,7 @@ class TaxiCalculation:
     def tables(
         self, messages: Iterable[StoredMessage], project: Path, expected_reference: bool = False
     ) -> dict[str, list[Row]]:
-        """The rows that each model must hold, the reference seeds among them."""
+        """Return the rows that each model must hold, including the reference seeds."""
         seeds = project / "seeds"
         reference = (
             read_reference(seeds / "angiogram" / "expected", EXPECTED_PREFIX)
@@ -35,11 +38,11 @@ class TaxiCalculation:
         return expected_tables(messages, reference, last_day(project / "dbt_project.yml"))
 
     def record(self, message: StoredMessage) -> str | None:
-        """The ride that a message is a version of."""
+        """Return the ride that a message is a version of."""
         return staged_ride(message).ride_id
 
     def random_messages(self, number: int, project: Path, seed: int) -> list[DyeMessage]:
-        """Random rides near the boundaries of the rules."""
+        """Return random rides near the boundaries of the rules."""
         return random_rides(number, read_reference(project / "seeds" / "reference"), seed)
 
 
@@ -47,10 +50,10 @@ CALCULATION: Calculation = TaxiCalculation()
 
 
 def last_day(dbt_project: Path) -> date:
-    """The variable last_day of the dbt project: where dim_dates ends.
+    """Return the variable last_day of the dbt project: the last day of dim_dates.
 
     Raises:
-        SeedError: the file is absent or does not set the variable.
+        SeedError: the file is missing or does not set the variable.
     """
     try:
         value = yaml.safe_load(dbt_project.read_text(encoding="utf-8"))["vars"]["last_day"]

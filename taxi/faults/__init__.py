@@ -1,7 +1,8 @@
-"""The catalogue of named faults of the taxi pipeline, which `angiogram faults` plays: each must be named at its stage.
+"""The catalogue of the taxi pipeline's named faults, which `angiogram faults` plays.
 
-A fault is planted in a copy of the dbt project and its seeds, in the messages on their way, or in what the loader
-stored. `dbt_project/angiogram.yml` names `CATALOGUE`; angiogram.faults has what plants and plays them.
+The verdict must name each one's stage. A fault is planted in a copy of the dbt project and its seeds, in the messages
+on their way, or in what the loader stored. `dbt_project/angiogram.yml` names `CATALOGUE`; angiogram.faults has what
+plants and plays them.
 """
 
 from angiogram.faults.fault import Fault

@@ -1,4 +1,4 @@
-"""What a right pipeline absorbs, and what is no fault at all: the verdict must be healthy."""
+"""Changes that a correct pipeline absorbs, and that must leave the verdict healthy."""
 
 from datetime import UTC, datetime
 
@@ -18,8 +18,9 @@ _LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
 
 
 def _reordered(dye: list[OutgoingMessage]) -> list[OutgoingMessage]:
-    """Each batch backwards by time, rides without one first; rides of one moment keep their order, which says which is
-    newer.
+    """Return each batch in reverse order of time, with rides that have no time first.
+
+    Rides of the same time keep their order, which decides which is newer.
     """
     rides = [item for item in dye if not item.is_malformed]
     batches = [[item for item in rides if item.batch == number] for number in (1, 2)]
@@ -28,7 +29,7 @@ def _reordered(dye: list[OutgoingMessage]) -> list[OutgoingMessage]:
 
 
 def _late(dye: list[OutgoingMessage]) -> list[OutgoingMessage]:
-    """Some ordinary rides arrive last of their batch."""
+    """Make some ordinary rides arrive last in their batch."""
     late = {number_of("ordinary-benz"), number_of("jeep-good"), number_of("late-ride-of-an-old-day")}
     ordered: list[OutgoingMessage] = []
     for number in (1, 2):

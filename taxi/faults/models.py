@@ -1,4 +1,4 @@
-"""Faults in staging and in the check."""
+"""Faults in staging and in the checks."""
 
 from angiogram.faults.edits import edit, fault
 

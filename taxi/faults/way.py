@@ -104,7 +104,10 @@ AT_THE_DOOR = [
 
 
 def _plant_loss(ground: Ground) -> None:
-    """Delete the first messages of a partition; afterwards the gap is accepted, or no later fault's dye were loaded."""
+    """Delete the first messages of a partition, and accept the gap afterwards.
+
+    Otherwise the dye of later faults would not be loaded.
+    """
     ground.before("check_topic", _delete_from_topic)
     ground.undo(lambda: load_until_caught_up(accept_loss=True))
 
@@ -157,7 +160,7 @@ ON_THE_TOPIC = [
 
 
 def _skip_partition(run_id: str) -> None:
-    """Let the loader believe that it has loaded a partition to its end."""
+    """Make the loader believe that it has loaded a partition to its end."""
     sent = [place for place in places(run_id) if place.partition is not None]
     partition = sent[0].partition
     end = max((place.offset or 0) + 1 for place in sent if place.partition == partition)
@@ -190,7 +193,7 @@ def _in_loader(name: str, description: str, statement: LiteralString, before: St
 
 
 def _plant_yesterday(ground: Ground) -> None:
-    """Show the models an earlier run's rides beside those of the run in hand."""
+    """Show the models an earlier run's rides beside those of the active run."""
     view = "angiogram_raw.rides_in_hand"
     condition = "runs.run_id = rides.run_id"
 
