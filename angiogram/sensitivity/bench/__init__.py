@@ -1,4 +1,4 @@
-"""Mutants on trial: each is run on the dye with all that is downstream of it, and counted.
+"""Runs each mutant and all models downstream of it on the dye, and counts the results.
 
-In come mutants, out goes what saw each of them: the dye, unit tests or data tests.
+In come mutants. Out goes what saw each of them: the dye, unit tests or data tests.
 """

@@ -1,7 +1,8 @@
-"""The bench: a database session that holds the project's tables for each batch and runs mutants against them.
+"""The bench: a database session that holds the project's tables and runs mutants.
 
-All tables are temporary, so nothing is left behind even if the process is killed. "1:orders" is the table after
-batch 1; a mutant's own tables are "new 1:orders", made in a transaction that is rolled back.
+It holds each table after each batch. All tables are temporary, so nothing is left behind even if the process is killed.
+"1:orders" is the table after batch 1. A mutant's own tables are called "new 1:orders" and made in a transaction that is
+rolled back.
 """
 
 import re
@@ -23,25 +24,28 @@ from angiogram.sensitivity.mutants.trees import MARK
 from angiogram.sensitivity.operators.kinds import Columns
 
 TIMEOUT_MS = 10_000
-"""A mutant that takes longer is seen: so is a model that never ends."""
+"""A mutant that takes longer counts as seen, as anyone would see a model that never ends."""
 
 _LOCAL_NAME = re.compile(f'"{MARK}([^"]+)"')
 
 
 class Unbuilt(UnmutatedFails):
-    """The unmutated project fails on what it is given. A retry helps with other input."""
+    """The unmutated project fails on its input. A retry helps only with other input."""
 
 
 class SchemaChanged(Exception):
-    """An increment has other columns than its table, where the model says that dbt must fail then."""
+    """An increment's columns differ from its table's, and the model says that dbt must fail."""
 
 
 class Stillborn(Exception):
-    """PostgreSQL refuses the statement, or a seed's row, whatever the data: nobody could merge such a mistake."""
+    """PostgreSQL refuses the mutant whatever the data, so nobody could merge such a mistake.
+
+    It refuses the statement of a model, or the row of a seed.
+    """
 
 
 class CannotBuild(Exception):
-    """A model fails on the data once the mutant, or what it made, is put in.
+    """A model fails on the data because of the mutant or of what the mutant made.
 
     Attributes:
         model: the model.
@@ -56,11 +60,11 @@ class CannotBuild(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check of another kind than ours.
+    """A check of another kind than the comparison with expected seeds.
 
     Attributes:
-        kind: what it is counted under.
-        query: finds rows if the check fails; relations have their local names.
+        kind: the kind under which it is counted.
+        query: finds rows if the check fails. Relations have their local names.
         reads: names of the models that it reads.
     """
 
@@ -71,12 +75,12 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a mutant on the bench.
+    """The result of a mutant on the bench.
 
     Attributes:
-        seen_by: the model whose check saw it; None if none did.
+        seen_by: the model whose check saw it. None if none did.
         how: differs, fails, timeout, survived or stillborn.
-        surroundings: where, if only other than the usual surroundings show it.
+        surroundings: the surroundings that show it, if the usual ones do not.
     """
 
     seen_by: str | None
@@ -85,7 +89,7 @@ class Outcome:
 
 
 class Bench:
-    """A session with the project's tables in it. Not to be shared between threads."""
+    """A session with the project's tables. Threads must not share it."""
 
     def __init__(
         self,
@@ -99,15 +103,15 @@ class Bench:
         """Load the tables and build every model on them, unmutated.
 
         Args:
-            database: a connection of the bench's own; not in autocommit.
+            database: a connection for the bench alone, not in autocommit.
             project: the project.
             tables: everything that models read and no model makes.
-            time_zone: the session's; None for the role's own.
-            against_expected: mutants are compared with the expected seeds; otherwise with the unmutated models.
-            originals: the unmutated models, where they have been parsed before.
+            time_zone: the session's time zone. None: the role's own.
+            against_expected: whether mutants are compared with the expected seeds, or else with the unmutated models.
+            originals: the unmutated models, if they are parsed already.
 
         Raises:
-            Unbuilt: a table cannot be laid down, or a model not be built on them.
+            Unbuilt: a table cannot be filled, or a model cannot be built on the tables.
             NotReady: the connection ended.
         """
         self._database = database
@@ -147,7 +151,10 @@ class Bench:
 
     @contextmanager
     def _making(self, name: str) -> Iterator[None]:
-        """Name what the unmutated project fails on; the session stays of use."""
+        """Raise Unbuilt with the name of what the unmutated project fails on.
+
+        The session stays usable.
+        """
         try:
             yield
         except (psycopg2.Error, SchemaChanged) as error:
@@ -164,7 +171,10 @@ class Bench:
         return found
 
     def made(self) -> list[str | None]:
-        """Hashes of what the unmutated models make, as it is compared; the same whatever the session's time zone."""
+        """Hashes of the compared output of the unmutated models.
+
+        They do not depend on the session's time zone.
+        """
         self._query.execute("select set_config('TimeZone', 'UTC', true)")
         hashes = []
         for name, shape in self._shapes.items():
@@ -180,7 +190,7 @@ class Bench:
         return hashes
 
     def describe(self, query: str) -> Columns:
-        """Names and types of the columns of a query, in which relations have their local names."""
+        """Names and types of a query's columns. Its relations have their local names."""
         located = sql.SQL(self._located(query, self.batches, frozenset()))
         self._query.execute(sql.SQL("select * from ({}) as described limit 0").format(located))
         columns = tuple((column.name, str(column.type_code)) for column in self._query.description or ())
@@ -188,14 +198,14 @@ class Bench:
         return columns
 
     def run(self, mutant: Mutant) -> Outcome:
-        """Run a mutant and what is downstream of it, until a check sees it."""
+        """Run a mutant and the models downstream of it until a check sees it."""
         try:
             for model in self._rebuilt(mutant):
                 shape = self._shapes.get(model)
                 try:
                     if shape and differs(self._query, f"new {self.batches}:{model}", shape):
                         return Outcome(model, "differs")
-                except (psycopg2.ProgrammingError, psycopg2.DataError):  # the test's `where`
+                except (psycopg2.ProgrammingError, psycopg2.DataError):  # the `where` of the test fails
                     return Outcome(model, "fails")
             return Outcome(None, "survived")
         except Stillborn:
@@ -206,9 +216,9 @@ class Bench:
             self._database.rollback()
 
     def failing(self, mutant: Mutant, checks: Iterable[Check]) -> set[str]:
-        """Run a mutant and everything downstream of it; the kinds of checks that fail then.
+        """Run a mutant and everything downstream of it. Return the kinds of checks that fail.
 
-        A model that cannot be built fails all of them. Checks on what the mutant does not reach are left out.
+        If a model cannot be built, all of them fail. Checks on what the mutant does not reach are left out.
         """
         checks = list(checks)
         try:
@@ -235,14 +245,14 @@ class Bench:
             located = sql.SQL(self._located(query, self.batches, changed))
             self._query.execute(sql.SQL("select exists (select from ({}) as found)").format(located))
             return bool(self._query.fetchall()[0][0])
-        except (psycopg2.ProgrammingError, psycopg2.DataError):  # a check that cannot be run is red, too
+        except (psycopg2.ProgrammingError, psycopg2.DataError):  # a check that cannot be run counts as failed
             self._query.execute("rollback to savepoint before_check")
             return True
 
     def _rebuilt(self, mutant: Mutant) -> Iterator[str]:
-        """Build the mutant and what is downstream of it; yields each model that was built anew.
+        """Build the mutant and what is downstream of it, and yield each model that is rebuilt.
 
-        What a mutant leaves as it was is not passed on.
+        The readers of a model that comes out unchanged are not rebuilt.
 
         Raises:
             Stillborn: PostgreSQL refuses the mutant's statement, or its row of a seed.
@@ -279,14 +289,17 @@ class Bench:
                 changed |= {model.name}
 
     def _changes_anything(self, model: Model) -> bool:
-        """Whether a rebuilt model differs from the unmutated one after any batch, run-dependent columns included."""
+        """Whether a rebuilt model differs from the unmutated one after any batch.
+
+        Run-dependent columns count too.
+        """
         return any(
             differs(self._query, f"new {batch}:{model.name}", shape_of(self._query, f"{batch}:{model.name}", ()))
             for batch in self._needed(model.name)
         )
 
     def _build(self, model: Model, variant: Variant, prefix: str, changed: frozenset[str]) -> None:
-        """Build a model after each batch, as dbt's materialization does it."""
+        """Build a model after each batch, as dbt's materialization does."""
         for batch in self._needed(model.name):
             name = sql.Identifier(f"{prefix}{batch}:{model.name}")
             if variant.later is None or batch == 1:
@@ -299,7 +312,7 @@ class Bench:
             self._take_in(f"{prefix}{batch}:{model.name}", variant.later, self._located(variant.later.sql, batch, own))
 
     def _take_in(self, target: str, later: Incremental, query: str) -> None:
-        """Put an increment into the table, as dbt's incremental strategies do it."""
+        """Add an increment to the table, as dbt's incremental strategies do."""
         self._query.execute("drop table if exists pg_temp.increment")
         self._query.execute("create temporary table increment as " + query)
         increment, table = shape_of(self._query, "increment", ()), shape_of(self._query, target, ())
@@ -310,13 +323,19 @@ class Bench:
             self._query.execute(statement)
 
     def _needed(self, node: str) -> range:
-        """The batches after which a node's table is needed: the last alone, unless an incremental model reads it."""
+        """The batches after which a node's table is needed.
+
+        This is the last one alone, unless an incremental model is or reads the node.
+        """
         model = self.project.models.get(node)
         readers = [*([model] if model else []), *self.project.downstream(node)]
         return range(1 if any(reader.incremental for reader in readers) else self.batches, self.batches + 1)
 
     def _located(self, query: str, batch: int, changed: frozenset[str]) -> str:
-        """The query with local names settled: tables after a batch, the mutant's own where it has any."""
+        """Replace local names in a query by tables after a batch.
+
+        For what the mutant changed, these are its own tables.
+        """
 
         def table(match: re.Match[str]) -> str:
             name = match[1]

@@ -1,7 +1,7 @@
-"""Side by side: what other checks would see of the same mutants.
+"""The other kinds of checks that are measured on the same mutants, side by side.
 
 dbt_utils.equality, generic tests and the checks that the project lists in other_checks.yml run on what the mutant makes
-of the dye; the project's unit tests on their own fixtures, with the mutant in the model's place.
+of the dye. The project's unit tests run on their own fixtures, with the mutant in place of the model.
 """
 
 from dataclasses import replace
@@ -18,14 +18,14 @@ from angiogram.sensitivity.mutants.trees import MARK, generate, parse
 EQUALITY, UNIT, GENERIC = "dbt_utils.equality alone", "dbt unit tests alone", "generic tests alone"
 
 CHECKS_FILE = "other_checks.yml"
-"""File in the folder of the dbt project with further checks: groups with a name and queries by model."""
+"""File with further checks, in the dbt project's folder: named groups of queries by model."""
 
 
 def other_checks(project: Compiled, directory: Path) -> list[Check]:
-    """All checks that read what the models make.
+    """Return all checks that read the output of the models.
 
     Args:
-        project, directory: of the dbt project.
+        project, directory: the dbt project and its folder.
 
     Raises:
         SeedError: the list of further checks is malformed.
@@ -34,7 +34,7 @@ def other_checks(project: Compiled, directory: Path) -> list[Check]:
 
 
 def _equality(project: Compiled) -> list[Check]:
-    """dbt_utils.equality: distinct rows, either way."""
+    """Checks like dbt_utils.equality, which compares distinct rows in both directions."""
     checks = []
     for model in project.models.values():
         if model.expected is None:
@@ -50,7 +50,10 @@ def _equality(project: Compiled) -> list[Check]:
 
 
 def checks_of_data(project: Compiled) -> list[Check]:
-    """What the project says of its data: its generic tests, and the keys of its models; each of a kind of its own."""
+    """The project's statements about its data, each as a kind of its own.
+
+    These are its generic tests and the keys of its models.
+    """
     checks = [replace(check, kind=f"test {number}") for number, check in enumerate(_generic(project))]
     for model in project.models.values():
         if model.key:
@@ -75,7 +78,10 @@ def _generic(project: Compiled) -> list[Check]:
 
 
 def _listed(project: Compiled, file: Path) -> list[Check]:
-    """The checks that the project lists: each finds rows of "@model" if it fails, and may read "expected:model"."""
+    """The checks that the project lists.
+
+    Each finds rows of "@model" if it fails, and may read "expected:model".
+    """
     if not file.is_file():
         return []
     try:

@@ -1,6 +1,6 @@
-"""Whether two tables differ, fast: the verdict of differences.sql without its words.
+"""Decides fast whether two tables differ, as differences.sql does, but without details.
 
-Rows count by copy, nulls are equal to nulls, columns are matched by name and must be of the same type.
+Each copy of a row counts, nulls are equal to nulls, and columns are matched by name and must have the same type.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from psycopg2 import sql
 from psycopg2.extensions import cursor
 
 _COMPARED_AS_JSONB = ("json", "jsonb", "xml", "character", "citext", "point", "polygon", "box", "circle")
-"""Types without an equality, or with one that is not that of their jsonb."""
+"""Types without equality, or whose equality differs from that of their jsonb."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,8 @@ class Shape:
         name: the temporary table.
         columns: names and types of its columns, by name.
         excluded: columns that are not compared.
-        where: which rows of the other table are compared with it, as SQL; None: all.
-        own_where: which of its own.
+        where: SQL condition for the rows of the other table that are compared. None: all rows.
+        own_where: SQL condition for its own rows that are compared. None: all rows.
     """
 
     name: str
@@ -50,9 +50,10 @@ def shape_of(query: cursor, name: str, excluded: Sequence[str]) -> Shape:
 
 
 def differs(query: cursor, actual: str, expected: Shape) -> bool:
-    """Whether a temporary table differs from the expected one, in a column, a type, a row or its copies.
+    """Whether a temporary table differs from the expected one.
 
-    The transaction must be rolled back after a statement that fails; a missing column is found before that.
+    It may differ in a column, a type, a row or the number of its copies. If a statement fails, the transaction must be
+    rolled back. A missing column is found without a failure.
     """
     if shape_of(query, actual, expected.excluded).columns != expected.columns:
         return True

@@ -1,4 +1,4 @@
-"""Many mutants at a time: every worker has sessions of its own."""
+"""Runs many mutants at a time. Every worker has its own sessions."""
 
 import os
 import threading
@@ -23,13 +23,16 @@ WORKERS = os.cpu_count() or 1
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Where the dye lies, and the session that reads it: the expected seeds hold in all of them.
+    """The positions of the dye's messages, and the session that reads them.
+
+    The expected seeds hold in all surroundings.
 
     Attributes:
-        name: how a verdict names them.
+        name: their name in a verdict.
         tables: everything that models read and no model makes.
-        time_zone: the session's time zone; None for the role's own.
-        against_expected: False if this is other input than the dye: mutants are compared with the unmutated models.
+        time_zone: the session's time zone. None: the role's own.
+        against_expected: whether mutants are compared with the expected seeds. False for other input than the dye:
+            there they are compared with the unmutated models.
     """
 
     name: str
@@ -39,13 +42,13 @@ class Surroundings:
 
 
 class Runner:
-    """Workers that run mutants on the dye, in each of its surroundings."""
+    """Workers that run mutants on the dye in all of its surroundings."""
 
     def __init__(self, project: Compiled, directory: Path, target: str, surroundings: Sequence[Surroundings]) -> None:
         """Open every worker's sessions and build the unmutated project in them.
 
         Raises:
-            UnmutatedFails: the unmutated project differs from its expected seeds, so nothing can be said of mutants.
+            UnmutatedFails: the unmutated project differs from its expected seeds, so mutants cannot be judged.
         """
         self.project = project
         self._stack = ExitStack()
@@ -90,21 +93,21 @@ class Runner:
 
     @property
     def first_bench(self) -> Bench:
-        """A bench for single questions, while no mutants run."""
+        """A bench for single questions while no mutants run."""
         return self._benches[0][1]
 
     def mutants(self) -> list[Mutant]:
-        """All mutants of the project's models and reference seeds."""
+        """Return all mutants of the project's models and reference seeds."""
         describe = self.first_bench.describe
         found = [m for model in self.project.models.values() for m in model_mutants(self.project, model, describe)]
         return found + [m for seed in self.project.seeds.values() for m in seed_mutants(seed)]
 
     def run(self, mutants: Iterable[Mutant], noticed: Callable[[], None] = lambda: None) -> tuple[list[Outcome], float]:
-        """Run mutants; their outcomes in the same order, and the seconds it took.
+        """Run mutants. Return their outcomes in the same order, and the seconds it took.
 
         Args:
-            mutants: what to run.
-            noticed: called after each.
+            mutants: the mutants to run.
+            noticed: called after each mutant.
         """
         begun = perf_counter()
         outcomes = []
@@ -116,10 +119,12 @@ class Runner:
     def seen_by_others(
         self, mutants: Sequence[Mutant], checks: Sequence[Check], noticed: Callable[[], None] = lambda: None
     ) -> dict[str, set[str]]:
-        """What other kinds of checks see of the mutants, in the usual surroundings: ids of mutants by kind.
+        """Return the ids of the mutants that other kinds of checks see, by kind.
+
+        The mutants are run in the usual surroundings.
 
         Args:
-            mutants: none of them stillborn.
+            mutants: the mutants, none of them stillborn.
             checks: the checks.
             noticed: called after each mutant.
         """
@@ -150,7 +155,7 @@ class Runner:
 
 
 def _unheeded(project: Compiled) -> str:
-    """What dbt does and sensitivity does not, where that may be why models differ."""
+    """Describe what dbt does but sensitivity ignores, since models may differ because of it."""
     found = [f"{m.name} ({', '.join(m.unheeded)})" for m in project.models.values() if m.unheeded]
     if not found:
         return ""

@@ -14,13 +14,13 @@ SEEN, BLIND_SPOT, EQUIVALENT, UNKNOWN, STILLBORN = "seen", "blind_spot", "equiva
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is known of a mutant.
+    """What is known about a mutant.
 
     Attributes:
         mutant: the mutant.
         state: seen, blind_spot, equivalent, unknown or stillborn.
-        outcome: what became of it on the bench.
-        reason: why it is equivalent; None otherwise.
+        outcome: its result on the bench.
+        reason: why it is equivalent. None otherwise.
     """
 
     mutant: Mutant
@@ -30,10 +30,13 @@ class Verdict:
 
 
 def verdict(mutant: Mutant, outcome: Outcome, apart: Collection[str], equivalent: Mapping[str, str]) -> Verdict:
-    """Sort one mutant. A listed one that random input tells from the original is a blind spot: the list is wrong.
+    """Return the verdict on one mutant.
+
+    A survivor that random input tells from the original is a blind spot, even if it is listed as equivalent. Then the
+    list is wrong.
 
     Args:
-        mutant, outcome: what became of which mutant.
+        mutant, outcome: the mutant and its result on the bench.
         apart: ids of survivors that random input tells from the original.
         equivalent: reasons by id of survivors that are known to be equivalent.
     """
@@ -50,7 +53,7 @@ def verdict(mutant: Mutant, outcome: Outcome, apart: Collection[str], equivalent
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of mutants; what PostgreSQL refuses to run is no mutant and counts apart."""
+    """Counts of mutants. Those that PostgreSQL refuses to run are counted separately."""
 
     mutants: int = 0
     seen: int = 0
@@ -60,7 +63,7 @@ class Tally:
 
     @property
     def score(self) -> float | None:
-        """seen ÷ (all - equivalent); None where nothing could be seen."""
+        """seen ÷ (all - equivalent). None if there was nothing to see."""
         worth_seeing = self.mutants - self.equivalent
         return self.seen / worth_seeing if worth_seeing else None
 
@@ -73,7 +76,7 @@ class Tally:
         self.unknown += state == UNKNOWN
 
     def as_json(self) -> dict[str, Any]:
-        """The counts and the score."""
+        """Return the counts and the score."""
         return asdict(self) | {"score": self.score}
 
 
@@ -82,11 +85,11 @@ class Spoiled:
     """The smallest input that shows a blind spot.
 
     Attributes:
-        words: messages; empty if rows of seeds show it.
-        rows: rows of input seeds.
-        closes: whether it was tried beside the dye: added to it, it closes the blind spot.
+        words: the messages, in words. Empty if rows of seeds show the blind spot.
+        rows: the rows of input seeds.
+        closes: whether it was tried together with the dye, so that adding it closes the blind spot.
         repeats: keys of the dye that the rows repeat.
-        hides: ids of mutants that the dye shows, and no longer if it is added.
+        hides: ids of mutants that the dye shows now but not if this input is added.
     """
 
     words: str = ""
@@ -96,7 +99,7 @@ class Spoiled:
     hides: tuple[str, ...] = ()
 
     def sentence(self) -> str:
-        """What is said of the rows; empty without rows."""
+        """A sentence about the rows. Empty if there are none."""
         if not self.rows:
             return ""
         if not self.closes:
@@ -116,7 +119,7 @@ class Score:
     """Everything that one pass found out.
 
     Attributes:
-        verdicts: one for each mutant.
+        verdicts: one verdict for each mutant.
         seconds: how long the mutants took on the dye.
         spoiled: the smallest input that shows a blind spot, by the mutant's id.
     """
@@ -129,7 +132,7 @@ class Score:
     by_operator: dict[str, Tally] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Count."""
+        """Count the verdicts."""
         counted = [v for v in self.verdicts if v.state != STILLBORN]
         object.__setattr__(self, "total", _tally((None, v.state) for v in counted).get(None, Tally()))
         object.__setattr__(self, "by_node", _tally((v.mutant.node, v.state) for v in counted))
@@ -137,12 +140,12 @@ class Score:
 
     @property
     def seen_elsewhere(self) -> int:
-        """How many of those seen only other surroundings show than those in which a run lays the dye down."""
+        """Number of seen mutants that are seen only in other surroundings than those of a run."""
         return sum(v.state == SEEN and v.outcome.surroundings is not None for v in self.verdicts)
 
     @property
     def mutants_per_second(self) -> float:
-        """How many mutants were run in a second, those that PostgreSQL refused included."""
+        """Number of mutants run per second, including those that PostgreSQL refused."""
         return len(self.verdicts) / self.seconds if self.seconds else 0.0
 
     def survivors(self) -> list[Verdict]:
@@ -150,7 +153,7 @@ class Score:
         return [v for v in self.verdicts if v.state in (BLIND_SPOT, UNKNOWN)]
 
     def as_json(self) -> dict[str, Any]:
-        """The score in a typed shape: what `--json` prints."""
+        """Return the score in the typed shape that `--json` prints."""
         return self.total.as_json() | {
             "stillborn": sum(v.state == STILLBORN for v in self.verdicts),
             "seen_elsewhere": self.seen_elsewhere,

@@ -1,4 +1,7 @@
-"""`angiogram sensitivity --compare-checks`: the score of other checks on the same mutants, as a table in Markdown."""
+"""`angiogram sensitivity --compare-checks`: scores of other checks on the same mutants.
+
+The result is a table in Markdown.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,7 +28,7 @@ class Rival:
     Attributes:
         kind: the kind of check.
         seen: how many mutants it sees.
-        worth_seeing: all mutants but the equivalent.
+        worth_seeing: the number of mutants that are not equivalent.
     """
 
     kind: str
@@ -42,7 +45,7 @@ def side_by_side(
     score: Score,
     noticed: Callable[[], None],
 ) -> list[Rival]:
-    """Count what each kind of check sees of the mutants that are worth seeing.
+    """Count how many of the mutants worth seeing each kind of check sees.
 
     Raises:
         UnmutatedFails: another check fails although nothing is mutated.
@@ -63,7 +66,7 @@ def side_by_side(
 
 
 def as_markdown(rivals: Sequence[Rival]) -> str:
-    """The table for docs/."""
+    """Return the table for docs/."""
     lines = ["| check | mutants seen | of | score |", "|---|---:|---:|---:|"]
     for rival in rivals:
         percent = int(1000 * rival.seen / rival.worth_seeing) / 10 if rival.worth_seeing else 0.0

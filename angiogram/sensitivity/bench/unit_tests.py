@@ -1,4 +1,7 @@
-"""The project's dbt unit tests, rendered once: their fixtures as tables, a mutant in the model's place."""
+"""Runs the project's dbt unit tests with a mutant in place of the model.
+
+The tests are rendered once, with their fixtures as tables.
+"""
 
 import json
 import re
@@ -22,7 +25,10 @@ _LOCAL_NAME = re.compile(f'"{MARK}([^"]+)"')
 
 @dataclass(frozen=True, slots=True)
 class _UnitTest:
-    """A unit test of a model: tables of its inputs and of what it expects, by the names they have on the bench."""
+    """A unit test of a model: its input tables and its expected table.
+
+    Tables have the names that they have on the bench.
+    """
 
     model: str
     is_incremental: bool
@@ -32,16 +38,19 @@ class _UnitTest:
 
 
 class UnitTests:
-    """All unit tests of a project, in the session of a bench: columns that a fixture leaves out take its types."""
+    """All unit tests of a project, in the session of a bench.
+
+    Columns that a fixture leaves out take their types from the bench's tables.
+    """
 
     def __init__(self, directory: Path, target: str | None, database: connection, bench: Bench) -> None:
         """Read the unit tests and make tables of their fixtures.
 
         Args:
             directory: the project's folder.
-            target: the dbt target under which they are enabled; None for the profile's own.
+            target: the dbt target under which they are enabled. None: the profile's default.
             database: the bench's session.
-            bench: holds the tables whose columns the fixtures have.
+            bench: the bench with the tables whose columns the fixtures have.
         """
         self._database = database
         self._bench = bench
@@ -59,7 +68,7 @@ class UnitTests:
         ]
 
     def see(self, mutant: Mutant) -> bool:
-        """Whether a unit test of the mutant's model fails with the mutant in the model's place."""
+        """Whether a unit test of the mutant's model fails with the mutant in place of the model."""
         return mutant.variant is not None and any(
             self._fails(test, mutant.variant.sql, self._later(test, mutant))
             for test in self._tests
@@ -82,7 +91,7 @@ class UnitTests:
                 )
             )
             return bool(self._query.fetchall()[0][0])
-        except psycopg2.Error:  # dbt, too, fails a unit test whose SQL cannot be run
+        except psycopg2.Error:  # dbt also fails a unit test whose SQL cannot be run
             return True
         finally:
             self._database.rollback()
@@ -108,7 +117,7 @@ class UnitTests:
         )
 
     def _fixture(self, table: str, like: str, rows: Any) -> str:
-        """A table of the columns of another; what the rows leave out is null."""
+        """Make a table with the columns of another one. What the rows leave out is null."""
         original = sql.Identifier(f"{self._bench.batches}:{like}")
         self._query.execute(
             sql.SQL("create temporary table {} as select * from {} limit 0").format(sql.Identifier(table), original)

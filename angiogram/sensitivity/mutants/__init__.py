@@ -1,4 +1,4 @@
-"""Possible mistakes: the SQL of a model, changed in one place.
+"""Makes mutants, which are possible mistakes: a model's SQL changed in one place.
 
-In comes SQL, out go mutants; `operators` says what each kind of mistake is.
+In comes SQL. Out go mutants. `operators` defines each kind of mistake.
 """

@@ -1,4 +1,4 @@
-"""Random input made smaller: to what the unmutated project can take, and to the fewest items that show a mistake."""
+"""Reduces random input to what the unmutated project accepts or what shows a mistake."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -7,19 +7,20 @@ from typing import Any, TypeVar
 Item = TypeVar("Item")
 
 TRIES = 64
-"""Builds that are spent on one input; what they do not clear is left out."""
+"""Limit of builds for one input. Items not yet found harmless by then are left out."""
 
 
 def harmless(
     items: Sequence[Item], strange: Callable[[Item], Any], builds: Callable[[Sequence[Item]], bool]
 ) -> list[Item]:
-    """The items that can be had together, in their order; not always as many as possible.
+    """Return items on which the project can be built together, in their order.
 
-    Halves are tried, and halves of what fails, each on top of what was found good: the largest first.
+    They are not always as many as possible. Halves are tried, and halves of what fails, each together with what was
+    found good. The largest part comes first.
 
     Args:
-        items: what cannot be built as a whole.
-        strange: what items sort by, the least strange first, so that those that fail alike lie side by side.
+        items: the items on which the project cannot be built as a whole.
+        strange: the sort key of items, the least strange first, so that items that fail alike are neighbours.
         builds: whether the project can be built on some of the items.
     """
     order = sorted(range(len(items)), key=lambda place: strange(items[place]))
@@ -37,11 +38,11 @@ def harmless(
 
 
 def fewest(items: Sequence[Item], tells: Callable[[Sequence[Item]], bool]) -> list[Item]:
-    """Items that still tell and cannot lose one more (delta debugging).
+    """Reduce items as far as the effect stays, by delta debugging.
 
     Args:
-        items: what tells as a whole.
-        tells: whether some of them do.
+        items: the items, which have the effect as a whole.
+        tells: whether some of the items have the effect.
     """
     left, parts = list(items), 2
     while len(left) > 1:

@@ -1,4 +1,4 @@
-"""Mutants: the project with one place of one model changed."""
+"""Makes mutants: the project with one place of one model or seed changed."""
 
 import hashlib
 from collections import Counter
@@ -22,8 +22,8 @@ class Variant:
     """A model's SQL, mutated or not, ready to run.
 
     Attributes:
-        sql: for the first batch, and for every batch of models that are not incremental.
-        later: for later batches; None if the model is not incremental.
+        sql: the SQL for the first batch, and for every batch of a model that is not incremental.
+        later: the SQL for later batches. None if the model is not incremental.
     """
 
     sql: str
@@ -35,13 +35,13 @@ class Mutant:
     """One possible mistake.
 
     Attributes:
-        id: stable as long as the place and the change are.
+        id: stable as long as the place and the change stay the same.
         node: the model or seed that is changed.
         operator: the kind of mistake.
         place: the common table expression, or the row of a seed.
-        before, after: the SQL that is changed, or the seed's value.
-        variant: the model's SQL with the mistake; None for a seed.
-        table: the seed with the mistake; None for a model.
+        before, after: the SQL, or the seed's value, before and after the change.
+        variant: the model's SQL with the mistake. None for a seed.
+        table: the seed with the mistake. None for a model.
     """
 
     id: str
@@ -69,13 +69,13 @@ class _Change:
 
 
 def mutant_id(node: str, *parts: object) -> str:
-    """A short stable name for a change."""
+    """Return a short stable name for a change."""
     text = "\0".join(map(str, (node, *parts)))
     return f"{node}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def original(project: Compiled, model: Model) -> Variant:
-    """The model as it is, in the form in which its mutants run."""
+    """Return the unmutated model in the form in which its mutants run."""
     later = model.incremental
     return Variant(
         generate(parse(model.sql, project.names, model.name)),
@@ -84,14 +84,14 @@ def original(project: Compiled, model: Model) -> Variant:
 
 
 def model_mutants(project: Compiled, model: Model, describe: Callable[[str], Columns]) -> Iterator[Mutant]:
-    """All mutants of a model, each once.
+    """Yield all mutants of a model, each once.
 
-    A change is made in both forms of an incremental model where its place is in both.
+    A change is made in both forms of an incremental model if its place is in both.
 
     Args:
         project: the project.
         model: the model.
-        describe: names and types of the columns of a query.
+        describe: returns names and types of the columns of a query.
     """
     first_tree = parse(model.sql, project.names, model.name)
     unchanged = original(project, model)
@@ -121,10 +121,10 @@ def model_mutants(project: Compiled, model: Model, describe: Callable[[str], Col
 
 
 def seed_mutants(seed: Table) -> Iterator[Mutant]:
-    """Mistakes in a reference seed: each row dropped, and the last column of each changed a little.
+    """Yield mistakes in a reference seed: a row dropped, or its last column changed.
 
-    The other columns say which row it is: another value there is a row dropped, and one that nothing asks for. A value
-    for which no other one is known stays.
+    The other columns identify the row. Another value there would equal a dropped row and a new row that nothing asks
+    for. A value for which no other one is known stays.
     """
     rows = seed.after(1)
     for number, row in enumerate(rows):
@@ -144,7 +144,10 @@ def seed_mutants(seed: Table) -> Iterator[Mutant]:
 
 
 def _materialization_mutants(model: Model, unchanged: Variant) -> Iterator[Mutant]:
-    """Later batches put in wrongly: the filter forgotten, rows appended that should replace others."""
+    """Yield mistakes in adding later batches.
+
+    Examples are a forgotten filter, and rows that are appended but should replace others.
+    """
     later = unchanged.later
     if later is None:
         return
@@ -182,14 +185,20 @@ def _changes(tree: exp.Expr, scope: Scope) -> Iterator[_Change]:
 
 
 def _reads_source(node: exp.Expr) -> bool:
-    """Whether the node stands in a select on the dye's own source: under other targets messages come in by another."""
+    """Whether the node is part of a select on the dye's own source.
+
+    Under other targets messages come from another source.
+    """
     select = node if isinstance(node, exp.Select) else node.parent_select
     source = select.args.get("from_") if select else None
     return bool(source and isinstance(source.this, exp.Table) and "." in source.this.name)
 
 
 def _generated_with(tree: exp.Expr, whole: str, node: exp.Expr, replacement: exp.Expr) -> str:
-    """The tree's SQL with one node replaced. Only the common table expression around the node is written anew."""
+    """Return the tree's SQL with one node replaced.
+
+    Only the common table expression around the node is written anew.
+    """
     around = node.find_ancestor(exp.CTE)
     part = around if around is not None and around.parent_select is tree else tree
     text = whole if part is tree else generate(part)

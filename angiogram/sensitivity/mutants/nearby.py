@@ -1,4 +1,4 @@
-"""Values near those that a seed holds, as PostgreSQL reads them for their type."""
+"""Makes values near those of a seed, which PostgreSQL can read as the same type."""
 
 import re
 from datetime import date, datetime, time, timedelta
@@ -33,22 +33,26 @@ _IN_PLACE_OF_NULL = {
     "text": "~",
 }
 _UNREADABLE = (ValueError, ArithmeticError)
-"""What Python raises for a value that only PostgreSQL reads, such as infinity, and at the end of the calendar."""
+"""Python's errors for a value that only PostgreSQL can read, or beyond the calendar.
 
-_FIRST_DAY = datetime(2000, 1, 1)  # noqa: DTZ001  a type without a zone has none here either
+An example of such a value is infinity.
+"""
+
+_FIRST_DAY = datetime(2000, 1, 1)  # noqa: DTZ001  a type without a zone has no zone here either
 _MICROSECOND, _DAY = timedelta(microseconds=1), timedelta(days=1)
 _STEPS = (_MICROSECOND, -_MICROSECOND, timedelta(hours=7))
 
 
 def kind_of(type_name: str) -> str | None:
-    """What a type holds, whichever of its names it goes by; None if values of it cannot be made up."""
+    """The kind of values of a type, under any of its names. None if none can be made up."""
     return _KINDS.get(" ".join(re.sub(r"\(.*?\)", " ", type_name.lower()).split()))
 
 
 def other_value(value: str | None, type_name: str) -> str | None:
-    """A value near the one in a seed: a number's last digit one up, the next day, another spelling; null if unreadable.
+    """Return a value near a seed's value, or null if that value cannot be read.
 
-    Of a type that is not known it may be one that PostgreSQL refuses, or the same null.
+    Examples are a number with its last digit one higher, the next day, or another spelling. For an unknown type,
+    PostgreSQL may refuse the value, or null may stay null.
     """
     kind = kind_of(type_name)
     if value is None:
@@ -77,9 +81,10 @@ def other_value(value: str | None, type_name: str) -> str | None:
 
 
 def shifted(random: Random, value: str | None, type_name: str) -> str | None:
-    """A value near another: one more or less, a day or a microsecond off, other letters, padded, empty, null.
+    """Return a value near another one.
 
-    What cannot be shifted so that PostgreSQL still reads it stays as it is.
+    It may be one more or less, a day or a microsecond off, have other letters, be padded, empty or null. A value stays
+    as it is if PostgreSQL could not read a shifted one.
     """
     if value is None or random.random() < 0.1:
         return None
@@ -110,7 +115,7 @@ def shifted(random: Random, value: str | None, type_name: str) -> str | None:
 
 
 def made_up_id(position: int, type_name: str) -> str | None:
-    """An id that counts up with the position; None for a type without such ones, or with no room for this one."""
+    """Make an id that counts up with the position. None if the type cannot hold it."""
     made = str(position + 1)
     match kind_of(type_name):
         case "integer":
@@ -130,7 +135,7 @@ def made_up_id(position: int, type_name: str) -> str | None:
 
 
 def _length(type_name: str) -> int | None:
-    """How many characters a text may have; None for as many as it likes."""
+    """The maximum number of characters of a text. None if there is no limit."""
     length = re.search(r"\((\d+)\)", type_name)
     return int(length[1]) if length else None
 
@@ -146,7 +151,7 @@ def _within(type_name: str, number: Decimal) -> Decimal:
 
 
 def _later(value: str, step: timedelta) -> str:
-    """A time of the day moved on, round the clock."""
+    """Move a time of day forward, past midnight if need be."""
     return (datetime.combine(_FIRST_DAY + _DAY, time.fromisoformat(value)) + step).timetz().isoformat()
 
 

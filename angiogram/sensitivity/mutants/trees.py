@@ -1,4 +1,7 @@
-"""Compiled SQL as trees: relations under local names, and what is known of the columns that each select reads."""
+"""Parses compiled SQL into trees and looks up the columns that each select reads.
+
+Relations have local names in a tree.
+"""
 
 from collections.abc import Callable, Mapping
 
@@ -11,14 +14,17 @@ from angiogram.sensitivity.operators import Scope
 from angiogram.sensitivity.operators.kinds import Columns
 
 MARK = "@"
-"""Begins the local name of every relation in a tree; which table it stands for is settled when it is run."""
+"""Prefix of the local name of every relation in a tree.
+
+Which table it stands for is decided when the SQL is run.
+"""
 
 
 def parse(sql: str, names: Mapping[tuple[str, str], str], model: str) -> exp.Expr:
-    """Read a model's compiled SQL; its relations become their local names.
+    """Parse a model's compiled SQL. Relations get their local names.
 
     Raises:
-        UnsupportedProject: the SQL cannot be read, or reads a relation that is not of the project.
+        UnsupportedProject: the SQL cannot be parsed, or reads a relation outside the project.
     """
     try:
         tree = sqlglot.parse_one(sql, read="postgres")
@@ -27,7 +33,7 @@ def parse(sql: str, names: Mapping[tuple[str, str], str], model: str) -> exp.Exp
             f"The compiled SQL of {model} cannot be parsed, so it cannot be mutated: {error}"
         ) from error
     for text in list(tree.find_all(exp.ByteString)):
-        # e'\x0b' is written back as e'\v', which PostgreSQL reads as the letter v: a plain literal holds any character
+        # e'\x0b' is written back as e'\v', which PostgreSQL reads as the letter v. A plain literal holds any character.
         text.replace(exp.Literal.string(text.this))
     ctes = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
     for table in list(tree.find_all(exp.Table)):
@@ -44,21 +50,21 @@ def parse(sql: str, names: Mapping[tuple[str, str], str], model: str) -> exp.Exp
 
 
 def _is_of_the_system(table: exp.Table) -> bool:
-    """Whether a relation without a schema is a function, or of PostgreSQL's own catalog."""
+    """Whether a relation without a schema is a function or part of PostgreSQL's catalog."""
     return not isinstance(table.this, exp.Identifier) or table.name.lower().startswith("pg_")
 
 
 def generate(tree: exp.Expr) -> str:
-    """The tree as PostgreSQL's SQL."""
+    """Write the tree as PostgreSQL's SQL."""
     return tree.sql("postgres")
 
 
 def scope_of(tree: exp.Expr, describe: Callable[[str], Columns]) -> Scope:
-    """Ask the database for the columns of all relations that the tree's selects read.
+    """Look up the columns of all relations that the tree's selects read, in the database.
 
     Args:
         tree: a model's SQL.
-        describe: names and types of the columns of a query.
+        describe: returns names and types of the columns of a query.
     """
     ctes: list[exp.CTE] = tree.ctes if isinstance(tree, exp.Query) else []
     known: dict[str, Columns] = {}
