@@ -1,1 +1,1 @@
-"""Everything before dbt: the message contract, the front door, live traffic, the loader and the raw tables."""
+"""Everything before dbt: message contract, front door, loader, raw tables and live traffic."""

@@ -1,4 +1,4 @@
-"""Addresses as they may be shown, and which ones can be used at all."""
+"""Addresses: checks that one can be used, and removes secrets from those that are shown."""
 
 import re
 from urllib.parse import urlsplit
@@ -9,15 +9,18 @@ _HIGHEST_PORT = 65_535
 
 
 def without_user_info(text: str) -> str:
-    """A text in which no address names a user or a password: https://me:secret@host/ becomes https://host/."""
+    """Remove user and password from every address in a text.
+
+    https://me:secret@host/ becomes https://host/.
+    """
     return _USER_INFO.sub(r"\1", text)
 
 
 def checked_web_address(url: str) -> str:
-    """The address itself.
+    """Return the address if it is a usable HTTP or HTTPS address.
 
     Raises:
-        ValueError: it is none of http or https, or no client could use it.
+        ValueError: it is neither http nor https, or no client could use it.
     """
     parts = urlsplit(url)
     usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0  # .port reads the number
@@ -27,10 +30,10 @@ def checked_web_address(url: str) -> str:
 
 
 def checked_servers(servers: str) -> str:
-    """The addresses of Kafka's servers themselves.
+    """Return the addresses of the Kafka servers if each one is usable.
 
     Raises:
-        ValueError: one is no host with a port.
+        ValueError: one is not a host with a port.
     """
     for server in servers.split(","):
         match = _SERVER.fullmatch(server.strip())

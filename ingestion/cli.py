@@ -1,6 +1,6 @@
 """The command `ingestion`: everything before dbt.
 
-Data goes to stdout, talk to stderr. Exit codes: 0 ok, 1 lost, 2 could not run, 130 interrupted.
+Data goes to stdout, messages to stderr. Exit codes: 0 ok, 1 messages lost, 2 could not run, 130 interrupted.
 """
 
 from typing import Any
@@ -34,7 +34,7 @@ _OPTIONS: dict[str, Any] = {
 app = typer.Typer(**_OPTIONS)
 talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
-# Commands of other modules are registered here.
+# Commands defined in other modules are registered here.
 app.command()(front_door_cli.api)
 app.command()(load)
 app.command("bulk-load")(bulk_load_command)
@@ -48,14 +48,14 @@ app.add_typer(offsets_cli.app, name="offsets")
 
 @app.command()
 def bootstrap() -> None:
-    """Make the database roles, the databases and the schemas that dbt writes (needs PG_ADMIN_USER)."""
+    """Create the database roles, databases and dbt's schemas (needs PG_ADMIN_USER)."""
     roles.bootstrap()
     talk.print("Roles, databases and schemas are there.")
 
 
 @app.command()
 def migrate() -> None:
-    """Bring the raw schemas up to date; prints the migrations applied, one a line."""
+    """Apply missing migrations to the raw schemas. Prints those applied, one a line."""
     applied = migrations.migrate()
     for title in applied:
         typer.echo(title)
@@ -65,7 +65,7 @@ def migrate() -> None:
 
 @app.command("topic")
 def make_topic() -> None:
-    """Make the topic if it is absent; prints its id."""
+    """Create the topic if it does not exist. Prints its id."""
     made = topic.ensure_topic()
     talk.print("The topic is made." if made else "The topic is there.")
     typer.echo(topic.topic_id())
@@ -85,7 +85,7 @@ def all_commands() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command line; an IngestionError has its own exit code, and every other one 2."""
+    """Run the command line. An IngestionError sets its own exit code, any other error sets 2."""
     run(
         lambda: all_commands()(),
         "ingestion",

@@ -1,4 +1,7 @@
-"""Running a command line so that every error has its words and its exit code: for `ingestion` and `angiogram`."""
+"""Run a command line so that every error gets a message and an exit code.
+
+Used by `ingestion` and `angiogram`.
+"""
 
 import getpass
 import os
@@ -9,15 +12,17 @@ from rich.console import Console
 
 from ingestion.addresses import without_user_info
 
-_UNFORESEEN = 2  # as what could not run: 1 means something of its own to whoever asks for the exit code
+_UNFORESEEN = 2  # could not run; 1 has a meaning of its own in each program
 
 
 def run(app: Callable[[], object], program: str, exit_code_of: Callable[[Exception], int | None]) -> None:
-    """Run a command line; an error becomes its message, an unforeseen one its traceback too, and an exit code.
+    """Run a command line and exit; an error is printed as a message with an exit code.
+
+    An unforeseen error is printed with its traceback too.
 
     Args:
         app: the command line.
-        program: its name.
+        program: the program's name.
         exit_code_of: the exit code of an error; None if the program does not know it.
     """
     talk = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -38,8 +43,8 @@ def run(app: Callable[[], object], program: str, exit_code_of: Callable[[Excepti
 
 
 def _of_the_database(error: Exception) -> str | None:
-    """What an error of PostgreSQL's means, if it is one that may befall any command."""
-    import psycopg2  # loaded already, if one was raised
+    """The message for a PostgreSQL error that any command may meet; None for other errors."""
+    import psycopg2  # already imported if such an error was raised
 
     from ingestion.database.errors import sentence
 
@@ -47,8 +52,8 @@ def _of_the_database(error: Exception) -> str | None:
 
 
 def who() -> str:
-    """The person at the keyboard, as far as the system knows."""
+    """The current user, as far as the system knows."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a number without a name, as in a container
+    except (KeyError, OSError):  # a user id without a name, as in a container
         return str(os.getuid())

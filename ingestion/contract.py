@@ -1,7 +1,9 @@
-"""The contract: what a pipeline promises about its stream, and the names it gives to what ingestion makes.
+"""The contract: what a pipeline promises about its stream, and the names it uses.
 
-A pipeline declares one `Contract` and names it in its settings file (`contract: package.module:NAME`). Code that works
-for every pipeline takes fields, key, tables and roles from there and knows none of them itself.
+The names are those of what ingestion creates: topic, database, tables, roles.
+
+A pipeline declares one `Contract` and names it in its settings file (`contract: package.module:NAME`). General code
+takes fields, key, tables and roles from there and knows none of them itself.
 """
 
 from collections.abc import Mapping
@@ -13,38 +15,40 @@ import msgspec
 
 
 class Role(NamedTuple):
-    """A database role: its name, and the environment variable that holds its password."""
+    """A database role: its name, and the environment variable with its password."""
 
     name: str
     password_variable: str
 
 
 OWNER = "owner"
-"""The job of the role that owns the raw schemas and runs the migrations."""
+"""Job of the role that owns the raw schemas and runs the migrations."""
 
 LOADER = "loader"
-"""The job of the role that writes what arrives."""
+"""Job of the role that writes incoming messages."""
 
 ANGIOGRAM = "angiogram"
-"""The job of the role that builds the models from the dye (test records with known results) and keeps its records."""
+"""Job of the role that builds the models from the dye and keeps its records.
 
+The dye is a set of test records with known results.
+"""
 
 GENERAL_ROLES = {
     ANGIOGRAM: Role("angiogram", "DBT_ENV_SECRET_ANGIOGRAM_PASSWORD"),
     "airflow": Role("airflow", "AIRFLOW_DB_PASSWORD"),
 }
-"""Roles that every pipeline has, one without a contract too."""
+"""Roles that every pipeline has, even one without a contract."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontDoor:
-    """How the HTTP API that takes messages shows itself.
+    """How the HTTP API that takes messages presents itself.
 
     Attributes:
         path: where messages are posted.
         title: heading of the API's documentation.
         summary: one line about the API.
-        example: a message, for the documentation.
+        example: an example message for the documentation.
     """
 
     path: str
@@ -55,32 +59,32 @@ class FrontDoor:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Contract:
-    """What a stream promises, and the names that a pipeline gives to what is made for it.
+    """What a stream promises, and the names of what a pipeline creates for it.
 
     Attributes:
         stream: name of the stream, as stages show it (`loader:<stream>`).
         fields: fields of a message, in the order of the raw table's columns. Any may be missing, null or of any type:
-            the raw table holds text, and judging is for the models.
-        key_field: the field that keys a message: all messages with one value share a partition.
-        id_columns: columns by which the models tell one message, or one thing that messages are about, from another.
+            the raw table holds text, and the models validate it.
+        key_field: the field used as the Kafka key: all messages with the same value share a partition.
+        id_columns: columns by which the models identify a message, or the thing that messages are about.
         topic: Kafka topic, unless KAFKA_TOPIC names another one.
         table: the table of messages, of this name in each of the schemas `raw` and `angiogram_raw`.
-        dye_view: the view in `angiogram_raw` on the dye that the models may see.
+        dye_view: the view in `angiogram_raw` on the part of the dye that the models may see.
         dye_seed: the input seed that holds the dye.
         malformed_seed: the input seed that holds the dye's malformed messages.
-        number_column: the column that numbers the dye's messages, in the order of sends: in the input seeds, and in the
-            dye's raw tables.
+        number_column: the column that numbers the dye's messages in sending order, in the input seeds and in the dye's
+            raw tables.
         name_column: the input seed's column that names a message.
         database: name of the database, unless PGDATABASE gives another one.
-        roles: the database roles by their jobs; OWNER, LOADER and ANGIOGRAM must be among them. Every role except that
-            of Airflow's own database may connect.
-        model_schemas: schemas that dbt fills.
+        roles: the database roles by job; OWNER, LOADER and ANGIOGRAM are required. Every role except that of Airflow's
+            own database may connect.
+        model_schemas: schemas that dbt writes to.
         model_roles: the jobs of the live targets' roles, each with the prefix of its schemas.
         readers: the jobs of roles that only read, each with the model schemas that it may read.
         front_door: how the HTTP API shows itself.
-        commands: import path of a Typer application whose commands `ingestion` offers too; None: none.
-        former_settings: environment variables by their names today, each with its former name, which is still read.
-        former_headers: headers by their names today, each with its former name, which is still understood.
+        commands: import path of a Typer application whose commands are added to `ingestion`; None: none.
+        former_settings: environment variables by current name, each with its former name, which is still read.
+        former_headers: headers by current name, each with its former name, which is still accepted.
     """
 
     stream: str
@@ -115,25 +119,25 @@ class Contract:
             raise ValueError(f"the key field {self.key_field} is not among the fields")
 
     def key(self, content: object) -> bytes | None:
-        """The Kafka key of a message, from the content of its key field; None without one."""
+        """The Kafka key of a message, from the content of its key field; None if it has none."""
         return str(content).encode() if isinstance(content, str | int) and str(content) else None
 
     def key_of_value(self, value: bytes) -> bytes | None:
         """The Kafka key of a message, from its bytes.
 
         Raises:
-            msgspec.ValidationError: they are not a JSON object.
-            msgspec.DecodeError, RecursionError: they are not JSON, or too deep.
+            msgspec.ValidationError: the bytes are not a JSON object.
+            msgspec.DecodeError, RecursionError: the bytes are not JSON, or nested too deeply.
         """
         content = _key_decoder(self.key_field).decode(value).content
         try:
             return self.key(msgspec.json.decode(content))
         except msgspec.ValidationError:
-            return None  # a number that no type of Python's holds: the models judge it, and it needs no key
+            return None  # a number that no Python type holds: the models judge it, and it needs no key
 
 
 @lru_cache
 def _key_decoder(key_field: str) -> msgspec.json.Decoder[Any]:
-    # Raw keeps the text as it stands: a key field of any type is accepted, and so is every other field.
+    # Raw keeps the text unchanged: a key field of any type is accepted, and so is every other field.
     keyed = msgspec.defstruct("Keyed", [("content", msgspec.Raw, msgspec.Raw(b"null"))], rename={"content": key_field})
     return msgspec.json.Decoder(keyed)

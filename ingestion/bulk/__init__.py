@@ -1,9 +1,9 @@
-"""Loading files of messages (Parquet, CSV, NDJSON) into the raw tables: `ingestion bulk-load`.
+"""Load files of messages into the raw tables: `ingestion bulk-load` (Parquet, CSV, NDJSON).
 
-Each file is a topic of its own: topic `file:<name>`, where the name is the path below the folder; topic_id made of its
-content, its format and the columns that its folders name; partition 0; offset the number of the row, from 0;
-message_at the time that a column of the file says, or else that of the load. What was loaded once is known by its
-content and never loaded again, under whatever name it comes; of a file that was appended to the new rows are loaded.
+Each file counts as a topic of its own: `file:<name>`, where the name is the path below the folder. The topic_id is
+made of the file's content, its format and the columns that its folders name. The partition is 0, the offset is the row
+number from 0, and message_at is the time in a column of the file, else the time of the load. A file is recognised by
+its content and never loaded twice, whatever its name. If rows were appended to a file, only the new rows are loaded.
 
 | module | holds |
 |---|---|
@@ -11,14 +11,14 @@ content and never loaded again, under whatever name it comes; of a file that was
 | times | when a row was sent |
 | columns | from Arrow columns to lines of COPY |
 | formats | from an open file to chunks of such lines, for each format |
-| rows | which rows of a file are wanted |
-| reading | a file in hand: what it is, and its chunks |
+| rows | which rows of a file to load |
+| opened | an open file: its identity, and its chunks |
 | records | what raw.loaded_files and raw.file_days say |
-| standing | what a file is to what was loaded before |
-| store | the transaction that a group of files, or a day, is |
+| standing | how a file relates to what was loaded before |
+| store | the one transaction for a group of files, or for a day |
 | work | what a worker process does |
-| run | the workers, from outside: `bulk_load` |
-| replace | a day exchanged for another |
+| run | `bulk_load`, which starts the workers and collects their results |
+| replace | replacing all files of a day |
 | report | what a load did |
 | counts | rows in the raw tables before and after |
 | cli, files_cli | the commands |

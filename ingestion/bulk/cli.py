@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
-_LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
+_LINE_SECONDS = 10.0  # between two lines of progress when there is no terminal
 
 
 def bulk_load_command(
@@ -44,13 +44,13 @@ def bulk_load_command(
         str, typer.Option(help="Column that says when a row was sent. Rows without it count as sent when loaded.")
     ] = TIME_COLUMN,
 ) -> None:
-    """Load files of messages into the raw tables, each content once; prints what was loaded as JSON.
+    """Load files of messages into the raw tables, each content once. Prints a JSON summary.
 
-    A bad file leaves nothing and is listed at the end; the rest is loaded, and the exit code is 1.
+    A bad file is skipped as a whole and listed at the end. All others are loaded, and the exit code is 1.
     """
     if dry_run and replace_day is None:
         raise typer.BadParameter("needs --replace-day", param_hint="--dry-run")
-    from ingestion.bulk.run import bulk_load  # and Arrow with it: no other command has to wait for that
+    from ingestion.bulk.run import bulk_load  # imports Arrow, which other commands do not need
 
     logging.basicConfig(format="%(asctime)s %(message)s")
     stop = on_signals()
@@ -105,7 +105,7 @@ def _tell(report: "BulkReport") -> None:
 
 
 class _Shown:
-    """Progress as a bar on a terminal, as plain lines elsewhere."""
+    """Shows progress as a bar on a terminal, as plain lines elsewhere."""
 
     def __init__(self, bar: Bar | None) -> None:
         self._bar = bar
@@ -113,7 +113,7 @@ class _Shown:
         self._started = self._told = time.monotonic()
 
     def update(self, progress: "Progress") -> None:
-        """Show how far it is."""
+        """Show the current progress."""
         now = time.monotonic()
         rate = progress.written / max(now - self._started, 0.001)
         words = f"{progress.files_done:,} of {progress.files:,} files, {progress.written:,} rows, {rate:,.0f}/s"
@@ -133,7 +133,7 @@ def _shown() -> Iterator[_Shown]:
     if not talk.is_terminal:
         yield _Shown(None)
         return
-    # No thread of its own: the workers are forked from this process.
+    # No thread for the bar: the workers are forked from this process.
     with Bar(
         TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=talk, auto_refresh=False
     ) as bar:

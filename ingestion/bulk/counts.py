@@ -1,4 +1,4 @@
-"""How many rows of files the raw tables hold: counted, not remembered."""
+"""Count the rows of files in the raw tables."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from ingestion.settings.pipeline import contract
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What was written, or taken away: files, rows and dead letters."""
+    """Number of files, rows and dead letters that were written or removed."""
 
     files: int
     rows: int
@@ -21,7 +21,9 @@ class Loaded:
 
 
 def row_counts() -> dict[str, int]:
-    """How many rows, dead letters and files came from files. Counts the rows, so it takes a while on large tables.
+    """Count the rows, dead letters and files that came from files.
+
+    It reads all rows, so it takes a while on large tables.
 
     Raises:
         SettingsError: address or password is not set.

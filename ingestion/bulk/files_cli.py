@@ -1,4 +1,4 @@
-"""The commands `ingestion files ...`: the files that were loaded, and taking one away with its record."""
+"""The commands `ingestion files ...`: list loaded files, and remove a file with its record."""
 
 import json
 from contextlib import closing
@@ -26,7 +26,10 @@ _talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
 @app.command("list")
 def list_files(lost: Annotated[bool, typer.Option(help="Show only files with missing rows.")] = False) -> None:
-    """List the files, one a line: topic id, days, rows, dead letters, missing rows, path. Counts all their rows."""
+    """List the loaded files, one a line. It counts all their rows, so it may take a while.
+
+    Columns: topic id, days, rows, dead letters, missing rows, path.
+    """
     with closing(connect(OWNER, "ingestion files list")) as session:
         require_current(session)
         with session, session.cursor() as query:
@@ -51,23 +54,26 @@ def list_files(lost: Annotated[bool, typer.Option(help="Show only files with mis
 def forget(
     topic_ids: Annotated[list[UUID], typer.Argument(metavar="TOPIC_ID...", help="As `list` shows them.")],
 ) -> None:
-    """Remove files with their rows, under every day, so that the same content can be loaded again; prints counts."""
+    """Remove files with their rows, so that the same content can be loaded again.
+
+    Each file is removed for every day. Prints how many files, rows and dead letters were removed.
+    """
     typer.echo(json.dumps(asdict(forget_files(topic_ids))))
     _talk.print("Models that hold these rows need `dbt build --full-refresh`.")
 
 
 def forget_files(topic_ids: list[UUID]) -> Loaded:
-    """Take files away with their records.
+    """Remove files with their rows and records.
 
     Args:
-        topic_ids: which ones.
+        topic_ids: topic ids of the files.
 
     Returns:
-        What was taken away.
+        What was removed.
 
     Raises:
-        InputError: there is no such file, or another one continues it; nothing was taken away.
-        SettingsError, DatabaseUnavailable, SchemaOutdated: there is no such database, or not yet.
+        InputError: a file does not exist, or another one continues it; nothing was removed.
+        SettingsError, DatabaseUnavailable, SchemaOutdated: the database cannot be used, or misses a migration.
     """
     wanted = sorted({str(topic_id) for topic_id in topic_ids})
     with closing(connect(OWNER, "ingestion files forget")) as session:

@@ -1,4 +1,7 @@
-"""What raw.loaded_files and raw.file_days say of files: which are loaded, under which days, and which lost rows."""
+"""Read and write raw.loaded_files and raw.file_days, the records of loaded files.
+
+They say which files are loaded, for which days, and which of them lost rows.
+"""
 
 import json
 from collections import defaultdict
@@ -24,20 +27,20 @@ _COLUMNS = sql.SQL(", ").join(
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A file that is loaded.
+    """A loaded file.
 
     Attributes:
-        topic_id: what its rows carry.
-        path: where it lay when these were written.
-        content: which bytes it holds.
-        format: how it was read.
-        folder_columns: what its folders' names gave; None: they were not read yet.
-        size: its bytes.
-        first_row: the first row written; those before it are its earlier content's.
-        rows, dead_letters: how many were written.
-        continues: the topic id of that earlier content; None: there is none.
-        loaded_at: when that was.
-        retired: retention took rows of it away.
+        topic_id: topic id of its rows.
+        path: its path when the rows were written.
+        content: hash of its content.
+        format: the format it was read with.
+        folder_columns: columns that its folder names gave; None: folder names were not read yet.
+        size: size in bytes.
+        first_row: the first row written; the rows before it belong to its earlier content.
+        rows, dead_letters: number of rows and dead letters written.
+        continues: the topic id of that earlier content; None if there is none.
+        loaded_at: when it was loaded.
+        retired: retention deleted rows of it.
     """
 
     topic_id: UUID
@@ -55,39 +58,39 @@ class Record:
 
     @property
     def written(self) -> int:
-        """Rows and dead letters written."""
+        """Number of rows and dead letters written."""
         return self.rows + self.dead_letters
 
     @property
     def end_row(self) -> int:
-        """The row behind its last one."""
+        """The number of the row after its last one."""
         return self.first_row + self.written
 
     def is_of(self, opened: OpenFile) -> bool:
-        """Whether a file holds this content, and is read as this was."""
+        """Whether a file has this content and is read the same way."""
         return opened.content == self.content and self.is_read_as(opened)
 
     def is_read_as(self, opened: OpenFile) -> bool:
-        """Whether a file is read as this was."""
+        """Whether a file is read the same way as this one."""
         if opened.file.format != self.format:
             return False
-        if self.folder_columns is None:  # a field that was not read then makes other messages of it
+        if self.folder_columns is None:  # a field that was not read then makes them different messages
             return not set(opened.folder_columns) & set(opened.fields)
         return opened.folder_columns == self.folder_columns
 
     def is_beginning_of(self, opened: OpenFile) -> bool:
-        """Whether a file is this one with more rows behind it."""
+        """Whether a file is this one with more rows at the end."""
         return opened.beginnings.get(self.size) == self.content and self.is_read_as(opened)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A day that a file was asked for under.
+    """A day that a file was requested for.
 
     Attributes:
-        topic_id: the file's.
-        day: the day; None: its path named none.
-        path: where it lay.
+        topic_id: topic id of the file.
+        day: the day; None if its path names none.
+        path: its path.
     """
 
     topic_id: UUID
@@ -96,7 +99,7 @@ class Claim:
 
 
 def with_contents(query: cursor, contents: Iterable[UUID]) -> dict[UUID, list[Record]]:
-    """The files loaded with some contents, by content."""
+    """The loaded files with these contents, by content."""
     query.execute(
         sql.SQL("select {} from raw.loaded_files as files where files.content = any(%s::uuid[])").format(_COLUMNS),
         ([str(content) for content in contents],),
@@ -108,7 +111,7 @@ def with_contents(query: cursor, contents: Iterable[UUID]) -> dict[UUID, list[Re
 
 
 def with_continued(query: cursor, topic_ids: Iterable[UUID]) -> list[Record]:
-    """Some files, and those that they continue."""
+    """These files, and those that they continue."""
     query.execute(
         sql.SQL(
             "with recursive wanted as (select wanted.topic_id from unnest(%s::uuid[]) as wanted (topic_id) "
@@ -122,7 +125,7 @@ def with_continued(query: cursor, topic_ids: Iterable[UUID]) -> list[Record]:
 
 
 def at_paths(query: cursor, files: Iterable[SourceFile]) -> dict[str, list[tuple[date | None, Record]]]:
-    """What was loaded from the paths of some files, by path, each with the day that it was asked for under."""
+    """What was loaded from the paths of some files, by path, with the days requested."""
     query.execute(
         sql.SQL(
             "select days.path, days.day, {} from raw.file_days as days "
@@ -137,14 +140,14 @@ def at_paths(query: cursor, files: Iterable[SourceFile]) -> dict[str, list[tuple
 
 
 def with_lost_rows(query: cursor, records: Iterable[Record]) -> list[Record]:
-    """Those of some files whose rows are not all there."""
+    """Those of some files that have lost rows."""
     kept = {str(record.topic_id): record for record in records if not record.retired}
     query.execute("select topic_id, stored from raw.file_rows(%s::uuid[])", (list(kept),))
     return [kept[topic_id] for topic_id, stored in query.fetchall() if stored < kept[topic_id].written]
 
 
 def missing_rows(query: cursor, topic_id: UUID) -> tuple[tuple[int, int], ...]:
-    """The rows of a file that are not there, from and to."""
+    """The missing rows of a file, as ranges."""
     query.execute("select from_row, to_row from raw.missing_file_rows(%s)", (str(topic_id),))
     return tuple(query.fetchall())
 
@@ -152,7 +155,7 @@ def missing_rows(query: cursor, topic_id: UUID) -> tuple[tuple[int, int], ...]:
 def add_record(
     query: cursor, load_id: UUID, opened: OpenFile, rows: int, dead_letters: int, continues: Record | None
 ) -> None:
-    """Note that a file is loaded, in the transaction of its rows."""
+    """Record that a file is loaded, in the transaction of its rows."""
     query.execute(
         "insert into raw.loaded_files (topic_id, path, content, format, folder_columns, bytes, first_row, rows, "
         "dead_letters, continues, load_id) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
@@ -173,7 +176,7 @@ def add_record(
 
 
 def add_claims(query: cursor, load_id: UUID, claims: Sequence[Claim]) -> None:
-    """Note under which days files were asked for, with those that they continue."""
+    """Record the days that files, and those that they continue, were requested for."""
     query.execute(
         "with recursive asked (topic_id, day, path) as ("
         "select * from unnest(%s::uuid[], %s::date[], %s::text[]) union "
@@ -191,7 +194,7 @@ def add_claims(query: cursor, load_id: UUID, claims: Sequence[Claim]) -> None:
 
 
 def stored_name(file: SourceFile) -> str:
-    """A file's name as the tables have it."""
+    """A file's name as the tables store it."""
     return file.name.replace("\x00", "")
 
 
@@ -202,12 +205,12 @@ def _record(row: Sequence[object]) -> Record:
         str(path),
         UUID(str(content)),
         str(kind),
-        columns,  # type: ignore[arg-type]  # psycopg2 gives jsonb as what it holds
+        columns,  # type: ignore[arg-type]  # psycopg2 returns jsonb as Python values
         int(str(size)),
         int(str(first_row)),
         int(str(rows)),
         int(str(dead_letters)),
         UUID(str(continues)) if continues else None,
-        loaded_at,  # type: ignore[arg-type]  # and timestamptz as a time
+        loaded_at,  # type: ignore[arg-type]  # and timestamptz as a datetime
         retired_at is not None,
     )

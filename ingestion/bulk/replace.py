@@ -1,4 +1,4 @@
-"""Replacing a day: its files are exchanged for others in one transaction, by one process."""
+"""Replace all files of a day by others, in one transaction and one process."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -26,7 +26,7 @@ from ingestion.errors import InputError, Interrupted
 from ingestion.settings.pipeline import contract
 from ingestion.words import counted
 
-_NAMED = 10  # files that a sentence names
+_NAMED = 10  # most files that a sentence names
 
 
 def replace_day(
@@ -39,7 +39,7 @@ def replace_day(
     dry_run: bool,
     tell: Callable[[str], None],
 ) -> BulkReport:
-    """Exchange the files of a day for those of a folder that name it; see `ingestion.bulk.run.bulk_load`."""
+    """Replace the files of a day by those of a folder; see `ingestion.bulk.run.bulk_load`."""
     of_day = [file for file in files if file.day == day]
     if not of_day:
         raise InputError(
@@ -82,12 +82,12 @@ def replace_day(
 def _opened(
     files: Iterable[SourceFile], earlier: Earlier, time_column: str, report: BulkReport, day: date, stop: Event
 ) -> list[OpenFile]:
-    """The files; what is wrong with others is noted."""
+    """The files that can be opened; the errors of the others are recorded."""
     opened = []
     for file in files:
         _heed(stop, day)
         try:
-            # A day's files together are too much to hold.
+            # All files of a day are too much to keep in memory.
             starts = beginnings(file, earlier)
             opened.append(OpenFile(file, contract(), keep=False, beginnings=starts, time_column=time_column))
         except BadFile as bad:
@@ -98,7 +98,7 @@ def _opened(
 def _tell_plan(
     plan: DayPlan, day: date, others: Sequence[SourceFile], report: BulkReport, tell: Callable[[str], None]
 ) -> None:
-    """Say what will be taken away, before it is."""
+    """Report what will be removed, before it is."""
     if plan.goes:
         rows = sum(record.rows for record in plan.goes)
         letters = sum(record.dead_letters for record in plan.goes)
@@ -119,7 +119,10 @@ def _tell_plan(
 
 
 def _same_elsewhere(goes: Iterable[Record], others: Iterable[SourceFile]) -> Mapping[str, Record]:
-    """Files of the folder under another day, or none, with a content that goes: only sizes that match are read."""
+    """Files in the folder under another day, or none, whose content is about to be removed.
+
+    Only files with a matching size are read.
+    """
     by_size: dict[int, list[Record]] = {}
     for record in goes:
         by_size.setdefault(record.size, []).append(record)
@@ -129,7 +132,7 @@ def _same_elsewhere(goes: Iterable[Record], others: Iterable[SourceFile]) -> Map
             try:
                 opened = OpenFile(file, contract(), keep=False)
             except BadFile:
-                continue  # it is not of the day: whoever loads it is told
+                continue  # it is not part of the day: its error is reported when it is loaded
             found.update((file.name, record) for record in alike if record.is_of(opened))
     return found
 
@@ -142,7 +145,7 @@ def _names(paths: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """Reads the files of a day, noting the one that is bad, until told to stop."""
+    """Reads the files of a day until told to stop, and remembers a bad file."""
 
     bad_files: dict[str, str]
     day: date

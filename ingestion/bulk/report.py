@@ -1,4 +1,4 @@
-"""What a bulk load did."""
+"""The report on a bulk load."""
 
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -11,22 +11,22 @@ from ingestion.bulk.work import GroupResult
 
 @dataclass(slots=True)
 class BulkReport:
-    """What one bulk load did.
+    """The result of one bulk load.
 
     Attributes:
         load_id: the key of its files in raw.loaded_files.
-        found: files of messages in the folder (with a day to replace: those of the day).
-        loaded: files loaded.
-        already_loaded: files whose content was loaded before.
-        rows, dead_letters: how many were written.
-        replaced: what was taken away for the new files of a day; None without one.
-        stays: files that are no longer of that day, with the place that their rows stay for.
-        appended: by file, its rows that were loaded before; only those behind them were loaded now.
-        restored: by file, rows loaded again that had been lost.
-        changed: by file, the topic ids of what was loaded from its path with another content, and is still there.
-        bad_files: name and reason of each file of which nothing was loaded.
-        workers: worker processes.
-        seconds: how long it took.
+        found: number of files of messages in the folder (with a day to replace: those of the day).
+        loaded: number of files loaded.
+        already_loaded: number of files whose content was loaded before.
+        rows, dead_letters: number of rows and dead letters written.
+        replaced: what was removed in favour of the new files of a day; None if no day is replaced.
+        stays: files that no longer belong to that day, with the place that their rows stay for.
+        appended: by file, the number of its rows that were loaded before; only later ones were loaded now.
+        restored: by file, the number of lost rows that were loaded again.
+        changed: by file, the topic ids of other contents that were loaded from its path and are still there.
+        bad_files: name and error of each file that was not loaded.
+        workers: number of worker processes.
+        seconds: duration of the load.
     """
 
     load_id: UUID
@@ -45,7 +45,7 @@ class BulkReport:
     seconds: float = 0.0
 
     def add(self, result: GroupResult) -> None:
-        """Add what became of a group of files."""
+        """Add the result for a group of files."""
         self.already_loaded += result.already_loaded
         self.bad_files.update(result.bad)
         self.appended.update(result.appended)
@@ -53,7 +53,7 @@ class BulkReport:
         self.changed.update(result.changed)
 
     def add_loaded(self) -> None:
-        """Add what the load has committed."""
+        """Add the rows that the load has committed."""
         with closing(BulkStore.open()) as store:
             loaded = store.loaded_by(self.load_id)
         self.loaded, self.rows, self.dead_letters = loaded.files, loaded.rows, loaded.dead_letters

@@ -1,4 +1,4 @@
-"""The bulk load from outside: find the files, share them out among worker processes, say what became of them."""
+"""Run a bulk load: find the files, share them out among worker processes, report results."""
 
 import multiprocessing
 import os
@@ -23,17 +23,17 @@ from ingestion.contract import LOADER
 from ingestion.database.waits import Waits
 from ingestion.errors import Interrupted
 
-_WAIT_SECONDS = 0.5  # how long a signal may go unnoticed
+_WAIT_SECONDS = 0.5  # longest delay before a signal is noticed
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far a bulk load is.
+    """The progress of a bulk load.
 
     Attributes:
-        files, size: files to go through, and their bytes.
-        files_done, size_done: those gone through.
-        written: rows and dead letters written.
+        files, size: number of files, and their bytes.
+        files_done, size_done: files processed so far, and their bytes.
+        written: rows and dead letters written so far.
     """
 
     files: int
@@ -54,27 +54,27 @@ def bulk_load(
     dry_run: bool = False,
     tell: Callable[[str], None] = lambda _: None,
 ) -> BulkReport:
-    """Load the files of messages in a folder, each exactly once, bad ones aside.
+    """Load the files of messages in a folder, each exactly once; bad files are skipped.
 
     Call it from a single-threaded process.
 
     Args:
-        folder: where the files are, also in folders below.
+        folder: where the files are; folders below it are searched too.
         workers: processes; by default as many as there are cores.
-        replace_day: take only the files whose path names this day, and take away all others that were asked for under
-            that day alone: one transaction, by this process alone; one bad file and nothing changes.
-        stop: set it to end after the groups of small files under way; a large file and a day are given up.
+        replace_day: load only the files whose path names this day, and remove all others that were requested for that
+            day alone. This is one transaction in this process; a single bad file leaves everything unchanged.
+        stop: set it to end after the current groups of small files; a large file or a day is rolled back.
         progress: called after each group of files.
         time_column: the column that says when a row was sent, if it is there.
-        dry_run: with a day to replace, tell what would be taken away, and change nothing.
-        tell: takes what is to be known meanwhile: what a day's replacement takes away, and whom the load waits for.
+        dry_run: with a day to replace, report what would be removed, and change nothing.
+        tell: called with messages for the user: what replacing a day removes, and which session the load waits for.
 
     Raises:
-        InputError: there is nothing to load in the folder.
+        InputError: the folder holds nothing to load.
         SettingsError: address or password is not set.
-        DatabaseUnavailable: PostgreSQL is not there at the start (later outages are waited out, but not while a day is
-            replaced).
-        DatabaseRefused: PostgreSQL refused a statement, as for want of a right.
+        DatabaseUnavailable: PostgreSQL cannot be reached at the start (later outages are waited out, except while a day
+            is replaced).
+        DatabaseRefused: PostgreSQL refused a statement, for example because a privilege is missing.
         SchemaOutdated: a migration is missing.
         Interrupted: `stop` was set, or a worker was killed; what was committed stays.
     """
@@ -86,7 +86,7 @@ def bulk_load(
         report = exchange_day(load_id, folder, files, replace_day, stop, time_column, dry_run, tell)
         report.seconds = time.monotonic() - started
         return report
-    with closing(BulkStore.open()):  # fail at once, and once, if PostgreSQL or a migration is not there
+    with closing(BulkStore.open()):  # fail early, and only once, if PostgreSQL or a migration is missing
         pass
     cores = len(os.sched_getaffinity(0))
     report = BulkReport(load_id, len(files), min(workers or cores, len(files)))
@@ -110,13 +110,16 @@ def bulk_load(
 def _results(
     load_id: UUID, files: list[SourceFile], workers: int, time_column: str, stop: Event, tell: Callable[[str], None]
 ) -> Iterator[GroupResult]:
-    """What became of each group, as workers end with it; after `stop` only of those that they could still end."""
+    """The result of each group, as workers finish it.
+
+    After `stop`, only the groups that were already being loaded are finished.
+    """
     waiting = groups(files)
     under_way: set[Future[GroupResult]] = set()
     name = f"ingestion bulk-load {load_id.hex[:8]}"
-    # Forked before there is any thread: the workers share this process's memory instead of importing anew.
+    # Forked before any thread starts: the workers share this process's memory and need no imports.
     context = multiprocessing.get_context("fork")
-    told, to_tell = context.Pipe(duplex=False)  # not an Event: a worker killed while it waits for one would lock it
+    told, to_tell = context.Pipe(duplex=False)  # not an Event: a worker killed while waiting would lock it
     begun_with = (load_id, time_column, told, name)
     with (
         told,
@@ -127,7 +130,7 @@ def _results(
         try:
             while True:
                 if stop.is_set() and not told.poll():
-                    to_tell.send_bytes(b"stop")  # nobody reads it: it stays there for all
+                    to_tell.send_bytes(b"stop")  # nobody reads it, so it stays there for all
                 while not stop.is_set() and len(under_way) < 2 * workers and (group := next(waiting, None)):
                     under_way.add(pool.submit(load_group, group))
                 if not under_way:
@@ -139,12 +142,12 @@ def _results(
                     with suppress(Interrupted):
                         yield future.result()
         except BrokenProcessPool as error:
-            for worker in multiprocessing.active_children():  # the pool waits for them, and they heed no SIGTERM
+            for worker in multiprocessing.active_children():  # the pool waits for them, and they ignore SIGTERM
                 worker.kill()
             raise Interrupted(
                 "A worker process was ended from outside (out of memory?). What was committed stays; "
                 "the same command goes on from there, --workers with a smaller number takes less memory."
             ) from error
         finally:
-            to_tell.send_bytes(b"stop")  # also after an error: no worker waits for PostgreSQL for ever
+            to_tell.send_bytes(b"stop")  # after an error too, so that no worker waits for PostgreSQL forever
             pool.shutdown(cancel_futures=True)

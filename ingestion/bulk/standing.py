@@ -1,4 +1,7 @@
-"""What a file is to what was loaded before: new, known, appended to, changed, or known with rows that were lost."""
+"""Compare files with what was loaded before.
+
+A file is new, known, appended to, changed, or known with rows that were lost.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,20 +16,20 @@ from ingestion.bulk.reading.rows import ALL_ROWS, Rows
 from ingestion.bulk.records import Claim, Record
 
 Earlier = Mapping[str, Sequence[tuple[date | None, Record]]]
-"""What was loaded from some paths before, by path, with the days that it was asked for under."""
+"""What was loaded from some paths before, by path, with the days it was requested for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is known of a file.
+    """How a file relates to what was loaded before.
 
     Attributes:
         opened: the file.
-        record: the same, if it is loaded.
-        continues: if it is not, its earlier content, to which rows were appended.
-        is_claimed: it was asked for under its day before, from the same path.
-        lost: of `record` or `continues` and what these continue those with rows that are no longer there.
-        changed: if it is not loaded, what was loaded from its path under its day and is no beginning of it.
+        record: its record, if it is loaded.
+        continues: if it is not loaded, its earlier content, to which rows were appended.
+        is_claimed: it was requested for its day before, from the same path.
+        lost: among `record` or `continues` and what these continue, the files with missing rows.
+        changed: if it is not loaded, other contents loaded from its path for its day that are not a beginning of it.
     """
 
     opened: OpenFile
@@ -38,17 +41,17 @@ class Standing:
 
     @property
     def rows(self) -> Rows:
-        """Its rows that are to be loaded."""
+        """The rows to load."""
         return Rows(((self.continues.end_row, None),)) if self.continues else ALL_ROWS
 
     @property
     def kept(self) -> UUID | None:
-        """The file already loaded that it stands for or continues."""
+        """The loaded file with the same content, or the one it continues."""
         loaded = self.record or self.continues
         return loaded.topic_id if loaded else None
 
     def claim(self) -> Claim:
-        """That it was asked for under its day."""
+        """The claim that the file was requested for its day."""
         file = self.opened.file
         topic_id = self.record.topic_id if self.record else self.opened.topic_id
         return Claim(topic_id, file.day, records.stored_name(file))
@@ -56,12 +59,11 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class DayPlan:
-    """What replacing a day takes away.
+    """What replacing a day removes.
 
     Attributes:
-        goes: the files that go, with their rows.
-        stays: those that stay although they are no longer of the day, each with a path and a day (or none) that it
-            lies under too.
+        goes: the files to remove, with their rows.
+        stays: files that no longer belong to the day but stay, each with another path and day (or none) it lies under.
     """
 
     goes: tuple[Record, ...]
@@ -69,10 +71,10 @@ class DayPlan:
 
 
 def standings(query: cursor, opened: Sequence[OpenFile], earlier: Earlier) -> list[Standing]:
-    """What is known of each of some files.
+    """Compare each of some files with what was loaded before.
 
     Args:
-        query: of a session as the loader's role.
+        query: cursor of a session as the loader's role.
         opened: the files.
         earlier: what was loaded from their paths.
     """
@@ -105,12 +107,12 @@ def standings(query: cursor, opened: Sequence[OpenFile], earlier: Earlier) -> li
 
 
 def plan_of_day(query: cursor, day: date, kept: Iterable[UUID]) -> DayPlan:
-    """What replacing a day by files that are loaded takes away.
+    """Plan what is removed when the loaded files of a day replace all others.
 
     Args:
-        query: of a session as the loader's role.
+        query: cursor of a session as the loader's role.
         day: the day.
-        kept: topic ids of its files that stay.
+        kept: topic ids of the day's files that stay.
     """
     staying = {record.topic_id for record in records.with_continued(query, kept)}
     query.execute(

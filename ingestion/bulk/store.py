@@ -1,4 +1,4 @@
-"""The bulk load's session in PostgreSQL: a group of files, rows and record together, is one transaction."""
+"""The bulk load's PostgreSQL session: one transaction for a group of files and its records."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,20 +27,20 @@ from ingestion.migrations import require_current
 from ingestion.settings.pipeline import contract
 
 Read = Callable[[OpenFile, Rows, Place | None], Iterator[Chunk]]
-"""Reads wanted rows of a file; see OpenFile.chunks."""
+"""Reads the wanted rows of a file; see OpenFile.chunks."""
 
 _Tables = Mapping[Kind, Table]
 
 _COPY_BYTES = 8 << 20  # lines gathered for one COPY
 
 
-class Outrun(Exception):  # a signal inside the bulk load: look again
-    """What was found a moment ago, another command has taken away since; nothing was written."""
+class Outrun(Exception):  # a signal inside the bulk load: compare again
+    """Another command has removed a file that was found a moment ago; nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file to load: which it is, its rows, and what it continues."""
+    """A file to load: its identity, its rows, and the file it continues."""
 
     opened: OpenFile
     chunks: Iterable[Chunk]
@@ -49,13 +49,13 @@ class Source:
 
 @dataclass(slots=True)
 class Replaced:
-    """What replacing a day did.
+    """The result of replacing a day.
 
     Attributes:
-        gone: what was taken away.
-        already_loaded: files that are as they were.
-        restored: by file, rows loaded again that had been lost.
-        appended: by file, its rows that were loaded before.
+        gone: what was removed.
+        already_loaded: number of unchanged files.
+        restored: by file, the number of lost rows that were loaded again.
+        appended: by file, the number of its rows that were loaded before.
     """
 
     gone: Loaded
@@ -65,7 +65,10 @@ class Replaced:
 
 
 class BulkStore:
-    """One session as the loader's role, which may add files but take nothing away but through raw.forget_files."""
+    """A session as the loader's role.
+
+    The role may add files; it may remove them only through raw.forget_files.
+    """
 
     def __init__(self, session: connection, contract: Contract) -> None:
         self._session = session
@@ -76,7 +79,7 @@ class BulkStore:
         """Connect and check the migrations.
 
         Args:
-            application_name: what pg_stat_activity shows.
+            application_name: the session's name in pg_stat_activity.
 
         Raises:
             SettingsError: address or password is not set.
@@ -92,7 +95,7 @@ class BulkStore:
         return cls(session, contract())
 
     def close(self) -> None:
-        """End the session; what was not committed is gone."""
+        """End the session; uncommitted work is rolled back."""
         self._session.close()
 
     def earlier(self, files: Iterable[SourceFile]) -> Earlier:
@@ -101,12 +104,12 @@ class BulkStore:
             return records.at_paths(query, files)
 
     def standings(self, opened: Sequence[OpenFile], earlier: Earlier) -> list[Standing]:
-        """What is known of each of some files; `earlier` is what was loaded from their paths."""
+        """Compare files with what was loaded before; `earlier` is what was loaded from their paths."""
         with self._session, self._session.cursor() as query:
             return standings(query, opened, earlier)
 
     def plan(self, day: date, opened: Sequence[OpenFile], earlier: Earlier) -> DayPlan:
-        """What replacing a day by these files takes away."""
+        """What replacing a day by these files removes."""
         with self._session, self._session.cursor() as query:
             return plan_of_day(query, day, _kept(standings(query, opened, earlier)))
 
@@ -121,19 +124,21 @@ class BulkStore:
             return Loaded(*query.fetchall()[0])
 
     def load(self, load_id: UUID, sources: Sequence[Source], claims: Sequence[Claim]) -> int:
-        """Write files in one transaction; those that are loaded already, also meanwhile by another, are left out.
+        """Write files in one transaction, leaving out those that are already loaded.
+
+        A file that another command loads in the meantime is left out too.
 
         Args:
             load_id: the key of the command that loads them.
             sources: the files.
-            claims: days that these and others, which are loaded, were asked for under.
+            claims: days that these files, and others that are loaded already, were requested for.
 
         Returns:
             Rows and dead letters written.
 
         Raises:
             BadFile: from a source's chunks; nothing was written.
-            Outrun: a file was taken away that is continued or claimed here; nothing was written.
+            Outrun: a file that is continued or claimed here was removed; nothing was written.
             psycopg2.Error: nothing was written, or (if the connection broke) all of it.
         """
         with _outrun(), self._session, self._session.cursor() as query:
@@ -148,7 +153,7 @@ class BulkStore:
         return pending.rows
 
     def restore(self, standing: Standing, read: Read) -> int:
-        """Load those rows of a file again that are no longer there, in one transaction.
+        """Load the missing rows of a file again, in one transaction.
 
         Returns:
             Rows and dead letters written.
@@ -163,7 +168,7 @@ class BulkStore:
     def replace_day(
         self, load_id: UUID, day: date, opened: Sequence[OpenFile], earlier: Earlier, read: Read
     ) -> Replaced:
-        """Exchange the files of a day for these in one transaction; files that stay the same are not touched.
+        """Replace the files of a day in one transaction; unchanged files are not touched.
 
         Args:
             load_id: the key of the command.
@@ -211,14 +216,14 @@ class BulkStore:
 def _outrun() -> Iterator[None]:
     try:
         yield
-    except psycopg2.errors.ForeignKeyViolation as error:  # of the records: rows have no such key
+    except psycopg2.errors.ForeignKeyViolation as error:  # in the records; rows have no such key
         raise Outrun from error
 
 
 def _lock(query: cursor, opened: Iterable[OpenFile]) -> None:
-    """Let no day be replaced meanwhile, and nobody else load these files."""
+    """Lock out other loads of these files and replacements of a day."""
     query.execute("select pg_advisory_xact_lock_shared(hashtext('ingestion'), hashtext('replace day'))")
-    for content in sorted({each.content for each in opened}):  # in one order, so that two loads cannot lock each other
+    for content in sorted({each.content for each in opened}):  # in one order, so that two loads cannot deadlock
         query.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (str(content),))
 
 
@@ -231,7 +236,7 @@ def _restore(query: cursor, standing: Standing, read: Read, tables: _Tables) -> 
     opened = standing.opened
     for record in standing.lost:
         if missing := records.missing_rows(query, record.topic_id):
-            # As old as they were: what has replaced them since stays the newer version.
+            # Keep their original age: what has replaced them since stays the newer version.
             place = replace(
                 opened.place(), topic=f"file:{record.path}", topic_id=record.topic_id, message_at=record.loaded_at
             )
@@ -251,10 +256,10 @@ def _write(query: cursor, load_id: UUID, source: Source, pending: "_Pending") ->
 
 
 class _Pending:
-    """Lines gathered until a COPY is worth its start.
+    """Lines collected until a COPY pays off.
 
     Attributes:
-        rows: rows and dead letters added.
+        rows: number of rows and dead letters added.
     """
 
     def __init__(self, query: cursor, tables: _Tables) -> None:

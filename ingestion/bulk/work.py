@@ -26,24 +26,24 @@ from ingestion.stop import SIGNALS
 
 log = logging.getLogger("ingestion.bulk")
 
-_HELD_BYTES = 16 << 20  # lines of a small file: more (it is compressed well) and it is streamed like a large one
+_HELD_BYTES = 16 << 20  # bytes of a small file's lines: a file with more (well compressed) is streamed like a large one
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 15.0
 
 
 @dataclass(slots=True)
 class GroupResult:
-    """What became of a group of files.
+    """The result for a group of files.
 
     Attributes:
-        files: how many were taken in hand.
+        files: number of files processed.
         size: their bytes.
         written: rows and dead letters written.
-        already_loaded: files whose content was loaded before.
-        bad: name and reason of each file that could not be loaded.
-        appended: by file, its rows that were loaded before; only those behind them were loaded now.
-        restored: by file, rows loaded again that had been lost.
-        changed: by file, the topic ids of what was loaded from its path before; both are loaded now.
+        already_loaded: number of files whose content was loaded before.
+        bad: name and error of each file that could not be loaded.
+        appended: by file, the number of its rows that were loaded before; only later ones were loaded now.
+        restored: by file, the number of lost rows that were loaded again.
+        changed: by file, the topic ids of other contents that were loaded from its path; both are loaded now.
     """
 
     files: int
@@ -56,7 +56,7 @@ class GroupResult:
     changed: dict[str, list[str]] = field(default_factory=dict)
 
     def note(self, standing: Standing) -> None:
-        """Note what a file that is now loaded is to what was loaded before."""
+        """Record how a file that is now loaded relates to what was loaded before."""
         name = standing.opened.file.name
         if standing.continues:
             self.appended[name] = standing.continues.end_row
@@ -65,17 +65,17 @@ class GroupResult:
 
 
 _Alike = tuple[Sequence[Standing], Source]
-"""A file to load, with all that hold the same content: it is loaded once, and asked for by each."""
+"""A file to load, and all files with the same content: loaded once, requested by each."""
 
 
 class Worker:
-    """Loads groups of files over one session, opened anew after an outage.
+    """Loads groups of files through one session, which is opened again after an outage.
 
     Args:
         load_id: the key of the files in raw.loaded_files.
         time_column: the column that says when a row was sent.
-        stop: has something to read once the load shall end.
-        application_name: what pg_stat_activity shows.
+        stop: becomes readable when the load is to end.
+        application_name: the session's name in pg_stat_activity.
     """
 
     def __init__(self, load_id: UUID, time_column: str, stop: Connection, application_name: str) -> None:
@@ -87,12 +87,12 @@ class Worker:
         self._store: BulkStore | None = None
 
     def load(self, group: Sequence[SourceFile]) -> GroupResult:
-        """Load a group; an outage of PostgreSQL is waited out.
+        """Load a group; wait out outages of PostgreSQL.
 
         Raises:
             SettingsError, SchemaOutdated: see BulkStore.open.
-            DatabaseRefused: PostgreSQL refused a statement for another reason than what is in a file.
-            Interrupted: told to stop in an outage or within a large file; nothing of the group or the file was written.
+            DatabaseRefused: PostgreSQL refused a statement for a reason other than a file's content.
+            Interrupted: stopped during an outage or within a large file; nothing of the group or the file was written.
         """
         pause = _FIRST_PAUSE_SECONDS
         while True:
@@ -159,7 +159,10 @@ class Worker:
             result.bad[standing.opened.file.name] = str(bad)
 
     def _held(self, alike: Sequence[Standing], result: GroupResult) -> Source | None:
-        """A small file with its lines; None if it is bad or was streamed into a transaction of its own."""
+        """A small file with its lines.
+
+        None if it is bad, or was streamed in a transaction of its own.
+        """
         standing = alike[0]
         opened = standing.opened
         try:
@@ -191,7 +194,7 @@ class Worker:
     def _write_together(self, sources: Sequence[_Alike], claims: Sequence[Claim], result: GroupResult) -> None:
         try:
             self._write(sources, claims, result)
-        except psycopg2.DataError:  # which of them it was, each alone will tell
+        except psycopg2.DataError:  # loading each alone shows which file it was
             self._write([], claims, result)
             for alike, source in sources:
                 try:
@@ -200,7 +203,7 @@ class Worker:
                     result.bad[source.opened.file.name] = _refused(error)
 
     def _write(self, sources: Sequence[_Alike], claims: Sequence[Claim], result: GroupResult) -> None:
-        """Write files, and note under which days these and others were asked for."""
+        """Write files, and record the days that these and others were requested for."""
         assert self._store  # noqa: S101  # opened by _load_once, the only caller
         if not (sources or claims):
             return
@@ -225,10 +228,13 @@ _worker: Worker | None = None
 
 
 def begin(load_id: UUID, time_column: str, stop: Connection, application_name: str) -> None:
-    """Make this process a worker, see `Worker`; it ends at once if the process that started it is gone."""
+    """Make this process a worker, see `Worker`.
+
+    It ends at once if the process that started it is gone.
+    """
     global _worker
     for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)  # the parent hears them too, and lets the groups under way end
+        signal.signal(number, signal.SIG_IGN)  # the parent gets them too, and lets the current groups finish
     parent = multiprocessing.parent_process()
     if parent is not None:
         Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
@@ -244,4 +250,4 @@ def load_group(group: Sequence[SourceFile]) -> GroupResult:
 
 def _end_with(sentinel: int) -> None:
     wait([sentinel])
-    os._exit(1)  # PostgreSQL rolls back what is under way
+    os._exit(1)  # PostgreSQL rolls back the open transaction

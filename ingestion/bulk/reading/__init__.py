@@ -1,5 +1,5 @@
-"""Reading files: which there are, and their rows as lines of COPY.
+"""Reading files: finding them, and turning their rows into lines of COPY.
 
-Comes in: a folder. Goes out: chunks of lines, and what the names of folders say. May import: `errors`, `contract`,
+Comes in: a folder. Goes out: chunks of lines, and the columns that folder names give. May import: `errors`, `contract`,
 `message`.
 """

@@ -1,7 +1,9 @@
-"""From Arrow columns to lines of COPY: vectorised, row by row only where a row is no storable text.
+"""Turn Arrow columns into lines of COPY.
 
-Text stays as it is; numbers become the shortest text that reads back as the same number, decimals with all their
-digits; times become ISO 8601 (UTC with a Z if the column has a zone, without one if not); nested values their JSON.
+Columns are converted as a whole; only rows that are not storable text are handled one by one.
+
+Text stays as it is. Numbers become the shortest text that reads back as the same number, decimals keep all their
+digits. Times become ISO 8601, with a Z (UTC) if the column has a time zone. Nested values become JSON.
 """
 
 import math
@@ -20,7 +22,7 @@ from ingestion.bulk.reading.files import BadFile
 from ingestion.bulk.reading.times import TIME_COLUMN, sent_at
 from ingestion.message.rows import NULL, NotStorable, RowEncoder, binary, quoted
 
-_SPECIAL = r'[",\n\r\x00]|^null$|^\\\.$'  # what COPY's CSV format must have quoted, and what PostgreSQL cannot store
+_SPECIAL = r'[",\n\r\x00]|^null$|^\\\.$'  # what COPY's CSV format must quote, or PostgreSQL cannot store
 _JSON_SPECIAL = re.compile(rb'["\\\x00-\x1f]')
 _TEXT: tuple[Callable[[Any], bool], ...] = (
     pa.types.is_string,
@@ -31,7 +33,7 @@ _TEXT: tuple[Callable[[Any], bool], ...] = (
     pa.types.is_binary_view,
     pa.types.is_fixed_size_binary,
 )
-# Numbers, booleans and times: their text never holds what COPY must have quoted.
+# Numbers, booleans and times: their text never needs quotes in COPY.
 _NEVER_SPECIAL: tuple[Callable[[Any], bool], ...] = (
     pa.types.is_integer,
     pa.types.is_floating,
@@ -51,9 +53,9 @@ class Chunk:
 
     Attributes:
         rows: lines for the table of messages.
-        row_count: how many.
+        row_count: number of these lines.
         letters: lines for raw.dead_letters.
-        letter_count: how many.
+        letter_count: number of these lines.
     """
 
     rows: bytes | memoryview
@@ -63,7 +65,7 @@ class Chunk:
 
     @property
     def size(self) -> int:
-        """Bytes of all lines."""
+        """Size of all lines in bytes."""
         return len(self.rows) + len(self.letters)
 
 
@@ -72,12 +74,12 @@ class Place:
     """What all rows of a file share.
 
     Attributes:
-        topic: its topic.
-        topic_id: the id of that.
-        encoder: of its messages.
-        message_at: when its rows count as sent, unless a column says so.
-        time_column: the column that does.
-        folder_columns: columns that the names of its folders give; a column of the file's own counts before them.
+        topic: the file's topic.
+        topic_id: the topic's id.
+        encoder: encoder of the file's messages.
+        message_at: send time of the rows, unless a column gives another one.
+        time_column: the column that gives it.
+        folder_columns: columns that folder names give; a column in the file takes precedence.
     """
 
     topic: str
@@ -93,20 +95,20 @@ class Place:
         return b"%b,%b,0" % (quoted(self.topic.replace("\x00", "").encode()), str(self.topic_id).encode())
 
     def after_offset(self, sent: str | None = None) -> bytes:
-        """Column message_at, and the line end.
+        """Column message_at and the line end.
 
         Args:
-            sent: what the time column says.
+            sent: value of the time column.
         """
         return sent_at(sent, self.message_at).isoformat().encode() + b"\n"
 
     def line(self, columns: bytes, offset: int, sent: str | None = None) -> bytes:
-        """One line, from its first columns."""
+        """Build one line from its first columns."""
         return b"%b,%b,%d,%b" % (columns, self.before_offset, offset, self.after_offset(sent))
 
 
 def check_names(names: list[str], place: Place) -> None:
-    """Raises BadFile if a column is there twice, or none is a field of the contract."""
+    """Raise BadFile if a column appears twice, or if no column is a field of the contract."""
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise BadFile(f"the column {twice[0]} is there {names.count(twice[0])} times")
     if not {*names, *place.folder_columns} & set(place.encoder.fields):
@@ -114,7 +116,10 @@ def check_names(names: list[str], place: Place) -> None:
 
 
 def chunk_of(batch: "pa.RecordBatch", first_row: int, place: Place) -> Chunk:
-    """The rows of a batch as lines; a row that PostgreSQL cannot store as text becomes a dead letter, as JSON."""
+    """Turn the rows of a batch into lines of COPY.
+
+    A row that PostgreSQL cannot store as text becomes a dead letter, as JSON.
+    """
     fields = place.encoder.fields
     columns = {name: _Column(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
     for name, value in place.folder_columns.items():
@@ -156,7 +161,7 @@ def chunk_of(batch: "pa.RecordBatch", first_row: int, place: Place) -> Chunk:
 
 
 class _Column:
-    """A column as text, and the rows where it holds what no text column can."""
+    """A column as text, with the rows whose values a text column cannot store."""
 
     def __init__(self, column: "pa.Array") -> None:
         self._raw = _without_wrapping(column)
@@ -174,22 +179,22 @@ class _Column:
             self._special = False
 
     def line_text(self) -> "pa.Array":
-        """The text as COPY wants it."""
+        """The text, quoted for COPY."""
         return _quoted(self.text) if self._special else self.text
 
     def values(self) -> list[Any]:
-        """The values as JSON shall have them."""
+        """The values as they appear in JSON."""
         if self.is_number:
             return [repr(v) if isinstance(v, float) and not math.isfinite(v) else v for v in self._raw.to_pylist()]
         return list((self._raw if self.is_plain else self.text).to_pylist())
 
     def value(self, row: int) -> bytes | None:
-        """One value as bytes, untouched."""
+        """One value as unchanged bytes."""
         value = (self._raw if self.is_text else self.text)[row].as_py()
         return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
 
     def _decoded(self) -> "pa.Array":
-        # A file's text is not checked when it is read: going through bytes does.
+        # Arrow does not check a file's text when it reads it; the cast through bytes does.
         self._raw = _as_bytes(self._raw)
         try:
             return pc.cast(self._raw, pa.string())
@@ -207,7 +212,7 @@ def _is_one_of(kind: "pa.DataType", checks: tuple[Callable[[Any], bool], ...]) -
 
 
 def _without_wrapping(column: "pa.Array") -> "pa.Array":
-    """The values themselves: of a dictionary, or as an extension type stores them; a UUID as its text."""
+    """Unwrap the values of a dictionary or an extension type; a UUID becomes its text."""
     if pa.types.is_dictionary(column.type):
         return _without_wrapping(column.dictionary_decode())
     if isinstance(column.type, pa.UuidType):
@@ -218,7 +223,7 @@ def _without_wrapping(column: "pa.Array") -> "pa.Array":
 
 
 def _as_bytes(column: "pa.Array") -> "pa.Array":
-    # Views become plain text first; offsets of 32 bits do, since a batch is small.
+    # Views become plain text first; 32-bit offsets suffice, since a batch is small.
     if pa.types.is_string_view(column.type):
         column = pc.cast(column, pa.string())
     return pc.cast(column, pa.binary())
@@ -227,7 +232,7 @@ def _as_bytes(column: "pa.Array") -> "pa.Array":
 def _as_text(column: "pa.Array") -> "pa.Array":
     kind = column.type
     if pa.types.is_nested(kind) or pa.types.is_duration(kind) or pa.types.is_interval(kind):
-        # A duration is a string in JSON: its text goes without the quotes.
+        # A duration is a string in JSON: strip the quotes from its text.
         return pa.array([None if v is None else _json(v).decode().strip('"') for v in column.to_pylist()], pa.string())
     if pa.types.is_timestamp(kind):
         return _nanoseconds_as_text(column) if kind.unit == "ns" else _time_as_text(column)
@@ -242,16 +247,19 @@ def _time_as_text(column: "pa.Array") -> "pa.Array":
 
 
 def _nanoseconds_as_text(column: "pa.Array") -> "pa.Array":
-    """Nine digits where a value needs them; its neighbours keep six, which is what the models read."""
+    """Times as text, with nine digits only where a value needs them.
+
+    All others keep six digits, which the models read.
+    """
     in_microseconds = pc.cast(column, pa.timestamp("us", column.type.tz), safe=False)
     return with_nanoseconds(in_microseconds, column)
 
 
 def with_nanoseconds(in_microseconds: "pa.Array", column: "pa.Array") -> "pa.Array":
-    """Times as text, from the same values in microseconds and in nanoseconds: nine digits where six would lose some.
+    """Times as text, from the same values in microseconds and in nanoseconds.
 
-    Nanoseconds reach from 1677 to 2262: a value beyond has them cut off in one column, and is another time in the
-    other.
+    A time gets nine digits where six would lose some. Nanoseconds reach from 1677 to 2262: for a value outside that
+    range, one column has lost digits and the other holds a different time.
     """
     text = _time_as_text(in_microseconds)
     microseconds = pc.cast(in_microseconds, pa.int64())
@@ -262,7 +270,10 @@ def with_nanoseconds(in_microseconds: "pa.Array", column: "pa.Array") -> "pa.Arr
 
 
 def _unknown_fields(unknown: dict[str, _Column]) -> list[str | None]:
-    """JSON text of the columns that the contract does not know; nulls are left out, None if nothing remains."""
+    """The columns that the contract does not know, as JSON text without nulls.
+
+    None if nothing remains.
+    """
     names = list(unknown)
     result: list[str | None] = []
     for row in zip(*(column.values() for column in unknown.values()), strict=True):
@@ -272,7 +283,7 @@ def _unknown_fields(unknown: dict[str, _Column]) -> list[str | None]:
 
 
 def _as_message(values: dict[str, bytes | None]) -> bytes:
-    """A row as the message that it would have been, each value a JSON string of its bytes as they stand."""
+    """A row as the JSON message it would have been, each value a string of its unchanged bytes."""
     members = (
         b"%b:%b" % (_json(name), b"null" if value is None else b'"' + _JSON_SPECIAL.sub(_json_escape, value) + b'"')
         for name, value in values.items()
@@ -289,7 +300,7 @@ def _quoted(column: "pa.Array") -> "pa.Array":
 
 
 def _payload(lines: "pa.Array") -> bytes | memoryview:
-    """The lines one after the other: in Arrow's memory they lie so already."""
+    """The lines joined together, as they already lie in Arrow's memory."""
     if not len(lines):
         return b""
     offsets, data = lines.buffers()[1:]

@@ -1,4 +1,4 @@
-"""The files of a folder: which hold messages, what day their path names, and which are loaded together."""
+"""Find the files of messages in a folder, read the day in their paths, and group them."""
 
 import os
 import re
@@ -13,21 +13,21 @@ from urllib.parse import unquote_to_bytes
 from ingestion.errors import InputError
 
 SMALL_BYTES = 1 << 20
-"""Files up to this size share a transaction; a larger one has its own and is streamed."""
+"""Files up to this size share a transaction; a larger file is streamed in its own."""
 
-_GROUP_BYTES = 2 << 20  # about 30,000 messages: enough to make the commit cheap, little enough to hold in memory
+_GROUP_BYTES = 2 << 20  # about 30,000 messages: enough to make the commit cheap, few enough to fit in memory
 _GROUP_FILES = 64
 
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 _DAY = re.compile(r"(?<!\d)(\d{4})([-_/]?)(\d{2})\2(\d{2})(?!\d)")
 
 
-class BadFile(Exception):  # a signal inside the bulk load: told as the file's reason, at the end
-    """The file cannot be loaded; nothing of it was."""
+class BadFile(Exception):  # a signal inside the bulk load, reported at the end as the file's reason
+    """The file cannot be loaded; no row of it was."""
 
 
 class Format(StrEnum):
-    """How a file holds its messages."""
+    """The format of a file."""
 
     PARQUET = "parquet"
     CSV = "csv"
@@ -42,11 +42,11 @@ class SourceFile:
     """One file of messages.
 
     Attributes:
-        path: where it is.
-        name: its path below the folder, as text.
-        format: how it holds its messages.
-        size: bytes.
-        day: the day that its name, or else the folder that was asked for, names; None if none.
+        path: path of the file.
+        name: path below the folder, as text.
+        format: the file's format.
+        size: size in bytes.
+        day: the day in the file's name, else in the name of the folder that was asked for; None if neither has one.
     """
 
     path: Path
@@ -57,10 +57,12 @@ class SourceFile:
 
 
 def source_files(folder: Path) -> list[SourceFile]:
-    """The files of messages in a folder and those below it, links followed, by name; hidden and others are left out.
+    """Find the files of messages in a folder and below it, sorted by name.
+
+    Links are followed. Hidden files and other kinds of files are left out.
 
     Raises:
-        InputError: there is no such folder, it cannot be read, or it holds no such file.
+        InputError: the folder does not exist, cannot be read, or holds no file of messages.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder. Name a folder with {', '.join(_ENDINGS)} files.")
@@ -71,15 +73,15 @@ def source_files(folder: Path) -> list[SourceFile]:
 
 
 def day_named(name: str) -> date | None:
-    """The first calendar day that a path names: 2026-01-31, 2026_01_31, 2026/01/31 or 20260131."""
+    """The first calendar day in a path: 2026-01-31, 2026_01_31, 2026/01/31 or 20260131."""
     return next(_days_named(name), None)
 
 
 def folder_columns(path: Path) -> dict[str, str | None]:
-    """The columns that the names of a file's folders give, as Hive and Spark lay them out: region=EU.
+    """Read the columns in a file's folder names, as Hive and Spark write them: region=EU.
 
     Raises:
-        BadFile: a column is named twice, or a value is no text that can be stored.
+        BadFile: a column is named twice, or a value cannot be stored as text.
     """
     columns: dict[str, str | None] = {}
     for folder in path.absolute().parts[:-1]:
@@ -111,8 +113,11 @@ def _unescaped(name: str) -> str:
 
 
 def groups(files: Iterable[SourceFile]) -> Iterator[list[SourceFile]]:
-    """What is loaded together: each large file alone and first, so that none is left over at the end; small ones by
-    name."""
+    """Group the files that are loaded together.
+
+    Each large file is a group of its own and comes first, so that none is left over at the end. Small files follow by
+    name.
+    """
     small: list[SourceFile] = []
     large: list[SourceFile] = []
     for file in files:
@@ -132,7 +137,7 @@ def groups(files: Iterable[SourceFile]) -> Iterator[list[SourceFile]]:
 
 
 def _walk(folder: Path) -> Iterator[SourceFile]:
-    folder_day = deque(_days_named(str(folder.absolute())), 1)  # the last: what lies nearest to the files
+    folder_day = deque(_days_named(str(folder.absolute())), 1)  # the last one: the nearest to the file
     for place, names in _places(folder):
         for file_name in names:
             path = Path(place, file_name)
@@ -142,19 +147,22 @@ def _walk(folder: Path) -> Iterator[SourceFile]:
             name = os.fsencode(path.relative_to(folder)).decode("utf-8", "replace")
             try:
                 size = path.stat().st_size
-            except OSError:  # a dangling link: reading it will say so
+            except OSError:  # a dangling link: reading it will report that
                 size = 0
             yield SourceFile(path, name, kind, size, day_named(name) or next(iter(folder_day), None))
 
 
 def _places(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Each folder below one, once, with the names of its files: by its own path, or else by a link to it."""
+    """Each folder below one, once, with the names of its files.
+
+    A folder is listed under its own path if it has one here, else under a link to it.
+    """
     seen: set[tuple[int, int]] = set()
     tops = [str(folder)]
-    for top in tops:  # which grows by the links that are found on the way
+    for top in tops:  # grows by the links found on the way
         for place, folders, names in os.walk(top, onerror=_refuse):
             state = os.stat(place)
-            if (state.st_dev, state.st_ino) in seen:  # also where a link leads back up
+            if (state.st_dev, state.st_ino) in seen:  # ends even where a link leads back up
                 folders.clear()
                 continue
             seen.add((state.st_dev, state.st_ino))

@@ -1,4 +1,4 @@
-"""Parquet, CSV and NDJSON: from an open file to chunks of lines."""
+"""Turn open Parquet, CSV and NDJSON files into chunks of lines."""
 
 import csv
 import io
@@ -18,15 +18,15 @@ from ingestion.message.rows import NULL, NotStorable, binary
 
 _BATCH_ROWS = 16_384
 _BATCH_BYTES = 4 << 20
-_CSV_BLOCK = 1 << 20  # bytes; also the longest row
+_CSV_BLOCK = 1 << 20  # bytes; also the size of the longest row
 _CSV_END = b"-- behind the last row --"
-_LONGEST_LINE = 16 << 20  # bytes of a line of NDJSON: more than a message on the topic can have
+_LONGEST_LINE = 16 << 20  # bytes of a line of NDJSON: more than a message on the topic may have
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def parquet(source: BinaryIO, place: Place, rows: Rows) -> Iterator[Chunk]:
-    """The wanted rows of a Parquet file."""
-    # No read-ahead of whole column chunks: a row group may be larger than the memory.
+    """Read the wanted rows of a Parquet file."""
+    # No read-ahead of whole column chunks: a row group may not fit in memory.
     with pq.ParquetFile(
         source, pre_buffer=False, buffer_size=1 << 18, coerce_int96_timestamp_unit="us"
     ) as parquet_file:
@@ -44,7 +44,7 @@ def parquet(source: BinaryIO, place: Place, rows: Rows) -> Iterator[Chunk]:
 
 
 def _with_whole_times(source: BinaryIO, parquet_file: pq.ParquetFile, at_once: int) -> "Iterator[pa.RecordBatch]":
-    """The batches; times of the old kind, INT96, as text.
+    """The batches, with times of the old type INT96 as text.
 
     Arrow reads these as nanoseconds, which wrap around outside 1677-2262, or as microseconds, which lose digits.
     """
@@ -69,7 +69,7 @@ def _with_whole_times(source: BinaryIO, parquet_file: pq.ParquetFile, at_once: i
 
 
 def csv_rows(source: BinaryIO, place: Place, rows: Rows) -> Iterator[Chunk]:
-    """The wanted rows of a CSV file."""
+    """Read the wanted rows of a CSV file."""
     names = _header(source)
     check_names(names, place)
     reader = pa_csv.open_csv(
@@ -79,7 +79,7 @@ def csv_rows(source: BinaryIO, place: Place, rows: Rows) -> Iterator[Chunk]:
         pa_csv.ConvertOptions(
             check_utf8=False,  # checked later, row by row
             column_types={name: pa.binary() for name in names},
-            null_values=[""],  # as COPY has it: nothing is null, "" is an empty text
+            null_values=[""],  # as in COPY: an empty value is null, "" is an empty text
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
         ),
@@ -95,10 +95,10 @@ def csv_rows(source: BinaryIO, place: Place, rows: Rows) -> Iterator[Chunk]:
 
 
 class _CsvBlocks(io.RawIOBase):
-    """A CSV file as Arrow reads it: no block ends with a CR, and behind the last row there is one of our own.
+    """A CSV file in blocks for Arrow, with a sentinel row at the end.
 
-    Arrow drops an LF at the start of a block if the one before ended with a CR, also within quotes. It also takes a
-    quoted value that never ends for whole; then the row of our own becomes part of it.
+    No block ends with a CR: Arrow drops an LF at the start of a block if the previous block ended with a CR, even
+    within quotes. Arrow also accepts a quoted value that never ends; then the sentinel row becomes part of that value.
     """
 
     def __init__(self, source: BinaryIO, columns: int) -> None:
@@ -121,7 +121,7 @@ class _CsvBlocks(io.RawIOBase):
 
 
 def _without_last_row(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
-    """All rows but the one that _CsvBlocks put behind them."""
+    """All rows but the sentinel row of _CsvBlocks."""
     before: pa.RecordBatch | None = None
     for batch in batches:
         if not batch.num_rows:
@@ -135,7 +135,10 @@ def _without_last_row(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.Recor
 
 
 def _header(source: BinaryIO) -> list[str]:
-    """The names in the first row. A file that does not end its last line is refused: it may be cut off in a value."""
+    """Read the column names in the first row.
+
+    A file whose last line has no end is refused: it may have been cut off within a value.
+    """
     if source.seek(0, os.SEEK_END) == 0:
         raise BadFile("it is empty")
     source.seek(-1, os.SEEK_END)
@@ -148,7 +151,7 @@ def _header(source: BinaryIO) -> list[str]:
 
 
 def ndjson(source: BinaryIO, place: Place, rows: Rows) -> Iterator[Chunk]:
-    """The wanted lines of a file of JSON objects."""
+    """Read the wanted lines of a file of JSON objects."""
     taken: list[bytes] = []
     letters: list[bytes] = []
     size = 0
@@ -191,16 +194,19 @@ def _time_reader(name: str) -> Callable[[bytes], str | None]:
 
     def read(message: bytes) -> str | None:
         try:
-            at = getattr(decode(message), "at")  # noqa: B009  # a class made here, which mypy does not know
+            at = getattr(decode(message), "at")  # noqa: B009  # mypy does not know a class made here
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None  # whether it is storable at all is told elsewhere
+            return None  # whether it can be stored is checked elsewhere
         return at if isinstance(at, str) else None
 
     return read
 
 
 def _with_columns(message: bytes, members: bytes) -> bytes:
-    """A JSON object with members of the folders' names before its own: of a name given twice the last counts."""
+    """A JSON object with the folder columns put before its own members.
+
+    If a name appears twice, the last value counts.
+    """
     start, brace, rest = message.partition(b"{")
     if not brace or start.strip(b" \t\r\n"):
         return message
@@ -210,4 +216,4 @@ def _with_columns(message: bytes, members: bytes) -> bytes:
 
 
 READERS = {Format.PARQUET: parquet, Format.CSV: csv_rows, Format.NDJSON: ndjson}
-"""The reader of each format; all raise BadFile, and what Arrow raises for what it cannot read."""
+"""The reader of each format. All raise BadFile, or Arrow's own error for what it cannot read."""

@@ -1,4 +1,4 @@
-"""A file in hand: read once for what it is, and again for its rows."""
+"""An open file: read once to identify it, and again for its rows."""
 
 import csv
 import hashlib
@@ -21,20 +21,21 @@ from ingestion.contract import Contract
 from ingestion.message.rows import encoder
 
 _LINE_ENDS = (b"\n", b"\r")
-_HASHED_BYTES = 1 << 20  # at a time
+_HASHED_BYTES = 1 << 20  # bytes read at a time
 
 
 class OpenFile:
     """A file that was read once for its topic id and is read again for its rows.
 
     Attributes:
-        file: which it is.
+        file: the file.
         fields: the fields of its messages.
         content: the first 16 bytes of the SHA-256 of its content.
         folder_columns: columns that the names of its folders give.
-        topic_id: made of its content, its format and these columns: the same bytes read otherwise are other messages.
-        size: its bytes.
-        beginnings: the content that so many first bytes of it would be, of those asked for.
+        topic_id: made of its content, its format and these columns, because the same bytes read differently are other
+            messages.
+        size: size in bytes.
+        beginnings: content hash of each requested number of first bytes.
     """
 
     def __init__(
@@ -48,14 +49,14 @@ class OpenFile:
         """Read the content once.
 
         Args:
-            file: which it is.
-            contract: the fields of its messages.
-            keep: hold a small file's content, so that it need not be read again.
-            beginnings: numbers of first bytes to be told apart: where an earlier content of it may have ended.
-            time_column: the column that says when a row was sent, if it is there.
+            file: the file.
+            contract: the contract that gives the fields of its messages.
+            keep: keep a small file's content in memory, so that it is not read again.
+            beginnings: numbers of first bytes to hash as well: where an earlier version of the file may have ended.
+            time_column: the column that says when a row was sent, if there is one.
 
         Raises:
-            BadFile: it cannot be read, or a folder's name gives no usable column.
+            BadFile: the file cannot be read, or a folder's name does not give a usable column.
         """
         self.file = file
         self.fields = contract.fields
@@ -64,7 +65,7 @@ class OpenFile:
         self._time_column = time_column
         self.folder_columns = folder_columns(file.path)
         try:
-            if not file.path.is_file():  # a pipe would be waited for without end
+            if not file.path.is_file():  # reading a pipe would wait forever
                 raise BadFile("it is no file")
             with file.path.open("rb") as source:
                 self._state = _state(source)
@@ -80,7 +81,7 @@ class OpenFile:
         self.topic_id = _as_id(hashlib.sha256(said.encode()).digest())
 
     def place(self) -> Place:
-        """Where its rows go: to a topic of its own, as sent now where no column says when."""
+        """Where its rows go: a topic of its own, sent now unless a column gives the time."""
         return Place(
             f"file:{self.file.name}",
             self.topic_id,
@@ -91,14 +92,14 @@ class OpenFile:
         )
 
     def chunks(self, rows: Rows = ALL_ROWS, place: Place | None = None) -> Iterator[Chunk]:
-        """The rows, in order.
+        """Read the rows, in order.
 
         Args:
-            rows: which of them.
-            place: where they go, if not to this file's own.
+            rows: the rows to read.
+            place: another destination than the file's own topic.
 
         Raises:
-            BadFile: it cannot be read to its end, is cut off, changed meanwhile, or is no file of messages.
+            BadFile: it cannot be read to its end, is cut off, changed meanwhile, or is not a file of messages.
         """
         try:
             with self._reopened() as source:
@@ -117,7 +118,7 @@ class OpenFile:
             source.seek(end - 1)
             around = source.read(2)
             source.seek(end)
-            # A last line without an end may have been continued: then it is another line.
+            # A last line without an end may have been continued since: then it is a different line.
             if around[:1] in _LINE_ENDS or around[1:] in _LINE_ENDS:
                 self.beginnings[end] = _as_id(digest.copy().digest())
         _feed(digest.update, source, None)
@@ -134,7 +135,7 @@ class OpenFile:
 
 
 def _feed(update: Callable[[bytes], None], source: BinaryIO, size: int | None) -> None:
-    """So many bytes, or all that are left."""
+    """Yield so many bytes, or all that are left."""
     while size is None or size > 0:
         block = source.read(_HASHED_BYTES if size is None else min(size, _HASHED_BYTES))
         if not block:

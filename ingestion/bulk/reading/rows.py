@@ -1,4 +1,4 @@
-"""Which rows of a file are wanted: all, those behind an earlier end, or those that were lost."""
+"""Which rows of a file to load: all, those after an earlier end, or those that were lost."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Ranges of row numbers, in order and apart.
+    """Ranges of row numbers, sorted and disjoint.
 
     Attributes:
         ranges: from (inclusive) and to (exclusive; None: to the end).
@@ -15,7 +15,7 @@ class Rows:
     ranges: tuple[tuple[int, int | None], ...]
 
     def of(self, first_row: int, count: int) -> Iterator[tuple[int, int]]:
-        """The wanted ones of some rows: from and to, counted from the first of these."""
+        """The wanted ones among some rows: from and to, counted from the first of these rows."""
         for start, end in self.ranges:
             low = max(start - first_row, 0)
             high = count if end is None else min(end - first_row, count)
