@@ -1,4 +1,4 @@
-"""The page on the sensitivity of a project: its models shaded by score, and the mutants that no check saw."""
+"""Makes the sensitivity page: models shaded by score, and mutants that no check saw."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,16 +13,16 @@ from angiogram.sensitivity.bench.score import BLIND_SPOT, EQUIVALENT, UNKNOWN, S
 from angiogram.sensitivity.terminal import percent
 
 REDDEST = 0.9
-"""A model is all red at this score and below, and the greener the nearer it is to 1."""
+"""A model is fully red at this score or below. Towards 1 it gets greener."""
 
 _WORDS = {BLIND_SPOT: ("✗", "blind spot", "blocked"), UNKNOWN: ("?", "unknown", "affected")}
 _TOKENS = re.compile(r"\w+|\s+|.", re.DOTALL)
 _GREEN = 0.99
 _CHARACTER = 6.8
-"""Pixels that a character of the badge takes."""
+"""Width of a character of the badge, in pixels."""
 
 _CONTEXT = 90
-"""Characters of unchanged SQL that are shown on either side of a change."""
+"""Characters of unchanged SQL shown on either side of a change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ class Shown:
 
     Attributes:
         verdict: the survivor.
-        pieces: what is changed, with what stands around it.
-        spoils: the smallest input that shows it, if it is a message; else empty.
-        spoiled: the same, whatever it is.
+        pieces: the change, with the text around it.
+        spoils: the smallest input that shows it, in words, if that is a message. Else empty.
+        spoiled: the smallest input that shows it, of any kind.
     """
 
     verdict: Verdict
@@ -56,11 +56,11 @@ class Shown:
 
 
 def sensitivity_page(score: Score, reads: Mapping[str, Sequence[str]], project: str) -> str:
-    """The page.
+    """Return the page.
 
     Args:
-        score: of one pass.
-        reads: for each model, seed and the loader what it reads, each after what it reads.
+        score: the score of one pass.
+        reads: what each model, seed and the loader reads. Each comes after everything that it reads.
         project: name of the project.
     """
     shown = {name: _nearest(name, reads, score.by_node) for name in reads if name in score.by_node}
@@ -86,7 +86,7 @@ def sensitivity_page(score: Score, reads: Mapping[str, Sequence[str]], project: 
 
 
 def _nearest(name: str, reads: Mapping[str, Sequence[str]], shown: Mapping[str, Tally]) -> list[str]:
-    """What a model reads, past models that have no mutants and no box."""
+    """What a model reads, skipping models without mutants, which have no box."""
     found: list[str] = []
     for above in reads[name]:
         found += [above] if above in shown else _nearest(above, reads, shown) if above in reads else []
@@ -94,14 +94,14 @@ def _nearest(name: str, reads: Mapping[str, Sequence[str]], shown: Mapping[str, 
 
 
 def shade(tally: Tally) -> int:
-    """How green a model is drawn: 100 if all its mutants were seen, 0 at REDDEST and below."""
+    """How green a model is drawn, from 0 at REDDEST or below to 100 if all mutants were seen."""
     if tally.score is None:
         return 100
     return int(max(0.0, (tally.score - REDDEST) / (1 - REDDEST)) * 100)
 
 
 def difference(before: str, after: str) -> list[Piece]:
-    """A changed text word by word; long stretches that are the same are cut."""
+    """Compare a changed text word by word. Long unchanged parts are cut."""
     left, right = _TOKENS.findall(printable(before)), _TOKENS.findall(printable(after))
     matcher = SequenceMatcher(None, left, right, autojunk=False)
     blocks = matcher.get_opcodes()
@@ -118,7 +118,7 @@ def difference(before: str, after: str) -> list[Piece]:
 
 
 def _cut(text: str, begins_after: bool, ends_before: bool) -> str:
-    """Keep what is next to a change."""
+    """Keep the part of an unchanged text that is next to a change."""
     if len(text) <= 2 * _CONTEXT + 3:
         return text
     return (text[:_CONTEXT] if begins_after else "") + " … " + (text[-_CONTEXT:] if ends_before else "")
@@ -130,7 +130,7 @@ def _shown(score: Score, verdict: Verdict) -> Shown:
 
 
 def badge(tally: Tally) -> str:
-    """A small picture of the score, as SVG: for a README."""
+    """Draw a badge with the score for a README, as SVG."""
     score = tally.score or 0.0
     colour = "#1a7f45" if score >= _GREEN else "#96600a" if score >= REDDEST else "#c0242c"
     value = percent(tally)

@@ -1,4 +1,4 @@
-"""The score in the terminal."""
+"""Prints the score in the terminal."""
 
 from rich.console import Console
 from rich.table import Table
@@ -6,7 +6,7 @@ from rich.table import Table
 from angiogram.sensitivity.bench.score import Score, Spoiled, Tally, Verdict
 
 _LONGEST = 70
-"""Characters of SQL that are shown of a survivor; --json has it whole."""
+"""Characters of a survivor's SQL that are shown. --json has all of it."""
 
 
 def print_score(console: Console, score: Score, shown: int) -> None:
@@ -38,11 +38,12 @@ def _print_spoiled(console: Console, mutants: str, spoiled: Spoiled) -> None:
     console.print(f"{mutants}: {spoiled.sentence()}", markup=False)
     for some in spoiled.rows:
         console.print(f"{some.file}:", markup=False, soft_wrap=True)
-        print(f"{some.header}\n{some.lines}", file=console.file)  # to be pasted: no line is broken, no tab a blank
+        print(f"{some.header}\n{some.lines}", file=console.file)  # meant to be pasted: lines are not wrapped and tabs
+        # stay tabs
 
 
 def percent(tally: Tally) -> str:
-    """The score in percent; cut off, so that 100 % is all of them."""
+    """The score in percent, rounded down, so that 100 % means all mutants."""
     return "-" if tally.score is None else f"{int(tally.score * 1000) / 10:.1f} %"
 
 
@@ -64,7 +65,7 @@ def _survivors(verdicts: list[Verdict]) -> Table:
 
 
 def _visible(text: str) -> str:
-    """Brackets would be markup."""
+    """Escape brackets, which would be read as markup."""
     return text.replace("[", "\\[")
 
 

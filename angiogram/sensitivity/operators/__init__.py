@@ -1,7 +1,7 @@
-"""The mistakes that sensitivity makes: each operator yields what a node of a SQL tree may be replaced by.
+"""The operators of sensitivity: each yields replacements for a node of a SQL tree.
 
-An operator is a function of a node and its Scope. It yields whole replacements for that node, built from copies: the
-tree itself is never changed. Most yield nothing for most nodes.
+An operator is a function of a node and its Scope, and stands for one kind of mistake. It yields whole replacements for
+that node, built from copies: the tree itself is never changed. Most operators yield nothing for most nodes.
 """
 
 from sqlglot import exp

@@ -1,4 +1,4 @@
-"""Aggregates taken for one another."""
+"""Mistakes in aggregates."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ _OTHERS: dict[type[exp.Expr], tuple[type[exp.AggFunc], ...]] = {
 
 
 def aggregate(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """Another aggregate; rows counted once for each value, or values for each row."""
+    """Swap an aggregate, or count rows instead of values, or values instead of rows."""
     for other in _OTHERS.get(type(node), ()):
         yield other(this=node.this.copy())
     if not isinstance(node, exp.Count):

@@ -1,4 +1,4 @@
-"""A column taken for another of its type."""
+"""Mistakes in columns: one used for another of its type."""
 
 from collections.abc import Iterator
 from difflib import SequenceMatcher
@@ -8,11 +8,11 @@ from sqlglot import exp
 from angiogram.sensitivity.operators.kinds import Columns, Scope
 
 NEIGHBOURS = 3
-"""Columns that one is swapped for: those with the most similar names."""
+"""How many columns replace a column: those with the most similar names."""
 
 
 def column(node: exp.Expr, scope: Scope) -> Iterator[exp.Expr]:
-    """A column of the same relation and type, of similar name."""
+    """Replace a column with one of the same relation and type and a similar name."""
     if not isinstance(node, exp.Column) or isinstance(node.this, exp.Star):
         return
     for name in similar(node.name, _columns_beside(node, scope)):
@@ -20,14 +20,14 @@ def column(node: exp.Expr, scope: Scope) -> Iterator[exp.Expr]:
 
 
 def similar(name: str, columns: Columns) -> list[str]:
-    """The columns of the same type as `name`, the most similar names first."""
+    """Return the columns of the same type as `name`, the most similar names first."""
     type_name = next((kind for column, kind in columns if column == name), None)
     others = [column for column, kind in columns if kind == type_name and column != name]
     return sorted(others, key=lambda other: (-SequenceMatcher(None, name, other).ratio(), other))[:NEIGHBOURS]
 
 
 def _columns_beside(node: exp.Column, scope: Scope) -> Columns:
-    """Columns of the relation that the column comes from; none if that is not certain."""
+    """Columns of the relation that the column comes from. Empty if that is not certain."""
     select = node.parent_select
     while select is not None:
         relations = scope.relations.get(id(select), {})

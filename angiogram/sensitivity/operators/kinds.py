@@ -1,4 +1,4 @@
-"""What an operator is, and what it may know of the place it is asked about."""
+"""The types of operators, and what an operator knows about its place in the SQL."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,10 +11,11 @@ Columns = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is known of the relations in a model's SQL.
+    """What is known about the relations in a model's SQL.
 
     Attributes:
-        relations: columns of each relation that a select reads, by the name it has there; per select, by its identity.
+        relations: per select, by its identity: the columns of each relation that it reads, by the relation's name
+            there.
     """
 
     relations: Mapping[int, Mapping[str, Columns]] = field(default_factory=dict)
@@ -24,7 +25,7 @@ Operator = Callable[[exp.Expr, Scope], Iterator[exp.Expr]]
 
 
 def changed(node: exp.Expr, **arguments: object) -> exp.Expr:
-    """A copy of the node with other arguments."""
+    """Return a copy of the node with other arguments."""
     copy = node.copy()
     for name, value in arguments.items():
         copy.set(name, value)
@@ -32,7 +33,7 @@ def changed(node: exp.Expr, **arguments: object) -> exp.Expr:
 
 
 def without(node: exp.Expr, argument: str) -> Iterator[exp.Expr]:
-    """Copies of the node, each lacking one member of a list of at least two."""
+    """Yield copies of the node, each without one member of a list of at least two."""
     members = node.args.get(argument) or []
     if len(members) > 1:
         for number in range(len(members)):

@@ -1,4 +1,4 @@
-"""Comparisons, and, or, not, and conditions forgotten."""
+"""Mistakes in conditions: comparisons, and, or, not."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ _PREDICATES = (exp.Exists, exp.In, exp.Between, exp.Like, exp.ILike, exp.RegexpL
 
 
 def comparison(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """Another comparison: with or without the boundary, reversed, negated."""
+    """Change a comparison: add or drop the boundary, reverse or negate it."""
     for other in _OTHERS.get(type(node), ()):
         yield other(this=node.this.copy(), expression=node.expression.copy())
     if isinstance(node, exp.Between):
@@ -31,7 +31,7 @@ def comparison(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
 
 
 def logical(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """And for or, or for and."""
+    """Swap `and` and `or`."""
     if isinstance(node, exp.And):
         yield exp.Paren(this=exp.Or(this=node.this.copy(), expression=node.expression.copy()))
     elif isinstance(node, exp.Or):
@@ -39,7 +39,7 @@ def logical(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
 
 
 def negation(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """A not forgotten, or one too many."""
+    """Drop a `not`, or add one."""
     if isinstance(node, exp.Not):
         yield node.this.copy()
     elif not isinstance(node.parent, exp.Not) and (isinstance(node, _PREDICATES) or _is_condition(node)):
@@ -47,7 +47,7 @@ def negation(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
 
 
 def condition(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """A condition forgotten."""
+    """Drop a condition."""
     if isinstance(node, exp.And | exp.Or) and not _in_join(node):
         yield from _halves(node)
     elif isinstance(node, exp.Where | exp.Having) and not isinstance(node.this, exp.And | exp.Or):
@@ -57,7 +57,7 @@ def condition(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
 
 
 def join_condition(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """A condition of a join forgotten, or all of them."""
+    """Drop one condition of a join, or all of them."""
     if isinstance(node, exp.And | exp.Or) and _in_join(node):
         yield from _halves(node)
     elif isinstance(node, exp.Join) and node.args.get("on") and not isinstance(node.args["on"], exp.And):
@@ -65,13 +65,16 @@ def join_condition(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
 
 
 def in_list(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """A member of a list forgotten."""
+    """Drop a member of a list."""
     if isinstance(node, exp.In):
         yield from without(node, "expressions")
 
 
 def _halves(node: exp.Expr) -> Iterator[exp.Expr]:
-    """One condition less: of `a and b and c` the tree is (a and b) and c, so a and b are dropped further down."""
+    """Yield the condition with one part dropped.
+
+    The tree of `a and b and c` is (a and b) and c, so a and b are dropped further down.
+    """
     yield node.this.copy()
     if not isinstance(node.this, type(node)):
         yield node.expression.copy()
@@ -83,7 +86,7 @@ def _in_join(node: exp.Expr) -> bool:
 
 
 def _is_condition(node: exp.Expr) -> bool:
-    """A boolean column that stands where a condition is asked for."""
+    """Whether the node is a boolean column used as a condition."""
     if not isinstance(node, exp.Column):
         return False
     if isinstance(node.parent, exp.And | exp.Or | exp.Where | exp.Having):

@@ -1,4 +1,4 @@
-"""Nulls and the branches of case."""
+"""Mistakes with nulls and the branches of `case`."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from angiogram.sensitivity.operators.kinds import Scope, changed
 
 
 def null_handling(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """A default or a null forgotten; is null for is not null."""
+    """Drop a default or a null, or swap `is null` and `is not null`."""
     if isinstance(node, exp.Coalesce):
         members = [node.this, *node.expressions]
         for number in range(len(members)):
@@ -23,7 +23,10 @@ def null_handling(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
 
 
 def case_branch(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """A branch that is never taken, always taken, gives its neighbour's result; the else forgotten."""
+    """Change a branch of `case`, or drop its `else`.
+
+    The branch is never taken, always taken, or gives its neighbour's result.
+    """
     if isinstance(node, exp.If) and isinstance(node.parent, exp.Case) and not node.parent.this:
         yield changed(node, this=exp.false())
         yield changed(node, this=exp.true())

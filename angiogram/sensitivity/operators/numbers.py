@@ -1,4 +1,4 @@
-"""Arithmetic, numbers, rounding and types."""
+"""Mistakes in arithmetic, numbers, rounding and types."""
 
 from collections.abc import Iterator
 
@@ -29,7 +29,7 @@ _TYPES = {
 
 
 def arithmetic(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """Another operation; least for greatest."""
+    """Replace an operation with another one, or swap `least` and `greatest`."""
     for other in _OTHERS.get(type(node), ()):
         yield exp.Paren(this=other(this=node.this.copy(), expression=node.expression.copy()))
     if opposite := _OPPOSITES.get(type(node)):
@@ -37,7 +37,7 @@ def arithmetic(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
 
 
 def operand(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """An operand or a sign forgotten."""
+    """Drop an operand or a sign."""
     if type(node) in _OTHERS or isinstance(node, exp.DPipe):
         yield node.this.copy()
         yield node.expression.copy()
@@ -46,7 +46,7 @@ def operand(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
 
 
 def literal(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """A number one too large or one too small."""
+    """Make a number one larger or one smaller."""
     if not isinstance(node, exp.Literal) or node.is_string or _is_no_value(node):
         return
     if node.is_int:
@@ -60,7 +60,7 @@ def literal(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
 
 
 def rounding(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """Rounding forgotten, to whole numbers, down, up, or cut off."""
+    """Drop rounding, or round to whole numbers, down or up, or cut off."""
     if isinstance(node, exp.Round):
         yield node.this.copy()
         yield exp.Round(this=node.this.copy())
@@ -72,7 +72,10 @@ def rounding(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
 
 
 def cast(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """Another type, or none: a text literal without a type takes on the one that is asked for, so its cast stays."""
+    """Change the type of a cast, or drop the cast.
+
+    The cast of a text literal is not dropped: without it, the literal takes the required type anyway.
+    """
     if not isinstance(node, exp.Cast):
         return
     for other in _TYPES.get(node.to.this.name, ()):
@@ -82,7 +85,7 @@ def cast(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
 
 
 def _is_no_value(node: exp.Literal) -> bool:
-    """A number that stands for a column, or for nothing: group by 1, exists (select 1)."""
+    """Whether a number stands for a column or for nothing: group by 1, exists (select 1)."""
     if isinstance(node.parent, exp.Group | exp.Ordered | exp.DataTypeParam | exp.Interval):
         return True
     return isinstance(node.parent, exp.Select) and isinstance(node.parent.parent, exp.Exists)

@@ -1,4 +1,4 @@
-"""Regular expressions: a pattern that takes a little more, or a little less."""
+"""Mistakes in regular expressions: a pattern that matches a little more or less."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,10 @@ _MARK = re.compile(r"(?<=[\])a-zA-Z0-9}])[?*+]")
 
 
 def pattern(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """An anchor, a repetition, a member of a class, an alternative or an optional part changed or forgotten."""
+    """Change or drop one part of a pattern.
+
+    The part is an anchor, a repetition, a member of a class, an alternative or an optional part.
+    """
     if isinstance(node, exp.Literal) and node.is_string and _is_pattern(node):
         for text in dict.fromkeys(other_patterns(node.this)):
             if text != node.this:
@@ -23,7 +26,7 @@ def pattern(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
 
 
 def other_patterns(text: str) -> Iterator[str]:
-    """Patterns that differ from `text` in one place."""
+    """Yield patterns that differ from `text` in one place."""
     if text.startswith("^"):
         yield text[1:]
     if text.endswith("$"):
@@ -63,7 +66,7 @@ def _other_members(members: str) -> Iterator[str]:
 
 
 def _fewer_alternatives(text: str, outside: str) -> Iterator[str]:
-    """Each group without one of its alternatives."""
+    """Drop one of the alternatives of each group."""
     opened: list[list[int]] = []
     for position, character in enumerate(outside):
         if character == "(":

@@ -1,4 +1,7 @@
-"""Which rows come out, and in which order: joins, unions, distinct, groups, sorting."""
+"""Mistakes in which rows come out and in which order.
+
+They concern joins, unions, distinct, groups and sorting.
+"""
 
 from collections.abc import Iterator
 
@@ -10,14 +13,14 @@ _SIDES = {"": ("LEFT", "RIGHT"), "LEFT": ("", "FULL"), "RIGHT": ("", "FULL"), "F
 
 
 def join_type(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """An inner join for an outer one, and the other way round."""
+    """Swap inner and outer joins."""
     if isinstance(node, exp.Join) and node.args.get("on") and node.kind in ("", "INNER", "OUTER"):
         for side in _SIDES.get(node.side, ()):
             yield changed(node, side=side or None, kind=None)
 
 
 def union(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """Union for union all, the other way round, and one half forgotten."""
+    """Swap `union` and `union all`, or drop one half."""
     if isinstance(node, exp.Union):
         yield changed(node, distinct=not node.args.get("distinct"))
         if not node.args.get("with_"):
@@ -26,7 +29,7 @@ def union(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
 
 
 def distinct(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """Distinct forgotten, in a select or an aggregate."""
+    """Drop `distinct` in a select or an aggregate."""
     if isinstance(node, exp.Select) and node.args.get("distinct"):
         yield changed(node, distinct=None)
     elif isinstance(node, exp.AggFunc) and isinstance(node.this, exp.Distinct) and len(node.this.expressions) == 1:
@@ -36,7 +39,7 @@ def distinct(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
 
 
 def group_key(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """A key forgotten in group by; where the column is shown it becomes its smallest value."""
+    """Drop a key of `group by`. Where its column is selected, its smallest value is taken."""
     if not isinstance(node, exp.Select) or not (group := node.args.get("group")):
         return
     for number, key in enumerate(group.expressions):
@@ -51,25 +54,25 @@ def group_key(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
 
 
 def sort_direction(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """Ascending for descending: of two versions the older wins."""
+    """Swap ascending and descending, so that the older of two versions wins."""
     if isinstance(node, exp.Ordered):
         descending = not node.args.get("desc")
         yield changed(node, desc=descending, nulls_first=descending)
 
 
 def sort_key(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """A sort key forgotten."""
+    """Drop a sort key."""
     if isinstance(node, exp.Order):
         yield from without(node, "expressions")
 
 
 def nulls_order(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """Nulls at the other end."""
+    """Sort nulls at the other end."""
     if isinstance(node, exp.Ordered):
         yield changed(node, nulls_first=not node.args.get("nulls_first"))
 
 
 def limit(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """A limit forgotten."""
+    """Drop a limit."""
     if isinstance(node, exp.Select) and node.args.get("limit"):
         yield changed(node, limit=None)

@@ -1,4 +1,4 @@
-"""Texts and the functions on them."""
+"""Mistakes in texts and the functions on them."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ _PATTERNS = (exp.RegexpLike, exp.RegexpILike, exp.RegexpReplace, exp.Trim)
 
 
 def string_literal(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """Another text. Patterns, formats, dates and sets of characters have operators of their own."""
+    """Change a text. Patterns, formats, dates and sets of characters have other operators."""
     if not isinstance(node, exp.Literal) or not node.is_string:
         return
     around = node.find_ancestor(exp.Func, exp.Binary, exp.Cast, exp.Interval, exp.Select)
@@ -25,7 +25,7 @@ def string_literal(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
 
 
 def string_function(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """A function on texts forgotten or taken for another; a character that is not trimmed."""
+    """Drop or swap a function on texts, or leave a character untrimmed."""
     if isinstance(node, exp.Upper | exp.Lower):
         yield node.this.copy()
         yield (exp.Lower if isinstance(node, exp.Upper) else exp.Upper)(this=node.this.copy())

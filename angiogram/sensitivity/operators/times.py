@@ -1,4 +1,4 @@
-"""Dates, times and their zones."""
+"""Mistakes in dates, times and time zones."""
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -41,14 +41,14 @@ _FORMAT_CODES = {
 
 
 def time_zone(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """The time zone forgotten, or another."""
+    """Drop or change a time zone."""
     if isinstance(node, exp.AtTimeZone):
         yield exp.Paren(this=node.this.copy())
         yield changed(node, zone=exp.Literal.string("America/New_York"))
 
 
 def date_part(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """Another part of a date; a date cut off at another unit."""
+    """Take another part of a date, or truncate it to another unit or not at all."""
     if isinstance(node, exp.Extract):
         for part in _PARTS.get(node.this.name.upper(), ()):
             yield changed(node, this=exp.var(part))
@@ -60,7 +60,7 @@ def date_part(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
 
 
 def interval(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """An interval one unit longer or shorter, or of another unit."""
+    """Make an interval one unit longer or shorter, or change its unit."""
     if not isinstance(node, exp.Interval) or not isinstance(node.this, exp.Literal) or not node.this.this.isdecimal():
         return
     for number in (int(node.this.this) + 1, int(node.this.this) - 1):
@@ -71,7 +71,7 @@ def interval(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
 
 
 def date_literal(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """A date or moment a little earlier or later: a day, and for moments a microsecond."""
+    """Move a date or time by a day, and a time also by a microsecond."""
     if not isinstance(node, exp.Cast) or not isinstance(node.this, exp.Literal) or not node.this.is_string:
         return
     kind = node.to.this.name
@@ -91,7 +91,7 @@ def date_literal(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
 
 
 def time_format(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """A part of a time's text forgotten or taken for another."""
+    """Drop or swap a part of a time format."""
     if isinstance(node, exp.TimeToStr | exp.StrToTime) and isinstance(text := node.args.get("format"), exp.Literal):
         for code, others in _FORMAT_CODES.items():
             for other in others if code in text.this else ():

@@ -1,4 +1,4 @@
-"""Window functions: which one, over which rows."""
+"""Mistakes in window functions: which function, over which rows."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ _PAIRS: dict[type[exp.Expr], type[exp.Func]] = {
 
 
 def window_function(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """Another window function: ties counted otherwise, before for after, first for last."""
+    """Swap a window function: count ties differently, before for after, first for last."""
     if not isinstance(node, exp.Window):
         return
     for other in _OTHERS.get(type(node.this), ()):
@@ -32,7 +32,7 @@ def window_function(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
 
 
 def window_partition(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """A key of the partition forgotten."""
+    """Drop a key of the partition."""
     if isinstance(node, exp.Window):
         keys = node.args.get("partition_by") or []
         for number in range(len(keys)):
@@ -40,7 +40,7 @@ def window_partition(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
 
 
 def window_frame(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """Another frame: the whole partition, up to this row, or none."""
+    """Drop the frame, or set it to the whole partition or to rows up to this one."""
     if (
         not isinstance(node, exp.Window)
         or not isinstance(node.this, exp.AggFunc)

@@ -1,4 +1,4 @@
-"""The same question for the loader: would the dye see a message that took the wrong way?
+"""Measures sensitivity for the loader: would the dye see a message in the wrong table?
 
-In come the contract and its doses, out goes a part of the score.
+In come the contract and the dye. Out goes the loader's part of the score.
 """

@@ -1,7 +1,7 @@
-"""What the loader's mutants are given: the dye as a run sends it, and its bytes in other surroundings.
+"""Makes the input of the loader's mutants: the dye as sent, and its bytes in other forms.
 
-The other surroundings hold what a loader meets beside the dye of a run: live messages, forged ones, dye signed with the
-key that is being exchanged. What must become of each is known: it is the same as of the dye, in another table.
+The other forms are what a loader meets besides the dye of a run: live messages, forged ones, and dye signed with the
+old key during a key change. The right result for each is known: it is the same as for the dye, in another table.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ from ingestion.message.stamp import (
 from ingestion.settings.pipeline import contract
 
 OTHER_HEADERS = "live, forged, and signed with the old key"
-"""What the second surroundings are called."""
+"""Name of the second surroundings."""
 
 KEYS = [b"the new dye key of sensitivity", b"the old dye key of sensitivity"]
 FORGED = b"no dye key"
@@ -34,7 +34,7 @@ RUN = "sensitivity"
 TOPIC, TOPIC_ID, PARTITIONS = "messages", UUID(int=0x0D7E), 4
 FIRST_MOMENT = datetime(2026, 7, 1, 5, tzinfo=UTC)
 NO_MOMENTS = (-1, 1 << 62)
-"""Stamps of a message that are no moment: the broker lets a producer write any 64 bits."""
+"""Timestamps of a message that are not a time. A producer may write any 64 bits."""
 
 _DEEP = b"[" * 100_000
 
@@ -49,7 +49,7 @@ _ODD_HEADERS = (
     (SENT_AT_HEADER, "2026-6-01T08:00:00.000000Z"),
     (SENT_AT_HEADER, "2026-02-30T08:00:00.000000Z"),
 )
-"""Headers that are not written as the dye's are although the signature holds for them."""
+"""Headers written in another form than the dye's, although their signature is valid."""
 
 
 @dataclass(slots=True)
@@ -65,15 +65,15 @@ class LoadedRecord:
 
 @dataclass(frozen=True, slots=True)
 class Dose:
-    """Messages that go through the loader together, and what must become of them.
+    """Messages that go through the loader together, and the results they must have.
 
     Attributes:
-        messages: with the partition that each lies in.
-        dye: what lies where and must be stored as dye, under which number.
-        live: the same of what must be stored as live messages.
-        contents: what each is, by its name.
-        claims: per place of a message with dye headers that do not verify, why it must be kept apart.
-        runs: per place of a dye message the run that it must be stored under.
+        messages: the messages, each with its partition.
+        dye: position and number of each message that must be stored as dye.
+        live: position and number of each message that must be stored as a live message.
+        contents: the content of each message, by its name.
+        claims: why a message with unverified dye headers must be kept apart, by its position.
+        runs: the run under which a dye message must be stored, by its position.
     """
 
     messages: Sequence[tuple[int, LoadedRecord]]
@@ -84,15 +84,15 @@ class Dose:
     runs: Mapping[tuple[int, int], str]
 
     def batch(self, made: type[Batch]) -> Batch:
-        """What a loader makes of the messages."""
+        """Return what a loader makes of the messages."""
         batch = made(TOPIC, TOPIC_ID, KEYS, contract())
-        for partition in range(PARTITIONS + 1):  # the last one brings nothing
+        for partition in range(PARTITIONS + 1):  # the last partition has no messages
             batch.add(partition, [message for place, message in self.messages if place == partition])
         return batch
 
 
 class _Laid:
-    """A dose in the making: each message at the next free place."""
+    """A dose under construction. Each message gets the next free position."""
 
     def __init__(self) -> None:
         self._contract = contract()
@@ -132,7 +132,7 @@ class _Laid:
 
 
 def as_sent(dye: Sequence[OutgoingMessage]) -> Dose:
-    """The dye as a run sends it."""
+    """Return the dye as a run sends it."""
     laid = _Laid()
     for content in dye:
         laid.lay(content, _signed(content, KEYS[0]), is_dye=True)
@@ -140,9 +140,10 @@ def as_sent(dye: Sequence[OutgoingMessage]) -> Dose:
 
 
 def otherwise(dye: Sequence[OutgoingMessage]) -> Dose:
-    """Each message signed with the old key, forged, live, and live with an escape in it; then what the dye has not.
+    """Return each message in other forms, then messages of kinds that the dye does not have.
 
-    Among that are messages whose headers are odd, incomplete or empty.
+    The forms are: signed with the old key, forged, live, and live with an escape in it. The added messages include some
+    whose headers are odd, incomplete or empty.
     """
     laid = _Laid()
     for number, content in enumerate(dye):
@@ -173,7 +174,10 @@ def otherwise(dye: Sequence[OutgoingMessage]) -> Dose:
 
 
 def _more_dead_letters() -> list[tuple[bytes, str]]:
-    """Values of which the dye has none, with the reason of each dead letter: two are too large for a seed."""
+    """Values that the dye does not have, each with the reason of its dead letter.
+
+    Two of them are too large for a seed.
+    """
     key_field = contract().key_field
     return [
         (f'{{"{key_field}":"T-90"}}'.encode("utf-16-le"), "not_json"),
@@ -183,7 +187,7 @@ def _more_dead_letters() -> list[tuple[bytes, str]]:
 
 
 def moment(milliseconds: int) -> datetime | None:
-    """When a message with this stamp counts as sent."""
+    """Return when a message with this timestamp counts as sent."""
     return None if milliseconds in NO_MOMENTS else datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
@@ -196,7 +200,7 @@ def _value(content: OutgoingMessage) -> bytes:
 
 
 def _escaped(content: OutgoingMessage) -> OutgoingMessage:
-    """The same message, the first letter of its first field written as an escape."""
+    """Return the same message with the first letter of its first field written as an escape."""
     value = content.value
     if value is None or content.is_malformed or not value.startswith(b'{"'):
         return content
@@ -204,7 +208,7 @@ def _escaped(content: OutgoingMessage) -> OutgoingMessage:
 
 
 def _odd(header: str, text: str, value: bytes) -> list[tuple[str, bytes]]:
-    """Headers of the dye with another text in one of them, signed as they are."""
+    """Return headers of the dye with another text in one of them, signed as they are."""
     texts = {
         RUN_ID_HEADER: RUN,
         MESSAGE_NUMBER_HEADER: "7",

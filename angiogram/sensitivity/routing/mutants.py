@@ -1,7 +1,7 @@
-"""Mistakes in the loader's routing: its own Python source with one place changed.
+"""Makes mistakes in the loader's routing: its own Python source with one place changed.
 
-What is changed are the functions that decide, of each message, which table it goes to and with which columns. They are
-compiled from the changed source into modules of their own; the loader that is imported stays as it is.
+The changed functions are those that decide for each message to which table it goes and with which columns. The changed
+source is compiled into separate modules. The imported loader stays as it is.
 """
 
 import ast
@@ -19,7 +19,7 @@ from ingestion.message import rows
 from ingestion.message import stamp as message
 
 LOADER = "loader"
-"""Under this name the mutants of the routing are counted."""
+"""The name under which the mutants of the routing are counted."""
 
 ROUTING: dict[ModuleType, tuple[str, ...]] = {
     batch: ("add", "message_at", "_stamp_columns", "_claim_columns"),
@@ -58,7 +58,7 @@ class RoutingMutant:
     """A mistake in the routing.
 
     Attributes:
-        mutant: what it is, in the words of all mutants.
+        mutant: its description, in the same form as for all mutants.
         module: the module that is changed.
         code: the module with the change, compiled.
     """
@@ -68,7 +68,7 @@ class RoutingMutant:
     code: CodeType
 
     def batch_class(self) -> type[batch.Batch]:
-        """The loader's Batch with the mistake in it."""
+        """Return the loader's Batch class with the mistake in it."""
         changed = _run(self.code, self.module)
         if self.module is batch:
             return _batch_of(changed)
@@ -80,7 +80,7 @@ class RoutingMutant:
 
 
 def routing_mutants() -> Iterator[RoutingMutant]:
-    """All mistakes in the routing, each once."""
+    """Yield all mistakes in the routing, each once."""
     for module, names in ROUTING.items():
         tree = ast.parse(inspect.getsource(module))
         numbers: Counter[tuple[str, ...]] = Counter()
@@ -97,14 +97,14 @@ def routing_mutants() -> Iterator[RoutingMutant]:
 
 
 def _replacements(node: ast.AST) -> Iterator[tuple[str, ast.AST, ast.AST | None]]:
-    """The mistakes at a node: their kind, what is replaced, and by what; None: it is dropped."""
+    """Yield the mistakes at a node: kind, what is replaced, and by what. None: it is dropped."""
     for operator, make in _OPERATORS.items():
         for target, after in make(node):
             yield operator, target, after
 
 
 def _comparison(node: ast.AST) -> Iterator[_Replacement]:
-    """Another comparison, in the place of one of a chain."""
+    """Replace one comparison of a chain with another one."""
     if isinstance(node, ast.Compare):
         for number, operator in enumerate(node.ops):
             if other := _COMPARED.get(type(operator)):
@@ -116,13 +116,13 @@ def _replaced(operators: list[ast.cmpop], number: int, other: ast.cmpop) -> list
 
 
 def _logical(node: ast.AST) -> Iterator[_Replacement]:
-    """And for or, or for and."""
+    """Swap `and` and `or`."""
     if isinstance(node, ast.BoolOp):
         yield node, ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values)
 
 
 def _condition(node: ast.AST) -> Iterator[_Replacement]:
-    """A condition that always or never holds; one of several forgotten."""
+    """Make a condition always or never true, or drop one of several."""
     if isinstance(node, ast.If | ast.IfExp):
         for answer in (True, False):
             yield node.test, ast.Constant(answer)
@@ -133,13 +133,13 @@ def _condition(node: ast.AST) -> Iterator[_Replacement]:
 
 
 def _negation(node: ast.AST) -> Iterator[_Replacement]:
-    """A not forgotten."""
+    """Drop a `not`."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         yield node, node.operand
 
 
 def _literal(node: ast.AST) -> Iterator[_Replacement]:
-    """A number one too large or too small; bytes forgotten."""
+    """Make a number one larger or smaller, or drop bytes."""
     if not isinstance(node, ast.Constant):
         return
     if type(node.value) is int:
@@ -150,13 +150,13 @@ def _literal(node: ast.AST) -> Iterator[_Replacement]:
 
 
 def _table(node: ast.AST) -> Iterator[_Replacement]:
-    """Dye for live, live for dye."""
+    """Swap the dye table and the live table."""
     if isinstance(node, ast.Name) and (other := _TABLES.get(node.id)):
         yield node, ast.Name(other, ast.Load())
 
 
 def _reason(node: ast.AST) -> Iterator[_Replacement]:
-    """Another reason of a dead letter, or of a message that is kept apart."""
+    """Change the reason of a dead letter or of a message that is kept apart."""
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in _REASONS:
         members = list(_REASONS[node.value.id].__members__)
         other = members[(members.index(node.attr) + 1) % len(members)]
@@ -164,20 +164,20 @@ def _reason(node: ast.AST) -> Iterator[_Replacement]:
 
 
 def _order(node: ast.AST) -> Iterator[_Replacement]:
-    """Messages, or keys, taken in the other order; the first or the last of them forgotten."""
+    """Reverse the order of messages or keys, or drop the first or the last."""
     if isinstance(node, ast.For):
         for text in ("reversed(list({}))", "list({})[1:]", "list({})[:-1]"):
             yield node.iter, ast.parse(text.format(ast.unparse(node.iter)), mode="eval").body
 
 
 def _truncation(node: ast.AST) -> Iterator[_Replacement]:
-    """A message's bytes, or its key, cut short at the end."""
+    """Cut off the end of a message's bytes or of its key."""
     if isinstance(node, ast.Attribute) and node.attr in ("value", "key") and ast.unparse(node.value) == "record":
         yield node, ast.parse(f"({ast.unparse(node)} or b'')[:-1]", mode="eval").body
 
 
 def _statement(node: ast.AST) -> Iterator[_Replacement]:
-    """A statement forgotten."""
+    """Drop a statement."""
     if isinstance(node, ast.AugAssign) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)):
         yield node, None
 
@@ -207,7 +207,7 @@ class _Replace(ast.NodeTransformer):
 
 
 def _with(tree: ast.Module, node: ast.AST, after: ast.AST | None) -> ast.Module:
-    """A copy of the tree with one node replaced."""
+    """Return a copy of the tree with one node replaced."""
     twins: dict[int, ast.AST] = {}
     for original, twin in zip(ast.walk(tree), ast.walk(copied := copy.deepcopy(tree)), strict=True):
         twins[id(original)] = twin

@@ -1,8 +1,8 @@
-"""The loader's routing under mutation: its own function, with one place changed, on the bytes of the dye.
+"""Runs mutants of the loader's routing on the bytes of the dye.
 
-What it makes is copied into temporary tables as the loader copies it, and judged as a run judges it: field by field
-with the input seeds. What the signed dye does not show, the same bytes may in other surroundings: signed with the key
-that is being exchanged, with a forged signature, or without headers, as live messages come.
+The result is copied into temporary tables as the loader does, and compared field by field with the input seeds as a run
+does. What the signed dye does not show, the same bytes may show in other surroundings: signed with the old key, with a
+forged signature, or without headers like live messages.
 """
 
 import io
@@ -65,15 +65,15 @@ _BREAKS = (
     *(ArithmeticError, AttributeError, LookupError, NameError, TypeError, ValueError, RecursionError),
     *(msgspec.MsgspecError, psycopg2.DataError, psycopg2.IntegrityError),
 )
-"""What a mistake may end the loader with: a run without rows."""
+"""Errors with which a mistake may end the loader, so that a run has no rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoutingScore:
-    """What became of all mutants of the routing.
+    """The results of all mutants of the routing.
 
     Attributes:
-        verdicts: one for each.
+        verdicts: one verdict for each mutant.
         seconds: how long they took on the dye.
         spoiled: a message that shows a blind spot, in words, by the mutant's id.
     """
@@ -84,7 +84,7 @@ class RoutingScore:
 
 
 def measure_routing(directory: Path, target: str, equivalent: Mapping[str, str]) -> RoutingScore:
-    """Run all mutants of the routing on the dye, and those that survive on random messages.
+    """Run all mutants of the routing on the dye, and the survivors on random messages.
 
     Args:
         directory: the folder of the dbt project, whose profile names the database.
@@ -92,7 +92,7 @@ def measure_routing(directory: Path, target: str, equivalent: Mapping[str, str])
         equivalent: reasons by id of the mutants that are known to be equivalent.
 
     Raises:
-        UnmutatedFails: the loader as it is does not make of the dye what it should.
+        UnmutatedFails: the unmutated loader does not store the dye as it should.
         SeedError: the dye cannot be read.
     """
     (session,) = open_sessions(directory, target, 1)
@@ -115,10 +115,10 @@ class RoutingBench:
     """Runs mutants of the routing."""
 
     def __init__(self, database: connection) -> None:
-        """Lay out the dye.
+        """Prepare the dye.
 
         Args:
-            database: a session of its own, not in autocommit; its temporary tables are rolled back.
+            database: a separate session, not in autocommit. Its temporary tables are rolled back.
 
         Raises:
             SeedError: the dye cannot be read.
@@ -133,7 +133,7 @@ class RoutingBench:
         return self.outcome(mutant.batch_class())
 
     def outcome(self, made: type[Batch]) -> Outcome:
-        """What a loader with this Batch makes of the dye: survived if all is right."""
+        """Return the outcome of a loader with this Batch: survived if everything is right."""
         for dose, surroundings in zip(self._doses, (None, OTHER_HEADERS), strict=True):
             try:
                 if not self._right(dose, dose.batch(made)):
@@ -168,7 +168,7 @@ class RoutingBench:
         return self._claims_right(dose) and not judge_loaded(dose.live, dose.contents, *live)
 
     def _counts_right(self, dose: Dose, batch: Batch) -> bool:
-        """Whether the batch counted what it made, and knows the last message: the totals are kept by that."""
+        """Whether the batch's counts and last message are right, since totals are kept from them."""
         for partition in {place for place, _ in dose.messages}:
             counted = dict(batch.counts[partition])
             made = {kind: sum(row["partition"] == partition for row in self._stored(kind)) for kind in Kind}
@@ -178,7 +178,7 @@ class RoutingBench:
         return True
 
     def _claims_right(self, dose: Dose) -> bool:
-        """Whether exactly what does not verify was kept apart, with all that it takes to look at it again."""
+        """Whether exactly the messages that do not verify were kept apart, with all their data."""
         kept = {(row.pop("partition"), row.pop("offset")): row for row in self._stored(UNVERIFIED)}
         if kept.keys() != dose.claims.keys():
             return False
@@ -198,7 +198,7 @@ class RoutingBench:
         )
 
     def _copy(self, kind: Kind, batch: Batch) -> None:
-        """Make the table and copy what the batch has for it, as ingestion.loader.store does."""
+        """Make the table and copy the batch's rows into it, as ingestion.loader.store does."""
         table = self._tables[kind]
         relation = sql.Identifier("pg_temp", str(table))
         types = _TYPES | {contract().number_column: "integer"}
@@ -225,7 +225,10 @@ class RoutingBench:
 
 
 def told_apart_by_routing(mutants: Sequence[RoutingMutant], directory: Path) -> dict[str, str]:
-    """Which mutants 20,000 random messages tell from the loader as it is, and the first message that does, in words."""
+    """Return the mutants that 20,000 random messages tell from the unmutated loader.
+
+    Each comes with the first message that does, in words.
+    """
     found: dict[str, str] = {}
     left = {mutant.mutant.id: mutant.batch_class() for mutant in mutants}
     calculation = calculation_of(directory)
@@ -246,7 +249,10 @@ def told_apart_by_routing(mutants: Sequence[RoutingMutant], directory: Path) -> 
 
 
 def _lines(made: type[Batch], records: Sequence[LoadedRecord]) -> object:
-    """What a Batch makes of messages, whatever their order; the name of the error that ends it."""
+    """Return what a Batch makes of messages, or the name of the error that ends it.
+
+    The order of its rows does not matter.
+    """
     batch = made(TOPIC, TOPIC_ID, KEYS, contract())
     try:
         batch.add(0, records)
@@ -256,7 +262,10 @@ def _lines(made: type[Batch], records: Sequence[LoadedRecord]) -> object:
 
 
 def _random_record(random: Random, offset: int, value: bytes) -> LoadedRecord:
-    """A message, often with a byte changed, with dye headers true, forged, incomplete or none."""
+    """Make a message, often with a changed byte. Its dye headers vary.
+
+    They are valid, forged, incomplete or absent.
+    """
     if random.random() < 0.4:
         at = random.randrange(len(value))
         value = (

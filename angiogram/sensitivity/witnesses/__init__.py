@@ -1,4 +1,5 @@
-"""Survivors on trial: random messages that tell a mutant from its model, or the grounds to call it equivalent.
+"""Sorts survivors: is there random input that tells a mutant from its model?
 
-In come mutants that nothing saw, out go witnesses: messages that the dye lacks.
+In come mutants that nothing saw. Out go witnesses, which are messages or rows that the dye is missing, and the mutants
+known to be equivalent.
 """

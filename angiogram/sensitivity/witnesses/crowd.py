@@ -1,4 +1,4 @@
-"""Crowds: random input that survivors meet, and how its items may be added to the dye."""
+"""Crowds: random input on which survivors are run, and ways to add its items to the dye."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,19 +9,22 @@ from angiogram.sensitivity.bench.runner import Surroundings
 
 INPUTS = 20_000
 SLICE = 2_000
-"""Inputs that are run at once: a mutant that pairs every one with every other still ends in time."""
+"""Inputs run at once. Few enough that a mutant that pairs all of them still ends in time."""
 
 HANDFULS, HANDFUL = 6, 8
-"""Some mistakes show only where a batch brings one input and nothing else."""
+"""Number and size of small crowds.
+
+Some mistakes show only if a batch brings a single input.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A way in which random input may be added to the dye.
+    """A way to add random input to the dye.
 
     Attributes:
-        added: items as they would be added, given those that are to be added as well.
-        sound: whether those are preferred that break no check on the data which holds without them.
+        added: returns items as they would be added, given other items to be added as well.
+        sound: whether to prefer items that do not break a check on the data that holds without them.
     """
 
     added: Callable[[Sequence[Any], Sequence[Any]], list[Any]]
@@ -33,12 +36,12 @@ class Crowd:
     """Random input.
 
     Attributes:
-        number: which it is; those with odd numbers lie in unusual surroundings.
+        number: its number. Crowds with odd numbers have unusual surroundings.
         items: messages, or rows of input seeds.
-        lay: the tables that hold some of the items.
-        time_zone: of the session that reads them.
-        ways: in which its items may be added to the dye, the best first.
-        strange: what an item has that the dye has not, in a form that sorts; the same of all where it is not known.
+        lay: returns tables that hold some of the items.
+        time_zone: the time zone of the session that reads them.
+        ways: the ways to add its items to the dye, the best first.
+        strange: returns a sort key for what an item has and the dye does not. Constant if that is not known.
     """
 
     number: int
@@ -49,5 +52,5 @@ class Crowd:
     strange: Callable[[Any], Any] = lambda item: 0
 
     def surroundings(self) -> Surroundings:
-        """The crowd as something to run mutants on."""
+        """Return the crowd as surroundings in which mutants can be run."""
         return Surroundings("crowd", self.lay(self.items), self.time_zone, against_expected=False)

@@ -1,4 +1,7 @@
-"""Random rows for the input seeds of any dbt project, made from its own dye: always the same ones for the same seed."""
+"""Makes random rows for the input seeds of any dbt project from its own dye.
+
+The rows are always the same ones for the same seed of the random generator.
+"""
 
 from collections.abc import Callable, Sequence
 from random import Random
@@ -11,17 +14,17 @@ from angiogram.sensitivity.mutants.nearby import kind_of, made_up_id, shifted
 def crowded_rows(
     project: Compiled, number: int, seed: int
 ) -> tuple[list[tuple[str, Row]], Callable[[Sequence[tuple[str, Row]]], list[Table]]]:
-    """Random rows for the input seeds of any project: the dye's, with values swapped among them and shifted a little.
+    """Make random rows: the dye's rows, with some values swapped or shifted a little.
 
-    A seed's id stays unique while the dye's own values last, so that joins find partners.
+    Rows take the dye's own ids, each once, as long as there are any left, so that joins find partners.
 
     Args:
-        project: its input seeds are the pattern.
-        number: rows of each input seed.
-        seed: another seed gives other rows.
+        project: the project whose input seeds are the pattern.
+        number: number of rows of all input seeds together.
+        seed: seed of the random generator.
 
     Returns:
-        The rows with the names of their seeds, and how tables are made of some of them.
+        The rows with the names of their seeds, and a function that makes tables of some of them.
     """
     random = Random(seed)  # noqa: S311
     items: list[tuple[str, Row]] = []
@@ -58,9 +61,10 @@ def crowded_rows(
 
 
 def strangeness(project: Compiled) -> Callable[[tuple[str, Row]], tuple[int, int, list[tuple[str, int, str]]]]:
-    """A function of a random row: how many values of it the dye has not, its batch, and which values. Ids are none.
+    """Return a sort key for random rows: the number of new values, the batch, the values.
 
-    Two rows that a merge cannot take at once are of a later batch than the first.
+    New values are those that the dye does not have. Ids do not count. The batch matters because two rows that a merge
+    cannot take at once come in a later batch than the first.
     """
     own = {
         table.name: {
@@ -80,7 +84,10 @@ def strangeness(project: Compiled) -> Callable[[tuple[str, Row]], tuple[int, int
 
 
 def _id(table: Table, position: int) -> str | None:
-    """The id of a row at a position: the dye's own while they last, then one made up, or the own ones over again."""
+    """Id of the row at a position: one of the dye's, then made-up ones.
+
+    If none can be made up, the dye's ids are used again.
+    """
     rows, at = table.batches[-1], table.id_column
     if position < len(rows):
         return rows[position][at]
@@ -88,10 +95,11 @@ def _id(table: Table, position: int) -> str | None:
 
 
 def parents_of(table: Table, project: Compiled) -> dict[int, Table]:
-    """Columns that hold another input seed's ids, and that seed.
+    """Columns that hold another input seed's ids, each with that seed.
 
-    They are named as ids, or of a type in which equal values are no chance. Of several seeds it is the one whose name
-    is in that of the column, else that of the fewest ids: small numbers are ids of many.
+    Such a column is named like an id, or has a type in which equal values are not a coincidence. If several seeds fit,
+    the one whose name is part of the column's name is taken, else the one with the fewest ids: small numbers are ids in
+    many seeds.
     """
     found = {}
     for number, column in enumerate(table.columns):

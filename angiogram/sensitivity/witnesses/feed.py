@@ -1,4 +1,7 @@
-"""The messages as the loader stores them: what a dye target reads from the topic, without a topic."""
+"""Makes the table of messages that a dye target reads, as the loader would store them.
+
+No topic is needed.
+"""
 
 import uuid
 from collections import Counter
@@ -22,7 +25,7 @@ from ingestion.settings.pipeline import contract, pipeline
 
 PARTITIONS = 4
 OTHER_TIME_ZONE = "Asia/Kathmandu"
-"""A session's time zone in which neither the day nor the hour begins when UTC's does."""
+"""A time zone in which neither the day nor the hour begins at the same time as in UTC."""
 
 TOPIC = uuid.UUID(int=0x0D7E)
 TOPIC_ID = str(TOPIC)
@@ -30,23 +33,23 @@ BROKER_TIME = datetime(2026, 7, 1, 5, tzinfo=UTC)
 
 
 def dye_view(directory: Path) -> str | None:
-    """The view on the dye that the models of a dbt project may see, with its schema; None without a contract."""
+    """Schema and name of the view on the dye that models may read. None without a contract."""
     if pipeline(directory).contract_path is None:
         return None
     return f"angiogram_raw.{contract(directory).dye_view}"
 
 
 class Feed:
-    """Lays out messages as the loader would store them, for a project that reads them from the topic."""
+    """Arranges messages as the loader would store them, for a project that reads a topic."""
 
     def __init__(self, project: Compiled, directory: Path) -> None:
         """Read the dye.
 
         Args:
-            project, directory: of the dbt project.
+            project, directory: the dbt project and its folder.
 
         Raises:
-            UnsupportedProject: a model reads a source that no dye enters.
+            UnsupportedProject: a model reads a source that the dye does not enter.
             SeedError: the dye cannot be read.
         """
         view = dye_view(directory)
@@ -62,9 +65,10 @@ class Feed:
         self.dye = read_dye(directory)
 
     def usual(self, messages: Iterable[DyeMessage]) -> Table:
-        """Messages on the topic's partitions, in the order of sends: by their key's hash, as Kafka's clients do.
+        """Arrange messages as in a run: in the order of sends, partitioned by the key's hash.
 
-        The broker takes them, and the loader stores them, at other times than those they count as sent at.
+        Kafka's clients partition messages in the same way. The times at which the broker takes messages and the loader
+        stores them differ from the times at which they count as sent.
         """
         offsets = [0] * PARTITIONS
         stored: list[tuple[int, Row]] = []
@@ -81,12 +85,13 @@ class Feed:
         return self._table(stored)
 
     def elsewhere(self, messages: Iterable[DyeMessage]) -> Table:
-        """Messages as they might lie as well: batch 2 comes from other topics, and its last three one by one.
+        """Arrange messages in another valid way: batch 2 comes from other topics.
 
-        The topics are a file loaded in bulk and the topic made again: each counts its offsets from 0, and their ids
-        sort to either side of the first one's. Batch 1 lies in one partition, backwards. Of versions of one record sent
-        at the same moment, the later ones have partitions of their own and lower offsets: only the partition says which
-        is newest. Without a calculation nobody knows which messages are versions of one record.
+        The last three messages of batch 2 come one by one. The other topics stand for a file loaded in bulk and for the
+        topic created again: each counts its offsets from 0, and their ids sort before and after the first topic's id.
+        Batch 1 lies in one partition, backwards. If versions of one record are sent at the same time, each later
+        version has its own partition and a lower offset, so that only the partition says which is newest. Without a
+        calculation it is not known which messages are versions of one record.
         """
         messages = list(messages)
         last = max((message.number for message in messages), default=0)
@@ -122,7 +127,7 @@ class Feed:
 
 
 def columns_of(promised: Contract) -> tuple[Column, ...]:
-    """Columns of the view on the dye that the models may see."""
+    """Columns of the view on the dye that the models may read."""
     return (
         *(Column(name, "text") for name in (*promised.fields, UNKNOWN_FIELDS)),
         Column("topic", "text"),
@@ -138,10 +143,10 @@ def columns_of(promised: Contract) -> tuple[Column, ...]:
 
 
 def surroundings(project: Compiled, directory: Path, added: Sequence[Any] = ()) -> list[Surroundings]:
-    """The dye as the daily run lays it down, and as it might lie otherwise without changing what is expected.
+    """Return the dye as in a daily run, and in others with the same expected output.
 
     Args:
-        project, directory: of the dbt project.
+        project, directory: the dbt project and its folder.
         added: messages, or rows with the names of their seeds, that are added to the dye.
 
     Raises:
@@ -173,7 +178,7 @@ def surroundings(project: Compiled, directory: Path, added: Sequence[Any] = ()) 
 def renumbered(
     dye: Sequence[DyeMessage], messages: Sequence[DyeMessage], taken: Sequence[DyeMessage]
 ) -> list[DyeMessage]:
-    """Messages as they may be added to the dye: of batch 2, and numbered after the dye's and those of `taken`."""
+    """Prepare messages for the dye: in batch 2, numbered after the dye's and those of `taken`."""
     latest = max(message.sent_at for message in dye if message.sent_at)
     first = max(message.number for message in (*dye, *taken)) + 1
     return [

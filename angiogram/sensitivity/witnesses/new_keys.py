@@ -1,4 +1,4 @@
-"""Random rows as rows that may be added to the dye: through its seeds' files, with keys that it does not have."""
+"""Turns random rows into rows that may be added to the dye: with new keys, via seed files."""
 
 from collections.abc import Sequence
 from itertools import count
@@ -9,22 +9,24 @@ from angiogram.sensitivity.mutants.nearby import kind_of, made_up_id
 from angiogram.sensitivity.witnesses.crowd_rows import parents_of
 
 _COUNTED = ("integer", "number", "text", "json")
-"""Kinds whose made-up ids are numbers that count up: they share them, so that ids that were equal stay equal."""
+"""Kinds of types whose made-up ids are numbers that count up.
+
+They share one counter, so that equal ids stay equal.
+"""
 
 
 def with_new_keys(
     project: Compiled, items: Sequence[tuple[str, Row]], taken: Sequence[tuple[str, Row]] = ()
 ) -> list[tuple[str, Row]]:
-    """The rows with keys that neither the dye nor `taken` has; equal keys stay equal, whichever seed they are in.
+    """Give the rows keys that neither the dye nor `taken` has. Equal keys stay equal.
 
-    A column that holds another seed's ids follows them; where that row is not among the items, it names one of the
-    dye's.
-    A key for whose type none can be made up stays as it is.
+    This holds across seeds. A column that holds another seed's ids follows the new ids. If that row is not among the
+    items, the column gets one of the dye's ids. A key stays as it is if none can be made up for its type.
 
     Args:
-        project: its input seeds are the dye.
+        project: the project whose input seeds are the dye.
         items: rows with the names of their seeds.
-        taken: rows that are to be added as well.
+        taken: rows that will be added as well.
     """
     keys = {name: key_columns(project, name) for name in project.inputs}
     known = {
@@ -77,12 +79,12 @@ def with_new_keys(
 def as_seeds_read(
     project: Compiled, items: Sequence[tuple[str, Row]], taken: Sequence[tuple[str, Row]] = ()
 ) -> list[tuple[str, Row]]:
-    """The rows as dbt reads them once they are lines of their seeds' files: an empty text becomes null.
+    """Return the rows as dbt would read them from their seeds' files: empty text becomes null.
 
     Args:
-        project: its input seeds are the dye.
+        project: the project whose input seeds are the dye.
         items: rows with the names of their seeds.
-        taken: rows that are to be added as well; they change nothing here.
+        taken: rows that will be added as well. They have no effect here.
     """
     return [
         (name, row)
@@ -92,7 +94,7 @@ def as_seeds_read(
 
 
 def key_columns(project: Compiled, seed: str) -> list[int]:
-    """The places of the columns that tell the rows of an input seed apart: its id, and those with a test `unique`."""
+    """Indexes of the columns that identify a seed's rows: its id, and those tested for unique."""
     unique = {
         node.column_name
         for node in project.manifest.nodes.values()

@@ -1,4 +1,4 @@
-"""`--suggest`: the messages that close blind spots become messages of the dye."""
+"""`--suggest`: adds the messages that close blind spots to the dye."""
 
 import csv
 from collections.abc import Iterable
@@ -16,7 +16,9 @@ from ingestion.settings.pipeline import contract
 
 
 def require_calculation(directory: Path) -> Calculation:
-    """The independent calculation of a project, which alone may say what new messages should come to.
+    """Return the project's independent calculation.
+
+    Only a calculation may say what the results of new messages should be.
 
     Raises:
         UnsupportedProject: the project has none.
@@ -31,19 +33,21 @@ def require_calculation(directory: Path) -> Calculation:
 
 
 def add_to_dye(calculation: Calculation, directory: Path, found: Iterable[Witness]) -> list[str]:
-    """Write messages that close blind spots into the dye, and every expected seed anew, by the independent calculation.
+    """Add messages that close blind spots to the dye, and rewrite every expected seed.
+
+    The expected seeds come from the independent calculation.
 
     Args:
-        calculation: the project's.
+        calculation: the project's calculation.
         directory: the project's folder.
-        found: what to add.
+        found: the witnesses whose messages are added.
 
     Returns:
         Names of the new messages.
 
     Raises:
         SeedError: the seeds cannot be read.
-        SeedNotWritten: one cannot be written. All are as they were.
+        SeedNotWritten: a seed cannot be written. All seeds are unchanged.
     """
     added: dict[int, DyeMessage] = {}
     for witness in found:

@@ -1,4 +1,4 @@
-"""Survivors sorted: does any random input tell them from the original, and is it known why not?"""
+"""Sorts survivors: does random input tell them from the original, or is it known why not?"""
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -23,7 +23,7 @@ from angiogram.sensitivity.witnesses.new_keys import as_seeds_read, with_new_key
 from angiogram.warehouse.sessions import open_sessions
 
 EQUIVALENT_FILE = "equivalent_mutants.yml"
-"""File in the folder of the dbt project that lists the mutants known to be equivalent, with the reason."""
+"""File with the mutants known to be equivalent and the reasons, in the project's folder."""
 
 NO_CALCULATION = (
     "Models of {project} read the dye from the topic, and the project declares no calculation that could make random "
@@ -32,11 +32,13 @@ NO_CALCULATION = (
 
 
 def crowds(project: Compiled, directory: Path) -> list[Crowd]:
-    """20,000 random inputs in slices, and some handfuls, always the same: every second one in unusual surroundings.
+    """Make 20,000 random inputs in slices, and some small crowds, always the same ones.
+
+    Every second crowd has unusual surroundings.
 
     Raises:
-        UnsupportedProject: the models read messages, and the project declares no calculation that makes random ones.
-        InvalidSettings: it declares one that cannot be used.
+        UnsupportedProject: the models read messages, but the project does not declare a calculation to make them.
+        InvalidSettings: the project declares a calculation that cannot be used.
         SeedError: the dye or the reference data cannot be read.
     """
     slices = range(INPUTS // SLICE + HANDFULS)
@@ -72,7 +74,7 @@ def _size(number: int) -> int:
 
 
 def read_equivalent(directory: Path) -> dict[str, str]:
-    """The mutants that are known to be equivalent, and why.
+    """Read the mutants that are known to be equivalent, with the reasons.
 
     Raises:
         SeedError: the file is malformed.
@@ -95,13 +97,13 @@ def told_apart(
     crowds: Sequence[Crowd],
     say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Crowd]:
-    """Which survivors a crowd tells from the original, and the first crowd that does.
+    """Return the survivors that a crowd tells from the original, with the first such crowd.
 
     Args:
         project, directory, target: what is mutated.
         survivors: the mutants.
         crowds: the random input.
-        say: told how much of it the unmutated project cannot take.
+        say: receives messages about how much of the input the unmutated project rejects.
     """
     found: dict[str, Crowd] = {}
     left = list(survivors)

@@ -1,4 +1,4 @@
-"""Trials: what input does beside the present dye, as if it had been added to it, or in its place."""
+"""Tries out input, either added to the dye or in place of it."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
@@ -19,10 +19,10 @@ from angiogram.warehouse.sessions import open_sessions
 
 
 class Trial:
-    """Sessions for trials. Not to be shared between threads."""
+    """Sessions for trials. Threads must not share them."""
 
     def __init__(self, project: Compiled, directory: Path, target: str) -> None:
-        """Open the sessions, and see which checks on the data hold as it is."""
+        """Open the sessions and note which checks on the data hold for the present dye."""
         self._project = project
         self._directory = directory
         self._originals = {model.name: original(project, model) for model in project.models.values()}
@@ -45,25 +45,30 @@ class Trial:
         self._stack.close()
 
     def takes(self, added: Sequence[Any], sound: bool) -> bool:
-        """Whether the unmutated project can be built with the dye and what is added, alike in all surroundings.
+        """Whether the unmutated project builds on the dye with additions, alike everywhere.
+
+        The result must be the same in all surroundings.
 
         Args:
             added: messages, or rows with the names of their seeds.
-            sound: whether the checks on the data that hold without it must hold.
+            sound: whether checks on the data that hold without the additions must hold with them.
         """
         return bool(self._taking(added, sound))
 
     def shows(self, mutant: Mutant, added: Sequence[Any], sound: bool) -> bool:
-        """Whether a mutant is seen with the dye and what is added, in any of the surroundings."""
+        """Whether a mutant is seen on the dye with additions, in any surroundings."""
         return any(bench.run(mutant).how != "survived" for bench in self._taking(added, sound))
 
     def hides(self, mutants: Iterable[Mutant], added: Sequence[Any]) -> list[str]:
-        """Ids of the mutants that are not seen with the dye and what is added: a row may hide what another showed."""
+        """Ids of the mutants that are not seen on the dye with additions.
+
+        An added row may hide what another row showed.
+        """
         benches = self._taking(added, sound=False)
         return [m.id for m in mutants if all(bench.run(m).how == "survived" for bench in benches)]
 
     def shows_instead(self, mutant: Mutant, items: Sequence[Any], crowd: Crowd) -> bool:
-        """Whether some items of a crowd tell the mutant from the original in the dye's place."""
+        """Whether some items of a crowd, in place of the dye, tell the mutant from the original."""
         try:
             bench = self._bench(self._sessions[0], crowd.lay(items), crowd.time_zone)
         except Unbuilt:
@@ -71,7 +76,11 @@ class Trial:
         return bench.run(mutant).how != "survived"
 
     def _taking(self, added: Sequence[Any], sound: bool) -> list[Bench]:
-        """Benches with the dye and what is added, one for each of the surroundings; none if the project objects."""
+        """Benches on the dye with additions, one for each of the surroundings.
+
+        Empty if the project does not build on them, if its output depends on the surroundings, or if a required check
+        fails.
+        """
         benches: list[Bench] = []
         try:
             for session, around in zip(

@@ -1,7 +1,7 @@
-"""Blind spots shown: the fewest inputs that close one when they are added to the dye.
+"""Finds witnesses: the fewest inputs that close a blind spot when added to the dye.
 
-Nothing is proposed that was not tried so: beside the present dye the unmutated models take it and come out the same in
-all surroundings, and the mutant comes out otherwise.
+Every proposal has been tried: on the present dye with these inputs, the unmutated models build and give the same output
+in all surroundings, and the mutant gives another output.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from angiogram.sensitivity.witnesses.new_keys import repeated_keys
 from angiogram.sensitivity.witnesses.trial import Trial
 
 CROWDS = 4
-"""Random inputs that are tried for one blind spot, beginning with that which showed it."""
+"""Crowds tried for one blind spot, beginning with the one that showed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Witness:
     Attributes:
         mutant: the mutant.
         items: messages, or rows with the names of their seeds.
-        closes: whether it does so beside the dye: added to it, it closes the blind spot. Otherwise in its place alone.
-        hides: ids of mutants that the dye shows, and no longer if the items are added.
+        closes: whether adding the items to the dye closes the blind spot. False: they show it only in place of the dye.
+        hides: ids of mutants that the dye shows now but not if the items are added.
     """
 
     mutant: Mutant
@@ -39,7 +39,7 @@ class Witness:
     hides: tuple[str, ...] = ()
 
     def told(self, project: Compiled) -> Spoiled:
-        """The items as what is read or pasted."""
+        """Return the items in the form in which people read or paste them."""
         if any(isinstance(item, DyeMessage) for item in self.items):
             return Spoiled("; ".join(map(_in_words, self.items)), closes=self.closes, hides=self.hides)
         return Spoiled(
@@ -67,14 +67,16 @@ def witnesses(
     crowds: Sequence[Crowd],
     seen: Sequence[Mutant] = (),
 ) -> list[Witness]:
-    """For each of some blind spots the fewest inputs that show it; those of an earlier one if they do.
+    """Find the fewest inputs that show each of some blind spots.
+
+    If the inputs for an earlier blind spot show this one too, they are reused.
 
     Args:
-        project, directory, target: what is mutated.
+        project, directory, target: the dbt project, its folder and target.
         blind: the blind spots.
-        apart: the random input that showed each, by the mutant's id.
+        apart: the random input that showed each blind spot, by the mutant's id.
         crowds: all random input.
-        seen: mutants that the dye shows, and is to show when the inputs are added.
+        seen: mutants that the dye shows and should still show when the inputs are added.
     """
     if not blind:
         return []
@@ -102,7 +104,10 @@ class _Search:
         return Witness(mutant, tuple(alone), closes=False)
 
     def _beside_the_dye(self, mutant: Mutant, first: Crowd) -> Witness | None:
-        """Input that closes a blind spot: if possible with new keys, sound, and hiding nothing, in this order."""
+        """Find input that closes a blind spot when added to the dye.
+
+        Preferred is input with new keys, then sound input, then input that hides nothing.
+        """
         others = [crowd for crowd in self._crowds if crowd.number != first.number]
         best: Witness | None = None
         for number, way in enumerate(first.ways):
@@ -121,7 +126,10 @@ class _Search:
         return None
 
     def _fewest(self, mutant: Mutant, crowd: Crowd, number: int, sound: bool) -> tuple[Any, ...]:
-        """The fewest items of a crowd that show a mutant beside the dye, as they would be added; none if none do."""
+        """The fewest items of a crowd that show a mutant when added to the dye.
+
+        They have the form in which they would be added. Empty if no items show it.
+        """
         way, proposed = crowd.ways[number], [item for earlier in self._found for item in earlier.items]
 
         def shows(some: Sequence[Any]) -> bool:
@@ -131,7 +139,7 @@ class _Search:
         return tuple(way.added(fewest(items, shows), proposed)) if items and shows(items) else ()
 
     def _taking(self, crowd: Crowd, number: int, sound: bool) -> list[Any]:
-        """The items of a crowd that the unmutated project takes beside the dye."""
+        """The items of a crowd that the unmutated project accepts in addition to the dye."""
         way, place = crowd.ways[number], (crowd.number, number, sound)
 
         def takes(some: Sequence[Any]) -> bool:
