@@ -25,7 +25,7 @@ _FAILED = ("failed", "upstream_failed")
 _ENDED = (*_FAILED, "success", "skipped", "removed")
 
 Builder = Callable[[Context, Sequence[str]], Build]
-"""Builds what dbt's selectors name, everything if there are none; raises if nothing may be built now."""
+"""Builds what dbt's selectors name, or everything without selectors. Raises if nothing may be built now."""
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ from sandbox.services import Sandbox
 from sandbox.state import PROJECT, State
 
 USER = "admin"
-"""Who logs in to Airflow's web page."""
+"""The user for Airflow's web page."""
 
 _PORT = "airflow"
 

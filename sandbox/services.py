@@ -31,7 +31,7 @@ class ServiceStatus:
 
     service: str
     running: bool
-    """The process is there and accepts connections."""
+    """The process runs and accepts connections."""
     pid: int | None
     address: str | None
     """Host and port; None before the first start."""

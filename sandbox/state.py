@@ -23,7 +23,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 """The checkout that this package belongs to."""
 
 MINIMUM_FREE_BYTES = 512 * 1024 * 1024
-"""Room that servers need to start: a full disk ends PostgreSQL and Kafka in the middle of a write."""
+"""Space that servers need to start: a full disk stops PostgreSQL and Kafka in the middle of a write."""
 
 _SECRETS = ("PG_ADMIN_PASSWORD", "FRONT_DOOR_API_KEY", "DYE_KEY")
 

@@ -64,4 +64,4 @@ CONTRACT = Contract(
     },
     former_headers={"dye-message-number": "dye-ride-number"},
 )
-"""What is promised about rides. Tables and roles of existing installations keep these names."""
+"""The contract of rides. Tables and roles of existing installations keep these names."""

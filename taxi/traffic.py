@@ -200,7 +200,7 @@ DIRT: dict[str, Callable[[random.Random, Ride, deque[Ride]], Ride]] = {
     "untidy_text": _untidy_text,
     "wrong_type": _wrong_type,
 }
-"""What makes a ride dirty: each takes the dice, the ride and earlier clean rides, and gives the ride to send."""
+"""Make a ride dirty: each function takes the dice, the ride and earlier clean rides, and returns the ride to send."""
 
 KINDS = (*DIRT, "malformed")
-"""All kinds of dirty messages; equally frequent. A malformed one is no JSON object, or one that cannot be stored."""
+"""All kinds of dirty messages, equally frequent. A malformed one is not a JSON object, or cannot be stored."""

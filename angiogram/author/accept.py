@@ -31,7 +31,7 @@ from angiogram.store.runs import WAIT
 from angiogram.warehouse import ephemeral
 
 _Calculated = tuple[Sequence[str], list[Row]]
-"""Columns and rows of a model, by the calculation."""
+"""Columns and rows of a model according to the calculation."""
 
 
 @dataclass(frozen=True, slots=True)

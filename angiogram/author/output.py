@@ -18,7 +18,7 @@ from angiogram.dbt.manifest.nodes import Node
 from angiogram.dbt.seeds.seed_text import CARRIAGE_RETURN, csv_line, seed_value
 
 _READ_AS_NULL = ("", "null")
-"""Texts that dbt reads from a seed as null."""
+"""Seed texts that dbt reads as null."""
 
 _READ_BY_PYTHON = frozenset(
     oid
@@ -28,7 +28,7 @@ _READ_BY_PYTHON = frozenset(
     )
     for oid in kind.values
 )
-"""Types whose values Python writes as PostgreSQL reads them; of others, as arrays and json, a seed has its text."""
+"""Types that Python formats as PostgreSQL reads them. A seed holds others, such as arrays and json, as text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,19 +13,19 @@ class OutputState(StrEnum):
     """What one stage's output looked like, on its own."""
 
     RIGHT = "right"
-    """All that came out is as expected."""
+    """The output is as expected."""
     WRONG = "wrong"
-    """What came out differs from what is expected."""
+    """The output differs from the expected output."""
     FAILED = "failed"
-    """Nothing came out: the stage ended with an error."""
+    """No output: the stage ended with an error."""
     SKIPPED = "skipped"
-    """Nothing came out: the stage was never started."""
+    """No output: the stage was never started."""
     NOT_BUILT = "not_built"
-    """Nothing came out: a file that the stage needs does not parse, or is gone."""
+    """No output: a file that the stage needs does not parse or is missing."""
     UNKNOWN = "unknown"
-    """Something came out, but the comparison itself failed."""
+    """There is output, but the comparison itself failed."""
     NOT_WATCHED = "not_watched"
-    """Something came out, and nothing tells what it should be."""
+    """There is output, but no expected output."""
 
 
 class Health(StrEnum):
@@ -34,19 +34,19 @@ class Health(StrEnum):
     HEALTHY = "healthy"
     """The output is right."""
     BLOCKED = "blocked"
-    """The output is wrong or absent although all that the stage reads is right."""
+    """The output is wrong or missing although all input is right."""
     AFFECTED = "affected"
-    """The output is wrong or absent, and so is something that the stage reads."""
+    """The output is wrong or missing, and so is some of the input."""
     TOLERATED = "tolerated"
-    """The output is wrong, by its test equals_expected that is no failure, and nothing else is wrong because of it."""
+    """The output is wrong, but its test equals_expected tolerates that, and it makes nothing else wrong."""
     NOT_BUILT = "not_built"
-    """The stage was never started, because something that it needs could not be built."""
+    """The stage was never started because something it needs could not be built."""
     NOT_REACHED = "not_reached"
-    """The stage was never started, and nobody knows why."""
+    """The stage was never started, for an unknown reason."""
     NOT_COMPARED = "not_compared"
-    """Nobody knows: the comparison failed."""
+    """Unknown: the comparison failed."""
     NOT_WATCHED = "not_watched"
-    """Nobody asks: the stage has no expected output yet."""
+    """Not judged: the stage has no expected output yet."""
 
 
 def in_order(reads: Mapping[StageId, Sequence[StageId]]) -> list[StageId]:
@@ -68,13 +68,13 @@ def in_order(reads: Mapping[StageId, Sequence[StageId]]) -> list[StageId]:
 
 
 UNSOUND = (Health.BLOCKED, Health.AFFECTED, Health.NOT_BUILT, Health.NOT_REACHED)
-"""What explains that something is wrong below as well."""
+"""States that explain why something below is wrong as well."""
 
 _NO_PROOF = (OutputState.UNKNOWN, OutputState.NOT_WATCHED)
 """States that say neither that an output is right nor that it is wrong."""
 
 OnRightInput = Callable[[StageId, frozenset[StageId]], OutputState | None]
-"""What a stage makes of right input: given which it is and the stages whose output is right as it is. None: unknown."""
+"""Returns what a stage makes of right input, given the stage and all stages with right output. None: unknown."""
 
 
 def diagnose(

@@ -11,7 +11,7 @@ from pydantic import Field
 from ingestion.settings.base import Settings
 
 ALERT_URLS = "ANGIOGRAM_ALERT_URLS"
-"""Variable with the addresses that alerts are sent to, with blanks between them."""
+"""Variable with the addresses for alerts, separated by blanks."""
 
 REPORT_URL = "ANGIOGRAM_REPORT_URL"
 """Variable with the address of the folder that holds the runs' pages."""

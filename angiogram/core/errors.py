@@ -1,30 +1,31 @@
 """Errors of the angiogram package.
 
 AngiogramError
-├── NotReady               a service, a migration or a package the run needs is not there; set it up, then run again
-├── UnsupportedProject     the dbt project is of a kind, or holds something, that angiogram cannot handle; change it
-├── UnmutatedFails         the project fails its own checks before anything is mutated; mend it first
+├── NotReady               a service, a migration or a package that the run needs is missing; set it up, then run again
+├── UnsupportedProject     angiogram cannot handle this kind of dbt project, or something in it; change it
+├── UnmutatedFails         the project fails its own checks before anything is mutated; fix it first
 ├── SeedError              an input seed cannot be read; correct it
-├── InvalidSettings        angiogram.yml holds what it may not; the message names the line
-├── InvalidSurface         .angiogram/surface.yml cannot be read; take it back from version control
-├── KeyMismatch            the loader does not accept the key that would sign the dye; bring the keys in line
-├── NeverBegan             the step before the first ended without a run; see its log, and start a new run
-├── NotTheDyes             a dye target would write what is live or what the dye did not make; nothing was built
-├── RunInHand              another run kept its lease longer than this one would wait; run again later
-├── LeaseLost              this run's lease ran out and another run took over; run again
-├── UnknownRun             no run has this id; `angiogram runs` lists them
+├── InvalidSettings        angiogram.yml holds an invalid setting; the message names the line
+├── InvalidSurface         .angiogram/surface.yml cannot be read; restore it from version control
+├── KeyMismatch            the loader does not accept the key that would sign the dye; set the same key
+├── NeverBegan             `begin` ended without starting a run; see its log, and start a new run
+├── NotTheDyes             a dye target would write relations that are not the dye's; nothing was built
+├── RunInHand              another run was active for longer than this one waits; run again later
+├── TablesInUse            another session's open transaction locks the dye's tables; run again once it has ended
+├── LeaseLost              this run's lease expired and another run took over; run again
+├── UnknownRun             no run has this ID; `angiogram runs` lists them
 ├── NothingToAcknowledge   the run is not blocked
 ├── PageNotWritten         the page's file cannot be written; name another one
-├── InjectFailed           the front door or the topic took no dye at all; a retry helps once it answers
-├── SeedNotWritten         an expected seed cannot be written, or was changed meanwhile; all are as they were
-├── UnknownModel           the project has no such model with an expected seed; the message lists those that it has
+├── InjectFailed           the front door or the topic took no dye; a retry helps once it answers
+├── SeedNotWritten         an expected seed cannot be written, or was changed meanwhile; no file was changed
+├── UnknownModel           the project has no such model with an expected seed; the message lists its models
 ├── UnknownFault           the catalogue has no fault of this name; `angiogram faults --list` lists them
 ├── FaultNotPlanted        a fault of the catalogue finds nothing to change; correct the fault
 └── DbtFailed              dbt ended before it built anything: the project or its profile is broken
 
 Every message says what happened, where, and what to do. The command line catches AngiogramError (and ingestion's
-IngestionError) once, prints the message and exits with 2: the run could not be judged. Any other exception is one that
-nobody foresaw: it is told with its traceback and exits with 2 as well. What is wrong in the pipeline itself is no error
+IngestionError) once, prints the message and exits with 2: the run could not be judged. Any other exception is
+unexpected: it is printed with its traceback and exits with 2 as well. A fault in the pipeline itself is not an error
 but a verdict.
 """
 

@@ -14,15 +14,15 @@ class FindingKind(StrEnum):
     OUTPUT = "output"
     """A stage turns right input into wrong output."""
     CHECKPOINT = "checkpoint"
-    """Counts that must agree do not: something was lost, doubled, or never ended."""
+    """Counts that must agree do not: something was lost, duplicated, or never ended."""
     BUILD = "build"
     """A model, seed or file is missing, disabled, does not parse or did not build."""
     SURFACE = "surface"
     """Readers of the live tables no longer find, or may no longer read, a relation or a column."""
     WATCH = "watch"
-    """A model that the accepted surface compares is compared by nothing now."""
+    """A model that the accepted surface compares is no longer compared."""
     LIVE_SQL = "live_sql"
-    """The live target runs other SQL than the dye passed, and the difference is not listed as intended."""
+    """The live target runs different SQL from the dye's, and the difference is not listed as intended."""
 
 
 @dataclass(frozen=True, slots=True)

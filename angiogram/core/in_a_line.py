@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 
 _TITLE = re.compile(r"(?P<before>.*: )?(?P<kind>\w+ Error)( in .*)?")
-"""The line that dbt puts before what happened, as `Database Error in model orders (models/core/orders.sql)`."""
+"""dbt's line before the error itself, such as `Database Error in model orders (models/core/orders.sql)`."""
 
 _MISMATCHES = ["column_name", "definition_type", "contract_type", "mismatch_reason"]
-"""The columns of dbt's table of what a broken contract and its model disagree on."""
+"""The columns of dbt's table of differences between a broken contract and its model."""
 
 
 def in_a_line(message: str) -> str:

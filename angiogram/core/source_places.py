@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 _JINJA_LINE = re.compile(r"^ +line (\d+)$", re.MULTILINE)
-"""How dbt tells the line of a template that Jinja cannot read."""
+"""How dbt reports the line of a template that Jinja cannot read."""
 
 _YAML_LINE = re.compile(r"(?:Syntax error near line|in \"<unicode string>\", line) (\d+)")
 
 _SQL_LINE = re.compile(r"^ *LINE \d+: (.*)$", re.MULTILINE)
-"""How PostgreSQL tells the line of a statement, with its text: the number is that of compiled SQL."""
+"""How PostgreSQL reports the line of a statement, with its text. The number refers to compiled SQL."""
 
 _IN_MACRO = re.compile(r"in macro \w+ \(")
 
@@ -23,7 +23,7 @@ class Place(NamedTuple):
 
 
 NOWHERE = Place()
-"""Where nobody knows."""
+"""An unknown place."""
 
 
 def place_of(directory: Path, file: str | None, message: str | None) -> Place:

@@ -62,7 +62,7 @@ _CONNECTION_LOST = re.compile(
     r"|could not receive data from server|could not connect to server|connection to server at .* failed"
     r"|the database system is (shutting down|starting up|in recovery)"
 )
-"""What the driver says of a server that went away: no fault of the model that it was busy with."""
+"""The driver's messages for a server that went away, which is not the fault of the current model."""
 
 
 def unbuilt_stage(reads: list[StageId], seconds: float, message: str | None, place: Place = NOWHERE) -> Stage:
@@ -93,7 +93,7 @@ def all_above(stage: StageId, stages: Mapping[StageId, Stage]) -> list[StageId]:
 
 
 BUILT = (OutputState.RIGHT, OutputState.WRONG, OutputState.UNKNOWN, OutputState.NOT_WATCHED)
-"""States of a stage whose output is there."""
+"""States of a stage that has output."""
 
 
 def marked(rows: Sequence[Mapping[str, Any]], findings: Iterable[Finding]) -> list[dict[str, Any]]:

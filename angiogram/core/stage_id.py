@@ -26,7 +26,7 @@ HOOK, TEST, FILE = "hook", "test", "file"
 TARGET = "target"
 
 UNNAMED_STREAM = "stream"
-"""Name of the stream of a pipeline without a contract, whose dye passes none."""
+"""Stream name of a pipeline without a contract, whose dye does not pass a stream."""
 
 
 class StageId(NamedTuple):

@@ -4,10 +4,10 @@ HEALTHY, BLOCKED, COULD_NOT_RUN = "healthy", "blocked", "could_not_run"
 """The verdicts."""
 
 INTERRUPTED = "interrupted"
-"""Why a run has no verdict that somebody ended with Ctrl-C: they know, so it counts as no failure."""
+"""Why a run ended with Ctrl-C has no verdict. It does not count as a failure."""
 
 ENDED_EARLY = "the run ended before its verdict"
-"""Why a run has no verdict, if none of its steps noted an error."""
+"""Why a run has no verdict if none of its steps noted an error."""
 
 STEPS = (
     "begin",
@@ -20,4 +20,4 @@ STEPS = (
     "build_batch_2",
     "verdict",
 )
-"""The steps of a run in their order, by the names under which its row keeps what they left; then it is finished."""
+"""The steps of a run in order, by the names under which its row stores their results. `finish` follows."""

@@ -22,13 +22,13 @@ PLACES = frozenset(
         *("DBT_TARGET_PATH", "DBT_LOG_PATH", "DBT_SEND_ANONYMOUS_USAGE_STATS"),
     }
 )
-"""Variables of dbt that say where things are; profiles read them, too. None changes what a build makes."""
+"""Variables of dbt that name locations. Profiles read them too. None changes what a build produces."""
 
 _RECORDER = ("MODE", "TYPES", "FILE_PATH")
-"""dbt answers from a recording if these say so."""
+"""Variables that make dbt answer from a recording."""
 
 PLAIN = ("--no-fail-fast", "--populate-cache", "--no-cache-selected-only", "--no-defer", "--no-favor-state")
-"""Options that outweigh the flags of dbt_project.yml: all is built, and nothing stands for it."""
+"""Options that override the flags of dbt_project.yml, so that everything is really built."""
 
 EAGER = ("--indirect-selection", "eager")
 """A test runs wherever one of the nodes that it reads is selected."""
@@ -37,10 +37,10 @@ EVERYTHING = ("--select", "fqn:*")
 """Selects everything, whatever selector the project names as its default."""
 
 SUCCESS = frozenset({"success", "pass", "warn"})
-"""dbt's words for what is well: of a model, a test, and a test that only warns."""
+"""dbt's words for success of a model, of a test, and of a test that only warns."""
 
 SKIPPED = "skipped"
-"""dbt's word for a node that it did not try, since one that it reads failed."""
+"""dbt's word for a node that it did not try because one that it reads failed."""
 
 NO_OP = "no-op"
 BUILT = frozenset({"model", "seed", "snapshot"})
@@ -50,7 +50,7 @@ OPERATION = "operation"
 """dbt's word for a hook that runs at the start or the end of a command."""
 
 _GUARDS = ("require_no_run_in_hand", "keep_dye_apart")
-"""Macros that end a build on purpose: what they refuse is no fault of the project."""
+"""Macros that stop a build on purpose. What they refuse is not the project's fault."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ _CLOSING = re.compile(r"\{%-?\s*endmacro\s*-?%\}\s*\Z")
 _MARK = re.compile(r"/\*angiogram:(?:begin (?P<call>.*?)|end)\*/", re.DOTALL)
 
 Invoke = Callable[[list[str]], Any]
-"""Runs one dbt command on a manifest under the target; dbt's whole outcome."""
+"""Runs one dbt command on a manifest under the target, and returns dbt's whole outcome."""
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from angiogram.dbt.project import Project
 _SECRET = re.compile(r"\bDBT_ENV_SECRET_\w+")
 _NOT_NEEDED = "not-set-and-not-needed"
 _FAULTY = re.compile(r"\b[Mm]odel '?(?:model\.\w+\.)?(?P<name>[\w.]+)'? \((?P<file>[^()]+)\)")
-"""How dbt names the model at fault, as `Compilation Error in model orders (models/orders.sql)`."""
+"""How dbt names the model at fault, such as `Compilation Error in model orders (models/orders.sql)`."""
 
 
 @dataclass(frozen=True, slots=True)

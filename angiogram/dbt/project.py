@@ -32,10 +32,10 @@ _VARS = {"topic": "{dye_source: topic}", "seeds": "{dye_source: seeds, dye_batch
 _USUAL = (*PLAIN, *EAGER)
 
 _APART = ("--no-fail-fast", "--no-populate-cache", "--no-defer", "--no-favor-state", "--indirect-selection", "empty")
-"""Options of a command that asks no server."""
+"""Options of a command that contacts no server."""
 
 _ALL_BUT_SEEDS = tuple(f"resource_type:{kind}" for kind in ("model", "snapshot", "test", "unit_test"))
-"""What `--exclude resource_type:seed` selects, and the tests that read a seed, which it leaves out."""
+"""The selection of `--exclude resource_type:seed`, plus the tests that read a seed."""
 
 _FIRST_BATCH = ("--select", "resource_type:seed", "+config.materialized:incremental")
 

@@ -17,13 +17,13 @@ ATTEMPTS = 3
 """How often each address is tried."""
 
 SHORT = 500
-"""Characters of the body in the last try, since some services take less than apprise knows of."""
+"""Characters of the body in the last try, since some services take less than apprise assumes."""
 
 _TITLE_INTO_BODY = 40
-"""Characters by which apprise joins a title to the body, where the service has no titles."""
+"""Characters that apprise adds when it puts a title into the body, for services without titles."""
 
 _TALKATIVE = ("apprise", "requests", "urllib3")
-"""Loggers that would write addresses, and the secrets in them."""
+"""Loggers that would write addresses with their secrets."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class Mark(StrEnum):
     NOTE = "note"
     """Not wrong, but worth knowing."""
     PROBLEM = "problem"
-    """A run would fail, or its verdict could not be trusted."""
+    """A run would fail, or its verdict would not be reliable."""
 
 
 @dataclass(frozen=True, slots=True)

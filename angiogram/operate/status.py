@@ -26,7 +26,7 @@ class State(StrEnum):
     OVERDUE = "overdue"
     """No verdict came within the expected time."""
     COULD_NOT_RUN = "could_not_run"
-    """The latest run came to no verdict."""
+    """The latest run ended without a verdict."""
 
 
 EXIT_CODES = {State.HEALTHY: 0, State.BLOCKED: 1, State.OVERDUE: 2, State.COULD_NOT_RUN: 2}

@@ -10,7 +10,7 @@ from angiogram.core.words import BLOCKED, HEALTHY
 from angiogram.report.report import healthy, visible
 
 MESSAGES_NAMED = 3
-"""Messages that are named in one sentence; the others are counted."""
+"""How many messages one sentence names. The rest are counted."""
 
 
 def title(report: Mapping[str, Any]) -> str:

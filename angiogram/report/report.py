@@ -17,7 +17,7 @@ from angiogram.core.words import BLOCKED, HEALTHY
 from angiogram.store.runs import Run
 
 SHOWN = 20
-"""Differences of one stage that are printed; the full count is always given, and --json has more."""
+"""How many differences of one stage are printed. The full count is always given, and --json has more."""
 
 _COLOURS = {
     "healthy": "green",

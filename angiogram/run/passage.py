@@ -17,7 +17,7 @@ from angiogram.store import run_ids, runs
 from ingestion.errors import DatabaseUnavailable
 
 LEASE_OF_PROCESS = 30.0
-"""Seconds that the run stays in hand if this process is killed; while it lives, it renews them all the time."""
+"""Seconds that the run stays active after this process is killed. Until then the process keeps renewing the lease."""
 
 
 class Passage:

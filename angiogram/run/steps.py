@@ -44,7 +44,7 @@ from ingestion.topic.admin import topic_id
 from ingestion.topic.producer import MessageProducer
 
 LEASE_BETWEEN_STEPS = 900.0
-"""Seconds that a run stays in hand after each sign of life, if its steps are processes of their own."""
+"""Seconds that a lease lasts after each renewal if the run's steps are separate processes."""
 
 LOAD_WITHIN = 120.0
 """Seconds that the loader has to pass the dye."""

@@ -42,7 +42,7 @@ _DO: Mapping[str, Callable[[Walk], dict[str, Any] | None]] = {
     "build_batch_2": lambda walk: steps.build_batch(walk.run_id, 2, walk.project),
     "verdict": lambda walk: steps.verdict(walk.run_id, walk.project),
 }
-"""What is done in each step, by its name."""
+"""The function of each step, by its name."""
 
 
 def through(

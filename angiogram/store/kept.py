@@ -15,7 +15,7 @@ from angiogram.core.differences import KEPT, Difference
 from angiogram.core.stage_id import StageId, as_json
 
 _AT_A_TIME = 1_000
-"""Rows that are held in memory at a time."""
+"""How many rows are held in memory at a time."""
 
 _COLUMNS = sql.SQL("difference, row_key, column_name, expected, actual")
 

@@ -33,11 +33,11 @@ from ingestion.settings.pipeline import pipeline
 ROLE = "angiogram"
 
 WAIT = 1800.0
-"""Seconds that a run waits for another one at most."""
+"""Maximum number of seconds that a run waits for another one."""
 
 _CHANNEL: LiteralString = "angiogram_runs"
 _LOOK_AGAIN = 5.0
-"""Seconds after which a waiting run looks again although nobody told it that the other one ended."""
+"""Seconds after which a waiting run checks again without a notification that the other one ended."""
 _SOMEBODY_BUILDS = (
     "Somebody builds the models from the input seeds (`angiogram run --from-seeds` or `angiogram accept`)"
 )

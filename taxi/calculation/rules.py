@@ -11,7 +11,7 @@ from decimal import Decimal
 from angiogram.core.errors import SeedError
 
 WHITE_SPACE = " \t\n\r\v\f"
-"""What is trimmed at both ends of a text. A no-break space is none of these."""
+"""What is trimmed at both ends of a text. A no-break space is not included."""
 
 UNKNOWN = "UNKNOWN"
 FIRST_START = datetime(2024, 1, 1, tzinfo=UTC)

@@ -37,8 +37,10 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "car_models": "car_model",
     }.items()
 }
-"""Columns of each model in their order, without the run-dependent ones; and of the reference seeds, whose rows are what
-the models' rows were calculated from: reference data that changed since is told from a wrong model.
+"""Columns of each model in order, without the run-dependent ones, and of the reference seeds.
+
+The models' rows were calculated from the reference seeds' rows, so that changed reference data is not mistaken for a
+wrong model.
 """
 
 

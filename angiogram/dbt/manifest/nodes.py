@@ -11,16 +11,16 @@ from angiogram.core.stage_id import MODEL, SEED, StageId, loader_stage
 from angiogram.dbt.manifest.equality_test import Leniency, equality_tests
 
 EXPECTED_PREFIX = "expected__"
-"""An expected seed is named after its model, see expected_name."""
+"""Prefix of an expected seed's name, followed by the model's, see expected_name."""
 
 INPUT_FOLDER = "input"
-"""Seeds in a folder of this name are the dye; seeds named expected__<model> what it must become; others reference."""
+"""Folder of the dye's input seeds. Seeds named expected__<model> are expected outputs, others are reference data."""
 
 _LONGEST = 63
-"""Bytes of a name that PostgreSQL keeps; it cuts off the rest."""
+"""Length in bytes at which PostgreSQL cuts a name."""
 
 BATCH = "batch"
-"""The column of an input seed that says when a row arrives; without one, all come at once."""
+"""The column of an input seed with the batch of each row. Without it, all rows are one batch."""
 
 
 @dataclass(frozen=True, slots=True)

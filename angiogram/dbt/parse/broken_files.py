@@ -15,7 +15,7 @@ from angiogram.dbt.parse.project_copy import resource_folders
 
 PROJECT_FILE = "dbt_project.yml"
 STUB = "{{ config(enabled=true, materialized='view', contract={'enforced': false}) }}\nselect 1 as stub\n"
-"""A model that stands for one that cannot be read. It is never built."""
+"""A placeholder for a model that cannot be read. It is never built."""
 
 _BLOCK = re.compile(r"{%-?\s*(macro|test|data_test|materialization|docs)\s+(\w+)([^%]*)")
 _NAMED = re.compile(r"\.(?:sql|py|csv|ya?ml|md)\b")

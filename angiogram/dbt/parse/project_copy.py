@@ -16,7 +16,7 @@ _PATHS = ("model", "seed", "test", "macro", "snapshot", "analysis", "asset", "do
 _DEFAULTS = {"model": ["models"], "seed": ["seeds"], "test": ["tests"], "macro": ["macros"]}
 _DEFAULTS |= {"snapshot": ["snapshots"], "analysis": ["analyses"]}
 _OURS = ("target", "logs", ".git")
-"""Beginnings of names that dbt does not read, and writes itself."""
+"""Prefixes of names that dbt does not read, or writes itself."""
 
 
 def resource_folders(directory: Path) -> dict[str, list[str]]:

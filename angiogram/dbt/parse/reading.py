@@ -34,13 +34,13 @@ from angiogram.dbt.parse.broken_files import (
 from angiogram.dbt.parse.project_copy import ProjectCopy, resource_folders
 
 _STANDING_IN = "angiogram_stand_ins"
-"""Folder of the copy for models that stand for what is missing."""
+"""Folder of the copy for placeholders of missing models."""
 
 _TRIES = 20
-"""How many broken or missing parts are looked for, one parse each, before nothing is built at all."""
+"""Limit of broken or missing parts, one parse each. Beyond it nothing is built."""
 
 _ALL_DEPEND_ON = "macros/differences.sql"
-"""What every comparison is made with."""
+"""The file that every comparison depends on."""
 
 Parse = Callable[[Path], Any]
 """Reads a project's folder whole, from nothing that was parsed before.
@@ -112,7 +112,7 @@ class _Parts:
         self._copy = ProjectCopy(directory)
         self._broken: dict[str, BrokenFile] = {}
         self._missing: set[str] = set()
-        """Names of models for which one stands in: others read them, and they are gone."""
+        """Names of missing models that others read, each with a placeholder."""
         self._models = (resource_folders(directory).get("model") or ["models"])[0]
 
     def read(self, error: DbtFailed | None) -> Reading:

@@ -18,7 +18,7 @@ from typing import IO, Any
 from angiogram.core.errors import SeedNotWritten
 
 JOURNAL = Path(".angiogram", "writing.journal")
-"""Its place in the project's folder."""
+"""The journal's path in the project's folder."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ Row = dict[str, Value]
 """A row of a table: its cells by column."""
 
 CARRIAGE_RETURN = "<CR>"
-"""How the seeds write a carriage return: dbt reads a real one as a line feed."""
+"""How seeds write a carriage return, since dbt reads a real one as a line feed."""
 
 
 def seed_name(model: str) -> str:

@@ -14,7 +14,7 @@ from angiogram.store.runs import Run
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 DIFFERENCES_LISTED = 20
-"""Rows of one stage that are listed; the full count is always given."""
+"""How many rows of one stage are listed. The full count is always given."""
 
 
 def junit(run: Run) -> str:

@@ -17,13 +17,13 @@ from angiogram.store.runs import Run
 from angiogram.store.versions import short_commit
 
 ROOM = 59_000
-"""Characters of the whole text, and some to spare for the sentences that say what was left out."""
+"""Characters of the whole text, which leave room for the sentences on what was left out."""
 
 ROWS_LISTED = 10
-"""Rows of one stage that are listed; the full count is always given."""
+"""How many rows of one stage are listed. The full count is always given."""
 
 LENGTH = 400
-"""Characters of one cell that are listed."""
+"""How many characters of one cell are listed."""
 
 _SENTENCE = 2_000
 _DETAILS = 5_000

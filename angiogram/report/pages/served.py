@@ -22,7 +22,7 @@ from angiogram.store import runs
 from ingestion.errors import IngestionError
 
 SHOWN = 100
-"""Runs in the history."""
+"""How many runs the history shows."""
 
 _HEADERS = {"Content-Security-Policy": "frame-ancestors 'self'", "Cache-Control": "no-store"}
 

@@ -17,10 +17,10 @@ from angiogram.report.report import all_differences
 from angiogram.store.runs import Run
 
 SHOWN = 200
-"""Differences of one stage on a page; the full count is always given."""
+"""How many differences of one stage a page shows. The full count is always given."""
 
 MESSAGES_SHOWN = 5
-"""Messages that a row names at once; the others are behind a click."""
+"""How many messages a row names. The others appear on a click."""
 
 VERDICT_WORDS = {
     "healthy": ("✓", "healthy", "what comes out is as expected"),
@@ -32,7 +32,7 @@ VERDICT_WORDS = {
     "not_compared": ("?", "not compared", "something came out, but it could not be compared"),
     "not_watched": ("·", "not watched", "nothing tells yet what its output should be"),
 }
-"""Of each verdict on a stage its sign, its name and what it means."""
+"""Sign, name and meaning of each verdict on a stage."""
 
 
 @dataclass(frozen=True, slots=True)
