@@ -62,7 +62,7 @@ _CONNECTION_LOST = re.compile(
     r"|could not receive data from server|could not connect to server|connection to server at .* failed"
     r"|the database system is (shutting down|starting up|in recovery)"
 )
-"""The driver's messages for a server that went away, which is not the fault of the current model."""
+"""psycopg2's messages for a server that went away, which is not the fault of the current model."""
 
 
 def unbuilt_stage(reads: list[StageId], seconds: float, message: str | None, place: Place = NOWHERE) -> Stage:
