@@ -26,7 +26,7 @@ class Calculation(Protocol):
     def columns(self) -> Mapping[str, Sequence[str]]:
         """Ordered columns of each table that it knows, without run-dependent ones.
 
-        The tables include reference seeds, so that changed reference data can be told from a wrong model.
+        The tables include reference seeds, so that changed reference data can be distinguished from a wrong model.
         """
 
     def tables(

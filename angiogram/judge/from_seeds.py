@@ -45,7 +45,7 @@ def run_from_seeds(project: Project, wait: float = WAIT, say: Callable[[str], No
         say: receives messages about what the command waits for.
 
     Returns:
-        The run with its report, as from angiogram.verdict.judge. It is not stored.
+        The run with its report, as from angiogram.judge.verdict.judge. It is not stored.
 
     Raises:
         DbtFailed: dbt ended before it built anything.

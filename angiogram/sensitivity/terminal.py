@@ -38,8 +38,7 @@ def _print_spoiled(console: Console, mutants: str, spoiled: Spoiled) -> None:
     console.print(f"{mutants}: {spoiled.sentence()}", markup=False)
     for some in spoiled.rows:
         console.print(f"{some.file}:", markup=False, soft_wrap=True)
-        print(f"{some.header}\n{some.lines}", file=console.file)  # meant to be pasted: lines are not wrapped and tabs
-        # stay tabs
+        print(f"{some.header}\n{some.lines}", file=console.file)  # to be pasted: keeps lines and tabs as they are
 
 
 def percent(tally: Tally) -> str:

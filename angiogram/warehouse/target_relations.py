@@ -91,8 +91,7 @@ def claim(database: connection, project: Project, say: Callable[[str], None]) ->
         ((user,),) = query.fetchall()
         if forbidden := [why for schema in schemas for why in _forbidden(schema, user)]:
             raise NotReady(f"{' '.join(forbidden)} Nothing was built.")
-        query.execute("select pg_advisory_lock(hashtext('angiogram'), hashtext('marks'))")  # the same lock as in the
-        # hook
+        query.execute("select pg_advisory_lock(hashtext('angiogram'), hashtext('marks'))")  # the same lock as the hook
         try:
             for schema in schemas:
                 _mark(query, schema)

@@ -6,7 +6,7 @@ differs from its expected seed:
 | what differs | to blame |
 |---|---|
 | the stored seed differs from what the independent calculation makes of the dye and the reference data the expected \
-seeds were calculated from | the seed; the model too, if it differs from the calculation |
+seeds were calculated from | the seed, and the model too if it differs from the calculation |
 | the model has columns that the seed does not have, and all cells of the columns that both have are equal | either |
 | the same, and a model that reads it fails because a column is gone | the model |
 | anything else: a cell, a row, a type, a column that is gone with no new one | the model |
@@ -163,8 +163,8 @@ def compare_with_rows(
 def _laid_out(database: connection, node: Node, names: Sequence[str], rows: Sequence[Row]) -> Iterator[str]:
     """Put rows of the calculation into a temporary table and yield its name.
 
-    Columns have the types of the model's expected seed, or of the model where the seed lacks them. Rows that the
-    `where` of the model's test excludes are left out.
+    Columns have the types of the model's expected seed, or of the model where the seed does not have them. Rows that
+    the `where` of the model's test excludes are left out.
     """
     table = sql.Identifier("pg_temp", _CALCULATED)
     with database.cursor() as query:
