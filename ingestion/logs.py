@@ -1,4 +1,4 @@
-"""What the loader says on standard error: lines of text, or of JSON for those who collect them."""
+"""The loader's log on standard error: lines of text, or of JSON for log collectors."""
 
 import json
 import logging
@@ -7,17 +7,20 @@ from enum import StrEnum
 
 
 class LogFormat(StrEnum):
-    """How the lines look."""
+    """Format of the log lines."""
 
     TEXT = "text"
     JSON = "json"
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: at, level, logger, process, message, and the traceback where there is one."""
+    """Each log record as one JSON object a line.
+
+    Its keys: at, level, logger, process, message, and the traceback if there is one.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line of a record."""
+        """The line for a record."""
         line = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname.lower(),
@@ -31,7 +34,7 @@ class JsonLines(logging.Formatter):
 
 
 def set_up_logs(log_format: LogFormat) -> None:
-    """Send the loader's warnings to standard error; workers inherit it."""
+    """Send the loader's warnings to standard error; workers inherit the setting."""
     handler = logging.StreamHandler()
     text = logging.Formatter("%(asctime)s %(message)s")
     handler.setFormatter(JsonLines() if log_format is LogFormat.JSON else text)

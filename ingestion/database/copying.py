@@ -6,12 +6,12 @@ from ingestion.message.tables import Table
 
 
 def identifier(table: Table) -> sql.Identifier:
-    """A raw table's name in a statement."""
+    """The quoted name of a raw table."""
     return sql.Identifier(table.schema, table.name)
 
 
 def copy_statement(table: Table) -> sql.Composed:
-    """The COPY that takes a table's lines."""
+    """The COPY statement for the lines of a table."""
     return sql.SQL("copy {} ({}) from stdin (format csv, null 'null')").format(
         identifier(table), sql.SQL(", ").join(map(sql.Identifier, table.columns))
     )

@@ -1,4 +1,7 @@
-"""What PostgreSQL's errors mean and what to do, by their SQLSTATE: never by the words of the driver."""
+"""The meaning of PostgreSQL's errors, and what to do about each.
+
+Errors are recognised by SQLSTATE, never by the driver's message text.
+"""
 
 import psycopg2
 
@@ -25,14 +28,16 @@ _MEANINGS = {
     "58": "PostgreSQL met an error of its system: {said}. See its log and its disks.",
     "XX": "PostgreSQL met an error within itself, or damaged data: {said}. See its log.",
 }
-"""What to say, by the SQLSTATE or the beginning of it; the longest one that fits counts."""
+"""The message for each SQLSTATE or beginning of one; the longest match counts."""
 
 
 def sentence(error: psycopg2.Error) -> str | None:
-    """What happened and what to do; None where it is neither the server's nor the set-up's, but the program's mistake.
+    """Say what happened and what to do.
+
+    None if neither the server nor its set-up is at fault, but the program.
 
     Args:
-        error: any error of the driver's.
+        error: any error of the driver.
     """
     said = " ".join((error.diag.message_primary or str(error) or type(error).__name__).split()).rstrip(".")
     if error.pgcode is None:

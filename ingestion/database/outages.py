@@ -1,17 +1,17 @@
-"""Whether an error of PostgreSQL's is an outage, which is waited out, or a refusal, which is not."""
+"""Tell outages of PostgreSQL, which are waited out, from refusals, which are not."""
 
 import psycopg2
 
 from ingestion.errors import DatabaseRefused, DatabaseUnavailable
 
 _OUTAGE_CLASSES = frozenset({"08", "40", "53", "55", "57", "58"})
-# connection, rollback by the server, out of resources, lock not free, shutdown, system error
+# connection, rollback by the server, out of resources, lock not available, shutdown, system error
 _DUPLICATE = "23505"
 _READ_ONLY = "25006"  # after a failover: the session is on a standby
 
 
 def is_outage(error: psycopg2.Error) -> bool:
-    """Whether the error is about the server and not about what was written: waiting helps."""
+    """Whether the error is about the server and not about the data, so that waiting helps."""
     if isinstance(error, psycopg2.InterfaceError):  # the connection is already closed
         return True
     if error.pgcode is None:
@@ -20,7 +20,7 @@ def is_outage(error: psycopg2.Error) -> bool:
 
 
 def in_our_words(error: psycopg2.Error) -> DatabaseUnavailable | DatabaseRefused:
-    """What an error of the driver's means: the server is away for now, or what was written is refused for good."""
+    """Turn a driver's error into ours: the server is away for now, or refuses for good."""
     said = error.diag.message_primary or str(error).strip() or type(error).__name__
     if not is_outage(error):
         advice = (

@@ -1,6 +1,6 @@
-"""Database roles, databases and the schemas that dbt writes: made by `bootstrap`, as superuser, as often as wanted.
+"""Create the roles, the databases and dbt's schemas: `bootstrap`, run as superuser.
 
-Everything inside the raw schemas is made by the migrations, as the owner. Only what the owner may not do is here.
+The migrations create everything inside the raw schemas, as the owner. Only what the owner may not do is here.
 """
 
 import psycopg2
@@ -13,19 +13,21 @@ from ingestion.settings import AdministratorSettings, DatabaseSettings, role_pas
 from ingestion.settings.pipeline import contract
 
 AIRFLOW = "airflow"
-"""The job of the role that owns Airflow's own database."""
+"""Job of the role that owns Airflow's own database."""
 
 AIRFLOW_DATABASE = "airflow"
 
 OWNER_SCHEMAS = ("raw", "angiogram_raw", "angiogram")
-"""Schemas of the owner, filled by the migrations."""
+"""The owner's schemas, filled by the migrations."""
 
 
 def bootstrap(database: str | None = None) -> None:
-    """Make roles, databases and schemas; passwords are set anew. Running it again changes nothing else.
+    """Create roles, databases and schemas, and set the roles' passwords.
+
+    It may be run again: except for the passwords, that changes nothing.
 
     Args:
-        database: another name than PGDATABASE for the pipeline's database.
+        database: the pipeline's database, if not the one in PGDATABASE.
 
     Raises:
         SettingsError: the administrator or a role's password is not set.
@@ -40,7 +42,7 @@ def bootstrap(database: str | None = None) -> None:
             query.execute("select pg_advisory_lock(hashtext('ingestion'), hashtext('bootstrap'))")
             for role, password in passwords.items():
                 _make_role(query, role, password)
-            # Another zone than that of the live models: one that depends on its session's zone is seen by the dye.
+            # Not the time zone of the live models: the dye thus detects a model that depends on its session's zone.
             query.execute(
                 sql.SQL("alter role {} set timezone to 'America/New_York'").format(
                     sql.Identifier(pipeline.roles[ANGIOGRAM].name)
@@ -61,10 +63,10 @@ def bootstrap(database: str | None = None) -> None:
 
 
 def connect_as_administrator(database: str) -> connection:
-    """Open a connection as superuser, in autocommit. The caller closes it.
+    """Open an autocommit connection as superuser. The caller closes it.
 
     Args:
-        database: which one.
+        database: name of the database.
 
     Raises:
         SettingsError: the administrator or the address is not set.
@@ -99,7 +101,7 @@ def _make_role(query: cursor, role: str, password: str) -> None:
     query.execute("select from pg_roles where rolname = %s", (role,))
     if query.fetchone() is None:
         query.execute(sql.SQL("create role {}").format(sql.Identifier(role)))
-    # Only the hash leaves this process: a password would end in the server's log of statements.
+    # Only the hash leaves this process: a password would end up in the server's statement log.
     hashed = encrypt_password(password, role, scope=query.connection, algorithm="scram-sha-256")
     query.execute(
         sql.SQL(
@@ -111,7 +113,7 @@ def _make_role(query: cursor, role: str, password: str) -> None:
 def _make_database(query: cursor, name: str, owner: str, guests: tuple[str, ...]) -> None:
     query.execute("select from pg_database where datname = %s", (name,))
     if query.fetchone() is None:
-        # The same collation on every machine, whatever the server was initialised with.
+        # The same collation on every machine, no matter how the server was initialised.
         query.execute(
             sql.SQL(
                 "create database {} owner {} template template0 encoding 'UTF8' "
@@ -132,13 +134,13 @@ def _make_schemas(query: cursor, database: str, pipeline: Contract) -> None:
     for role, prefix in builders.items():
         for schema in pipeline.model_schemas:
             _make_schema(query, prefix + schema, role)
-    # dbt's incremental models go through temporary tables.
+    # dbt's incremental models use temporary tables.
     angiogram = pipeline.roles[ANGIOGRAM].name
     for role in (*builders, angiogram):
         query.execute(
             sql.SQL("grant temporary on database {} to {}").format(sql.Identifier(database), sql.Identifier(role))
         )
-    # Each run drops the angiogram schemas and makes them anew.
+    # Each run drops and recreates the angiogram schemas.
     query.execute(
         sql.SQL("grant create on database {} to {}").format(sql.Identifier(database), sql.Identifier(angiogram))
     )
@@ -149,7 +151,7 @@ def _make_schemas(query: cursor, database: str, pipeline: Contract) -> None:
 
 
 def _let_read(query: cursor, reader: str, schema: str, builder: str) -> None:
-    """Let a role read what is in a schema, and what its builder will make there."""
+    """Let a role read what is in a schema, and what its builder will create there."""
     names = {
         "reader": sql.Identifier(reader),
         "schema": sql.Identifier(schema),

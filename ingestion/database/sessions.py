@@ -1,4 +1,4 @@
-"""Sessions in PostgreSQL, each as one of the roles."""
+"""Open PostgreSQL sessions, each as one of the roles."""
 
 import socket
 
@@ -11,16 +11,16 @@ _ANSWERS_WITHIN = 5.0  # seconds
 
 
 def connect(job: str, application_name: str, database: str | None = None) -> "psycopg2.extensions.connection":
-    """Open a connection to PostgreSQL as the role that has a job. The caller closes it.
+    """Open a PostgreSQL connection as the role with a job. The caller closes it.
 
     Args:
         job: one of the contract's roles, such as `owner`.
-        application_name: what pg_stat_activity shows.
-        database: another database than PGDATABASE.
+        application_name: the session's name in pg_stat_activity.
+        database: the database, if not the one in PGDATABASE.
 
     Raises:
         SettingsError: address or password is not set.
-        ContractUnusable: it is a job of the contract's, and that cannot be used.
+        ContractUnusable: the job's role is in the contract, which cannot be used.
         DatabaseUnavailable: PostgreSQL cannot be reached or refuses the role.
     """
     database_settings = DatabaseSettings.from_environment()
@@ -33,12 +33,12 @@ def connect(job: str, application_name: str, database: str | None = None) -> "ps
             dbname=database or database_settings.name,
             sslmode=database_settings.sslmode,
             connect_timeout=database_settings.connect_timeout,
-            # A machine that vanishes without a word ends a statement in half a minute; the system would wait for hours.
-            keepalives_idle=10,  # seconds of silence, as while a statement runs, before it is asked
+            # If the server's machine vanishes, a statement fails in half a minute; by default it would wait for hours.
+            keepalives_idle=10,  # seconds of silence, for example while a statement runs, before the first probe
             keepalives_interval=5,
             keepalives_count=4,
-            tcp_user_timeout=30_000,  # milliseconds that what was sent may stay unacknowledged
-            client_encoding="UTF8",  # what COPY is given as bytes; PGCLIENTENCODING would have it read otherwise
+            tcp_user_timeout=30_000,  # milliseconds that sent data may stay unacknowledged
+            client_encoding="UTF8",  # the encoding of COPY's bytes, whatever PGCLIENTENCODING says
             user=name,
             password=password,
             application_name=application_name,
@@ -59,9 +59,9 @@ def connect(job: str, application_name: str, database: str | None = None) -> "ps
 
 
 def _answers(host: str, port: int) -> bool:
-    """Whether anything listens there: then it is not the address that is wrong."""
+    """Whether anything listens at the address: then the address is not the mistake."""
     try:
-        if host.startswith("/"):  # the folder of a socket
+        if host.startswith("/"):  # the folder of a Unix socket
             with socket.socket(socket.AF_UNIX) as there:
                 there.settimeout(_ANSWERS_WITHIN)
                 there.connect(f"{host}/.s.PGSQL.{port}")

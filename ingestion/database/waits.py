@@ -1,4 +1,4 @@
-"""Whom a command's sessions in PostgreSQL wait for, told before anybody has to look for it."""
+"""Report which sessions a command waits for in PostgreSQL, before anyone has to look."""
 
 import logging
 import time
@@ -15,17 +15,17 @@ from ingestion.errors import DatabaseUnavailable
 _log = logging.getLogger(__name__)
 
 _LOOK_EVERY_SECONDS = 1.0
-_PATIENCE_SECONDS = 2.0  # a wait that ends sooner is no news
+_PATIENCE_SECONDS = 2.0  # a shorter wait is not worth reporting
 _AGAIN_SECONDS = 60.0
 
 
 class Waits:
-    """Looks now and then which sessions of a command wait for a lock, and who holds it.
+    """Checks now and then which sessions of a command wait for a lock, and who holds it.
 
     Args:
         role: the job of the sessions' role, one of the contract's.
         application_name: their name in pg_stat_activity.
-        tell: takes a sentence for each wait; the same one again after a minute.
+        tell: called with a sentence for each wait; the same one is repeated after a minute.
     """
 
     def __init__(self, role: str, application_name: str, tell: Callable[[str], None]) -> None:
@@ -37,13 +37,13 @@ class Waits:
         self._told: dict[tuple[int, int], float] = {}
 
     def close(self) -> None:
-        """End the session that looks."""
+        """End the session used for checking."""
         if self._session:
             self._session.close()
             self._session = None
 
     def look(self) -> None:
-        """Look, unless that was just done. Where PostgreSQL is away there is nothing to be told here."""
+        """Check for waits, unless that was just done; report nothing while PostgreSQL is away."""
         now = time.monotonic()
         if now < self._next_look:
             return
@@ -86,7 +86,10 @@ class Waits:
 
 @contextmanager
 def watched(role: str, application_name: str, tell: Callable[[str], None]) -> Iterator[None]:
-    """Tell on a thread, while the block runs, whom its sessions wait for. For processes that do not fork meanwhile."""
+    """Report on a thread, while the block runs, which sessions the command waits for.
+
+    For processes that do not fork in the meantime.
+    """
     waits = Waits(role, application_name, tell)
     done = Event()
 

@@ -30,7 +30,10 @@ def list_letters(
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     reason: Annotated[str | None, typer.Option(help="Only those with this reason.")] = None,
 ) -> None:
-    """List the newest, one a line: partition, offset, time, reason, bytes, topic, topic id."""
+    """List the newest dead letters, one a line.
+
+    Columns: partition, offset, time, reason, bytes, topic, topic id.
+    """
     for letter in dead_letters.newest(limit, dye, reason):
         size = "null" if letter.size is None else str(letter.size)
         message_at = letter.message_at.isoformat() if letter.message_at else "-"
@@ -45,7 +48,7 @@ def show(
     topic_id: Annotated[UUID | None, typer.Option(help="Id of the topic, if several have one there.")] = None,
     dye: Dye = False,
 ) -> None:
-    """Print the bytes of one, exactly as they came."""
+    """Print the bytes of a dead letter, exactly as they arrived."""
     sys.stdout.buffer.write(dead_letters.at(partition, offset, topic_id, dye).value or b"")
 
 
@@ -54,7 +57,7 @@ def export(
     to: Annotated[Path | None, typer.Option(help="A file to write instead of standard output.")] = None,
     dye: Dye = False,
 ) -> None:
-    """Write all as JSON, one a line, key and value in base64."""
+    """Write all dead letters as JSON, one a line, with key and value in base64."""
     lines = (json.dumps(letter.as_json()) + "\n" for letter in dead_letters.every(dye))
     if to is None:
         sys.stdout.writelines(lines)
@@ -77,9 +80,10 @@ def replay(
         bool, typer.Option("--unclear-again", help="Also those that a killed replay may have published already.")
     ] = False,
 ) -> None:
-    """Publish those again that the loader would take today, or a corrected one in the place of one; prints counts.
+    """Publish dead letters again: all that today's loader would take, or one corrected.
 
-    Each goes to its own topic, which KAFKA_TOPIC must name; one of a file becomes a row of that file.
+    Each is published to its own topic, which KAFKA_TOPIC must name. A dead letter of a file becomes a row of that file.
+    Prints how many were published.
     """
     one = (partition, offset, corrected, topic_id)
     if one == (None, None, None, None):

@@ -1,4 +1,4 @@
-"""Dead letters: looking at the messages that were no storable JSON object, and getting their bytes back."""
+"""Dead letters: list messages that are not storable JSON objects, and get their bytes."""
 
 import base64
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from ingestion.errors import InputError
 from ingestion.migrations import require_current
 from ingestion.settings.pipeline import contract
 
-_FETCH = 500  # rows held in memory at a time; a dead letter may have 10 MB
+_FETCH = 500  # rows held in memory at a time; a dead letter may be 10 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +25,17 @@ class DeadLetter:
 
     Attributes:
         topic: name of the topic.
-        topic_id: its id.
-        partition: the partition.
-        offset: the place in it.
-        reason: why it could not be, one of `ingestion.message.rows.Reason`.
-        message_at: when the broker took it.
+        topic_id: id of the topic.
+        partition: number of the partition.
+        offset: offset in the partition.
+        reason: why it was not loaded, one of `ingestion.message.rows.Reason`.
+        message_at: the broker's timestamp.
         size: bytes of the value; None for a tombstone.
-        value: the value, where it was asked for.
+        value: the value, if it was asked for.
         message_key: the key.
-        run_id: run of a dye message.
+        run_id: run id of a dye message.
         message_number: number of a dye message.
-        replayed: it was published again.
+        replayed: whether it was published again.
     """
 
     topic: str
@@ -52,7 +52,7 @@ class DeadLetter:
     replayed: bool
 
     def as_json(self) -> dict[str, str | int | None]:
-        """The letter as JSON values, its bytes in base64."""
+        """The dead letter as JSON values, its bytes in base64."""
         return {
             "topic": self.topic,
             "topic_id": str(self.topic_id),
@@ -68,12 +68,12 @@ class DeadLetter:
 
 
 def newest(limit: int, dye: bool = False, reason: str | None = None) -> list[DeadLetter]:
-    """The dead letters loaded last, newest first, without their values.
+    """The latest dead letters, newest first, without their values.
 
     Args:
-        limit: how many at most.
-        dye: those of the dye instead of the live ones.
-        reason: only those with this reason.
+        limit: the largest number to return.
+        dye: return the dye's dead letters instead of the live ones.
+        reason: return only those with this reason.
 
     Raises:
         SettingsError, DatabaseUnavailable: as `ingestion.database.sessions.connect`.
@@ -87,10 +87,10 @@ def at(partition: int, offset: int, topic_id: UUID | None = None, dye: bool = Fa
     """The dead letter at a place on the topic, with its value.
 
     Args:
-        partition: the partition.
-        offset: the place in it.
-        topic_id: needed only where a topic made again has another dead letter at the same place.
-        dye: of the dye instead of the live ones.
+        partition: number of the partition.
+        offset: offset in the partition.
+        topic_id: needed only if a recreated topic has another dead letter at the same place.
+        dye: return one of the dye instead of a live one.
 
     Raises:
         InputError: there is none, or more than one.
@@ -112,20 +112,22 @@ def at(partition: int, offset: int, topic_id: UUID | None = None, dye: bool = Fa
 
 
 def every(dye: bool = False) -> Iterator[DeadLetter]:
-    """All dead letters with their values, in the order of topic, partition and offset, a few in memory at a time.
+    """All dead letters with their values, a few in memory at a time.
+
+    They come in the order of topic, partition and offset.
 
     Raises:
-        SettingsError, DatabaseUnavailable, SchemaOutdated: there is no such database, or not yet.
+        SettingsError, DatabaseUnavailable, SchemaOutdated: the database cannot be used, or misses a migration.
     """
     with _session() as session:
         yield from _select(session, dye, True, sql.SQL('order by topic_id, "partition", "offset"'), {})
 
 
 def not_replayed(reason: str | None = None) -> Iterator[DeadLetter]:
-    """The live dead letters that were not published again, otherwise as `every`.
+    """The live dead letters that were not published again; otherwise like `every`.
 
     Args:
-        reason: only those with this reason.
+        reason: return only those with this reason.
 
     Raises:
         As `every`.
@@ -140,7 +142,7 @@ def not_replayed(reason: str | None = None) -> Iterator[DeadLetter]:
 
 @contextmanager
 def _session() -> Iterator[connection]:
-    """A session that ends with the block.
+    """A session that is closed at the end of the block.
 
     Raises:
         SettingsError, DatabaseUnavailable: as `ingestion.database.sessions.connect`.
@@ -166,7 +168,7 @@ def _select(
         table=sql.Identifier("angiogram_raw" if dye else "raw", "dead_letters"),
         tail=tail,
     )
-    with session, session.cursor("dead_letters") as query:  # a cursor on the server: nothing but a few rows here
+    with session, session.cursor("dead_letters") as query:  # a server-side cursor: only a few rows are here at a time
         query.itersize = _FETCH if not with_value else 5
         query.execute(query_text, values)
         for (

@@ -1,10 +1,10 @@
-"""Publishing dead letters again: those that today's loader would take, or one that somebody corrected.
+"""Publish dead letters again: those that today's loader would take, or a corrected one.
 
-A message published again has a new place on its own topic, so that incremental models see it, in the partition of its
-key. A letter of a file becomes a row of that file, in partition 1, and goes with it when its day is replaced.
+A republished message gets a new place on its own topic, in the partition of its key, so that incremental models see it.
+A dead letter of a file becomes a row of that file, in partition 1, and is removed with it when its day is replaced.
 
-One command at a time. Each letter is claimed before it is sent, and the claim's id travels with it as a header: what a
-killed command was about to send is looked for on the topic before it is sent again.
+Only one replay runs at a time. Each dead letter is claimed before it is sent, and the claim's id travels with it as a
+header. If a replay is killed, the next one first searches the topic for what may have been sent already.
 """
 
 import os
@@ -33,25 +33,24 @@ from ingestion.topic.producer import MessageProducer, Position
 from ingestion.topic.search import TopicSearch, Unclear
 
 REPLAY_HEADER = "replay-id"
-"""The header that names the claim under which a message was published again."""
+"""The header with the id of the claim under which a message was published again."""
 
 CORRECTED_PARTITION = 1
-"""The partition of a file's topic that holds its dead letters once they are rows; its others are in partition 0."""
+"""The partition of a file's dead letters once they are rows; its other rows are in partition 0."""
 
 _Tell = Callable[[str], None]
 
 
 @dataclass(slots=True)
 class Replay:
-    """What a replay did.
+    """The result of a replay.
 
     Attributes:
-        published: letters that are storable today and were published again.
-        still_dead: letters that would be dead letters again; left as they are.
-        found_again: letters that a killed command had published; only noted now.
-        of_other_topics: letters of other topics, by name; left as they are.
-        unclear: letters that a killed command was about to publish, where the topic no longer tells whether it did;
-            left as they are.
+        published: number of dead letters that are storable today and were published again.
+        still_dead: number that would be dead letters again; left unchanged.
+        found_again: number that a killed replay had published; only recorded now.
+        of_other_topics: number of dead letters of other topics, by topic; left unchanged.
+        unclear: number that a killed replay may have published and the topic no longer shows; left unchanged.
     """
 
     published: int = 0
@@ -62,17 +61,17 @@ class Replay:
 
 
 def replay(reason: str | None = None, unclear_again: bool = False, tell: _Tell = lambda _: None) -> Replay:
-    """Publish the live dead letters again that were none under the rules of today's loader, each to its own topic.
+    """Publish the live dead letters that today's loader would take, each to its own topic.
 
     Args:
-        reason: only those with this reason.
-        unclear_again: publish also those of which the topic no longer tells whether they were.
-        tell: takes what is to be known meanwhile: whom the command waits for.
+        reason: publish only those with this reason.
+        unclear_again: also publish those that may be on the topic already, where it no longer shows them.
+        tell: called with messages for the user: which session the command waits for.
 
     Raises:
         SettingsError, DatabaseUnavailable: as `ingestion.database.sessions.connect`.
-        InputError: there is no such topic.
-        KafkaUnavailable: Kafka did not take one; those before it are published and marked.
+        InputError: the topic does not exist.
+        KafkaUnavailable: Kafka did not take one; those before it are published and marked as such.
     """
     with _Replaying.begun(tell) as replaying:
         done = Replay(found_again=replaying.settle())
@@ -99,17 +98,17 @@ def replay_corrected(
     unclear_again: bool = False,
     tell: _Tell = lambda _: None,
 ) -> None:
-    """Publish a corrected message in the place of a live dead letter, to the letter's own topic.
+    """Publish a corrected message in place of a live dead letter, to its own topic.
 
     Args:
-        partition, offset, topic_id: which one, as `ingestion.dead_letters.letters.at`.
+        partition, offset, topic_id: place of the dead letter, as in `ingestion.dead_letters.letters.at`.
         value: the corrected message.
-        unclear_again: also where the topic no longer tells whether it was published already.
-        tell: as of `replay`.
+        unclear_again: publish it even if the topic no longer shows whether it was published already.
+        tell: as in `replay`.
 
     Raises:
-        InputError: there is no such dead letter or more than one, it was replayed already or may have been, it is of
-            another topic, or the new message would be one again.
+        InputError: there is no such dead letter or more than one, it was replayed already or may have been, it belongs
+            to another topic, or the new message would be a dead letter again.
         SettingsError, DatabaseUnavailable, KafkaUnavailable: as `replay`.
     """
     if not _is_storable(value):
@@ -146,10 +145,10 @@ def _place(letter: DeadLetter) -> _Place:
 
 
 class _Replaying:
-    """The one replay that is at work, with its session, its producer and its look at the topic.
+    """The replay in progress, with its session, its producer and its search of the topic.
 
     Attributes:
-        unclear: the letters of which the topic no longer tells whether they were published.
+        unclear: dead letters for which the topic no longer shows whether they were published.
     """
 
     def __init__(
@@ -166,7 +165,7 @@ class _Replaying:
     @classmethod
     @contextmanager
     def begun(cls, tell: _Tell) -> Iterator["_Replaying"]:
-        """A replay that no other one is beside: it waits for one that is at work."""
+        """Begin a replay; wait for another one to end first."""
         settings = KafkaSettings.from_environment()
         name = f"ingestion dead-letters replay {os.getpid()}"
         with closing(connect(OWNER, name)) as session:
@@ -177,14 +176,14 @@ class _Replaying:
                 yield cls(session, settings.topic, producer, search, contract())
 
     def is_at_home(self, letter: DeadLetter) -> bool:
-        """Whether this command may publish it: it is of KAFKA_TOPIC, or of a file."""
+        """Whether this command may publish it: it belongs to KAFKA_TOPIC or to a file."""
         return letter.topic == self._topic or _is_of_file(letter)
 
     def settle(self) -> int:
-        """Find what killed commands have published to this topic, and note it.
+        """Find what killed replays have published to this topic, and record it.
 
         Returns:
-            How many letters that were.
+            Number of these dead letters.
         """
         with self._session, self._session.cursor() as query:
             query.execute(
@@ -209,7 +208,7 @@ class _Replaying:
         return found_again
 
     def publish(self, letter: DeadLetter, value: bytes) -> None:
-        """Publish a message in the place of a letter, and note it."""
+        """Publish a message in place of a dead letter, and record it."""
         if _is_of_file(letter):
             self._add_to_file(letter, value)
             return
@@ -223,7 +222,7 @@ class _Replaying:
                 "end_offsets = excluded.end_offsets, claimed_at = excluded.claimed_at",
                 (*_as_text(_place(letter)), replay_id, self._topic, str(self._search.topic_id), self._ends),
             )
-        # Not its old key: a message that was not storable has none, or a wrong one.
+        # Not its old key: a message that could not be stored has none, or a wrong one.
         headers = [(REPLAY_HEADER, replay_id.encode())]
         self._mark(_place(letter), self._producer.publish(value, self._contract.key_of_value(value), headers))
 
@@ -241,7 +240,7 @@ class _Replaying:
             )
 
     def _add_to_file(self, letter: DeadLetter, value: bytes) -> None:
-        """Make a letter of a file a row of that file, in one transaction with the note of it."""
+        """Make a file's dead letter a row of that file, and record it in the same transaction."""
         with self._session, self._session.cursor() as query:
             table = tables(self._contract)[LIVE_ROWS]
             query.execute(
@@ -251,7 +250,7 @@ class _Replaying:
                 (str(letter.topic_id), CORRECTED_PARTITION),
             )
             place = Position(CORRECTED_PARTITION, query.fetchall()[0][0])
-            # As old as the file's other rows.
+            # The same age as the file's other rows.
             at_time = letter.message_at.isoformat().encode() if letter.message_at else NULL
             line = b"%b,%b,%b,%d,%d,%b\n" % (
                 encoder(self._contract.fields).columns(value),
@@ -275,7 +274,7 @@ class _Replaying:
 
 
 def _is_of_file(letter: DeadLetter) -> bool:
-    return letter.topic.startswith("file:")  # no topic of Kafka's has a colon in its name
+    return letter.topic.startswith("file:")  # the name of a Kafka topic never contains a colon
 
 
 def _place_of(topic_id: str, partition: int, offset: int) -> _Place:

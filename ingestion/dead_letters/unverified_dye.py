@@ -1,9 +1,9 @@
-"""Messages with dye headers that do not verify: how many wait, what they are, and putting them where they belong.
+"""Messages with dye headers that do not verify: list them, and release them.
 
 The loader keeps such a message apart. It may be dye (test records with known results) signed with a key that the loader
-did not know, or a live message with headers that somebody forged. A release copies it to the live or to the dye's
-tables under a topic id of its own, because the models take only what lies beyond the highest offset that they have of
-a topic and partition. The row that was kept apart stays: it accounts for the offset.
+did not know, or a live message with forged headers. A release copies it to the live tables or to the dye's, with a
+topic id of its own, because the models take only what lies beyond the highest offset that they have of a topic and
+partition. The row that was kept apart stays: it accounts for the offset.
 """
 
 import json
@@ -33,7 +33,7 @@ from ingestion.settings.pipeline import contract
 LIVE, DYE = "live", "dye"
 """The sides to which a message can be released."""
 
-_AT_A_TIME = 500  # rows of one transaction; a message may have 10 MB
+_AT_A_TIME = 500  # rows of one transaction; a message may be 10 MB
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _HEADERS: LiteralString = "dye_run_id, dye_message_number, dye_sent_at, dye_signature"
@@ -52,10 +52,10 @@ class Waiting:
 
     Attributes:
         topic: name of the topic.
-        partition: its partition.
-        messages: how many.
+        partition: number of the partition.
+        messages: number of messages.
         first_offset, last_offset: the lowest and the highest offset.
-        reasons: why they are not taken for dye.
+        reasons: why they did not verify.
     """
 
     topic: str
@@ -77,11 +77,11 @@ class Claim:
 
     Attributes:
         topic: name of the topic.
-        topic_id: its id.
-        partition: the partition.
-        offset: the place in it.
-        reason: why it is not taken for dye, one of `ingestion.message.stamp.Unverified`.
-        message_at: when the broker took it.
+        topic_id: id of the topic.
+        partition: number of the partition.
+        offset: offset in the partition.
+        reason: why it did not verify, one of `ingestion.message.stamp.Unverified`.
+        message_at: the broker's timestamp.
         value: its bytes; None for a tombstone.
         message_key: its key.
         headers: its dye headers.
@@ -99,17 +99,17 @@ class Claim:
 
     @property
     def run_id(self) -> str:
-        """What its header names as the run, in characters that can be shown."""
+        """The run id in its header, in printable characters."""
         return dict(self.headers).get(DYE_HEADERS[0], b"").decode("ascii", "backslashreplace")
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which of the waiting messages are meant; what is None does not matter.
+    """Selects waiting messages; None selects any value.
 
     Attributes:
-        reason: why it is not taken for dye.
-        run_id: the run that its header names.
+        reason: why the message did not verify.
+        run_id: the run id in its header.
         partition, offset, topic_id: its place.
     """
 
@@ -120,7 +120,7 @@ class Choice:
     topic_id: UUID | None = None
 
     def values(self) -> dict[str, Any]:
-        """As parameters of a statement."""
+        """The choice as parameters of a statement."""
         return {
             "reason": self.reason,
             "run_id": None if self.run_id is None else self.run_id.encode(),
@@ -132,11 +132,11 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """What a release did.
+    """The result of a release.
 
     Attributes:
-        released: messages that were copied to the side asked for.
-        left: messages that still wait: no known key verifies them (dye), or a known key does (live).
+        released: number of messages copied to the requested side.
+        left: number of messages that still wait: no known key verifies them (dye), or a known key does (live).
     """
 
     released: int
@@ -145,7 +145,7 @@ class Released:
 
 @dataclass(slots=True)
 class _Record:
-    """A message as `Batch` wants it."""
+    """A message as `Batch` expects it."""
 
     offset: int
     timestamp: int
@@ -155,7 +155,10 @@ class _Record:
 
 
 def waiting(session: connection) -> list[Waiting]:
-    """What waits for a release, by topic and partition. Needs select on raw.unverified_dye's places and reasons."""
+    """The messages that wait for a release, by topic and partition.
+
+    Requires select on the place and reason columns of raw.unverified_dye.
+    """
     with session.cursor() as query:
         query.execute(
             'select topic, "partition", count(*), min("offset"), max("offset"),'
@@ -169,7 +172,7 @@ def waiting(session: connection) -> list[Waiting]:
 
 
 def in_words(found: list[Waiting]) -> str:
-    """What waits, where, and what to do, in a sentence or two."""
+    """Say in a sentence or two which messages wait, where, and what to do."""
     count = sum(part.messages for part in found)
     return (
         f"{count:,} message{'s' if count > 1 else ''} with dye headers that do not verify: "
@@ -181,8 +184,8 @@ def claims(choice: Choice, limit: int | None = None) -> list[Claim]:
     """Messages that wait for a release, in the order of their places.
 
     Args:
-        choice: which.
-        limit: how many at most.
+        choice: which of them.
+        limit: the largest number to return.
 
     Raises:
         SettingsError, DatabaseUnavailable: as `ingestion.database.sessions.connect`.
@@ -193,15 +196,15 @@ def claims(choice: Choice, limit: int | None = None) -> list[Claim]:
 
 
 def release(side: str, choice: Choice) -> Released:
-    """Copy messages to where they belong: to the dye's tables if a known key verifies them now, or to the live ones.
+    """Copy messages to the dye's tables if a known key verifies them now, or to the live ones.
 
     Args:
         side: LIVE or DYE.
-        choice: which of those that wait.
+        choice: which of the waiting messages.
 
     Raises:
         SettingsError, DatabaseUnavailable, SchemaOutdated: as `claims`, or DYE_KEY is not set.
-        InputError: nothing of the choice waits.
+        InputError: none of the chosen messages waits.
     """
     keys = DyeKeys.from_environment().accepted()
     pipeline = contract()
@@ -234,7 +237,7 @@ def _is_dye(claim: Claim, keys: list[bytes]) -> bool:
 def _copy(
     query: cursor, found: list[Claim], side: str, keys: list[bytes], ids: dict[UUID, UUID], pipeline: Contract
 ) -> None:
-    """Copy messages and note where they are now, in the transaction of the caller."""
+    """Copy messages and record their new place, in the caller's transaction."""
     for claim in found:
         batch = Batch(claim.topic, ids[claim.topic_id], keys, pipeline)
         headers = claim.headers if side == DYE else []
@@ -250,7 +253,7 @@ def _copy(
 
 
 def _stamp(claim: Claim) -> int:
-    """The message's time in milliseconds, as Kafka has it; one that is none if it has none."""
+    """The message's time in milliseconds, as in Kafka; an invalid time if it has none."""
     return -1 if claim.message_at is None else (claim.message_at - _EPOCH) // timedelta(milliseconds=1)
 
 
@@ -290,7 +293,7 @@ def _session() -> closing[connection]:
 
 
 def as_json(claim: Claim) -> str:
-    """A message's place and why it waits, as a line of JSON."""
+    """A message's place and the reason why it waits, as a line of JSON."""
     return json.dumps(
         {
             "topic": claim.topic,

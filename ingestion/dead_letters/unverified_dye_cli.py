@@ -27,7 +27,7 @@ TopicId = Annotated[UUID | None, typer.Option(help="Only those of the topic with
 
 
 class Side(StrEnum):
-    """Where a message belongs."""
+    """Where messages are released to."""
 
     LIVE = LIVE
     DYE = DYE
@@ -42,7 +42,10 @@ def list_waiting(
     topic_id: TopicId = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
 ) -> None:
-    """List the messages that wait for a release as JSON, one a line, in the order of their places."""
+    """List the messages that wait for a release, as one JSON object a line.
+
+    They are sorted by place.
+    """
     for claim in unverified_dye.claims(_choice(reason, run_id, partition, offset, topic_id), limit):
         typer.echo(unverified_dye.as_json(claim))
 
@@ -53,7 +56,7 @@ def show(
     offset: Annotated[int, typer.Argument(help="Its offset.")],
     topic_id: TopicId = None,
 ) -> None:
-    """Print the bytes of one, exactly as they came."""
+    """Print the bytes of a message, exactly as they arrived."""
     found = unverified_dye.claims(_choice(None, None, partition, offset, topic_id))
     if len(found) != 1:
         ids = ", ".join(str(claim.topic_id) for claim in found)
@@ -75,11 +78,12 @@ def release(
     offset: Offset = None,
     topic_id: TopicId = None,
 ) -> None:
-    """Put messages where they belong once the key is known; prints how many, and how many still wait, as JSON.
+    """Release messages to the dye's tables or the live ones once the key is known.
 
-    To the live tables go only those that are named by an option, and none that a known key verifies. The copies have a
-    topic id of their own, so that incremental models take them; the message kept apart stays and accounts for its
-    offset. Exit code: 0 all of them were released, 1 some still wait, 2 could not.
+    Only messages chosen by an option go to the live tables, and none that a known key verifies. The copies get a topic
+    id of their own, so that incremental models take them; the message kept apart stays and accounts for its offset.
+    Prints as JSON how many were released and how many still wait. Exit code: 0 all released, 1 some still wait, 2 could
+    not run.
     """
     choice = _choice(reason, run_id, partition, offset, topic_id)
     if everything == (choice != Choice()):

@@ -1,4 +1,4 @@
-"""The front door: an HTTP API that hands messages to the topic and answers only when the broker has acknowledged them.
+"""The front door: an HTTP API that answers only when Kafka has acknowledged the messages.
 
 Comes in: requests with one message or a list, and the dye's headers. Goes out: the same bytes on the topic, and their
 positions. May import: `errors`, `contract`, `settings`, `message`, `topic`.

@@ -1,4 +1,4 @@
-"""The application: its routes, who may use them, and what it answers."""
+"""The application: its routes, authentication and answers."""
 
 import asyncio
 import hmac
@@ -33,20 +33,20 @@ from ingestion.topic.admin import topic_id
 from ingestion.topic.producer import Position
 
 RETRY_AFTER_SECONDS = 5
-"""When a client should try again while Kafka is unreachable."""
+"""Seconds after which a client should retry while Kafka is unreachable."""
 
 _HEALTH_HOLDS_SECONDS = 1.0
 
 
 class Acknowledgement(BaseModel):
-    """Where the broker put a message."""
+    """The position of a message on the topic."""
 
     partition: int = Field(examples=[2])
     offset: int = Field(examples=[41])
 
 
 class Problem(BaseModel):
-    """Why a request was not carried out."""
+    """Why a request was refused or failed."""
 
     detail: str = Field(description="What happened and what to do.")
     message: int | None = Field(default=None, description="Which message of a list, counted from 0.")
@@ -65,7 +65,7 @@ class Health(BaseModel):
 
 
 def _documented(contract: Contract) -> dict[str, Any]:
-    """What the API's documentation says of a request."""
+    """The API documentation of a request."""
     message = {
         "type": "object",
         "description": "Any field may be missing, null or of another type: the models judge. Unknown fields are kept.",
@@ -134,7 +134,7 @@ def create_app() -> FastAPI:
         title=contract.front_door.title,
         summary=contract.front_door.summary,
         lifespan=lifespan,
-        redirect_slashes=False,  # a redirect would lead to whatever host the client names
+        redirect_slashes=False,  # a redirect would go to whatever host the client names
     )
     app.add_exception_handler(IngestionError, _answer_problem)
     app.add_exception_handler(ClientDisconnect, _answer_nobody)
@@ -158,8 +158,8 @@ def create_app() -> FastAPI:
 
         Each message's bytes reach the topic unchanged. The answer comes once the broker has acknowledged all of them:
         partition and offset of the message, or a list of these in the order of the array. After a 503 some may have
-        arrived: `acknowledged` says which messages of a list did. Send the others again, not the whole list. What
-        arrives twice is on the topic twice.
+        arrived: `acknowledged` shows which messages of a list did. Send the others again, not the whole list: a message
+        that is sent twice is on the topic twice.
         """
         sender = cast(MessageSender, request.app.state.sender)
         body = await read_body(request)
@@ -185,7 +185,10 @@ def create_app() -> FastAPI:
 
 
 class _BrokerHealth:
-    """Asks the broker, one question at a time, and keeps the answer a moment: /health is open to everybody."""
+    """Asks the broker, one question at a time, and keeps the answer for a moment.
+
+    /health needs no key, so anybody may call it often.
+    """
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
@@ -194,10 +197,10 @@ class _BrokerHealth:
         self._asked_at = 0.0
 
     async def topic_id(self) -> str:
-        """The id of the topic.
+        """The topic's id.
 
         Raises:
-            KafkaUnavailable: the broker does not answer, or has no such topic.
+            KafkaUnavailable: the broker does not answer, or does not have the topic.
         """
         async with self._asking:
             if self._answer is None or time.monotonic() - self._asked_at > _HEALTH_HOLDS_SECONDS:
@@ -227,7 +230,7 @@ async def _answer_problem(_: Request, error: Exception) -> Response:
     if isinstance(error, Undelivered) and len(error.positions) > 1:
         problem.acknowledged = [at and Acknowledgement(**at._asdict()) for at in error.positions]
     cause = error.__cause__ if isinstance(error, Undelivered) else error
-    if isinstance(cause, InputError):  # the topic takes less than this door
+    if isinstance(cause, InputError):  # the topic's size limit is lower than the API's
         return JSONResponse(_dump(problem), HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     return JSONResponse(
         _dump(problem),
@@ -237,10 +240,10 @@ async def _answer_problem(_: Request, error: Exception) -> Response:
 
 
 def _dump(problem: Problem) -> dict[str, Any]:
-    """As JSON: what is not known is left out, but not from the list of what was acknowledged."""
+    """Convert to JSON without unknown values, except in the list of acknowledgements."""
     return {name: value for name, value in problem.model_dump().items() if value is not None}
 
 
 async def _answer_nobody(_: Request, __: Exception) -> Response:
-    # The client went away while it sent; nothing reached the topic and nobody reads the answer.
+    # The client disconnected while sending; nothing reached the topic and nobody reads the answer.
     return Response(status_code=HTTPStatus.BAD_REQUEST)

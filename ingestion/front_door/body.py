@@ -1,4 +1,4 @@
-"""From the body of a request to messages, whose bytes are exactly the client's."""
+"""Split the body of a request into messages whose bytes are exactly the client's."""
 
 import re
 from http import HTTPStatus
@@ -11,29 +11,28 @@ from ingestion.front_door.errors import Refused
 from ingestion.topic.producer import Outgoing
 
 MAX_POSTED_BYTES = 1_000_000
-"""Largest message that is taken, with its key."""
+"""Largest accepted message, including its key."""
 
 MAX_BODY_BYTES = 10_000_000
-"""Largest body that is read."""
+"""Largest accepted body."""
 
 MAX_POSTED_MESSAGES = 10_000
-"""Longest list that is taken: more would keep the one thread that sends from everybody else's messages."""
+"""Longest accepted list: a longer one would occupy the only sending thread for too long."""
 
 _ESCAPE = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # both halves of a character
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # both halves of a surrogate pair
     rb"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
-    rb"|\\."  # any other escape: what follows is not the start of one
+    rb"|\\."  # any other escape, so that its second character does not count as the start of one
 )
 _LIST = re.compile(rb"[ \t\r\n]*\[")
 _LISTED = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 async def read_body(request: Request) -> bytes:
-    """The body of a request.
+    """Read the body of a request.
 
     Raises:
-        Refused: 413 as soon as it is known to be larger than MAX_BODY_BYTES, 415 if it is compressed; the rest is not
-            read.
+        Refused: 413 as soon as it exceeds MAX_BODY_BYTES, 415 if it is compressed; the rest is not read.
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
@@ -56,26 +55,26 @@ async def read_body(request: Request) -> bytes:
 
 
 def is_list(body: bytes) -> bool:
-    """Whether the body begins as a JSON array does."""
+    """Whether the body begins like a JSON array."""
     return _LIST.match(body) is not None
 
 
 def single(body: bytes, contract: Contract) -> Outgoing:
-    """The one message of a body: the whole body is its value.
+    """The message in a body that holds one: the whole body is its value.
 
     Raises:
-        Refused: 413 if it is larger than MAX_POSTED_BYTES, 422 if it is no JSON object.
+        Refused: 413 if it is larger than MAX_POSTED_BYTES, 422 if it is not a JSON object.
     """
     _check_utf8(body)
     return _message(body, None, contract)
 
 
 def several(body: bytes, contract: Contract) -> list[Outgoing]:
-    """The messages of a list: the value of each is its slice of the body.
+    """The messages in a list: the value of each is its slice of the body.
 
     Raises:
         Refused: 413 if there are more than MAX_POSTED_MESSAGES or one is larger than MAX_POSTED_BYTES, 422 if the list
-            is malformed or one is no JSON object.
+            is malformed or one is not a JSON object.
     """
     _check_utf8(body)
     try:
@@ -115,7 +114,10 @@ def _message(value: bytes, place: int | None, contract: Contract) -> Outgoing:
 
 
 def _not_json(text: bytes, name: str, error: Exception, place: int | None) -> Refused:
-    """Why a text is refused: msgspec calls a lone surrogate a cut-off text, or misses its other half somewhere."""
+    """Say why a text is not valid JSON.
+
+    For a lone surrogate, msgspec's own message is misleading: it reports a truncated text, or a missing second half.
+    """
     if (surrogate := _lone_surrogate(text)) is not None:
         escape = text[surrogate : surrogate + 6].decode()
         return Refused(
@@ -129,11 +131,11 @@ def _not_json(text: bytes, name: str, error: Exception, place: int | None) -> Re
 
 
 def _lone_surrogate(text: bytes) -> int | None:
-    """Where the first lone surrogate is escaped, if lone ones are all that is wrong with a text."""
+    """The place of the first lone surrogate, if lone ones are all that is wrong with a text."""
     mended = bytearray(text)
     lone = [match for match in _ESCAPE.finditer(text) if match["half"]]
     for match in lone:
-        mended[match.start() : match.end()] = b"\\ufffd"  # as long as what it takes the place of
+        mended[match.start() : match.end()] = b"\\ufffd"  # the same length as what it replaces
     try:
         msgspec.json.decode(mended, type=msgspec.Raw)
     except (msgspec.DecodeError, RecursionError):

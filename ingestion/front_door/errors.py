@@ -1,7 +1,7 @@
 """Errors of the front door.
 
 IngestionError
-├── Refused        a request that is answered with a client error; the client corrects it
+├── Refused        a request is answered with a client error; the client corrects it
 └── Undelivered    the broker did not acknowledge all messages of a request
 """
 
@@ -12,16 +12,16 @@ from ingestion.topic.producer import Position
 
 
 class Refused(IngestionError):
-    """A request is refused: nothing of it reached the topic. A retry does not help before it is corrected."""
+    """A request is refused: nothing of it reached the topic. Correct it before a retry."""
 
     def __init__(self, status: int, reason: str, *, message: int | None = None, byte: int | None = None) -> None:
-        """Refuse a request.
+        """Describe why a request is refused.
 
         Args:
-            status: of the HTTP answer.
+            status: HTTP status of the answer.
             reason: what is wrong and what to do.
-            message: which message of a list, counted from 0; None if it is not about one of a list.
-            byte: where in the body, counted from 0; None if that is not known.
+            message: index of the message in a list, from 0; None if it is not about one of a list.
+            byte: position in the body, from 0; None if it is not known.
         """
         super().__init__(reason)
         self.status = status
@@ -30,14 +30,17 @@ class Refused(IngestionError):
 
 
 class Undelivered(IngestionError):
-    """Not all messages of a request are known to be on the topic; `__cause__` says why. Those may be sent again."""
+    """Some messages of a request are not known to be on the topic; `__cause__` says why.
+
+    Those may be sent again.
+    """
 
     def __init__(self, reason: str, positions: Sequence[Position | None]) -> None:
-        """Tell of a request.
+        """Describe an undelivered request.
 
         Args:
-            reason: how many were acknowledged, and what happened to the first other one.
-            positions: where each message is, in order; None where that is not known.
+            reason: how many were acknowledged, and what happened to the first that was not.
+            positions: position of each message, in order; None where it is not known.
         """
         super().__init__(reason)
         self.positions = positions

@@ -1,4 +1,7 @@
-"""HTTP with limits that uvicorn's own protocol lacks: how long a request's head may be, and how long it may take."""
+"""HTTP with limits that uvicorn's own protocol does not have.
+
+They bound the size of a request's head, and the time it may take.
+"""
 
 import json
 from asyncio import Transport
@@ -8,37 +11,39 @@ from http import HTTPStatus
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Most bytes of a request's first line, headers and trailers together."""
+"""Maximum bytes of a request's first line, headers and trailers together."""
 
 IDLE_SECONDS = 75
-"""How long an idle connection is kept, longer than proxies keep theirs (60 s): they close it, and never use a dead one.
-Also how long a request's head may take."""
+"""Seconds that an idle connection is kept, and that a request's head may take.
+
+Proxies keep idle connections for 60 s. This is longer, so that a proxy closes first and never uses a dead connection.
+"""
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Refuses a request with a head beyond MAX_HEAD_BYTES before anybody looks at its key.
+    """Refuses a request whose head exceeds MAX_HEAD_BYTES before checking its API key.
 
-    The parser hands over a header only once it is whole, and copies it anew with each piece that arrives: 64 MB of one
-    took half a minute in which nobody else was served.
+    The parser hands over a header only once it is complete, and copies it again with each piece that arrives: a header
+    of 64 MB took half a minute, during which no other client was served.
     """
 
-    _head = 0  # bytes of the first line and the headers that are whole
-    _pending = 0  # bytes that came and are no whole header yet, and no body
+    _head = 0  # bytes of the first line and of complete headers
+    _pending = 0  # bytes received that are neither a complete header nor body
     _refused = False
     _slow_head: TimerHandle | None = None
 
-    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-        """A client is there."""
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        """A client connected."""
         super().connection_made(transport)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client is gone."""
+        """The client disconnected."""
         self._head_is_there()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Some bytes came."""
+        """Some bytes arrived."""
         if self._refused:
             return
         self._pending += len(data)
@@ -59,29 +64,29 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header or a trailer is whole."""
+        """A header or a trailer is complete."""
         self._count(len(name) + len(value))
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head is whole: the application takes over."""
+        """The head is complete: the application takes over."""
         self._head_is_there()
         self._pending = 0
         if not self._refused:
             super().on_headers_complete()
 
     def on_chunk_header(self) -> None:
-        """The size of a chunk is whole."""
+        """The size of a chunk is complete."""
         self._pending = 0
 
     def on_body(self, body: bytes) -> None:
-        """A part of the body: its length is the application's affair."""
+        """A part of the body arrived; the application limits its size."""
         self._pending = 0
         if not self._refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """A request is whole."""
+        """A request is complete."""
         self._pending = 0
         if not self._refused:
             super().on_message_complete()

@@ -1,4 +1,7 @@
-"""Between the event loop and the producer: sends on a thread of its own and awaits acknowledgements, never blocking."""
+"""Connect the event loop with the producer without ever blocking the loop.
+
+Messages are sent on a thread of their own, and acknowledgements are awaited.
+"""
 
 import asyncio
 import threading
@@ -13,7 +16,7 @@ from ingestion.settings import KafkaSettings
 from ingestion.topic.producer import MessageProducer, Outcome, Outgoing, Position
 
 ANSWER_WITHIN_SECONDS = 10.0
-"""How long a request waits for the broker before it is told that Kafka is unreachable."""
+"""Seconds that a request waits for the broker before the answer is that Kafka is unreachable."""
 
 _BROKER_DEADLINE_SECONDS = 8.0
 _LINGER_SECONDS = 0.002
@@ -22,8 +25,9 @@ _LINGER_SECONDS = 0.002
 class MessageSender:
     """One producer for all requests; a context manager.
 
-    kafka-python may block in `send` (connecting, no room), so one thread makes all sends, in the order of arrival. A
-    request that has waited too long is answered and, if its turn had not come, never sent.
+    kafka-python may block in `send` (while connecting, or when its buffer is full), so one thread sends everything, in
+    the order of arrival. A request that has waited too long gets its answer; if its turn has not come, it is never
+    sent.
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
@@ -44,8 +48,8 @@ class MessageSender:
             Their positions, in order.
 
         Raises:
-            Undelivered: some were not acknowledged, by a KafkaUnavailable, or by an InputError if the topic does not
-                take a message of that size; says which were.
+            Undelivered: some were not acknowledged; holds the positions of the others. Its cause is a KafkaUnavailable,
+                or an InputError if the topic does not take a message of that size.
         """
         if not messages:
             return []
@@ -53,7 +57,7 @@ class MessageSender:
         finished: asyncio.Future[list[Outcome | None]] = loop.create_future()
 
         def finish(outcomes: list[Outcome | None]) -> None:
-            if not finished.done():  # the request may have been answered already
+            if not finished.done():  # the request may already have been answered
                 finished.set_result(outcomes)
 
         gathered = _Gathered(len(messages), lambda outcomes: loop.call_soon_threadsafe(finish, outcomes))
@@ -84,7 +88,10 @@ class MessageSender:
 
 
 class _Gathered:
-    """Collects the outcomes of one request's messages, which come on Kafka's thread, and tells when all are known."""
+    """Collects the outcomes of one request's messages, and signals when all are known.
+
+    The outcomes arrive on Kafka's thread.
+    """
 
     def __init__(self, expected: int, when_all: Callable[[list[Outcome | None]], object]) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""Running the front door: for good, or for the time of a with block."""
+"""Run the front door, until a signal or while a with block runs."""
 
 import socket
 import threading
@@ -18,7 +18,7 @@ _START_SECONDS = 30.0
 
 
 class _Server(uvicorn.Server):
-    """A server that tells when it accepts connections."""
+    """A server that signals when it accepts connections."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -32,7 +32,7 @@ class _Server(uvicorn.Server):
 
 
 def serve(host: str, port: int) -> None:
-    """Serve the front door until a signal ends it; requests in hand are answered first.
+    """Serve the front door until a signal ends it; open requests are answered first.
 
     Raises:
         SettingsError: FRONT_DOOR_API_KEY or Kafka's address is not set.
@@ -50,10 +50,10 @@ def serving(host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
 
     Args:
         host: address to listen on.
-        port: 0 for any free one.
+        port: port to listen on; 0 for any free one.
 
     Yields:
-        Its URL, as soon as it accepts connections. Kafka may be away: then it answers 503.
+        The server's URL, once it accepts connections. If Kafka is away, it answers 503.
 
     Raises:
         SettingsError: FRONT_DOOR_API_KEY or Kafka's address is not set.
@@ -79,7 +79,7 @@ def serving(host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
 def _config(app: FastAPI, **options: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        access_log=False,  # uvicorn writes it to stdout, and a line a message helps nobody
+        access_log=False,  # uvicorn writes it to stdout, and a line for each message is useless
         http=BoundedProtocol,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         timeout_keep_alive=IDLE_SECONDS,

@@ -1,7 +1,7 @@
 """The loader: from the topic into the raw tables, each message exactly once.
 
-Rows, dead letters and offsets move in one transaction. The offsets' only truth is raw.loaded_offsets; a partition is
-read by the one session that holds its advisory lock.
+Rows, dead letters and offsets are written in one transaction. Only raw.loaded_offsets says which offsets are loaded. A
+partition is read by the one session that holds its advisory lock.
 """
 
 from ingestion.loader.report import LoadReport, PartitionLoad

@@ -1,4 +1,4 @@
-"""A batch: what one transaction writes, gathered as lines of COPY."""
+"""A batch: what one transaction writes, collected as lines of COPY."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -18,11 +18,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Last(NamedTuple):
-    """A message that was loaded, by which another one at its place is noticed.
+    """The last message loaded, used to detect a different message at the same offset.
 
     Attributes:
-        offset: its place.
-        timestamp: its time as Kafka has it, in milliseconds.
+        offset: offset of the message.
+        timestamp: its Kafka timestamp in milliseconds.
         digest: a hash of its time, key and value.
     """
 
@@ -32,19 +32,19 @@ class Last(NamedTuple):
 
     @classmethod
     def of(cls, record: Record) -> Self:
-        """A message as it is read."""
+        """Describe a message as it is read from the topic."""
         parts = (str(record.timestamp).encode(), record.key, record.value)
         told = b"".join(b"-" if part is None else b"%d:%b" % (len(part), part) for part in parts)
         return cls(record.offset, record.timestamp, hashlib.blake2b(told, digest_size=16).digest())
 
 
 class Move(NamedTuple):
-    """How far a batch takes one partition, and what became of every offset in between.
+    """How far a batch advances one partition, and what became of every offset in between.
 
     Attributes:
-        before: the next offset as stored when the batch is committed.
+        before: the next offset stored before the batch is committed.
         after: the next offset to store.
-        gap: offsets passed over that the topic no longer holds.
+        gap: skipped offsets that the topic no longer holds.
         empty: offsets that hold no message.
     """
 
@@ -56,20 +56,20 @@ class Move(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """Lines for each table and the offsets they stand for.
+    """Lines for each table, and the offsets they cover.
 
     Attributes:
         topic: name of the topic.
-        topic_id: its id.
-        keys: dye keys whose signatures hold.
-        contract: the fields, and the names that headers had before.
-        stored_as: of a partition whose rows have another topic id than the topic.
-        lines: per kind of message, lines of COPY's CSV format, without line ends.
+        topic_id: id of the topic.
+        keys: dye keys whose signatures are accepted.
+        contract: the contract, with the fields and former header names.
+        stored_as: topic id of the rows, by partition, where it is not the topic's.
+        lines: by kind of message, lines of COPY's CSV format, without line ends.
         size: bytes of all lines.
-        counts: messages of each partition, by kind.
+        counts: number of messages of each partition, by kind.
         last: the last message of each partition.
-        moves: per partition, how far it is taken.
-        seconds: how long its transaction took; 0 until it is committed.
+        moves: by partition, how far it advances.
+        seconds: duration of its transaction; 0 until it is committed.
     """
 
     topic: str
@@ -90,7 +90,7 @@ class Batch:
         return sum(map(len, self.lines.values()))
 
     def add(self, partition: int, records: Sequence[Record]) -> None:
-        """Take messages of one partition, in the order of their offsets."""
+        """Add messages of one partition, in the order of their offsets."""
         place = f',"{self.topic}",{self.stored_as.get(partition, self.topic_id)},{partition},'.encode()
         before = [len(lines) for lines in self.lines.values()]
         rows = self.lines[LIVE_ROWS]
@@ -127,12 +127,12 @@ class Batch:
             self.last[partition] = Last.of(records[-1])
 
     def passed(self, partition: int, stored: int, read_from: int, read_to: int) -> None:
-        """Note how far a partition was read: offsets that brought no message are empty.
+        """Record how far a partition was read: offsets without a message are empty.
 
         Args:
-            partition: which.
-            stored: the next offset as stored before this batch.
-            read_from: where reading began; beyond what is stored, there is a gap.
+            partition: number of the partition.
+            stored: the next offset stored before this batch.
+            read_from: where reading began; if it is beyond `stored`, there is a gap.
             read_to: the next offset to read.
         """
         taken = self.counts[partition].total() if partition in self.counts else 0
@@ -140,10 +140,10 @@ class Batch:
 
 
 def message_at(milliseconds: int) -> bytes:
-    """The column of a message's time; null if it is no moment that a calendar has."""
+    """The column of a message's time; null if the calendar has no such moment."""
     try:
         return (_EPOCH + timedelta(milliseconds=milliseconds)).isoformat().encode() if milliseconds >= 0 else NULL
-    except OverflowError:  # a producer may stamp any 64 bits where the topic does not stamp
+    except OverflowError:  # if the topic does not set timestamps, a producer may send any 64 bits
         return NULL
 
 
@@ -153,7 +153,7 @@ def _stamp_columns(stamp: DyeStamp) -> bytes:
 
 
 def _claim_columns(record: Record, reason: Unverified, names: Mapping[str, str]) -> bytes:
-    """What is kept of a message with dye headers that is not taken for dye: all that it takes to look at it again."""
+    """What is kept of a message whose dye headers do not verify, so that it can be rechecked."""
     headers = {names[name]: content for name, content in record.headers if name in names}
     kept = (record.value, record.key, *(headers.get(name) for name in DYE_HEADERS))
     return b",".join((*map(binary, kept), reason.encode()))

@@ -44,10 +44,10 @@ def load(
     ] = None,
     log_format: Annotated[LogFormat, typer.Option(help="How to talk on standard error.")] = LogFormat.TEXT,
 ) -> None:
-    """Load the topic into the raw tables, each message exactly once; prints what was loaded as JSON.
+    """Load the topic into the raw tables, each message exactly once. Prints a JSON summary.
 
-    A signal to end finishes the batch under way first. Exit code: 0 loaded, 1 the topic lost messages (all else is
-    loaded) or an open transaction holds some back, 2 could not, 130 interrupted.
+    On SIGTERM or Ctrl-C it finishes the current batch first. Exit code: 0 loaded, 1 the topic lost messages (all others
+    are loaded) or an open transaction holds some back, 2 could not run, 130 interrupted.
     """
     if forever and until_caught_up:
         raise typer.BadParameter("choose one of --follow and --until-caught-up")
@@ -79,21 +79,24 @@ def load(
 
 
 def _set_up(log_format: LogFormat) -> None:
-    """What each process of the command needs; a worker that was forked has it already, and it does no harm twice."""
+    """Set up a process of the command.
+
+    A forked worker is set up already; doing it twice does no harm.
+    """
     set_up_logs(log_format)
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # its outages are told in our words
-    # Look for garbage cycles seldom: messages come and go by the thousand, and make none.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # the loader reports outages itself
+    # Look for garbage cycles rarely: messages come and go by the thousand, and create none.
     gc.freeze()
     gc.set_threshold(100_000)
 
 
 @contextmanager
 def _progress() -> Iterator[Callable[[LoadReport], None]]:
-    """Tells on a terminal how far the load is; silent elsewhere."""
+    """Shows the load's progress on a terminal; prints nothing elsewhere."""
     if not talk.is_terminal:
         yield lambda _: None
         return
-    # No thread of its own: the workers are forked from this process.
+    # No thread for the bar: the workers are forked from this process.
     with Live("Connecting", console=talk, transient=True, auto_refresh=False) as shown:
 
         def show(report: LoadReport) -> None:

@@ -1,7 +1,8 @@
-"""How far each partition is loaded and what became of each of its offsets, moved in the transaction of the rows.
+"""Store how far each partition is loaded, and account for each of its offsets.
 
-raw.loaded_offsets says where to read on. raw.loaded_totals counts every offset since the first load exactly once, and a
-constraint refuses what does not add up. Where the two disagree, something else wrote one of them.
+Both are updated in the transaction of the rows. raw.loaded_offsets says where to continue reading. raw.loaded_totals
+counts every offset since the first load exactly once, and a constraint refuses totals that do not add up. If the two
+disagree, something other than the loader wrote one of them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,16 +17,16 @@ from ingestion.loader.batch import Batch, Last, Move
 from ingestion.message.tables import Kind
 
 MARK_EVERY = 100_000
-"""Offsets after which the totals are marked, if no minute has passed before."""
+"""Number of offsets after which the totals are marked, even within a minute."""
 
 
 class Place(NamedTuple):
-    """Where a partition is to be read on.
+    """Where to continue reading a partition.
 
     Attributes:
         next_offset: the next offset to load.
-        stored_as: the topic id of its rows.
-        last: the last message loaded, None if there is none.
+        stored_as: topic id of its rows.
+        last: the last message loaded; None if there is none.
     """
 
     next_offset: int
@@ -34,10 +35,10 @@ class Place(NamedTuple):
 
 
 def places(query: cursor, topic: str, topic_id: UUID, partitions: Iterable[int]) -> dict[int, Place]:
-    """Where partitions are to be read on; one never seen before starts at 0.
+    """Where to continue reading partitions; a new partition starts at 0.
 
     Raises:
-        OffsetsSetBack: the stored offsets are not those up to which was loaded.
+        OffsetsSetBack: the stored offsets differ from what was loaded.
     """
     wanted = {"topic": topic, "id": str(topic_id), "numbers": list(partitions)}
     query.execute(
@@ -71,7 +72,7 @@ def places(query: cursor, topic: str, topic_id: UUID, partitions: Iterable[int])
 
 
 def unlike(partition: int, stored: int | None, loaded: int | None) -> str:
-    """A partition whose stored offset is not the one up to which was loaded, in words."""
+    """Describe a partition whose stored offset differs from what was loaded."""
     return (
         f"partition {partition}: {'none' if stored is None else stored} in raw.loaded_offsets, "
         f"{'none' if loaded is None else loaded} in raw.loaded_totals"
@@ -79,7 +80,7 @@ def unlike(partition: int, stored: int | None, loaded: int | None) -> str:
 
 
 def set_back(topic: str, where: str) -> str:
-    """What to say where the stored offsets are not those up to which was loaded."""
+    """The error message for stored offsets that differ from what was loaded."""
     return (
         f"The stored offsets of {topic} are not those up to which was loaded ({where}): raw.loaded_offsets or "
         "raw.loaded_totals were truncated, set back or restored from another time. Nothing was loaded. Run `ingestion "
@@ -88,11 +89,14 @@ def set_back(topic: str, where: str) -> str:
 
 
 def lock(query: cursor, batch: Batch) -> dict[int, UUID]:
-    """Lock the stored offsets of a batch's partitions; returns under which topic ids their rows are stored.
+    """Lock the stored offsets of a batch's partitions.
+
+    Returns:
+        The topic id of each partition's rows.
 
     Raises:
-        Fenced: one is not where this loader left it.
-        OffsetsSetBack: one is not that up to which was loaded.
+        Fenced: an offset is not where this loader left it.
+        OffsetsSetBack: an offset differs from what was loaded.
     """
     query.execute(
         'select stored."partition", stored.next_offset, stored.stored_as, totals.next_offset '
@@ -116,7 +120,7 @@ def lock(query: cursor, batch: Batch) -> dict[int, UUID]:
 
 
 def move(query: cursor, batch: Batch, stored_as: Mapping[int, UUID]) -> None:
-    """Move offsets and totals to where a batch ends, and mark where they were a minute ago."""
+    """Advance offsets and totals to the end of a batch, and mark where they were a minute ago."""
     numbers = list(batch.moves)
     ids = [str(stored_as[number]) for number in numbers]
     moves = [batch.moves[number] for number in numbers]
@@ -200,7 +204,7 @@ where t.topic_id = moved.topic_id and t."partition" = moved.number
 
 
 def _totals(batch: Batch, numbers: Sequence[int], ids: Sequence[str], moves: Sequence[Move]) -> dict[str, object]:
-    """The parameters of _MOVE_TOTALS."""
+    """Parameters of _MOVE_TOTALS."""
     last = [batch.last.get(number) for number in numbers]
     counted = {
         kind.value: [batch.counts[number][kind] if number in batch.counts else 0 for number in numbers] for kind in Kind
@@ -219,7 +223,10 @@ def _totals(batch: Batch, numbers: Sequence[int], ids: Sequence[str], moves: Seq
 
 
 def ranges(query: cursor, topic_id: UUID, partition: int) -> list[tuple[UUID, int]]:
-    """Under which topic ids the offsets of a partition are stored, from which on, the newest first."""
+    """The topic ids under which a partition's offsets are stored, newest first.
+
+    Each comes with its first offset.
+    """
     query.execute(
         'select topic_id, first_offset from raw.loaded_totals where kafka_topic_id = %s and "partition" = %s '
         "order by began_at desc",
@@ -231,7 +238,10 @@ def ranges(query: cursor, topic_id: UUID, partition: int) -> list[tuple[UUID, in
 def stored_hash(
     query: cursor, stored_as: UUID, partition: int, from_offset: int, up_to_offset: int
 ) -> tuple[int, str] | None:
-    """The highest message stored in a range of offsets, and the hash of what is stored of it; None if there is none."""
+    """The highest message stored in a range of offsets, with the hash of its stored form.
+
+    None if there is none.
+    """
     query.execute(
         'select "offset", message_hash from raw.stored_hash(%s, %s, %s, %s)',
         (str(stored_as), partition, from_offset, up_to_offset),
@@ -241,7 +251,7 @@ def stored_hash(
 
 
 def record_gap(query: cursor, topic: str, partition: int, place: Place, to_offset: int, reason: str) -> None:
-    """Record that the topic does not hold what is next; a gap that is not passed yet grows."""
+    """Record that the topic does not hold what is next; a gap not passed yet grows."""
     query.execute(
         'insert into raw.gaps as gap (topic_id, topic, "partition", from_offset, to_offset, reason) '
         "values (%s, %s, %s, %s, %s, %s) "
@@ -252,9 +262,9 @@ def record_gap(query: cursor, topic: str, partition: int, place: Place, to_offse
 
 
 def start_anew(query: cursor, topic: str, topic_id: UUID, partition: int, place: Place, from_offset: int) -> Place:
-    """Read a partition on from an offset whose messages the broker lost, under a new topic id.
+    """Continue a partition from an offset whose messages the broker lost, with a new topic id.
 
-    The rows that are stored of these offsets stay. What the broker gives out under the same offsets are others.
+    Rows already stored for these offsets stay. The broker assigns the same offsets to other messages.
 
     Raises:
         Fenced: the stored offset is not where this loader found it.

@@ -1,4 +1,4 @@
-"""What the topic no longer holds as it was: offsets, why, and the words for it."""
+"""What the topic no longer holds: the offsets, the reason, and the words for it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Why(StrEnum):
-    """Why the topic does not hold offsets as it did; the reason in raw.gaps."""
+    """Why offsets are lost; the reason in raw.gaps."""
 
     DELETED = "deleted_before_loaded"
     CORRUPT = "corrupt"
@@ -29,10 +29,10 @@ class Loss:
 
     Attributes:
         topic: name of the topic.
-        partition: which.
-        from_offset: the first one.
-        to_offset: the next one after them.
-        why: what became of them.
+        partition: number of the partition.
+        from_offset: the first offset.
+        to_offset: the offset after the last one.
+        why: why they are lost.
     """
 
     topic: str
@@ -49,12 +49,12 @@ class Loss:
 
     @property
     def is_passed(self) -> bool:
-        """Whether the loader went on all the same: nothing is left to be decided."""
+        """Whether the loader continued all the same, so that nothing is left to decide."""
         return self.why is Why.LOST
 
 
 def in_words(losses: Iterable[Loss]) -> str:
-    """All losses, and what to do."""
+    """Describe all losses, and what to do."""
     told = sorted(set(losses))
     advice = "They are recorded in raw.gaps. Find out why."
     if any(not loss.is_passed for loss in told):

@@ -1,4 +1,7 @@
-"""Prometheus metrics of a loader that follows, all workers together: `ingestion load --follow --metrics-port PORT`."""
+"""Prometheus metrics of a loader that follows: `ingestion load --follow --metrics-port`.
+
+They cover all its workers together.
+"""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,21 +18,24 @@ from ingestion.loader.report import LoadReport
 from ingestion.settings import KafkaSettings
 from ingestion.topic.admin import open_admin
 
-_TIMEOUT_MS = 2_000  # to connect, and for the answer: together well within the 10 s that Prometheus waits for a scrape
+_TIMEOUT_MS = 2_000  # to connect, and again for the answer: well within the 10 s that Prometheus waits for a scrape
 
 
 class LoaderMetrics(Collector):
-    """Counts what was committed; asks Kafka for the ends of the partitions when it is asked itself."""
+    """Counts what was committed, and asks Kafka for the partitions' ends at each scrape."""
 
     def __init__(self) -> None:
         self._report: LoadReport | None = None
 
     def update(self, report: LoadReport) -> None:
-        """Remember what was written so far."""
+        """Remember what has been written so far."""
         self._report = report
 
     def collect(self) -> Iterator[Metric]:
-        """The metrics now. Lag is left out while Kafka does not answer: no number is better than a wrong one."""
+        """Return the current metrics.
+
+        Lag is left out while Kafka does not answer: no number is better than a wrong one.
+        """
         report = self._report
         rows = CounterMetricFamily("ingestion_loaded_rows", "Rows committed.", labels=["table"])
         for table, count in (
@@ -72,10 +78,10 @@ def _lag(report: LoadReport) -> Iterator[Metric]:
 
 @contextmanager
 def serving(metrics: LoaderMetrics, port: int | None) -> Iterator[None]:
-    """Serve metrics over HTTP, in threads, while the block runs; without a port nothing is done.
+    """Serve metrics over HTTP, in threads, while the block runs; do nothing without a port.
 
     Raises:
-        InputError: the port cannot be had.
+        InputError: the port cannot be used.
     """
     if port is None:
         yield

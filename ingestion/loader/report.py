@@ -1,4 +1,4 @@
-"""What a load did, and how far it is."""
+"""The report on a load and its progress."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class PartitionLoad:
     """The offsets of one partition that a load took.
 
     Attributes:
-        partition: its number.
+        partition: number of the partition.
         first_offset: the next offset to load when the load began.
         next_offset: the next offset to load when it ended.
     """
@@ -30,17 +30,17 @@ class LoadReport:
 
     Attributes:
         topic: name of the topic.
-        topic_id: its id; None if Kafka never answered.
+        topic_id: id of the topic; None if Kafka never answered.
         live_rows: live messages stored as rows.
         dye_rows: messages of the dye (test records with known results) stored as rows.
         dead_letters: dead letters, live and dye.
-        unverified_dye: messages with dye headers that do not verify; kept apart.
-        partitions: the offsets taken by this loader, by partition.
+        unverified_dye: messages kept apart because their dye headers do not verify.
+        partitions: the offsets loaded by this loader, by partition.
         lost: offsets that the topic no longer holds as they were.
-        seconds: how long it took.
-        bytes: bytes of all rows, as COPY takes them.
-        batches: transactions.
-        batch_seconds: seconds that these took.
+        seconds: duration of the load.
+        bytes: bytes of all rows, as given to COPY.
+        batches: number of transactions.
+        batch_seconds: total duration of these transactions.
     """
 
     topic: str
@@ -58,7 +58,7 @@ class LoadReport:
 
     @property
     def messages(self) -> int:
-        """All messages loaded."""
+        """Number of all messages loaded."""
         return self.live_rows + self.dye_rows + self.dead_letters + self.unverified_dye
 
     @classmethod
@@ -86,7 +86,7 @@ class LoadReport:
 
 
 class Tally:
-    """Adds up the batches that were committed."""
+    """Adds up the committed batches."""
 
     def __init__(self) -> None:
         self.live_rows = self.dye_rows = self.dead_letters = self.unverified_dye = self.bytes = self.batches = 0
@@ -107,7 +107,7 @@ class Tally:
             self._offsets[partition] = (first, move.after)
 
     def report(self, topic: str, topic_id: UUID | None, lost: tuple[Loss, ...], seconds: float) -> LoadReport:
-        """What was written so far."""
+        """What has been written so far."""
         partitions = tuple(PartitionLoad(p, *offsets) for p, offsets in sorted(self._offsets.items()))
         return LoadReport(
             topic,

@@ -1,4 +1,7 @@
-"""Loading as others call it: once, up to the ends seen at the start, or on and on. Outages are waited out here."""
+"""Load the topic once, up to the ends seen at the start, or continuously.
+
+Outages are waited out here.
+"""
 
 import logging
 import time
@@ -39,7 +42,7 @@ _LONGEST_PAUSE_SECONDS = 15.0
 
 
 class _Loader:
-    """What outlives an outage: who the loader is, what it has written, and up to where it must load."""
+    """What survives an outage: who the loader is, what it has written, how far it must load."""
 
     def __init__(
         self,
@@ -63,13 +66,13 @@ class _Loader:
         self._tally = Tally()
         self._started = time.monotonic()
         self._topic_id: UUID | None = None
-        self._begun = False  # both servers have answered once
+        self._begun = False  # true once both servers have answered
         self._ends: dict[int, int] = {}
         self._lost: set[Loss] = set()
         self._pause = _FIRST_PAUSE_SECONDS
 
     def run(self) -> LoadReport:
-        """Engage until the work is done or told to stop; wait out outages in between."""
+        """Load until the work is done or a stop is requested; wait out outages in between."""
         done = False
         while not done:
             done = self._try_once()
@@ -90,7 +93,7 @@ class _Loader:
                 raise told from error
             self._wait_out(told)
         except (OffsetOutOfRangeError, LogTruncationError) as error:
-            # The next engagement compares the stored offsets with the topic and says what is gone.
+            # The next attempt compares the stored offsets with the topic and reports what is gone.
             self._wait_out(KafkaUnavailable(f"Kafka no longer holds what was next ({type(error).__name__})."))
         except KafkaError as error:
             if not error.retriable:
@@ -147,7 +150,7 @@ class _Loader:
         return self._tally.report(self._kafka.topic, self._topic_id, tuple(sorted(self._lost)), seconds)
 
     def _wait_out(self, error: IngestionError) -> None:
-        """Pause, longer each time; an until-caught-up load that never began fails instead."""
+        """Pause, longer each time; a load until caught up fails instead if it never began."""
         if self._mode != "follow" and not self._begun:
             raise error
         if not self._stop.is_set():
@@ -163,7 +166,10 @@ def load_once(
     client: Client,
     workers: int = 1,
 ) -> LoadReport:
-    """As `load_until_caught_up`, but what the topic lost is in the report, for whoever adds up several."""
+    """Like `load_until_caught_up`, but report lost messages instead of raising.
+
+    For callers that add up several loads.
+    """
     report = _Loader("until_caught_up", accept_loss, stop, committed, client, workers).run()
     if stop.is_set():
         raise Interrupted(
@@ -179,16 +185,17 @@ def load_until_caught_up(
     client: Client = Client.KAFKA_PYTHON,
     workers: int = 1,
 ) -> LoadReport:
-    """Load what is on the topic now: up to the end of each partition as seen at the start, also under endless traffic.
+    """Load the topic up to the end of each partition as seen at the start.
 
-    Partitions that another loader has are waited for: afterwards they are loaded, whoever did it.
+    It ends even under endless traffic. It waits for partitions held by other loaders: afterwards they are loaded, no
+    matter by whom.
 
     Args:
-        accept_loss: go on after messages that the topic no longer holds; the gap is recorded all the same.
-        stop: set it to end after the batch under way.
-        committed: called after each committed batch with what was written so far.
-        client: what reads from Kafka.
-        workers: how many processes load together, this one included; see `ingestion.loader.workers`.
+        accept_loss: continue after messages that the topic no longer holds; the gap is recorded in any case.
+        stop: set it to end after the current batch.
+        committed: called after each committed batch with what has been written so far.
+        client: the client that reads from Kafka.
+        workers: number of processes that load together, including this one; see `ingestion.loader.workers`.
 
     Returns:
         What this loader wrote.
@@ -196,13 +203,13 @@ def load_until_caught_up(
     Raises:
         SettingsError: an address, a password or the dye key is not set.
         ContractUnusable: the pipeline's contract cannot be used.
-        KafkaUnavailable, DatabaseUnavailable: not there at the start (later outages are waited out).
-        DatabaseRefused: PostgreSQL refused a statement, as for want of a right.
-        InputError: there is no such topic.
+        KafkaUnavailable, DatabaseUnavailable: not reachable at the start (later outages are waited out).
+        DatabaseRefused: PostgreSQL refused a statement, for example because a privilege is missing.
+        InputError: the topic does not exist.
         SchemaOutdated: a migration is missing.
-        MessagesLost: the topic no longer holds messages that it held; all that it does hold is loaded, but for
-            partitions where some were never loaded.
-        OpenTransaction: a transaction that does not end holds back what comes after it.
+        MessagesLost: messages are gone from the topic. All others are loaded, except in partitions where some were
+            never loaded.
+        OpenTransaction: an open transaction holds back later messages.
         Fenced, OffsetsSetBack: something else moved the stored offsets.
         Interrupted: `stop` was set before the ends were reached.
     """
@@ -210,10 +217,10 @@ def load_until_caught_up(
 
 
 def accepted(report: LoadReport, accept_loss: bool) -> LoadReport:
-    """A report, unless the topic lost something that nobody accepted.
+    """Return a report if the topic lost nothing, or the loss was accepted.
 
     Raises:
-        MessagesLost: it did.
+        MessagesLost: a loss was not accepted.
     """
     if report.lost and not accept_loss:
         raise MessagesLost(in_words(report.lost))
@@ -226,13 +233,15 @@ def follow(
     committed: Callable[[LoadReport], None] | None = None,
     client: Client = Client.KAFKA_PYTHON,
 ) -> LoadReport:
-    """Load a fair share of the partitions until `stop` is set; start more processes to share the work.
+    """Load a fair share of the partitions until `stop` is set.
+
+    Start more processes to share the work.
 
     Args:
-        stop: set it to end after the batch under way.
-        accept_loss: go on after messages that the topic no longer holds; the gap is recorded all the same.
-        committed: called after each committed batch with what was written so far.
-        client: what reads from Kafka.
+        stop: set it to end after the current batch.
+        accept_loss: continue after messages that the topic no longer holds; the gap is recorded in any case.
+        committed: called after each committed batch with what has been written so far.
+        client: the client that reads from Kafka.
 
     Returns:
         What this loader wrote.

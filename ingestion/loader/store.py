@@ -1,7 +1,7 @@
-"""The loader's session in PostgreSQL: who owns which partition, and the one transaction that a batch is.
+"""The loader's PostgreSQL session: which partitions it owns, and one transaction per batch.
 
-A partition belongs to the session that holds its advisory lock. PostgreSQL frees the lock the moment the session ends,
-so a killed loader's partitions are free at once, and a loader whose session was cut cannot commit: it is fenced.
+A partition belongs to the session that holds its advisory lock. PostgreSQL releases the lock the moment the session
+ends: a killed loader's partitions are free at once, and a loader whose session was cut cannot commit: it is fenced.
 """
 
 import os
@@ -23,11 +23,11 @@ from ingestion.loader.ledger import Place
 from ingestion.message.tables import UNVERIFIED, tables
 from ingestion.migrations import require_current
 
-_COPY_BUFFER = 1 << 20  # bytes handed to libpq at a time; small pieces would fight the reading thread for the GIL
+_COPY_BUFFER = 1 << 20  # bytes handed to libpq at a time; smaller pieces would fight the reading thread for the GIL
 
 
 class Store:
-    """One session of a loader, as the loader's role."""
+    """A loader's session, as the loader's role."""
 
     def __init__(self, session: connection, loader_id: UUID, topic: str, topic_id: UUID) -> None:
         self._session = session
@@ -37,7 +37,7 @@ class Store:
 
     @classmethod
     def open(cls, loader_id: UUID, mode: str, fingerprints: list[str], topic: str, topic_id: UUID) -> Self:
-        """Connect, check the migrations, and publish who is at work with which keys.
+        """Connect, check the migrations, and publish which loader runs with which dye keys.
 
         Raises:
             SettingsError: address or password is not set.
@@ -48,7 +48,7 @@ class Store:
         try:
             require_current(session)
             with session, session.cursor() as query:
-                # A machine that vanishes without a word must not hold its partitions for hours.
+                # A machine that vanishes must not hold its partitions for hours.
                 query.execute("set tcp_keepalives_idle = 4")
                 query.execute("set tcp_keepalives_interval = 2")
                 query.execute("set tcp_keepalives_count = 2")
@@ -67,7 +67,7 @@ class Store:
         return cls(session, loader_id, topic, topic_id)
 
     def close(self) -> None:
-        """End the session; its partitions are free."""
+        """End the session, which frees its partitions."""
         self._session.close()
 
     def followers(self) -> int:
@@ -82,13 +82,13 @@ class Store:
             return int(query.fetchall()[0][0])
 
     def try_to_own(self, partition: int) -> bool:
-        """Take a partition unless another loader has it."""
+        """Take a partition unless another loader holds it."""
         with self._session, self._session.cursor() as query:
             query.execute("select pg_try_advisory_lock(hashtext(%s), %s)", (str(self._topic_id), partition))
             return bool(query.fetchall()[0][0])
 
     def holders(self, partitions: Iterable[int]) -> dict[int, str]:
-        """Which session has each of these partitions; one that is free is left out."""
+        """The session that holds each of these partitions; a free one is left out."""
         with self._session, self._session.cursor() as query:
             query.execute(
                 "select locks.objid::int, format('backend %%s (%%s)', locks.pid, activity.application_name) "
@@ -106,35 +106,38 @@ class Store:
             query.execute("select pg_advisory_unlock(hashtext(%s), %s)", (str(self._topic_id), partition))
 
     def next_offsets(self, partitions: Iterable[int]) -> dict[int, int]:
-        """The next offset to load of each partition; one never seen before starts at 0.
+        """The next offset to load of each partition; a new partition starts at 0.
 
         Raises:
-            OffsetsSetBack: the stored offsets are not those up to which was loaded.
+            OffsetsSetBack: the stored offsets differ from what was loaded.
         """
         return {partition: place.next_offset for partition, place in self.places(partitions).items()}
 
     def places(self, partitions: Iterable[int]) -> dict[int, Place]:
-        """Where each partition is to be read on, otherwise as `next_offsets`."""
+        """Where to continue reading each partition; otherwise like `next_offsets`."""
         with self._session, self._session.cursor() as query:
             return ledger.places(query, self._topic, self._topic_id, partitions)
 
     def record_gap(self, partition: int, place: Place, to_offset: int, reason: str) -> None:
-        """Record that the topic does not hold what is next; a gap that is not passed yet grows."""
+        """Record that the topic does not hold what is next; a gap not passed yet grows."""
         with self._session, self._session.cursor() as query:
             ledger.record_gap(query, self._topic, partition, place, to_offset, reason)
 
     def ranges(self, partition: int) -> list[tuple[UUID, int]]:
-        """Under which topic ids the offsets of a partition are stored, from which on, the newest first."""
+        """The topic ids under which a partition's offsets are stored, newest first.
+
+        Each comes with its first offset.
+        """
         with self._session, self._session.cursor() as query:
             return ledger.ranges(query, self._topic_id, partition)
 
     def stored_hash(self, stored_as: UUID, partition: int, from_offset: int, up_to: int) -> tuple[int, str] | None:
-        """The highest message stored in a range of offsets, and the hash of what is stored of it."""
+        """The highest message stored in a range of offsets, with the hash of its stored form."""
         with self._session, self._session.cursor() as query:
             return ledger.stored_hash(query, stored_as, partition, from_offset, up_to)
 
     def start_anew(self, partition: int, place: Place, from_offset: int) -> Place:
-        """Read a partition on from an offset whose messages the broker lost, under a new topic id.
+        """Continue a partition from an offset whose messages the broker lost, with a new topic id.
 
         Raises:
             Fenced: the stored offset is not where this loader found it.
@@ -143,7 +146,7 @@ class Store:
             return ledger.start_anew(query, self._topic, self._topic_id, partition, place, from_offset)
 
     def require_nothing_beyond(self, partition: int, place: Place) -> None:
-        """See that nothing is stored from the next offset on.
+        """Make sure that nothing is stored from the next offset on.
 
         Raises:
             OffsetsSetBack: something is.
@@ -158,13 +161,16 @@ class Store:
             raise OffsetsSetBack(ledger.set_back(self._topic, where))
 
     def note_missing(self, stored_as: UUID, partition: int) -> int:
-        """See that the last message loaded is stored; if not, record for ever how many are missing, and say so."""
+        """Check that the last message loaded is stored.
+
+        If not, record permanently how many are missing, and report it.
+        """
         with self._session, self._session.cursor() as query:
             query.execute("select raw.note_missing(%s, %s)", (str(stored_as), partition))
             return int(query.fetchall()[0][0])
 
     def commit(self, batch: Batch) -> None:
-        """Write rows, dead letters, offsets and what became of each of them in one transaction.
+        """Write rows, dead letters, offsets and totals in one transaction.
 
         Raises:
             Fenced, OffsetsSetBack: a stored offset is not where this loader left it; nothing was written.
@@ -185,7 +191,10 @@ class Store:
 
 
 def follower_alive(database_connection: connection) -> bool:
-    """Whether a loader that follows the topic is at work: one holds the follow lock. Any role may ask."""
+    """Whether a loader that follows the topic is running: one holds the follow lock.
+
+    Any role may ask.
+    """
     with database_connection.cursor() as query:
         query.execute(
             "select exists (select from pg_locks where locktype = 'advisory' and granted and objsubid = 2 "
@@ -196,7 +205,10 @@ def follower_alive(database_connection: connection) -> bool:
 
 
 def follower_key_fingerprints(database_connection: connection) -> list[list[str]]:
-    """The dye keys that each living follower accepts, as fingerprints. Needs select on raw.loaders."""
+    """Fingerprints of the dye keys that each running follower accepts.
+
+    Requires select on raw.loaders.
+    """
     with database_connection.cursor() as query:
         query.execute(
             "select distinct on (loaders.backend_pid) loaders.key_fingerprints from raw.loaders as loaders "

@@ -1,7 +1,7 @@
-"""Where the topic stops being what was loaded from it: a broker that lost its tail gives out the offsets anew.
+"""Find where the topic stops being what was loaded: the broker lost messages at its end.
 
-After a power cut, or with the data of an earlier moment, a partition ends earlier than it did, and new messages come
-under offsets that are stored already. What was loaded before that place is still there; a binary search finds it.
+After a power cut, or a restore of older data, a partition ends earlier than before, and new messages get offsets that
+are already stored. What was loaded before that place is still on the topic; a binary search finds the place.
 """
 
 import hashlib
@@ -20,15 +20,17 @@ from ingestion.message.rows import NULL, NotStorable, RowEncoder, column_texts
 def lost_from(
     reader: Reader, store: Store, encoder: RowEncoder, partition: int, stored: int, bounds: Bounds
 ) -> int | None:
-    """The first offset below the stored one that does not hold what is stored of it; None if the topic lost nothing.
+    """The first offset below the stored one whose message differs from what is stored.
+
+    None if the topic lost nothing.
 
     Args:
-        reader: of the topic.
-        store: which knows what is stored.
-        encoder: of the topic's messages.
-        partition: where.
+        reader: reader of the topic.
+        store: session that knows what is stored.
+        encoder: encoder of the topic's messages.
+        partition: number of the partition.
         stored: the next offset as stored.
-        bounds: of the partition.
+        bounds: bounds of the partition.
 
     Raises:
         KafkaUnavailable: the broker does not answer.
@@ -50,7 +52,10 @@ def lost_from(
 def _first_difference(
     reader: Reader, store: Store, encoder: RowEncoder, stored_as: UUID, partition: int, lowest: int, end: int
 ) -> int:
-    """Below it all is as stored, from it on nothing: a binary search over the messages that the topic holds."""
+    """The offset below which all is as stored, and from which nothing is.
+
+    It is found by binary search over the messages that the topic holds.
+    """
     low, high = lowest, end
     while low < high:
         middle = (low + high) // 2
@@ -59,7 +64,7 @@ def _first_difference(
             high = middle
             continue
         stored = store.stored_hash(stored_as, partition, lowest, record.offset)
-        # Where nothing older is stored, retention took it away.
+        # If nothing older is stored, retention deleted it.
         if stored is None or (stored[0] == record.offset and stored[1] in _hashes(record, encoder)):
             low = record.offset + 1
         else:
@@ -68,7 +73,7 @@ def _first_difference(
 
 
 def _hashes(record: Record, encoder: RowEncoder) -> set[str]:
-    """What raw.stored_hash gives for a message: stored as a row, or with its bytes."""
+    """What raw.stored_hash returns for a message: stored as a row, or with its bytes."""
     contents = [record.value or b""]
     try:
         texts = column_texts(encoder.columns(record.value))

@@ -1,4 +1,7 @@
-"""What a load waits for, in words: partitions that others hold, open transactions, a broker that sends nothing."""
+"""Say what a load waits for.
+
+It may be partitions that others hold, open transactions, or a broker that sends nothing.
+"""
 
 import logging
 import time
@@ -10,30 +13,30 @@ from ingestion.loader.store import Store
 
 log = logging.getLogger("ingestion.loader")
 
-LONG_SECONDS = 5.0  # time to say for what
+LONG_SECONDS = 5.0  # time to say what for
 _AGAIN_SECONDS = 60.0
 SILENCE_SECONDS = 15.0  # the topic holds more, but Kafka sends nothing
-TRANSACTION_SECONDS = 10.0  # what an open transaction holds back is waited for as long
+TRANSACTION_SECONDS = 10.0  # how long to wait for what an open transaction holds back
 
 
 class Waits:
-    """Says for what a load waits, each thing once, and again after a while."""
+    """Says what a load waits for: each thing once, and again after a while."""
 
     def __init__(self, source: Source, store: Store, topic: str) -> None:
         self._source = source
         self._store = store
         self._topic = topic
-        self._transactions: dict[int, int] = {}  # partitions that an open transaction holds back, and where
-        self._others: Mapping[int, int] = {}  # what others hold, with the offsets stored when it last moved
-        self._next_word = 0.0  # when to say that it does not move
+        self._transactions: dict[int, int] = {}  # partition: where an open transaction holds messages back
+        self._others: Mapping[int, int] = {}  # partition that others hold: the offset stored when it last moved
+        self._next_word = 0.0  # when to report that it does not move
 
     @staticmethod
     def is_long(seconds: float) -> bool:
-        """Whether a wait was long enough to say something."""
+        """Whether the wait was long enough to report."""
         return seconds >= LONG_SECONDS
 
     def for_others(self, stored: Mapping[int, int]) -> None:
-        """Say now and then for whom this loader waits, where what others hold does not move.
+        """Report now and then which loaders this one waits for, if their partitions do not move.
 
         Args:
             stored: the next offset of each partition that others hold.
@@ -54,16 +57,16 @@ class Waits:
                 )
 
     def for_messages(self, owned: Mapping[int, int], ends: Mapping[int, int], seconds: float) -> None:
-        """Say what holds back what is still to come, and end if it never comes.
+        """Report what holds back the remaining messages, and fail if they never come.
 
         Args:
             owned: the next offset of each partition that this loader holds.
-            ends: where each is to be loaded to.
-            seconds: since anything came.
+            ends: the offset to reach in each partition.
+            seconds: time since the last message.
 
         Raises:
             OpenTransaction: a transaction does not end.
-            KafkaUnavailable: Kafka sends nothing although there is more.
+            KafkaUnavailable: Kafka sends nothing although the topic holds more.
         """
         bounds = self._source.bounds(owned)
         held = {p: part.readable for p, part in bounds.items() if part.readable <= owned[p] < min(part.end, ends[p])}

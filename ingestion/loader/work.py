@@ -1,7 +1,7 @@
-"""One engagement of a loader: from connecting to the first outage or to the end of its work.
+"""One attempt of a loader, from connecting to the first outage or the end of its work.
 
-Reading and parsing (this thread) overlap with COPY (a second one): at most one batch is under way. Partitions change
-hands only between batches.
+Reading and parsing (this thread) overlap with COPY (a second thread): at most one batch is being written. Partitions
+change hands only between batches.
 """
 
 import logging
@@ -34,24 +34,24 @@ _BATCH_ROWS = 20_000
 _BATCH_BYTES = 8 << 20
 _BATCH_SECONDS = 1.0
 _POLL_MILLISECONDS = 250
-_SHARE_SECONDS = 1.0  # how often followers look for a fair share of the partitions
-_SETTLED_SECONDS = 3.0  # a partition that changes its leader may end too early for a moment
+_SHARE_SECONDS = 1.0  # how often followers rebalance their share of the partitions
+_SETTLED_SECONDS = 3.0  # a partition that changes its leader may briefly seem to end too early
 
 
 class Work:
     """Loads partitions of one topic through one store, until told to stop.
 
     Args:
-        source: where messages come from.
-        store: where they go.
+        source: where messages are read from.
+        store: where they are written to.
         topic: name of the topic.
-        topic_id: its id.
-        keys: dye keys whose signatures hold.
-        contract: what the topic's messages are.
-        reader: reads single messages, to see whether the topic is what was loaded from it.
-        accept_loss: go on after a gap, which is recorded all the same.
-        stop: set from outside to end the work after the batch under way.
-        committed: called after each batch that was committed.
+        topic_id: id of the topic.
+        keys: dye keys whose signatures are accepted.
+        contract: the contract of the topic's messages.
+        reader: reads single messages, to check that the topic still holds what was loaded from it.
+        accept_loss: continue after a gap; it is recorded in any case.
+        stop: set from outside to end the work after the current batch.
+        committed: called after each committed batch.
         lost: what the topic no longer holds as it was; the work adds to it.
     """
 
@@ -80,14 +80,14 @@ class Work:
         self._stop = stop
         self._committed = committed
         self._lost = lost
-        self._owned: dict[int, int] = {}  # partition: the next offset as stored, the batch under way included
-        # partition: where the next batch begins; behind a gap beyond what is stored
+        self._owned: dict[int, int] = {}  # partition: the next offset as stored, including the batch being written
+        # partition: where the next batch begins; after a gap, beyond what is stored
         self._read_up_to: dict[int, int] = {}
         self._stored_as: dict[int, UUID] = {}  # partition: the topic id of its rows
         self._unverified: dict[int, Last] = {}  # partition: the last message loaded, which the topic must still hold
-        self._differs: set[int] = set()  # partitions where it holds another one there, or none
-        self._given_up: set[int] = set()  # partitions that hold a loss that nobody accepted
-        self._epochs: dict[int, int] = {}  # partition: the epoch of its leader when it was taken
+        self._differs: set[int] = set()  # partitions where the topic holds a different message there, or none
+        self._given_up: set[int] = set()  # partitions with a loss that nobody accepted
+        self._epochs: dict[int, int] = {}  # partition: its leader's epoch when it was taken
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="copy")
         self._under_way: tuple[Future[None], Batch] | None = None
         self._last_progress = time.monotonic()
@@ -104,11 +104,11 @@ class Work:
             self._committed(self._under_way[1])
 
     def until(self, ends: dict[int, int], workers: int) -> None:
-        """Load until every partition's stored offset has reached its end, whoever loads it.
+        """Load until every partition's stored offset has reached its end, no matter who loads it.
 
         Args:
-            ends: per partition the end to reach.
-            workers: how many loaders do this together; each takes its share, and what is left after it.
+            ends: by partition, the end to reach.
+            workers: number of loaders that do this together; each takes its share, and then what is left.
         """
         waiting = set(ends)
         share = math.ceil(len(ends) / workers)
@@ -123,7 +123,7 @@ class Work:
             self._release_reached(ends)
             waiting -= self._given_up
             stored = self._store.next_offsets(waiting)
-            # What others hold at its end was looked at by them.
+            # A partition that others have loaded to its end was checked by them.
             waiting = {p for p in waiting if p in self._owned or p not in looked_at or stored[p] < ends[p]}
             while self._owned and not self._stop.is_set():
                 self._load_some()
@@ -137,7 +137,7 @@ class Work:
         self._finish()
 
     def _release_reached(self, ends: dict[int, int]) -> set[int]:
-        """Give up the partitions that are loaded to their ends, and hold there what was loaded from them."""
+        """Give up the partitions that are loaded to their ends and still hold what was loaded."""
         reached = {p for p, offset in self._owned.items() if offset >= ends[p] and p not in self._unverified}
         if reached:
             self._finish()
@@ -164,10 +164,10 @@ class Work:
         self._finish()
 
     def _share(self) -> None:
-        """Give up partitions beyond the fair share, take free ones up to it."""
+        """Give up partitions beyond the fair share; take free ones up to it."""
         partitions = self._checked_topic()
         for partition in [p for p in self._owned if partitions.get(p) != self._epochs[p]]:
-            self._release(partition)  # another broker leads it: taken again, it is looked at
+            self._release(partition)  # another broker leads it: it is checked when it is taken again
         fair = math.ceil(len(partitions) / max(1, self._store.followers()))
         for partition in sorted(self._owned)[fair:]:
             self._release(partition)
@@ -176,7 +176,7 @@ class Work:
                 self._take(partition, partitions)
 
     def _take(self, partition: int, epochs: dict[int, int]) -> None:
-        """Own a partition if it is free and whole, and read it from where it was left."""
+        """Own a partition if it is free and intact, and read it from where it was left."""
         if not self._store.try_to_own(partition):
             return
         self._epochs[partition] = epochs[partition]
@@ -209,7 +209,7 @@ class Work:
         self._last_progress = time.monotonic()
 
     def _settled(self, partition: int, place: Place, bounds: Bounds) -> Bounds:
-        """The bounds of a partition that ends before what is stored, once they do not change any more."""
+        """The bounds of a partition that ends before what is stored, once they stop changing."""
         until = time.monotonic() + _SETTLED_SECONDS
         while bounds.readable < place.next_offset and time.monotonic() < until and not self._stop.is_set():
             self._stop.wait(_POLL_MILLISECONDS / 1000)
@@ -217,7 +217,7 @@ class Work:
         return bounds
 
     def _look_for_a_lost_tail(self, partition: int, place: Place, bounds: Bounds) -> None:
-        """Read a partition on where the topic stops being what was loaded from it."""
+        """Continue a partition where the topic stops being what was loaded from it."""
         found = tail.lost_from(
             self._reader, self._store, encoder(self._contract.fields), partition, place.next_offset, bounds
         )
@@ -231,7 +231,7 @@ class Work:
         self._start_at(partition, place, place.next_offset)
 
     def _pass_over(self, partition: int, place: Place, to_offset: int, why: Why) -> None:
-        """Record that what is next is not there, and go on behind it if that is accepted."""
+        """Record that the next messages are gone, and continue after them if that is accepted."""
         self._store.record_gap(partition, place, to_offset, why)
         lost = Loss(self._topic, partition, place.next_offset, to_offset, why)
         if self._accept_loss:
@@ -253,19 +253,19 @@ class Work:
         self._store.give_up(partition)
 
     def _load_some(self) -> None:
-        """Read one batch, and hand it to the writer once the one before is committed."""
+        """Read one batch, and hand it to the writer once the previous one is committed."""
         batch, is_corrupt = self._read()
         for partition, stored in self._owned.items():
             position = self._source.position(partition)
             if last := self._unverified.get(partition):
-                if position > last.offset:  # no message lies there, or another one
+                if position > last.offset:  # there is no message there, or a different one
                     self._differs.add(partition)
             elif position > stored:
                 batch.passed(partition, stored, self._read_up_to[partition], position)
                 self._read_up_to[partition] = position
         self._finish()
         if batch.moves:
-            # Read before this check, so of this topic and not of one made again under its name.
+            # Read before this check, so it belongs to this topic and not to one recreated under its name.
             self._checked_topic()
             self._owned.update((partition, move.after) for partition, move in batch.moves.items())
             self._under_way = (self._writer.submit(self._write, batch), batch)
@@ -285,7 +285,7 @@ class Work:
         batch.seconds = time.monotonic() - began
 
     def _read(self) -> tuple[Batch, bool]:
-        """A batch of what is next, and whether what follows it is not as it was written."""
+        """Read the next batch, and whether a corrupt message follows it."""
         batch = Batch(self._topic, self._topic_id, self._keys, self._contract, dict(self._stored_as))
         end = time.monotonic() + _BATCH_SECONDS
         rows = 0
@@ -304,19 +304,19 @@ class Work:
         return batch, False
 
     def _verified(self, partition: int, records: list[Any]) -> list[Any]:
-        """What comes after the last message loaded, if that is the first; nothing if another one is in its place."""
+        """The messages after the last one loaded, if that one comes first; else nothing."""
         last = self._unverified.get(partition)
         if last is not None and partition not in self._differs and records and Last.of(records[0]) == last:
             del self._unverified[partition]
             if last.offset + 1 == self._read_up_to[partition]:
                 return records[1:]
-            self._source.read_from(partition, self._read_up_to[partition])  # empty offsets were passed after it
+            self._source.read_from(partition, self._read_up_to[partition])  # empty offsets were skipped after it
             return []
         self._differs.add(partition)
         return []
 
     def _pass_over_corruption(self) -> None:
-        """Find the partition whose next message is not as it was written, and go on behind it if that is accepted."""
+        """Find the partition whose next message is corrupt; continue after it if that is accepted."""
         for partition in sorted(self._owned):
             place = self._store.places([partition])[partition]
             position = max(self._read_up_to[partition], place.next_offset)
@@ -324,13 +324,13 @@ class Work:
             if position < end and not self._reader.is_readable(partition, position, end):
                 self._pass_over(partition, place, self._reader.readable_from(partition, position, end), Why.CORRUPT)
                 return
-        # What was loaded already is corrupt, where the last message of it was looked for; or the second try went well.
+        # A loaded message is corrupt, found while checking the last one; or the second try succeeded.
         self._unverified.clear()
         for partition, position in self._read_up_to.items():
             self._source.read_from(partition, position)
 
     def _finish(self) -> None:
-        """Wait until the batch under way is committed."""
+        """Wait until the current batch is committed."""
         if self._under_way:
             future, batch = self._under_way
             self._under_way = None
@@ -338,10 +338,10 @@ class Work:
             self._committed(batch)
 
     def _checked_topic(self) -> dict[int, int]:
-        """The partitions of the topic, with the epochs of their leaders.
+        """The topic's partitions, with the epochs of their leaders.
 
         Raises:
-            TopicMadeAgain: it is another topic.
+            TopicMadeAgain: the topic was recreated.
         """
         topic_id, partitions = self._source.topic()
         if topic_id != self._topic_id:
@@ -350,4 +350,4 @@ class Work:
 
 
 class TopicMadeAgain(KafkaUnavailable):
-    """The topic has another id than when this engagement began; the next one starts at its beginning."""
+    """The topic's id has changed since this attempt began; the next one begins at offset 0."""

@@ -1,10 +1,10 @@
-"""Several loaders as one command: worker processes that share the partitions, and their parent, which loads nothing.
+"""Several loaders as one command: worker processes that share the partitions.
 
-The parent forks its workers before anything is open and any thread runs, tells them to stop when it is told so, adds up
-their reports and notices when one dies. The work of one that was killed goes to the others at once, because its
-session's locks are free; each message is loaded once all the same, since every worker commits rows and offsets
-together. One in its place is started as a new program, not forked: by then threads run beside the parent, and a fork
-would have for ever what locks they held in that moment.
+Their parent loads nothing. It forks the workers before anything is open and any thread runs, passes on a request to
+stop, adds up their reports and notices when one dies. The other workers take over a killed one's work at once, because
+its session's locks are free. Each message is still loaded exactly once, since every worker commits rows and offsets
+together. A replacement is started as a new program, not forked: by then the parent has threads, and a fork would keep
+the locks they held at that moment forever.
 """
 
 import logging
@@ -32,13 +32,13 @@ from ingestion.stop import SIGNALS, Stop, on_signals
 log = logging.getLogger("ingestion.loader")
 
 _LOOK_AROUND_SECONDS = 1.0
-_fork = multiprocessing.get_context("fork")  # shares the pages of what is imported, and starts in milliseconds
-_spawn = multiprocessing.get_context("spawn")  # takes a second, and shares nothing
+_fork = multiprocessing.get_context("fork")  # shares the memory of imported modules, and starts in milliseconds
+_spawn = multiprocessing.get_context("spawn")  # takes a second to start, and shares nothing
 
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """A worker's last word: its report, or why it could not go on."""
+    """A worker's last message: its report, or why it could not continue."""
 
     report: LoadReport | None
     error: IngestionError | None
@@ -52,7 +52,7 @@ class _Worker:
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """Number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -65,24 +65,25 @@ def load_with_workers(
     beside: AbstractContextManager[object],
     set_up: Callable[[], None],
 ) -> LoadReport:
-    """Load with several processes, until caught up or forever. Must be called from the main thread, before others run.
+    """Load with several processes, until caught up or forever.
 
-    What the topic lost is in the report, as of `ingestion.loader.run.load_once`.
+    Call it from the main thread, before other threads run. Lost messages are in the report, as with
+    `ingestion.loader.run.load_once`.
 
     Args:
-        workers: how many; each partition is with one of them at a time.
-        forever: follow the topic until a signal to end.
-        accept_loss: go on after messages that the topic no longer holds.
-        client: what reads from Kafka.
+        workers: number of workers; each partition belongs to one of them at a time.
+        forever: follow the topic until a signal ends the command.
+        accept_loss: continue after messages that the topic no longer holds.
+        client: the client that reads from Kafka.
         committed: called with what all have written so far.
-        beside: what runs in this process while the workers load; entered once they are forked, so it may start threads.
-        set_up: called in each worker before it loads; a function of a module, for it is handed to new programs too.
+        beside: context entered in this process while the workers load; after the fork, so it may start threads.
+        set_up: called in each worker before it loads; a module's function, because it is passed to new programs too.
 
     Raises:
-        WorkersDied: all were ended from outside.
-        WorkerFailed: one met an error that nobody foresaw.
-        IngestionError: as `load_until_caught_up` and `follow`; the first worker that cannot go on ends all. Or as
-            `beside`.
+        WorkersDied: all were killed.
+        WorkerFailed: one met an unforeseen error.
+        IngestionError: as `load_until_caught_up` and `follow`, because the first worker that cannot continue ends all;
+            or as `beside`.
     """
     load = (
         partial(follow, accept_loss=accept_loss, client=client)
@@ -107,7 +108,7 @@ class _Crew:
         self._nothing = LoadReport(KafkaSettings.from_environment().topic, None, 0, 0, 0, 0, (), (), 0.0)
         self._started = time.monotonic()
         self._at_work: list[_Worker] = []
-        self._reports: list[LoadReport] = []  # of those that ended
+        self._reports: list[LoadReport] = []  # reports of those that ended
         self._told = Stop()
         self._error: IngestionError | None = None
 
@@ -144,13 +145,13 @@ class _Crew:
             worker.process.terminate()
 
     def _hear_all(self) -> None:
-        """Hear the workers until all have ended."""
+        """Read the workers' messages until all have ended."""
         while self._at_work:
             for words in wait([worker.words for worker in self._at_work]):
                 self._hear(next(worker for worker in self._at_work if worker.words is words))
 
     def _hear(self, worker: _Worker) -> None:
-        """Take a worker's word; the end of its pipe without a last word is its death."""
+        """Read a worker's message; if its pipe ends without a last one, the worker was killed."""
         try:
             word = worker.words.recv()
         except EOFError:
@@ -178,8 +179,8 @@ class _Crew:
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         log.warning("Worker %d was ended %s; nothing of its batch was half written.", worker.process.pid, how)
         if self._forever and not self._told.is_set():
-            if not self._told.wait(_LOOK_AROUND_SECONDS):  # one that dies at once must not be started in a tight loop
-                # What spawn wants at its side; started later it would let signals through that are held back.
+            if not self._told.wait(_LOOK_AROUND_SECONDS):  # one that dies at once must not be restarted in a tight loop
+                # The helper process of spawn; if it started later, it would let blocked signals through.
                 resource_tracker.ensure_running()
                 self._start(_spawn)
         elif not self._at_work and not self._error:
@@ -195,7 +196,10 @@ class _Crew:
 
 @contextmanager
 def _signals_held_back() -> Iterator[None]:
-    """Signals to end come after the block; to a process that starts in it, once `_work` has handlers for them."""
+    """Block signals to end during the block, and deliver them afterwards.
+
+    A process started within it gets them once `_work` has installed its handlers.
+    """
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
@@ -204,7 +208,10 @@ def _signals_held_back() -> Iterator[None]:
 
 
 def _work(set_up: Callable[[], None], load: Callable[..., LoadReport], parent: int, words: Connection) -> None:
-    """A worker's whole life. It starts with signals held back: before it has handlers, they would meet its parent's."""
+    """A worker's whole life.
+
+    It starts with signals blocked: until it has its own handlers, they would reach its parent's.
+    """
     stop = on_signals()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     threading.Thread(target=_stop_without, args=(parent, stop), daemon=True).start()
@@ -213,7 +220,7 @@ def _work(set_up: Callable[[], None], load: Callable[..., LoadReport], parent: i
         words.send(_Ended(load(stop=stop, committed=words.send), None))
     except IngestionError as error:
         words.send(_Ended(None, error))
-    except Exception as error:  # without a last word it would be taken for killed, and replaced again and again
+    except Exception as error:  # without a last message it would count as killed, and be replaced again and again
         log.exception("Worker %d failed.", os.getpid())
         told = WorkerFailed(
             f"A worker failed: {type(error).__name__}: {error}. Its traceback is in the log. What was committed stays; "

@@ -1,11 +1,11 @@
-"""A message as it is read from the topic."""
+"""A message as read from the topic."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
 
 class Record(Protocol):
-    """What the loader reads of a message on the topic."""
+    """The parts of a topic's message that the loader reads."""
 
     offset: int
     timestamp: int

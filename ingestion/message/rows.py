@@ -1,10 +1,11 @@
-"""From a message's bytes to a line of COPY: pure functions, no database, no Kafka.
+"""Turn a message's bytes into a line of COPY: pure functions, no database, no Kafka.
 
-COPY's CSV format, because a JSON string without escapes is a quoted CSV column as it stands, and any other JSON literal
-an unquoted one: a usual message's columns go from the topic to PostgreSQL without being looked at one by one.
+The lines are in COPY's CSV format: a JSON string without escapes is a quoted CSV column as it stands, and any other
+JSON literal an unquoted one. So the columns of a usual message go from the topic to PostgreSQL without being processed
+one by one.
 
-A string field becomes its decoded text; a number, true, false, an object or a list becomes its literal text, digit for
-digit; null and a missing field become null; of a repeated key the last counts.
+A string field becomes its decoded text. A number, true, false, an object or a list becomes its literal text, digit for
+digit. null and a missing field become null. If a key is repeated, the last value counts.
 """
 
 import json
@@ -17,7 +18,7 @@ from typing import Any, NoReturn
 import msgspec
 
 NULL = b"null"
-"""Null in a line of COPY: never quoted, so the text "null" is another thing."""
+"""Null in a line of COPY: never quoted, so the text "null" differs from it."""
 
 
 class Reason(StrEnum):
@@ -35,7 +36,7 @@ class Reason(StrEnum):
 
 
 class NotStorable(Exception):  # a signal inside the loader, never shown
-    """The message is no storable JSON object."""
+    """The message is not a storable JSON object."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)
@@ -53,10 +54,10 @@ _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class RowEncoder:
-    """Turns values into the first columns of lines of COPY: the contract's fields, then unknown_fields.
+    """Turns values into the first columns of lines of COPY: the fields and unknown_fields.
 
     Args:
-        fields: the fields that have a column, in its order.
+        fields: the contract's fields that have a column, in the order of the columns.
     """
 
     def __init__(self, fields: Sequence[str]) -> None:
@@ -79,16 +80,19 @@ class RowEncoder:
         if value:
             try:
                 columns = b",".join(_as_tuple(self._decode(value)))
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # one of them names an unknown field
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # one of them is an unknown field
                 return self._any_columns(value)
-            # Escapes, objects and lists (whose commas and quotes would mean something to CSV) take the thorough way.
-            # Escapes and invalid bytes may lie in the earlier of two equal keys, and so in no column.
+            # Escapes, objects and lists (whose commas and quotes have a meaning in CSV) take the slow path.
+            # Escapes and invalid bytes may be in the earlier of two equal keys, and so in no column.
             if b"\\" not in value and b"{" not in columns and b"[" not in columns and _is_utf8(value):
                 return columns + b",null"
         return self._any_columns(value)
 
     def _any_columns(self, value: bytes | None) -> bytes:
-        """Like `columns`, for every message: escapes, unknown fields, and those that become dead letters."""
+        """Like `columns`, for every message.
+
+        It handles escapes, unknown fields, and messages that become dead letters.
+        """
         if value is None:
             raise NotStorable(Reason.TOMBSTONE)
         if not value:
@@ -112,7 +116,7 @@ class RowEncoder:
 
 @lru_cache
 def encoder(fields: tuple[str, ...]) -> RowEncoder:
-    """The encoder of messages with these fields; made once."""
+    """The encoder of messages with these fields, cached."""
     return RowEncoder(fields)
 
 
@@ -127,7 +131,7 @@ def binary(value: bytes | None) -> bytes:
 
 
 def column_texts(line: bytes) -> list[str | None]:
-    """The columns of a line as PostgreSQL reads them."""
+    """The columns of a line, as PostgreSQL reads them."""
     return [
         None if bare == "null" else bare or text.replace('""', '"') for text, bare in _COLUMN.findall(line.decode())
     ]
@@ -156,9 +160,12 @@ def _is_utf8(value: bytes) -> bool:
 
 
 def _why_no_object(value: bytes) -> Reason:
-    """The reason of a message that the fast decoder refused; the standard library says which rule it breaks."""
+    """The reason why the fast decoder refused a message.
+
+    The standard library's decoder shows which rule it breaks.
+    """
     try:
-        # Numbers stay text: a long one is no reason to stumble. Of a repeated key every value is looked at.
+        # Numbers stay text, so that a long one causes no error. Every value of a repeated key is checked.
         parsed: Any = json.loads(
             value, parse_constant=_refuse, parse_int=str, parse_float=str, object_pairs_hook=_Members
         )
@@ -175,7 +182,7 @@ def _why_no_object(value: bytes) -> Reason:
 
 
 class _Members(list[tuple[str, Any]]):
-    """The members of an object, those with a repeated key too."""
+    """The members of an object, including those with a repeated key."""
 
 
 def _refuse(constant: str) -> NoReturn:

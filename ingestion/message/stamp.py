@@ -14,11 +14,11 @@ SENT_AT_HEADER = "dye-sent-at"
 SIGNATURE_HEADER = "dye-signature"
 DYE_HEADERS = (RUN_ID_HEADER, MESSAGE_NUMBER_HEADER, SENT_AT_HEADER, SIGNATURE_HEADER)
 DYE_HEADER_NAMES: Mapping[str, str] = {name: name for name in DYE_HEADERS}
-"""The dye headers by their names today."""
+"""The dye headers by their current names."""
 
 
 def header_names(former: Mapping[str, str]) -> dict[str, str]:
-    """The dye headers by every name that is understood.
+    """The dye headers by every name that is accepted.
 
     Args:
         former: a contract's `former_headers`.
@@ -29,34 +29,34 @@ def header_names(former: Mapping[str, str]) -> dict[str, str]:
 _SENT_AT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z")
 _SENT_AT_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 _NEVER = "none"
-"""Header dye-sent-at of a message that counts as one without a time."""
+"""Header dye-sent-at of a message that counts as having no time."""
 
 _MESSAGE_NUMBER = re.compile(r"[0-9]{1,9}")
 
 MAX_RUN_ID = 200
-"""Most characters of a run id: it is part of an index of the raw tables, whose rows are bounded."""
+"""Maximum length of a run id: it is in an index of the raw tables, whose rows are limited."""
 
 
 class Unverified(StrEnum):
-    """Why a message with dye headers is not taken for dye."""
+    """Why a message with dye headers does not count as dye."""
 
     INCOMPLETE = "incomplete"
     """One of the four headers is missing or empty."""
     MALFORMED = "malformed"
-    """A header is not written as those of the dye are."""
+    """A header does not have the format of the dye's headers."""
     WRONG_SIGNATURE = "wrong_signature"
-    """It was signed with a key that this loader does not know, or changed after it was signed."""
+    """It was signed with a key unknown to this loader, or changed after it was signed."""
 
 
 @dataclass(frozen=True, slots=True)
 class DyeStamp:
-    """What the headers of a dye message say: its run, its number in the input seed and when it counts as sent.
+    """The headers of a dye message: its run, its number in the input seed, and its send time.
 
-    A message whose sent_at is None counts as one without a time.
+    A message whose sent_at is None counts as having no time.
 
     Raises:
-        ValueError: no loader would take the message for dye: the run id has no or too many characters, or others than
-            printable ASCII, or the number has more than nine digits.
+        ValueError: no loader would accept the message as dye, because the run id is empty, too long or not printable
+            ASCII, or the number has more than nine digits.
     """
 
     run_id: str
@@ -69,7 +69,10 @@ class DyeStamp:
             raise ValueError(f"no stamp of the dye: run id {self.run_id[:50]!r}, number {self.message_number}")
 
     def signature(self, key: bytes, value: bytes) -> str:
-        """Hex HMAC-SHA256 over run id, message number, sent_at and value, each preceded by its length."""
+        """Hex HMAC-SHA256 over run id, message number, sent_at and value.
+
+        Each part is preceded by its length.
+        """
         return signature(key, self.run_id, str(self.message_number), self._sent_at_text(), value)
 
     def headers(self, key: bytes, value: bytes) -> list[tuple[str, bytes]]:
@@ -86,7 +89,10 @@ class DyeStamp:
 
 
 def signature(key: bytes, run_id: str, number: str, sent_at: str, value: bytes) -> str:
-    """Hex HMAC-SHA256 over the texts of three headers and the value, each preceded by its length."""
+    """Hex HMAC-SHA256 over the texts of three headers and the value.
+
+    Each part is preceded by its length.
+    """
     parts = (run_id.encode(), number.encode(), sent_at.encode(), value)
     signed = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
     return hmac.new(key, signed, hashlib.sha256).hexdigest()
@@ -98,16 +104,16 @@ def dye_stamp(
     keys: Iterable[bytes],
     names: Mapping[str, str] = DYE_HEADER_NAMES,
 ) -> DyeStamp | Unverified | None:
-    """What a message's headers say about the dye: its stamp, why it is none, or nothing at all.
+    """Read and verify a message's dye headers.
 
     Args:
-        headers: those of the message; of a repeated name the last counts.
-        value: its bytes.
-        keys: whose signatures hold.
-        names: of a dye header, by the names that it goes by; see `header_names`.
+        headers: headers of the message; if a name is repeated, the last one counts.
+        value: the message's bytes.
+        keys: keys whose signatures are accepted.
+        names: dye headers by every accepted name; see `header_names`.
 
     Returns:
-        The stamp of a dye message; why a message with dye headers is not taken for one; None without such headers.
+        The stamp of a dye message; why a message with dye headers is not accepted as one; None without such headers.
     """
     fields = {names[name]: content for name, content in headers if name in names}
     if not fields:
@@ -121,7 +127,7 @@ def dye_stamp(
             return Unverified.MALFORMED
         moment = None if sent_at == _NEVER else datetime.strptime(sent_at, _SENT_AT_FORMAT).replace(tzinfo=UTC)
         stamp = DyeStamp(run_id, int(number), moment)
-    except ValueError:  # no ASCII, no run id that can be stored, or no day of any calendar
+    except ValueError:  # not ASCII, a run id that cannot be stored, or not a calendar day
         return Unverified.MALFORMED
     for key in keys:
         if hmac.compare_digest(signature(key, run_id, number, sent_at, value or b""), signed):
@@ -130,10 +136,10 @@ def dye_stamp(
 
 
 def _is_storable(run_id: str) -> bool:
-    """Whether any database, log and index can hold a run id."""
+    """Whether every database, log and index can hold a run id."""
     return len(run_id) <= MAX_RUN_ID and run_id.isprintable()
 
 
 def key_fingerprint(key: bytes) -> str:
-    """A name for a key that does not betray it: what loaders publish and `inject` compares."""
+    """A name for a key that does not reveal it: loaders publish it, and `inject` compares it."""
     return hmac.new(key, b"fingerprint of the dye key", hashlib.sha256).hexdigest()[:16]

@@ -10,15 +10,18 @@ from ingestion.contract import Contract
 _PLACE = ("topic", "topic_id", "partition", "offset", "message_at")
 _LETTER = ("value", "message_key", "reason", *_PLACE)
 CLAIMED = ("dye_run_id", "dye_message_number", "dye_sent_at", "dye_signature")
-"""Columns that keep the dye headers of a message that does not verify, in the order of `DYE_HEADERS`."""
+"""Columns for the dye headers of an unverified message, in the order of `DYE_HEADERS`."""
 _CLAIM = ("value", "message_key", *CLAIMED, "reason", *_PLACE)
 
 LIVE_SCHEMA, DYE_SCHEMA = "raw", "angiogram_raw"
-"""Schemas of what arrives live, and of the dye (test records with known results)."""
+"""Schemas of live messages, and of the dye (test records with known results)."""
 
 
 class Kind(StrEnum):
-    """What a message is stored as: it becomes exactly one of these. The value names the total that counts them."""
+    """What a message is stored as; each message is stored as exactly one of these.
+
+    The value is the name of the total that counts them.
+    """
 
     LIVE_ROW = "live_rows"
     LIVE_LETTER = "live_dead_letters"
@@ -32,7 +35,7 @@ LIVE_ROWS, LIVE_LETTERS, DYE_ROWS, DYE_LETTERS, UNVERIFIED = Kind
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table that the loader fills, and the columns it gives, in the order of the lines."""
+    """A table that the loader fills, with its columns in the order of the lines."""
 
     schema: str
     name: str
@@ -44,7 +47,7 @@ class Table:
 
 @cache
 def tables(contract: Contract) -> Mapping[Kind, Table]:
-    """The table that each kind of message goes to."""
+    """The table for each kind of message."""
     stamp = ("run_id", contract.number_column, "sent_at")
     row = (*contract.fields, "unknown_fields", *_PLACE)
     return {

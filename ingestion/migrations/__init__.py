@@ -1,6 +1,6 @@
-"""Numbered migrations of the raw schemas, applied in order, each once, each in a transaction of its own.
+"""Numbered migrations of the raw schemas: applied in order, once, each in a transaction.
 
-A file that has been applied never changes again: the next change is the next number.
+An applied file never changes again: the next change gets the next number.
 """
 
 import hashlib
@@ -24,8 +24,8 @@ class Migration:
     """One numbered file.
 
     Attributes:
-        number: its place in the order, from 1.
-        name: what it does, from the file's name.
+        number: its number, from 1.
+        name: what it does, taken from the file name.
         statements: its SQL text.
     """
 
@@ -35,17 +35,17 @@ class Migration:
 
     @property
     def sha256(self) -> str:
-        """Hex SHA-256 of the text: an applied file that changed is noticed by it."""
+        """Hex SHA-256 of the text, which shows whether an applied file has changed."""
         return hashlib.sha256(self.statements.encode()).hexdigest()
 
     @property
     def title(self) -> str:
-        """The file's name without its ending."""
+        """The file name without its extension."""
         return f"{self.number:04}_{self.name}"
 
 
 def all_migrations() -> list[Migration]:
-    """The migrations that this installation carries, in order."""
+    """The migrations of this installation, in order."""
     found = []
     for file in files(__name__).iterdir():
         if match := _NAME.fullmatch(file.name):
@@ -54,11 +54,11 @@ def all_migrations() -> list[Migration]:
 
 
 def migrate(database: str | None = None, migrations: list[Migration] | None = None) -> list[str]:
-    """Apply what is not yet applied, as the owner; two at a time wait for each other.
+    """Apply the missing migrations as the owner; concurrent calls wait for each other.
 
     Args:
-        database: another database than PGDATABASE.
-        migrations: others than those of this installation.
+        database: the database, if not the one in PGDATABASE.
+        migrations: the migrations, if not those of this installation.
 
     Returns:
         The titles of the migrations applied now.
@@ -83,7 +83,7 @@ def migrate(database: str | None = None, migrations: list[Migration] | None = No
         pending = [migration for migration in wanted if migration.number not in applied]
         for migration in pending:
             with database_connection, database_connection.cursor() as query:
-                # Records of before migration 0022 are those of the pipeline that migrates.
+                # Records from before migration 0022 belong to the pipeline that migrates.
                 query.execute("select set_config('angiogram.pipeline', %s, true)", (pipeline().name,))
                 query.execute(migration.statements)
                 query.execute(

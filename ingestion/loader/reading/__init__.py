@@ -1,5 +1,5 @@
-"""Reading from Kafka: one source with two clients, and a reader of single messages beside it.
+"""Reading from Kafka: one source with two clients, and a reader of single messages.
 
-Comes in: settings of Kafka, and which partitions to read from where. Goes out: records as Kafka holds them. May import:
-`errors`, `settings`, `message`, `topic`.
+Comes in: Kafka's settings, and which partitions to read from which offset. Goes out: records as Kafka holds them. May
+import: `errors`, `settings`, `message`, `topic`.
 """

@@ -8,14 +8,14 @@ from ingestion.settings import KafkaSettings
 
 
 class Client(StrEnum):
-    """What reads from Kafka."""
+    """A client that reads from Kafka."""
 
     KAFKA_PYTHON = "kafka-python"
     CONFLUENT = "confluent"
 
 
 def open_source(settings: KafkaSettings, client: Client) -> Source:
-    """Connect to the broker with the client asked for.
+    """Connect to the broker with the requested client.
 
     Raises:
         SettingsError: the faster client is not installed.

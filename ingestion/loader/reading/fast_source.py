@@ -1,6 +1,6 @@
-"""The same source through confluent-kafka, whose consumer works outside of Python: `ingestion load --client confluent`.
+"""The same source with confluent-kafka: `ingestion load --client confluent`.
 
-Needs the optional extra `fast`; imported only where it is asked for.
+Its consumer works outside of Python. It needs the optional extra `fast`, and is imported only when it is used.
 """
 
 import time
@@ -18,15 +18,17 @@ from ingestion.topic.admin import open_admin
 
 _POLL_RECORDS = 5_000
 _TIMEOUT_MS = 10_000
-_QUEUED_KILOBYTES = 32 << 10  # what librdkafka may hold ready, for all partitions together
+_QUEUED_KILOBYTES = 32 << 10  # what librdkafka may buffer, for all partitions together
 _headers_of = methodcaller("headers")
-"""`message.headers()`, called so that Python always looks for a failure behind it. For a name that is no UTF-8
-confluent-kafka sets an error and yet returns a list, with a hole in it; a plain call, once it was made a few times and
-is specialised, lets that list pass, and whoever reads it crashes."""
+"""Calls `message.headers()` so that Python always checks for an error.
+
+For a name that is not UTF-8, confluent-kafka sets an error and yet returns a list with a hole in it. A plain call, once
+Python has specialised it, lets that list pass, and the code that reads it crashes.
+"""
 
 
 class FastRecord(NamedTuple):
-    """A message as `Batch` wants it."""
+    """A message as `Batch` expects it."""
 
     offset: int
     timestamp: int
@@ -36,7 +38,10 @@ class FastRecord(NamedTuple):
 
 
 class FastSource(Source):
-    """A source that reads with confluent-kafka; what it knows of the topic it asks kafka-python's admin client."""
+    """A source that reads with confluent-kafka.
+
+    It asks kafka-python's admin client about the topic.
+    """
 
     _consumer: confluent.Consumer
 
@@ -45,8 +50,8 @@ class FastSource(Source):
         """Connect to the broker.
 
         Raises:
-            SettingsError: librdkafka refuses how it is to be reached.
-            KafkaUnavailable: it cannot be reached.
+            SettingsError: librdkafka refuses the connection settings.
+            KafkaUnavailable: the broker cannot be reached.
         """
         consumer = _consumer(settings)
         try:
@@ -58,11 +63,11 @@ class FastSource(Source):
     def __init__(self, settings: KafkaSettings, admin: Any, consumer: confluent.Consumer) -> None:
         super().__init__(settings, admin, consumer)
         self._positions: dict[int, int] = {}
-        self._corrupt: dict[int, int] = {}  # partition: where a corrupt batch begins; nothing after it is taken
+        self._corrupt: dict[int, int] = {}  # partition: where a corrupt batch begins; nothing after it is returned
         self._tolerant: Source | None = None
 
     def close(self) -> None:
-        """Leave the broker."""
+        """Disconnect from the broker."""
         if self._tolerant:
             self._tolerant.close()
         self._consumer.close()
@@ -86,13 +91,13 @@ class FastSource(Source):
         """As `Source.poll`.
 
         Raises:
-            CorruptRecordError: what is next in a partition is not as it was written; what came before it was returned.
-            KafkaUnavailable: the broker failed, or no longer holds what is next.
+            CorruptRecordError: the next batch of a partition is corrupt; what came before it was returned.
+            KafkaUnavailable: the broker failed, or no longer holds the next message.
         """
         if self._corrupt:
             raise CorruptRecordError(f"partition and offset: {self._corrupt}")
         messages = self._consumer.consume(_POLL_RECORDS, 0)
-        # One without a value has the length 0, and so is no less a message for being false.
+        # A message without a value has length 0 and is false, but is still a message.
         if not messages and milliseconds and (message := self._consumer.poll(milliseconds / 1000)) is not None:
             messages = [message]
         polled: dict[int, list[Any]] = defaultdict(list)
@@ -120,7 +125,10 @@ class FastSource(Source):
         return self._positions[partition]
 
     def _begin_anew(self) -> None:
-        """Read on with another consumer: one that met a corrupt batch takes bytes in the midst of it for offsets."""
+        """Continue with a new consumer.
+
+        A consumer that met a corrupt batch takes bytes in the middle of it for offsets.
+        """
         self._consumer.close()
         self._consumer = _consumer(self._settings)
         places = [confluent.TopicPartition(self._settings.topic, p, offset) for p, offset in self._positions.items()]
@@ -129,7 +137,7 @@ class FastSource(Source):
     def _headers(self, message: confluent.Message, partition: int, offset: int) -> Any:
         try:
             return _headers_of(message)
-        except SystemError:  # confluent-kafka's way of failing where a header's name is no UTF-8; kafka-python reads it
+        except SystemError:  # how confluent-kafka fails if a header's name is not UTF-8; kafka-python reads it
             self._tolerant = self._tolerant or Source.open(self._settings)
             self._tolerant.read_from(partition, offset)
             end = time.monotonic() + _TIMEOUT_MS / 1000
@@ -140,9 +148,12 @@ class FastSource(Source):
             raise self._failed(None, partition) from None
 
     def _note(self, error: confluent.KafkaError, partition: int, offset: int) -> None:
-        """The end of a partition moves its position past what is no message; all else ends the reading of it."""
+        """Handle what comes instead of a message: a partition's end, a corrupt batch, a failure.
+
+        At its end, a partition's position moves past offsets without a message. A failure is raised.
+        """
         if partition in self._corrupt:
-            return  # librdkafka goes on in the midst of the corrupt batch, and takes bytes of it for the next one
+            return  # librdkafka continues in the middle of the corrupt batch, and takes its bytes for the next one
         if error.code() == confluent.KafkaError._BAD_MSG and partition in self._positions:
             self._corrupt[partition] = offset
         elif error.code() != confluent.KafkaError._PARTITION_EOF:
@@ -165,15 +176,15 @@ def _consumer(settings: KafkaSettings) -> confluent.Consumer:
                 **_librdkafka_options(settings),
                 "allow.auto.create.topics": False,
                 "auto.offset.reset": "error",
-                "check.crcs": True,  # else a bit that flipped on the broker's disk is loaded as another value
+                "check.crcs": True,  # otherwise a bit flipped on the broker's disk is loaded as another value
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "enable.partition.eof": True,
-                "error_cb": lambda _: None,  # what stops the reading comes with the messages; the rest heals by itself
+                "error_cb": lambda _: None,  # errors that stop reading come with the messages; the rest are temporary
                 "fetch.message.max.bytes": 2 << 20,
-                "fetch.queue.backoff.ms": 5,  # its default of 1 s, and not the processor, would set the pace
+                "fetch.queue.backoff.ms": 5,  # the default of 1 s would be the bottleneck, not the processor
                 "fetch.wait.max.ms": 250,
-                "group.id": "unused",  # it must have one; partitions are assigned, nothing is committed
+                "group.id": "unused",  # a group is required, but partitions are assigned and nothing is committed
                 "isolation.level": "read_committed",
                 "log_level": 0,
                 "queued.max.messages.kbytes": _QUEUED_KILOBYTES // 4,

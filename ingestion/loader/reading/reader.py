@@ -1,4 +1,4 @@
-"""Reads single messages of the topic, beside the loader that reads on."""
+"""Read single messages of the topic, beside the loader that keeps reading."""
 
 import time
 from typing import Any
@@ -16,14 +16,14 @@ _POLL_MILLISECONDS = 250
 
 
 class Reader:
-    """Reads single messages of the topic, beside the loader that reads on."""
+    """Reads single messages of the topic, beside the loader that keeps reading."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._source: Source | None = None
 
     def close(self) -> None:
-        """Leave the broker, if it was ever asked."""
+        """Disconnect from the broker, if it was ever asked."""
         if self._source:
             self._source.close()
 
@@ -31,7 +31,7 @@ class Reader:
         """The first message in a range of offsets; None if there is none.
 
         Raises:
-            CorruptRecordError: it is not as it was written.
+            CorruptRecordError: the message is corrupt.
             KafkaUnavailable: the broker does not answer.
         """
         self._source = self._source or Source.open(self._settings)
@@ -56,7 +56,7 @@ class Reader:
         return None
 
     def first_readable(self, partition: int, from_offset: int, to_offset: int) -> Record | None:
-        """The first message in a range of offsets that is as it was written; None if there is none."""
+        """The first message in a range of offsets that is not corrupt; None if there is none."""
         while from_offset < to_offset:
             try:
                 return self.first(partition, from_offset, to_offset)
@@ -65,7 +65,7 @@ class Reader:
         return None
 
     def is_readable(self, partition: int, offset: int, end: int) -> bool:
-        """Whether what lies at an offset is as it was written."""
+        """Whether the message at an offset is not corrupt."""
         try:
             self.first(partition, offset, end)
         except CorruptRecordError:
@@ -73,9 +73,9 @@ class Reader:
         return True
 
     def readable_from(self, partition: int, corrupt: int, end: int) -> int:
-        """The first offset after a corrupt one from which on messages can be read; the end if there is none.
+        """The first offset after a corrupt one that can be read; the end if there is none.
 
-        A corrupt batch is refused from wherever in it one begins to read, and the next one is not.
+        Kafka refuses a corrupt batch from any offset within it, but not the batch after it.
         """
         step, below = 1, corrupt
         while below + step < end and not self.is_readable(partition, below + step, end):

@@ -1,4 +1,4 @@
-"""The loader's side of Kafka: reading committed messages from given offsets of given partitions."""
+"""Read committed messages from given offsets of given partitions."""
 
 import time
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from ingestion.topic.header_names import tolerate_header_names
 _TIMEOUT_MS = 10_000
 _NEW_TOPIC_SECONDS = 5.0
 _POLL_RECORDS = 5_000
-_FETCH_BYTES_PER_PARTITION = 2 << 20  # a larger single message comes all the same
+_FETCH_BYTES_PER_PARTITION = 2 << 20  # a larger single message still arrives
 
 
 class Bounds(NamedTuple):
@@ -25,8 +25,8 @@ class Bounds(NamedTuple):
 
     Attributes:
         first: the first offset that it still holds.
-        readable: where what is committed ends; an open transaction holds back what comes after it.
-        end: where the partition ends.
+        readable: the end of what is committed; an open transaction holds back what comes after it.
+        end: the end of the partition.
     """
 
     first: int
@@ -35,7 +35,7 @@ class Bounds(NamedTuple):
 
 
 class Source:
-    """A consumer of the topic that is told what to read, and an admin client that knows the topic's id."""
+    """A consumer that is told what to read, with an admin client that knows the topic's id."""
 
     def __init__(self, settings: KafkaSettings, admin: KafkaAdminClient, consumer: KafkaConsumer) -> None:
         self._settings = settings
@@ -48,7 +48,7 @@ class Source:
         """Connect to the broker.
 
         Raises:
-            KafkaUnavailable: it cannot be reached.
+            KafkaUnavailable: the broker cannot be reached.
         """
         tolerate_header_names()
         admin = open_admin(settings)
@@ -73,12 +73,12 @@ class Source:
         return cls(settings, admin, consumer)
 
     def close(self) -> None:
-        """Leave the broker."""
+        """Disconnect from the broker."""
         self._consumer.close(autocommit=False)
         self._admin.close()
 
     def topic(self) -> tuple[UUID, dict[int, int]]:
-        """The topic's id and its partitions with the epochs of their leaders, asked anew.
+        """Ask for the topic's id and its partitions, with the epochs of their leaders.
 
         Raises:
             KafkaUnavailable: the broker does not answer.
@@ -95,7 +95,7 @@ class Source:
         wanted = [self._place(partition) for partition in partitions]
         asked = (
             (OffsetSpec.EARLIEST, IsolationLevel.READ_UNCOMMITTED),
-            # In this order: what is readable was written before, however fast others write.
+            # In this order: everything readable was written before, no matter how fast others write.
             (OffsetSpec.LATEST, IsolationLevel.READ_COMMITTED),
             (OffsetSpec.LATEST, IsolationLevel.READ_UNCOMMITTED),
         )
@@ -107,7 +107,7 @@ class Source:
                     for what, level in asked
                 )
                 break
-            except UnknownTopicOrPartitionError as error:  # made a moment ago, and not yet known to its leader
+            except UnknownTopicOrPartitionError as error:  # just created, and not yet known to its leader
                 if time.monotonic() > deadline:
                     raise unavailable(self._settings, error) from error
                 time.sleep(0.1)
@@ -118,18 +118,18 @@ class Source:
         }
 
     def read_from(self, partition: int, offset: int) -> None:
-        """Read a partition too, from an offset on."""
+        """Start reading a partition from an offset."""
         self._assigned.add(partition)
         self._consumer.assign([self._place(p) for p in self._assigned])
         self._consumer.seek(self._place(partition), offset)
 
     def stop_reading(self, partition: int) -> None:
-        """Read a partition no more."""
+        """Stop reading a partition."""
         self._assigned.discard(partition)
         self._consumer.assign([self._place(p) for p in self._assigned])
 
     def poll(self, milliseconds: int) -> dict[int, list[Any]]:
-        """The next messages, by partition; nothing if none come in time.
+        """The next messages, by partition; empty if none arrive in time.
 
         Raises:
             KafkaError: kafka-python's own.
@@ -138,7 +138,10 @@ class Source:
         return {place.partition: records for place, records in polled.items()}
 
     def position(self, partition: int) -> int:
-        """The next offset to read. It passes what is no message: transaction markers, aborted and compacted ones."""
+        """The next offset to read.
+
+        It moves past offsets without a message: transaction markers, aborted and compacted messages.
+        """
         position = self._consumer.position(self._place(partition), timeout_ms=_TIMEOUT_MS)
         return int(position)
 
