@@ -1,6 +1,6 @@
-"""Parquet files of rides from a seed, one a minute: `python -m benchmarks.bulk_files`.
+"""Write a Parquet file of rides for each minute: `python -m benchmarks.bulk_files`.
 
-The whole case is a month of minutes, 43,201 files of 1,914 rides. The same seed gives the same rides.
+The full set is one month: 43,201 files of 1,914 rides. The rides come from a seed: the same seed gives the same rides.
 """
 
 import argparse
@@ -23,17 +23,17 @@ _TIME = pa.timestamp("us", "UTC")
 
 
 def write_files(folder: Path, files: int, seed: int = 4) -> int:
-    """Write the first `files` minutes, a folder for each day.
+    """Write the files of the first `files` minutes, with a folder for each day.
 
     Returns:
-        Their bytes.
+        Total size in bytes.
     """
     size = 0
     for number in range(files):
         minute = _FIRST_MINUTE + timedelta(minutes=number)
         path = folder / f"{minute:%Y-%m-%d}" / f"rides_{minute:%H%M}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(_rides(random.Random(f"{seed} {number}"), minute), path)  # noqa: S311  # no secret
+        pq.write_table(_rides(random.Random(f"{seed} {number}"), minute), path)  # noqa: S311  # not a secret
         size += path.stat().st_size
     return size
 
@@ -58,7 +58,7 @@ def _rides(chance: random.Random, minute: datetime) -> "pa.Table":
 
 
 def main() -> None:
-    """Write the files that the arguments ask for."""
+    """Write the files requested by the arguments."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("folder", type=Path)
     arguments.add_argument("--files", type=int, default=WHOLE_CASE_FILES)

@@ -1,6 +1,7 @@
-"""The bulk load of a twentieth of the whole case: `python -m benchmarks.bulk_load` writes docs/benchmarks-bulk.md.
+"""Measure the bulk load of a twentieth of the full set: `python -m benchmarks.bulk_load`.
 
-The whole case is 43,201 Parquet files of 1,914 rides into PostgreSQL within 30 minutes, 46,000 rows a second.
+Writes docs/benchmarks-bulk.md. The full set is 43,201 Parquet files of 1,914 rides into PostgreSQL within 30 minutes,
+46,000 rows a second.
 """
 
 import argparse
@@ -30,24 +31,24 @@ PAGE = ROOT / "docs" / "benchmarks-bulk.md"
 RESULTS = ROOT / "benchmarks" / "results-bulk.json"
 
 WANTED_RATE = 46_000
-"""Rows a second that bring the whole case in within 30 minutes."""
+"""Rows a second that load the full set within 30 minutes."""
 
 _LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
 class Passage:
-    """What one run of the command took.
+    """Measurements of one run of the command.
 
     Attributes:
         name: what was loaded.
-        rows: rides loaded.
+        rows: number of rides loaded.
         seconds: from the start of the process to its end.
-        quarters: rows a second in each quarter of the rows, by the times in raw.loaded_files; none for a single file.
-        pss_mb: highest proportional set size of all its processes together, in MB of 10**6 bytes.
+        quarters: rows a second in each quarter of the rows, from the times in raw.loaded_files; none for a single file.
+        pss_mb: peak proportional set size of all its processes together, in MB of 10**6 bytes.
         cpu_seconds: processor seconds of its processes.
-        postgres_cpu_seconds: of PostgreSQL meanwhile.
-        other_cores: cores that other programs of the machine used meanwhile, on average.
+        postgres_cpu_seconds: processor seconds of PostgreSQL in the meantime.
+        other_cores: cores used by other programs of the machine in the meantime, on average.
     """
 
     name: str
@@ -66,12 +67,18 @@ class Passage:
 
     @property
     def possible_rate(self) -> float:
-        """Rows a second that its processor seconds and PostgreSQL's would allow if it had all cores to itself."""
+        """Rows a second if it had all cores to itself.
+
+        Computed from its processor seconds and PostgreSQL's.
+        """
         return self.rows * _cores() / (self.cpu_seconds + self.postgres_cpu_seconds)
 
 
 def measure(files: int, rounds: int) -> list[Passage]:
-    """Load the files `rounds` times into empty tables, then once more into full ones, then as one large file."""
+    """Load the files `rounds` times into empty tables.
+
+    Then load the same files again into the full tables, and finally the same rows as one large file.
+    """
     many, one = HOME / f"bulk-{files}", HOME / f"bulk-{files}-one"
     if not many.exists():
         write_files(many, files)
@@ -147,7 +154,10 @@ def _busy_seconds() -> float:
 
 
 def _quarters(load_id: str) -> list[float]:
-    """Rows a second from one quarter of the rows to the next; the first file's time is where the first begins."""
+    """Rows a second in each quarter of the rows.
+
+    The first quarter begins at the time of the first file.
+    """
     with closing(administrator()) as session, session.cursor() as query:
         query.execute(
             "select extract(epoch from loaded_at)::float8, rows from raw.loaded_files where load_id = %s order by 1",
@@ -169,7 +179,7 @@ def _cores() -> int:
 
 
 def page(passages: list[Passage]) -> str:
-    """The page as Markdown."""
+    """The page, as Markdown."""
     timed = [one for one in passages if one.name == passages[0].name]
     rate = statistics.median(one.rate for one in timed)
     memory = max(one.pss_mb for one in passages)

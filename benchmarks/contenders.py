@@ -1,4 +1,4 @@
-"""Who takes part in `make bench`, apart from the peers (see benchmarks.peers)."""
+"""The contenders of `make bench`, except the peers (see benchmarks.peers)."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ PARSE = "message to line of COPY alone, one process"
 COPY_TEN = "COPY alone, ten columns"
 COPY_RAW = "COPY alone, the loader's 16 columns and key"
 OURS = "our loader"
-"""How the names of all our own begin."""
+"""Prefix of the names of our own contenders."""
 DEFAULT = OURS
 ONE_WORKER = "our loader, one worker"
 FASTER = "our loader, faster client"
@@ -27,7 +27,7 @@ _TEN = "ten columns, no key"
 
 
 def contenders(count: int, lines: Path) -> list[Contender]:
-    """Ourselves, our parts and the loops, for a topic of `count` rides."""
+    """The loader, its parts and the plain loops, for a topic of `count` rides."""
     ours = Contender(
         DEFAULT,
         "`ingestion load` as it is",

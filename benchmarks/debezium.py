@@ -1,4 +1,4 @@
-"""Debezium's JDBC sink on Kafka Connect, one process, its jars and settings under .bench/."""
+"""Debezium's JDBC sink on Kafka Connect: one process, with jars and settings under .bench/."""
 
 import json
 import os
@@ -25,10 +25,10 @@ _TUNED = {"batch.size": "10000", "dialect.postgres.unnest.insert.enabled": "true
 
 
 def debezium(count: int, folder: Path) -> list[Contender]:
-    """The sink at its defaults and at its best; fetched where it is not there yet.
+    """The sink with default and with tuned settings; downloaded if necessary.
 
     Raises:
-        OSError, RuntimeError: the jars cannot be had.
+        OSError, RuntimeError: the jars cannot be downloaded.
     """
     folder.mkdir(exist_ok=True)
     jars = [str(jar) for jar in jgo.build(_CONNECT, cache_dir=folder / "connect").all_jars]
@@ -61,7 +61,10 @@ def debezium(count: int, folder: Path) -> list[Contender]:
 
 
 def _command(jars: list[str], folder: Path, name: str, worker: dict[str, str], sink: dict[str, str]) -> list[str]:
-    """The command that runs Connect; each passage is a consumer group of its own, so it names the files by a shell."""
+    """The command that runs Connect.
+
+    Each run needs a consumer group of its own, so a shell names the files.
+    """
     worker_file, sink_file = folder / f"worker-{name}.properties", folder / f"sink-{name}.properties"
     _write(
         worker_file,

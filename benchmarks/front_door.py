@@ -1,7 +1,7 @@
-"""The front door under load while Kafka is restarted: `make torture`. Writes docs/front-door.md.
+"""Load the front door while Kafka restarts: `make torture`. Writes docs/front-door.md.
 
-Whatever was answered 202 lies on the topic where the answer says, byte for byte; everything else got a clear answer. If
-not, the exit code is 1.
+It checks that every message answered with 202 is on the topic where the answer says, byte for byte, and that every
+other message got a clear answer. If not, the exit code is 1.
 """
 
 import http.client
@@ -36,13 +36,13 @@ _START_WITHIN_SECONDS = 60.0
 
 @dataclass
 class Answered:
-    """What one client was answered.
+    """The answers that one client got.
 
     Attributes:
         places: partition and offset of each acknowledged ride, by the ride's bytes.
-        steady: rides acknowledged before Kafka was touched.
-        statuses: how many requests were answered with each HTTP status.
-        unclear: answers that neither acknowledge nor say what to do, and connections that broke.
+        steady: rides acknowledged before Kafka was stopped.
+        statuses: number of requests by HTTP status.
+        unclear: answers that neither acknowledge nor say what to do, and broken connections.
     """
 
     places: dict[bytes, tuple[int, int]] = field(default_factory=dict)
@@ -53,15 +53,15 @@ class Answered:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One kind of load, from many clients at once.
+    """The result of one kind of load, from many clients at once.
 
     Attributes:
         name: lists or single rides.
-        clients: how many sent at a time.
-        seconds: how long all sent.
-        steady_rate: rides per second that were acknowledged before Kafka was touched.
-        acknowledged: rides answered 202.
-        refused: requests answered 503.
+        clients: number of concurrent clients.
+        seconds: how long all of them sent.
+        steady_rate: rides per second acknowledged before Kafka was stopped.
+        acknowledged: rides answered with 202.
+        refused: requests answered with 503.
         unclear: requests without a clear answer.
         missing: acknowledged rides that are not where their answer says.
     """
@@ -77,13 +77,13 @@ class Outcome:
 
     @property
     def holds(self) -> bool:
-        """Nothing acknowledged is missing, and everything else got a clear answer."""
+        """Whether nothing acknowledged is missing, and everything else got a clear answer."""
         return not self.missing and not self.unclear and self.acknowledged > 0
 
 
 @contextmanager
 def front_door() -> Iterator[str]:
-    """`ingestion api` as a process of its own; yields its URL once it is healthy."""
+    """Run `ingestion api` as its own process; yield its URL once it is healthy."""
     port = ports.choose()
     command = [str(Path(sys.executable).with_name("ingestion")), "api", "--port", str(port)]
     url = f"http://{ports.HOST}:{port}"
@@ -111,13 +111,13 @@ def _await(condition: Callable[[], bool], what: str) -> None:
 
 
 def load(sandbox: Sandbox, url: str, rides_a_request: int, seconds: float) -> Outcome:
-    """Send rides from many clients, first to a Kafka at peace, then through a stop and a crash of it.
+    """Send rides from many clients, first to a healthy Kafka, then through a stop and a crash.
 
     Args:
-        sandbox: its Kafka is restarted.
-        url: the front door.
+        sandbox: the sandbox whose Kafka is restarted.
+        url: URL of the front door.
         rides_a_request: 1 for single rides, more for lists.
-        seconds: how long Kafka is left alone before, between and after.
+        seconds: how long Kafka runs undisturbed before, between and after.
     """
     touched, ended = Event(), Event()
     began = time.monotonic()
@@ -152,7 +152,7 @@ def load(sandbox: Sandbox, url: str, rides_a_request: int, seconds: float) -> Ou
 
 
 def _send(url: str, client: int, rides_a_request: int, touched: Event, ended: Event) -> Answered:
-    """One client: request after request until told to end."""
+    """One client: send request after request until told to stop."""
     answered, address = Answered(), urlsplit(url)
     headers = {"X-API-Key": FrontDoorSettings.from_environment().api_key.get_secret_value()}
     number = 0
@@ -201,7 +201,7 @@ def _topic() -> dict[tuple[int, int], bytes | None]:
 
 
 def page(outcomes: list[Outcome]) -> str:
-    """docs/front-door.md."""
+    """The text of docs/front-door.md."""
     lines = [
         "# The front door under load",
         "",
@@ -225,7 +225,10 @@ def main(
     seconds: Annotated[float, typer.Option(min=0.5, help="Kafka's peace before, between and after.")] = 15.0,
     write: Annotated[bool, typer.Option(help="Write the page.")] = True,
 ) -> None:
-    """Load the front door; exit code 1 if an acknowledged ride is missing or an answer was unclear."""
+    """Load the front door.
+
+    Exit code 1 if an acknowledged ride is missing or an answer was unclear.
+    """
     with servers("front-door") as sandbox, front_door() as url:
         outcomes = [load(sandbox, url, rides, seconds) for rides in (RIDES_A_LIST, 1)]
     text = page(outcomes)

@@ -1,7 +1,8 @@
-"""No false alarm: healthy runs one after the other under live traffic; `python benchmarks/healthy_runs.py --runs 50`.
+"""Check for false alarms: healthy runs under live traffic, one after the other.
 
-Live rides, clean and dirty, flow all the time and a loader follows the topic, in a database and on a topic of the
-benchmark's own. Exit code 1 if one verdict is not healthy. With --write-docs the result goes into docs/faults.md.
+`python benchmarks/healthy_runs.py --runs 50` sends clean and dirty live rides all the time while a loader follows the
+topic, in a database and on a topic of its own. Exit code 1 if any verdict is not healthy. With --write-docs the result
+goes into docs/faults.md.
 """
 
 import argparse
@@ -34,7 +35,7 @@ DIRTY = 0.2
 
 @contextmanager
 def live_traffic(rate: float) -> Iterator[None]:
-    """Live rides at `rate` a second, and a loader that follows, on threads."""
+    """Send live rides at `rate` a second while a loader follows, both on threads."""
     stop = threading.Event()
 
     def send() -> None:
@@ -55,7 +56,7 @@ def live_traffic(rate: float) -> Iterator[None]:
 
 
 def main() -> int:
-    """Run the dye as often as asked for, and tell how often it was found healthy."""
+    """Run the dye as often as requested, and report how often the verdict was healthy."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--rate", type=float, default=50.0, help="live rides per second")

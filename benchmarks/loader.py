@@ -1,4 +1,4 @@
-"""The loader beside its parts and its peers, in turn, on one topic: `make bench`.
+"""Measure the loader, its parts and its peers in turn, on one topic: `make bench`.
 
 Writes benchmarks/results.json and docs/benchmarks.md.
 """
@@ -31,7 +31,7 @@ def main(
     only: Annotated[list[str] | None, typer.Option(help="Only contenders with this in their name.")] = None,
     write: Annotated[bool, typer.Option(help="Write the page and the results.")] = True,
 ) -> None:
-    """Measure everybody in turn; exit code 1 if one of ours did not bring all rows."""
+    """Measure all contenders in turn; exit code 1 if one of ours did not load all rows."""
     with servers("bench") as sandbox:
         lines = HOME / "lines"
         peers, absent = installed_peers(count, say)
@@ -53,7 +53,7 @@ def main(
                 passages[one.name].append(done)
                 say(f"round {number}: {one.name}: {done.rate:,.0f} rows/s, {done.memory_mb:,.0f} MB")
             results = [result(one, passages[one.name]) for one in everybody if passages[one.name]]
-            if write:  # after each round: an hour's work must not hang on its last minute
+            if write:  # after each round, so that a failure in the last minute does not lose an hour's work
                 _write(results, failures, count, number)
     typer.echo(_table(results))
     raise SystemExit(1 if any(name.startswith(OURS) for name in failures) else 0)
@@ -65,7 +65,7 @@ def _write(results: list[Result], failures: dict[str, str], count: int, rounds: 
 
 
 def say(what: str) -> None:
-    """Talk goes to standard error."""
+    """Print a message to standard error."""
     print(what, file=sys.stderr, flush=True)
 
 
@@ -74,7 +74,7 @@ def _wanted(name: str, only: list[str] | None) -> bool:
 
 
 def _publish(count: int, lines: Path, topics: set[str]) -> None:
-    """Fill the topics that somebody reads."""
+    """Fill the topics that a contender reads."""
     clean = rides(count)
     publish("bench_rides", clean)
     if "bench_poison" in topics:
@@ -85,7 +85,7 @@ def _publish(count: int, lines: Path, topics: set[str]) -> None:
 
 
 def _prepare_lines(clean: list[Ride], lines: Path) -> None:
-    """The lines that COPY alone takes, ready."""
+    """Prepare the lines for the contenders that only run COPY."""
     with open(f"{lines}.ten", "wb") as ten, open(f"{lines}.raw", "wb") as raw:
         for offset, (_, value) in enumerate(clean):
             columns = encoder(CONTRACT.fields).columns(value)

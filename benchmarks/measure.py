@@ -1,4 +1,4 @@
-"""Running one contender: how long until its last row, how much memory and processor."""
+"""Run one contender, and measure its time to the last row, memory and processor use."""
 
 import json
 import os
@@ -19,24 +19,24 @@ from benchmarks.servers import HOME, administrator, rows_in, server_cpu_seconds
 from sandbox.services import Sandbox
 
 _LOOK_SECONDS = 0.1
-_QUIET_SECONDS = 1.0  # a table that did not grow for so long is counted
+_QUIET_SECONDS = 1.0  # a table that has not grown for this long is counted
 _LONGEST_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One way to bring the rides to where they belong.
+    """One way to load the rides into PostgreSQL.
 
     Attributes:
-        name: what the table calls it.
-        settings: what it was told, for the table.
+        name: its name in the table.
+        settings: its settings, for the table.
         command: program and arguments.
-        table: where its rows arrive; None if it writes none.
-        extra_tables: others that its rows may be in.
-        ends: it ends when all is done; otherwise it is told to, once the rows are there.
-        environment: variables beside the sandbox's own.
+        table: the table that its rows go to; None if it writes none.
+        extra_tables: other tables that its rows may be in.
+        ends: whether it ends by itself; otherwise it is stopped once the rows are there.
+        environment: variables in addition to the sandbox's.
         topic: the topic it reads.
-        rows: how many rows it must bring.
+        rows: number of rows it must load.
     """
 
     name: str
@@ -52,15 +52,15 @@ class Contender:
 
 @dataclass(frozen=True)
 class Passage:
-    """What one passage of one contender took.
+    """Measurements of one run of one contender.
 
     Attributes:
-        rows: rows brought.
+        rows: number of rows loaded.
         seconds: from the start of the process to the last row.
         start_up_seconds: from the start of the process to the first row.
-        memory_mb: highest proportional set size of all its processes together, in MB of 10**6 bytes.
+        memory_mb: peak proportional set size of all its processes together, in MB of 10**6 bytes.
         cpu_seconds: processor seconds of its processes.
-        server_cpu_seconds: of PostgreSQL and Kafka meanwhile.
+        server_cpu_seconds: processor seconds of PostgreSQL and Kafka in the meantime.
     """
 
     rows: int
@@ -72,7 +72,7 @@ class Passage:
 
     @property
     def rate(self) -> float:
-        """Rows per second, start-up included."""
+        """Rows per second, including start-up."""
         return self.rows / self.seconds
 
     @property
@@ -82,14 +82,14 @@ class Passage:
 
 
 class Failed(Exception):
-    """The contender did not bring all rows; says why."""
+    """The contender did not load all rows; the message says why."""
 
 
 def passage(sandbox: Sandbox, contender: Contender) -> Passage:
-    """Run a contender once, on empty tables that the caller has made.
+    """Run a contender once, on empty tables created by the caller.
 
     Raises:
-        Failed: it ended with an error, or without all rows, or took far too long.
+        Failed: it ended with an error or without all rows, or took far too long.
     """
     log = HOME / "last.log"
     before = server_cpu_seconds(sandbox)
@@ -127,7 +127,7 @@ def passage(sandbox: Sandbox, contender: Contender) -> Passage:
 
 
 def _cpu_of_children() -> float:
-    """Processor seconds of all processes that this one started and that have ended."""
+    """Processor seconds of all ended child processes."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -137,7 +137,7 @@ def _tail(log: Path) -> str:
 
 
 class _Watch:
-    """Looks at a running contender: its processes, and the size of the table it fills."""
+    """Watches a running contender: its processes, and the size of its table."""
 
     def __init__(self, process: psutil.Popen, session: connection, contender: Contender, began: float) -> None:
         self._process = process
@@ -149,12 +149,12 @@ class _Watch:
         self.memory = 0
 
     def rows(self) -> int:
-        """Rows that arrived."""
+        """Number of rows that arrived."""
         tables = (self._contender.table, *self._contender.extra_tables)
         return sum(rows_in(self._session, table) for table in tables if table)
 
     def until_done(self) -> None:
-        """Look again and again until the contender ended or all its rows are there."""
+        """Check repeatedly until the contender ended or all its rows are there."""
         look = 0
         while time.time() - self._began < _LONGEST_SECONDS:
             if look % 5 == 0:
@@ -202,7 +202,7 @@ class _Watch:
 
 
 def _end(process: psutil.Popen) -> None:
-    """End what this benchmark started, and its children."""
+    """End a process that this benchmark started, and its children."""
     try:
         family = [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""docs/benchmarks.md, written from the results."""
+"""Write docs/benchmarks.md from the results."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ from ingestion.loader.workers import cores
 
 
 def page(results: list[Result], failures: dict[str, str], rides: int, rounds: int) -> str:
-    """The page as Markdown."""
+    """The page, as Markdown."""
     by_name = {result.name: result for result in results}
     parts = [
         "# Benchmarks of the loader",

@@ -1,4 +1,4 @@
-"""The parts of a load by themselves, and the plain loops that people write: `python -m benchmarks.parts NAME`.
+"""The parts of a load on their own, and plain loops: `python -m benchmarks.parts NAME`.
 
 Each reads KAFKA_TOPIC to its end, or the file of prepared lines named by BENCH_LINES, and prints one JSON object.
 """
@@ -23,11 +23,11 @@ from taxi.contract import CONTRACT
 
 PLACE = UUID(int=1)
 _PER_STATEMENT = 1_000
-_LOOP = "insert into bench.rides (" + ", ".join(CONTRACT.fields) + ") values "  # noqa: S608  # names of the contract
+_LOOP = "insert into bench.rides (" + ", ".join(CONTRACT.fields) + ") values "  # noqa: S608  # names from the contract
 
 
 def consumer() -> dict[str, float]:
-    """kafka-python's consumer alone, at its defaults but for the size of a poll."""
+    """kafka-python's consumer alone, with default settings except the size of a poll."""
     count = first = 0.0
     for messages in _polled():
         first = first or time.time()
@@ -52,7 +52,10 @@ def fast_consumer() -> dict[str, float]:
 
 
 def parse() -> dict[str, float]:
-    """From messages to lines of COPY, without Kafka or PostgreSQL; seconds of processor for as many rides as asked."""
+    """Turn messages into lines of COPY, without Kafka or PostgreSQL.
+
+    It measures the processor seconds for the requested number of rides.
+    """
     count = int(os.environ["BENCH_RIDES"])
     some = [_record(offset, *ride) for offset, ride in enumerate(rides(100_000))]
     began, first = time.process_time(), time.time()
@@ -70,19 +73,19 @@ def copy_ten() -> dict[str, float]:
 
 
 def copy_raw() -> dict[str, float]:
-    """COPY alone of what our loader writes: 16 columns and a primary key."""
+    """COPY alone of what the loader writes: 16 columns and a primary key."""
     columns = (*CONTRACT.fields, "unknown_fields", "topic", "topic_id", '"partition"', '"offset"', "message_at")
     return _copy(f"copy raw.taxi_rides ({', '.join(columns)}) from stdin (format csv, null 'null')", lines_of="raw")
 
 
 def executemany() -> dict[str, float]:
-    """The loop of the first tutorial."""
+    """A plain loop with executemany, as most tutorials show it."""
     statement = _LOOP + "(" + ", ".join(["%s"] * len(CONTRACT.fields)) + ")"
     return _loop(lambda query, rows: query.executemany(statement, rows))
 
 
 def values_loop() -> dict[str, float]:
-    """The loop of the second one, with psycopg2's execute_values."""
+    """A plain loop with psycopg2's execute_values, as better tutorials show it."""
     return _loop(lambda query, rows: execute_values(query, _LOOP + "%s", rows, page_size=_PER_STATEMENT))
 
 

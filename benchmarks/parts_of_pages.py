@@ -1,4 +1,7 @@
-"""Pages of docs/ that several commands write: each command replaces the part between its own marks."""
+"""Update pages of docs/ that several commands write.
+
+Each command replaces the part between its own marks.
+"""
 
 from pathlib import Path
 
@@ -8,8 +11,8 @@ def write_part(page: Path, name: str, text: str) -> None:
 
     Args:
         page: the file; it holds the marks `<!-- NAME: begin -->` and `<!-- NAME: end -->`.
-        name: of the part.
-        text: what stands between the marks from now on.
+        name: name of the part.
+        text: the new text between the marks.
     """
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     before, rest = page.read_text(encoding="utf-8").split(begin)

@@ -1,4 +1,7 @@
-"""The peers: other tools that bring a topic into PostgreSQL, each in an environment of its own under .bench/."""
+"""The peers: other tools that load a topic into PostgreSQL.
+
+Each has an environment of its own under .bench/.
+"""
 
 import os
 import subprocess
@@ -17,14 +20,14 @@ Installer = Callable[[int], list[Contender]]
 
 
 class NotInstalled(Exception):
-    """A peer cannot be had here; says why."""
+    """A peer cannot be installed here; the message says why."""
 
 
 def installed_peers(count: int, say: Callable[[str], None]) -> tuple[list[Contender], dict[str, str]]:
-    """Install what is not there yet.
+    """Install the peers that are missing.
 
     Returns:
-        Those that can run, and why the others cannot, by name.
+        Those that can run, and the reason why each of the others cannot, by name.
     """
     found: list[Contender] = []
     absent: dict[str, str] = {}
@@ -40,7 +43,7 @@ def installed_peers(count: int, say: Callable[[str], None]) -> tuple[list[Conten
 def _debezium(count: int) -> list[Contender]:
     try:
         return debezium(count, HOME / "debezium")
-    except (OSError, RuntimeError) as problem:  # what jgo and the network raise where Maven Central is out of reach
+    except (OSError, RuntimeError) as problem:  # what jgo and the network raise if Maven Central cannot be reached
         raise NotInstalled(f"its jars could not be fetched: {problem}") from problem
 
 
@@ -83,7 +86,10 @@ def _dlt(count: int) -> list[Contender]:
 
 
 def _environment(name: str, *packages: str) -> Path:
-    """The interpreter of a virtual environment with just these packages, made where it is not there yet."""
+    """The interpreter of a virtual environment with exactly these packages.
+
+    It is created if necessary.
+    """
     python = HOME / name / "bin" / "python"
     uv = str(Path(sys.executable).with_name("uv"))
     for command in (

@@ -1,4 +1,4 @@
-"""Rides for the benchmarks: seeded, published with lz4 over four partitions."""
+"""Rides for the benchmarks: made from a seed, published with lz4 to four partitions."""
 
 import os
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ def rides(count: int, dirty: float = 0.0) -> list[Ride]:
 
 
 def with_poison(clean: list[Ride], share: float) -> list[Ride]:
-    """The same rides, of which every so manieth is cut off in the middle."""
+    """The same rides, with one in every so many cut off in the middle."""
     every = round(1 / share)
     return [
         (key, value[: len(value) // 2]) if number % every == 0 and value else (key, value)
@@ -30,7 +30,7 @@ def with_poison(clean: list[Ride], share: float) -> list[Ride]:
 
 
 def publish(topic: str, messages: Iterable[Ride]) -> None:
-    """Make the topic and fill it; returns when the broker has all."""
+    """Create the topic and fill it; return when the broker has everything."""
     os.environ["KAFKA_TOPIC"] = topic
     ensure_topic()
     failed = []

@@ -1,6 +1,7 @@
-"""`angiogram run` beside the bare `dbt build` of the same models, in turn: `python -m benchmarks.run_speed`.
+"""Compare `angiogram run` with the bare `dbt build`: `python -m benchmarks.run_speed`.
 
-Writes docs/run-speed.md. Exit code 1 if the run takes more than 1.5 times the build and 3 seconds (medians).
+The two build the same models, in turn. Writes docs/run-speed.md. Exit code 1 if the run takes longer than 1.5 times the
+build plus 3 seconds (medians).
 """
 
 import json
@@ -21,19 +22,25 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "run-speed.md"
 PROJECT = ROOT / "dbt_project"
 TIMES, PLUS_SECONDS = 1.5, 3.0
-"""What the dye's whole way may take: so many times the build of the models, and so much for Kafka and the API."""
+"""Limits for the dye's whole way: a multiple of the models' build, plus seconds for Kafka and the API."""
 
 
 def _seconds(program: str, *arguments: str) -> tuple[float, str]:
-    """Wall-clock seconds of a command that must succeed, its start-up included, and what it printed."""
+    """Run a command that must succeed; return its wall-clock seconds and its output.
+
+    The time includes its start-up.
+    """
     began = time.monotonic()
     command = [str(Path(sys.executable).with_name(program)), *arguments]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=PROJECT)  # noqa: S603  # our own
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=PROJECT)  # noqa: S603  # this project's own command
     return time.monotonic() - began, done.stdout
 
 
 def page(runs: list[float], builds: list[float], steps: list[dict[str, float]], stages: list[dict[str, Any]]) -> str:
-    """docs/run-speed.md, from the measurements of all rounds; the stages are those of the last."""
+    """The text of docs/run-speed.md, from the measurements of all rounds.
+
+    The stages are those of the last round.
+    """
     limit = TIMES * median(builds) + PLUS_SECONDS
     lines = [
         "# How long a run takes",
@@ -67,7 +74,7 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="How often each is measured, in turn.")] = 5,
     write: Annotated[bool, typer.Option(help="Write the page.")] = True,
 ) -> None:
-    """Measure both in turn, after one of each to warm up."""
+    """Measure both in turn, after a warm-up of each."""
     runs, builds, steps, stages = [], [], [], []
     with servers("run-speed"), tempfile.TemporaryDirectory(prefix="run-speed-") as folder:
         build = ("build", "--target", "angiogram", "--target-path", f"{folder}/bare", "--quiet")

@@ -1,8 +1,8 @@
-"""A sample of mutants built with dbt, beside the same ones on the bench: `python benchmarks/sensitivity_speed.py`.
+"""Compare mutants on dbt and on the bench: `python benchmarks/sensitivity_speed.py`.
 
-Writes each mutant into a copy of the dbt project, builds both batches of the dye with dbt, and asks its equality tests.
-Prints seconds for each way, and fails if the two disagree on what is seen. Run it in the sandbox: it builds the
-schemas of target angiogram.
+Takes a sample of mutants, writes each into a copy of the dbt project, builds both batches of the dye with dbt, and runs
+its equality tests. Prints the seconds of each way, and fails if the two disagree on which mutants are detected. Run it
+in the sandbox: it builds the schemas of target angiogram.
 """
 
 import re
@@ -25,7 +25,7 @@ _CONFIG = re.compile(r"\{\{\s*config\(.*?\)\s*\}\}", re.DOTALL)
 
 
 def as_model(text: str, variant: Variant) -> str:
-    """The mutant as a dbt model, with the config of the original's text."""
+    """The mutant as a dbt model, with the config of the original model."""
 
     def refs(query: str) -> str:
         return re.sub(r'"@([^"]+)"', lambda match: "{{ ref('" + match[1] + "') }}", query)
@@ -39,14 +39,14 @@ def as_model(text: str, variant: Variant) -> str:
 
 
 def dbt(project: Path, *arguments: str) -> int:
-    """One dbt command, as a person would call it; its exit code."""
+    """Run one dbt command as a user would; return its exit code."""
     command = [str(Path(sys.executable).with_name("dbt")), *arguments, "--target", TARGET]
     place = ["--project-dir", str(project), "--profiles-dir", str(project)]
     return subprocess.run([*command, *place], stdout=subprocess.DEVNULL, check=False).returncode  # noqa: S603
 
 
 def built_with_dbt(mutant: Mutant, variant: Variant, path: str) -> bool:
-    """Whether dbt's own build of both batches sees the mutant."""
+    """Whether dbt's own build of both batches detects the mutant."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "dbt_project"
         shutil.copytree(PROJECT, copy, ignore=shutil.ignore_patterns("target*", "logs", "unit_tests*"))
@@ -65,7 +65,7 @@ def main() -> int:
     with Runner(project, PROJECT, TARGET, surroundings(project, PROJECT)[:1]) as runner:
         mutants = runner.mutants()
         outcomes, seconds = runner.run(mutants)
-    # staging reads the topic's view on the bench, and the input seeds in dbt alone: not comparable
+    # staging reads the topic's view on the bench, but the input seeds in dbt alone: not comparable
     usable = [
         (m, o.how != "survived")
         for m, o in zip(mutants, outcomes, strict=True)

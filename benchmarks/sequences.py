@@ -1,6 +1,6 @@
-"""Random sequences of runs, edits and accidents: `make torture`. Writes its part of docs/torture.md.
+"""Random sequences of runs, edits and accidents: `make torture`. Updates docs/torture.md.
 
-Each run must say what it would say on a database on which nothing ran before; if one does not, the exit code is 1.
+Each run must report what it would report on a database without any earlier run; otherwise the exit code is 1.
 """
 
 import random
@@ -18,10 +18,10 @@ from benchmarks.torture import PAGE
 from tests.angiogram.sequences import EDITS, Sequences, tally
 
 STEPS = 12
-"""Steps of one sequence."""
+"""Number of steps in a sequence."""
 
 EACH = 4
-"""Sequences of one seed; the first is hypothesis' simplest one."""
+"""Number of sequences for each seed; the first is Hypothesis's simplest one."""
 
 
 def main(
@@ -29,7 +29,10 @@ def main(
     first_seed: Annotated[int, typer.Option("--seed", help="Of the first sequence; each has the next number.")] = 0,
     write: Annotated[bool, typer.Option(help="Write its part of the page.")] = True,
 ) -> None:
-    """Play random sequences until the time is over; exit code 1 if a run was answered by what another left."""
+    """Play random sequences until the time is over.
+
+    Exit code 1 if a run's report was affected by what an earlier one left behind.
+    """
     number = first_seed or random.SystemRandom().randrange(1_000_000)
     began, deadline = time.monotonic(), time.monotonic() + 60 * minutes
     found: list[str] = []
@@ -38,7 +41,7 @@ def main(
         while time.monotonic() < deadline:
             try:
                 _play(last)
-            except Exception as error:  # the sequence is in the error's notes, and the others go on
+            except Exception as error:  # the sequence is in the error's notes, and the others continue
                 steps = "\n".join(getattr(error, "__notes__", []))
                 print(f"seed {last}: {type(error).__name__}: {error}\n{steps}", file=sys.stderr, flush=True)
                 found.append(str(last))
@@ -51,7 +54,7 @@ def main(
 
 
 def _play(number: int) -> None:
-    """The sequences of a seed."""
+    """Play the sequences of a seed."""
     decided = settings(
         **{"max_examples": EACH, "stateful_step_count": STEPS, "deadline": None, "database": None},
         **{"phases": [Phase.generate], "suppress_health_check": list(HealthCheck)},

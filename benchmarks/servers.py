@@ -1,4 +1,4 @@
-"""A sandbox of the benchmarks' own, in .bench/, and what they ask of its servers."""
+"""A sandbox for the benchmarks, in .bench/, and what they ask of its servers."""
 
 import os
 import signal
@@ -14,18 +14,21 @@ from psycopg2.extensions import connection
 from sandbox.services import Sandbox
 
 HOME = Path(__file__).parents[1] / ".bench"
-"""Everything the benchmarks make: servers, environments of the peers, their logs. `make clean` deletes it."""
+"""Everything the benchmarks create: servers, peer environments, logs. `make clean` deletes it."""
 
 _NOT_OURS = ("FRONT_DOOR_URL", "DYE_KEY_OLD", "PGSERVICE", "PGOPTIONS", "KAFKA_TOPIC")
 
 
 @contextmanager
 def servers(name: str) -> Iterator[Sandbox]:
-    """PostgreSQL and Kafka, fresh and running, their environment in os.environ; deleted afterwards."""
+    """Start fresh PostgreSQL and Kafka servers, and delete them afterwards.
+
+    Their environment is put into os.environ.
+    """
     HOME.mkdir(exist_ok=True)
     sandbox = Sandbox(HOME / name)
     before = dict(os.environ)
-    handler = signal.signal(signal.SIGTERM, signal.default_int_handler)  # who ends the command ends the servers too
+    handler = signal.signal(signal.SIGTERM, signal.default_int_handler)  # ending the command ends the servers too
     for variable in _NOT_OURS:
         os.environ.pop(variable, None)
     try:
@@ -57,7 +60,10 @@ def administrator() -> connection:
 
 
 def make_ten_columns() -> None:
-    """A table of the ten fields alone, bench.rides, for those who write no more; empty, with rights for taxi_loader."""
+    """Create the empty table bench.rides with only the ten fields.
+
+    It is for contenders that write no other columns; taxi_loader may write to it.
+    """
     statements = """
         drop schema if exists bench, bench_dlt, bench_dlt_staging cascade;
         create schema bench authorization taxi_loader;
@@ -72,7 +78,7 @@ def make_ten_columns() -> None:
 
 
 def empty_raw() -> None:
-    """Forget everything that was loaded, so that the next loader begins at the first offset."""
+    """Empty the raw tables and offsets, so that the next loader begins at the first offset."""
     with closing(administrator()) as session, session.cursor() as query:
         query.execute(
             "truncate raw.taxi_rides, raw.dead_letters, raw.replays, raw.loaded_offsets, raw.loaders, raw.gaps, "
@@ -89,14 +95,14 @@ def rows_in(session: connection, table: str) -> int:
 
 
 def server_cpu_seconds(sandbox: Sandbox) -> dict[str, float]:
-    """Processor seconds that each server has used so far, ended backends included."""
+    """Processor seconds that each server has used so far, including ended backends."""
     used = {}
     for status in sandbox.status():
         total = 0.0
         if status.pid:
             main = psutil.Process(status.pid)
             for process in (main, *main.children(recursive=True)):
-                with suppress(psutil.NoSuchProcess):  # a backend that ends meanwhile is counted among the ended
+                with suppress(psutil.NoSuchProcess):  # a backend that ends meanwhile is counted with the ended ones
                     times = process.cpu_times()
                     total += times.user + times.system
             ended = main.cpu_times()

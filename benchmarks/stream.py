@@ -1,4 +1,4 @@
-"""An endless stream of numbered messages, and the judgement that each was loaded exactly once."""
+"""An endless stream of numbered messages, and the check that each was loaded exactly once."""
 
 import os
 import random
@@ -18,11 +18,11 @@ _BURST = 500
 
 @dataclass(slots=True)
 class Stream:
-    """What the stream has done.
+    """What the stream has done so far.
 
     Attributes:
-        acknowledged: messages that Kafka has taken for good.
-        refused: messages that it has not; whether they are on the topic is open.
+        acknowledged: number of messages acknowledged by Kafka.
+        refused: number of messages not acknowledged; they may or may not be on the topic.
     """
 
     acknowledged: int = 0
@@ -84,7 +84,7 @@ class Judgement:
     """How often each message is in raw or in the dead letters.
 
     Attributes:
-        expected: messages below the stored offsets.
+        expected: number of messages below the stored offsets.
         rides: rows in raw.taxi_rides.
         letters: rows in raw.dead_letters.
         missing: offsets below the stored ones that are in neither.
@@ -99,7 +99,7 @@ class Judgement:
 
     @property
     def clean(self) -> bool:
-        """Each message once."""
+        """Whether each message is there exactly once."""
         return self.missing == 0 and self.twice == 0 and self.expected == self.rides + self.letters
 
 
@@ -125,7 +125,7 @@ select
 
 
 def judge() -> Judgement:
-    """Look at the tables now."""
+    """Check the tables now."""
     with closing(administrator()) as session, session.cursor() as query:
         query.execute(_JUDGE)
         return Judgement(*map(int, query.fetchall()[0]))

@@ -1,4 +1,4 @@
-"""From passages to the numbers that are written, and the targets that they are held to."""
+"""Summarise the runs of the contenders, and compare them with the targets."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -11,18 +11,18 @@ from benchmarks.measure import Contender, Passage
 
 @dataclass(frozen=True)
 class Result:
-    """All passages of one contender.
+    """All runs of one contender.
 
     Attributes:
         name: its name.
-        settings: what it was told.
-        rates: rows per second of each passage, start-up included.
-        rates_without_start_up: from the first row on.
+        settings: its settings.
+        rates: rows per second of each run, including start-up.
+        rates_without_start_up: rows per second from the first row on.
         start_up_seconds: median time to the first row.
-        pss_mb: highest memory of its processes together (proportional set size), MB.
+        pss_mb: peak memory of its processes together (proportional set size), in MB.
         cpu_seconds: median processor seconds of its processes.
         server_cpu_seconds: median processor seconds of each server.
-        rows: rows of each passage.
+        rows: rows of each run.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Result:
 
 
 def result(contender: Contender, passages: list[Passage]) -> Result:
-    """Sum up a contender's passages."""
+    """Summarise a contender's runs."""
     servers = passages[0].server_cpu_seconds
     return Result(
         contender.name,
@@ -78,12 +78,12 @@ class Target:
 
     Attributes:
         what: what is measured.
-        wanted: what it should be.
-        measured: what it was.
-        met: whether that is enough.
+        wanted: the target value.
+        measured: the measured value.
+        met: whether the target is met.
         limit: the ratio that the machine would allow: ours at the rate at which its parts' processor seconds fill all
             cores; None where no such limit is known.
-        running: the ratio from the first row on, start-up left out on both sides; None where it is none of two rates.
+        running: the ratio from the first row on, without start-up on both sides; None if it is not one of two rates.
     """
 
     what: str
@@ -138,9 +138,9 @@ def possible_rate(results: Mapping[str, Result], cores: int, fast: bool = False)
     """Rows per second if the processor seconds of all parts filled all cores.
 
     Args:
-        results: of all contenders.
-        cores: of the machine.
-        fast: with the faster client.
+        results: results of all contenders.
+        cores: number of cores of the machine.
+        fast: whether the faster client is used.
     """
     wanted = (named.FAST_CONSUMER if fast else named.CONSUMER, named.PARSE, named.COPY_RAW)
     if not all(name in results for name in wanted):

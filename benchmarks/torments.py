@@ -1,4 +1,4 @@
-"""What is done to the loader: each torment does one thing to it at a random moment, as often as told."""
+"""The torments of the loader: each does one thing to it at random moments, several times."""
 
 import os
 import random
@@ -29,14 +29,17 @@ _LOADS = (
 
 
 def start(*options: str) -> Loader:
-    """`ingestion load` as a process group of its own, its talk in the file named by TORTURE_LOG."""
+    """Start `ingestion load` as its own process group.
+
+    Its output goes to the file named by TORTURE_LOG.
+    """
     command = [str(Path(sys.executable).with_name("ingestion")), "load", *options]
     with open(os.environ.get("TORTURE_LOG", os.devnull), "ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)  # noqa: S603
 
 
 def kill(loader: Loader) -> None:
-    """End it and its workers as a failing machine would."""
+    """End the command and its workers as a failing machine would."""
     if loader.poll() is None:
         os.killpg(loader.pid, signal.SIGKILL)
     loader.wait()
@@ -44,7 +47,7 @@ def kill(loader: Loader) -> None:
 
 @contextmanager
 def follower(*options: str) -> Iterator[Loader]:
-    """A loader that follows, ended politely with the block."""
+    """A loader that follows the topic, and is stopped politely at the end of the block."""
     loader = start("--follow", *options)
     try:
         yield loader
@@ -76,7 +79,7 @@ def stored(session: connection) -> int:
 
 
 def await_progress() -> float:
-    """Wait until more was committed; returns the seconds it took."""
+    """Wait until more was committed; return the seconds it took."""
     began = time.monotonic()
     with closing(administrator()) as session:
         before = stored(session)
@@ -85,7 +88,10 @@ def await_progress() -> float:
 
 
 def killed_at_random_moments(_: Sandbox, chance: random.Random, times: int) -> None:
-    """kill -9 of the command and its workers, half of them while it loads, half at any moment from its start on."""
+    """Kill the command and its workers with kill -9.
+
+    Half of the kills come while it loads, half at any moment from its start on.
+    """
     for number in range(times):
         loader = start("--follow", *_LOADS[number % len(_LOADS)])
         try:
@@ -99,7 +105,7 @@ def killed_at_random_moments(_: Sandbox, chance: random.Random, times: int) -> N
 
 
 def joining_and_leaving(_: Sandbox, chance: random.Random, times: int) -> None:
-    """Three loaders; again and again one of them is killed or told to leave, and another one joins."""
+    """Run three loaders; again and again kill or stop one of them, and start another."""
     crew = [start("--follow", "--workers", "1") for _ in range(3)]
     try:
         await_progress()
@@ -110,7 +116,7 @@ def joining_and_leaving(_: Sandbox, chance: random.Random, times: int) -> None:
             else:
                 leaving.send_signal(signal.SIGTERM)
                 code = leaving.wait(_LONGEST_SECONDS)
-                if code not in (0, -signal.SIGTERM):  # the signal itself ends one that is not yet at work
+                if code not in (0, -signal.SIGTERM):  # the signal itself ends a loader that has not begun to work
                     raise AssertionError(f"a loader that was told to leave ended with {code}")
             crew.append(start("--follow", *_LOADS[number % len(_LOADS)]))
             time.sleep(chance.uniform(0.2, 1.5))  # the random moment
@@ -121,7 +127,7 @@ def joining_and_leaving(_: Sandbox, chance: random.Random, times: int) -> None:
 
 
 def postgres_restarted(sandbox: Sandbox, chance: random.Random, times: int) -> None:
-    """PostgreSQL stopped and started, every second time by a crash."""
+    """Stop and start PostgreSQL; every second stop is a crash."""
     with follower():
         for number in range(times):
             await_progress()
@@ -133,7 +139,7 @@ def postgres_restarted(sandbox: Sandbox, chance: random.Random, times: int) -> N
 
 
 def kafka_restarted(sandbox: Sandbox, chance: random.Random, times: int) -> None:
-    """Kafka stopped and started, every second time by a crash; with either client."""
+    """Stop and start Kafka, with either client; every second stop is a crash."""
     for number in range(times):
         with follower("--client", "confluent" if number % 2 else "kafka-python"):
             await_progress()
@@ -145,7 +151,7 @@ def kafka_restarted(sandbox: Sandbox, chance: random.Random, times: int) -> None
 
 
 def cut_in_copy(_: Sandbox, chance: random.Random, times: int) -> None:
-    """The connection cut by the server while it takes rows by COPY."""
+    """Cut the connection on the server while it receives rows by COPY."""
     with follower("--workers", "2"):
         for _number in range(times):
             await_progress()
@@ -155,9 +161,9 @@ def cut_in_copy(_: Sandbox, chance: random.Random, times: int) -> None:
 
 
 def cut_in_commit(_: Sandbox, chance: random.Random, times: int) -> None:
-    """The connection cut after the transaction is durable and before the loader hears of it.
+    """Cut the connection after the transaction is durable, before the loader hears of it.
 
-    A standby that is not there makes every commit wait at just that point.
+    A missing standby makes every commit wait at exactly that point.
     """
     with follower("--workers", "2"):
         for _number in range(times):
@@ -172,7 +178,7 @@ def cut_in_commit(_: Sandbox, chance: random.Random, times: int) -> None:
 
 
 def _cut(condition: sql.SQL) -> None:
-    """Cut a loader's session the moment it is where the condition says."""
+    """Cut a loader's session the moment the condition on its state holds."""
     statement = sql.SQL(
         "select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = 'taxi_loader' "
         "and datname = current_database() and state = 'active' and {}"
@@ -203,4 +209,4 @@ TORMENTS: dict[str, tuple[Torment, int]] = {
     "PostgreSQL restarted or crashed": (postgres_restarted, 4),
     "Kafka restarted or crashed": (kafka_restarted, 4),
 }
-"""Each torment and how often it strikes in `make torture`."""
+"""Each torment, with the number of times it strikes in `make torture`."""

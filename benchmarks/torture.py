@@ -1,6 +1,6 @@
-"""The loader under torture, on a stream that never pauses: `make torture`. Writes its part of docs/torture.md.
+"""Torture the loader on an endless stream: `make torture`. Updates docs/torture.md.
 
-Afterwards each message is in raw or in the dead letters exactly once, or the exit code is 1.
+Afterwards each message must be in raw or in the dead letters exactly once; otherwise the exit code is 1.
 """
 
 import os
@@ -24,13 +24,13 @@ PAGE = Path(__file__).parents[1] / "docs" / "torture.md"
 
 @dataclass(frozen=True)
 class Ordeal:
-    """One torment, survived or not.
+    """The result of one torment.
 
     Attributes:
         name: the torment.
         times: how often it struck.
-        seconds: how long it all took.
-        judgement: what the tables held afterwards.
+        seconds: its total duration.
+        judgement: the check of the tables afterwards.
     """
 
     name: str
@@ -45,16 +45,16 @@ def torture(
     """Torment the loader on KAFKA_TOPIC and PGDATABASE, then load what is left.
 
     Args:
-        sandbox: the servers to restart.
-        seed: decides the moments.
-        share: of the usual number of blows, at least one each.
-        per_second: messages that come in meanwhile.
+        sandbox: the sandbox whose servers are restarted.
+        seed: determines the moments.
+        share: share of the usual number of strikes, at least one for each torment.
+        per_second: messages published per second in the meantime.
 
     Returns:
-        The ordeals, the last judgement, and how many messages Kafka had acknowledged.
+        The ordeals, the last judgement, and the number of messages acknowledged by Kafka.
 
     Raises:
-        AssertionError: the loader did not go on after a torment.
+        AssertionError: the loader did not continue after a torment.
     """
     chance = random.Random(seed)  # noqa: S311  # moments, not secrets
     ordeals = []
@@ -75,7 +75,7 @@ def main(
     share: Annotated[float, typer.Option(min=0.01, help="Of the usual number of blows.")] = 1.0,
     write: Annotated[bool, typer.Option(help="Write the page.")] = True,
 ) -> None:
-    """Torture the loader; exit code 1 if a message is missing or there twice."""
+    """Torture the loader; exit code 1 if a message is missing or stored twice."""
     with servers("torture") as sandbox:
         os.environ["TORTURE_LOG"] = str(HOME / "torture.log")
         ordeals, last, acknowledged = torture(sandbox, seed, share)
@@ -87,7 +87,7 @@ def main(
 
 
 def page(ordeals: list[Ordeal], last: Judgement, acknowledged: int, seed: int) -> str:
-    """Its part of docs/torture.md."""
+    """The part of docs/torture.md about these torments."""
     lines = [
         f"Written by `make torture` (seed {seed}): a stream of numbered messages that never pauses, every fiftieth "
         "poison, over four partitions; the loader with both clients and one or more workers. After each torment every "

@@ -1,4 +1,4 @@
-"""Being told to end, by SIGTERM or Ctrl-C: an event that may be set at any moment, also in a signal's handler."""
+"""Stop on SIGTERM or Ctrl-C: an event that can be set any time, even by a signal handler."""
 
 import multiprocessing
 import signal
@@ -10,8 +10,9 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 class Stop(Event):
     """An Event whose methods take no lock.
 
-    A handler runs between any two steps of the main thread. An Event that it sets while that thread itself is about to
-    wait for it, or sets it for another signal, would wait for ever for the lock that its own thread has.
+    A signal handler runs between any two steps of the main thread. If it set an ordinary Event while the main thread is
+    about to wait for it, or is setting it for another signal, it would wait forever for a lock that its own thread
+    holds.
     """
 
     def __init__(self) -> None:
@@ -27,15 +28,18 @@ class Stop(Event):
         """Set it, for good."""
         if not self._is_set:
             self._is_set = True
-            self._tell.send_bytes(b"stop")  # nobody reads it: it stays there for all who wait
+            self._tell.send_bytes(b"stop")  # nobody reads it, so it stays there for all who wait
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is set, or so many seconds have passed; tells which."""
+        """Wait until it is set or the time is over; return whether it is set."""
         return self._told.poll(timeout)
 
 
 def on_signals() -> Stop:
-    """What is set from now on when this process is told to end. Call it from the main thread."""
+    """Return an event that is set when this process is told to stop.
+
+    Call it from the main thread.
+    """
     stop = Stop()
     for number in SIGNALS:
         signal.signal(number, lambda *_: stop.set())

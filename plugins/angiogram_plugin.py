@@ -1,8 +1,8 @@
-"""The angiogram's pages inside Airflow's web page: an entry `Angiogram` in its navigation.
+"""Show angiogram's pages in Airflow: an entry `Angiogram` in its navigation.
 
 Whoever may read the DAG `angiogram` may see them. Airflow's API server needs the database's address and the password of
-the role angiogram in its environment. Every process of Airflow imports this file, so it imports what only the API
-server needs when that one asks.
+the role angiogram in its environment. Every Airflow process imports this file, so it imports what only the API server
+needs inside the method that needs it.
 """
 
 from functools import cached_property

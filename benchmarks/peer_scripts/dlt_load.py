@@ -1,4 +1,7 @@
-"""dlt from KAFKA_TOPIC to PostgreSQL; runs in an environment of its own. Argument: default (dicts) or arrow."""
+"""Load KAFKA_TOPIC into PostgreSQL with dlt. Argument: default (dicts) or arrow.
+
+Runs in an environment of its own.
+"""
 
 import os
 import sys
@@ -15,7 +18,7 @@ _MESSAGES = 50_000
 
 
 def batches() -> Iterator[list[bytes]]:
-    """The values of the topic, from its beginning to its end."""
+    """The values of the topic, from beginning to end."""
     topic = os.environ["KAFKA_TOPIC"]
     consumer = Consumer(
         {
@@ -40,7 +43,7 @@ def batches() -> Iterator[list[bytes]]:
 
 
 def rows(arrow: bool) -> Iterator[Any]:
-    """What dlt is given: lists of dicts, or Arrow tables."""
+    """The input of dlt: lists of dicts, or Arrow tables."""
     for values in batches():
         parsed = [orjson.loads(value) for value in values]
         yield pa.Table.from_pylist(parsed) if arrow else parsed

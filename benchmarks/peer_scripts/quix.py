@@ -1,4 +1,7 @@
-"""Quix Streams' PostgreSQL sink on KAFKA_TOPIC; runs in an environment of its own. Argument: default or tuned."""
+"""Load KAFKA_TOPIC with Quix Streams' PostgreSQL sink. Argument: default or tuned.
+
+Runs in an environment of its own.
+"""
 
 import os
 import sys
@@ -27,10 +30,10 @@ server = {
     "host": os.environ["PGHOST"],
     "port": int(os.environ["PGPORT"]),
     "dbname": os.environ["PGDATABASE"],
-    "user": os.environ["PG_ADMIN_USER"],  # it makes its schema, even where it is there
+    "user": os.environ["PG_ADMIN_USER"],  # it creates its schema, even if it exists
     "password": os.environ["PG_ADMIN_PASSWORD"],
 }
-if not tuned:  # its column for the message's time comes only with a table that it makes itself
+if not tuned:  # it adds its column for the message's time only to a table that it creates itself
     with psycopg2.connect(**server) as connection, connection.cursor() as cursor:
         cursor.execute('alter table bench.rides add column if not exists "timestamp" timestamp')
 sink = PostgreSQLSink(

@@ -1,8 +1,9 @@
-"""Settings: addresses and secrets from the environment, name and contract from the pipeline's settings file.
+"""Settings: addresses and secrets from the environment, the contract from angiogram.yml.
 
-Comes in: environment variables, and `angiogram.yml` beside dbt_project.yml. Goes out: checked objects, made anew from
-the environment at each `from_environment()`. Nothing else in `ingestion` reads the environment. May import: `errors`,
-`addresses`, `contract`. docs/architecture.md lists every variable.
+Comes in: environment variables, and the settings file `angiogram.yml` beside dbt_project.yml, which names the
+pipeline's contract. Goes out: validated objects, read again from the environment at each `from_environment()`. Nothing
+else in `ingestion` reads the environment. May import: `errors`, `addresses`, `contract`. docs/architecture.md lists
+every variable.
 """
 
 from ingestion.settings.roles import AdministratorSettings, has_password, role, role_password, roles

@@ -1,4 +1,4 @@
-"""Reading the environment: what every group of settings has in common."""
+"""Read the environment: what all groups of settings have in common."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,10 @@ from ingestion.errors import SettingsError
 
 
 def checked_text(value: str) -> str:
-    """A variable's text; ValueError if its bytes are no UTF-8, as Python tells by lone surrogates."""
+    """Return a variable's text; raise ValueError if its bytes are not UTF-8.
+
+    Python represents such bytes as lone surrogates.
+    """
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -20,12 +23,12 @@ def checked_text(value: str) -> str:
 
 
 def is_set(name: str) -> bool:
-    """Whether a variable holds anything."""
+    """Whether a variable is set and not empty."""
     return bool(os.environ.get(name))
 
 
 def variable(name: str) -> str | None:
-    """A variable's text; None if it is not set, or empty.
+    """A variable's text; None if it is not set or empty.
 
     Raises:
         ValueError: its bytes are not UTF-8.
@@ -34,9 +37,12 @@ def variable(name: str) -> str | None:
 
 
 class Settings(BaseSettings):
-    """Settings read from the environment; a missing or malformed variable is a SettingsError that names it."""
+    """Settings read from the environment.
 
-    # Compose and many shells hand on an unset variable as an empty one.
+    A missing or malformed variable raises a SettingsError that names it.
+    """
+
+    # Compose and many shells pass on an unset variable as an empty one.
     model_config = SettingsConfigDict(populate_by_name=True, extra="ignore", frozen=True, env_ignore_empty=True)
 
     @field_validator("*", mode="before")
@@ -64,6 +70,6 @@ class Settings(BaseSettings):
 
 
 class ProjectSettings(Settings):
-    """Which dbt project this process works for."""
+    """The dbt project that this process works for."""
 
     folder: Path | None = Field(alias="DBT_PROJECT_DIR", default=None)

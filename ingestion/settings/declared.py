@@ -1,4 +1,4 @@
-"""Settings that a pipeline's contract has a say in: defaults, and names that a variable had before."""
+"""Settings influenced by a pipeline's contract: defaults, and former names of variables."""
 
 import logging
 from functools import cache
@@ -13,10 +13,12 @@ _log = logging.getLogger(__name__)
 
 
 def former_value(name: str) -> str | None:
-    """What stands in the variable that a setting was read from before; None if nothing does. Warns once.
+    """The value of the variable under its former name; None if it is not set.
+
+    Warns once.
 
     Args:
-        name: the setting's variable today.
+        name: current name of the variable.
 
     Raises:
         ContractUnusable: as `ingestion.settings.pipeline.contract`.
@@ -32,7 +34,10 @@ def former_value(name: str) -> str | None:
 
 
 class PipelineSettings(Settings):
-    """Settings of which the contract knows defaults and former names. What the environment says counts before both."""
+    """Settings whose defaults and former names come from the contract.
+
+    The environment takes precedence over both.
+    """
 
     @classmethod
     def settings_customise_sources(
@@ -43,7 +48,7 @@ class PipelineSettings(Settings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then the environment, then the contract."""
+        """Arguments come first, then the environment, then the contract."""
         return init_settings, env_settings, InitSettingsSource(settings_cls, _declared(settings_cls))
 
 

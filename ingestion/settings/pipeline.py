@@ -1,8 +1,7 @@
-"""The pipeline that this process works for: its name, that of its dbt project, and its contract.
+"""The pipeline that this process works for: its name, its dbt project and its contract.
 
-The contract is named in `angiogram.yml` beside dbt_project.yml. The project is the folder that DBT_PROJECT_DIR names,
-else the nearest one upwards from the working directory that holds a dbt_project.yml, else the `dbt_project` of this
-checkout.
+The contract is named in `angiogram.yml` beside dbt_project.yml. The project is the folder in DBT_PROJECT_DIR, else the
+nearest folder with a dbt_project.yml from the working directory upwards, else `dbt_project` in this checkout.
 """
 
 import importlib
@@ -28,13 +27,13 @@ _EXAMPLE = "`contract: my_package.contract:CONTRACT`"
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """What the settings file of a pipeline says to ingestion.
+    """What a pipeline's settings file contains for ingestion.
 
     Attributes:
         file: the settings file, which need not exist.
-        name: the pipeline's name, by which its runs and leases are kept: that of its dbt project.
-        contract_path: import path of its contract, as `module:NAME`; None where the file names none.
-        line: the line of the file on which the contract stands, from 1.
+        name: the pipeline's name, used in its runs and leases; the same as that of its dbt project.
+        contract_path: import path of its contract, as `module:NAME`; None if the file names none.
+        line: the file's line with the contract, from 1.
     """
 
     file: Path
@@ -43,7 +42,7 @@ class Pipeline:
     line: int
 
     def contract(self) -> Contract:
-        """The pipeline's contract.
+        """Import the pipeline's contract.
 
         Raises:
             ContractUnusable: none is declared, it cannot be imported, or it is not a Contract.
@@ -63,7 +62,9 @@ class Pipeline:
         return declared
 
     def commands(self) -> typer.Typer | None:
-        """The commands that the contract adds to those of `ingestion`; None without a contract, or if it adds none.
+        """The commands that the contract adds to `ingestion`; None if it adds none.
+
+        Also None if there is no contract.
 
         Raises:
             ContractUnusable: as `contract`, or they cannot be imported.
@@ -78,10 +79,10 @@ class Pipeline:
 
 
 def pipeline(project: Path | None = None) -> Pipeline:
-    """What a dbt project's settings file says to ingestion; read once per project and process.
+    """Read a dbt project's settings file, once per project and process.
 
     Args:
-        project: the project's folder; by default the one that this process works for.
+        project: the project's folder (default: the one that this process works for).
 
     Raises:
         ContractUnusable: the file cannot be read, or its contract is not text.
@@ -102,7 +103,7 @@ def contract(project: Path | None = None) -> Contract:
 
 
 def commands() -> typer.Typer | None:
-    """The commands that the contract of this process's pipeline adds to those of `ingestion`.
+    """The commands that this process's pipeline adds to `ingestion`.
 
     Raises:
         ContractUnusable: as `Pipeline.commands`.
@@ -142,7 +143,10 @@ def _read(project: Path) -> Pipeline:
 
 
 def _name(project_file: Path) -> str:
-    """The name of a dbt project as its line says; its folder's where the file cannot be read: dbt tells why."""
+    """The name of a dbt project from its `name:` line.
+
+    The folder's name if the file cannot be read: dbt reports why.
+    """
     try:
         found = _NAME.search(project_file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError):
@@ -152,13 +156,13 @@ def _name(project_file: Path) -> str:
 
 @cache
 def _imported(path: str, place: str) -> object:
-    """What an import path names; `place` is where the path stands."""
+    """Import what an import path names; `place` is where the path is written."""
     module_name, colon, attribute = path.partition(":")
     if not (colon and module_name and attribute):
         raise ContractUnusable(f"{place}: {path} is not an import path. Write it as in {_EXAMPLE}.")
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # whatever a module does while it is imported
+    except Exception as error:  # a module may raise anything while it is imported
         raise ContractUnusable(
             f"{place}: the module {module_name} cannot be imported: {type(error).__name__}: {error}. "
             "Install it into this environment, put its folder on PYTHONPATH, or correct the line."

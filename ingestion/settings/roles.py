@@ -14,14 +14,14 @@ _ADVICE = 'In the sandbox run eval "$(sandbox env)".'
 
 
 class AdministratorSettings(Settings):
-    """The superuser of PostgreSQL, who makes roles and databases."""
+    """The PostgreSQL superuser who creates roles and databases."""
 
     user: str = Field(alias="PG_ADMIN_USER")
     password: SecretStr = Field(alias="PG_ADMIN_PASSWORD")
 
 
 def roles() -> Mapping[str, Role]:
-    """The roles by their jobs: those of the contract, or the general ones where none is declared.
+    """The roles by job: those of the contract, or the general ones if none is declared.
 
     Raises:
         ContractUnusable: the contract cannot be used.
@@ -31,25 +31,25 @@ def roles() -> Mapping[str, Role]:
 
 
 def role(job: str) -> Role:
-    """The role that has a job.
+    """The role with a job.
 
     Args:
         job: one of the contract's roles, such as `owner`.
 
     Raises:
-        ContractUnusable: no contract is declared, and the job is not one that every pipeline has.
+        ContractUnusable: no contract is declared, and not every pipeline has a role with this job.
     """
     return GENERAL_ROLES.get(job) or pipeline().contract().roles[job]
 
 
 def has_password(job: str) -> bool:
-    """Whether the password of the role that has a job is set."""
+    """Whether the password of the role with a job is set."""
     name = role(job).password_variable
     return is_set(name) or former_value(name) is not None
 
 
 def role_password(job: str) -> str:
-    """The password of the role that has a job.
+    """The password of the role with a job.
 
     Raises:
         SettingsError: its variable is not set.

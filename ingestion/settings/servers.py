@@ -12,7 +12,7 @@ from ingestion.settings.declared import PipelineSettings
 
 
 class DatabaseSettings(PipelineSettings):
-    """Where PostgreSQL is. The password belongs to a role and is looked up by `connect`."""
+    """The address of PostgreSQL. The password belongs to a role; `connect` looks it up."""
 
     host: str = Field(alias="PGHOST")
     port: int = Field(alias="PGPORT", default=5432)
@@ -21,12 +21,12 @@ class DatabaseSettings(PipelineSettings):
     connect_timeout: int = Field(alias="PGCONNECT_TIMEOUT", default=10)
 
 
-# kafka-python takes a protocol that it does not know for PLAINTEXT: a slip would switch encryption and login off.
+# kafka-python treats an unknown protocol as PLAINTEXT: a typo would switch off encryption and login.
 _SecurityProtocol = Annotated[Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], BeforeValidator(str.upper)]
 
 
 class KafkaSettings(PipelineSettings):
-    """Where Kafka is, and the topic."""
+    """The address of Kafka, and the topic."""
 
     bootstrap_servers: Annotated[str, AfterValidator(checked_servers)] = Field(alias="KAFKA_BOOTSTRAP_SERVERS")
     topic: str = Field(alias="KAFKA_TOPIC", pattern=r"^[A-Za-z0-9._-]{1,249}$")
@@ -38,7 +38,7 @@ class KafkaSettings(PipelineSettings):
     ssl_cafile: str | None = Field(alias="KAFKA_SSL_CAFILE", default=None)
 
     def client_options(self) -> dict[str, Any]:
-        """Options that every kafka-python client takes: address and security."""
+        """Options for every kafka-python client: address and security."""
         options = {
             "bootstrap_servers": self.bootstrap_servers.split(","),
             "security_protocol": self.security_protocol,
@@ -54,13 +54,13 @@ _DyeKey = Annotated[SecretStr, Field(min_length=16)]
 
 
 class DyeKeys(Settings):
-    """The key that signs the dye, and the former one while they are exchanged."""
+    """The key that signs the dye, and the former one while keys are being exchanged."""
 
     current: _DyeKey = Field(alias="DYE_KEY")
     previous: _DyeKey | None = Field(alias="DYE_KEY_OLD", default=None)
 
     def accepted(self) -> list[bytes]:
-        """Keys whose signatures hold, newest first."""
+        """Keys whose signatures are accepted, newest first."""
         return [key.get_secret_value().encode() for key in (self.current, self.previous) if key]
 
 
@@ -72,21 +72,21 @@ def _checked_header(secret: SecretStr) -> SecretStr:
 
 
 class FrontDoorSettings(PipelineSettings):
-    """The API that takes messages, as its clients and as the API itself see it."""
+    """Settings of the HTTP API that takes messages, for its clients and for the API itself."""
 
     url: Annotated[str, AfterValidator(checked_web_address)] | None = Field(alias="FRONT_DOOR_URL", default=None)
     api_key: Annotated[SecretStr, AfterValidator(_checked_header)] = Field(alias="FRONT_DOOR_API_KEY", min_length=8)
 
     @property
     def shown_url(self) -> str:
-        """The URL as it may be printed and kept: without a user and a password."""
+        """The URL without user and password, which may be printed and stored."""
         return without_user_info(self.url or "")
 
     @property
     def is_on_this_machine(self) -> bool:
-        """Whether the URL names a loopback address, which a proxy would take for its own machine."""
+        """Whether the URL has a loopback address, which a proxy would take for its own machine."""
         try:
             host = urlsplit(self.url or "").hostname or ""
             return host == "localhost" or ip_address(host).is_loopback
-        except ValueError:  # a name
+        except ValueError:  # a host name
             return False

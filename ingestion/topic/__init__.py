@@ -1,5 +1,5 @@
-"""The topic: making it, asking it, publishing to it, looking for a message on it.
+"""The topic: create it, inspect it, publish to it, search it for a message.
 
-Comes in: settings of Kafka, and values to publish. Goes out: positions that the broker has acknowledged. May import:
+Comes in: Kafka's settings, and values to publish. Goes out: positions that the broker has acknowledged. May import:
 `errors`, `settings`.
 """

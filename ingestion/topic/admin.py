@@ -1,4 +1,7 @@
-"""The topic: making it as the contract wants it, and the id that tells it from one made again."""
+"""Create the topic as the contract requires it, and get its id.
+
+The id distinguishes a topic from a recreated one.
+"""
 
 from uuid import UUID
 
@@ -10,17 +13,17 @@ from ingestion.settings import KafkaSettings
 from ingestion.topic.client import open_client
 
 MAX_MESSAGE_BYTES = 12_582_912
-"""Largest message that the topic takes: a record of 10 MB and room for its frame."""
+"""Largest message that the topic accepts: a record of 10 MB and room for its overhead."""
 
 _TIMEOUT_MS = 10_000
 
 
 def open_admin(settings: KafkaSettings, timeout_ms: int = _TIMEOUT_MS) -> KafkaAdminClient:
-    """A client for questions about the topic. The caller closes it.
+    """Open an admin client for the topic. The caller closes it.
 
     Args:
         settings: where Kafka is.
-        timeout_ms: how long it may take to connect, and each answer.
+        timeout_ms: time limit for connecting, and for each answer.
 
     Raises:
         KafkaUnavailable: the broker cannot be reached.
@@ -31,14 +34,14 @@ def open_admin(settings: KafkaSettings, timeout_ms: int = _TIMEOUT_MS) -> KafkaA
             **settings.client_options(),
             bootstrap_timeout_ms=timeout_ms,
             request_timeout_ms=timeout_ms,
-            reconnect_backoff_max_ms=1_000,  # kafka-python's 30 s would outlast the time given to it
+            reconnect_backoff_max_ms=1_000,  # kafka-python's default of 30 s could exceed the time limit
         )
     except KafkaError as error:
         raise unavailable(settings, error) from error
 
 
 def unavailable(settings: KafkaSettings, error: KafkaError) -> KafkaUnavailable:
-    """The project's own error for a broker that does not answer."""
+    """This package's error for a broker that does not answer."""
     return KafkaUnavailable(
         f"Kafka at {settings.bootstrap_servers} did not answer: {type(error).__name__}. "
         "Is it running (`sandbox status`), and is KAFKA_BOOTSTRAP_SERVERS right?"
@@ -46,10 +49,10 @@ def unavailable(settings: KafkaSettings, error: KafkaError) -> KafkaUnavailable:
 
 
 def ensure_topic(settings: KafkaSettings | None = None) -> bool:
-    """Make the topic if it is absent. An existing one is left as it is.
+    """Create the topic if it does not exist. An existing one is not changed.
 
     Returns:
-        Whether it was made now.
+        Whether it was created.
 
     Raises:
         SettingsError: Kafka's address is not set.
@@ -84,7 +87,7 @@ def ensure_topic(settings: KafkaSettings | None = None) -> bool:
 
 
 def topic_id(settings: KafkaSettings | None = None) -> UUID:
-    """The id that Kafka gave the topic when it was made; a topic deleted and made again has another.
+    """The id that Kafka gave the topic; a recreated topic has another one.
 
     Raises:
         SettingsError: Kafka's address is not set.
@@ -100,13 +103,15 @@ def topic_id(settings: KafkaSettings | None = None) -> UUID:
 
 
 def describe(admin: KafkaAdminClient, settings: KafkaSettings) -> tuple[UUID, list[int]]:
-    """The topic's id and its partitions, in order; raises as `leaders`."""
+    """The topic's id and its sorted partitions; raises the same errors as `leaders`."""
     identity, epochs = leaders(admin, settings)
     return identity, sorted(epochs)
 
 
 def leaders(admin: KafkaAdminClient, settings: KafkaSettings) -> tuple[UUID, dict[int, int]]:
-    """The topic's id and, per partition, the epoch of its leader: another one wherever a broker took it over.
+    """The topic's id and, by partition, the epoch of its leader.
+
+    The epoch changes whenever a broker takes over the partition.
 
     Raises:
         KafkaUnavailable: the broker does not answer.

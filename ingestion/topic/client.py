@@ -1,4 +1,4 @@
-"""Opening kafka-python's clients so that a failed attempt leaves nothing open."""
+"""Open kafka-python's clients so that a failed attempt leaves no socket open."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -10,10 +10,10 @@ _Client = TypeVar("_Client")
 
 
 def open_client(kind: Callable[..., _Client], **options: Any) -> _Client:
-    """Make a client of kafka-python's.
+    """Create a client of kafka-python.
 
-    Its constructor connects at once; where that fails nobody holds the sockets that it had opened, so they are closed
-    here.
+    Its constructor connects at once. If that fails, nothing else refers to the sockets it has opened, so they are
+    closed here.
 
     Args:
         kind: KafkaProducer, KafkaConsumer or KafkaAdminClient.

@@ -1,8 +1,8 @@
-"""Reading records that kafka-python alone cannot: those with a header whose name is no valid UTF-8.
+"""Let kafka-python read records with a header whose name is not valid UTF-8.
 
-Kafka takes any bytes as a header's name. kafka-python decodes them strictly, so that one such record ends the consumer
-for good, wherever it starts again before it. Here such a name is read with its invalid bytes written as `\\xff`. The
-usual records take kafka-python's own path; this is the one place where its internals are touched.
+Kafka accepts any bytes as a header's name. kafka-python decodes them strictly: one such record stops the consumer
+permanently, because it meets the record again after each restart. Here the invalid bytes of such a name are read as
+`\\xff`. All other records take kafka-python's own path. This is the only place that touches its internals.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from kafka.record.util import decode_varint
 class TolerantRecordBatch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-python carries no types
     """A batch of records in which a header's name may be any bytes."""
 
-    _pos: int  # where the next record begins
+    _pos: int  # byte position of the next record
 
     def _read_msg(self, decode_varint: Any = decode_varint) -> DefaultRecord | ControlRecord:
         try:
@@ -24,7 +24,7 @@ class TolerantRecordBatch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-py
             return self._read_tolerantly()
 
     def _read_tolerantly(self) -> DefaultRecord | ControlRecord:
-        """The record at the present place, which is well-formed but for a header's name."""
+        """Read the record at the current place, which is well-formed except for a header's name."""
         buffer = self._buffer
         length, place = decode_varint(buffer, self._pos)
         end = place + length
@@ -49,7 +49,7 @@ class TolerantRecordBatch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-py
 
 
 def tolerate_header_names() -> None:
-    """Make this process's kafka-python consumers read records whatever their headers' names are."""
+    """Make this process's kafka-python consumers read records with any header names."""
     memory_records.DefaultRecordBatch = TolerantRecordBatch
 
 

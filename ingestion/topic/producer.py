@@ -1,4 +1,4 @@
-"""Publishing to the topic: a message counts as delivered only once the broker has acknowledged it."""
+"""Publish to the topic: a message is delivered only once the broker has acknowledged it."""
 
 import logging
 import threading
@@ -15,34 +15,37 @@ from ingestion.topic.admin import MAX_MESSAGE_BYTES
 from ingestion.topic.client import open_client
 
 DEADLINE_SECONDS = 10.0
-"""How long the broker has to acknowledge a message before it counts as not delivered."""
+"""Time for the broker to acknowledge a message before it counts as not delivered."""
 
 MAX_WAITING_BYTES = 64 * 1024 * 1024
-"""Bytes that may wait for acknowledgement; `send` waits for room beyond. kafka-python itself sets no limit."""
+"""Bytes that may wait for acknowledgement; when they are reached, `send` waits.
+
+kafka-python itself sets no limit.
+"""
 
 _log = logging.getLogger(__name__)
 
 
 class Outgoing(NamedTuple):
-    """What is published: the bytes of the value and the key that chooses the partition (None: any)."""
+    """A message to publish: its value, and the key that chooses the partition (None: any)."""
 
     value: bytes
     key: bytes | None
 
 
 class Position(NamedTuple):
-    """Where the broker put a message."""
+    """The broker's position of a message."""
 
     partition: int
     offset: int
 
 
 Outcome = Position | IngestionError
-"""What became of a message: its position, or why it is not known to be on the topic."""
+"""The outcome of a message: its position, or why it is not known to be on the topic."""
 
 
 class Delivery:
-    """A message on its way."""
+    """A message that is being sent."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -65,7 +68,10 @@ class Delivery:
         return self._outcome
 
     def on_done(self, callback: Callable[[Outcome], None]) -> None:
-        """Have `callback` called once with the outcome, on Kafka's own thread, or at once if it is known already."""
+        """Call `callback` once with the outcome, at once if it is known already.
+
+        Otherwise it is called on Kafka's own thread.
+        """
         with self._lock:
             if self._outcome is None:
                 self._callbacks.append(callback)
@@ -73,7 +79,7 @@ class Delivery:
         callback(self._outcome)
 
     def settle(self, outcome: Outcome) -> None:
-        """Say what became of the message. Called by the producer, once."""
+        """Set the outcome of the message. Called by the producer, once."""
         with self._lock:
             self._outcome = outcome
         self._done.set()
@@ -82,12 +88,12 @@ class Delivery:
 
 
 class MessageProducer:
-    """Publishes messages to the topic; a context manager. One thread sends.
+    """Publishes messages to the topic; a context manager. Only one thread may send.
 
-    Every message is acknowledged by all in-sync replicas or reported as not delivered, is on the topic once however
-    often the client library repeats it, and is stamped by the broker. Topics are never created. The connection is made
-    at the first send. After a failed delivery the connection is replaced: kafka-python's idempotent producer can fail
-    all later sends because of one.
+    Every message is either acknowledged by all in-sync replicas or reported as not delivered. It is on the topic once,
+    no matter how often the client library retries, and the broker sets its timestamp. Topics are never created. The
+    connection is made at the first send. After a failed delivery the connection is replaced, because one failure can
+    make all later sends of kafka-python's idempotent producer fail.
     """
 
     def __init__(
@@ -99,9 +105,9 @@ class MessageProducer:
         """Prepare a producer.
 
         Args:
-            settings: where Kafka is; the environment's if None.
-            deadline_seconds: how long the broker has for each message.
-            linger_seconds: how long a message may wait for company; throughput against delay.
+            settings: Kafka's settings; None: from the environment.
+            deadline_seconds: time limit for the broker to acknowledge each message.
+            linger_seconds: how long a message may wait to be batched with others: throughput against latency.
 
         Raises:
             SettingsError: Kafka's address is not set.
@@ -135,15 +141,15 @@ class MessageProducer:
         """Hand a message to Kafka without waiting for its acknowledgement.
 
         Args:
-            value: its bytes, published unchanged; None for a tombstone (which gets an empty key if it has none: Kafka's
-                client sends nothing without both).
+            value: its bytes, published unchanged; None for a tombstone (which gets an empty key if it has none, because
+                kafka-python sends nothing without both).
             key: chooses the partition; None: any.
-            headers: names and bytes.
-            partition: overrules the key.
+            headers: names and values.
+            partition: overrides the key.
 
         Raises:
-            KafkaUnavailable: the broker cannot be reached, the topic does not exist, or too much waits already.
-            InputError: the message is larger than the topic takes, or there is no such partition.
+            KafkaUnavailable: the broker cannot be reached, the topic does not exist, or too many bytes wait already.
+            InputError: the message is larger than the topic accepts, or the partition does not exist.
         """
         if value is None and key is None:
             key = b""
@@ -180,21 +186,21 @@ class MessageProducer:
         headers: Iterable[tuple[str, bytes]] = (),
         partition: int | None = None,
     ) -> Position:
-        """Send one message and wait for its acknowledgement. Arguments and errors as of `send`."""
+        """Send one message and wait for its acknowledgement. Arguments and errors as in `send`."""
         return self.send(value, key, headers, partition).wait(2 * self._deadline)
 
     def flush(self) -> int:
         """Wait until every message sent is acknowledged.
 
         Returns:
-            Messages acknowledged since the producer was made.
+            Number of messages acknowledged since the producer was created.
 
         Raises:
             KafkaUnavailable: some were not acknowledged within the deadline; says how many.
-            InputError: some were larger than the topic takes.
+            InputError: some were larger than the topic accepts.
         """
         with self._changed:
-            # Each message has its own deadline; twice that is more than the last one sent can take.
+            # Each message has its own deadline; the last one sent cannot take twice as long.
             self._changed.wait_for(lambda: not self._waiting, 2 * self._deadline)
             open_ones, delivered = self._failed + self._waiting, self._delivered
             failure = self._first_failure or KafkaUnavailable("The broker did not answer in time.")
@@ -266,7 +272,7 @@ class MessageProducer:
                 self._replace_later(kafka)
 
     def _replace_later(self, kafka: KafkaProducer) -> None:
-        # Closing waits for what is still on its way, and failures are told on the very thread that closing joins.
+        # Closing waits for messages being sent, and failures are reported on the very thread that closing joins.
         self._kafka = None
         closer = threading.Thread(target=_close, args=(kafka, 2 * self._deadline), name="kafka-close", daemon=True)
         self._closers = [thread for thread in self._closers if thread.is_alive()]
@@ -294,5 +300,5 @@ def _close(kafka: KafkaProducer, timeout_seconds: float) -> None:
     try:
         kafka.close(timeout=timeout_seconds)
     except KafkaError as error:
-        # Nobody waits for these messages any more: their deliveries have failed or been reported as open.
+        # Nothing waits for these messages any more: their deliveries have failed or been reported as open.
         _log.warning("A connection to Kafka did not close in time: %s", type(error).__name__)

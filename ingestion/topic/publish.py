@@ -1,4 +1,7 @@
-"""Sending a stream of messages to the topic: at a rate, with progress on a terminal, counted when acknowledged."""
+"""Publish a stream of messages at a rate, with a progress bar on a terminal.
+
+Messages count once they are acknowledged.
+"""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -12,15 +15,15 @@ _LINGER_SECONDS = 0.02
 
 
 def publish(messages: Iterable[Outgoing], total: int, rate: float | None = None) -> int:
-    """Send messages in their order and wait until the broker has acknowledged all of them.
+    """Publish messages in order and wait until the broker has acknowledged all of them.
 
     Args:
-        messages: what to send.
-        total: how many they are, for the progress bar on stderr (none if stderr is no terminal).
-        rate: messages per second; None: as fast as Kafka takes them.
+        messages: the messages to send.
+        total: number of messages, for the progress bar on stderr (only if stderr is a terminal).
+        rate: messages per second; None: as fast as Kafka accepts them.
 
     Returns:
-        Messages acknowledged.
+        Number of messages acknowledged.
 
     Raises:
         SettingsError: Kafka's address is not set.
@@ -38,7 +41,10 @@ def publish(messages: Iterable[Outgoing], total: int, rate: float | None = None)
 
 
 def _paced(messages: Iterable[Outgoing], rate: float) -> Iterator[Outgoing]:
-    """Each message at its place in a schedule fixed at the start, so that a delay is made up for."""
+    """Yield each message at its time in a schedule fixed at the start.
+
+    A delay is made up for afterwards.
+    """
     started = time.monotonic()
     for place, message in enumerate(messages):
         early = started + place / rate - time.monotonic()

@@ -1,4 +1,7 @@
-"""Finding messages on the topic by a header: whether what a killed command was about to publish got there."""
+"""Find messages on the topic by a header.
+
+It shows whether a message that a killed command was about to publish arrived.
+"""
 
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -21,15 +24,15 @@ _TIMEOUT_MS = 10_000
 _SILENCE_SECONDS = 15.0  # the topic holds more, but Kafka sends nothing
 
 
-class Unclear(Exception):  # a signal inside the replay of dead letters
-    """The part of the topic that would have to be searched is no longer there."""
+class Unclear(Exception):  # a signal inside the replay of dead letters, never shown
+    """The part of the topic to search no longer exists."""
 
 
 class TopicSearch:
-    """A look at the whole topic, what belongs to open transactions included; a context manager.
+    """Searches the whole topic, including messages of open transactions; a context manager.
 
     Args:
-        settings: where Kafka is, and the topic.
+        settings: Kafka's address, and the topic.
 
     Raises:
         KafkaUnavailable: the broker cannot be reached.
@@ -63,7 +66,7 @@ class TopicSearch:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        with suppress(KafkaError):  # nothing was committed through it
+        with suppress(KafkaError):  # no offsets were committed through it
             self._consumer.close(autocommit=False)
 
     def ends(self) -> list[int]:
@@ -77,19 +80,19 @@ class TopicSearch:
     def find(
         self, header: str, values: Collection[bytes], topic_id: UUID, ends: Sequence[int]
     ) -> Mapping[bytes, Position]:
-        """Messages with one of some values of a header, behind some offsets.
+        """Find messages whose header has one of some values, from given offsets on.
 
         Args:
-            header: its name.
-            values: what to look for.
-            topic_id: the topic's id when it ended there.
-            ends: per partition the offset to begin at; a partition added since is read from its beginning.
+            header: the header's name.
+            values: the values to look for.
+            topic_id: the topic's id at the time of `ends`.
+            ends: by partition, the offset to begin at; a partition added since is read from its beginning.
 
         Returns:
-            Where they are; a value that is not on the topic is left out.
+            The position of each value; a value that is not on the topic is left out.
 
         Raises:
-            Unclear: the topic was made again since, or part of it was deleted.
+            Unclear: the topic was recreated since, or part of it was deleted.
             KafkaUnavailable: the broker does not answer.
         """
         if topic_id != self.topic_id:

@@ -1,7 +1,8 @@
-"""Setting the loader's offsets right after something else wrote them: truncated, set back, restored from another time.
+"""Repair the loader's offsets after something else wrote them.
 
-What is stored decides: the next offset of a partition is the one behind its last row, dead letter, passed gap or empty
-offset. What the totals say was loaded, and is neither stored nor was taken away by a command, is missing.
+For example, they were truncated, set back or restored from another time. What is stored decides: the next offset of a
+partition is the one after its last row, dead letter, passed gap or empty offset. Messages are missing if the totals say
+that they were loaded, but they are neither stored nor were removed by a command.
 """
 
 from collections import defaultdict
@@ -20,7 +21,7 @@ from ingestion.migrations import require_current
 from ingestion.settings.pipeline import contract
 
 ACCEPTED = "accepted"
-"""What raw.taken_away says of a loss that somebody accepted."""
+"""The reason in raw.taken_away for an accepted loss."""
 
 _Key = tuple[UUID, int]
 
@@ -34,13 +35,13 @@ _EVIDENCE: LiteralString = (
 
 @dataclass(slots=True)
 class _Partition:
-    """What is known of a partition under one topic id."""
+    """What is known about a partition under one topic id."""
 
     topic: str | None = None
     kafka_topic_id: UUID | None = None
     first_offset: int = 0
-    was: int | None = None  # the next offset as the totals had it
-    behind: int = 0  # the offset behind all that is stored or passed
+    was: int | None = None  # the next offset according to the totals
+    behind: int = 0  # the offset after everything stored or passed
     stored: dict[str, int] = field(default_factory=dict)
     loaded: dict[str, int] = field(default_factory=dict)
     explained: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -50,15 +51,15 @@ class _Partition:
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """What a repair found of one partition.
+    """The result of repairing one partition.
 
     Attributes:
         topic: name of the topic.
-        topic_id: Kafka's id of it.
-        partition: which.
-        stored_offset: the next offset as it was in raw.loaded_offsets; None if there was none.
+        topic_id: Kafka's id of the topic.
+        partition: number of the partition.
+        stored_offset: the next offset in raw.loaded_offsets before the repair; None if there was none.
         next_offset: the next offset now.
-        missing: messages that were loaded and are not stored.
+        missing: number of messages that were loaded and are not stored.
     """
 
     topic: str
@@ -70,13 +71,13 @@ class Repaired:
 
 
 def repair(accept_loss: bool = False) -> list[Repaired]:
-    """Set offsets and totals to what is stored. Counts everything that the loader ever loaded.
+    """Set offsets and totals to what is stored. Counts everything that was ever loaded.
 
     Args:
-        accept_loss: messages that were loaded and are not stored are no longer reported by `angiogram live`.
+        accept_loss: `angiogram live` no longer reports messages that were loaded and are not stored.
 
     Returns:
-        One entry for each partition that is read on.
+        One entry for each partition that is still read.
 
     Raises:
         SettingsError, DatabaseUnavailable: as `ingestion.database.sessions.connect`.
@@ -85,7 +86,7 @@ def repair(accept_loss: bool = False) -> list[Repaired]:
     with closing(connect(OWNER, "ingestion offsets repair")) as session:
         require_current(session)
         with session, session.cursor(cursor_factory=RealDictCursor) as query:
-            # Loaders wait meanwhile; one that is at work finds its offset moved, if it did, and ends.
+            # Loaders wait in the meantime; a running one stops if it finds that its offset has moved.
             query.execute("lock table raw.loaded_offsets, raw.loaded_totals in exclusive mode")
             query.execute('select topic_id, topic, "partition", next_offset, stored_as from raw.loaded_offsets')
             offsets = {(UUID(row["topic_id"]), row["partition"]): row for row in query.fetchall()}
@@ -100,7 +101,7 @@ def repair(accept_loss: bool = False) -> list[Repaired]:
 
 
 def _known(query: RealDictCursor, offsets: dict[_Key, Any]) -> dict[_Key, _Partition]:
-    """Everything that the tables say, by topic id of the rows and partition."""
+    """Everything that the tables record, by topic id of the rows and partition."""
     found: dict[_Key, _Partition] = defaultdict(_Partition)
     for kind, table in tables(contract()).items():
         query.execute(
@@ -143,7 +144,7 @@ def _known(query: RealDictCursor, offsets: dict[_Key, Any]) -> dict[_Key, _Parti
         part.loaded = {kind: row[kind] for kind in Kind}
         part.gaps, part.empty = max(part.gaps, row["gaps"]), max(part.empty, row["empty_offsets"])
         part.behind = max(part.behind, row["next_offset"])
-    for row in offsets.values():  # believed only where nothing else is known, as after retention took all away
+    for row in offsets.values():  # used only if nothing else is known, for example after retention deleted everything
         part = found[UUID(row["stored_as"]), row["partition"]]
         if part.was is None:
             part.topic = part.topic or row["topic"]
@@ -152,7 +153,7 @@ def _known(query: RealDictCursor, offsets: dict[_Key, Any]) -> dict[_Key, _Parti
 
 
 def _continued(query: RealDictCursor) -> dict[_Key, UUID]:
-    """Under which topic id a partition goes on of which the broker lost the tail."""
+    """The topic id under which a partition continues after the broker lost its end."""
     query.execute('select topic_id, "partition", continued_as from raw.gaps where continued_as is not null')
     return {(UUID(row["topic_id"]), row["partition"]): UUID(row["continued_as"]) for row in query.fetchall()}
 
@@ -160,7 +161,7 @@ def _continued(query: RealDictCursor) -> dict[_Key, UUID]:
 def _write_totals(
     query: RealDictCursor, key: _Key, part: _Partition, continued: dict[_Key, UUID], accept_loss: bool
 ) -> int:
-    """Bring the totals of a partition up to what is stored; returns how many messages are missing."""
+    """Bring a partition's totals up to what is stored; return the number of missing messages."""
     stored_as, partition = key
     if part.kafka_topic_id is None:
         before = {(new, number): old for (old, number), new in continued.items()}
@@ -212,7 +213,7 @@ def _write_totals(
 def _write_offset(
     query: RealDictCursor, key: _Key, part: _Partition, offsets: dict[_Key, Any], missing: int
 ) -> Repaired:
-    """Set the next offset of a partition that is read on."""
+    """Set the next offset of a partition that is still read."""
     stored_as, partition = key
     kafka_topic_id = part.kafka_topic_id or stored_as
     query.execute(

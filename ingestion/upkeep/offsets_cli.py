@@ -13,7 +13,7 @@ app = typer.Typer(no_args_is_help=True, help="The offsets up to which each parti
 
 @app.callback()
 def group() -> None:
-    """Keep `repair` a command of its own; typer would merge a single one with its group."""
+    """Keep `repair` a command of its own; typer would merge a single command with its group."""
 
 
 @app.command()
@@ -22,10 +22,11 @@ def repair(
         bool, typer.Option(help="Report messages that were loaded and are not stored no more.")
     ] = False,
 ) -> None:
-    """Set the offsets to what is stored, after they were truncated, set back or restored from another time.
+    """Set the stored offsets to what is stored.
 
-    Counts all that was ever loaded. Prints one line of JSON for each partition: the offset as it was, the next one, and
-    how many messages that were loaded are missing. Exit code: 0 nothing is missing, 1 something is, 2 could not.
+    Use it after the offsets were truncated, set back or restored from another time. It counts everything that was ever
+    loaded. Prints one line of JSON for each partition: the old offset, the new one, and the number of loaded messages
+    that are missing. Exit code: 0 nothing is missing, 1 something is missing, 2 could not run.
     """
     found = offsets.repair(accept_loss)
     for partition in found:

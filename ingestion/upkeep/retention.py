@@ -1,6 +1,6 @@
 """The command `ingestion retention`: deleting raw rows by age.
 
-The offsets stay, so nothing deleted is loaded again. Models that are built anew see only what is left.
+The offsets stay, so nothing deleted is loaded again. A full refresh of the models sees only what is left.
 """
 
 import json
@@ -18,11 +18,11 @@ from ingestion.migrations import require_current
 from ingestion.settings import role
 from ingestion.settings.pipeline import contract
 
-_AT_A_TIME = 50_000  # rows of one transaction, so that no lock and no transaction lasts long
+_AT_A_TIME = 50_000  # rows per transaction, so that no lock and no transaction lasts long
 
 
 def delete_older_than(days: int) -> dict[str, int]:
-    """Delete rows loaded longer ago than so many days, and the entries of loaders that ended before then.
+    """Delete rows loaded more than `days` days ago, and entries of ended loaders of that age.
 
     Args:
         days: age in days.
@@ -47,7 +47,7 @@ def delete_older_than(days: int) -> dict[str, int]:
                 (days, role(LOADER).name),
             )
             deleted["raw.loaders"] = query.rowcount
-            # The newest mark older than that stays: who looks back as far as rows are kept begins there.
+            # The newest mark older than that stays: a check that goes back as far as rows are kept begins there.
             query.execute(
                 "delete from raw.loaded_marks as old where exists (select from raw.loaded_marks as newer "
                 'where newer.topic_id = old.topic_id and newer."partition" = old."partition" '
@@ -61,13 +61,13 @@ def _delete(session: connection, table: str, days: int) -> int:
     statement = sql.SQL(
         "with gone as (delete from {table} where ctid = any(array(select ctid from {table} "
         "where loaded_at < now() - make_interval(days => %s) and {condition} limit %s)) returning topic_id), "
-        # Of a file that lost rows by age nothing is missing: `ingestion bulk-load` does not bring them back.
+        # A file's rows deleted by age do not count as missing: `ingestion bulk-load` does not restore them.
         "retired as (update raw.loaded_files set retired_at = now() "
         "where retired_at is null and topic_id in (select gone.topic_id from gone)) "
         "select count(*) from gone"
     ).format(
         table=sql.Identifier(*table.split(".")),
-        # What waits for a release is not too old: nobody has seen it yet.
+        # Messages waiting for a release are never too old: nobody has seen them yet.
         condition=sql.SQL("released_to is not null" if table == "raw.unverified_dye" else "true"),
     )
     deleted = 0
@@ -83,5 +83,8 @@ def _delete(session: connection, table: str, days: int) -> int:
 def retention(
     older_than: Annotated[int, typer.Option(min=1, help="Age in days from which on rows are deleted.")],
 ) -> None:
-    """Delete raw and dye rows, dead letters and what goes with them by age; prints the rows deleted as JSON."""
+    """Delete raw and dye rows and dead letters by age. Prints the rows deleted as JSON.
+
+    Records that belong to them are deleted too.
+    """
     typer.echo(json.dumps(delete_older_than(older_than)))

@@ -1,4 +1,7 @@
-"""The command `ingestion retire-topic`: a topic loaded under an earlier KAFKA_TOPIC that nobody is to load any more."""
+"""The command `ingestion retire-topic`, for a former topic that nobody is to load any more.
+
+It was loaded under an earlier value of KAFKA_TOPIC.
+"""
 
 from contextlib import closing
 from typing import Annotated
@@ -13,18 +16,18 @@ from ingestion.settings import KafkaSettings
 
 
 def retire(topic: str, reason: str) -> int:
-    """Give a topic up: `angiogram live` no longer misses what arrives there.
+    """Retire a topic: `angiogram live` no longer misses what arrives there.
 
     Args:
-        topic: its name; all topics that were loaded under it are meant.
-        reason: why.
+        topic: the topic's name; all topics loaded under it are retired.
+        reason: why it is retired.
 
     Returns:
-        How many topics that were: one that was deleted and made again is another.
+        Number of topics retired; a recreated topic counts as another one.
 
     Raises:
-        InputError: it is the topic that is loaded now, or none that was loaded.
-        SettingsError, DatabaseUnavailable, SchemaOutdated: there is no such database, or not yet.
+        InputError: the topic is being loaded now, or was never loaded.
+        SettingsError, DatabaseUnavailable, SchemaOutdated: the database cannot be used, or misses a migration.
     """
     if topic == KafkaSettings.from_environment().topic:
         raise InputError(f"{topic} is the topic that KAFKA_TOPIC names: it is loaded, not retired.")
@@ -49,5 +52,8 @@ def retire_topic(
     topic: Annotated[str, typer.Argument(help="Name of a topic that was loaded under an earlier KAFKA_TOPIC.")],
     reason: Annotated[str, typer.Option(help="Why nobody is to load it any more.")],
 ) -> None:
-    """Stop expecting a former topic to be loaded; prints how many topics of that name were loaded."""
+    """Stop expecting a former topic to be loaded.
+
+    Prints how many topics of that name were loaded.
+    """
     typer.echo(retire(topic, reason))
