@@ -20,9 +20,11 @@ _DEFAULT_START = datetime.combine(traffic.DEFAULT_START, time.min)
 
 @app.command()
 def generate(
-    rides: Annotated[int, typer.Option(help="How many messages.", min=0)] = 1000,
-    seed: Annotated[int, typer.Option(help="Decides every byte of them.")] = 1,
-    rate: Annotated[float | None, typer.Option(help="Messages per second; without it as fast as Kafka takes.")] = None,
+    rides: Annotated[int, typer.Option(help="Number of messages.", min=0)] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the random generator: the same seed gives the same bytes.")] = 1,
+    rate: Annotated[
+        float | None, typer.Option(help="Messages per second. Default: as fast as Kafka accepts them.")
+    ] = None,
     dirty: Annotated[float, typer.Option(help="Share of dirty messages, 0 to 1.")] = 0.1,
     start: Annotated[
         datetime, typer.Option(formats=["%Y-%m-%d"], help="UTC date on which the first ride starts.")

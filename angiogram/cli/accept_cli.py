@@ -27,10 +27,12 @@ _DISAGREES = (
 
 
 def accept(
-    models: Annotated[list[str] | None, typer.Argument(metavar="MODEL...", help="All by default.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="MODEL...", help="Models to accept. Default: all.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     wait: Annotated[
-        float, typer.Option(min=0, help="Seconds to wait for a run, or another build from the seeds.")
+        float, typer.Option(min=0, help="Seconds to wait for a run or another build from the seeds to end.")
     ] = WAIT,
     target: DyeTarget = None,
 ) -> None:

@@ -15,9 +15,9 @@ from angiogram.faults.play import Played, play_all, player
 
 
 def faults(
-    names: Annotated[list[str] | None, typer.Argument(help="Faults to play; all by default.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Faults to play. Default: all.")] = None,
     as_json: AsJson = False,
-    only_list: Annotated[bool, typer.Option("--list", help="Name the faults; play none.")] = False,
+    only_list: Annotated[bool, typer.Option("--list", help="List the faults without playing them.")] = False,
     target: DyeTarget = None,
     write_docs: Annotated[bool, typer.Option("--write-docs", help=f"Write the table into {DOCUMENT.name}.")] = False,
 ) -> None:

@@ -28,7 +28,7 @@ def live(
         typer.Option(
             parser=parsed(_how_far),
             metavar="TIME",
-            help="How far back messages are counted row by row: 90m, 26h, 2d; `all` for everything.",
+            help="How far back to count messages row by row: 90m, 26h, 2d, or `all`.",
         ),
     ] = "1d",  # type: ignore[assignment]  # typer hands the default to the parser too
     as_json: AsJson = False,

@@ -42,13 +42,13 @@ _Until = Annotated[
         help="ISO 8601 (2026-06-01T08:00Z), or from now: 4h, 2d.",
     ),
 ]
-Reason = Annotated[str, typer.Option(help="Why, for those who wonder about the silence.")]
+Reason = Annotated[str, typer.Option(help="Reason, shown to anyone who wonders why no alert came.")]
 
 
 def status(
     within: Annotated[
         timedelta,
-        typer.Option(parser=parsed(duration), metavar="TIME", help="How old the last verdict may be: 90m, 26h, 2d."),
+        typer.Option(parser=parsed(duration), metavar="TIME", help="Maximum age of the latest verdict: 90m, 26h, 2d."),
     ] = "26h",  # type: ignore[assignment]  # typer hands the default to the parser too
     as_json: AsJson = False,
     as_metrics: Annotated[bool, typer.Option("--metrics", help="Print metrics in Prometheus' text format.")] = False,
@@ -87,7 +87,7 @@ def mute(until: _Until, reason: Reason) -> None:
 
 
 def acknowledge(
-    run_id: Annotated[str, typer.Argument(help="A blocked run, as `angiogram runs` lists it.")],
+    run_id: Annotated[str, typer.Argument(help="ID of a blocked run (see `angiogram runs`).")],
     until: _Until,
     reason: Reason,
 ) -> None:
@@ -101,7 +101,9 @@ def acknowledge(
 
 
 def unmute(
-    run_id: Annotated[str | None, typer.Argument(help="A run that was acknowledged; without it all is ended.")] = None,
+    run_id: Annotated[
+        str | None, typer.Argument(help="ID of an acknowledged run. Default: end every mute and acknowledgement.")
+    ] = None,
 ) -> None:
     """End mutes and acknowledgements now.
 

@@ -29,7 +29,8 @@ class Format(StrEnum):
 def report(
     run_id: RunId = None,
     written_as: Annotated[
-        Format, typer.Option("--format", help="html: one page without network; junit: for CI; markdown: for a PR.")
+        Format,
+        typer.Option("--format", help="html: a self-contained page. junit: for CI. markdown: for a pull request."),
     ] = Format.HTML,
     output: Output = None,
 ) -> None:
@@ -52,7 +53,7 @@ def report(
 
 
 def history(
-    limit: Annotated[int, typer.Option(min=1, help="How many runs.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="Number of runs.")] = 100,
     output: Output = None,
 ) -> None:
     """Write a page on the latest runs: verdicts, seconds and rows over time.

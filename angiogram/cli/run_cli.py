@@ -34,10 +34,14 @@ def run(
     as_json: AsJson = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show dbt's own words on stderr.")] = False,
     wait: Annotated[
-        float, typer.Option(min=0, help="Seconds to wait for another run, or build from the seeds.")
+        float, typer.Option(min=0, help="Seconds to wait for another run or build from the seeds to end.")
     ] = runs.WAIT,
     from_seeds: Annotated[
-        bool, typer.Option("--from-seeds", help="Models alone, on the input seeds: no Kafka, nothing is recorded.")
+        bool,
+        typer.Option(
+            "--from-seeds",
+            help="Test the models alone, on the input seeds: without Kafka, and without a record of the run.",
+        ),
     ] = False,
     page: Annotated[Path | None, typer.Option(help="Write the report as a page to this file.", dir_okay=False)] = None,
     target: DyeTarget = None,
@@ -85,7 +89,7 @@ def _end(outcome: dict[str, Any], as_json: bool, text: Callable[[], str], page: 
 
 
 def list_runs(
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="Number of runs to list.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List the latest runs with their verdicts, newest first."""
@@ -97,7 +101,9 @@ def list_runs(
         report.console().print(report.runs_table(found))
 
 
-def release_run(run_id: Annotated[str, typer.Argument(help="A run in hand that nobody works on any more.")]) -> None:
+def release_run(
+    run_id: Annotated[str, typer.Argument(help="ID of an abandoned run that still holds the lock.")],
+) -> None:
     """Release a dead run's lease so that the next run can start."""
     with runs.database("release") as database:
         found = runs.read(database, run_id)

@@ -35,7 +35,9 @@ UNIT_TEST_TARGET = None  # the profile's own, where people run them
 def sensitivity(
     as_json: AsJson = False,
     floor: Annotated[float, typer.Option(min=0, max=1, help="Exit 1 if the score is below this.")] = 0.0,
-    shown: Annotated[int, typer.Option(min=0, help="How many survivors to list, with the inputs they spoil.")] = 10,
+    shown: Annotated[
+        int, typer.Option(min=0, help="Number of surviving mutants to list, each with an input that would reveal it.")
+    ] = 10,
     suggest: Annotated[
         bool, typer.Option("--suggest", help="Add those messages to the dye, and write the expected seeds anew.")
     ] = False,

@@ -38,7 +38,8 @@ def bulk_load_command(
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="With --replace-day: show what would be removed, and change nothing.")
+        bool,
+        typer.Option("--dry-run", help="With --replace-day: show what would be removed without changing anything."),
     ] = False,
     time_column: Annotated[
         str, typer.Option(help="Column that says when a row was sent. Rows without it count as sent when loaded.")

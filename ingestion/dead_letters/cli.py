@@ -17,18 +17,18 @@ from ingestion.message.tables import LIVE_ROWS, tables
 from ingestion.settings.pipeline import contract
 from ingestion.words import counted
 
-app = typer.Typer(no_args_is_help=True, help="Messages that were no storable JSON object.")
+app = typer.Typer(no_args_is_help=True, help="Messages that are not storable JSON objects.")
 
 _talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
-Dye = Annotated[bool, typer.Option("--dye", help="Those of the dye instead of the live ones.")]
+Dye = Annotated[bool, typer.Option("--dye", help="Take those of the dye instead of the live ones.")]
 
 
 @app.command("list")
 def list_letters(
     dye: Dye = False,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
-    reason: Annotated[str | None, typer.Option(help="Only those with this reason.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number to list.")] = 50,
+    reason: Annotated[str | None, typer.Option(help="Limit to those with this reason.")] = None,
 ) -> None:
     """List the newest dead letters, one a line.
 
@@ -45,7 +45,9 @@ def list_letters(
 def show(
     partition: Annotated[int, typer.Argument(help="Its partition.")],
     offset: Annotated[int, typer.Argument(help="Its offset.")],
-    topic_id: Annotated[UUID | None, typer.Option(help="Id of the topic, if several have one there.")] = None,
+    topic_id: Annotated[
+        UUID | None, typer.Option(help="ID of the topic. Needed only if several topics have a message there.")
+    ] = None,
     dye: Dye = False,
 ) -> None:
     """Print the bytes of a dead letter, exactly as they arrived."""
@@ -54,7 +56,7 @@ def show(
 
 @app.command()
 def export(
-    to: Annotated[Path | None, typer.Option(help="A file to write instead of standard output.")] = None,
+    to: Annotated[Path | None, typer.Option(help="File to write. Default: standard output.")] = None,
     dye: Dye = False,
 ) -> None:
     """Write all dead letters as JSON, one a line, with key and value in base64."""
@@ -73,11 +75,13 @@ def export(
 def replay(
     partition: Annotated[int | None, typer.Option(help="With --offset: the one to correct.")] = None,
     offset: Annotated[int | None, typer.Option(help="With --partition: the one to correct.")] = None,
-    corrected: Annotated[Path | None, typer.Option(help="A file that holds the corrected message.")] = None,
-    topic_id: Annotated[UUID | None, typer.Option(help="Id of its topic, if several have one there.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Only those with this reason.")] = None,
+    corrected: Annotated[Path | None, typer.Option(help="File that holds the corrected message.")] = None,
+    topic_id: Annotated[
+        UUID | None, typer.Option(help="ID of its topic. Needed only if several topics have a message there.")
+    ] = None,
+    reason: Annotated[str | None, typer.Option(help="Limit to those with this reason.")] = None,
     unclear_again: Annotated[
-        bool, typer.Option("--unclear-again", help="Also those that a killed replay may have published already.")
+        bool, typer.Option("--unclear-again", help="Include those that a killed replay may have published already.")
     ] = False,
 ) -> None:
     """Publish dead letters again: all that today's loader would take, or one corrected.

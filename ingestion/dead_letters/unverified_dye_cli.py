@@ -19,11 +19,11 @@ app = typer.Typer(
     help="Messages with the headers of dye (test records with known results) that no known key verifies: kept apart.",
 )
 
-Reason = Annotated[Unverified | None, typer.Option(help="Only those with this reason.")]
-RunId = Annotated[str | None, typer.Option(help="Only those whose header names this run.")]
-Partition = Annotated[int | None, typer.Option(help="Only those of this partition.")]
-Offset = Annotated[int | None, typer.Option(help="Only the one at this offset (with --partition).")]
-TopicId = Annotated[UUID | None, typer.Option(help="Only those of the topic with this id.")]
+Reason = Annotated[Unverified | None, typer.Option(help="Limit to those with this reason.")]
+RunId = Annotated[str | None, typer.Option(help="Limit to those whose header names this run.")]
+Partition = Annotated[int | None, typer.Option(help="Limit to those of this partition.")]
+Offset = Annotated[int | None, typer.Option(help="Limit to the one at this offset (with --partition).")]
+TopicId = Annotated[UUID | None, typer.Option(help="Limit to those of the topic with this ID.")]
 
 
 class Side(StrEnum):
@@ -40,7 +40,7 @@ def list_waiting(
     partition: Partition = None,
     offset: Offset = None,
     topic_id: TopicId = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number to list.")] = 50,
 ) -> None:
     """List the messages that wait for a release, as one JSON object a line.
 
@@ -71,7 +71,7 @@ def show(
 @app.command()
 def release(
     to: Annotated[Side, typer.Option(help="dye: those that DYE_KEY or DYE_KEY_OLD verifies now; live: all others.")],
-    everything: Annotated[bool, typer.Option("--all", help="All that wait.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Take every one that waits.")] = False,
     reason: Reason = None,
     run_id: RunId = None,
     partition: Partition = None,

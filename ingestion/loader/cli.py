@@ -26,23 +26,25 @@ talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def load(
-    forever: Annotated[bool, typer.Option("--follow", help="Load on and on, a fair share beside others.")] = False,
+    forever: Annotated[
+        bool, typer.Option("--follow", help="Run continuously and share partitions with other loaders.")
+    ] = False,
     until_caught_up: Annotated[
-        bool, typer.Option("--until-caught-up", help="Load what is there now, then end (the default).")
+        bool, typer.Option("--until-caught-up", help="Load what the topic holds now, then stop (the default).")
     ] = False,
     accept_loss: Annotated[
-        bool, typer.Option(help="Go on after messages that the topic no longer holds; the gap is recorded.")
+        bool, typer.Option(help="Continue past messages that the topic no longer holds, and record the gap.")
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes; by default one per core, at most KAFKA_PARTITIONS.")
+        int | None, typer.Option(min=1, help="Worker processes. Default: one per core, up to KAFKA_PARTITIONS.")
     ] = None,
     client: Annotated[
-        Client, typer.Option(help="What reads from Kafka; confluent is faster and needs the extra `fast`.")
+        Client, typer.Option(help="Kafka client to read with. confluent is faster and needs the extra `fast`.")
     ] = Client.KAFKA_PYTHON,
     metrics_port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="With --follow: serve Prometheus metrics at this port.")
+        int | None, typer.Option(min=1, max=65535, help="With --follow: serve Prometheus metrics on this port.")
     ] = None,
-    log_format: Annotated[LogFormat, typer.Option(help="How to talk on standard error.")] = LogFormat.TEXT,
+    log_format: Annotated[LogFormat, typer.Option(help="Format of the log on standard error.")] = LogFormat.TEXT,
 ) -> None:
     """Load the topic into the raw tables, each message exactly once. Prints a JSON summary.
 

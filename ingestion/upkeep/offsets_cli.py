@@ -19,7 +19,7 @@ def group() -> None:
 @app.command()
 def repair(
     accept_loss: Annotated[
-        bool, typer.Option(help="Report messages that were loaded and are not stored no more.")
+        bool, typer.Option(help="Stop reporting messages that were loaded but are no longer stored.")
     ] = False,
 ) -> None:
     """Set the stored offsets to what is stored.
