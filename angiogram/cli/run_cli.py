@@ -32,7 +32,7 @@ talk = Console(stderr=True, highlight=False)
 
 def run(
     as_json: AsJson = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show dbt's own words on stderr.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show dbt's log on stderr.")] = False,
     wait: Annotated[
         float, typer.Option(min=0, help="Seconds to wait for another run or build from the seeds to end.")
     ] = runs.WAIT,

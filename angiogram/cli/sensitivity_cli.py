@@ -67,7 +67,7 @@ def sensitivity(
     talk.print(f"dbt compiles {directory}")
     project = compile_project(directory, target)
     if bare := [model.name for model in project.models.values() if model.expected is None]:
-        talk.print(f"Not compared, for want of an expected seed: {', '.join(bare)}.")
+        talk.print(f"Not compared, because the expected seed is missing: {', '.join(bare)}.")
     calculation = require_calculation(directory) if suggest else None
     around = surroundings(project, directory)
     with Runner(project, directory, target, around) as runner:

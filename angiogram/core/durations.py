@@ -15,7 +15,7 @@ def duration(text: str) -> timedelta:
     """
     match = _DURATION.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is no length of time: write a number and s, m, h or d, such as 26h.")
+        raise ValueError(f"{text!r} is not a duration: use a number followed by s, m, h or d (26h).")
     return timedelta(seconds=int(match["number"]) * _SECONDS[match["unit"]])
 
 
@@ -39,7 +39,7 @@ def moment(text: str, now: datetime) -> datetime:
             found = datetime.fromisoformat(text.strip())
         except ValueError:
             raise ValueError(
-                f"{text!r} is no time: write it as 2026-06-01T08:00Z, or as a length of time from now such as 4h."
+                f"{text!r} is not a time: use ISO 8601 (2026-06-01T08:00Z) or a duration from now (4h)."
             ) from None
     try:
         found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

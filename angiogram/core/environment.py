@@ -1,7 +1,7 @@
 """Environment variables that angiogram reads: locations, addresses, the commit.
 
-`ingestion.settings` reads the others, and nothing else here reads the environment. `dbt_command` and `live_target` hide
-variables from dbt or add some, and the faults give dbt's profiles a database of their own.
+`ingestion.settings` reads the others, and nothing else here reads the environment. `dbt.command` and `dbt.live_target`
+hide variables from dbt or add some, and the faults give dbt's profiles a database of their own.
 """
 
 from pathlib import Path

@@ -153,14 +153,14 @@ def _postgres() -> Iterator[tuple[Mark, str]]:
         if job == runs.ROLE:
             continue
         if not has_password(job):
-            yield Mark.NOTE, f"{variable} is not set here, so whether {role} is let in was not tried"
+            yield Mark.NOTE, f"{variable} is not set here, so the login of {role} was not tested"
             continue
         try:
             connect(job, "angiogram doctor", AIRFLOW_DATABASE if job == "airflow" else None).close()
         except DatabaseUnavailable as error:
             yield Mark.PROBLEM, str(error)
         else:
-            yield Mark.OK, f"{role} is let in"
+            yield Mark.OK, f"{role} can log in"
 
 
 def _wanted(promised: Contract) -> list[tuple[str, str, str, bool]]:
@@ -282,7 +282,8 @@ def _dbt() -> Iterator[tuple[Mark, str]]:
     if bare := sorted(model.name for model in models if model.expected_relation is None):
         yield (
             Mark.NOTE if len(bare) < len(models) else Mark.PROBLEM,
-            f"not yet watched, for want of an expected seed: {', '.join(bare)}. CONTRIBUTING.md tells how to add one.",
+            f"not yet watched, because the expected seed is missing: {', '.join(bare)}. CONTRIBUTING.md says how "
+            "to add one.",
         )
     else:
         yield Mark.OK, f"each of the {len(models)} models has its expected seed"
@@ -331,6 +332,6 @@ def _alerts() -> Iterator[tuple[Mark, str]]:
     if count := len((environment := Environment.from_environment()).alert_urls.split()):
         yield Mark.OK, f"{count} address{'es' if count > 1 else ''} in {ALERT_URLS}"
     else:
-        yield Mark.NOTE, f"{ALERT_URLS} is not set: nobody is told of a blockage"
+        yield Mark.NOTE, f"{ALERT_URLS} is not set: no alert will be sent"
     if not environment.report_url:
         yield Mark.NOTE, f"{REPORT_URL} is not set: alerts do not link to a page"

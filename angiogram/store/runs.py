@@ -301,7 +301,7 @@ def _try_to_take(database: connection, run_id: str, lease: float, say: Callable[
                 _is_in_hand(holder, started_by),
                 remaining,
                 f"It ends by itself, or {remaining:.0f} s from now when its lease runs out; then run again. "
-                f"If nobody works on it any more: `angiogram release {holder}`.",
+                f"If that run is dead, release it: `angiogram release {holder}`.",
             )
         query.execute(_locking("pg_try_advisory_xact_lock", "tables"))
         if query.fetchone() != (True,):

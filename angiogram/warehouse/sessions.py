@@ -26,7 +26,7 @@ def open_sessions(directory: Path, target: str, number: int) -> list[connection]
         return [_open(credentials) for _ in range(number)]
     except psycopg2.Error as error:
         raise NotReady(
-            f"PostgreSQL at {credentials.host}:{credentials.port} did not let {credentials.user} in: "
+            f"PostgreSQL at {credentials.host}:{credentials.port} refused the connection for {credentials.user}: "
             f"{str(error).strip()}"
         ) from error
 

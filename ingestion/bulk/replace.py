@@ -69,7 +69,8 @@ def replace_day(
         except psycopg2.Error as error:
             told = in_our_words(error)
             raise type(told)(
-                f"While {day} was replaced: {told} The day is as it was, or whole as it shall be; run it again."
+                f"While {day} was replaced: {told} The day was replaced completely or not at all. Run the command "
+                "again."
             ) from error
     report.replaced = done.gone
     report.already_loaded = done.already_loaded

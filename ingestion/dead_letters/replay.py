@@ -123,7 +123,8 @@ def replay_corrected(
             raise InputError(f"{here} is of the topic {letter.topic}. Set KAFKA_TOPIC to it; nothing was published.")
         if _place(letter) in replaying.unclear and not unclear_again:
             raise InputError(
-                f"{here} may have been published: a command was killed meanwhile, and the topic no longer tells. "
+                f"{here} may already have been published: a replay was killed, and the topic does not show it any "
+                "more. "
                 f"Look for it in {tables(contract())[LIVE_ROWS]}; if it is not there, add --unclear-again."
             )
         replaying.publish(letter, value)

@@ -1,6 +1,6 @@
 """Numbered migrations of the raw schemas: applied in order, once, each in a transaction.
 
-An applied file never changes again: the next change gets the next number.
+An applied file never changes again: the next change gets the next number. May import: database, errors, settings.
 """
 
 import hashlib

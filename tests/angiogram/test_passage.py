@@ -142,7 +142,7 @@ def test_models_that_fail_or_are_gone_are_named_and_one_not_yet_watched_is_none(
     report = outcome.report()
     assert sorted(blocked(report)) == ["revenue_by_date", "revenue_by_hour"]
     stages = stages_of(report)
-    assert "expected__revenue_by_hour tells what it should hold" in stages["revenue_by_hour"]["reason"]
+    assert "its expected seed expected__revenue_by_hour still exists" in stages["revenue_by_hour"]["reason"]
     assert "division by zero" in stages["revenue_by_date"]["reason"]
     assert stages["dim_extra"]["verdict"] == "not_watched"
     assert stages["dim_extra"]["reason"] == NO_EXPECTED_SEED
@@ -315,7 +315,7 @@ def test_a_password_that_is_refused_ends_the_run_before_any_dye_is_sent(
         DBT_TARGET_PATH=str(project_copy / "t"),
     )
     assert outcome.code == 2
-    assert "did not let angiogram in" in outcome.report()["error"]
+    assert "refused the connection for angiogram" in outcome.report()["error"]
     with runs.database("tests") as database:
         assert not runs.read(database, outcome.report()["run_id"]).step("inject")
 

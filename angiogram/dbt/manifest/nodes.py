@@ -179,21 +179,23 @@ def missing_models(manifest: Any) -> dict[str, Missing]:
     for name, seed in sorted(expected_seeds(manifest).values()):
         if name in known:
             continue
-        told = f"but {expected_name(name)} tells what it should hold"
+        told = f"but its expected seed {expected_name(name)} still exists"
         if node := disabled.get(name):
             found[name] = Missing(
                 node.original_file_path,
-                f"the {node.resource_type} is disabled, {told}: enable it, or delete that seed if it was meant to go",
+                f"the {node.resource_type} is disabled, {told}: enable it. If you disabled it on purpose, delete that "
+                "seed",
             )
         elif node := others.get(name):
             found[name] = Missing(
                 node.original_file_path,
                 f"{node.original_file_path} holds no model but the {node.resource_type} {name}, {told}: nothing is "
-                "compared with that seed. Move the model back, or delete the seed if it was meant to go",
+                "compared with that seed. Move the model back. If you moved it on purpose, delete the seed",
             )
         else:
             found[name] = Missing(
-                seed, f"the project has no model of this name, {told}: if it was meant to go, delete that seed"
+                seed,
+                f"the project has no model of this name, {told}. If you removed the model on purpose, delete that seed",
             )
     return found
 

@@ -65,7 +65,7 @@ def source_files(folder: Path) -> list[SourceFile]:
         InputError: the folder does not exist, cannot be read, or holds no file of messages.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder. Name a folder with {', '.join(_ENDINGS)} files.")
+        raise InputError(f"{folder} is not a folder. Name a folder with {', '.join(_ENDINGS)} files.")
     found = sorted(_walk(folder), key=lambda file: file.name)
     if not found:
         raise InputError(f"{folder} holds no file that ends in {', '.join(_ENDINGS)}.")

@@ -66,4 +66,4 @@ def test_dye_of_a_project_without_an_independent_calculation_is_added_by_hand(
     result = run("--suggest", "--shown", "1")
     assert isinstance(result.exception, UnsupportedProject)
     assert "by hand" in str(result.exception)
-    assert "Not compared, for want of an expected seed: takings_by_month." in " ".join(result.stderr.split())
+    assert "Not compared, because the expected seed is missing: takings_by_month." in " ".join(result.stderr.split())
