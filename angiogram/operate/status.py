@@ -59,6 +59,7 @@ class Status:
     """The current state of the pipeline as far as known.
 
     Attributes:
+        pipeline: its name: that of its dbt project.
         state: see State.
         run_id: the latest run with a verdict that counts; None if there is none.
         verdict: of that run.
@@ -74,6 +75,7 @@ class Status:
         unverified: where messages with dye headers that do not verify wait for a release, in words; None if none do.
     """
 
+    pipeline: str
     state: State
     run_id: str | None
     verdict: str | None
@@ -131,6 +133,8 @@ def status(database: connection, within: timedelta) -> Status:
             (COULD_NOT_RUN, judged_at),
         )
         ((unjudged,),) = query.fetchall()
+        query.execute("select coalesce(current_setting('angiogram.pipeline', true), '')")
+        ((pipeline,),) = query.fetchall()
     claims = unverified_dye(database)
     failure = _failure(database, judged_at)
     state = State.HEALTHY
@@ -146,6 +150,7 @@ def status(database: connection, within: timedelta) -> Status:
         for m in mutes.in_force(database)
     ]
     return Status(
+        pipeline=pipeline,
         state=state,
         run_id=run_id,
         verdict=verdict,
@@ -180,25 +185,46 @@ def _failure(database: connection, judged_at: datetime | None) -> Failure | None
 
 def metrics(found: Status) -> Iterator[str]:
     """Yield the status in Prometheus' text format, line by line, for a textfile collector."""
-    yield from _metric(
-        "angiogram_status", "0 healthy, 1 blocked, 2 no verdict in time, or the latest run could not run."
+
+    def measured(name: str, meaning: str, value: object) -> Iterator[str]:
+        yield from _metric(name, meaning)
+        yield f"{name}{_labels(pipeline=found.pipeline)} {value}"
+
+    yield from measured(
+        "angiogram_status",
+        "0 healthy, 1 blocked, 2 no verdict in time, or the latest run could not run.",
+        EXIT_CODES[found.state],
     )
-    yield f"angiogram_status {EXIT_CODES[found.state]}"
-    yield from _metric("angiogram_muted", "Mutes and acknowledgements in force.")
-    yield f"angiogram_muted {len(found.muted)}"
-    yield from _metric("angiogram_unverified_dye", "1 while messages with dye headers that do not verify wait.")
-    yield f"angiogram_unverified_dye {int(found.unverified is not None)}"
+    yield from measured("angiogram_muted", "Mutes and acknowledgements in force.", len(found.muted))
+    yield from measured(
+        "angiogram_unverified_dye",
+        "1 while messages with dye headers that do not verify wait.",
+        int(found.unverified is not None),
+    )
     if found.judged_at is not None:
-        yield from _metric("angiogram_last_verdict_timestamp_seconds", "When the last verdict came.")
-        yield f"angiogram_last_verdict_timestamp_seconds {found.judged_at.timestamp():.3f}"
+        yield from measured(
+            "angiogram_last_verdict_timestamp_seconds",
+            "When the last verdict came.",
+            f"{found.judged_at.timestamp():.3f}",
+        )
     if found.verified_at is not None:
-        yield from _metric("angiogram_last_verified_timestamp_seconds", "When the pipeline was last found healthy.")
-        yield f"angiogram_last_verified_timestamp_seconds {found.verified_at.timestamp():.3f}"
+        yield from measured(
+            "angiogram_last_verified_timestamp_seconds",
+            "When the pipeline was last found healthy.",
+            f"{found.verified_at.timestamp():.3f}",
+        )
     if found.blockage:
         yield from _metric("angiogram_blocked_stage", "1 for each stage at which the last verdict found a blockage.")
         for stage in found.blockage:
-            escaped = str(stage).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-            yield f'angiogram_blocked_stage{{stage="{escaped}"}} 1'
+            yield f"angiogram_blocked_stage{_labels(pipeline=found.pipeline, stage=str(stage))} 1"
+
+
+def _labels(**labels: str) -> str:
+    """Return labels as Prometheus reads them."""
+    escaped = {
+        name: text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") for name, text in labels.items()
+    }
+    return "{" + ",".join(f'{name}="{text}"' for name, text in escaped.items()) + "}"
 
 
 def _metric(name: str, meaning: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ from psycopg2.extensions import connection
 
 from angiogram.core.errors import RunInHand, UnknownRun
 from angiogram.core.stage_id import StageId
-from angiogram.operate.status import State, status
+from angiogram.operate.status import State, metrics, status
 from angiogram.store import hold, mutes, runs
 
 FCT_RIDES = StageId("model", "fct_rides")
@@ -70,6 +70,7 @@ def test_status_mutes_and_hold_are_those_of_the_pipeline(working_for: Callable[[
     runs.record(rides, healthy, "healthy", [], {})
     day = timedelta(days=1)
     assert (status(orders, day).state, status(rides, day).state) == (State.BLOCKED, State.HEALTHY)
+    assert 'angiogram_status{pipeline="orders"} 1' in metrics(status(orders, day))
     mutes.mute(orders, datetime.now(UTC) + day, "a test")
     assert [len(mutes.in_force(session)) for session in (orders, rides)] == [1, 0]
     hold.turn(orders, True, "a test")

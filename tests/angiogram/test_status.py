@@ -77,10 +77,11 @@ def metrics(outcome: Outcome) -> dict[str, float]:
     found = {}
     for line in lines:
         if not line.startswith("#"):
-            match = re.fullmatch(r'(?P<name>[a-z_]+)(?:\{stage="[^"]*"\})? (?P<value>-?[0-9.]+)', line)
+            form = r'(?P<name>[a-z_]+)\{pipeline="taxi_angiogram"(?:,(?P<label>stage="[^"]*"))?\} (?P<value>-?[0-9.]+)'
+            match = re.fullmatch(form, line)
             assert match, line
             assert match["name"] in described
-            found[line.rpartition(" ")[0]] = float(match["value"])
+            found[match["name"] + (f"{{{match['label']}}}" if match["label"] else "")] = float(match["value"])
     return found
 
 

@@ -83,7 +83,9 @@ def test_status_names_what_came_after_a_healthy_verdict(
     assert found.code == 1
     assert "1 message with dye headers that do not verify: 1 in" in found.stdout
     assert "partition 2, offset 0 (incomplete)" in found.stdout
-    assert "angiogram_unverified_dye 1" in angiogram("status", "--metrics").stdout.splitlines()
+    assert (
+        'angiogram_unverified_dye{pipeline="taxi_angiogram"} 1' in angiogram("status", "--metrics").stdout.splitlines()
+    )
 
 
 def test_a_live_message_that_is_released_reaches_models_that_took_later_ones(
