@@ -22,6 +22,7 @@ from ingestion.loader.batch import Batch
 from ingestion.loader.ledger import Place
 from ingestion.message.tables import UNVERIFIED, tables
 from ingestion.migrations import require_current
+from ingestion.settings import KafkaSettings
 
 _COPY_BUFFER = 1 << 20  # bytes handed to libpq at a time; smaller pieces would fight the reading thread for the GIL
 
@@ -59,7 +60,9 @@ class Store:
                     (str(loader_id), socket.gethostname(), os.getpid(), mode, fingerprints),
                 )
                 if mode == "follow":
-                    query.execute("select pg_advisory_lock_shared(hashtext('ingestion'), hashtext('follow'))")
+                    query.execute(
+                        "select pg_advisory_lock_shared(hashtext('ingestion'), hashtext(%s))", (_follow_lock(topic),)
+                    )
                     query.execute("select pg_advisory_lock_shared(hashtext(%s), -1)", (str(topic_id),))
         except BaseException:
             session.close()
@@ -190,32 +193,49 @@ class Store:
                 )
 
 
-def follower_alive(database_connection: connection) -> bool:
+def _follow_lock(topic: str) -> str:
+    """Return the name of the lock that every loader holds while it follows a topic."""
+    return f"follow {topic}"
+
+
+def follower_alive(database_connection: connection, topic: str | None = None) -> bool:
     """Whether a loader that follows the topic is running: one holds the follow lock.
 
     Any role may ask.
+
+    Args:
+        database_connection: to the database that it loads into.
+        topic: its name; by default that of the environment.
     """
+    topic = topic or KafkaSettings.from_environment().topic
     with database_connection.cursor() as query:
         query.execute(
             "select exists (select from pg_locks where locktype = 'advisory' and granted and objsubid = 2 "
             "and database = (select oid from pg_database where datname = current_database()) "
-            "and classid = hashtext('ingestion')::oid and objid = hashtext('follow')::oid)"
+            "and classid = hashtext('ingestion')::oid and objid = hashtext(%s)::oid)",
+            (_follow_lock(topic),),
         )
         return bool(query.fetchall()[0][0])
 
 
-def follower_key_fingerprints(database_connection: connection) -> list[list[str]]:
-    """Fingerprints of the dye keys that each running follower accepts.
+def follower_key_fingerprints(database_connection: connection, topic: str | None = None) -> list[list[str]]:
+    """Fingerprints of the dye keys that each running follower of the topic accepts.
 
     Requires select on raw.loaders.
+
+    Args:
+        database_connection: to the database that it loads into.
+        topic: its name; by default that of the environment.
     """
+    topic = topic or KafkaSettings.from_environment().topic
     with database_connection.cursor() as query:
         query.execute(
             "select distinct on (loaders.backend_pid) loaders.key_fingerprints from raw.loaders as loaders "
             "inner join pg_locks as locks on loaders.backend_pid = locks.pid "
             "where loaders.mode = 'follow' and locks.locktype = 'advisory' and locks.granted and locks.objsubid = 2 "
             "and locks.database = (select oid from pg_database where datname = current_database()) "
-            "and locks.classid = hashtext('ingestion')::oid and locks.objid = hashtext('follow')::oid "
-            "order by loaders.backend_pid, loaders.started_at desc"
+            "and locks.classid = hashtext('ingestion')::oid and locks.objid = hashtext(%s)::oid "
+            "order by loaders.backend_pid, loaders.started_at desc",
+            (_follow_lock(topic),),
         )
         return [fingerprints for (fingerprints,) in query.fetchall()]

@@ -117,6 +117,7 @@ def test_followers_share_and_one_goes_on_alone_when_the_other_is_killed(session:
         await_condition(lambda: count(session, "raw.taxi_rides") == 400, "the other had loaded all")
         assert each_message_once(session)
         assert follower_alive(session)
+        assert not follower_alive(session, "of_another_pipeline")
         assert follower_key_fingerprints(session) == [[key_fingerprint(KEY.encode())]]
         second.send_signal(signal.SIGTERM)
         report, talk = second.communicate(timeout=30)
