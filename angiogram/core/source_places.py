@@ -15,18 +15,18 @@ _SQL_LINE = re.compile(r"^ *LINE \d+: (.*)$", re.MULTILINE)
 _IN_MACRO = re.compile(r"in macro \w+ \(")
 
 
-class Place(NamedTuple):
+class SourcePlace(NamedTuple):
     """A position in a dbt project. The line counts from 1 and may be unknown."""
 
     file: str | None = None
     line: int | None = None
 
 
-NOWHERE = Place()
+NOWHERE = SourcePlace()
 """An unknown place."""
 
 
-def place_of(directory: Path, file: str | None, message: str | None) -> Place:
+def place_of(directory: Path, file: str | None, message: str | None) -> SourcePlace:
     """Return the position of an error that dbt reports for a file.
 
     Args:
@@ -35,12 +35,12 @@ def place_of(directory: Path, file: str | None, message: str | None) -> Place:
         message: the message from dbt.
     """
     if file is None or not message or _IN_MACRO.search(message):
-        return Place(file, None)
+        return SourcePlace(file, None)
     if told := _JINJA_LINE.search(message) or _YAML_LINE.search(message):
-        return Place(file, int(told.group(1)))
+        return SourcePlace(file, int(told.group(1)))
     if told := _SQL_LINE.search(message):
-        return Place(file, _line_with(directory / file, told.group(1)))
-    return Place(file, None)
+        return SourcePlace(file, _line_with(directory / file, told.group(1)))
+    return SourcePlace(file, None)
 
 
 def _line_with(path: Path, excerpt: str) -> int | None:

@@ -13,7 +13,7 @@ from angiogram.core.diagnose import Health, OutputState
 from angiogram.core.differences import Comparison, Differences
 from angiogram.core.findings import Finding
 from angiogram.core.in_a_line import in_a_line
-from angiogram.core.source_places import NOWHERE, Place
+from angiogram.core.source_places import NOWHERE, SourcePlace
 from angiogram.core.stage_id import SEED, StageId, as_json
 
 
@@ -65,7 +65,7 @@ _CONNECTION_LOST = re.compile(
 """psycopg2's messages for a server that went away, which is not the fault of the current model."""
 
 
-def unbuilt_stage(reads: list[StageId], seconds: float, message: str | None, place: Place = NOWHERE) -> Stage:
+def unbuilt_stage(reads: list[StageId], seconds: float, message: str | None, place: SourcePlace = NOWHERE) -> Stage:
     """Return a stage whose build ended in an error.
 
     The stage failed, unless the connection was lost.

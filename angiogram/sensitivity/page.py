@@ -26,7 +26,7 @@ _CONTEXT = 90
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TextPiece:
     """A part of a changed text.
 
     Attributes:
@@ -50,7 +50,7 @@ class Shown:
     """
 
     verdict: Verdict
-    pieces: Sequence[Piece]
+    pieces: Sequence[TextPiece]
     spoils: str
     spoiled: Spoiled
 
@@ -100,20 +100,20 @@ def shade(tally: Tally) -> int:
     return int(max(0.0, (tally.score - REDDEST) / (1 - REDDEST)) * 100)
 
 
-def difference(before: str, after: str) -> list[Piece]:
+def difference(before: str, after: str) -> list[TextPiece]:
     """Compare a changed text word by word. Long unchanged parts are cut."""
     left, right = _TOKENS.findall(printable(before)), _TOKENS.findall(printable(after))
     matcher = SequenceMatcher(None, left, right, autojunk=False)
     blocks = matcher.get_opcodes()
-    pieces: list[Piece] = []
+    pieces: list[TextPiece] = []
     for number, (kind, start, end, other_start, other_end) in enumerate(blocks):
         if kind == "equal":
-            pieces.append(Piece("same", _cut("".join(left[start:end]), number > 0, number < len(blocks) - 1)))
+            pieces.append(TextPiece("same", _cut("".join(left[start:end]), number > 0, number < len(blocks) - 1)))
             continue
         if end > start:
-            pieces.append(Piece("gone", "".join(left[start:end])))
+            pieces.append(TextPiece("gone", "".join(left[start:end])))
         if other_end > other_start:
-            pieces.append(Piece("come", "".join(right[other_start:other_end])))
+            pieces.append(TextPiece("come", "".join(right[other_start:other_end])))
     return pieces
 
 

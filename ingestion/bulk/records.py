@@ -26,7 +26,7 @@ _COLUMNS = sql.SQL(", ").join(
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class FileRecord:
     """A loaded file.
 
     Attributes:
@@ -84,7 +84,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class FileClaim:
     """A day that a file was requested for.
 
     Attributes:
@@ -98,19 +98,19 @@ class Claim:
     path: str
 
 
-def with_contents(query: cursor, contents: Iterable[UUID]) -> dict[UUID, list[Record]]:
+def with_contents(query: cursor, contents: Iterable[UUID]) -> dict[UUID, list[FileRecord]]:
     """The loaded files with these contents, by content."""
     query.execute(
         sql.SQL("select {} from raw.loaded_files as files where files.content = any(%s::uuid[])").format(_COLUMNS),
         ([str(content) for content in contents],),
     )
-    found: dict[UUID, list[Record]] = defaultdict(list)
+    found: dict[UUID, list[FileRecord]] = defaultdict(list)
     for record in map(_record, query.fetchall()):
         found[record.content].append(record)
     return found
 
 
-def with_continued(query: cursor, topic_ids: Iterable[UUID]) -> list[Record]:
+def with_continued(query: cursor, topic_ids: Iterable[UUID]) -> list[FileRecord]:
     """These files, and those that they continue."""
     query.execute(
         sql.SQL(
@@ -124,7 +124,7 @@ def with_continued(query: cursor, topic_ids: Iterable[UUID]) -> list[Record]:
     return [_record(row) for row in query.fetchall()]
 
 
-def at_paths(query: cursor, files: Iterable[SourceFile]) -> dict[str, list[tuple[date | None, Record]]]:
+def at_paths(query: cursor, files: Iterable[SourceFile]) -> dict[str, list[tuple[date | None, FileRecord]]]:
     """What was loaded from the paths of some files, by path, with the days requested."""
     query.execute(
         sql.SQL(
@@ -133,13 +133,13 @@ def at_paths(query: cursor, files: Iterable[SourceFile]) -> dict[str, list[tuple
         ).format(_COLUMNS),
         (list({stored_name(file) for file in files}),),
     )
-    found: dict[str, list[tuple[date | None, Record]]] = defaultdict(list)
+    found: dict[str, list[tuple[date | None, FileRecord]]] = defaultdict(list)
     for path, day, *row in query.fetchall():
         found[path].append((day, _record(row)))
     return found
 
 
-def with_lost_rows(query: cursor, records: Iterable[Record]) -> list[Record]:
+def with_lost_rows(query: cursor, records: Iterable[FileRecord]) -> list[FileRecord]:
     """Those of some files that have lost rows."""
     kept = {str(record.topic_id): record for record in records if not record.retired}
     query.execute("select topic_id, stored from raw.file_rows(%s::uuid[])", (list(kept),))
@@ -153,7 +153,7 @@ def missing_rows(query: cursor, topic_id: UUID) -> tuple[tuple[int, int], ...]:
 
 
 def add_record(
-    query: cursor, load_id: UUID, opened: OpenFile, rows: int, dead_letters: int, continues: Record | None
+    query: cursor, load_id: UUID, opened: OpenFile, rows: int, dead_letters: int, continues: FileRecord | None
 ) -> None:
     """Record that a file is loaded, in the transaction of its rows."""
     query.execute(
@@ -175,7 +175,7 @@ def add_record(
     )
 
 
-def add_claims(query: cursor, load_id: UUID, claims: Sequence[Claim]) -> None:
+def add_claims(query: cursor, load_id: UUID, claims: Sequence[FileClaim]) -> None:
     """Record the days that files, and those that they continue, were requested for."""
     query.execute(
         "with recursive asked (topic_id, day, path) as ("
@@ -198,9 +198,9 @@ def stored_name(file: SourceFile) -> str:
     return file.name.replace("\x00", "")
 
 
-def _record(row: Sequence[object]) -> Record:
+def _record(row: Sequence[object]) -> FileRecord:
     topic_id, path, content, kind, columns, size, first_row, rows, dead_letters, continues, loaded_at, retired_at = row
-    return Record(
+    return FileRecord(
         UUID(str(topic_id)),
         str(path),
         UUID(str(content)),

@@ -10,11 +10,11 @@ from uuid import UUID
 
 import psycopg2
 
-from ingestion.bulk.reading.columns import Chunk, Place
+from ingestion.bulk.reading.columns import Chunk, RowPlace
 from ingestion.bulk.reading.files import BadFile, SourceFile
 from ingestion.bulk.reading.opened import OpenFile
-from ingestion.bulk.reading.rows import Rows
-from ingestion.bulk.records import Record
+from ingestion.bulk.reading.rows import RowRange
+from ingestion.bulk.records import FileRecord
 from ingestion.bulk.report import BulkReport
 from ingestion.bulk.standing import DayPlan, Earlier
 from ingestion.bulk.store import BulkStore
@@ -119,15 +119,15 @@ def _tell_plan(
         )
 
 
-def _same_elsewhere(goes: Iterable[Record], others: Iterable[SourceFile]) -> Mapping[str, Record]:
+def _same_elsewhere(goes: Iterable[FileRecord], others: Iterable[SourceFile]) -> Mapping[str, FileRecord]:
     """Files in the folder under another day, or none, whose content is about to be removed.
 
     Only files with a matching size are read.
     """
-    by_size: dict[int, list[Record]] = {}
+    by_size: dict[int, list[FileRecord]] = {}
     for record in goes:
         by_size.setdefault(record.size, []).append(record)
-    found: dict[str, Record] = {}
+    found: dict[str, FileRecord] = {}
     for file in others:
         if alike := by_size.get(file.size):
             try:
@@ -152,7 +152,7 @@ class _Reading:
     day: date
     stop: Event
 
-    def read(self, opened: OpenFile, rows: Rows, place: Place | None) -> Iterator[Chunk]:
+    def read(self, opened: OpenFile, rows: RowRange, place: RowPlace | None) -> Iterator[Chunk]:
         try:
             for chunk in opened.chunks(rows, place):
                 _heed(self.stop, self.day)

@@ -12,10 +12,10 @@ from psycopg2.extensions import cursor
 
 from ingestion.bulk import records
 from ingestion.bulk.reading.opened import OpenFile
-from ingestion.bulk.reading.rows import ALL_ROWS, Rows
-from ingestion.bulk.records import Claim, Record
+from ingestion.bulk.reading.rows import ALL_ROWS, RowRange
+from ingestion.bulk.records import FileClaim, FileRecord
 
-Earlier = Mapping[str, Sequence[tuple[date | None, Record]]]
+Earlier = Mapping[str, Sequence[tuple[date | None, FileRecord]]]
 """What was loaded from some paths before, by path, with the days it was requested for."""
 
 
@@ -33,16 +33,16 @@ class Standing:
     """
 
     opened: OpenFile
-    record: Record | None
-    continues: Record | None
+    record: FileRecord | None
+    continues: FileRecord | None
     is_claimed: bool
-    lost: tuple[Record, ...]
-    changed: tuple[Record, ...]
+    lost: tuple[FileRecord, ...]
+    changed: tuple[FileRecord, ...]
 
     @property
-    def rows(self) -> Rows:
+    def rows(self) -> RowRange:
         """The rows to load."""
-        return Rows(((self.continues.end_row, None),)) if self.continues else ALL_ROWS
+        return RowRange(((self.continues.end_row, None),)) if self.continues else ALL_ROWS
 
     @property
     def kept(self) -> UUID | None:
@@ -50,11 +50,11 @@ class Standing:
         loaded = self.record or self.continues
         return loaded.topic_id if loaded else None
 
-    def claim(self) -> Claim:
+    def claim(self) -> FileClaim:
         """The claim that the file was requested for its day."""
         file = self.opened.file
         topic_id = self.record.topic_id if self.record else self.opened.topic_id
-        return Claim(topic_id, file.day, records.stored_name(file))
+        return FileClaim(topic_id, file.day, records.stored_name(file))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,8 @@ class DayPlan:
         stays: files that no longer belong to the day but stay, each with another path and day (or none) it lies under.
     """
 
-    goes: tuple[Record, ...]
-    stays: tuple[tuple[Record, str, date | None], ...]
+    goes: tuple[FileRecord, ...]
+    stays: tuple[tuple[FileRecord, str, date | None], ...]
 
 
 def standings(query: cursor, opened: Sequence[OpenFile], earlier: Earlier) -> list[Standing]:
@@ -129,11 +129,11 @@ def plan_of_day(query: cursor, day: date, kept: Iterable[UUID]) -> DayPlan:
     return DayPlan(goes, tuple((record, *place) for record in leaving if (place := found[record.topic_id])))
 
 
-def _end(record: Record) -> int:
+def _end(record: FileRecord) -> int:
     return record.end_row
 
 
-def _chain(record: Record | None, by_id: Mapping[UUID, Record]) -> Iterator[Record]:
+def _chain(record: FileRecord | None, by_id: Mapping[UUID, FileRecord]) -> Iterator[FileRecord]:
     while record:
         yield record
         record = by_id.get(record.continues) if record.continues else None

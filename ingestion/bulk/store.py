@@ -13,11 +13,11 @@ from psycopg2.extensions import connection, cursor
 
 from ingestion.bulk import records
 from ingestion.bulk.counts import Loaded
-from ingestion.bulk.reading.columns import Chunk, Place
+from ingestion.bulk.reading.columns import Chunk, RowPlace
 from ingestion.bulk.reading.files import SourceFile
 from ingestion.bulk.reading.opened import OpenFile
-from ingestion.bulk.reading.rows import Rows
-from ingestion.bulk.records import Claim, Record
+from ingestion.bulk.reading.rows import RowRange
+from ingestion.bulk.records import FileClaim, FileRecord
 from ingestion.bulk.standing import DayPlan, Earlier, Standing, plan_of_day, standings
 from ingestion.contract import LOADER, Contract
 from ingestion.database.copying import copy_statement
@@ -26,7 +26,7 @@ from ingestion.message.tables import LIVE_LETTERS, LIVE_ROWS, Kind, Table, table
 from ingestion.migrations import require_current
 from ingestion.settings.pipeline import contract
 
-Read = Callable[[OpenFile, Rows, Place | None], Iterator[Chunk]]
+Read = Callable[[OpenFile, RowRange, RowPlace | None], Iterator[Chunk]]
 """Reads the wanted rows of a file; see OpenFile.chunks."""
 
 _Tables = Mapping[Kind, Table]
@@ -39,12 +39,12 @@ class Outrun(Exception):  # a signal inside the bulk load: compare again
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class FileSource:
     """A file to load: its identity, its rows, and the file it continues."""
 
     opened: OpenFile
     chunks: Iterable[Chunk]
-    continues: Record | None = None
+    continues: FileRecord | None = None
 
 
 @dataclass(slots=True)
@@ -123,7 +123,7 @@ class BulkStore:
             )
             return Loaded(*query.fetchall()[0])
 
-    def load(self, load_id: UUID, sources: Sequence[Source], claims: Sequence[Claim]) -> int:
+    def load(self, load_id: UUID, sources: Sequence[FileSource], claims: Sequence[FileClaim]) -> int:
         """Write files in one transaction, leaving out those that are already loaded.
 
         A file that another command loads in the meantime is left out too.
@@ -134,7 +134,7 @@ class BulkStore:
             claims: days that these files, and others that are loaded already, were requested for.
 
         Returns:
-            Rows and dead letters written.
+            RowRange and dead letters written.
 
         Raises:
             BadFile: from a source's chunks; nothing was written.
@@ -156,7 +156,7 @@ class BulkStore:
         """Load the missing rows of a file again, in one transaction.
 
         Returns:
-            Rows and dead letters written.
+            RowRange and dead letters written.
 
         Raises:
             As `load`.
@@ -206,7 +206,7 @@ class BulkStore:
                 if standing.continues:
                     done.appended[name] = standing.continues.end_row
                 rows = read(standing.opened, standing.rows, None)
-                _write(query, load_id, Source(standing.opened, rows, standing.continues), pending)
+                _write(query, load_id, FileSource(standing.opened, rows, standing.continues), pending)
             pending.copy()
             records.add_claims(query, load_id, [standing.claim() for standing in found])
         return done
@@ -240,13 +240,13 @@ def _restore(query: cursor, standing: Standing, read: Read, tables: _Tables) -> 
             place = replace(
                 opened.place(), topic=f"file:{record.path}", topic_id=record.topic_id, message_at=record.loaded_at
             )
-            for chunk in read(opened, Rows(missing), place):
+            for chunk in read(opened, RowRange(missing), place):
                 pending.add(chunk)
     pending.copy()
     return pending.rows
 
 
-def _write(query: cursor, load_id: UUID, source: Source, pending: "_Pending") -> None:
+def _write(query: cursor, load_id: UUID, source: FileSource, pending: "_Pending") -> None:
     rows = letters = 0
     for chunk in source.chunks:
         rows += chunk.row_count

@@ -12,13 +12,13 @@ from uuid import UUID
 
 import psycopg2
 
-from ingestion.bulk.reading.columns import Chunk, Place
+from ingestion.bulk.reading.columns import Chunk, RowPlace
 from ingestion.bulk.reading.files import SMALL_BYTES, BadFile, Format, SourceFile
 from ingestion.bulk.reading.opened import OpenFile
-from ingestion.bulk.reading.rows import Rows
-from ingestion.bulk.records import Claim, stored_name
+from ingestion.bulk.reading.rows import RowRange
+from ingestion.bulk.records import FileClaim, stored_name
 from ingestion.bulk.standing import Earlier, Standing
-from ingestion.bulk.store import BulkStore, Outrun, Source
+from ingestion.bulk.store import BulkStore, FileSource, Outrun
 from ingestion.database.outages import in_our_words
 from ingestion.errors import DatabaseRefused, DatabaseUnavailable, Interrupted
 from ingestion.settings.pipeline import contract
@@ -64,7 +64,7 @@ class GroupResult:
             self.changed[name] = [str(record.topic_id) for record in standing.changed]
 
 
-_Alike = tuple[Sequence[Standing], Source]
+_Alike = tuple[Sequence[Standing], FileSource]
 """A file to load, and all files with the same content: loaded once, requested by each."""
 
 
@@ -158,7 +158,7 @@ class Worker:
         except BadFile as bad:
             result.bad[standing.opened.file.name] = str(bad)
 
-    def _held(self, alike: Sequence[Standing], result: GroupResult) -> Source | None:
+    def _held(self, alike: Sequence[Standing], result: GroupResult) -> FileSource | None:
         """A small file with its lines.
 
         None if it is bad, or was streamed in a transaction of its own.
@@ -175,9 +175,9 @@ class Worker:
                     if (size := size + chunk.size) > _HELD_BYTES:
                         break
                 else:
-                    return Source(opened, chunks, standing.continues)
+                    return FileSource(opened, chunks, standing.continues)
                 del chunks
-            streamed = Source(opened, self._chunks(opened, standing.rows, None), standing.continues)
+            streamed = FileSource(opened, self._chunks(opened, standing.rows, None), standing.continues)
             self._write([(alike, streamed)], [], result)
         except BadFile as bad:
             result.bad[opened.file.name] = str(bad)
@@ -185,13 +185,13 @@ class Worker:
             result.bad[opened.file.name] = _refused(error)
         return None
 
-    def _chunks(self, opened: OpenFile, rows: Rows, place: Place | None) -> Iterator[Chunk]:
+    def _chunks(self, opened: OpenFile, rows: RowRange, place: RowPlace | None) -> Iterator[Chunk]:
         for chunk in opened.chunks(rows, place):
             if self._stop.poll():
                 raise Interrupted(f"Told to stop within {opened.file.name}.")
             yield chunk
 
-    def _write_together(self, sources: Sequence[_Alike], claims: Sequence[Claim], result: GroupResult) -> None:
+    def _write_together(self, sources: Sequence[_Alike], claims: Sequence[FileClaim], result: GroupResult) -> None:
         try:
             self._write(sources, claims, result)
         except psycopg2.DataError:  # loading each alone shows which file it was
@@ -202,7 +202,7 @@ class Worker:
                 except psycopg2.DataError as error:
                     result.bad[source.opened.file.name] = _refused(error)
 
-    def _write(self, sources: Sequence[_Alike], claims: Sequence[Claim], result: GroupResult) -> None:
+    def _write(self, sources: Sequence[_Alike], claims: Sequence[FileClaim], result: GroupResult) -> None:
         """Write files, and record the days that these and others were requested for."""
         assert self._store  # noqa: S101  # opened by _load_once, the only caller
         if not (sources or claims):

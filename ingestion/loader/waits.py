@@ -19,7 +19,7 @@ SILENCE_SECONDS = 15.0  # the topic holds more, but Kafka sends nothing
 TRANSACTION_SECONDS = 10.0  # how long to wait for what an open transaction holds back
 
 
-class Waits:
+class LoadWaits:
     """Says what a load waits for: each thing once, and again after a while."""
 
     def __init__(self, source: Source, store: Store, topic: str) -> None:

@@ -25,7 +25,7 @@ from ingestion.loader.losses import Loss, Why, in_words
 from ingestion.loader.reading.reader import Reader
 from ingestion.loader.reading.source import Bounds, Source
 from ingestion.loader.store import Store
-from ingestion.loader.waits import Waits
+from ingestion.loader.waits import LoadWaits
 from ingestion.message.rows import encoder
 
 log = logging.getLogger("ingestion.loader")
@@ -91,7 +91,7 @@ class Work:
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="copy")
         self._under_way: tuple[Future[None], Batch] | None = None
         self._last_progress = time.monotonic()
-        self._waits = Waits(source, store, topic)
+        self._waits = LoadWaits(source, store, topic)
 
     def __enter__(self) -> Self:
         return self

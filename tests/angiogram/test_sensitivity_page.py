@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from angiogram.judge.cause.seed_files import SeedRows
-from angiogram.sensitivity.bench.bench import Outcome
+from angiogram.sensitivity.bench.bench import MutantOutcome
 from angiogram.sensitivity.bench.score import BLIND_SPOT, EQUIVALENT, SEEN, Score, Spoiled, Tally, Verdict
 from angiogram.sensitivity.mutants.mutants import Mutant
 from angiogram.sensitivity.page import badge, difference, sensitivity_page, shade
@@ -22,7 +22,9 @@ def score(before: str = "fare >= 0", after: str = "fare > 0", spoiled: Spoiled =
 
     def found(name: str, node: str, state: str, reason: str | None = None) -> Verdict:
         how = "differs" if state == SEEN else "survived"
-        return Verdict(Mutant(name, node, "comparison", "checked", before, after), state, Outcome(None, how), reason)
+        return Verdict(
+            Mutant(name, node, "comparison", "checked", before, after), state, MutantOutcome(None, how), reason
+        )
 
     verdicts = [
         found("loader-1", "loader", SEEN),

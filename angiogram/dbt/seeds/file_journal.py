@@ -22,7 +22,7 @@ JOURNAL = Path(".angiogram", "writing.journal")
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class FileChange:
     """A file and its new content.
 
     Attributes:
@@ -48,7 +48,7 @@ class Change:
             beside(self.place, content).replace(self.place)
 
 
-def replace_together(directory: Path, changes: Sequence[Change]) -> None:
+def replace_together(directory: Path, changes: Sequence[FileChange]) -> None:
     """Give files their new contents, all of them or none.
 
     Args:
@@ -60,7 +60,7 @@ def replace_together(directory: Path, changes: Sequence[Change]) -> None:
         SeedNotWritten: a file no longer has its earlier content. None is written.
     """
     written: list[Path] = []
-    begun: list[Change] = []
+    begun: list[FileChange] = []
     try:
         for change in changes:
             written.append(beside(change.place, change.after))
@@ -124,7 +124,7 @@ def settle(directory: Path, say: Callable[[str], None] = lambda text: print(text
         say(f"A command was killed while it wrote {_named(changes)}. All of them are written now.")
 
 
-def require_unchanged(changes: Sequence[Change]) -> None:
+def require_unchanged(changes: Sequence[FileChange]) -> None:
     """Require that files are unchanged.
 
     Raises:
@@ -163,7 +163,7 @@ def beside(place: Path, content: bytes) -> Path:
 
 
 @contextmanager
-def _journal(directory: Path, changes: Sequence[Change]) -> Iterator[None]:
+def _journal(directory: Path, changes: Sequence[FileChange]) -> Iterator[None]:
     """Keep a journal of changes while they are made.
 
     It remains if this process is killed or cannot undo the changes.
@@ -193,11 +193,11 @@ def _journal(directory: Path, changes: Sequence[Change]) -> Iterator[None]:
         _delete(journal)
 
 
-def _read(directory: Path, journal: Path, file: IO[bytes]) -> list[Change]:
+def _read(directory: Path, journal: Path, file: IO[bytes]) -> list[FileChange]:
     try:
         entries: list[dict[str, Any]] = json.load(file)
         return [
-            Change(
+            FileChange(
                 Path(os.path.normpath(directory / entry["file"])),
                 None if entry["before"] is None else b64decode(entry["before"]),
                 b64decode(entry["after"]),
@@ -226,5 +226,5 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _named(changes: Sequence[Change]) -> str:
+def _named(changes: Sequence[FileChange]) -> str:
     return ", ".join(str(change.path) for change in changes)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from angiogram.core.errors import SeedNotWritten
-from angiogram.dbt.seeds.file_journal import Change, content_of, replace_together, require_unchanged
+from angiogram.dbt.seeds.file_journal import FileChange, content_of, replace_together, require_unchanged
 
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -75,7 +75,7 @@ def replace_all(directory: Path, changes: Sequence[tuple[StoredSeed, bytes]]) ->
     Raises:
         SeedNotWritten: one was changed since it was read, or cannot be written. All are unchanged.
     """
-    intended = [Change(stored.path, stored.content, content) for stored, content in changes]
+    intended = [FileChange(stored.path, stored.content, content) for stored, content in changes]
     require_unchanged(intended)
     for change in intended:
         if change.before is not None and not os.access(change.place, os.W_OK):

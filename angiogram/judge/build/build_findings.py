@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from angiogram.core.diagnose import Health
 from angiogram.core.findings import Finding, FindingKind
 from angiogram.core.in_a_line import in_a_line
-from angiogram.core.source_places import Place, place_of
+from angiogram.core.source_places import SourcePlace, place_of
 from angiogram.core.stage import was_connection_lost
 from angiogram.core.stage_id import EXPECTED, FILE, HOOK, TEST, StageId
 from angiogram.dbt.builds import Builds
@@ -71,7 +71,7 @@ def _finding(project: Project, unique_id: str, stage: StageId, failed: NodeResul
     node = project.manifest.nodes.get(unique_id)
     text = in_a_line(failed.message) if failed.message else f"dbt ended it with {failed.status}"
     if stage.kind == HOOK:
-        place = Place(_PROJECT_FILE, _line_of_hooks(project, failed.name))
+        place = SourcePlace(_PROJECT_FILE, _line_of_hooks(project, failed.name))
     else:
         place = place_of(project.directory, node.original_file_path if node else None, failed.message)
     return Finding(FindingKind.BUILD, stage, text, *place)

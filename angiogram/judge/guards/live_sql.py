@@ -35,7 +35,7 @@ _INCREMENTAL = (
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class SqlDifference:
     """How a model's SQL under the live target differs from what the dye passes.
 
     Attributes:
@@ -71,7 +71,7 @@ class LiveSql:
         alone: models that only the live target has.
     """
 
-    differences: dict[str, Difference] = field(default_factory=dict)
+    differences: dict[str, SqlDifference] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     uncompared: list[str] = field(default_factory=list)
     inputs: dict[str, list[str]] = field(default_factory=dict)
@@ -210,7 +210,7 @@ class _Comparison:
                 node = self._live.manifest.nodes[unique_id]
                 if places:
                     self._found.differences.setdefault(
-                        node.search_name, Difference(node.search_name, node.original_file_path, form, places)
+                        node.search_name, SqlDifference(node.search_name, node.original_file_path, form, places)
                     )
 
 

@@ -9,7 +9,7 @@ from angiogram.dbt.live_target import Unread
 from angiogram.dbt.pipeline_settings import FILE as SETTINGS
 from angiogram.dbt.project import Project
 from angiogram.judge.guards.changes import Change
-from angiogram.judge.guards.live_sql import Difference, LiveSql, Places
+from angiogram.judge.guards.live_sql import LiveSql, Places, SqlDifference
 from angiogram.judge.guards.surface import Surface
 
 SHOWN = 12
@@ -149,7 +149,7 @@ def ambiguous(accepted: Surface | None, found: LiveSql, target: str) -> Iterator
             yield Change(f"{text} Does one of its readers mean another?", code="inputs")
 
 
-def _told(difference: Difference, target: str, dye_target: str) -> str:
+def _told(difference: SqlDifference, target: str, dye_target: str) -> str:
     """Describe a difference in one sentence, then line by line."""
     places = difference.places
     live, dye = (next((line for place in places for line in place[side]), "nothing") for side in (0, 1))

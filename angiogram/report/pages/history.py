@@ -27,7 +27,7 @@ class Pillar:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class RowsOverTime:
     """How many rows a stage produced, run by run.
 
     Attributes:
@@ -102,7 +102,7 @@ def _pillars(runs: Sequence[Run]) -> list[Pillar]:
     return pillars
 
 
-def _rows(runs: Sequence[Run]) -> list[Rows]:
+def _rows(runs: Sequence[Run]) -> list[RowsOverTime]:
     """Return the rows of each stage of the newest report, oldest run first."""
     counted: dict[str, list[int]] = {}
     for run in runs:
@@ -115,5 +115,5 @@ def _rows(runs: Sequence[Run]) -> list[Rows]:
         step, spread = 212 / max(len(numbers) - 1, 1), (most - least) or 1
         foot = 26 if most > least else 15  # a level line is drawn in the middle
         points = [f"{4 + i * step:.1f},{foot - (number - least) / spread * 22:.1f}" for i, number in enumerate(numbers)]
-        found.append(Rows(name, numbers[-1], least, most, " ".join(points) if len(points) > 1 else ""))
+        found.append(RowsOverTime(name, numbers[-1], least, most, " ".join(points) if len(points) > 1 else ""))
     return found

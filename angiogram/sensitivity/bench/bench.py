@@ -74,7 +74,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class MutantOutcome:
     """The result of a mutant on the bench.
 
     Attributes:
@@ -197,21 +197,21 @@ class Bench:
         self._database.rollback()
         return columns
 
-    def run(self, mutant: Mutant) -> Outcome:
+    def run(self, mutant: Mutant) -> MutantOutcome:
         """Run a mutant and the models downstream of it until a check sees it."""
         try:
             for model in self._rebuilt(mutant):
                 shape = self._shapes.get(model)
                 try:
                     if shape and differs(self._query, f"new {self.batches}:{model}", shape):
-                        return Outcome(model, "differs")
+                        return MutantOutcome(model, "differs")
                 except (psycopg2.ProgrammingError, psycopg2.DataError):  # the `where` of the test fails
-                    return Outcome(model, "fails")
-            return Outcome(None, "survived")
+                    return MutantOutcome(model, "fails")
+            return MutantOutcome(None, "survived")
         except Stillborn:
-            return Outcome(None, "stillborn")
+            return MutantOutcome(None, "stillborn")
         except CannotBuild as failure:
-            return Outcome(failure.model, failure.how)
+            return MutantOutcome(failure.model, failure.how)
         finally:
             self._database.rollback()
 

@@ -14,7 +14,7 @@ from typing import Self
 from angiogram.core.errors import UnmutatedFails
 from angiogram.judge.cause.compiled import Compiled
 from angiogram.judge.cause.tables import Table
-from angiogram.sensitivity.bench.bench import Bench, Check, Outcome
+from angiogram.sensitivity.bench.bench import Bench, Check, MutantOutcome
 from angiogram.sensitivity.mutants.mutants import Mutant, model_mutants, seed_mutants
 from angiogram.warehouse.sessions import open_sessions
 
@@ -102,7 +102,9 @@ class Runner:
         found = [m for model in self.project.models.values() for m in model_mutants(self.project, model, describe)]
         return found + [m for seed in self.project.seeds.values() for m in seed_mutants(seed)]
 
-    def run(self, mutants: Iterable[Mutant], noticed: Callable[[], None] = lambda: None) -> tuple[list[Outcome], float]:
+    def run(
+        self, mutants: Iterable[Mutant], noticed: Callable[[], None] = lambda: None
+    ) -> tuple[list[MutantOutcome], float]:
         """Run mutants. Return their outcomes in the same order, and the seconds it took.
 
         Args:
@@ -145,12 +147,12 @@ class Runner:
         benches: list[tuple[str, Bench]] = self._own.benches
         return benches
 
-    def _run_one(self, mutant: Mutant) -> Outcome:
-        outcome = Outcome(None, "survived")
+    def _run_one(self, mutant: Mutant) -> MutantOutcome:
+        outcome = MutantOutcome(None, "survived")
         for number, (name, bench) in enumerate(self._own_benches()):
             outcome = bench.run(mutant)
             if outcome.how != "survived":
-                return Outcome(outcome.seen_by, outcome.how, name if number else None)
+                return MutantOutcome(outcome.seen_by, outcome.how, name if number else None)
         return outcome
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from angiogram.judge.cause.seed_files import SeedRows
-from angiogram.sensitivity.bench.bench import Outcome
+from angiogram.sensitivity.bench.bench import MutantOutcome
 from angiogram.sensitivity.mutants.mutants import Mutant
 
 SEEN, BLIND_SPOT, EQUIVALENT, UNKNOWN, STILLBORN = "seen", "blind_spot", "equivalent", "unknown", "stillborn"
@@ -25,11 +25,11 @@ class Verdict:
 
     mutant: Mutant
     state: str
-    outcome: Outcome
+    outcome: MutantOutcome
     reason: str | None = None
 
 
-def verdict(mutant: Mutant, outcome: Outcome, apart: Collection[str], equivalent: Mapping[str, str]) -> Verdict:
+def verdict(mutant: Mutant, outcome: MutantOutcome, apart: Collection[str], equivalent: Mapping[str, str]) -> Verdict:
     """Return the verdict on one mutant.
 
     A survivor that random input tells from the original is a blind spot, even if it is listed as equivalent. Then the

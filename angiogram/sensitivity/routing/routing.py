@@ -25,7 +25,7 @@ from angiogram.dye.calculation import calculation_of
 from angiogram.dye.inject import read_whole_dye
 from angiogram.dye.loaded import judge_loaded
 from angiogram.dye.seeds import message_value
-from angiogram.sensitivity.bench.bench import Outcome
+from angiogram.sensitivity.bench.bench import MutantOutcome
 from angiogram.sensitivity.bench.score import Verdict, verdict
 from angiogram.sensitivity.routing.doses import (
     FIRST_MOMENT,
@@ -128,21 +128,21 @@ class RoutingBench:
         dye = read_whole_dye()
         self._doses = (as_sent(dye), otherwise(dye))
 
-    def run(self, mutant: RoutingMutant) -> Outcome:
+    def run(self, mutant: RoutingMutant) -> MutantOutcome:
         """Run one mutant on the dye as it is sent, then in other surroundings."""
         return self.outcome(mutant.batch_class())
 
-    def outcome(self, made: type[Batch]) -> Outcome:
+    def outcome(self, made: type[Batch]) -> MutantOutcome:
         """Return the outcome of a loader with this Batch: survived if everything is right."""
         for dose, surroundings in zip(self._doses, (None, OTHER_HEADERS), strict=True):
             try:
                 if not self._right(dose, dose.batch(made)):
-                    return Outcome(LOADER, "differs", surroundings)
+                    return MutantOutcome(LOADER, "differs", surroundings)
             except _BREAKS:
-                return Outcome(LOADER, "fails", surroundings)
+                return MutantOutcome(LOADER, "fails", surroundings)
             finally:
                 self._database.rollback()
-        return Outcome(None, "survived")
+        return MutantOutcome(None, "survived")
 
     def _right(self, dose: Dose, batch: Batch) -> bool:
         for kind in Kind:

@@ -12,7 +12,7 @@ import yaml
 from angiogram.core.errors import SeedError, UnsupportedProject
 from angiogram.dye.calculation import calculation_of
 from angiogram.judge.cause.compiled import Compiled
-from angiogram.sensitivity.bench.bench import Bench, Outcome, Unbuilt
+from angiogram.sensitivity.bench.bench import Bench, MutantOutcome, Unbuilt
 from angiogram.sensitivity.bench.runner import Runner
 from angiogram.sensitivity.mutants.harmless import harmless
 from angiogram.sensitivity.mutants.mutants import Mutant
@@ -131,7 +131,7 @@ def told_apart(
 
 def _outcomes(
     project: Compiled, directory: Path, target: str, mutants: Sequence[Mutant], crowd: Crowd
-) -> list[Outcome]:
+) -> list[MutantOutcome]:
     with Runner(project, directory, target, [crowd.surroundings()]) as runner:
         return runner.run(mutants)[0]
 

@@ -70,7 +70,7 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RowPlace:
     """What all rows of a file share.
 
     Attributes:
@@ -107,7 +107,7 @@ class Place:
         return b"%b,%b,%d,%b" % (columns, self.before_offset, offset, self.after_offset(sent))
 
 
-def check_names(names: list[str], place: Place) -> None:
+def check_names(names: list[str], place: RowPlace) -> None:
     """Raise BadFile if a column appears twice, or if no column is a field of the contract."""
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise BadFile(f"the column {twice[0]} is there {names.count(twice[0])} times")
@@ -115,7 +115,7 @@ def check_names(names: list[str], place: Place) -> None:
         raise BadFile(f"none of its columns ({', '.join(names)[:200]}) is a field of the contract")
 
 
-def chunk_of(batch: "pa.RecordBatch", first_row: int, place: Place) -> Chunk:
+def chunk_of(batch: "pa.RecordBatch", first_row: int, place: RowPlace) -> Chunk:
     """Turn the rows of a batch into lines of COPY.
 
     A row that PostgreSQL cannot store as text becomes a dead letter, as JSON.

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from ingestion.bulk.reading.columns import Chunk, Place, check_names, chunk_of, with_nanoseconds
+from ingestion.bulk.reading.columns import Chunk, RowPlace, check_names, chunk_of, with_nanoseconds
 from ingestion.bulk.reading.files import BadFile, Format
-from ingestion.bulk.reading.rows import ALL_ROWS, Rows
+from ingestion.bulk.reading.rows import ALL_ROWS, RowRange
 from ingestion.message.rows import NULL, NotStorable, binary
 
 _BATCH_ROWS = 16_384
@@ -24,7 +24,7 @@ _LONGEST_LINE = 16 << 20  # bytes of a line of NDJSON: more than a message on th
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-def parquet(source: BinaryIO, place: Place, rows: Rows) -> Iterator[Chunk]:
+def parquet(source: BinaryIO, place: RowPlace, rows: RowRange) -> Iterator[Chunk]:
     """Read the wanted rows of a Parquet file."""
     # No read-ahead of whole column chunks: a row group may not fit in memory.
     with pq.ParquetFile(
@@ -68,7 +68,7 @@ def _with_whole_times(source: BinaryIO, parquet_file: pq.ParquetFile, at_once: i
             yield batch
 
 
-def csv_rows(source: BinaryIO, place: Place, rows: Rows) -> Iterator[Chunk]:
+def csv_rows(source: BinaryIO, place: RowPlace, rows: RowRange) -> Iterator[Chunk]:
     """Read the wanted rows of a CSV file."""
     names = _header(source)
     check_names(names, place)
@@ -150,7 +150,7 @@ def _header(source: BinaryIO) -> list[str]:
     return names
 
 
-def ndjson(source: BinaryIO, place: Place, rows: Rows) -> Iterator[Chunk]:
+def ndjson(source: BinaryIO, place: RowPlace, rows: RowRange) -> Iterator[Chunk]:
     """Read the wanted lines of a file of JSON objects."""
     taken: list[bytes] = []
     letters: list[bytes] = []

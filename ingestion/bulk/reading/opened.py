@@ -12,10 +12,10 @@ from uuid import UUID
 
 import pyarrow as pa
 
-from ingestion.bulk.reading.columns import Chunk, Place
+from ingestion.bulk.reading.columns import Chunk, RowPlace
 from ingestion.bulk.reading.files import SMALL_BYTES, BadFile, SourceFile, folder_columns
 from ingestion.bulk.reading.formats import READERS
-from ingestion.bulk.reading.rows import ALL_ROWS, Rows
+from ingestion.bulk.reading.rows import ALL_ROWS, RowRange
 from ingestion.bulk.reading.times import TIME_COLUMN
 from ingestion.contract import Contract
 from ingestion.message.rows import encoder
@@ -80,9 +80,9 @@ class OpenFile:
         said = json.dumps([file.format, self.content.hex, self.folder_columns], sort_keys=True)
         self.topic_id = _as_id(hashlib.sha256(said.encode()).digest())
 
-    def place(self) -> Place:
+    def place(self) -> RowPlace:
         """Where its rows go: a topic of its own, sent now unless a column gives the time."""
-        return Place(
+        return RowPlace(
             f"file:{self.file.name}",
             self.topic_id,
             encoder(self.fields),
@@ -91,7 +91,7 @@ class OpenFile:
             self.folder_columns,
         )
 
-    def chunks(self, rows: Rows = ALL_ROWS, place: Place | None = None) -> Iterator[Chunk]:
+    def chunks(self, rows: RowRange = ALL_ROWS, place: RowPlace | None = None) -> Iterator[Chunk]:
         """Read the rows, in order.
 
         Args:

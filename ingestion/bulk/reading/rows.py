@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class RowRange:
     """Ranges of row numbers, sorted and disjoint.
 
     Attributes:
@@ -26,5 +26,5 @@ class Rows:
         return any(start <= row and (end is None or row < end) for start, end in self.ranges)
 
 
-ALL_ROWS = Rows(((0, None),))
+ALL_ROWS = RowRange(((0, None),))
 """Every row."""

@@ -12,7 +12,7 @@ from angiogram.dbt.seeds.seed_text import write_expected
 from angiogram.dye.calculation import EXPECTED_FOLDER, expected_by
 from angiogram.dye.seeds import message_columns, read_dye
 from angiogram.judge.cause.compiled import compile_project
-from angiogram.sensitivity.bench.bench import Outcome
+from angiogram.sensitivity.bench.bench import MutantOutcome
 from angiogram.sensitivity.bench.runner import Runner
 from angiogram.sensitivity.bench.score import verdict
 from angiogram.sensitivity.mutants import harmless
@@ -45,7 +45,7 @@ SLICES = 4
 )
 def test_a_mutant_is_sorted(how: str, apart: bool, listed: bool, state: str) -> None:
     mutant = Mutant("m-1", "rides", "comparison", "checked", "a", "b")
-    found = verdict(mutant, Outcome(None, how), {"m-1"} if apart else {}, {"m-1": "why"} if listed else {})
+    found = verdict(mutant, MutantOutcome(None, how), {"m-1"} if apart else {}, {"m-1": "why"} if listed else {})
     assert found.state == state
     assert found.reason == ("why" if state == "equivalent" else None)
 
