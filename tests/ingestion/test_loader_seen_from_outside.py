@@ -39,12 +39,12 @@ def test_metrics_add_up_over_the_workers(
 
     with loader("--follow", "--workers", "2", "--metrics-port", str(port)) as process:
         await_condition(lambda: count(session, "raw.taxi_rides") == 400, "all was loaded")
-        await_condition(lambda: metrics()['ingestion_loaded_rows_total{table="rides"}'] == 400, "it was counted")
+        await_condition(lambda: metrics()['ingestion_loaded_rows_total{table="live_rows"}'] == 400, "it was counted")
         await_condition(
             lambda: metrics()['ingestion_loaded_rows_total{table="dead_letters"}'] == 1, "so was the poison"
         )
         publish([Message()])
-        await_condition(lambda: metrics()['ingestion_loaded_rows_total{table="rides"}'] == 401, "a later one too")
+        await_condition(lambda: metrics()['ingestion_loaded_rows_total{table="live_rows"}'] == 401, "a later one too")
         seen = metrics()
         process.send_signal(signal.SIGTERM)
         _, talk = process.communicate(timeout=60)
@@ -68,7 +68,7 @@ def test_metrics_come_in_time_while_kafka_is_away(monkeypatch: pytest.MonkeyPatc
         metrics.update(LoadReport("rides", uuid4(), 7, 0, 0, 0, (PartitionLoad(0, 0, 7),), (), 1.0))
         with serving(metrics, port):
             text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=9).text
-    assert 'ingestion_loaded_rows_total{table="rides"} 7.0' in text
+    assert 'ingestion_loaded_rows_total{table="live_rows"} 7.0' in text
     assert "ingestion_lag_messages{" not in text
 
 
