@@ -98,6 +98,9 @@ def test_a_branch_for_the_live_target_alone_is_named_with_its_lines(shop: DbtPro
     (reports / "grown.sql").write_text(
         "{{ config(materialized='incremental', unique_key='n' if target.name == 'live' else none) }} select 1 as n"
     )
+    (reports / "guarded.sql").write_text(
+        "{{ config(materialized='incremental', full_refresh=target.name != 'live') }} select 1 as n"
+    )
     (reports / "broken.sql").write_text(
         f"{ONLY_LIVE}{{% if execute %}}{{{{ exceptions.raise_compiler_error('no way') }}}}{{% endif %}}{{% endif %}}"
         "select 1 as n"
@@ -110,7 +113,18 @@ def test_a_branch_for_the_live_target_alone_is_named_with_its_lines(shop: DbtPro
 
     told = list(unintended(found, project, "live"))
     assert red(told).keys() == {
-        *("guests", "tickets", "base_lines", "takings_by_month", "between", "prices", "grown", "broken", "below")
+        *(
+            "guests",
+            "tickets",
+            "base_lines",
+            "takings_by_month",
+            "between",
+            "prices",
+            "grown",
+            "guarded",
+            "broken",
+            "below",
+        )
     }
     assert {change.kind for change in told if change.kind} == {FindingKind.LIVE_SQL}
     texts = red(told)
@@ -128,6 +142,7 @@ def test_a_branch_for_the_live_target_alone_is_named_with_its_lines(shop: DbtPro
     assert "(hooks): delete from takings_by_month" in texts["takings_by_month"]
     assert "from shop.lines" in texts["prices"]
     assert "unique_key: n" in texts["grown"]
+    assert "full_refresh: True" in texts["guarded"]
     assert "no way" in texts["broken"]
     notices = [change.text for change in told if change.code]
     assert notices[0].startswith("Live SQL of asking not compared: it depends on the target, and on what the database")

@@ -230,6 +230,8 @@ def _settings(node: Any) -> Iterator[str]:
         for name in _INCREMENTAL:
             if (value := node.config.get(name)) not in (None, [], ""):
                 yield f"{name}: {value}"
+        if node.config.get("full_refresh"):  # false only forbids what neither target does by itself
+            yield "full_refresh: True"
 
 
 def _depends_on_target(manifest: Any, node: Any) -> bool:
