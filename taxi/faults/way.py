@@ -197,7 +197,10 @@ _FAR = 1_000_000_000
 
 
 def _plant_double(ground: Ground) -> None:
-    """Store every ride twice. The copies go afterwards: no loader goes on below offsets that are stored."""
+    """Store every ride twice.
+
+    The copies go afterwards: no loader goes on below offsets that are stored.
+    """
     ground.before(
         "check_loaded",
         change_loaded(
