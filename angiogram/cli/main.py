@@ -9,6 +9,7 @@ packages that it uses itself.
 import ast
 import logging
 import signal
+from functools import cache
 from importlib import import_module
 from importlib.resources import files
 from typing import Any
@@ -91,11 +92,16 @@ def _first_paragraph(name: str) -> str:
     It is read from the source, because an import would take more than a second.
     """
     module, _, function = _PLACES[name].partition(":")
-    source = files(__package__).joinpath(f"{module}.py").read_text(encoding="utf-8")
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef) and node.name == function:
-            return (ast.get_docstring(node) or "").partition("\n\n")[0].replace("\n", " ")
-    return (ast.get_docstring(ast.parse(source)) or "").partition("\n\n")[0].replace("\n", " ")
+    tree = _source(module)
+    functions = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function)
+    # A group of commands is no function: its module says what it is for.
+    return (ast.get_docstring(next(functions, tree)) or "").partition("\n\n")[0].replace("\n", " ")
+
+
+@cache
+def _source(module: str) -> ast.Module:
+    """Return the source of one of this package's modules."""
+    return ast.parse(files(__package__).joinpath(f"{module}.py").read_text(encoding="utf-8"))
 
 
 app = typer.Typer(

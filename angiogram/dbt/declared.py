@@ -3,12 +3,13 @@
 The contract is also declared there, but ingestion reads it: see ingestion.settings.pipeline.
 """
 
-import importlib
 from pathlib import Path
 from typing import Any, Literal
 
 from angiogram.core.errors import InvalidSettings
 from angiogram.dbt.pipeline_settings import FILE, PipelineSettings, line_of
+from ingestion.errors import ContractUnusable
+from ingestion.settings.pipeline import imported
 
 Setting = Literal["calculation", "faults"]
 
@@ -28,15 +29,8 @@ def declared(project: Path, setting: Setting) -> tuple[Any, str] | None:
     path: str | None = getattr(PipelineSettings.read(project), setting)
     if path is None:
         return None
-    place = f"{project / FILE}:{line_of(project, setting)} {setting}:"
-    module_name, _, name = path.partition(":")
+    place = f"{project / FILE}:{line_of(project, setting)} {setting}"
     try:
-        module = importlib.import_module(module_name)
-    except Exception as error:  # a module may raise anything while it is imported
-        raise InvalidSettings(
-            f"{place} the module {module_name} cannot be imported: {type(error).__name__}: {error}. "
-            "Install it into this environment, put its folder on PYTHONPATH, or correct the line."
-        ) from error
-    if not hasattr(module, name):
-        raise InvalidSettings(f"{place} {name} does not exist in the module {module_name}. Correct the line.")
-    return getattr(module, name), place
+        return imported(path, place), f"{place}:"
+    except ContractUnusable as error:
+        raise InvalidSettings(str(error)) from error

@@ -63,7 +63,7 @@ class Project:
         """Locate the project. Nothing is parsed yet.
 
         Args:
-            directory: the project's folder; by default DBT_PROJECT_DIR or the project's own.
+            directory: the project's folder; by default the one that `project_directory` finds.
             verbose: show dbt's own output on stderr; otherwise it goes only to dbt's log.
             tests: run dbt's tests too. The verdict does not need them: it compares the tables itself.
             dye_source: where the models read the dye: from the active run, or straight from the input seeds.
@@ -77,7 +77,7 @@ class Project:
         """
         self.paths = ProjectPaths.of(directory)
         self.directory = self.paths.folder
-        self._parsed, self.log_directory = self.paths.parsed, self.paths.logs
+        self.log_directory = self.paths.logs
         self.dye_source = dye_source
         self.dbt_vars = _VARS[dye_source]
         self._verbose = verbose
@@ -101,7 +101,7 @@ class Project:
             )
         # What dbt parsed under one target, or with one variable, cannot be used with another.
         is_usual = self.target == dye_target(self.directory)
-        self.target_directory = self._parsed if is_usual else self._parsed / self.target
+        self.target_directory = self.paths.parsed if is_usual else self.paths.parsed / self.target
         if dye_source == "seeds":
             self.target_directory /= "from_seeds"
 
@@ -274,7 +274,7 @@ class Project:
         """Run one dbt command in this process. Under another target it runs without the dye."""
         directory = directory or (self.directory if manifest is None else self.reading.directory)
         target, dbt_vars, target_path = self.target, self.dbt_vars, self.target_directory
-        parsed = self._parsed if directory == self.directory else directory / "target_angiogram"
+        parsed = self.paths.parsed if directory == self.directory else directory / "target_angiogram"
         if directory != self.directory:
             target_path = parsed
         if other_target:

@@ -57,7 +57,7 @@ def project_directory() -> Path:
 
 
 def project_variables(directory: Path) -> dict[str, Any]:
-    """Return the variables in a project's file, or None if the file is not YAML.
+    """Return the variables in a project's file: none if the file is not YAML.
 
     Variables under the project's own name override those for all packages. A broken file is reported by whatever reads
     the project, with its line.

@@ -53,7 +53,7 @@ class Pipeline:
                 f"Add a line such as {_EXAMPLE}, or set DBT_PROJECT_DIR to the project that has one."
             )
         place = f"{self.file}:{self.line} contract"
-        declared = _imported(self.contract_path, place)
+        declared = imported(self.contract_path, place)
         if not isinstance(declared, Contract):
             raise ContractUnusable(
                 f"{place}: {self.contract_path} is a {type(declared).__name__}, not a Contract. "
@@ -72,7 +72,7 @@ class Pipeline:
         if self.contract_path is None or not (path := self.contract().commands):
             return None
         place = f"{self.file}:{self.line} contract {self.contract_path}, commands"
-        added = _imported(path, place)
+        added = imported(path, place)
         if not isinstance(added, typer.Typer):
             raise ContractUnusable(f"{place}: {path} is a {type(added).__name__}, not a typer.Typer.")
         return added
@@ -154,9 +154,16 @@ def _name(project_file: Path) -> str:
     return found[1] if found else project_file.parent.name
 
 
-@cache
-def _imported(path: str, place: str) -> object:
-    """Import what an import path names; `place` is where the path is written."""
+def imported(path: str, place: str) -> object:
+    """Import what an import path names.
+
+    Args:
+        path: as `module:NAME`.
+        place: where the path is written, for messages.
+
+    Raises:
+        ContractUnusable: it is not an import path, or what it names cannot be imported.
+    """
     module_name, colon, attribute = path.partition(":")
     if not (colon and module_name and attribute):
         raise ContractUnusable(f"{place}: {path} is not an import path. Write it as in {_EXAMPLE}.")
