@@ -118,7 +118,7 @@ def test_where_the_topic_no_longer_tells_nothing_is_published_unasked(
     claim(session, topic_id())
     admin.delete_records({TopicPartition(os.environ["KAFKA_TOPIC"], 0): 1})
     assert replay() == Replay(unclear=1)
-    with pytest.raises(InputError, match="may have been published"):
+    with pytest.raises(InputError, match="may already have been published"):
         replay_corrected(0, 0, RIDE)
     assert published() == 0
     assert replay(unclear_again=True) == Replay(published=1)
