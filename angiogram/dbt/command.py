@@ -124,7 +124,7 @@ def run_dbt(arguments: Sequence[str], manifest: Any = None) -> Outcome:
     from dbt.cli.main import dbtRunner  # takes 2 s to import, too slow for `angiogram --help`
 
     heard = _Heard()
-    with as_it_stands(), redirect_stdout(sys.stderr):
+    with as_it_stands(), _without_repeated_work(), redirect_stdout(sys.stderr):
         try:
             done = dbtRunner(manifest=manifest, callbacks=[heard]).invoke(list(arguments))
         finally:
@@ -208,6 +208,27 @@ def explain(command: str, directory: object, error: BaseException | None, told_i
         f"dbt {command} of {directory} ended before anything was built: {in_a_line(str(error)).rstrip('.')}. "
         f"Correct it, then run again. dbt's whole message is in {told_in}."
     )
+
+
+@contextmanager
+def _without_repeated_work() -> Iterator[None]:
+    """Spare dbt work that it repeats in each command of one process, two thirds of a run from the seeds.
+
+    It parses the text of each macro again, also of its own 900, and has a cache for that, which its own tests use. And
+    for each of its behaviour flags it reads the source files of all callers, only to name one of them in its log.
+    """
+    from dbt_common.behavior_flags import BehaviorFlagRendered
+    from dbt_common.tests import disable_test_caching, enable_test_caching, test_caching_enabled
+
+    source, is_cached = BehaviorFlagRendered.__dict__["_default_source"], test_caching_enabled()
+    BehaviorFlagRendered._default_source = staticmethod(lambda: "dbt")  # type: ignore[method-assign]
+    enable_test_caching()
+    try:
+        yield
+    finally:
+        BehaviorFlagRendered._default_source = source  # type: ignore[method-assign]
+        if not is_cached:
+            disable_test_caching()
 
 
 def _close_log() -> None:

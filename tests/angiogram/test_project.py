@@ -1,5 +1,6 @@
 """What is read of a dbt project."""
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +130,20 @@ def test_a_second_equality_test_of_one_model_is_refused_by_name(project: Path) -
     (project / "models" / "models.yml").write_text(TWO_EQUALITY_TESTS)
     with pytest.raises(UnsupportedProject, match="orders has more than one test equals_expected"):
         read(project)
+
+
+def test_dbt_repeats_no_work_that_costs_more_with_each_module_loaded(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would read the source of all callers, once for each behaviour flag of each command."""
+    from dbt_common.behavior_flags import BehaviorFlagRendered
+    from dbt_common.tests import test_caching_enabled
+
+    before = BehaviorFlagRendered.__dict__["_default_source"]
+    asked: list[str] = []
+    stack = inspect.stack
+    monkeypatch.setattr(inspect, "stack", lambda: asked.append("stack") or stack())
+    read(project)
+    assert asked == []
+    assert BehaviorFlagRendered.__dict__["_default_source"] is before
+    assert not test_caching_enabled()
