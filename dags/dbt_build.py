@@ -1,6 +1,5 @@
 """Builds the live target, and reports what dbt built, model by model."""
 
-import os
 import shutil
 import sys
 import tempfile
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException
 
-from manifests import PROJECT, manifest
+from manifests import manifest
+from project_settings import PROFILES, PROJECT
 
 if TYPE_CHECKING:  # slow to import, and not needed to read a DAG file
     from angiogram.dbt.command import NodeResult, Outcome
@@ -69,7 +69,7 @@ def dbt_build(target: str, select: Sequence[str] = ()) -> Build:
                     *("--no-use-colors", "--no-version-check", "--no-send-anonymous-usage-stats", "--no-write-json"),
                     *("--log-path", folder, *PLAIN, *EAGER, *command, "--target", target, "--target-path", folder),
                     *("--project-dir", str(PROJECT)),
-                    *("--profiles-dir", os.environ.get("DBT_PROFILES_DIR") or str(PROJECT)),
+                    *("--profiles-dir", str(PROFILES)),
                 ],
                 known,
             )

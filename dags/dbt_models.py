@@ -6,9 +6,7 @@ themselves are in dbt_tasks.py.
 """
 
 import json
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from airflow.sdk import TaskGroup
@@ -18,7 +16,8 @@ from cosmos.dbt.graph import DbtNode
 
 from dbt_build import dbt_build
 from dbt_tasks import BUILD, Builder, DbtBuild, DbtGroup, DbtModel
-from manifests import PROJECT, manifest
+from manifests import manifest
+from project_settings import PROFILES, PROJECT
 
 PROFILE = "taxi_angiogram"
 
@@ -63,7 +62,7 @@ def dbt_models(
         profile_config=ProfileConfig(
             profile_name=PROFILE,
             target_name=target,
-            profiles_yml_filepath=Path(os.environ.get("DBT_PROFILES_DIR") or PROJECT) / "profiles.yml",
+            profiles_yml_filepath=PROFILES / "profiles.yml",
         ),
         render_config=RenderConfig(
             load_method=LoadMode.DBT_MANIFEST,

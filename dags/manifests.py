@@ -11,7 +11,8 @@ from pathlib import Path
 
 import yaml
 
-PROJECT = Path(os.environ.get("DBT_PROJECT_DIR") or Path(__file__).resolve().parents[1] / "dbt_project")
+from project_settings import PROFILES, PROJECT
+
 DYE_TARGET = str(yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]["dye_targets"][0])
 TARGETS = ("prod", DYE_TARGET)
 _SOURCES = ("models", "macros", "tests", "seeds", "dbt_packages", "dbt_project.yml", "profiles.yml", "packages.yml")
@@ -43,7 +44,7 @@ def write(target: str) -> int:
     """Run `dbt parse` for a target, which needs no database, and return its exit code."""
     dbt = Path(sys.executable).with_name("dbt")
     command = [str(dbt), "--quiet", "parse", "--target", target, "--target-path", str(manifest(target).parent)]
-    places = ["--project-dir", str(PROJECT), "--profiles-dir", os.environ.get("DBT_PROFILES_DIR") or str(PROJECT)]
+    places = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROFILES)]
     return subprocess.run([*command, *places], stdout=sys.stderr, check=False).returncode  # noqa: S603
 
 

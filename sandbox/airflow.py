@@ -19,10 +19,12 @@ from typing import Self
 import httpx
 import psutil
 
+from ingestion.settings.environ import environment
 from sandbox import ports, processes
 from sandbox.errors import AirflowRefused, NoSandbox
 from sandbox.services import Sandbox
-from sandbox.state import PROJECT, State
+from sandbox.settings import PROJECT
+from sandbox.state import State
 
 USER = "admin"
 """The user for Airflow's web page."""
@@ -105,11 +107,11 @@ class Airflow:
             if not (kept := state.ports.get(_PORT)) or not ports.is_free(kept):
                 state.ports[_PORT] = ports.choose()
                 self._sandbox.folder.save(state)
-            environment = self._environment(state)
-            self._prepare(environment)
+            variables = self._environment(state)
+            self._prepare(variables)
             command = [sys.executable, "-m", "sandbox.airflow_servers", str(self.home)]
             with Health(_url(state)) as health:
-                processes.start("Airflow", command, self.home / "servers.log", health.is_good, environment)
+                processes.start("Airflow", command, self.home / "servers.log", health.is_good, variables)
 
     def stop(self) -> None:
         """Stop Airflow, if it runs. Its tasks are stopped with it."""
@@ -121,7 +123,7 @@ class Airflow:
         with Health(self.url) as health:
             return health.is_good()
 
-    def _prepare(self, environment: Mapping[str, str]) -> None:
+    def _prepare(self, variables: Mapping[str, str]) -> None:
         """Migrate the database and write the manifests that the DAGs are drawn from, in parallel."""
         commands = [[sys.executable, str(PROJECT / "dags" / "manifests.py")]]
         migrated = self.home / "migrated"  # holds a version; asking Airflow takes as long as migrating
@@ -131,7 +133,7 @@ class Airflow:
         running = [
             # Our own programs, in the environment made for them.
             subprocess.Popen(  # noqa: S603
-                command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+                command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
             )
             for command in commands
         ]
@@ -162,7 +164,7 @@ class Airflow:
         return kept
 
     def _environment(self, state: State) -> dict[str, str]:
-        own = self._secrets()
+        own, before = self._secrets(), environment()
         passwords = self.home / "passwords.json"
         passwords.touch(mode=0o600)
         passwords.write_text(json.dumps({USER: own["password"]}))
@@ -199,12 +201,12 @@ class Airflow:
             "cosmos": {"enable_telemetry": "False", "cache_dir": str(self.home / "cosmos")},
         }
         return {
-            **os.environ,
-            **_without_proxy(),
+            **before,
+            **_without_proxy(before),
             **self._sandbox.environment(),
             # Another dbt project may be tested, as with `angiogram run`.
-            **{name: os.environ[name] for name in ("DBT_PROJECT_DIR", "DBT_PROFILES_DIR") if os.environ.get(name)},
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            **{name: before[name] for name in ("DBT_PROJECT_DIR", "DBT_PROFILES_DIR") if before.get(name)},
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{before.get('PATH', os.defpath)}",
             "AIRFLOW_HOME": str(self.home),
             "ANGIOGRAM_REPORT_URL": f"{_url(state)}/plugin/angiogram/angiogram/runs",
             **{
@@ -221,9 +223,9 @@ def _url(state: State) -> str:
     return f"http://{ports.HOST}:{state.ports[_PORT]}"
 
 
-def _without_proxy() -> dict[str, str]:
+def _without_proxy(before: Mapping[str, str]) -> dict[str, str]:
     """Return variables that keep a proxy out of the HTTP traffic between Airflow's servers."""
-    spared = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    spared = before.get("no_proxy") or before.get("NO_PROXY") or ""
     if spared != "*":
         spared = ",".join(filter(None, (spared, ports.HOST, "localhost")))
     return {"no_proxy": spared, "NO_PROXY": spared}

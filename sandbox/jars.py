@@ -5,7 +5,6 @@ They are checked against kafka.lock.toml at every start.
 
 import hashlib
 import logging
-import os
 import tempfile
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from jgo.maven import MavenContext
 
 from ingestion.addresses import without_user_info
 from sandbox.errors import FolderUnusable, JarsUnavailable, JarTampered
+from sandbox.settings import SandboxSettings
 from sandbox.state import check_room
 
 LOCK_FILE = Path(__file__).with_name("kafka.lock.toml")
@@ -41,16 +41,6 @@ class LockedJar:
         return f"{self.group}.{self.artifact}-{self.version}.jar"
 
 
-def cache_folder() -> Path:
-    """Return the folder where jars are kept between runs.
-
-    It is SANDBOX_CACHE_DIR, or a folder of this project in the user's cache.
-    """
-    if chosen := os.environ.get("SANDBOX_CACHE_DIR"):
-        return Path(chosen).resolve()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").resolve() / "data-angiogram"
-
-
 def locked_jars() -> list[LockedJar]:
     """Return the jars that kafka.lock.toml names."""
     lock = tomllib.loads(LOCK_FILE.read_text())
@@ -66,7 +56,7 @@ def kafka_jars() -> list[Path]:
         DiskFull: there is no space for them.
         FolderUnusable: the folder for them cannot be created, read or written.
     """
-    folder = cache_folder() / "jars"
+    folder = SandboxSettings.from_environment().cache / "jars"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return _all(folder)
@@ -100,7 +90,7 @@ def _have(jar: LockedJar, folder: Path) -> Path:
 
 
 def _fetch(jar: LockedJar, draft: Path) -> Path:
-    mirror = os.environ.get("SANDBOX_MAVEN_MIRROR")
+    mirror = SandboxSettings.from_environment().maven_mirror
     context = MavenContext(
         repo_cache=draft, remote_repos={"mirror": mirror.rstrip("/")} if mirror else None, timeout=20
     )

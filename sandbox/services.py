@@ -4,15 +4,13 @@ They have the project's roles, tables and topic.
 """
 
 import logging
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from ingestion.database.roles import bootstrap
 from ingestion.migrations import migrate
+from ingestion.settings.environ import changed
 from ingestion.settings.pipeline import contract
 from ingestion.topic.admin import ensure_topic
 from sandbox import ports, processes
@@ -20,7 +18,8 @@ from sandbox.errors import NoSandbox, ServerRefused
 from sandbox.kafka import Kafka
 from sandbox.postgres import SUPERUSER, Postgres
 from sandbox.server import Server
-from sandbox.state import PROJECT, State, StateFolder, check_room, default_folder
+from sandbox.settings import PROJECT, SandboxSettings
+from sandbox.state import State, StateFolder, check_room
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +50,7 @@ class Sandbox:
         Args:
             folder: the sandbox's; None for SANDBOX_DIR or, without that, `.sandbox` in the checkout.
         """
-        path = folder.resolve() if folder else default_folder()
+        path = folder.resolve() if folder else SandboxSettings.from_environment().folder
         self.folder = StateFolder(path)
         self._postgres = Postgres(path)
         self._kafka = Kafka(path)
@@ -86,7 +85,7 @@ class Sandbox:
                 for service in stopped:
                     self._start(service, state)
                     started.append(service)
-                with _applied(self._environment(state)):
+                with changed(self._environment(state)):
                     bootstrap()
                     migrate()
                     ensure_topic()
@@ -201,14 +200,3 @@ class Sandbox:
             self._choose_ports(service, state)
             self.folder.save(state)
             service.start(state)
-
-
-@contextmanager
-def _applied(environment: dict[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.update(environment)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)

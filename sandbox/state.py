@@ -19,9 +19,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ingestion.settings.pipeline import contract
 from sandbox.errors import DiskFull, FolderUnusable, NoSandbox, StateUnreadable
 
-PROJECT = Path(__file__).resolve().parents[1]
-"""The checkout that this package belongs to."""
-
 MINIMUM_FREE_BYTES = 512 * 1024 * 1024
 """Space that servers need to start: a full disk stops PostgreSQL and Kafka in the middle of a write."""
 
@@ -40,11 +37,6 @@ def secret_names() -> list[str]:
 
 
 _log = logging.getLogger(__name__)
-
-
-def default_folder() -> Path:
-    """Return SANDBOX_DIR, or `.sandbox` in the checkout."""
-    return Path(os.environ.get("SANDBOX_DIR") or PROJECT / ".sandbox").resolve()
 
 
 def check_room(folder: Path) -> None:

@@ -115,7 +115,7 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None],
         unread = [project.manifest.nodes[one].name for one in ephemeral.show(database, project, built_of_dye)]
         if failed := list(dict.fromkeys([*built_of_dye.unbuilt(), *unread])):
             raise DbtFailed(
-                f"dbt could not build {', '.join(failed)}; its log is {project.log_directory / 'dbt.log'}. "
+                f"dbt could not build {', '.join(failed)}; its log is {project.paths.logs / 'dbt.log'}. "
                 "Correct it, then accept."
             )
         messages = read_dye(project.directory) if has_dye(project.directory) else []

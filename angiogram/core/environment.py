@@ -1,7 +1,6 @@
 """Environment variables that angiogram reads: locations, addresses, the commit.
 
-`ingestion.settings` reads the others, and nothing else here reads the environment. `dbt.command` and `dbt.live_target`
-hide variables from dbt or add some, and the faults give dbt's profiles a database of their own.
+`ingestion.settings` reads the others, and nothing else here reads the environment.
 """
 
 from pathlib import Path

@@ -6,7 +6,6 @@ variables except those that name locations.
 """
 
 import logging
-import os
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -15,6 +14,7 @@ from typing import Any
 
 from angiogram.core.environment import Environment
 from angiogram.core.errors import DbtFailed
+from ingestion.settings.environ import changed
 
 PLACES = frozenset(
     {
@@ -145,11 +145,8 @@ def run_dbt(arguments: Sequence[str], manifest: Any = None) -> Outcome:
 @contextmanager
 def as_it_stands() -> Iterator[None]:
     """Hide dbt's own variables from dbt, except those that name locations."""
-    hidden = {name: os.environ.pop(name) for name in _own_variables() if name in os.environ}
-    try:
+    with changed(dict.fromkeys(_own_variables())):
         yield
-    finally:
-        os.environ.update(hidden)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 It is parsed here, without contacting a server.
 """
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from angiogram.core.errors import DbtFailed
 from angiogram.core.in_a_line import in_a_line
 from angiogram.core.stage_id import MODEL, TARGET, StageId
 from angiogram.dbt.project import Project
+from ingestion.settings.environ import changed, environment
 
 _SECRET = re.compile(r"\bDBT_ENV_SECRET_\w+")
 _NOT_NEEDED = "not-set-and-not-needed"
@@ -91,11 +91,6 @@ def secrets_set(project: Project) -> Iterator[None]:
     """
     file = Path(project.profiles_directory) / "profiles.yml"
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
-    lacking = {name for name in _SECRET.findall(text) if name not in os.environ}
-    try:
-        for name in lacking:
-            os.environ[name] = _NOT_NEEDED
+    missing = set(_SECRET.findall(text)) - environment().keys()
+    with changed(dict.fromkeys(missing, _NOT_NEEDED)):
         yield
-    finally:
-        for name in lacking:
-            os.environ.pop(name, None)

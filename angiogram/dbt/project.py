@@ -47,14 +47,14 @@ class Project:
         directory: its folder.
         target: the dye target.
         settings: what its angiogram.yml declares.
-        log_directory: where dbt writes its log.
+        paths: the project's folder, and where its profiles, log and parsed files are.
         dye_source: where the models read the dye: from the active run (topic), or straight from the input seeds.
         dbt_vars: the variables passed to dbt, as YAML.
     """
 
     def __init__(
         self,
-        directory: Path | None = None,
+        directory: Path | ProjectPaths | None = None,
         verbose: bool = False,
         tests: bool = True,
         dye_source: Literal["topic", "seeds"] = "topic",
@@ -63,7 +63,8 @@ class Project:
         """Locate the project. Nothing is parsed yet.
 
         Args:
-            directory: the project's folder; by default the one that `project_directory` finds.
+            directory: the project's folder, or all its paths where they are not those that the environment names; by
+                default the folder that `project_directory` finds.
             verbose: show dbt's own output on stderr; otherwise it goes only to dbt's log.
             tests: run dbt's tests too. The verdict does not need them: it compares the tables itself.
             dye_source: where the models read the dye: from the active run, or straight from the input seeds.
@@ -75,9 +76,8 @@ class Project:
             InvalidSettings: its angiogram.yml cannot be used.
             SeedNotWritten: files that a killed command started to write cannot be completed.
         """
-        self.paths = ProjectPaths.of(directory)
+        self.paths = directory if isinstance(directory, ProjectPaths) else ProjectPaths.of(directory)
         self.directory = self.paths.folder
-        self.log_directory = self.paths.logs
         self.dye_source = dye_source
         self.dbt_vars = _VARS[dye_source]
         self._verbose = verbose
@@ -282,7 +282,7 @@ class Project:
         arguments = [
             *("--no-use-colors", "--log-level", "info" if self._verbose else "none", "--log-level-file", "info"),
             *("--no-version-check", "--no-write-json", "--no-send-anonymous-usage-stats"),
-            *("--log-path", str(self.log_directory), *options),
+            *("--log-path", str(self.paths.logs), *options),
             *command,
             *("--target", target, "--vars", dbt_vars, "--target-path", str(target_path)),
             *("--project-dir", str(directory), "--profiles-dir", self.profiles_directory),
@@ -291,7 +291,7 @@ class Project:
             forget_ephemeral(manifest)
         outcome = run_dbt(arguments, manifest)
         if outcome.error is not None:
-            told_in = self.log_directory / "dbt.log"
+            told_in = self.paths.logs / "dbt.log"
             raise explain(command[0], self.directory, outcome.error, told_in) from outcome.error
         return outcome
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Literal, Self
 from uuid import UUID
 
@@ -85,20 +86,23 @@ class Sent:
         return cls(number=number, **{name: value for name, value in state.items() if not name.endswith("number")})
 
 
-def read_whole_dye() -> list[OutgoingMessage]:
+def read_whole_dye(project: Path | None = None) -> list[OutgoingMessage]:
     """Read all messages of the dye in the order of sends: batch 1, batch 2, malformed ones.
+
+    Args:
+        project: the project's folder. Default: the project that the environment names.
 
     Raises:
         SeedError: an input seed cannot be used.
     """
-    messages = sorted(read_dye(), key=lambda message: (message.batch, message.number))
+    messages = sorted(read_dye(project), key=lambda message: (message.batch, message.number))
     last_sent = max(message.sent_at for message in messages if message.sent_at)
     return [
         OutgoingMessage(one.number, one.name, one.batch, one.sent_at, message_value(one), one.fields)
         for one in messages
     ] + [
         OutgoingMessage(malformed.number, malformed.name, 2, last_sent, malformed.value, {"reason": malformed.reason})
-        for malformed in read_malformed()
+        for malformed in read_malformed(project)
     ]
 
 
@@ -126,10 +130,13 @@ def check_key(database: connection) -> None:
 
 
 @contextmanager
-def front_door() -> Iterator[tuple[httpx.Client, str]]:
-    """Yield a client of the front door at FRONT_DOOR_URL, or of the same API opened here.
+def front_door(url: str | None = None) -> Iterator[tuple[httpx.Client, str]]:
+    """Yield a client of the front door, or of the same API opened here.
 
     An API opened here closes after the sends.
+
+    Args:
+        url: the front door's address. Default: FRONT_DOOR_URL; the API is opened here where it is not set.
 
     Yields:
         The client, and a description of the front door.
@@ -138,6 +145,8 @@ def front_door() -> Iterator[tuple[httpx.Client, str]]:
         SettingsError: FRONT_DOOR_API_KEY is not set.
     """
     settings = FrontDoorSettings.from_environment()
+    if url is not None:
+        settings = settings.model_copy(update={"url": url})
     headers = {"X-API-Key": settings.api_key.get_secret_value(), "Content-Type": "application/json"}
     if settings.url is not None:
         with _client(settings.url, headers, proxy=not settings.is_on_this_machine) as client:

@@ -12,29 +12,12 @@ from pathlib import Path
 
 from psycopg2 import sql
 
+from angiogram.dbt.project_file import ProjectPaths
 from ingestion.database.roles import bootstrap, connect_as_administrator
 from ingestion.migrations import migrate
 from ingestion.settings import KafkaSettings
+from ingestion.settings.environ import changed
 from ingestion.topic.admin import ensure_topic, open_admin
-
-
-@contextmanager
-def variables(**values: str | None) -> Iterator[None]:
-    """Set environment variables (None: unset) for the duration of the block."""
-    before = {name: os.environ.get(name) for name in values}
-    _set(values)
-    try:
-        yield
-    finally:
-        _set(before)
-
-
-def _set(values: dict[str, str | None]) -> None:
-    for name, value in values.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
 
 
 @contextmanager
@@ -47,7 +30,7 @@ def own_place() -> Iterator[None]:
     """
     end = secrets.token_hex(6)
     database, topic = f"faults_{end}", f"faults_{end}"
-    with variables(PGDATABASE=database, KAFKA_TOPIC=topic):
+    with changed({"PGDATABASE": database, "KAFKA_TOPIC": topic}):  # dbt's profile reads them, too
         try:
             bootstrap()
             migrate()
@@ -67,34 +50,39 @@ class WorkingCopy:
     dbt therefore parses only changes.
     """
 
-    def __init__(self, original: Path, folder: Path) -> None:
-        """Store the folders. Nothing is copied yet.
+    def __init__(self, original: ProjectPaths, folder: Path) -> None:
+        """Store the paths. Nothing is copied yet.
 
         Args:
-            original: the dbt project.
+            original: of the dbt project.
             folder: an empty one; it will contain the copy and what dbt writes.
         """
-        self._original = original
-        self.directory = folder / "dbt_project"
-        self.target = folder / "target"
-        self.logs = folder / "logs"
+        self._original = original.folder
+        own_profiles = original.profiles.resolve() == original.folder
+        copy = folder / "dbt_project"
+        self._paths = ProjectPaths(
+            folder=copy,
+            profiles=copy if own_profiles else original.profiles,
+            parsed=folder / "target",
+            logs=folder / "logs",
+        )
 
-    def renew(self) -> Path:
-        """Make the copy equal to the original again, and return its folder.
+    def renew(self) -> ProjectPaths:
+        """Make the copy equal to the original again, and return its paths.
 
         Files that did not change keep their times.
         """
-        wanted: set[Path] = set()
+        copied, wanted = self._paths.folder, set[Path]()
         for folder, names, files in os.walk(self._original, followlinks=True):
             names[:] = [name for name in names if not name.startswith("target") and name not in ("logs", ".user.yml")]
             below = Path(folder).relative_to(self._original)
-            (self.directory / below).mkdir(parents=True, exist_ok=True)
+            (copied / below).mkdir(parents=True, exist_ok=True)
             for name in files:
-                source, copy = Path(folder) / name, self.directory / below / name
+                source, copy = Path(folder) / name, copied / below / name
                 wanted.add(copy)
                 if not copy.exists() or copy.read_bytes() != source.read_bytes():
                     shutil.copyfile(source, copy)
-        for path in self.directory.rglob("*"):
+        for path in copied.rglob("*"):
             if path.is_file() and path not in wanted:
                 path.unlink()
-        return self.directory
+        return self._paths

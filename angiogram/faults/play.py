@@ -3,22 +3,21 @@
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from angiogram.core.environment import ALERT_URLS
 from angiogram.core.errors import AngiogramError, NotTheDyes, UnsupportedProject
 from angiogram.core.stage_id import from_json
 from angiogram.core.words import BLOCKED, COULD_NOT_RUN, HEALTHY
 from angiogram.dbt.project import Project
-from angiogram.dbt.project_file import dye_target
+from angiogram.dbt.project_file import ProjectPaths, dye_target
 from angiogram.dbt.targets import read_targets
 from angiogram.dye.inject import read_whole_dye
 from angiogram.faults.door import tampering_door
 from angiogram.faults.fault import Fault, Ground, as_owner
-from angiogram.faults.place import WorkingCopy, own_place, variables
+from angiogram.faults.place import WorkingCopy, own_place
 from angiogram.run import steps
 from angiogram.run.passage import LEASE_OF_PROCESS, kept_in_hand
 from angiogram.run.walk import Walk, through
@@ -105,35 +104,36 @@ class Player:
         )
 
     def _report(self, fault: Fault) -> dict[str, Any]:
-        ground = Ground(self._copy.renew())
+        paths = self._copy.renew()
+        ground = Ground(paths.folder)
         fault.plant(ground)
-        project = Project(ground.project, tests=False, target=self._target)
-        run_id = steps.begin(LEASE_OF_PROCESS, say=_quiet)
+        project = Project(paths, tests=False, target=self._target)
+        run_id = steps.begin(LEASE_OF_PROCESS, say=_quiet, alerts=False)  # a planted fault must alert nobody
         try:
             with kept_in_hand(run_id):
                 return self._passage(run_id, ground, project)
         finally:
             ground.clean_up()
             as_owner(lambda query: query.execute("delete from raw.unverified_dye"))  # must not block the next run
-            steps.finish(run_id)
+            steps.finish(run_id, alerts=False)
 
     def _passage(self, run_id: str, ground: Ground, project: Project) -> dict[str, Any]:
         @contextmanager
         def around(step: str) -> Iterator[None]:
             ground.reach(step, run_id)
-            if step != "inject":
-                yield
-                return
-            with ExitStack() as doors:
-                door = self._front_door
-                if ground.tamper is not None:
-                    door = doors.enter_context(tampering_door(door, ground.tamper))
-                doors.enter_context(variables(FRONT_DOOR_URL=door))
-                yield
+            yield
 
-        dye = ground.order(read_whole_dye()) if ground.order else None
-        walk = Walk(run_id=run_id, project=project, dye=dye, say=_quiet)
-        return dict(through(walk, around=around))["verdict"]
+        real = self._front_door
+        with tampering_door(real, ground.tamper) if ground.tamper else nullcontext(real) as door:
+            walk = Walk(
+                run_id=run_id,
+                project=project,
+                dye=ground.order(read_whole_dye(project.directory)) if ground.order else None,
+                door_url=door,
+                alerts=False,
+                say=_quiet,
+            )
+            return dict(through(walk, around=around))["verdict"]
 
 
 @contextmanager
@@ -152,16 +152,9 @@ def player(original: Path, target: str | None = None) -> Iterator[Player]:
 
     target = dye_target(original, target)
     with tempfile.TemporaryDirectory(prefix="faults-") as folder, own_place(), serving() as front_door:
-        copy = WorkingCopy(original, Path(folder))
-        with variables(
-            **{ALERT_URLS: ""},  # a planted fault must alert nobody
-            DBT_PROJECT_DIR=str(copy.directory),
-            DBT_PROFILES_DIR=str(copy.directory),
-            DBT_TARGET_PATH=str(copy.target),
-            DBT_LOG_PATH=str(copy.logs),
-        ):
-            _require_own_database(Project(copy.renew(), target=target))
-            yield Player(copy, front_door, target)
+        copy = WorkingCopy(ProjectPaths.of(original), Path(folder))
+        _require_own_database(Project(copy.renew(), target=target))
+        yield Player(copy, front_door, target)
 
 
 def _require_own_database(project: Project) -> None:

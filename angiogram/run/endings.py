@@ -30,17 +30,21 @@ def in_words(error: BaseException) -> str:
 
 
 @contextmanager
-def ended_if_it_fails(run_id: str) -> Iterator[None]:
+def ended_if_it_fails(run_id: str, alerts: bool = True) -> Iterator[None]:
     """End a run with any error that the block raises.
 
     An alert is sent unless somebody pressed Ctrl-C.
+
+    Args:
+        run_id: the run.
+        alerts: whether to send an alert at all.
     """
     try:
         yield
     except BaseException as error:
         is_known = isinstance(error, KeyboardInterrupt) and not isinstance(error, Terminated)
         with suppress(IngestionError, psycopg2.Error):  # `end` has reported it; the first error is the one to raise
-            end(run_id, in_words(error), alerts=not is_known)
+            end(run_id, in_words(error), alerts=alerts and not is_known)
         raise
 
 

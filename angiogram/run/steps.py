@@ -83,6 +83,7 @@ def begin(
     wait: float = runs.WAIT,
     say: Callable[[str], None] = runs.say_on_stderr,
     run_id: str | None = None,
+    alerts: bool = True,
 ) -> str:
     """Check that everything a run needs is in place, and take the lease.
 
@@ -93,6 +94,7 @@ def begin(
         wait: maximum number of seconds to wait for another run.
         say: called with what is waited for.
         run_id: the run's ID; None: a new one.
+        alerts: whether to send an alert if the run ends here.
 
     Returns:
         The run ID.
@@ -102,7 +104,7 @@ def begin(
         RunInHand: another run outlasted the wait.
     """
     run_id = run_id or run_ids.new()
-    with endings.ended_if_it_fails(run_id):
+    with endings.ended_if_it_fails(run_id, alerts):
         kafka = KafkaSettings.from_environment()
         FrontDoorSettings.from_environment()  # missing settings are reported now, not when the dye is sent
         with closing(Source.open(kafka)) as source, runs.database("begin") as database:
@@ -113,7 +115,8 @@ def begin(
                 connect(LOADER_ROLE, "angiogram begin").close()  # this run will load its dye itself after it is sent
             runs.take(database, lease, wait, say, run_id)
             started = time.perf_counter()
-            endings.alert_taken_over(database, run_id)
+            if alerts:
+                endings.alert_taken_over(database, run_id)
             versions.record(database, run_id)
             # Messages before these offsets do not belong to this run.
             starts = {str(p): bounds.readable for p, bounds in source.bounds(partitions).items()}
@@ -140,7 +143,12 @@ def require_begun(run_id: str | None, why: str | None) -> str:
     return run_id
 
 
-def prepare(run_id: str, project: Project | None = None, say: Callable[[str], None] = runs.say_on_stderr) -> None:
+def prepare(
+    run_id: str,
+    project: Project | None = None,
+    say: Callable[[str], None] = runs.say_on_stderr,
+    alerts: bool = True,
+) -> None:
     """Check that dbt can build the project and writes only the dye's relations.
 
     Then empty the dye's schemas.
@@ -149,6 +157,7 @@ def prepare(run_id: str, project: Project | None = None, say: Callable[[str], No
         run_id: the active run; it has ended if this fails.
         project: the dbt project; by default that of the environment.
         say: called with what is waited for.
+        alerts: whether to send an alert if the run ends here.
 
     Raises:
         DbtFailed: dbt cannot build the project.
@@ -156,7 +165,7 @@ def prepare(run_id: str, project: Project | None = None, say: Callable[[str], No
         NotReady: the project or its database cannot be used.
         TablesInUse: another session locked tables of the previous run for too long.
     """
-    with endings.ended_if_it_fails(run_id), _step(run_id, "prepare") as step:
+    with endings.ended_if_it_fails(run_id, alerts), _step(run_id, "prepare") as step:
         project = project or Project()
         project.parse()
         if not project.can_be_built:
@@ -166,12 +175,19 @@ def prepare(run_id: str, project: Project | None = None, say: Callable[[str], No
             dye_schemas.empty(models, schemas, say, lambda: runs.renew(step.database, run_id))
 
 
-def inject(run_id: str, dye: list[OutgoingMessage] | None = None) -> dict[str, Any]:
+def inject(
+    run_id: str,
+    project: Project | None = None,
+    dye: list[OutgoingMessage] | None = None,
+    door_url: str | None = None,
+) -> dict[str, Any]:
     """Send the dye: messages through the front door, malformed messages to the topic.
 
     Args:
         run_id: the active run.
+        project: an open project; by default that of the environment.
         dye: the dye in an unusual order; by default in the usual one.
+        door_url: the front door's address; by default FRONT_DOOR_URL.
 
     Returns:
         front_door (which one it was), published, refused, batches, seconds.
@@ -186,10 +202,10 @@ def inject(run_id: str, dye: list[OutgoingMessage] | None = None) -> dict[str, A
             raise InjectFailed(f"Run {run_id} has sent its dye before, all or in part. Start a new run.")
         check_key(step.database)
         runs.save_step(step.database, run_id, "inject", {"sent": [], "seconds": 0.0})
-        dye = dye or read_whole_dye()
+        dye = dye or _dye(project)
         partitions = [int(partition) for partition in step.run.step("begin")["starts"]]
         key = DyeKeys.from_environment().accepted()[0]
-        with front_door() as (client, door), MessageProducer() as publisher:
+        with front_door(door_url) as (client, door), MessageProducer() as publisher:
             elsewhere = sends_elsewhere(client, topic_id())
             sent = send(run_id, dye, client, publisher, partitions, key)
         published = sum(place.refusal is None for place in sent)
@@ -204,10 +220,14 @@ def inject(run_id: str, dye: list[OutgoingMessage] | None = None) -> dict[str, A
     return _without(step.result, "sent")
 
 
-def check_topic(run_id: str) -> dict[str, Any]:
+def check_topic(run_id: str, project: Project | None = None) -> dict[str, Any]:
     """Read the dye back from the topic, each message once and byte for byte.
 
     The checkpoint is published = in Kafka.
+
+    Args:
+        run_id: the active run.
+        project: an open project; by default that of the environment.
 
     Returns:
         in_kafka, differences of api and topic, seconds.
@@ -216,7 +236,7 @@ def check_topic(run_id: str) -> dict[str, Any]:
         KafkaUnavailable: the broker is down.
     """
     with _step(run_id, "check_topic") as step:
-        sent, dye = _sent(step.run), _dye_by_name()
+        sent, dye = _sent(step.run), _dye_by_name(project)
         starts = {int(partition): start for partition, start in step.run.step("begin")["starts"].items()}
         keys = DyeKeys.from_environment().accepted()
         found, first_held = topic.read_back(KafkaSettings.from_environment(), starts, run_id, keys)
@@ -303,17 +323,21 @@ def _told(behind: dict[int, int], ends: dict[int, int], in_time: bool) -> str:
     return f"the loader did not pass the dye within {LOAD_WITHIN:g} s: {places}"
 
 
-def check_loaded(run_id: str) -> dict[str, Any]:
+def check_loaded(run_id: str, project: Project | None = None) -> dict[str, Any]:
     """Compare what was loaded with the input seeds, field by field.
 
     The checkpoint is published = loaded + dead letters.
+
+    Args:
+        run_id: the active run.
+        project: an open project; by default that of the environment.
 
     Returns:
         loaded, dead_letters, differences of the loader, seconds.
     """
     with _step(run_id, "check_loaded") as step:
         messages, letters = loaded.loaded_rows(step.database, run_id)
-        differences = loaded.judge_loaded(_sent(step.run), _dye_by_name(), messages, letters)
+        differences = loaded.judge_loaded(_sent(step.run), _dye_by_name(project), messages, letters)
         Kept(step.database, run_id).put(loader_stage(), differences)
         step.result |= {
             "loaded": len(messages),
@@ -323,13 +347,18 @@ def check_loaded(run_id: str) -> dict[str, Any]:
     return step.result
 
 
-def take_batch(run_id: str, batch: Batch) -> None:
+def take_batch(run_id: str, batch: Batch, project: Project | None = None) -> None:
     """Make the messages of a batch, and of those before it, visible to the models.
+
+    Args:
+        run_id: the active run.
+        batch: 1 or 2.
+        project: an open project; by default that of the environment.
 
     Raises:
         LeaseLost: the run is no longer active.
     """
-    last_of_batch_1 = max((d.number for d in read_whole_dye() if d.batch == 1), default=0)
+    last_of_batch_1 = max((d.number for d in _dye(project) if d.batch == 1), default=0)
     with runs.database("take batch") as database:
         runs.take_batch(database, run_id, batch, last_of_batch_1)
 
@@ -351,8 +380,8 @@ def build_batch(run_id: str, batch: Batch, project: Project | None = None) -> di
         DbtFailed: dbt ended before it built anything.
     """
     with _step(run_id, f"build_batch_{batch}") as step:
-        take_batch(run_id, batch)
         project = project or Project()
+        take_batch(run_id, batch, project)
         dbt = heard(project.build_first_batch() if batch == 1 else project.build_all())
         step.result |= {"failed": [one["name"] for one in dbt["results"] if one["status"] != SKIPPED], "dbt": dbt}
     return _without(step.result, "dbt")
@@ -375,12 +404,13 @@ def build_in_hand(run_id: str, project: Project, select: Sequence[str] = ()) -> 
     return outcome
 
 
-def verdict(run_id: str, project: Project | None = None) -> dict[str, Any]:
+def verdict(run_id: str, project: Project | None = None, alerts: bool = True) -> dict[str, Any]:
     """Compare every model with its expected seed, find the blockage, and record the verdict.
 
     Args:
         run_id: the active run.
         project: an open project; by default that of the environment.
+        alerts: whether to send an alert on the verdict.
 
     Returns:
         The report, see angiogram.judge.verdict.judge.
@@ -392,30 +422,36 @@ def verdict(run_id: str, project: Project | None = None) -> dict[str, Any]:
         report = judge(step.database, step.run, project or Project(), seconds)
     with runs.database("verdict") as database:
         runs.record(database, run_id, report["verdict"], from_json(report["blockage"]), report)
-        alert.after_verdict(database, run_id)
+        if alerts:
+            alert.after_verdict(database, run_id)
     return report
 
 
-def finish(run_id: str | None, error: str | None = None) -> None:
+def finish(run_id: str | None, error: str | None = None, alerts: bool = True) -> None:
     """Release the run. If it has no verdict, record could_not_run and send an alert.
 
     Args:
         run_id: the run; one that has ended already is not changed; None: it never started, and `begin` has ended it.
         error: why there is no verdict; None: the error that ended its latest step.
+        alerts: whether to send an alert if the run has no verdict.
 
     Raises:
         SettingsError, DatabaseUnavailable: the database is down; the alert was sent.
     """
     if run_id is not None:
-        endings.end(run_id, error)
+        endings.end(run_id, error, alerts)
 
 
 def _sent(run: runs.Run) -> list[Sent]:
     return [Sent.of(state) for state in run.step("inject")["sent"]]
 
 
-def _dye_by_name() -> dict[str, OutgoingMessage]:
-    return {dye.name: dye for dye in read_whole_dye()}
+def _dye(project: Project | None) -> list[OutgoingMessage]:
+    return read_whole_dye(project.directory if project else None)
+
+
+def _dye_by_name(project: Project | None) -> dict[str, OutgoingMessage]:
+    return {dye.name: dye for dye in _dye(project)}
 
 
 def _without(result: dict[str, Any], name: str) -> dict[str, Any]:

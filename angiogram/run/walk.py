@@ -21,26 +21,30 @@ class Walk:
 
     Attributes:
         run_id: the active run.
-        project: an open project, whose manifest is used again; None: each step opens that of the environment.
+        project: an open project, whose dye and manifest are used; None: each step opens that of the environment.
         dye: the dye in an unusual order; None: in the usual one.
+        door_url: the front door's address; None: FRONT_DOOR_URL.
+        alerts: whether to send alerts.
         say: called with what is waited for.
     """
 
     run_id: str
     project: Project | None = None
     dye: list[OutgoingMessage] | None = None
+    door_url: str | None = None
+    alerts: bool = True
     say: Callable[[str], None] = runs.say_on_stderr
 
 
 _DO: Mapping[str, Callable[[Walk], dict[str, Any] | None]] = {
-    "prepare": lambda walk: steps.prepare(walk.run_id, walk.project, walk.say),
-    "inject": lambda walk: steps.inject(walk.run_id, walk.dye),
-    "check_topic": lambda walk: steps.check_topic(walk.run_id),
+    "prepare": lambda walk: steps.prepare(walk.run_id, walk.project, walk.say, walk.alerts),
+    "inject": lambda walk: steps.inject(walk.run_id, walk.project, walk.dye, walk.door_url),
+    "check_topic": lambda walk: steps.check_topic(walk.run_id, walk.project),
     "load": lambda walk: steps.load(walk.run_id),
-    "check_loaded": lambda walk: steps.check_loaded(walk.run_id),
+    "check_loaded": lambda walk: steps.check_loaded(walk.run_id, walk.project),
     "build_batch_1": lambda walk: steps.build_batch(walk.run_id, 1, walk.project),
     "build_batch_2": lambda walk: steps.build_batch(walk.run_id, 2, walk.project),
-    "verdict": lambda walk: steps.verdict(walk.run_id, walk.project),
+    "verdict": lambda walk: steps.verdict(walk.run_id, walk.project, walk.alerts),
 }
 """The function of each step, by its name."""
 

@@ -1,6 +1,5 @@
 """Read the environment: what all groups of settings have in common."""
 
-import os
 from pathlib import Path
 from typing import Any, Self
 
@@ -8,32 +7,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ingestion.errors import SettingsError
-
-
-def checked_text(value: str) -> str:
-    """Return a variable's text; raise ValueError if its bytes are not UTF-8.
-
-    Python represents such bytes as lone surrogates.
-    """
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise ValueError("is not UTF-8") from None
-    return value
-
-
-def is_set(name: str) -> bool:
-    """Whether a variable is set and not empty."""
-    return bool(os.environ.get(name))
-
-
-def variable(name: str) -> str | None:
-    """A variable's text; None if it is not set or empty.
-
-    Raises:
-        ValueError: its bytes are not UTF-8.
-    """
-    return checked_text(value) if (value := os.environ.get(name)) else None
+from ingestion.settings.environ import checked_text
 
 
 class Settings(BaseSettings):

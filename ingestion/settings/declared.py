@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
-from ingestion.settings.base import Settings, is_set, variable
+from ingestion.settings.base import Settings
+from ingestion.settings.environ import is_set, variable
 from ingestion.settings.pipeline import pipeline
 
 _log = logging.getLogger(__name__)

@@ -6,8 +6,9 @@ from pydantic import Field, SecretStr
 
 from ingestion.contract import GENERAL_ROLES, Role
 from ingestion.errors import SettingsError
-from ingestion.settings.base import Settings, is_set, variable
+from ingestion.settings.base import Settings
 from ingestion.settings.declared import former_value
+from ingestion.settings.environ import is_set, variable
 from ingestion.settings.pipeline import pipeline
 
 _ADVICE = 'In the sandbox run eval "$(sandbox env)".'

@@ -18,6 +18,7 @@ import pytest
 from sandbox import jars, state
 from sandbox.errors import DiskFull, FolderUnusable
 from sandbox.services import Sandbox
+from sandbox.settings import SandboxSettings
 from tests.sandbox.conftest import COMMAND, Run, environment_for
 
 DEADLINE_SECONDS = 120
@@ -152,7 +153,7 @@ def test_an_ordinary_user_needs_no_root() -> None:
         pytest.skip("the checkout lies in a folder that an ordinary user may not enter")
     parent = Path(tempfile.mkdtemp(prefix="sandbox-of-nobody-"))  # pytest's own folders are root's alone
     try:
-        shutil.copytree(jars.cache_folder(), parent / "cache")
+        shutil.copytree(SandboxSettings.from_environment().cache, parent / "cache")
         subprocess.run(["chown", "-R", "nobody", parent], check=True)
         environment = environment_for(parent / "sandbox") | {"SANDBOX_CACHE_DIR": str(parent / "cache")}
         for command in (("up",), ("status",), ("down", "--delete")):

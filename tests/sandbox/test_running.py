@@ -15,7 +15,7 @@ from psycopg2.extensions import connection
 
 from sandbox.errors import ServerRefused, StateUnreadable
 from sandbox.services import Sandbox
-from sandbox.state import PROJECT
+from sandbox.settings import PROJECT
 from tests.sandbox.conftest import COMMAND, environment_for
 
 NOT_SET = {

@@ -40,7 +40,7 @@ def _findings(project: Project, builds: Builds, health: Mapping[StageId, Health]
             continue
         yield _finding(project, unique_id, stage, failed)
     if builds.is_unexplained:
-        text = f"dbt exited with an error that none of its nodes explains; see {project.log_directory / 'dbt.log'}"
+        text = f"dbt exited with an error that none of its nodes explains; see {project.paths.logs / 'dbt.log'}"
         yield Finding(FindingKind.BUILD, StageId(FILE, _PROJECT_FILE), text, _PROJECT_FILE)
 
 

@@ -149,6 +149,7 @@ def compile_forms(
     variables: str = _VARS,
     left_out: Sequence[str] = (),
     shown: Collection[str] = (),
+    profiles: Path | None = None,
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return the SQL of each node by its id: with is_incremental() false, and with it true.
 
@@ -159,6 +160,7 @@ def compile_forms(
         variables: dbt's variables, as YAML, with which the project was parsed.
         left_out: names of models to skip, since a model that does not compile is an error.
         shown: ids of the ephemeral models that readers select from as if they were views.
+        profiles: the folder with profiles.yml. Default: the one that the environment names, or the project's.
 
     Raises:
         DbtFailed: dbt cannot compile the project.
@@ -181,6 +183,7 @@ def compile_forms(
                     target,
                     manifest,
                     variables,
+                    profiles,
                 )
             )
             if errors := [result.message for result in results if result.status == "error"]:
@@ -190,11 +193,17 @@ def compile_forms(
 
 
 def run_dbt(
-    directory: Path, command: list[str], target: str | None, manifest: Any = None, variables: str = _VARS
+    directory: Path,
+    command: list[str],
+    target: str | None,
+    manifest: Any = None,
+    variables: str = _VARS,
+    profiles: Path | None = None,
 ) -> Any:
     """Run one dbt command in this process and return its result.
 
-    Without a target, the default target of the profile is used.
+    Without a target, the default target of the profile is used. Without a folder of profiles.yml, it is the one that
+    the environment names, or the project's.
 
     Raises:
         DbtFailed: dbt ended with an error.
@@ -208,7 +217,7 @@ def run_dbt(
                 *(("--target", target) if target else ()),
                 *("--vars", variables, "--target-path", scratch),
                 *("--project-dir", str(directory)),
-                *("--profiles-dir", str(ProjectPaths.of(directory).profiles)),
+                *("--profiles-dir", str(profiles or ProjectPaths.of(directory).profiles)),
             ],
             manifest,
         )

@@ -331,6 +331,7 @@ def _compiled(project: Project, states: Mapping[StageId, OutputState]) -> Forms:
                 project.dbt_vars,
                 left_out,
                 project.shown_ephemeral,
+                project.paths.profiles,
             )
         except DbtFailed:  # a model's own query or check failed while it was compiled
             continue
