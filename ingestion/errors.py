@@ -2,6 +2,7 @@
 
 IngestionError
 ├── SettingsError          an environment variable is missing or malformed; set it and start again
+├── SettingsFileUnusable   angiogram.yml cannot be read, or holds an invalid setting; correct the line that is named
 ├── ContractUnusable       the pipeline declares no contract, or one that cannot be used; correct its settings file
 ├── InputError             a file or an argument cannot be used; correct it
 ├── KafkaUnavailable       the broker cannot be reached; a retry helps
@@ -30,6 +31,10 @@ class IngestionError(Exception):
 
 class SettingsError(IngestionError):
     """An environment variable is missing or malformed. A retry does not help until it is set."""
+
+
+class SettingsFileUnusable(IngestionError):
+    """angiogram.yml cannot be read, or holds an invalid setting. Correct it before a retry."""
 
 
 class ContractUnusable(IngestionError):

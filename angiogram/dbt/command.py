@@ -209,10 +209,11 @@ def explain(command: str, directory: object, error: BaseException | None, told_i
 
 @contextmanager
 def _without_repeated_work() -> Iterator[None]:
-    """Spare dbt work that it repeats in each command of one process, two thirds of a run from the seeds.
+    """Spare dbt work that it repeats in each command of one process.
 
-    It parses the text of each macro again, also of its own 900, and has a cache for that, which its own tests use. And
-    for each of its behaviour flags it reads the source files of all callers, only to name one of them in its log.
+    That work is two thirds of a run from the seeds. dbt parses the text of each macro again, also of its own 900, and
+    has a cache for that, which its own tests use. And for each of its behaviour flags it reads the source files of all
+    callers, only to name one of them in its log.
     """
     from dbt_common.behavior_flags import BehaviorFlagRendered
     from dbt_common.tests import disable_test_caching, enable_test_caching, test_caching_enabled

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from angiogram.core.errors import InvalidSettings
-from angiogram.dbt.pipeline_settings import FILE, PipelineSettings, line_of
+from angiogram.dbt.pipeline_settings import DeclaredSettings
 from ingestion.errors import ContractUnusable
 from ingestion.settings.pipeline import imported
+from ingestion.settings.settings_file import SettingsFile
 
 Setting = Literal["calculation", "faults"]
 
@@ -26,10 +27,10 @@ def declared(project: Path, setting: Setting) -> tuple[Any, str] | None:
     Raises:
         InvalidSettings: the settings file cannot be used, or the object cannot be imported.
     """
-    path: str | None = getattr(PipelineSettings.read(project), setting)
+    path: str | None = getattr(DeclaredSettings.read(project), setting)
     if path is None:
         return None
-    place = f"{project / FILE}:{line_of(project, setting)} {setting}"
+    place = SettingsFile.of(project).place(setting)
     try:
         return imported(path, place), f"{place}:"
     except ContractUnusable as error:

@@ -20,10 +20,10 @@ from angiogram.dbt.manifest.nodes import (
 )
 from angiogram.dbt.manifest.parts import leave_out
 from angiogram.dbt.parse.reading import Reading, is_whole, read_parts
-from angiogram.dbt.pipeline_settings import FILE as SETTINGS
-from angiogram.dbt.pipeline_settings import PipelineSettings
+from angiogram.dbt.pipeline_settings import DeclaredSettings
 from angiogram.dbt.project_file import ProjectPaths, dye_target, dye_targets, project_variables
 from angiogram.dbt.seeds.file_journal import settle
+from ingestion.settings.settings_file import FILE as SETTINGS_FILE
 
 # With dye_batches set, a build does not rebuild models from nothing, so the incremental ones grow. No batch is hidden
 # here: the input seeds are filled batch by batch.
@@ -92,12 +92,12 @@ class Project:
                 "or `python dbt_project/install_packages.py`."
             )
         settle(self.directory)
-        self.settings = PipelineSettings.read(self.directory)
+        self.settings = DeclaredSettings.read(self.directory)
         self.target = dye_target(self.directory, target)
         if self.settings.live_target in dye_targets(self.directory):
             raise InvalidSettings(
-                f"{self.directory / SETTINGS} names {self.settings.live_target} as live_target, which is a dye target. "
-                "Name the target whose tables people read."
+                f"{self.directory / SETTINGS_FILE} names {self.settings.live_target} as live_target, which is a dye "
+                "target. Name the target whose tables people read."
             )
         # What dbt parsed under one target, or with one variable, cannot be used with another.
         is_usual = self.target == dye_target(self.directory)

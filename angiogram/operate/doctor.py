@@ -25,7 +25,6 @@ from angiogram.core.errors import AngiogramError
 from angiogram.dbt.live_target import Unread
 from angiogram.dbt.live_target import read as read_live
 from angiogram.dbt.manifest.nodes import expected_name
-from angiogram.dbt.pipeline_settings import FILE as SETTINGS
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import dye_targets
 from angiogram.dye.inject import check_key
@@ -40,6 +39,7 @@ from ingestion.errors import DatabaseUnavailable, IngestionError
 from ingestion.migrations import all_migrations, require_current
 from ingestion.settings import FrontDoorSettings, KafkaSettings, has_password, roles
 from ingestion.settings.pipeline import contract
+from ingestion.settings.settings_file import FILE as SETTINGS
 from ingestion.topic.admin import MAX_MESSAGE_BYTES, describe, open_admin, unavailable
 
 DISTRIBUTION = "data-angiogram"

@@ -34,7 +34,7 @@ def former_value(name: str) -> str | None:
     return value
 
 
-class PipelineSettings(Settings):
+class ContractDefaults(Settings):
     """Settings whose defaults and former names come from the contract.
 
     The environment takes precedence over both.

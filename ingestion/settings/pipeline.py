@@ -11,18 +11,16 @@ from functools import cache
 from pathlib import Path
 
 import typer
-import yaml
 
 from ingestion.contract import Contract
 from ingestion.errors import ContractUnusable
 from ingestion.settings.base import ProjectSettings
+from ingestion.settings.settings_file import EXAMPLE, DeclaredContract, SettingsFile, parts_of_import_path
 
-FILE = "angiogram.yml"
 PROJECT_FILE = "dbt_project.yml"
 
 _CHECKOUT = Path(__file__).resolve().parents[2] / "dbt_project"
 _NAME = re.compile(r"""^name:\s*["']?(\w+)""", re.MULTILINE)
-_EXAMPLE = "`contract: my_package.contract:CONTRACT`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +28,14 @@ class Pipeline:
     """What a pipeline's settings file contains for ingestion.
 
     Attributes:
-        file: the settings file, which need not exist.
+        file: its settings file.
         name: the pipeline's name, used in its runs and leases; the same as that of its dbt project.
         contract_path: import path of its contract, as `module:NAME`; None if the file names none.
-        line: the file's line with the contract, from 1.
     """
 
-    file: Path
+    file: SettingsFile
     name: str
     contract_path: str | None
-    line: int
 
     def contract(self) -> Contract:
         """Import the pipeline's contract.
@@ -49,10 +45,10 @@ class Pipeline:
         """
         if self.contract_path is None:
             raise ContractUnusable(
-                f"{self.file} names no contract, so nothing is known of the pipeline's messages, tables and roles. "
-                f"Add a line such as {_EXAMPLE}, or set DBT_PROJECT_DIR to the project that has one."
+                f"{self.file.path} names no contract, so the pipeline's messages, tables and roles are unknown. "
+                f"Add a line such as {EXAMPLE}, or set DBT_PROJECT_DIR to the project that has one."
             )
-        place = f"{self.file}:{self.line} contract"
+        place = self.file.place("contract")
         declared = imported(self.contract_path, place)
         if not isinstance(declared, Contract):
             raise ContractUnusable(
@@ -71,7 +67,7 @@ class Pipeline:
         """
         if self.contract_path is None or not (path := self.contract().commands):
             return None
-        place = f"{self.file}:{self.line} contract {self.contract_path}, commands"
+        place = f"{self.file.place('contract')} {self.contract_path}, commands"
         added = imported(path, place)
         if not isinstance(added, typer.Typer):
             raise ContractUnusable(f"{place}: {path} is a {type(added).__name__}, not a typer.Typer.")
@@ -85,7 +81,7 @@ def pipeline(project: Path | None = None) -> Pipeline:
         project: the project's folder (default: the one that this process works for).
 
     Raises:
-        ContractUnusable: the file cannot be read, or its contract is not text.
+        SettingsFileUnusable: the file cannot be read, or its contract is not an import path.
     """
     return _read((project or project_folder()).resolve())
 
@@ -121,25 +117,8 @@ def project_folder() -> Path:
 
 @cache
 def _read(project: Path) -> Pipeline:
-    file, name = project / FILE, _name(project / PROJECT_FILE)
-    try:
-        root = yaml.compose(file.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
-    except FileNotFoundError:
-        return Pipeline(file, name, None, 1)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ContractUnusable(f"{file} cannot be read: {error}. Correct the file or its rights.") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{file}:{mark.line + 1}" if mark else str(file)
-        problem = getattr(error, "problem", None) or str(error)
-        raise ContractUnusable(f"{place} is not YAML: {problem}. Correct that line.") from error
-    contract_path, line = None, 1
-    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
-        if key.value == "contract":
-            if value.tag != "tag:yaml.org,2002:str":
-                raise ContractUnusable(f"{file}:{key.start_mark.line + 1} {key.value}: must be text, as in {_EXAMPLE}.")
-            contract_path, line = value.value, key.start_mark.line + 1
-    return Pipeline(file, name, contract_path, line)
+    file = SettingsFile.of(project)
+    return Pipeline(file, _name(project / PROJECT_FILE), file.checked(DeclaredContract).contract)
 
 
 def _name(project_file: Path) -> str:
@@ -164,9 +143,10 @@ def imported(path: str, place: str) -> object:
     Raises:
         ContractUnusable: it is not an import path, or what it names cannot be imported.
     """
-    module_name, colon, attribute = path.partition(":")
-    if not (colon and module_name and attribute):
-        raise ContractUnusable(f"{place}: {path} is not an import path. Write it as in {_EXAMPLE}.")
+    try:
+        module_name, attribute = parts_of_import_path(path)
+    except ValueError as error:
+        raise ContractUnusable(f"{place}: {error}.") from error
     try:
         module = importlib.import_module(module_name)
     except Exception as error:  # a module may raise anything while it is imported

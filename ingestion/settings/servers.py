@@ -8,10 +8,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from ingestion.addresses import checked_servers, checked_web_address, without_user_info
 from ingestion.settings.base import Settings
-from ingestion.settings.declared import PipelineSettings
+from ingestion.settings.declared import ContractDefaults
 
 
-class DatabaseSettings(PipelineSettings):
+class DatabaseSettings(ContractDefaults):
     """The address of PostgreSQL. The password belongs to a role; `connect` looks it up."""
 
     host: str = Field(alias="PGHOST")
@@ -25,7 +25,7 @@ class DatabaseSettings(PipelineSettings):
 _SecurityProtocol = Annotated[Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], BeforeValidator(str.upper)]
 
 
-class KafkaSettings(PipelineSettings):
+class KafkaSettings(ContractDefaults):
     """The address of Kafka, and the topic."""
 
     bootstrap_servers: Annotated[str, AfterValidator(checked_servers)] = Field(alias="KAFKA_BOOTSTRAP_SERVERS")
@@ -71,7 +71,7 @@ def _checked_header(secret: SecretStr) -> SecretStr:
     return secret
 
 
-class FrontDoorSettings(PipelineSettings):
+class FrontDoorSettings(ContractDefaults):
     """Settings of the HTTP API that takes messages, for its clients and for the API itself."""
 
     url: Annotated[str, AfterValidator(checked_web_address)] | None = Field(alias="FRONT_DOOR_URL", default=None)

@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 
 from angiogram.core.errors import InvalidSettings
-from angiogram.dbt.pipeline_settings import PipelineSettings
+from angiogram.dbt.pipeline_settings import DeclaredSettings
 
 
-def _read(folder: Path, text: str) -> PipelineSettings:
+def _read(folder: Path, text: str) -> DeclaredSettings:
     (folder / "angiogram.yml").write_text(text, encoding="utf-8")
-    return PipelineSettings.read(folder)
+    return DeclaredSettings.read(folder)
 
 
 def test_without_a_file_nothing_is_set(tmp_path: Path) -> None:
-    assert PipelineSettings.read(tmp_path).live_target is None
+    assert DeclaredSettings.read(tmp_path).live_target is None
 
 
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "---\n"], ids=["empty", "comment", "empty document"])

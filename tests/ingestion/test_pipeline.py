@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ingestion.contract import Contract
-from ingestion.errors import ContractUnusable
+from ingestion.errors import ContractUnusable, SettingsFileUnusable
 from ingestion.settings import pipeline
 from taxi.contract import CONTRACT
 
@@ -51,11 +51,6 @@ def test_outside_of_any_project_that_of_the_checkout_is_taken(tmp_path: Path, mo
     [
         pytest.param(None, r"angiogram\.yml names no contract.*Add a line", id="no-settings-file"),
         pytest.param("live_target: prod\n", r"angiogram\.yml names no contract.*Add a line", id="no-contract"),
-        pytest.param("live_target: [\n", r"angiogram\.yml:2 is not YAML", id="not-yaml"),
-        pytest.param("\ncontract: 7\n", r"angiogram\.yml:2 contract: must be text", id="not-text"),
-        pytest.param(
-            "live_target: prod\ncontract: shop\n", r"angiogram\.yml:2 contract: shop is not an import", id="no-path"
-        ),
         pytest.param(
             "contract: no_such_module:CONTRACT\n",
             r"angiogram\.yml:1 contract: the module no_such_module cannot be",
@@ -69,6 +64,28 @@ def test_an_unusable_contract_is_said_with_file_and_line(tmp_path: Path, setting
     folder = project(tmp_path / "shop", settings)
     with pytest.raises(ContractUnusable, match=said):
         pipeline.contract(folder)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        pytest.param("live_target: [\n", r"angiogram\.yml:2 is not YAML", id="not-yaml"),
+        pytest.param("\ncontract: 7\n", r"angiogram\.yml:2 contract: .*string", id="not-text"),
+        pytest.param(
+            "live_target: prod\ncontract: shop\n", r"angiogram\.yml:2 contract: shop is not an import", id="no-path"
+        ),
+        pytest.param("contract: shop.orders:\n", r"angiogram\.yml:1 is not YAML", id="no-name"),
+    ],
+)
+def test_an_unusable_settings_file_is_said_with_file_and_line(tmp_path: Path, settings: str, said: str) -> None:
+    folder = project(tmp_path / "shop", settings)
+    with pytest.raises(SettingsFileUnusable, match=said):
+        pipeline.contract(folder)
+
+
+def test_ingestion_leaves_the_other_settings_to_whoever_uses_them(tmp_path: Path) -> None:
+    folder = project(tmp_path / "shop", "contract: taxi.contract:CONTRACT\nlive_traget: prod\n")
+    assert pipeline.contract(folder) is CONTRACT
 
 
 @pytest.mark.parametrize(

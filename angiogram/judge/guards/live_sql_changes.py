@@ -6,11 +6,11 @@ from pathlib import Path
 from angiogram.core.findings import FindingKind
 from angiogram.core.stage_id import MODEL, StageId
 from angiogram.dbt.live_target import Unread
-from angiogram.dbt.pipeline_settings import FILE as SETTINGS
 from angiogram.dbt.project import Project
 from angiogram.judge.guards.changes import Change
 from angiogram.judge.guards.live_sql import LiveSql, Places, SqlDifference
 from angiogram.judge.guards.surface import Surface
+from ingestion.settings.settings_file import FILE as SETTINGS
 
 SHOWN = 12
 """Lines shown per model. The others are counted."""
