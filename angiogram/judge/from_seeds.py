@@ -30,9 +30,9 @@ from angiogram.judge.guards.changes import as_told
 from angiogram.judge.guards.limits import too_slow
 from angiogram.judge.verdict import conclude
 from angiogram.store.runs import WAIT, Run, hold_tables, say_on_stderr
-from angiogram.warehouse import dye_schemas, ephemeral
+from angiogram.warehouse import ephemeral
+from angiogram.warehouse.afresh import make_afresh
 from angiogram.warehouse.sessions import open_sessions
-from angiogram.warehouse.target_relations import claim
 from ingestion.settings.pipeline import pipeline
 
 
@@ -138,8 +138,7 @@ def tables_of(project: Project, wait: float, say: Callable[[str], None]) -> Iter
     """
     with opened(project) as database:
         hold_tables(database, pipeline(project.directory).name, wait, say)
-        schemas = claim(database, project, say)
-        dye_schemas.empty(database, schemas, say)
+        make_afresh(database, project, say)
         yield database
 
 

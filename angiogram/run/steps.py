@@ -31,8 +31,7 @@ from angiogram.operate import alert
 from angiogram.run import endings
 from angiogram.store import run_ids, runs, versions
 from angiogram.store.kept import Kept
-from angiogram.warehouse import dye_schemas
-from angiogram.warehouse.target_relations import claim
+from angiogram.warehouse.afresh import make_afresh
 from ingestion.contract import LOADER as LOADER_ROLE
 from ingestion.database.sessions import connect
 from ingestion.errors import Interrupted, MessagesLost
@@ -171,8 +170,7 @@ def prepare(
         if not project.can_be_built:
             return  # the stages before dbt can still be judged
         with opened(project) as models:
-            schemas = claim(models, project, say)
-            dye_schemas.empty(models, schemas, say, lambda: runs.renew(step.database, run_id))
+            make_afresh(models, project, say, lambda: runs.renew(step.database, run_id))
 
 
 def inject(

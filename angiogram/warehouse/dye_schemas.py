@@ -1,13 +1,15 @@
-"""Empties the dye's schemas before a run, so that no table of an earlier run remains."""
+"""Empties the dye's schemas before a run, so that nothing of an earlier run remains."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from psycopg2 import sql
 from psycopg2.errors import InsufficientPrivilege, LockNotAvailable
 from psycopg2.extensions import connection, cursor
 
 from angiogram.core.errors import NotReady, TablesInUse
+from angiogram.warehouse import functions_and_types
 
 TABLES_WITHIN = 60.0
 """Seconds that other sessions have to release the last run's tables."""
@@ -21,20 +23,22 @@ def empty(
     schemas: Sequence[str],
     say: Callable[[str], None],
     alive: Callable[[], None] = lambda: None,
+    also: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> None:
-    """Drop all relations in the dye's schemas, or none of them.
+    """Drop all relations, functions and types in the dye's schemas, or none of them.
 
-    The schemas stay, with their marks and grants. Functions and types stay too: a project's hooks may have made them.
+    The schemas stay, with their marks and grants. So does what extensions own, and functions and types of other roles.
 
     Args:
         database: a session of the project's profile, in autocommit.
         schemas: the schemas, from target_relations.claim.
         say: receives messages about who holds tables.
         alive: called every 2 s while waiting for them.
+        also: relations to drop in schemas that otherwise stay as they are.
 
     Raises:
         TablesInUse: another session held one of them for too long.
-        NotReady: the session's role may not drop one of them.
+        NotReady: the session's role may not drop one of them, or something elsewhere uses a function or type.
     """
     deadline = time.monotonic() + TABLES_WITHIN
     told = None
@@ -43,7 +47,7 @@ def empty(
         try:
             while True:
                 try:
-                    if statement := _drops(query, schemas):
+                    if statement := _drops(query, schemas, also):
                         query.execute(statement)
                     return
                 except InsufficientPrivilege as error:
@@ -52,7 +56,7 @@ def empty(
                         "role of the dye target their owner."
                     ) from error
                 except LockNotAvailable:
-                    holders = _holders(query, schemas)
+                    holders = _holders(query, [*schemas, *also])
                     if time.monotonic() > deadline:
                         raise TablesInUse(
                             f"The last run's tables were still held after {TABLES_WITHIN:g} s: {holders}. "
@@ -66,7 +70,7 @@ def empty(
             query.execute("reset lock_timeout")
 
 
-def _drops(query: cursor, schemas: Sequence[str]) -> sql.Composed | None:
+def _drops(query: cursor, schemas: Sequence[str], also: Mapping[str, Collection[str]]) -> sql.Composed | None:
     """All drops as one list of statements, so that it is one transaction. None if all is empty.
 
     Relations that belong to extensions are kept.
@@ -76,14 +80,14 @@ def _drops(query: cursor, schemas: Sequence[str]) -> sql.Composed | None:
         " pg_namespace.oid = relnamespace where nspname = any(%s) and relkind::text = any(%s) and not relispartition"
         " and not exists (select from pg_depend where classid = 'pg_class'::regclass and objid = pg_class.oid"
         " and (deptype = 'e' or (deptype in ('a', 'i') and relkind = 'S')))",
-        (list(schemas), list(_KINDS)),
+        ([*schemas, *also], list(_KINDS)),
     )
-    found = query.fetchall()
-    statements = [
+    found = [row for row in query.fetchall() if row[1] in schemas or row[2] in also[row[1]]]
+    statements: list[sql.Composable] = [
         sql.SQL("drop {} if exists {} cascade").format(sql.SQL(word), sql.SQL(", ").join(names))
         for kind, word in _KINDS.items()
         if (names := [sql.Identifier(schema, name) for its_kind, schema, name in found if its_kind == kind])
-    ]
+    ] + functions_and_types.drops(query, schemas)
     return sql.SQL("; ").join(statements) if statements else None
 
 

@@ -6,7 +6,7 @@ command: what another target builds or reads, what belongs to another project's 
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -22,8 +22,9 @@ from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import results_relation
 from angiogram.dbt.targets import Targets, read_targets
+from angiogram.warehouse import functions_and_types
 
-ABSENT, OURS = "absent", "ours"
+ABSENT, EMPTY, OURS = "absent", "empty", "ours"
 
 _LIVE_NODES = "angiogram.live_nodes"
 _PART = re.compile(r'"((?:[^"]|"")*)"|([^".]+)')
@@ -80,7 +81,7 @@ def claim(database: connection, project: Project, say: Callable[[str], None]) ->
     """
     targets = read_targets(project)
     schemas = examine(database, project, say, targets)
-    if refused := [schema.told for schema in schemas if schema.told]:
+    if refused := [schema.told for schema in schemas if schema.told] or list(_of_people(database, schemas)):
         raise NotTheDyes(
             f"Target {project.target} would write over what the dye did not make: {'; '.join(refused)}. Nothing was "
             "built. Give the dye schemas of its own: let generate_schema_name put the name of a dye target before the "
@@ -99,7 +100,7 @@ def claim(database: connection, project: Project, say: Callable[[str], None]) ->
             query.execute("select pg_advisory_unlock(hashtext('angiogram'), hashtext('marks'))")
         written = [schema.schema_name for schema in schemas]
         # A marked schema may be live by now if it is no longer written and does not have the dye target's name.
-        return written + [name for name in _marked(query, project) if name not in written and targets.is_dyes(name)]
+        return written + [name for name in marked(query, project) if name not in written and targets.is_dyes(name)]
 
 
 def examine(
@@ -131,6 +132,28 @@ def examine(
     with database.cursor(cursor_factory=RealDictCursor) as query:
         query.execute(_template().module.dye_schemas(asked))  # type: ignore[attr-defined]
         return [Schema(**row) for row in query.fetchall()]
+
+
+def written(project: Project) -> dict[str, list[str]]:
+    """Return the relations that dbt would write under the dye target, by schema."""
+    found: dict[str, list[str]] = {}
+    for one in _written(project):
+        schema, name = _names_of(one["relation"])
+        found.setdefault(schema, []).append(name)
+    return found
+
+
+def live_schemas(database: connection, project: Project, say: Callable[[str], None]) -> Iterator[tuple[str, str]]:
+    """Yield each schema that other targets of the database write or read, and which does.
+
+    Args:
+        database, project, say: as for `claim`.
+
+    Raises:
+        DbtFailed: the profile cannot be read.
+    """
+    for one in (*_recorded(database), *_of_other_targets(project, read_targets(project), say)):
+        yield _schema_of(one["relation"]), one["used_by"]
 
 
 def _written(project: Project) -> Iterator[dict[str, Any]]:
@@ -189,6 +212,15 @@ def _of_other_targets(project: Project, targets: Targets, say: Callable[[str], N
                 yield {"relation": source.relation_name, "used_by": f"target {target.name} reads it"}
 
 
+def _of_people(database: connection, schemas: Iterable[Schema]) -> Iterator[str]:
+    """Yield functions and types in unmarked schemas: each run drops those in its own."""
+    with database.cursor() as query:
+        for schema in schemas:
+            if schema.state == EMPTY and (found := functions_and_types.made(query, [schema.schema_name])):
+                names = ", ".join(f"{kind} {identity}" for kind, identity in found)
+                yield f"schema {schema.schema_name} (it holds {names}, which each run would drop)"
+
+
 def _forbidden(schema: Schema, user: str) -> Iterator[str]:
     """Yield a sentence for each right that the session's role is missing."""
     name = schema.schema_name
@@ -200,8 +232,8 @@ def _forbidden(schema: Schema, user: str) -> Iterator[str]:
         yield f"Role {user} may not make tables in schema {name} of {schema.owner}: grant it usage and create there."
 
 
-def _marked(query: cursor, project: Project) -> list[str]:
-    """Schemas marked for this project's dye under this target, whether still written or not."""
+def marked(query: cursor, project: Project) -> list[str]:
+    """Return the schemas marked for this dye and target, whether still written or not."""
     query.execute(
         "select nspname::text from pg_namespace cross join lateral obj_description(oid, 'pg_namespace') as described"
         " where pg_has_role(nspowner, 'usage') and substring(described from '(?n)^angiogram: dye of (\\S+)') = %s"
@@ -220,10 +252,14 @@ def _mark(query: cursor, schema: Schema) -> None:
 
 
 def _schema_of(relation: str) -> str:
-    """The schema of a relation's name. PostgreSQL folds unquoted names to lower case."""
+    return _names_of(relation)[0]
+
+
+def _names_of(relation: str) -> tuple[str, str]:
+    """The schema and name in a relation's name. PostgreSQL folds unquoted names to lower case."""
     parts: list[tuple[str, str]] = _PART.findall(relation)
-    quoted, plain = parts[-2]
-    return quoted.replace('""', '"') or plain.lower()
+    schema, name = (quoted.replace('""', '"') or plain.lower() for quoted, plain in parts[-2:])
+    return schema, name
 
 
 @cache

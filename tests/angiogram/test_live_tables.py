@@ -197,6 +197,24 @@ def test_another_dye_target_builds_its_own_schemas_and_leaves_alone_those_of_the
         assert set(claim(database, project, quiet)) == {"ci_dye_till", "ci_dye_marts", "ci_dye_expected", "ci_dye_old"}
 
 
+def test_a_function_of_a_person_in_a_schema_that_no_dye_run_marked_stops_the_command(
+    strange: connection, shop: Callable[..., Project]
+) -> None:
+    """Each run drops the functions in its schemas, because an earlier run may have left them."""
+    project = shop(APART)
+    with strange.cursor() as query:
+        query.execute(
+            "create schema angiogram_marts authorization angiogram;"
+            "create function angiogram_marts.tax(n int) returns int language sql as 'select n';"
+            "alter function angiogram_marts.tax owner to angiogram"
+        )
+    with pytest.raises(NotTheDyes, match=r"function angiogram_marts\.tax\(integer\), which each run would drop"):
+        run_from_seeds(project, 0, quiet)
+    with strange.cursor() as query:
+        query.execute("select angiogram_marts.tax(3); drop function angiogram_marts.tax")
+    assert run_from_seeds(project, 0, quiet).verdict == "healthy"
+
+
 def test_a_role_that_may_not_build_is_told_so_in_a_sentence(strange: connection, shop: Callable[..., Project]) -> None:
     project = shop(
         APART,

@@ -52,3 +52,31 @@ def test_a_model_moved_to_where_nothing_is_compared_is_named(coffee_shop: Path, 
     assert blocked(report) == ["takings_by_month"]
     (finding,) = report["findings"]
     assert (finding["kind"], finding["file"]) == ("build", f"{folder}/takings_by_month.sql")
+
+
+HOOK = """
+  - "create or replace function {{ target.schema }}.euros(n numeric) returns numeric language sql return n / 100.0"
+"""
+SAME_NAMES = "{% macro generate_schema_name(custom, node) %}{{ custom or target.schema }}{% endmacro %}"
+IN_LAB = "{{ config(schema='lab' if is_dye_target() else none) }}\n"
+
+
+def test_neither_the_function_of_an_earlier_hook_nor_a_schema_that_is_written_no_more_answers(
+    coffee_shop: Path, judge: Judge
+) -> None:
+    (coffee_shop / "angiogram.yml").unlink()  # SQL that differs by target is a finding of its own
+    (coffee_shop / ".angiogram" / "surface.yml").unlink()
+    (coffee_shop / "macros" / "generate_schema_name.sql").write_text(SAME_NAMES)
+    project, guests = coffee_shop / "dbt_project.yml", coffee_shop / "models" / "core" / "guests.sql"
+    edit(project, '\n  - "{{ keep_dye_apart() }}"\n', f'\n  - "{{{{ keep_dye_apart() }}}}"{HOOK}')
+    edit(guests, "sum(total_cents) / 100.0", "{{ target.schema }}.euros(sum(total_cents))")
+    prepend(guests, IN_LAB)
+    assert blocked(judge(coffee_shop)) == []
+    edit(project, HOOK, "\n")
+    edit(guests, IN_LAB, "")
+    takings = coffee_shop / "models" / "reports" / "takings_by_month.sql"
+    edit(takings, "where state = 'paid'", "where state = 'paid' and guest_id in (select guest_id from lab.guests)")
+    found = {finding["stage"]["name"]: finding["text"] for finding in judge(coffee_shop)["findings"]}
+    assert found.keys() == {"guests", "takings_by_month"}
+    assert "euros(numeric) does not exist" in found["guests"]
+    assert 'relation "lab.guests" does not exist' in found["takings_by_month"]

@@ -1,0 +1,83 @@
+"""Makes the dye's schemas empty, including those that only an earlier run wrote.
+
+Where the name of such a schema does not show that it is the dye's, it may be live by now. So before each build the
+names of the relations that the dye will write there are noted in the schema's comment, beside its mark. Only these are
+dropped once the dye writes elsewhere.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+
+from psycopg2 import sql
+from psycopg2.extensions import connection, cursor
+
+from angiogram.dbt.project import Project
+from angiogram.dbt.targets import read_targets
+from angiogram.warehouse import dye_schemas
+from angiogram.warehouse.target_relations import claim, live_schemas, marked, written
+
+_NOTE = "angiogram: built "
+_NOTED = f"(?n)^{_NOTE}(.+)$"
+
+
+def make_afresh(
+    database: connection, project: Project, say: Callable[[str], None], alive: Callable[[], None] = lambda: None
+) -> None:
+    """Claim the dye's schemas, drop all that is in them, and note what will be built there.
+
+    Args:
+        database: a session of the project's profile, in autocommit.
+        project: the parsed project.
+        say: receives messages about what is waited for or left alone.
+        alive: called every 2 s while waiting.
+
+    Raises:
+        NotTheDyes, DbtFailed: see target_relations.claim.
+        NotReady: see target_relations.claim and dye_schemas.empty.
+        TablesInUse: another session held one of the tables for too long.
+    """
+    schemas = claim(database, project, say)
+    with database.cursor() as query:
+        left = _noted(query, [name for name in marked(query, project) if name not in schemas])
+        if left:
+            users = dict(live_schemas(database, project, say))
+            for schema in left.keys() & users.keys():
+                say(
+                    f"An earlier dye run wrote {', '.join(left[schema])} in schema {schema}. It is left there, because "
+                    f"{users[schema]} in that schema."
+                )
+            left = {schema: names for schema, names in left.items() if schema not in users}
+        dye_schemas.empty(database, schemas, say, alive, also=left)
+        targets = read_targets(project)
+        for schema, names in written(project).items():
+            if not targets.is_dyes(schema):
+                _note(query, schema, names)
+
+
+def _note(query: cursor, schema: str, relations: Iterable[str]) -> None:
+    """Note what the dye is about to write in a schema, if the session's role owns it."""
+    query.execute(
+        "select coalesce(obj_description(oid, 'pg_namespace'), '') from pg_namespace"
+        " where nspname = %s and pg_has_role(nspowner, 'usage')",
+        (schema,),
+    )
+    for (comment,) in query.fetchall():
+        lines = [line for line in comment.splitlines() if not line.startswith(_NOTE)]
+        told = "\n".join([*lines, f"{_NOTE}{json.dumps(sorted(relations))}"])
+        if told != comment:
+            query.execute(sql.SQL("comment on schema {} is {}").format(sql.Identifier(schema), sql.Literal(told)))
+
+
+def _noted(query: cursor, schemas: Iterable[str]) -> dict[str, list[str]]:
+    """Return the relations that are noted in these schemas and exist, by schema."""
+    found: dict[str, list[str]] = {}
+    query.execute(
+        "select nspname::text, relname::text from pg_namespace cross join lateral jsonb_array_elements_text("
+        "substring(obj_description(pg_namespace.oid, 'pg_namespace') from %s)::jsonb) as noted (name)"
+        " join pg_class on relnamespace = pg_namespace.oid and relname = noted.name"
+        " where nspname = any(%s) and pg_has_role(relowner, 'usage') order by 1, 2",
+        (f"(?n)^{_NOTE}(.+)$", list(schemas)),
+    )
+    for schema, relation in query.fetchall():
+        found.setdefault(schema, []).append(relation)
+    return found
