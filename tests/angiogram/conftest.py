@@ -4,7 +4,6 @@ import json
 import os
 import secrets
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -17,13 +16,16 @@ from psycopg2 import sql
 from psycopg2.extensions import connection
 
 from angiogram.dbt.project import Project
+from angiogram.run import steps
 from sandbox.services import Sandbox
+from tests import commands
 from tests.angiogram.shop import LIVE, UNCHANGED, write_shop
 from tests.report_schema import validated
 from tests.services import connect_as_administrator, new_database, new_topic
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 ANGIOGRAM = [sys.executable, "-c", "from angiogram.cli.main import main; main()"]
+"""The command as a shell starts it, for tests that interrupt or kill it."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,12 @@ class Outcome:
     def report(self) -> dict[str, Any]:
         """The report that it printed, which docs/report.schema.json describes."""
         return validated(json.loads(self.stdout))
+
+
+def command(*arguments: str, environment: dict[str, str] | None = None) -> Outcome:
+    """Run `angiogram` in a process of its own."""
+    done = commands.run("angiogram.cli.main:main", arguments, environment=environment)
+    return Outcome(done.code, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="session")
@@ -61,10 +69,7 @@ def angiogram(pipeline: None) -> Callable[..., Outcome]:
     """Function that runs `angiogram` with arguments, and variables set otherwise by keyword."""
 
     def run(*arguments: str, **variables: str) -> Outcome:
-        done = subprocess.run(
-            [*ANGIOGRAM, *arguments], env={**os.environ, **variables}, capture_output=True, text=True, timeout=300
-        )
-        return Outcome(done.returncode, done.stdout, done.stderr)
+        return command(*arguments, environment={**os.environ, **variables})
 
     return run
 
@@ -74,13 +79,16 @@ def angiogram_verdict(pipeline: None) -> Callable[[str], dict[str, Any]]:
     """Function that takes the step `verdict` of a run in a process of its own, as Airflow does."""
 
     def verdict(run_id: str) -> dict[str, Any]:
-        step = "import json, sys; from angiogram.run import steps; print(json.dumps(steps.verdict(sys.argv[1])))"
-        done = subprocess.run(
-            [sys.executable, "-c", step, run_id], capture_output=True, text=True, timeout=300, check=True
-        )
+        done = commands.run("tests.angiogram.conftest:print_verdict", [run_id])
+        assert done.code == 0, done.stderr
         return validated(json.loads(done.stdout))
 
     return verdict
+
+
+def print_verdict() -> None:
+    """Take the step `verdict` of the run that is named as the argument."""
+    print(json.dumps(steps.verdict(sys.argv[1])))
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from angiogram.warehouse import dye_schemas
 from ingestion.loader import follow, follower_alive
 from ingestion.settings import KafkaSettings
 from ingestion.topic.admin import open_admin, topic_id
+from tests import commands
 from tests.angiogram.conftest import ANGIOGRAM, PROJECT, Outcome
 from tests.angiogram.recorded import blocked, differences_at, stages_of
 from tests.dbt.project import DbtProject
@@ -174,6 +175,11 @@ def test_a_second_dose_in_the_same_run_is_refused(run_in_hand: str) -> None:
         steps.inject(run_in_hand)
 
 
+def build_first_batch() -> None:
+    """Build the first batch of the run that is named as the argument."""
+    steps.build_batch(sys.argv[1], 1)
+
+
 def test_models_that_never_saw_the_second_batch_are_not_judged(
     run_in_hand: str, angiogram_verdict: Callable[[str], dict[str, Any]]
 ) -> None:
@@ -181,8 +187,7 @@ def test_models_that_never_saw_the_second_batch_are_not_judged(
     steps.check_topic(run_in_hand)
     steps.load(run_in_hand)
     steps.check_loaded(run_in_hand)
-    first_batch = "import sys; from angiogram.run import steps; steps.build_batch(sys.argv[1], 1)"
-    subprocess.run([sys.executable, "-c", first_batch, run_in_hand], check=True, timeout=300)
+    assert commands.run("tests.angiogram.test_passage:build_first_batch", [run_in_hand]).code == 0
     steps.take_batch(run_in_hand, 2)
     report = angiogram_verdict(run_in_hand)
     assert (report["verdict"], blocked(report)) == ("could_not_run", [])
@@ -221,9 +226,9 @@ def test_nothing_is_built_from_the_input_seeds_while_a_run_is_in_hand(
     assert outcome.code == 2
     assert "RunInHand" in outcome.stderr
     assert re.search(rf"Run {run_in_hand} \(started by .*\) is in hand after 0 s", outcome.stderr)
-    dbt = [sys.executable, "-m", "dbt.cli.main", "build", "--target", "angiogram", "--select", "dim_zipcodes"]
-    done = subprocess.run(dbt, cwd=PROJECT, capture_output=True, text=True, timeout=300)
-    assert done.returncode != 0
+    build = ["build", "--target", "angiogram", "--select", "dim_zipcodes"]
+    done = commands.run("dbt.cli.main:cli", build, folder=PROJECT)
+    assert done.code != 0
     assert f"Run {run_in_hand} is in hand" in done.stdout
 
 

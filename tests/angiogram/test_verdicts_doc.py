@@ -17,6 +17,7 @@ from ingestion.topic.producer import MessageProducer
 from sandbox.services import Sandbox
 from tests.angiogram.coffee_shop import copied
 from tests.angiogram.conftest import ANGIOGRAM, Outcome
+from tests.angiogram.conftest import command as run_command
 from tests.dbt.project import DbtProject
 from tests.services import new_database, new_topic
 
@@ -102,9 +103,7 @@ def told(command: str, **variables: str) -> Outcome:
         name, _, value = words.pop(0).partition("=")
         variables[name] = value
     assert words.pop(0) == "angiogram"
-    environment = {**os.environ, **variables}
-    done = subprocess.run([*ANGIOGRAM, *words], env=environment, capture_output=True, text=True, timeout=900)
-    return Outcome(done.returncode, done.stdout, done.stderr)
+    return run_command(*words, environment={**os.environ, **variables})
 
 
 def interrupted(command: str) -> Outcome:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests import commands
+
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 
 NO_HUB = "http://127.0.0.1:1/"
@@ -40,37 +42,21 @@ class DbtProject:
         """Run dbt with the arguments; `environment` is put over the process's own."""
         results = self.folder / "target" / "run_results.json"
         results.unlink(missing_ok=True)
-        dbt = self.start(*arguments, **environment)
-        output, _ = dbt.communicate()
+        # The sandbox's environment points dbt at the checkout; the copy has its own folders.
+        surroundings = {name: value for name, value in os.environ.items() if name != "DBT_PROJECT_DIR"}
+        dbt = commands.run(
+            "dbt.cli.main:cli",
+            ["--no-use-colors", *arguments, "--project-dir", self.folder, "--profiles-dir", self.folder],
+            environment={**surroundings, **environment},
+            folder=self.folder,
+        )
         statuses = {}
         if results.exists():
             for result in json.loads(results.read_text(encoding="utf-8"))["results"]:
                 kind, _, name, *_ = result["unique_id"].split(".")
                 if kind != "operation":
                     statuses[name] = result["status"]
-        return DbtRun(dbt.returncode, output, statuses)
-
-    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
-        """Start dbt, as `run` does, without waiting for its end."""
-        command = [
-            str(Path(sys.executable).with_name("dbt")),
-            "--no-use-colors",
-            *arguments,
-            "--project-dir",
-            str(self.folder),
-            "--profiles-dir",
-            str(self.folder),
-        ]
-        # The sandbox's environment points dbt at the checkout; the copy has its own folders.
-        surroundings = {name: value for name, value in os.environ.items() if name != "DBT_PROJECT_DIR"}
-        return subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env={**surroundings, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        return DbtRun(dbt.code, dbt.stdout + dbt.stderr, statuses)
 
     def manifest(self) -> dict[str, Any]:
         """What dbt knew of the project in its last command."""

@@ -1,7 +1,6 @@
 """`angiogram run --from-seeds`: another dbt project's models on its input seeds, batch by batch, without Kafka."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +10,7 @@ import pytest
 
 from angiogram.dbt.project import Project
 from angiogram.judge.from_seeds import run_from_seeds
-from tests.angiogram.conftest import ANGIOGRAM, Outcome
+from tests.angiogram.conftest import Outcome, command
 from tests.angiogram.recorded import blocked, differences_at, stages_of
 
 NOT_NEEDED = ("KAFKA_BOOTSTRAP_SERVERS", "FRONT_DOOR_API_KEY", "DYE_KEY")
@@ -28,9 +27,7 @@ def run(coffee_shop: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Out
     monkeypatch.setenv("DBT_LOG_PATH", str(coffee_shop / "logs"))
 
     def from_seeds(*arguments: str) -> Outcome:
-        command = [*ANGIOGRAM, "run", "--from-seeds", *arguments]
-        done = subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=300)
-        return Outcome(done.returncode, done.stdout, done.stderr)
+        return command("run", "--from-seeds", *arguments)
 
     return from_seeds
 

@@ -1,9 +1,7 @@
 """What is proposed for a blind spot closes it: the rows are pasted into the seeds, as a user would do it."""
 
 import json
-import os
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -18,7 +16,7 @@ from angiogram.sensitivity.witnesses.feed import surroundings
 from angiogram.sensitivity.witnesses.new_keys import repeated_keys, with_new_keys
 from angiogram.sensitivity.witnesses.survivors import crowds, told_apart
 from angiogram.sensitivity.witnesses.witness import Witness, witnesses
-from tests.angiogram.conftest import ANGIOGRAM
+from tests.angiogram.conftest import command
 from tests.angiogram.sensitivity.test_crowd_rows import edit
 from tests.angiogram.sensitivity.test_survivors import SLICES
 
@@ -48,8 +46,8 @@ def paste(project: Path, shown: str) -> None:
 
 def accept_all() -> None:
     """Let the models' output become their expected seeds: the models are right."""
-    done = subprocess.run([*ANGIOGRAM, "accept", "--yes"], env=os.environ, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    done = command("accept", "--yes")
+    assert done.code == 0, done.stderr
 
 
 @pytest.mark.parametrize(
