@@ -4,13 +4,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# A worker that crashed ends the run: what replaces it may wait for work for ever (pytest-xdist #1327).
+PYTEST := $(BIN)/pytest --verbose --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
 PACKAGES := dbt_project/dbt_packages/dbt_utils/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test up down sensitivity docs bench torture lint rooms format requirements clean
+.PHONY: help install run test test-fast test-durations up down sensitivity docs bench torture lint rooms format requirements clean
 
 help: ## print this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(INSTALLED): pyproject.toml requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' \
@@ -32,8 +34,13 @@ run: install ## from clone to verdict: live rides and dye through Kafka, Postgre
 	@scripts/walkthrough
 
 test: install ## run every test against a real PostgreSQL and a real Kafka
-	@# A worker that crashed ends the run: what replaces it may wait for work for ever (pytest-xdist #1327).
-	$(BIN)/pytest --numprocesses 3 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) --numprocesses 3
+
+test-fast: install ## run the tests that need no server and no browser
+	$(PYTEST) --numprocesses 2 -m "not servers"
+
+test-durations: install ## run every test, and write how long each file takes, by which they are ordered
+	$(PYTEST) --numprocesses 3 --write-durations
 
 up: install ## start PostgreSQL, Kafka and Airflow with its web page
 	$(BIN)/sandbox up

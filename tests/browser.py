@@ -7,13 +7,29 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 """The program; None where there is none."""
+
+QUIET = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--virtual-time-budget=15000"),
+)
+"""Options to look at one page and end."""
+
+
+def in_browser(test: Callable[..., None]) -> Callable[..., None]:
+    """Mark a test that looks at a page in Chromium, and is skipped where there is none."""
+    reason = "no Chromium on this machine to look at the page with"
+    marked: Callable[..., None] = pytest.mark.servers(pytest.mark.skipif(CHROMIUM is None, reason=reason)(test))
+    return marked
+
 
 _WITHIN = 60.0
 """Seconds that a page may take to show what is looked for."""

@@ -16,9 +16,11 @@ is left running, which saves its start the next time; end it with `SANDBOX_DIR=.
 pytest workers (`make test` starts three, for tests also wait) each has a sandbox of its own.
 """
 
+import json
 import os
 import signal
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -36,12 +38,13 @@ NOT_IN_TESTS = (
 )
 """Variables of a developer's own that would lead a test away from the sandbox, or tell others of its blockages."""
 
-LONG = (
-    *("test_airflow", "test_isolation", "test_hold", "test_passage", "test_faults", "test_survivors"),
-    *("test_record", "test_witness", "test_incremental", "test_dye_build", "test_command", "test_bench"),
-    *("test_from_seeds", "test_accept", "test_loader_outages"),
-)
-"""Files of tests that take minutes, the longest first."""
+DURATIONS = Path(__file__).with_name("durations.json")
+"""The seconds that each file of tests took when they were last measured, by `make test-durations`."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run of the tests measure how long each file takes."""
+    parser.addoption("--write-durations", action="store_true", help=f"write tests/{DURATIONS.name} at the end")
 
 
 def pytest_configure() -> None:
@@ -50,9 +53,33 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that take minutes come first, so that at the end no worker is left alone with one of them."""
-    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+    """Mark what needs a server, and begin with the files that take longest: no worker ends alone with one of them."""
+    for item in items:
+        if "sandbox" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.servers)
+    seconds: dict[str, float] = json.loads(DURATIONS.read_text(encoding="utf-8"))
+    items.sort(key=lambda item: -seconds.get(_file(item.nodeid), 0.0))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Add up the time of each file, set-up and end included."""
+    _taken[_file(report.nodeid)] += report.duration
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write how long each file took, if asked to, and if no worker of others does."""
+    if session.config.getoption("--write-durations") and "PYTEST_XDIST_WORKER" not in os.environ:
+        taken = {file: round(seconds, 1) for file, seconds in sorted(_taken.items())}
+        DURATIONS.write_text(json.dumps(taken, indent=1) + "\n", encoding="utf-8")
+
+
+def _file(test: str) -> str:
+    return test.partition("::")[0].removeprefix("tests/")
+
+
+_taken: dict[str, float] = defaultdict(float)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,20 +13,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from sandbox.services import Sandbox
+from tests.browser import CHROMIUM, QUIET, in_browser
 
 PROJECT = Path(__file__).parents[1]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--virtual-time-budget=15000",
-)
-
 
 DOCUMENTS = sorted(
     path.relative_to(PROJECT)
@@ -174,7 +162,7 @@ def test_expected_seeds_are_folded_away_from_the_graph(manifests: dict[str, dict
     assert shown == {"zipcodes", "exchange_rates", "car_models", "dye_rides", "dye_malformed"}
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine to look at the page with")
+@in_browser
 @pytest.mark.parametrize(
     ("page", "node", "column", "neighbours"),
     [

@@ -1,7 +1,6 @@
 """The pages hold what the run found, hold against what runs hold, and work in a browser without any network."""
 
 import re
-import shutil
 import subprocess
 from dataclasses import replace
 from datetime import timedelta
@@ -17,13 +16,7 @@ from angiogram.report.pages.lineage import lineage
 from angiogram.report.pages.page import Docs, page
 from angiogram.store.runs import Run
 from tests.angiogram.recorded import STARTED, changed, report, stage
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--virtual-time-budget=5000"),
-)
-in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine to look at the page with")
+from tests.browser import CHROMIUM, QUIET, in_browser
 
 HOSTILE = "\"'></td></svg><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
 

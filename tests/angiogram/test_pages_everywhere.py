@@ -15,9 +15,7 @@ from angiogram.report.report import runs_table
 from angiogram.store.runs import Run
 from tests.angiogram.recorded import STARTED, changed, report, stage
 from tests.angiogram.test_pages import run_of
-from tests.browser import CHROMIUM, Browser, browser
-
-in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine to look at the page with")
+from tests.browser import Browser, browser, in_browser
 
 BEYOND = """[...document.querySelectorAll("body *")].filter(element => !element.closest(".scroll svg")
     && element.getBoundingClientRect().right > innerWidth + 1 && element.getBoundingClientRect().width > 0).length"""

@@ -11,7 +11,8 @@ from angiogram.sensitivity.bench.bench import MutantOutcome
 from angiogram.sensitivity.bench.score import BLIND_SPOT, EQUIVALENT, SEEN, Score, Spoiled, Tally, Verdict
 from angiogram.sensitivity.mutants.mutants import Mutant
 from angiogram.sensitivity.page import badge, difference, sensitivity_page, shade
-from tests.angiogram.test_pages import CHROMIUM, HOSTILE, QUIET, Elements, in_browser
+from tests.angiogram.test_pages import HOSTILE, Elements
+from tests.browser import CHROMIUM, QUIET, in_browser
 
 READS = {"loader": [], "rides": ["loader"], "bare": ["rides"], "revenue": ["bare"]}
 RIDE = Spoiled("fare '0'")

@@ -268,7 +268,7 @@ def test_pipelined_requests_each_have_the_whole_limit(url: str) -> None:
     assert answered.count(b"HTTP/1.1 200 OK") == 4
 
 
-def test_an_idle_connection_outlives_a_proxys() -> None:
+def test_an_idle_connection_outlives_a_proxys(sandbox: Sandbox) -> None:
     """Proxies keep theirs for 60 s: one that the door closed first would be a reset for the next client."""
     assert IDLE_SECONDS > 60
     config = server._config(create_app())

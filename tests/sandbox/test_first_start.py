@@ -21,6 +21,8 @@ from sandbox.services import Sandbox
 from sandbox.settings import SandboxSettings
 from tests.sandbox.conftest import COMMAND, Run, environment_for
 
+pytestmark = pytest.mark.servers
+
 DEADLINE_SECONDS = 120
 
 

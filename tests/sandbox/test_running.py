@@ -18,6 +18,8 @@ from sandbox.services import Sandbox
 from sandbox.settings import PROJECT
 from tests.sandbox.conftest import COMMAND, environment_for
 
+pytestmark = pytest.mark.servers
+
 NOT_SET = {
     *("FRONT_DOOR_URL", "DYE_KEY_OLD"),
     *("KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD", "KAFKA_SSL_CAFILE"),
