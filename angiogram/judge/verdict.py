@@ -239,7 +239,13 @@ def _way_stages(run: Run) -> dict[StageId, Stage]:
             reason=inject.get("elsewhere"),
         ),
         topic_stage(): _way_stage(
-            [api_stage()], bool(topic), topic_found, topic.get("in_kafka"), topic.get("seconds", 0.0), right=topic_right
+            [api_stage()],
+            bool(topic),
+            topic_found,
+            topic.get("in_kafka"),
+            topic.get("seconds", 0.0),
+            right=topic_right,
+            reason=topic.get("obstacle"),
         ),
         loader_stage(): _way_stage(
             [topic_stage()],

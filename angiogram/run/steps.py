@@ -34,7 +34,7 @@ from angiogram.store.kept import Kept
 from angiogram.warehouse.afresh import make_afresh
 from ingestion.contract import LOADER as LOADER_ROLE
 from ingestion.database.sessions import connect
-from ingestion.errors import Interrupted, MessagesLost
+from ingestion.errors import Interrupted, MessagesLost, OpenTransaction
 from ingestion.loader import follower_alive, load_until_caught_up
 from ingestion.loader.reading.source import Source
 from ingestion.migrations import require_current
@@ -228,7 +228,8 @@ def check_topic(run_id: str, project: Project | None = None) -> dict[str, Any]:
         project: an open project; by default that of the environment.
 
     Returns:
-        in_kafka, differences of api and topic, seconds.
+        in_kafka, transactions (where an open one begins, by partition), obstacle (these in words, or null), differences
+        of api and topic, seconds.
 
     Raises:
         KafkaUnavailable: the broker is down.
@@ -237,13 +238,18 @@ def check_topic(run_id: str, project: Project | None = None) -> dict[str, Any]:
         sent, dye = _sent(step.run), _dye_by_name(project)
         starts = {int(partition): start for partition, start in step.run.step("begin")["starts"].items()}
         keys = DyeKeys.from_environment().accepted()
-        found, first_held = topic.read_back(KafkaSettings.from_environment(), starts, run_id, keys)
-        api, on_topic = topic.judge_topic(sent, dye, found, first_held)
+        kafka, ends = KafkaSettings.from_environment(), _ends(sent)
+        found, held = topic.read_back(kafka, starts, ends, run_id, keys)
+        api, on_topic = topic.judge_topic(sent, dye, found, held)
         kept = Kept(step.database, run_id)
         kept.put(api_stage(), api)
         kept.put(topic_stage(), on_topic)
         step.result |= {
             "in_kafka": sum(message.number is not None for message in found),
+            "transactions": {
+                str(p): part.readable for p, part in held.items() if topic.held_back(part, ends.get(p, 0))
+            },
+            "obstacle": topic.transactions(kafka.topic, held, ends),
             API: asdict(Differences.of(api)),
             TOPIC: asdict(Differences.of(on_topic)),
         }
@@ -262,15 +268,13 @@ def load(run_id: str) -> dict[str, Any]:
         IngestionError: loading here failed.
     """
     with _step(run_id, "load") as step:
-        ends: dict[int, int] = {}
         elsewhere = step.run.step("inject").get("elsewhere")
-        for place in _sent(step.run):
-            if elsewhere and place.way == "api":
-                continue  # it is on another topic, which nobody loads here
-            if place.partition is not None and place.offset is not None:
-                ends[place.partition] = max(ends.get(place.partition, 0), place.offset + 1)
+        # What is on another topic, nobody loads here.
+        ends = _ends([place for place in _sent(step.run) if not (elsewhere and place.way == "api")])
+        for partition, offset in step.run.step("check_topic").get("transactions", {}).items():
+            ends[int(partition)] = offset  # nobody loads what an open transaction holds back
         loaded_topic = str(topic_id())
-        loaded_by, lost = "follower", None
+        loaded_by, lost, held = "follower", None, None
         deadline = time.monotonic() + LOAD_WITHIN
         while behind := _behind(step.database, loaded_topic, ends):
             if time.monotonic() > deadline:
@@ -279,11 +283,14 @@ def load(run_id: str) -> dict[str, Any]:
                 time.sleep(_LOOK_EVERY)
                 continue
             loaded_by = "this run"
-            lost = _load_here(deadline)
+            try:
+                lost = _load_here(deadline)
+            except OpenTransaction as error:  # a finding where it holds back dye, and nothing to this run elsewhere
+                held = str(error)
             behind = _behind(step.database, loaded_topic, ends)
             break
         if behind and not lost:
-            lost = _told(behind, ends, in_time=time.monotonic() <= deadline)
+            lost = held or _told(behind, ends, in_time=time.monotonic() <= deadline)
         step.result |= {"by": loaded_by, "behind": lost}
     return step.result
 
@@ -292,6 +299,9 @@ def _load_here(deadline: float) -> str | None:
     """Load up to the topic's end, and return what the topic lost before it was loaded.
 
     Such a loss is a finding, not an error.
+
+    Raises:
+        OpenTransaction: an open transaction holds back messages.
     """
     stop = threading.Event()
     timer = threading.Timer(max(deadline - time.monotonic(), 1), stop.set)
@@ -442,6 +452,15 @@ def finish(run_id: str | None, error: str | None = None, alerts: bool = True) ->
 
 def _sent(run: runs.Run) -> list[Sent]:
     return [Sent.of(state) for state in run.step("inject")["sent"]]
+
+
+def _ends(sent: Sequence[Sent]) -> dict[int, int]:
+    """The offset after the last acknowledged message, by partition."""
+    ends: dict[int, int] = {}
+    for place in sent:
+        if place.partition is not None and place.offset is not None:
+            ends[place.partition] = max(ends.get(place.partition, 0), place.offset + 1)
+    return ends
 
 
 def _dye(project: Project | None) -> list[OutgoingMessage]:

@@ -10,13 +10,16 @@ from ingestion.settings import DatabaseSettings, role, role_password
 _ANSWERS_WITHIN = 5.0  # seconds
 
 
-def connect(job: str, application_name: str, database: str | None = None) -> "psycopg2.extensions.connection":
+def connect(
+    job: str, application_name: str, database: str | None = None, within: int | None = None
+) -> "psycopg2.extensions.connection":
     """Open a PostgreSQL connection as the role with a job. The caller closes it.
 
     Args:
         job: one of the contract's roles, such as `owner`.
         application_name: the session's name in pg_stat_activity.
         database: the database, if not the one in PGDATABASE.
+        within: seconds that connecting, and each answer of the network, may take; by default PGCONNECT_TIMEOUT, and 30.
 
     Raises:
         SettingsError: address or password is not set.
@@ -32,12 +35,12 @@ def connect(job: str, application_name: str, database: str | None = None) -> "ps
             port=database_settings.port,
             dbname=database or database_settings.name,
             sslmode=database_settings.sslmode,
-            connect_timeout=database_settings.connect_timeout,
+            connect_timeout=within or database_settings.connect_timeout,
             # If the server's machine vanishes, a statement fails in half a minute; by default it would wait for hours.
             keepalives_idle=10,  # seconds of silence, for example while a statement runs, before the first probe
             keepalives_interval=5,
             keepalives_count=4,
-            tcp_user_timeout=30_000,  # milliseconds that sent data may stay unacknowledged
+            tcp_user_timeout=(within or 30) * 1000,  # milliseconds that sent data may stay unacknowledged
             client_encoding="UTF8",  # the encoding of COPY's bytes, whatever PGCLIENTENCODING says
             user=name,
             password=password,

@@ -6,6 +6,7 @@ They cover all its workers together.
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+import psycopg2
 from kafka import IsolationLevel, TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.errors import KafkaError
@@ -13,16 +14,18 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
-from ingestion.errors import InputError, KafkaUnavailable
+from ingestion.contract import LOADER
+from ingestion.database.sessions import connect
+from ingestion.errors import DatabaseUnavailable, InputError, KafkaUnavailable
 from ingestion.loader.report import LoadReport
 from ingestion.settings import KafkaSettings
-from ingestion.topic.admin import open_admin
+from ingestion.topic.admin import leaders, open_admin
 
 _TIMEOUT_MS = 2_000  # to connect, and again for the answer: well within the 10 s that Prometheus waits for a scrape
 
 
 class LoaderMetrics(Collector):
-    """Counts what was committed, and asks Kafka for the partitions' ends at each scrape."""
+    """Counts what was committed, and asks both servers for the lag at each scrape."""
 
     def __init__(self) -> None:
         self._report: LoadReport | None = None
@@ -34,7 +37,7 @@ class LoaderMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Return the current metrics.
 
-        Lag is left out while Kafka does not answer: no number is better than a wrong one.
+        Lag is left out while Kafka or PostgreSQL does not answer: no number is better than a wrong one.
         """
         report = self._report
         rows = CounterMetricFamily("ingestion_loaded_rows", "Rows committed.", labels=["table"])
@@ -56,23 +59,42 @@ class LoaderMetrics(Collector):
             count_value=report.batches if report else 0,
             sum_value=report.batch_seconds if report else 0.0,
         )
-        if report and report.partitions:
-            yield from _lag(report)
+        yield from _lag()
 
 
-def _lag(report: LoadReport) -> Iterator[Metric]:
+def _lag() -> Iterator[Metric]:
+    """Return the lag of each partition, whoever loads it, up to the high watermark.
+
+    An open transaction therefore counts as lag. The stored offsets are those of the topic that exists now, not of an
+    earlier one of its name.
+    """
     settings = KafkaSettings.from_environment()
-    places = {TopicPartition(report.topic, part.partition): part.next_offset for part in report.partitions}
     try:
         with closing(open_admin(settings, _TIMEOUT_MS)) as admin:
+            topic_id, partitions = leaders(admin, settings)
+            places = [TopicPartition(settings.topic, partition) for partition in sorted(partitions)]
             ends = admin.list_partition_offsets(
-                dict.fromkeys(places, OffsetSpec.LATEST), IsolationLevel.READ_COMMITTED, _TIMEOUT_MS
+                dict.fromkeys(places, OffsetSpec.LATEST), IsolationLevel.READ_UNCOMMITTED, _TIMEOUT_MS
             )
-    except (KafkaError, KafkaUnavailable):
+        with (
+            closing(connect(LOADER, "ingestion metrics", within=_TIMEOUT_MS // 1000)) as session,
+            session,
+            session.cursor() as query,
+        ):
+            query.execute(
+                'select "partition", next_offset from raw.loaded_offsets where topic_id = %s', (str(topic_id),)
+            )
+            reached: dict[int, int] = dict(query.fetchall())
+    except (KafkaError, KafkaUnavailable, InputError, DatabaseUnavailable, psycopg2.Error):
         return
-    lag = GaugeMetricFamily("ingestion_lag_messages", "Messages not yet loaded.", labels=["topic", "partition"])
-    for place, reached in places.items():
-        lag.add_metric([report.topic, str(place.partition)], max(0, ends[place].offset - reached))
+    lag = GaugeMetricFamily(
+        "ingestion_lag_messages",
+        "Offsets of the topic that no loader has loaded, up to the high watermark.",
+        labels=["topic", "partition"],
+    )
+    for place in places:
+        behind = ends[place].offset - reached.get(place.partition, 0)
+        lag.add_metric([settings.topic, str(place.partition)], max(0, behind))
     yield lag
 
 

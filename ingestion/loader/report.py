@@ -64,9 +64,11 @@ class LoadReport:
     @classmethod
     def together(cls, reports: Sequence["LoadReport"], seconds: float) -> "LoadReport":
         """What several loaders of one topic wrote together."""
-        known = next((report for report in reports if report.topic_id), reports[0])
+        # The last one that knows it is at work still: an earlier one may have loaded a topic that was deleted since.
+        known = next((report for report in reversed(reports) if report.topic_id), reports[0])
+        of_this_topic = [report for report in reports if report.topic_id == known.topic_id]
         offsets: dict[int, tuple[int, int]] = {}
-        for part in (part for report in reports for part in report.partitions):
+        for part in (part for report in of_this_topic for part in report.partitions):
             first, following = offsets.get(part.partition, (part.first_offset, part.next_offset))
             offsets[part.partition] = (min(first, part.first_offset), max(following, part.next_offset))
         return cls(
@@ -91,6 +93,7 @@ class Tally:
     def __init__(self) -> None:
         self.live_rows = self.dye_rows = self.dead_letters = self.unverified_dye = self.bytes = self.batches = 0
         self.batch_seconds = 0.0
+        self._topic_id: UUID | None = None
         self._offsets: dict[int, tuple[int, int]] = {}
 
     def add(self, batch: Batch) -> None:
@@ -102,6 +105,9 @@ class Tally:
         self.bytes += batch.size
         self.batches += 1
         self.batch_seconds += batch.seconds
+        if batch.topic_id != self._topic_id:  # made again: the offsets of an earlier one say nothing of this one
+            self._topic_id = batch.topic_id
+            self._offsets.clear()
         for partition, move in batch.moves.items():
             first, _ = self._offsets.get(partition, (move.before, move.after))
             self._offsets[partition] = (first, move.after)

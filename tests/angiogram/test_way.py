@@ -9,6 +9,7 @@ from angiogram.core.differences import Difference
 from angiogram.dye.inject import OutgoingMessage, Sent, steered
 from angiogram.dye.loaded import judge_loaded
 from angiogram.dye.topic import Found, judge_topic
+from ingestion.loader.reading.source import Bounds
 from taxi.contract import CONTRACT
 
 SENT_AT = datetime(2026, 6, 1, 8, tzinfo=UTC)
@@ -20,7 +21,7 @@ VIA_API = Sent(1, "good-ride", "api", 0, 5)
 DIRECT = Sent(9001, "cut-off", "topic", 1, 7)
 THERE = Found(0, 5, RIDE.value, 1)
 THERE_TOO = Found(1, 7, BROKEN.value, 9001)
-HELD = {0: 0, 1: 0}
+HELD = {0: Bounds(0, 9, 9), 1: Bounds(0, 9, 9)}
 
 
 def kinds(differences: list[Difference]) -> list[tuple[str, str | None]]:
@@ -55,8 +56,13 @@ def test_a_ride_that_the_api_refused_is_its_fault() -> None:
 
 
 def test_a_message_already_deleted_or_published_directly_is_the_fault_of_the_topic() -> None:
-    api, topic = judge_topic([VIA_API, DIRECT], DYE, [], {0: 6, 1: 0})
+    api, topic = judge_topic([VIA_API, DIRECT], DYE, [], {0: Bounds(6, 9, 9), 1: HELD[1]})
     assert (api, kinds(topic)) == ([], [("missing", None), ("missing", None)])
+
+
+def test_a_message_held_back_by_an_open_transaction_is_the_fault_of_the_topic() -> None:
+    api, topic = judge_topic([VIA_API], DYE, [], {0: Bounds(0, 3, 9)})
+    assert (api, kinds(topic)) == ([], [("missing", None)])
 
 
 def test_a_signed_message_that_nobody_sent_is_unexpected() -> None:

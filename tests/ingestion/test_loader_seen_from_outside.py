@@ -4,14 +4,20 @@ import json
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import closing
 from uuid import uuid4
 
 import httpx
 import pytest
+from kafka import KafkaProducer
 from psycopg2.extensions import connection
 
+from ingestion.loader import follow, load_until_caught_up
 from ingestion.loader.metrics import LoaderMetrics, serving
 from ingestion.loader.report import LoadReport, PartitionLoad
+from ingestion.settings import KafkaSettings
+from ingestion.stop import Stop
+from ingestion.topic.admin import ensure_topic, open_admin
 from sandbox.ports import choose
 from sandbox.services import Sandbox
 from tests.ingestion.support import Message, await_condition, count, publish
@@ -53,9 +59,60 @@ def test_metrics_add_up_over_the_workers(
     assert seen["ingestion_loaded_bytes_total"] > 401 * 50
     assert seen["ingestion_batch_seconds_count"] >= 2
     assert seen["ingestion_batch_seconds_sum"] > 0
-    lags = {name: value for name, value in seen.items() if name.startswith("ingestion_lag_messages")}
-    assert len(lags) == 4
-    assert set(lags.values()) == {0}
+    of_partitions = {name: value for name, value in seen.items() if name.startswith("ingestion_lag_messages")}
+    assert len(of_partitions) == 4
+    assert set(of_partitions.values()) == {0}
+
+
+def lags(metrics: LoaderMetrics) -> dict[int, float]:
+    """The lag by partition, as a scrape finds it."""
+    (lag,) = (metric for metric in metrics.collect() if metric.name == "ingestion_lag_messages")
+    return {int(sample.labels["partition"]): sample.value for sample in lag.samples}
+
+
+def make_again(topic: str) -> None:
+    """Delete a topic and make it anew, empty, under its name."""
+    with closing(open_admin(KafkaSettings.from_environment())) as admin:
+        admin.delete_topics([topic])
+        await_condition(lambda: topic not in admin.list_topics(), "the topic was gone")
+    ensure_topic()
+
+
+def test_lag_is_measured_from_the_start_and_to_the_high_watermark(fresh_database: str, fresh_topic: str) -> None:
+    """Before this loader has loaded anything, and with what an open transaction holds back."""
+    publish(Message(partition=n % 4) for n in range(40))
+    assert lags(LoaderMetrics()) == dict.fromkeys(range(4), 10)
+    load_until_caught_up()
+    assert lags(LoaderMetrics()) == dict.fromkeys(range(4), 0)
+    client = KafkaSettings.from_environment().client_options()
+    with closing(KafkaProducer(**client, transactional_id=fresh_topic)) as producer:
+        producer.init_transactions()
+        producer.begin_transaction()
+        producer.send(fresh_topic, value=b"{}", partition=1).get(timeout=30)
+        publish(Message(partition=1) for _ in range(5))
+        assert lags(LoaderMetrics()) == {0: 0, 1: 6, 2: 0, 3: 0}
+        producer.abort_transaction()
+
+
+def test_lag_and_report_are_of_the_topic_that_exists_now(fresh_database: str, fresh_topic: str) -> None:
+    """Not of the one that had its name before."""
+    publish(Message(partition=n % 4) for n in range(40))
+    metrics, stop, reports = LoaderMetrics(), Stop(), []
+
+    def committed(report: LoadReport) -> None:
+        metrics.update(report)
+        reports.append(report)
+        if report.live_rows == 40:
+            assert lags(metrics) == dict.fromkeys(range(4), 0)
+            make_again(fresh_topic)
+            publish(Message(partition=2) for _ in range(3))
+            assert lags(metrics) == {0: 0, 1: 0, 2: 3, 3: 0}
+        elif report.live_rows == 43:
+            stop.set()
+
+    follow(stop, committed=committed)
+    assert reports[-1].partitions == (PartitionLoad(2, 0, 3),)
+    assert LoadReport.together([reports[-2], reports[-1]], 1.0).partitions == (PartitionLoad(2, 0, 3),)
 
 
 @pytest.mark.parametrize("answers", [False, True], ids=["refuses", "is silent"])
