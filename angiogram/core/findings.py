@@ -20,7 +20,7 @@ class FindingKind(StrEnum):
     SURFACE = "surface"
     """Readers of the live tables no longer find, or may no longer read, a relation or a column."""
     WATCH = "watch"
-    """A model that the accepted surface compares is no longer compared."""
+    """What the accepted surface or an expected seed says is compared is not, or no longer as strictly."""
     LIVE_SQL = "live_sql"
     """The live target runs different SQL from the dye's, and the difference is not listed as intended."""
 
@@ -76,7 +76,7 @@ MEANINGS = {
     FindingKind.CHECKPOINT: "Counts that must agree do not",
     FindingKind.BUILD: "Something is missing or could not be built",
     FindingKind.SURFACE: "Readers of the live tables no longer find, or may no longer read, something",
-    FindingKind.WATCH: "What was compared is compared by nothing now",
+    FindingKind.WATCH: "What should be compared is compared by nothing, or less strictly",
     FindingKind.LIVE_SQL: "Production runs SQL that the dye did not pass",
 }
 """What each kind of finding means."""

@@ -163,6 +163,10 @@ def test_what_angiogram_yml_lists_is_intended_until_it_changes(shop: DbtProject)
     assert found.inputs == {}, "what a listed macro reads is its own"
     fingerprints = found.switches | {"tickets": found.differences["tickets"].fingerprint}
     accepted = Surface(intended=fingerprints)
+    told = list(changes(Surface(), accepted, found, "live", "angiogram"))
+    assert [change.code for change in told] == ["intended_new", "intended_new"], "listed in this very edit, perhaps"
+    assert "what the macro raw makes under target live" in told[0].text
+    assert "what tickets runs under target live alone: sum(case when menu.kind = 'tea'" in told[1].text
     assert list(changes(accepted, Surface(intended=fingerprints), found, "live", "angiogram")) == []
 
     shop.replace("macros/raw.sql", "limit 5", "limit 6")

@@ -102,7 +102,10 @@ def test_what_the_run_did_not_build_or_read_says_nothing() -> None:
 def test_the_file_gives_back_what_was_written(tmp_path: Path) -> None:
     written = Surface(
         live_target="prod",
-        models={"orders": mart(left_out=["note"], where="id > 0"), "unwatched": ModelSurface(columns={"on": "text"})},
+        models={
+            "orders": mart(left_out=["note"], where="id > 0", tolerates="severity: warn"),
+            "unwatched": ModelSurface(columns={"on": "text"}),
+        },
         seeds=["rates"],
         dye={"raw_orders": ["1", "2", "2", "x: y"]},
         inputs={"raw_orders": ["shop.orders"]},

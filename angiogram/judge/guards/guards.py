@@ -88,6 +88,8 @@ def judge(
         found.append(Change(_NOT_ACCEPTED, code="no_surface"))
     else:
         found += changes(accepted, now, project)
+    known = {change.stage for change in found if change.kind is FindingKind.WATCH}
+    found += [change for change in watch.without_test(project) if change.stage not in known]
     return as_told(
         replace(change, file=change.file or _file(change.stage, now, project))
         for change in _first_of_each(_unexplained(found, project, stages, health), stages)
@@ -113,6 +115,8 @@ def _live(project: Project, now: Present, accepted: Surface | None) -> Iterator[
     elif now.sql is not None:
         yield from live_sql_changes.unintended(now.sql, project, target)
         yield from live_sql_changes.ambiguous(accepted, now.sql, target)
+        if accepted is None:
+            yield from live_sql_changes.not_accepted(Surface(), now.surface, now.sql, target)
 
 
 def _unexplained(

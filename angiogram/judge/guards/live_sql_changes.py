@@ -109,8 +109,7 @@ def changes(accepted: Surface, now: Surface, found: LiveSql, target: str, dye_ta
             )
             stage, file = StageId(MODEL, name), found.differences[name].file
         yield Change(text, stage, FindingKind.LIVE_SQL, file=file)
-    for name in sorted(now.intended.keys() - accepted.intended.keys()):
-        yield Change(f"The difference in live SQL of {name} is listed as intended.")
+    yield from not_accepted(accepted, now, found, target)
     for name, stands_for in now.inputs.items():
         before_it = accepted.inputs.get(name)
         if before_it is None:
@@ -123,6 +122,24 @@ def changes(accepted: Surface, now: Surface, found: LiveSql, target: str, dye_ta
                     f"dye; accepted is {', '.join(before_it)}."
                 )
                 yield Change(text, StageId(MODEL, readers[0]), FindingKind.LIVE_SQL)
+
+
+def not_accepted(accepted: Surface, now: Surface, found: LiveSql, target: str) -> Iterator[Change]:
+    """Yield the differences listed as intended that nobody has accepted yet.
+
+    Args:
+        accepted: the accepted surface; an empty one if there is none.
+        now: the surface of this run.
+        found: how the SQL of the live target compares.
+        target: name of the live target.
+    """
+    for name in sorted(now.intended.keys() - accepted.intended.keys()):
+        if name in found.differences and name not in found.switches:
+            what = f"what {name} runs under target {target} alone: {_headline(found.differences[name])}"
+        else:
+            what = f"what the macro {name} makes under target {target}"
+        text = f"{SETTINGS} lists as intended, and nobody has accepted yet, {what}"
+        yield Change(f"{text.rstrip('.')}. Is it meant? Then: angiogram accept", code="intended_new")
 
 
 def ambiguous(accepted: Surface | None, found: LiveSql, target: str) -> Iterator[Change]:
@@ -152,15 +169,20 @@ def ambiguous(accepted: Surface | None, found: LiveSql, target: str) -> Iterator
 def _told(difference: SqlDifference, target: str, dye_target: str) -> str:
     """Describe a difference in one sentence, then line by line."""
     places = difference.places
-    live, dye = (next((line for place in places for line in place[side]), "nothing") for side in (0, 1))
     width = max(len(target), len(dye_target))
     lines = [f"    {name:<{width}}  {line}" for name, line in _beside(places, target, dye_target)]
     more = [f"    and {len(lines) - SHOWN} lines more"] if len(lines) > SHOWN else []
     headline = (
         f"{difference.model} runs other SQL under target {target} than the dye passes ({difference.form}): "
-        f"{live if live != 'nothing' else f'without {dye}'}"
+        f"{_headline(difference)}"
     )
     return "\n".join([headline, *lines[:SHOWN], *more])
+
+
+def _headline(difference: SqlDifference) -> str:
+    """The first line that the live target alone has, or else the first that it lacks."""
+    live, dye = (next((line for place in difference.places for line in place[side]), None) for side in (0, 1))
+    return live if live is not None else f"without {dye}"
 
 
 def _beside(places: Places, target: str, dye_target: str) -> Iterator[tuple[str, str]]:

@@ -45,6 +45,7 @@ class ModelSurface(_Part):
         watched: whether its output is compared.
         left_out: columns that are not compared.
         where: condition for the rows that are compared. None: all rows.
+        tolerates: by which configuration its test passes although rows differ. None: every difference blocks.
     """
 
     relation: str | None = None
@@ -54,6 +55,7 @@ class ModelSurface(_Part):
     watched: bool = False
     left_out: list[str] = []
     where: str | None = None
+    tolerates: str | None = None
 
 
 class Surface(_Part):
@@ -174,7 +176,8 @@ def is_watched(node: Node) -> bool:
 def _compared(node: Node, columns: dict[str, str] | None) -> ModelSurface:
     where = " ".join(node.where.split()) if node.where else None
     left_out = [name for name in columns or () if name in node.excluded]
-    return ModelSurface(columns=columns, watched=is_watched(node), left_out=left_out, where=where)
+    tolerates = str(node.leniency) if node.leniency and is_watched(node) else None
+    return ModelSurface(columns=columns, watched=is_watched(node), left_out=left_out, where=where, tolerates=tolerates)
 
 
 def _under(live: LiveTarget) -> dict[str, dict[str, Any]]:

@@ -1,7 +1,8 @@
 """Reports columns, rows and models that are no longer compared but were when accepted.
 
-A model that was compared and no longer is at all is red. Anything else that weakens the watch is a notice. A model that
-was never watched is neither.
+A model that was compared and no longer is at all is red. So is one whose differences its test tolerates now, and an
+expected seed that nothing is compared with, whether a surface is accepted or not. Anything else that weakens the watch
+is a notice. A model that was never watched, and has no expected seed, is neither.
 """
 
 from collections import Counter, defaultdict
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 
 from angiogram.core.findings import FindingKind
 from angiogram.core.stage_id import MODEL, SEED, StageId
+from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX, expected_name
 from angiogram.dbt.project import Project
 from angiogram.judge.guards.changes import Change
 from angiogram.judge.guards.surface import EPHEMERAL, Surface
@@ -45,7 +47,40 @@ def changes(accepted: Surface, now: Surface, project: Project) -> Iterator[Chang
         yield Change(f"The reference seed {name} is watched now.", StageId(SEED, name))
     yield from _columns(accepted, now)
     yield from _rows(accepted, now)
+    yield from _tolerated(accepted, now)
     yield from _dye(accepted, now)
+
+
+def without_test(project: Project) -> Iterator[Change]:
+    """Yield the expected seeds that no model or seed is compared with although it is there.
+
+    Args:
+        project: the project under the dye target.
+    """
+    disabled = {
+        node.name: node.original_file_path
+        for several in project.manifest.disabled.values()
+        for node in several
+        if node.resource_type == SEED and node.name.startswith(EXPECTED_PREFIX)
+    }
+    for name, node in project.nodes.items():
+        seed = expected_name(name)
+        if node.expected_relation and not node.key:
+            yield Change(
+                f"Nothing is compared with the expected seed {seed}: {node.stage} has no test equals_expected, or that "
+                "test is disabled.",
+                node.stage,
+                FindingKind.WATCH,
+                advice=f"Restore the test, or delete the seed if {node.stage} shall not be compared.",
+            )
+        elif node.expected_relation is None and seed in disabled:
+            yield Change(
+                f"Nothing is compared with the expected seed {seed}: it is disabled under target {project.target}.",
+                node.stage,
+                FindingKind.WATCH,
+                advice=f"Enable it, or delete it if {node.stage} shall not be compared.",
+                file=disabled[seed],
+            )
 
 
 def _why(project: Project, stage: StageId) -> str:
@@ -93,6 +128,23 @@ def _rows(accepted: Surface, now: Surface) -> Iterator[Change]:
         was = f"; it was those with {before.where}" if before.where else ""
         text = f"Only rows of {name} with {after.where} are compared now{was}."
         yield Change(text, stage, code="watched_less")
+
+
+def _tolerated(accepted: Surface, now: Surface) -> Iterator[Change]:
+    """Yield models whose test tolerates what it did not when the surface was accepted."""
+    for name, before in accepted.models.items():
+        after = now.models.get(name)
+        if after is None or before.tolerates == after.tolerates or not (before.watched and after.watched):
+            continue
+        stage = StageId(MODEL, name)
+        if after.tolerates is None:
+            yield Change(
+                f"Every difference in {name} blocks now; its test equals_expected had {before.tolerates}.", stage
+            )
+        else:
+            was = f" (accepted: {before.tolerates})" if before.tolerates else ""
+            text = f"Differences in {name} no longer block: its test equals_expected has {after.tolerates}{was}."
+            yield Change(text, stage, FindingKind.WATCH)
 
 
 def _dye(accepted: Surface, now: Surface) -> Iterator[Change]:

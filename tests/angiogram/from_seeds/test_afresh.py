@@ -1,16 +1,22 @@
 """A run meets nothing that an earlier one left, and a model that is gone is never passed over."""
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from angiogram.author.accept import propose
 from angiogram.core.errors import DbtFailed
+from angiogram.core.stage_id import StageId
 from angiogram.dbt.project import Project
 from tests.angiogram.edits import edit, prepend
 from tests.angiogram.from_seeds.conftest import Judge
 from tests.angiogram.recorded import blocked
 
+LINES = """
+      expected__base_lines:
+        +enabled: false"""
 OLD_NAME = "select * from {{ ref('guests') }}\nwhere guest_id in (select guest_id from angiogram_coffee_shop.visitors)"
 
 
@@ -52,6 +58,30 @@ def test_a_model_moved_to_where_nothing_is_compared_is_named(coffee_shop: Path, 
     assert blocked(report) == ["takings_by_month"]
     (finding,) = report["findings"]
     assert (finding["kind"], finding["file"]) == ("build", f"{folder}/takings_by_month.sql")
+
+
+def test_an_expected_seed_that_nothing_is_compared_with_is_named_without_an_accepted_surface_too(
+    coffee_shop: Path, judge: Judge
+) -> None:
+    """Its test is gone; the seed is disabled; and a seed has taken the place of the model, whose own test is gone."""
+    (coffee_shop / ".angiogram" / "surface.yml").unlink()
+    models, seeds = coffee_shop / "models", coffee_shop / "seeds"
+    text = (models / "models.yml").read_text()
+    for name in ("base_guests", "takings_by_month"):
+        [described] = re.findall(rf"  - name: {name}\n(?:    .*\n)+", text)
+        text = text.replace(described, "")
+    (models / "models.yml").write_text(text)
+    edit(models / "base" / "base_guests.sql", "trim(full_name)", "full_name")
+    edit(coffee_shop / "dbt_project.yml", "\n      expected__base_lines:", LINES)
+    (models / "reports" / "takings_by_month.sql").unlink()
+    shutil.copy(seeds / "expected" / "expected__takings_by_month.csv", seeds / "reference" / "takings_by_month.csv")
+    report = judge(coffee_shop)
+    assert (report["verdict"], report["models"]["watched"]) == ("blocked", 3)
+    found = {str(StageId.of(finding["stage"])): finding for finding in report["findings"]}
+    assert {found.pop("guests")["kind"]} == {"output"}
+    assert found.keys() == {"base_guests", "base_lines", "seed:takings_by_month"}
+    assert {finding["kind"] for finding in found.values()} == {"watch"}
+    assert found["base_lines"]["file"] == "seeds/expected/expected__base_lines.csv"
 
 
 HOOK = """
