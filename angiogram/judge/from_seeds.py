@@ -114,7 +114,7 @@ def _judged(project: Project, wait: float, say: Callable[[str], None]) -> _Judge
             tested = production.compare(database, project.nodes, project.target)
             red, told = as_told(live_columns.changes(database, project.nodes, tested, health))
             findings, notices = [*findings, *red], [*notices, *told]
-        notices = [*notices, *lost_views.notices(database)]
+        notices = [*notices, *lost_views.notices(database, pipeline(project.directory).name)]
         failed = {name for name, stage in stages.items() if stage.state is OutputState.FAILED}
         tracer = Tracer(database, project.nodes, {}, failed)
         differences = [

@@ -45,6 +45,7 @@ from angiogram.judge.guards.limits import too_slow
 from angiogram.store.kept import Kept
 from angiogram.store.runs import Run
 from angiogram.warehouse import ephemeral
+from ingestion.settings.pipeline import pipeline
 
 _NOTHING_WATCHED = (
     "No model is watched, so nothing was compared. Give one an expected seed and a test equals_expected that names its "
@@ -101,7 +102,7 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
             *tested.notices(),
             *_untested(run, project),
             *notices,
-            *lost_views.notices(database),
+            *lost_views.notices(database, pipeline(project.directory).name),
         ],
     )
     steps = run.steps

@@ -53,7 +53,8 @@ tables. -#}
     {%- endset -%}
     {%- if run_query(is_kept).rows[0][0] -%}
         {%- do run_query(
-            'delete from angiogram.noted_views where notes = ' ~ _literal(notes)
+            'select set_config(' ~ _literal('angiogram.pipeline') ~ ', ' ~ _literal(project_name) ~ ', true)'
+            ~ '; delete from angiogram.noted_views where notes = ' ~ _literal(notes)
             ~ '; insert into angiogram.noted_views (notes, schema_name, name, owner, lost_because, noted_at) select '
             ~ _literal(notes) ~ ', schema_name, name, owner, lost_because, noted_at from ' ~ notes
         ) -%}

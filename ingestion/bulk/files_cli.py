@@ -14,6 +14,7 @@ from rich.console import Console
 from ingestion.bulk.counts import Loaded
 from ingestion.contract import OWNER
 from ingestion.database.copying import identifier
+from ingestion.database.locks import REPLACE_DAY, lock_of_stream
 from ingestion.database.sessions import connect
 from ingestion.errors import InputError
 from ingestion.message.tables import LIVE_ROWS, tables
@@ -79,7 +80,7 @@ def forget_files(topic_ids: list[UUID]) -> Loaded:
     with closing(connect(OWNER, "ingestion files forget")) as session:
         require_current(session)
         with session, session.cursor() as query:
-            query.execute("select pg_advisory_xact_lock(hashtext('ingestion'), hashtext('replace day'))")
+            lock_of_stream(query, REPLACE_DAY)
             query.execute(
                 "select topic_id, continues from raw.loaded_files "
                 "where topic_id = any(%(wanted)s::uuid[]) or continues = any(%(wanted)s::uuid[])",

@@ -21,6 +21,7 @@ from ingestion.bulk.records import FileClaim, FileRecord
 from ingestion.bulk.standing import DayPlan, Earlier, Standing, plan_of_day, standings
 from ingestion.contract import LOADER, Contract
 from ingestion.database.copying import copy_statement
+from ingestion.database.locks import REPLACE_DAY, lock_of_stream
 from ingestion.database.sessions import connect
 from ingestion.message.tables import LIVE_LETTERS, LIVE_ROWS, Kind, Table, tables
 from ingestion.migrations import require_current
@@ -182,7 +183,7 @@ class BulkStore:
             psycopg2.Error: nothing was changed, or (if the connection broke) all of it.
         """
         with self._session, self._session.cursor() as query:
-            query.execute("select pg_advisory_xact_lock(hashtext('ingestion'), hashtext('replace day'))")
+            lock_of_stream(query, REPLACE_DAY)
             found = standings(query, opened, earlier)
             query.execute(
                 "select gone.files, gone.rows, gone.dead_letters "
@@ -222,7 +223,7 @@ def _outrun() -> Iterator[None]:
 
 def _lock(query: cursor, opened: Iterable[OpenFile]) -> None:
     """Lock out other loads of these files and replacements of a day."""
-    query.execute("select pg_advisory_xact_lock_shared(hashtext('ingestion'), hashtext('replace day'))")
+    lock_of_stream(query, REPLACE_DAY, "pg_advisory_xact_lock_shared")
     for content in sorted({each.content for each in opened}):  # in one order, so that two loads cannot deadlock
         query.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (str(content),))
 

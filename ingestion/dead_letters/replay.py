@@ -20,6 +20,7 @@ from psycopg2.extensions import connection
 
 from ingestion.contract import OWNER, Contract
 from ingestion.database.copying import copy_statement, identifier
+from ingestion.database.locks import lock_of_stream
 from ingestion.database.sessions import connect
 from ingestion.database.waits import watched
 from ingestion.dead_letters.letters import DeadLetter, at, not_replayed
@@ -172,7 +173,7 @@ class _Replaying:
         with closing(connect(OWNER, name)) as session:
             require_current(session)
             with watched(OWNER, name, tell), session, session.cursor() as query:
-                query.execute("select pg_advisory_lock(hashtext('ingestion'), hashtext('replay'))")
+                lock_of_stream(query, "replay", "pg_advisory_lock")
             with MessageProducer(settings) as producer, TopicSearch(settings) as search:
                 yield cls(session, settings.topic, producer, search, contract())
 

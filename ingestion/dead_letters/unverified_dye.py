@@ -21,13 +21,14 @@ from psycopg2.extensions import connection, cursor
 from ingestion.command_line import who
 from ingestion.contract import OWNER, Contract
 from ingestion.database.copying import copy_statement
+from ingestion.database.locks import lock_of_stream
 from ingestion.database.sessions import connect
 from ingestion.errors import InputError
 from ingestion.loader.batch import Batch
 from ingestion.message.stamp import DYE_HEADERS, DyeStamp, Unverified, dye_stamp
 from ingestion.message.tables import tables
 from ingestion.migrations import require_current
-from ingestion.settings import DyeKeys
+from ingestion.settings import DyeKeys, KafkaSettings
 from ingestion.settings.pipeline import contract
 
 LIVE, DYE = "live", "dye"
@@ -198,6 +199,8 @@ def claims(choice: Choice, limit: int | None = None) -> list[Claim]:
 def release(side: str, choice: Choice) -> Released:
     """Copy messages to the dye's tables if a known key verifies them now, or to the live ones.
 
+    Messages of another topic are left: they may belong to another pipeline.
+
     Args:
         side: LIVE or DYE.
         choice: which of the waiting messages.
@@ -206,7 +209,7 @@ def release(side: str, choice: Choice) -> Released:
         SettingsError, DatabaseUnavailable, SchemaOutdated: as `claims`, or DYE_KEY is not set.
         InputError: none of the chosen messages waits.
     """
-    keys = DyeKeys.from_environment().accepted()
+    keys, topic = DyeKeys.from_environment().accepted(), KafkaSettings.from_environment().topic
     pipeline = contract()
     ids: dict[UUID, UUID] = {}
     released = left = 0
@@ -214,8 +217,8 @@ def release(side: str, choice: Choice) -> Released:
     with _session() as session:
         while True:
             with session, session.cursor() as query:
-                query.execute("select pg_advisory_xact_lock(hashtext('ingestion'), hashtext('unverified-dye'))")
-                found = list(_select(query, choice, place, _AT_A_TIME))
+                lock_of_stream(query, "unverified-dye")
+                found = list(_select(query, choice, place, _AT_A_TIME, topic))
                 if not found:
                     break
                 right = [claim for claim in found if _is_dye(claim, keys) == (side == DYE)]
@@ -226,6 +229,11 @@ def release(side: str, choice: Choice) -> Released:
                 left += len(found) - len(right)
                 place = str(found[-1].topic_id), found[-1].partition, found[-1].offset
     if not released and not left:
+        if elsewhere := sorted({claim.topic for claim in claims(choice)}):
+            raise InputError(
+                f"The chosen messages are of the topic {', '.join(elsewhere)}, and KAFKA_TOPIC is {topic}. Nothing was "
+                "released. Set KAFKA_TOPIC to their topic and retry."
+            )
         raise InputError("No such message waits for a release. See `ingestion unverified-dye list`.")
     return Released(released, left)
 
@@ -257,16 +265,24 @@ def _stamp(claim: Claim) -> int:
     return -1 if claim.message_at is None else (claim.message_at - _EPOCH) // timedelta(milliseconds=1)
 
 
-def _select(query: cursor, choice: Choice, beyond: tuple[str | None, int, int], limit: int | None) -> Iterator[Claim]:
+def _select(
+    query: cursor,
+    choice: Choice,
+    beyond: tuple[str | None, int, int],
+    limit: int | None,
+    of: str | None = None,
+) -> Iterator[Claim]:
     topic_id, partition, offset = beyond
     query.execute(
         sql.SQL(
             'select topic, topic_id, "partition", "offset", reason, message_at, value, message_key, {headers}'
-            " from raw.unverified_dye where {chosen} and (%(after)s::uuid is null"
+            " from raw.unverified_dye where {chosen} and (%(of)s::text is null or topic = %(of)s)"
+            " and (%(after)s::uuid is null"
             ' or (topic_id, "partition", "offset") > (%(after)s::uuid, %(after_partition)s, %(after_offset)s))'
             ' order by topic_id, "partition", "offset" limit %(limit)s'
         ).format(headers=sql.SQL(_HEADERS), chosen=sql.SQL(_CHOSEN)),
-        choice.values() | {"after": topic_id, "after_partition": partition, "after_offset": offset, "limit": limit},
+        choice.values()
+        | {"after": topic_id, "after_partition": partition, "after_offset": offset, "limit": limit, "of": of},
     )
     for topic, of_topic, at_partition, at_offset, reason, message_at, value, key, *headers in query.fetchall():
         yield Claim(

@@ -70,10 +70,14 @@ MENDED = """
 grant taxi_owner to angiogram;
 grant select on shop.orders, shop.totals, shop.cheap to taxi_owner;
 """
-NOTED_VIEWS = Path(__file__).resolve().parents[2] / "ingestion" / "migrations" / "0021_noted_views.sql"
+MIGRATIONS = Path(__file__).resolve().parents[2] / "ingestion" / "migrations"
+RUN_STATE = (MIGRATIONS / "0022_run_state.sql").read_text()
+IS_SEEN = RUN_STATE.partition("create function angiogram.is_seen")[2].partition(";")[0]
 TOLD = f"""
 create schema angiogram;
-{NOTED_VIEWS.read_text()}
+{(MIGRATIONS / "0021_noted_views.sql").read_text()}
+create function angiogram.is_seen{IS_SEEN};
+{(MIGRATIONS / "0024_noted_views_of_a_pipeline.sql").read_text()}
 grant usage on schema angiogram to angiogram;
 grant all on angiogram.noted_views to angiogram;
 """
@@ -168,8 +172,9 @@ def test_views_on_changed_columns_are_made_again_or_named_and_kept(shop: DbtProj
     assert 'grant "taxi_owner" to "angiogram"' in refused.output
     assert {name for name, *_ in look(strange)} == {"late", "taken"}
     assert ask(strange, "select count(*) from shop.dependent_views") == [(4,)]
-    noted = [notice.text for notice in lost_views.notices(strange)]
+    noted = [notice.text for notice in lost_views.notices(strange, "shop")]
     assert len(noted) == 4
+    assert ask(strange, "select distinct pipeline from angiogram.noted_views") == [("shop",)]
     assert any("people.orders of taxi_owner is lost" in text and "permission denied" in text for text in noted)
 
     strange.cursor().execute(MENDED)
@@ -178,7 +183,7 @@ def test_views_on_changed_columns_are_made_again_or_named_and_kept(shop: DbtProj
     assert "The view people.total was dropped with what it reads, and is made again." in mended.output
     assert look(strange) == before
     assert ask(strange, "select sum(cents) from people.total") == [(42,)]
-    assert lost_views.notices(strange) == []
+    assert lost_views.notices(strange, "shop") == []
 
     shop.replace("models/taken.sql", "as many", "as number")
     broken = shop.run("build", "--target", "live", "--full-refresh")

@@ -6,6 +6,7 @@ from psycopg2.extensions import connection
 
 from angiogram.judge.guards.lost_views import LOST_VIEW, notices
 
+TAXI = "taxi_angiogram"
 NOTED = """
 insert into angiogram.noted_views (notes, schema_name, name, owner, lost_because, noted_at)
 values
@@ -20,11 +21,25 @@ def test_lost_views_are_named_with_why_and_one_that_is_there_is_not(
 ) -> None:
     """Noted by the role of the live target, read by that of the dye target."""
     reader = connect_as("angiogram")
-    assert notices(reader) == []
+    assert notices(reader, TAXI) == []
     connect_as("dbt_prod").cursor().execute(NOTED)
-    refused, untried = notices(reader)
+    refused, untried = notices(reader, TAXI)
     assert refused.code == LOST_VIEW
     assert "people.refused of ann is lost" in refused.text
     assert "could not make it again: permission denied for schema people" in refused.text
     assert "people.untried" in untried.text
     assert "the next build does" in untried.text
+
+
+def test_views_that_another_pipelines_builds_dropped_are_not_named(
+    fresh_database: str, connect_as: Callable[..., connection]
+) -> None:
+    """Two pipelines may keep their notes under the same names; each deletes its own alone."""
+    builder = connect_as("dbt_prod").cursor()
+    for pipeline in ("orders", TAXI):
+        builder.execute("select set_config('angiogram.pipeline', %s, false)", (pipeline,))
+        builder.execute("delete from angiogram.noted_views")
+        builder.execute(NOTED)
+    builder.execute("delete from angiogram.noted_views where name = 'untried'")
+    reader = connect_as("angiogram")
+    assert [len(notices(reader, pipeline)) for pipeline in ("orders", TAXI, "rides")] == [2, 1, 0]

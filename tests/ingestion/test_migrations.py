@@ -1,15 +1,21 @@
 """Migrations: in order, each once, each whole or not at all."""
 
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import psycopg2
 import pytest
+from psycopg2 import sql
 from psycopg2.extensions import connection
 
+from ingestion.database.roles import bootstrap
 from ingestion.errors import SchemaOutdated
 from ingestion.migrations import Migration, all_migrations, migrate, require_current
+from sandbox.services import Sandbox
 from tests.ingestion.support import rows
+from tests.services import connect_as_administrator
 
 ADDED = Migration(9001, "add_a_table", "create table raw.added (a int);")
 
@@ -86,3 +92,33 @@ def test_at_most_one_run_is_in_hand(fresh_database: str, connect_as: Callable[..
         query.execute("insert into angiogram.runs (run_id, in_hand) values ('a', true)")
         with pytest.raises(psycopg2.errors.UniqueViolation):
             query.execute("insert into angiogram.runs (run_id, in_hand) values ('b', true)")
+
+
+@pytest.fixture
+def database_of_before(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A database with the migrations up to 0023, to which PGDATABASE points."""
+    name = f"taxi_{secrets.token_hex(6)}"
+    monkeypatch.setenv("PGDATABASE", name)
+    bootstrap()
+    try:
+        migrate(migrations=[migration for migration in all_migrations() if migration.number <= 23])
+        yield name
+    finally:
+        with closing(connect_as_administrator("postgres")) as server, server.cursor() as query:
+            query.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+def test_views_noted_before_0024_belong_to_the_pipeline_that_migrates(
+    database_of_before: str, connect_as: Callable[..., connection]
+) -> None:
+    """A build whose macros are from before says no pipeline, and still notes views afterwards."""
+    note = (
+        "insert into angiogram.noted_views (notes, schema_name, name, owner, noted_at)"
+        " values ('staging.dependent_views', 'people', %s, 'ann', now())"
+    )
+    builder = connect_as("dbt_prod").cursor()
+    builder.execute(note, ("before",))
+    assert migrate() == [migration.title for migration in all_migrations() if migration.number > 23]
+    builder.execute(note, ("after",))
+    noted = rows(connect_as("owner"), "angiogram.noted_views", "name, pipeline", "name")
+    assert noted == [("after", ""), ("before", "taxi_angiogram")]

@@ -144,3 +144,13 @@ def test_the_loader_can_add_to_them_and_neither_read_nor_change_them(connect_as:
         for right, expected in (("insert", True), ("select", False), ("update", False), ("delete", False)):
             query.execute(sql.SQL("select has_table_privilege('raw.unverified_dye', {})").format(sql.Literal(right)))
             assert query.fetchall() == [(expected,)], right
+
+
+def test_messages_of_another_topic_are_left_to_the_pipeline_that_loads_it(
+    session: connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_TOPIC", "orders")
+    with pytest.raises(InputError, match=r"are of the topic rides_\w+, and KAFKA_TOPIC is orders"):
+        unverified_dye.release(unverified_dye.LIVE, unverified_dye.Choice())
+    assert len(run("list").stdout.splitlines()) == 3
+    assert count(session, "raw.taxi_rides") == 2

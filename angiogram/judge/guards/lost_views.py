@@ -7,15 +7,17 @@ from angiogram.core.findings import Notice
 LOST_VIEW = "lost_view"
 
 
-def notices(database: connection) -> list[Notice]:
+def notices(database: connection, pipeline: str) -> list[Notice]:
     """Return a notice for each such view.
 
     There are none if live builds keep no notes that the session's role may read.
 
     Args:
         database: as the role of the dye target, in autocommit.
+        pipeline: name of the dbt project; views that another one's builds noted are left out.
     """
     with database.cursor() as query:
+        query.execute("select set_config('angiogram.pipeline', %s, false)", (pipeline,))
         query.execute(
             "select has_schema_privilege(pg_namespace.oid, 'usage') and has_table_privilege(pg_class.oid, 'select')"
             " from pg_class join pg_namespace on pg_namespace.oid = relnamespace"

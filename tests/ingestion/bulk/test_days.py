@@ -14,6 +14,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection
 
 from ingestion.bulk.run import bulk_load
+from ingestion.database.locks import REPLACE_DAY, lock_of_stream
 from ingestion.database.roles import bootstrap
 from ingestion.migrations import all_migrations, migrate
 from ingestion.upkeep.retention import delete_older_than
@@ -282,7 +283,8 @@ def test_a_day_replaced_meanwhile_is_named_as_what_is_waited_for(session: connec
     parquet(tmp_path / "2026-01-05.parquet", 10)
     with closing(connect_as_administrator(session.info.dbname)) as holder, holder.cursor() as query:
         query.execute("set application_name to 'ingestion bulk-load 12345678'")
-        query.execute("begin; select pg_advisory_xact_lock(hashtext('ingestion'), hashtext('replace day'))")
+        query.execute("begin")
+        lock_of_stream(query, REPLACE_DAY)
         with subprocess.Popen([COMMAND, "bulk-load", tmp_path], stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr
             try:
