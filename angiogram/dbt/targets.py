@@ -12,6 +12,9 @@ from angiogram.core.in_a_line import in_a_line
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import dye_targets
 
+_LONGEST = 63
+"""Length in bytes at which PostgreSQL cuts a name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -29,8 +32,12 @@ class Target:
     database: str
     schema: str
 
-    def shares_database(self, other: "Target") -> bool:
-        """Return whether both build in one database. Host names are compared by their addresses."""
+    def has_address_of(self, other: "Target") -> bool:
+        """Return whether both name one database at one address.
+
+        Host names are compared by their addresses. Two addresses may still lead to one database: through a pooler, a
+        tunnel or another name of the host.
+        """
         if (self.port, self.database) != (other.port, other.database):
             return False
         return self.host == other.host or bool(_addresses(self.host) & _addresses(other.host))
@@ -40,10 +47,7 @@ class Target:
 
         The match is its own schema or name, alone or followed by _ and the rest.
         """
-        return max(
-            (len(name) for name in (self.schema, self.name) if schema == name or schema.startswith(f"{name}_")),
-            default=0,
-        )
+        return max(_match(schema, self.schema), _match(schema, self.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +58,27 @@ class Targets:
         dye: the current dye target.
         others: PostgreSQL targets that are not dye targets.
         unread: targets whose settings cannot be read here, with the reason.
+        other_engines: names of targets that are not PostgreSQL.
     """
 
     dye: Target
     others: list[Target]
     unread: dict[str, str]
+    other_engines: list[str]
 
-    def neighbours(self) -> list[Target]:
-        """Return the other targets that build in the dye's database."""
-        return [target for target in self.others if target.shares_database(self.dye)]
-
-    def is_apart(self) -> bool:
-        """Return whether only the dye uses the database, as far as the profile shows."""
-        return bool(self.others) and not self.unread and not self.neighbours()
-
-    def is_dyes(self, schema: str) -> bool:
+    def is_dyes(self, schema: str, live_is_known: bool = False) -> bool:
         """Return whether a schema's name alone shows that it belongs to the dye.
 
-        No other target's name matches it better.
+        No other target's name matches it better, wherever that target builds. The schema that the profile gives the dye
+        target may be the live one if nothing here names the live schemas.
+
+        Args:
+            schema: its name.
+            live_is_known: whether something other than the profile names the live schemas.
         """
-        claimed = self.dye.claims(schema)
-        return claimed > max((target.claims(schema) for target in self.neighbours()), default=0)
+        if not self.others and not live_is_known:
+            return bool(_match(schema, self.dye.name))
+        return self.dye.claims(schema) > max((target.claims(schema) for target in self.others), default=0)
 
 
 def read_targets(project: Project) -> Targets:
@@ -96,15 +100,18 @@ def read_targets(project: Project) -> Targets:
         dye = _target(project.target, credentials(project.target))
     except DbtRuntimeError as error:
         raise DbtFailed(f"dbt cannot read the profile of {project.directory}: {error}") from error
-    others, unread = [], {}
+    others, unread, other_engines = [], {}, []
     for other, settings in (raw.get("outputs") or {}).items():
-        if other in dye_targets(project.directory) or settings.get("type") != "postgres":
+        if other in dye_targets(project.directory):
+            continue
+        if settings.get("type") != "postgres":
+            other_engines.append(other)
             continue
         try:
             others.append(_target(other, credentials(other)))
         except DbtRuntimeError as error:
             unread[other] = in_a_line(str(error))
-    return Targets(dye, others, unread)
+    return Targets(dye, others, unread, other_engines)
 
 
 def target_names(project: Project) -> list[str]:
@@ -132,6 +139,17 @@ def _profile(project: Project) -> tuple[str, dict[str, Any]]:
 
 def _target(name: str, credentials: Any) -> Target:
     return Target(name, credentials.host, credentials.port, credentials.database, credentials.schema)
+
+
+def cut_name(name: str) -> str:
+    """Return a name as PostgreSQL cuts it: at 63 bytes, between two letters."""
+    return name.encode()[:_LONGEST].decode(errors="ignore")
+
+
+def _match(schema: str, name: str) -> int:
+    """Return how many letters of a schema's name match another name."""
+    whole, beginning = cut_name(name), cut_name(f"{name}_")
+    return len(whole) if schema == whole or schema.startswith(beginning) else 0
 
 
 def _addresses(host: str) -> set[str]:

@@ -28,6 +28,7 @@ from angiogram.judge.compare.trace import Tracer
 from angiogram.judge.guards import guards, live_columns, lost_views, production
 from angiogram.judge.guards.changes import as_told
 from angiogram.judge.guards.limits import too_slow
+from angiogram.judge.guards.surface import Surface
 from angiogram.judge.verdict import conclude
 from angiogram.store.runs import WAIT, Run, hold_tables, say_on_stderr
 from angiogram.warehouse import ephemeral
@@ -55,6 +56,7 @@ def run_from_seeds(project: Project, wait: float = WAIT, say: Callable[[str], No
         RunInHand: another run or build from the seeds outlasted the wait. None starts while the tables are built.
         TablesInUse: other sessions held tables of the last run for too long.
         SeedError: the dye cannot be read.
+        InvalidSurface: the accepted surface cannot be read.
     """
     started_at, begun = datetime.now(UTC), time.perf_counter()
     project.parse()
@@ -138,7 +140,7 @@ def tables_of(project: Project, wait: float, say: Callable[[str], None]) -> Iter
     """
     with opened(project) as database:
         hold_tables(database, pipeline(project.directory).name, wait, say)
-        make_afresh(database, project, say)
+        make_afresh(database, project, Surface.known_live(project.directory), say)
         yield database
 
 

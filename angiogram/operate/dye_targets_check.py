@@ -9,6 +9,7 @@ from angiogram.dbt.manifest.nodes import is_dye_seed
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import DYE_TARGETS, dye_targets
 from angiogram.dbt.targets import target_names
+from angiogram.judge.guards.surface import Surface
 from angiogram.warehouse.sessions import open_sessions
 from angiogram.warehouse.target_relations import examine
 
@@ -54,13 +55,14 @@ def foreign_relations(project: Project) -> Iterator[str]:
     Raises:
         DbtFailed: the project or its profile cannot be read.
         NotReady: PostgreSQL does not let the profile's user in.
+        InvalidSurface: the accepted surface cannot be read.
     """
     _ = project.manifest  # dbt finds its profile only after it has run
     (database,) = open_sessions(project.directory, project.target, 1)
     with closing(database):
         database.autocommit = True
         unread: list[str] = []
-        for schema in examine(database, project, unread.append):
+        for schema in examine(database, project, Surface.known_live(project.directory), unread.append):
             if schema.told:
                 yield f"target {project.target} would write over what the dye did not make: {schema.told}"
 

@@ -26,6 +26,7 @@ from angiogram.dye import loaded, topic
 from angiogram.dye.inject import OutgoingMessage, Sent, check_key, front_door, read_whole_dye, send, sends_elsewhere
 from angiogram.judge.build.run_builds import heard
 from angiogram.judge.from_seeds import opened
+from angiogram.judge.guards.surface import Surface
 from angiogram.judge.verdict import judge
 from angiogram.operate import alert
 from angiogram.run import endings
@@ -170,7 +171,8 @@ def prepare(
         if not project.can_be_built:
             return  # the stages before dbt can still be judged
         with opened(project) as models:
-            make_afresh(models, project, say, lambda: runs.renew(step.database, run_id))
+            known_live = Surface.known_live(project.directory)
+            make_afresh(models, project, known_live, say, lambda: runs.renew(step.database, run_id))
 
 
 def inject(

@@ -14,6 +14,7 @@ from psycopg2.extensions import connection, cursor
 from angiogram.dbt.project import Project
 from angiogram.dbt.targets import read_targets
 from angiogram.warehouse import dye_schemas
+from angiogram.warehouse.live_relations import KnownLive
 from angiogram.warehouse.target_relations import claim, live_schemas, marked, written
 
 _NOTE = "angiogram: built "
@@ -21,13 +22,18 @@ _NOTED = f"(?n)^{_NOTE}(.+)$"
 
 
 def make_afresh(
-    database: connection, project: Project, say: Callable[[str], None], alive: Callable[[], None] = lambda: None
+    database: connection,
+    project: Project,
+    known_live: KnownLive | None,
+    say: Callable[[str], None],
+    alive: Callable[[], None] = lambda: None,
 ) -> None:
     """Claim the dye's schemas, drop all that is in them, and note what will be built there.
 
     Args:
         database: a session of the project's profile, in autocommit.
         project: the parsed project.
+        known_live: what the accepted surface names as live. None if there is no accepted surface.
         say: receives messages about what is waited for or left alone.
         alive: called every 2 s while waiting.
 
@@ -36,15 +42,15 @@ def make_afresh(
         NotReady: see target_relations.claim and dye_schemas.empty.
         TablesInUse: another session held one of the tables for too long.
     """
-    schemas = claim(database, project, say)
+    schemas = claim(database, project, known_live, say)
     with database.cursor() as query:
         left = _noted(query, [name for name in marked(query, project) if name not in schemas])
         if left:
-            users = dict(live_schemas(database, project, say))
+            users = dict(live_schemas(database, project, known_live, say))
             for schema in left.keys() & users.keys():
                 say(
                     f"An earlier dye run wrote {', '.join(left[schema])} in schema {schema}. It is left there, because "
-                    f"{users[schema]} in that schema."
+                    f"that schema may be live ({users[schema]})."
                 )
             left = {schema: names for schema, names in left.items() if schema not in users}
         dye_schemas.empty(database, schemas, say, alive, also=left)

@@ -1,8 +1,9 @@
 """Checks before a build that all relations a dye target would write belong to the dye.
 
 A schema belongs to the dye if its comment says so. The hook keep_dye_apart writes this mark at the start of a dbt
-command, and so does `claim`. Schemas of dye runs from before there were marks are adopted. Everything else stops the
-command: what another target builds or reads, what belongs to another project's dye, and what is unknown.
+command, and so does `claim`. Schemas of dye runs from before there were marks are adopted if their names are the dye's
+or their tables hold what the dye expects. Everything else stops the command: what another target builds or reads, what
+the accepted surface names as live, what belongs to another project's dye, and what is unknown.
 """
 
 import re
@@ -17,16 +18,16 @@ from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 from psycopg2.extras import RealDictCursor
 
-from angiogram.core.errors import DbtFailed, NotReady, NotTheDyes
+from angiogram.core.errors import NotReady, NotTheDyes
 from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import results_relation
-from angiogram.dbt.targets import Targets, read_targets
-from angiogram.warehouse import functions_and_types
+from angiogram.dbt.targets import Targets, cut_name, read_targets
+from angiogram.warehouse import expected_rows, functions_and_types
+from angiogram.warehouse.live_relations import KnownLive, all_live, noted_live
 
-ABSENT, EMPTY, OURS = "absent", "empty", "ours"
+ABSENT, EMPTY, OURS, MAYBE_LIVE, FOREIGN = "absent", "empty", "ours", "maybe_live", "foreign"
 
-_LIVE_NODES = "angiogram.live_nodes"
 _PART = re.compile(r'"((?:[^"]|"")*)"|([^".]+)')
 """One part of a relation's name, quoted or not."""
 
@@ -38,7 +39,8 @@ class Schema:
     Attributes:
         schema_name: its name.
         state: absent, empty, adopted (from a dye run before there were marks), ours (marked), live (another target's),
-            other_project (dye of another project) or foreign (unknown).
+            maybe_live (the accepted surface names it, and nothing shows whether in this database), other_project (dye
+            of another project) or foreign (unknown).
         is_built: whether the present command writes it. Always true here.
         owner: the role that owns it. None if it is absent.
         is_owner: whether the session's role owns it.
@@ -61,7 +63,9 @@ class Schema:
     owned_by_others: str | None
 
 
-def claim(database: connection, project: Project, say: Callable[[str], None]) -> list[str]:
+def claim(
+    database: connection, project: Project, known_live: KnownLive | None, say: Callable[[str], None]
+) -> list[str]:
     """Check that everything the dye target would write is the dye's, and mark its schemas.
 
     Nothing is built or dropped.
@@ -69,6 +73,7 @@ def claim(database: connection, project: Project, say: Callable[[str], None]) ->
     Args:
         database: a session of the project's profile, in autocommit.
         project: the parsed project.
+        known_live: what the accepted surface names as live. None if there is no accepted surface.
         say: receives messages about targets that cannot be read here.
 
     Returns:
@@ -80,13 +85,10 @@ def claim(database: connection, project: Project, say: Callable[[str], None]) ->
         DbtFailed: the profile cannot be read.
     """
     targets = read_targets(project)
-    schemas = examine(database, project, say, targets)
-    if refused := [schema.told for schema in schemas if schema.told] or list(_of_people(database, schemas)):
-        raise NotTheDyes(
-            f"Target {project.target} would write over what the dye did not make: {'; '.join(refused)}. Nothing was "
-            "built. Give the dye schemas of its own: let generate_schema_name put the name of a dye target before the "
-            "schema (docs/your-project.md, step 1). What an earlier dye run left there may be dropped."
-        )
+    schemas = examine(database, project, known_live, say, targets)
+    refused = [schema for schema in schemas if schema.told]
+    if told := [schema.told for schema in refused if schema.told] or list(_of_people(database, schemas)):
+        raise NotTheDyes(_why_refused(project, refused, told))
     with database.cursor() as query:
         query.execute("select current_user")
         ((user,),) = query.fetchall()
@@ -100,16 +102,23 @@ def claim(database: connection, project: Project, say: Callable[[str], None]) ->
             query.execute("select pg_advisory_unlock(hashtext('angiogram'), hashtext('marks'))")
         written = [schema.schema_name for schema in schemas]
         # A marked schema may be live by now if it is no longer written and does not have the dye target's name.
-        return written + [name for name in marked(query, project) if name not in written and targets.is_dyes(name)]
+        left = [name for name in marked(query, project) if name not in written]
+        return written + [name for name in left if targets.is_dyes(name, known_live is not None)]
 
 
 def examine(
-    database: connection, project: Project, say: Callable[[str], None], targets: Targets | None = None
+    database: connection,
+    project: Project,
+    known_live: KnownLive | None,
+    say: Callable[[str], None],
+    targets: Targets | None = None,
 ) -> list[Schema]:
     """Return the schemas that the dye target would write, and whose they are.
 
+    The other targets are looked at only if names and marks do not tell, and tables only if nothing else does.
+
     Args:
-        database, project, say: as for `claim`.
+        database, project, known_live, say: as for `claim`.
         targets: the targets of the project's profile, if they are known already.
 
     Raises:
@@ -117,21 +126,28 @@ def examine(
     """
     targets = targets or read_targets(project)
     relations = list(_written(project))
-    dyes = {name for one in relations if targets.is_dyes(name := _schema_of(one["relation"]))}
+    names = {_schema_of(one["relation"]) for one in relations}
+    own = {name for name in names if targets.is_dyes(name, known_live is not None)}
+    live = noted_live(database, known_live)
     asked = {
         "project": project.manifest.metadata.project_name,
         "target": project.target,
-        "own": sorted(dyes),
-        "is_apart": targets.is_apart(),
+        "own": sorted(own),
+        "own_beginnings": [],
+        "is_alike": False,
         "relations": relations,
         "built_before": list(_built_before(database, project)),
-        "live": list(_recorded(database)),
+        "live": live,
     }
-    if any(_schema_of(one["relation"]) not in dyes for one in relations):
-        asked["live"] += _of_other_targets(project, targets, say)
-    with database.cursor(cursor_factory=RealDictCursor) as query:
-        query.execute(_template().module.dye_schemas(asked))  # type: ignore[attr-defined]
-        return [Schema(**row) for row in query.fetchall()]
+    schemas = _whose(database, asked)
+    states = {schema.state for schema in schemas}
+    if names == own and not names & {_schema_of(one["relation"]) for one in live} and states <= {ABSENT, EMPTY, OURS}:
+        return schemas
+    asked["live"] = all_live(database, project, targets, known_live, say)
+    schemas = _whose(database, asked)
+    if {schema.state for schema in schemas} & {FOREIGN, MAYBE_LIVE} and expected_rows.are_there(database, project):
+        schemas = _whose(database, asked | {"is_alike": True})
+    return schemas
 
 
 def written(project: Project) -> dict[str, list[str]]:
@@ -143,17 +159,44 @@ def written(project: Project) -> dict[str, list[str]]:
     return found
 
 
-def live_schemas(database: connection, project: Project, say: Callable[[str], None]) -> Iterator[tuple[str, str]]:
-    """Yield each schema that other targets of the database write or read, and which does.
+def live_schemas(
+    database: connection, project: Project, known_live: KnownLive | None, say: Callable[[str], None]
+) -> Iterator[tuple[str, str]]:
+    """Yield each schema that may be live in this database, and why.
 
     Args:
-        database, project, say: as for `claim`.
+        database, project, known_live, say: as for `claim`.
 
     Raises:
         DbtFailed: the profile cannot be read.
     """
-    for one in (*_recorded(database), *_of_other_targets(project, read_targets(project), say)):
+    for one in all_live(database, project, read_targets(project), known_live, say):
         yield _schema_of(one["relation"]), one["used_by"]
+
+
+def _whose(database: connection, asked: dict[str, Any]) -> list[Schema]:
+    with database.cursor(cursor_factory=RealDictCursor) as query:
+        query.execute(_template().module.dye_schemas(asked))  # type: ignore[attr-defined]
+        return [Schema(**row) for row in query.fetchall()]
+
+
+def _why_refused(project: Project, refused: list[Schema], overwritten: list[str]) -> str:
+    """Say what would be overwritten, and what to do."""
+    cut = {name for one in _written(project) if cut_name(name := _whole_names_of(one["relation"])[0]) != name}
+    told = [
+        f"Target {project.target} would write over what the dye did not make: "
+        f"{'; '.join(overwritten)}. Nothing was built.",
+        *(f"PostgreSQL cuts the schema's name {name} to {cut_name(name)}: shorten it." for name in sorted(cut)),
+        "Give the dye schemas of its own: let generate_schema_name put the name of a dye target before the schema "
+        "(docs/your-project.md, step 1).",
+    ]
+    if unmarked := next((schema for schema in refused if schema.state in (FOREIGN, MAYBE_LIVE)), None):
+        mark = unmarked.marked_comment.splitlines()[-1]
+        told.append(
+            "What an earlier dye run left there may be dropped, or, if nobody else uses that schema, be marked as the "
+            f"dye's: comment on schema {unmarked.schema_name} is '{mark}'."
+        )
+    return " ".join(told)
 
 
 def _written(project: Project) -> Iterator[dict[str, Any]]:
@@ -181,35 +224,6 @@ def _built_before(database: connection, project: Project) -> Iterator[str]:
         if query.fetchone() == (True,):
             query.execute(sql.SQL("select distinct name from {}").format(sql.SQL(results)))
             yield from (name for (name,) in query.fetchall())
-
-
-def _recorded(database: connection) -> Iterator[dict[str, str]]:
-    """What the live target last built, if dbt keeps a record of it."""
-    with database.cursor() as query:
-        query.execute("select coalesce(has_table_privilege(to_regclass(%s), 'select'), false)", (_LIVE_NODES,))
-        if query.fetchone() == (True,):
-            query.execute("select relation from angiogram.live_nodes")
-            for (relation,) in query.fetchall():
-                yield {"relation": relation, "used_by": "the live target built it"}
-
-
-def _of_other_targets(project: Project, targets: Targets, say: Callable[[str], None]) -> Iterator[dict[str, str]]:
-    """What the other targets of the same database write, and the sources that they read."""
-    for name, why in targets.unread.items():
-        say(f"Target {name} cannot be read here, so what it builds is known only where it exists: {why}")
-    for target in targets.neighbours():
-        try:
-            manifest = project.manifest_under(target.name)
-        except DbtFailed as error:
-            say(f"Target {target.name} cannot be read here, so what it builds is known only where it exists: {error}")
-            continue
-        for node in manifest.nodes.values():
-            if node.relation_name:
-                yield {"relation": node.relation_name, "used_by": f"target {target.name} builds it"}
-        read = {parent for node in manifest.nodes.values() for parent in node.depends_on_nodes}
-        for unique_id, source in manifest.sources.items():
-            if unique_id in read:
-                yield {"relation": source.relation_name, "used_by": f"target {target.name} reads it"}
 
 
 def _of_people(database: connection, schemas: Iterable[Schema]) -> Iterator[str]:
@@ -256,6 +270,12 @@ def _schema_of(relation: str) -> str:
 
 
 def _names_of(relation: str) -> tuple[str, str]:
+    """The schema and name in a relation's name, as PostgreSQL cuts them."""
+    schema, name = map(cut_name, _whole_names_of(relation))
+    return schema, name
+
+
+def _whole_names_of(relation: str) -> tuple[str, str]:
     """The schema and name in a relation's name. PostgreSQL folds unquoted names to lower case."""
     parts: list[tuple[str, str]] = _PART.findall(relation)
     schema, name = (quoted.replace('""', '"') or plain.lower() for quoted, plain in parts[-2:])

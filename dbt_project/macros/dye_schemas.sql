@@ -15,6 +15,7 @@ with asked as (
     select '{{ asked | tojson }}'::jsonb as content
 ),
 
+-- As PostgreSQL cuts names that are too long: two of them may be one.
 written as (
     select
         names[cardinality(names) - 1] as schema_name,
@@ -23,7 +24,7 @@ written as (
         is_built
     from (
         select
-            parse_ident(relation ->> 'relation') as names,
+            parse_ident(relation ->> 'relation')::name[]::text[] as names,
             (relation ->> 'is_expected')::boolean as is_expected,
             (relation ->> 'is_built')::boolean as is_built
         from asked
@@ -31,16 +32,19 @@ written as (
     ) as parsed
 ),
 
--- What other targets write or read, as far as it is known.
+-- What other targets write or read, as far as it is known. It is not certain where nothing shows that they do so in this
+-- database.
 live as (
     select
         names[cardinality(names) - 1] as schema_name,
         names[cardinality(names)] as relation_name,
-        used_by
+        used_by,
+        is_certain
     from (
         select
-            parse_ident(relation ->> 'relation') as names,
-            relation ->> 'used_by' as used_by
+            parse_ident(relation ->> 'relation')::name[]::text[] as names,
+            relation ->> 'used_by' as used_by,
+            (relation ->> 'is_certain')::boolean as is_certain
         from asked
         cross join jsonb_array_elements(asked.content -> 'live') as relation
     ) as parsed
@@ -116,19 +120,25 @@ found as (
         )
 ),
 
--- Whether a schema of that name may be of a dye run before there were marks: that loaded expected seeds, which no live
--- target has.
+-- Whether a schema may be of a dye run before there were marks: that loaded expected seeds. As live targets may have
+-- loaded them too, the schema's name must be the dye's, or the tables must hold what the dye expects.
 named as (
     select
         schemas.*,
         asked.content ->> 'project' as project,
         asked.content ->> 'target' as target,
+        (asked.content ->> 'is_alike')::boolean as is_alike,
         (
-            (asked.content ->> 'is_apart')::boolean
+            (asked.content ->> 'is_alike')::boolean
             or exists (
                 select 1
                 from jsonb_array_elements_text(asked.content -> 'own') as own (name)
-                where schemas.schema_name = own.name or starts_with(schemas.schema_name, own.name || '_')
+                where schemas.schema_name = own.name
+            )
+            or exists (
+                select 1
+                from jsonb_array_elements_text(asked.content -> 'own_beginnings') as own (name)
+                where starts_with(schemas.schema_name || '_', own.name || '_')
             )
         )
         and exists (select 1 from found where found.is_expected) as may_be_adopted
@@ -140,10 +150,12 @@ states as (
     select
         named.*,
         case
-            when exists (select 1 from live where live.schema_name = named.schema_name) then 'live'
+            when exists (select 1 from live where live.schema_name = named.schema_name and live.is_certain) then 'live'
             when named.schema_oid is null then 'absent'
             when named.marked_for = named.project then 'ours'
             when named.marked_for is not null then 'other_project'
+            when not named.is_alike and exists (select 1 from live where live.schema_name = named.schema_name)
+                then 'maybe_live'
             when not exists (select 1 from found where found.schema_name = named.schema_name) then 'empty'
             when
                 named.may_be_adopted
@@ -168,7 +180,7 @@ select
     states.marked_for,
     concat_ws(e'\n', states.comment, format('angiogram: dye of %s under target %s', states.project, states.target)) as marked_comment,
     case
-        when states.state = 'live'
+        when states.state in ('live', 'maybe_live')
             then coalesce(
                 (
                     select {{ first_ten("format('%s.%s (%s)', live.schema_name, live.relation_name, live.used_by)") }}

@@ -16,9 +16,11 @@
             ) }}
         {%- endif -%}
     {%- endif -%}
+    {#- `angiogram` looks at more than this hook can before it builds: the other targets, and what the tables hold. -#}
+    {%- set is_checked = var('dye_source', 'seeds') == 'topic' or var('dye_batches', none) -%}
     {%- set asked = {
-        'project': project_name, 'target': target.name, 'own': [target.schema, target.name], 'is_apart': false, 'relations': [],
-        'built_before': [], 'live': [],
+        'project': project_name, 'target': target.name, 'own': [], 'is_alike': false, 'relations': [], 'built_before': [],
+        'own_beginnings': [target.name, target.schema] if is_checked else [target.name], 'live': [],
     } -%}
     {%- for node in nodes if node.relation_name -%}
         {%- do asked.relations.append({
@@ -70,7 +72,7 @@
         {{ exceptions.raise_compiler_error(
             'Target ' ~ target.name ~ ' would write over what the dye did not make: ' ~ refused | join('; ')
             ~ '. Nothing was built. Give the dye schemas of its own: let generate_schema_name put the name of a dye target '
-            ~ 'before the schema. What an earlier dye run left there may be dropped.'
+            ~ 'before the schema. What an earlier dye run left there may be dropped, or let `angiogram run --from-seeds` look whose it is.'
         ) }}
     {%- endif -%}
     {%- if marks -%}

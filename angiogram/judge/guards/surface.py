@@ -17,6 +17,7 @@ from angiogram.dbt.live_target import LiveTarget
 from angiogram.dbt.manifest.nodes import BATCH, Node, is_ephemeral, is_input_seed
 from angiogram.dbt.project import Project
 from angiogram.judge.guards.live_sql import LiveSql
+from angiogram.warehouse.live_relations import KnownLive
 from angiogram.warehouse.relations import typed_columns
 
 FILE = Path(".angiogram") / "surface.yml"
@@ -102,6 +103,23 @@ class Surface(_Part):
                 f"{file} cannot be read: {error}. `angiogram accept` alone writes it: take it back from version "
                 "control, or delete it and accept the surface anew."
             ) from error
+
+    @classmethod
+    def known_live(cls, project: Path) -> KnownLive | None:
+        """Return the live relations that a project's accepted surface names. None if it names none.
+
+        Args:
+            project: its folder.
+
+        Raises:
+            InvalidSurface: the file cannot be read.
+        """
+        accepted = cls.accepted(project)
+        if accepted is None or accepted.live_target is None:
+            return None
+        built = [model.relation for model in accepted.models.values() if model.relation]
+        read = [relation for relations in accepted.inputs.values() for relation in relations]
+        return KnownLive(accepted.live_target, [*built, *read], f"live in {FILE}")
 
     def text(self) -> str:
         """Return the file's text."""
