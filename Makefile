@@ -15,8 +15,8 @@ help: ## print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(INSTALLED): pyproject.toml requirements-dev.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' \
-	  || { echo "Python 3.11 or 3.12 is needed; name one with: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
+	  || { echo "Python 3.11, 3.12 or 3.13 is needed; name one with: make PYTHON=/path/to/python3.11" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$$(grep '^uv==' requirements-dev.txt)"
 	@# Compiled once, here, and not by every process where PYTHONDONTWRITEBYTECODE is set, as in many containers.
@@ -80,7 +80,8 @@ format: install ## rewrite Python in the project's style
 	$(BIN)/ruff format .
 
 requirements: $(VENV)/bin/uv ## pin the dependencies of pyproject.toml anew
-	$(BIN)/uv pip compile --quiet --universal --custom-compile-command 'make requirements' pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --custom-compile-command 'make requirements' --extra all \
+	  pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --custom-compile-command 'make requirements' --all-extras \
 	  -c requirements.txt pyproject.toml -o requirements-dev.txt
 

@@ -24,8 +24,8 @@ from angiogram.faults.place import own_place, variables
 from angiogram.run.passage import Passage
 from benchmarks.parts_of_pages import write_part
 from ingestion.database.sessions import connect
-from ingestion.front_door import serving
-from ingestion.loader import follow
+from ingestion.front_door.server import serving
+from ingestion.loader.run import follow
 from taxi.traffic import generate
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"

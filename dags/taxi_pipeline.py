@@ -31,7 +31,7 @@ from dbt_models import dbt_models
 def taxi_pipeline() -> None:
     @task(doc_md="Load up to the end of the topic as it is now; what a loader with --follow takes is waited for.")
     def load() -> dict[str, int]:
-        from ingestion.loader import load_until_caught_up
+        from ingestion.loader.run import load_until_caught_up
 
         report = load_until_caught_up()
         return {"rides": report.live_rows, "dye_rides": report.dye_rows, "dead_letters": report.dead_letters}

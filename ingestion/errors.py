@@ -1,6 +1,7 @@
 """Errors of the ingestion package.
 
 IngestionError
+├── ExtraMissing           an optional part of the package is not installed; the message has the command
 ├── SettingsError          an environment variable is missing or malformed; set it and start again
 ├── SettingsFileUnusable   angiogram.yml cannot be read, or holds an invalid setting; correct the line that is named
 ├── ContractUnusable       the pipeline declares no contract, or one that cannot be used; correct its settings file
@@ -27,6 +28,10 @@ class IngestionError(Exception):
     """Root of this package's errors."""
 
     exit_code = 2
+
+
+class ExtraMissing(IngestionError):
+    """An extra of this package is not installed. The message has the command that installs it."""
 
 
 class SettingsError(IngestionError):

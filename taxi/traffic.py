@@ -14,8 +14,7 @@ from itertools import islice
 from typing import Any
 
 from ingestion.errors import InputError
-from ingestion.topic.producer import Outgoing
-from ingestion.topic.publish import publish
+from ingestion.message.record import Outgoing
 from taxi.contract import CONTRACT
 
 DEFAULT_START = date(2026, 10, 1)
@@ -71,6 +70,8 @@ def generate(rides: int, seed: int, rate: float | None = None, dirty: float = 0.
         raise InputError(
             f"{rides} rides from {start} on, some of them late, leave the years 1 to 9999: give another start."
         ) from None
+    from ingestion.topic.publish import publish  # needs a client of Kafka, which other commands do not
+
     return publish(islice(traffic(seed, dirty, start), rides), rides, rate)
 
 

@@ -6,127 +6,21 @@ messages go to the partitions that no other message went to, so that every parti
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from http import HTTPStatus
-from pathlib import Path
-from typing import Any, Literal, Self
 from uuid import UUID
 
 import httpx
-from psycopg2.extensions import connection
 
-from angiogram.core.errors import InjectFailed, KeyMismatch
-from angiogram.dye.seeds import message_value, read_dye, read_malformed
+from angiogram.core.errors import InjectFailed
+from angiogram.dye.messages import OutgoingMessage, Sent
 from ingestion.addresses import without_user_info
-from ingestion.loader import follower_key_fingerprints
-from ingestion.message.stamp import DyeStamp, key_fingerprint
-from ingestion.settings import DyeKeys, FrontDoorSettings, KafkaSettings
+from ingestion.message.stamp import DyeStamp
+from ingestion.settings import FrontDoorSettings, KafkaSettings
 from ingestion.settings.pipeline import contract
 from ingestion.topic.producer import MessageProducer
 
-Way = Literal["api", "topic"]
-
 _ANSWER_WITHIN = 30.0
 """Seconds that the front door may take for one message. It answers only after the broker."""
-
-
-@dataclass(frozen=True, slots=True)
-class OutgoingMessage:
-    """One message of the dye, ready to send.
-
-    Attributes:
-        number: its number, which is the message_id of its rows.
-        name: says what it tests.
-        batch: 1 or 2. Malformed messages come with batch 2.
-        sent_at: when it counts as sent. None: a message without a time.
-        value: its bytes. None for a tombstone.
-        row: what the loader must store: the columns of the message, or the reason of the dead letter.
-    """
-
-    number: int
-    name: str
-    batch: int
-    sent_at: datetime | None
-    value: bytes | None
-    row: Mapping[str, str | None]
-
-    @property
-    def is_malformed(self) -> bool:
-        """Whether the loader must make it a dead letter."""
-        return "reason" in self.row
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """The result of sending one message.
-
-    Attributes:
-        number: its number in this run.
-        name: the name of the dye message that it carries.
-        way: through the API or directly to the topic.
-        partition, offset: where the broker put it, as acknowledged. None if it was refused.
-        refusal: the answer of a front door that refused it, or None.
-    """
-
-    number: int
-    name: str
-    way: Way
-    partition: int | None = None
-    offset: int | None = None
-    refusal: str | None = None
-
-    @classmethod
-    def of(cls, state: Mapping[str, Any]) -> Self:
-        """Read the result from JSON.
-
-        A run started by the previous version has another key for the number.
-        """
-        number = next(value for name, value in state.items() if name.endswith("number"))
-        return cls(number=number, **{name: value for name, value in state.items() if not name.endswith("number")})
-
-
-def read_whole_dye(project: Path | None = None) -> list[OutgoingMessage]:
-    """Read all messages of the dye in the order of sends: batch 1, batch 2, malformed ones.
-
-    Args:
-        project: the project's folder. Default: the project that the environment names.
-
-    Raises:
-        SeedError: an input seed cannot be used.
-    """
-    messages = sorted(read_dye(project), key=lambda message: (message.batch, message.number))
-    last_sent = max(message.sent_at for message in messages if message.sent_at)
-    return [
-        OutgoingMessage(one.number, one.name, one.batch, one.sent_at, message_value(one), one.fields)
-        for one in messages
-    ] + [
-        OutgoingMessage(malformed.number, malformed.name, 2, last_sent, malformed.value, {"reason": malformed.reason})
-        for malformed in read_malformed(project)
-    ]
-
-
-def check_key(database: connection) -> None:
-    """Check that every running loader, or else the latest one, verifies this run's signature.
-
-    Raises:
-        KeyMismatch: a loader would not verify it and would load the dye into the live tables.
-        SettingsError: DYE_KEY is not set.
-    """
-    fingerprint = key_fingerprint(DyeKeys.from_environment().accepted()[0])
-    accepted = follower_key_fingerprints(database)
-    if not accepted:
-        with database.cursor() as query:
-            query.execute("select key_fingerprints from raw.loaders order by started_at desc limit 1")
-            accepted = [fingerprints for (fingerprints,) in query.fetchall()]
-    for fingerprints in accepted:
-        if fingerprint not in fingerprints:
-            raise KeyMismatch(
-                f"DYE_KEY has the fingerprint {fingerprint}, but the loader accepts {', '.join(fingerprints)}: it "
-                "would load the dye as live messages. Nothing was sent. Give both the same DYE_KEY (the loader takes a "
-                "second one from DYE_KEY_OLD while they are exchanged) and start the loader again, "
-                "or once `ingestion load --until-caught-up`."
-            )
 
 
 @contextmanager
@@ -152,7 +46,7 @@ def front_door(url: str | None = None) -> Iterator[tuple[httpx.Client, str]]:
         with _client(settings.url, headers, proxy=not settings.is_on_this_machine) as client:
             yield client, settings.shown_url
     else:
-        from ingestion.front_door import serving  # imports a web server, not needed with a front door elsewhere
+        from ingestion.front_door.server import serving  # imports a web server, not needed with a front door elsewhere
 
         with serving() as url, _client(url, headers, proxy=False) as client:
             yield client, f"{url}, opened by this run"

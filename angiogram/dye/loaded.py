@@ -12,7 +12,7 @@ from psycopg2.extensions import connection
 from psycopg2.extras import RealDictCursor
 
 from angiogram.core.differences import Difference
-from angiogram.dye.inject import OutgoingMessage, Sent
+from angiogram.dye.messages import OutgoingMessage, Sent
 from angiogram.dye.seeds import UNKNOWN_FIELDS
 from ingestion.settings.pipeline import contract
 

@@ -11,7 +11,7 @@ from typing import Any
 from kafka.errors import KafkaError
 
 from angiogram.core.differences import Difference
-from angiogram.dye.inject import OutgoingMessage, Sent
+from angiogram.dye.messages import OutgoingMessage, Sent
 from ingestion.errors import KafkaUnavailable
 from ingestion.loader.reading.source import Bounds, Source
 from ingestion.message.stamp import DyeStamp, dye_stamp

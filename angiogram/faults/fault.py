@@ -10,7 +10,7 @@ from typing import Any, Literal, LiteralString
 from psycopg2.extensions import cursor
 
 from angiogram.core.errors import FaultNotPlanted
-from angiogram.dye.inject import OutgoingMessage, Sent
+from angiogram.dye.messages import OutgoingMessage, Sent
 from angiogram.dye.seeds import read_dye
 from angiogram.faults.door import Parcel
 from angiogram.store import runs

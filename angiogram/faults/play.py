@@ -14,7 +14,7 @@ from angiogram.core.words import BLOCKED, COULD_NOT_RUN, HEALTHY
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import ProjectPaths, dye_target
 from angiogram.dbt.targets import read_targets
-from angiogram.dye.inject import read_whole_dye
+from angiogram.dye.messages import read_whole_dye
 from angiogram.faults.door import tampering_door
 from angiogram.faults.fault import Fault, Ground, as_owner
 from angiogram.faults.place import WorkingCopy, own_place
@@ -148,7 +148,7 @@ def player(original: Path, target: str | None = None) -> Iterator[Player]:
         SettingsError, DatabaseUnavailable, KafkaUnavailable: a server is down, or its address is not set.
         UnsupportedProject: the target is not a dye target, or the project's profile names another database.
     """
-    from ingestion.front_door import serving  # imports a web server
+    from ingestion.front_door.server import serving  # imports a web server
 
     target = dye_target(original, target)
     with tempfile.TemporaryDirectory(prefix="faults-") as folder, own_place(), serving() as front_door:

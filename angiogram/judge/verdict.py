@@ -30,7 +30,7 @@ from angiogram.dbt.builds import Builds
 from angiogram.dbt.manifest.nodes import Node
 from angiogram.dbt.project import Project
 from angiogram.dye.checkpoints import Checkpoint, count_accounted, unverified_dye
-from angiogram.dye.inject import Sent
+from angiogram.dye.messages import Sent
 from angiogram.judge.build.batches import incremental_models, untested_notice
 from angiogram.judge.build.build_findings import build_findings
 from angiogram.judge.build.node_stages import node_stages

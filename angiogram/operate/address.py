@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tenacity import RetryError, Retrying, retry_if_result, stop_after_attempt, wait_exponential
-
 from angiogram.core.environment import ALERT_URLS
+from ingestion.errors import ExtraMissing
+from ingestion.extras import require
 
 ATTEMPTS = 3
 """How often each address is tried."""
@@ -90,7 +90,12 @@ def send(number: int, url: str, message: AlertMessage, is_good: bool, pause: flo
     Returns:
         What failed; None if the service took the message.
     """
+    try:
+        require("apprise", "tenacity")
+    except ExtraMissing as error:
+        return str(error)
     import apprise  # takes 0.2 s, so only when there is something to say
+    from tenacity import RetryError, Retrying, retry_if_result, stop_after_attempt, wait_exponential
 
     with _hushed(_TALKATIVE):
         target = apprise.Apprise.instantiate(url)

@@ -13,9 +13,6 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.metadata import metadata as metadata_of
 from pathlib import Path
 
-import httpx
-from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from psycopg2.extensions import connection
@@ -27,7 +24,7 @@ from angiogram.dbt.live_target import read as read_live
 from angiogram.dbt.manifest.nodes import expected_name
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import dye_targets
-from angiogram.dye.inject import check_key
+from angiogram.dye.key_check import check_key
 from angiogram.dye.seeds import read_dye, read_malformed
 from angiogram.judge.guards.surface import Surface
 from angiogram.operate.dye_targets_check import foreign_relations, wrong_seeds
@@ -36,13 +33,12 @@ from ingestion.contract import ANGIOGRAM, LOADER, Contract
 from ingestion.database.roles import AIRFLOW_DATABASE
 from ingestion.database.sessions import connect
 from ingestion.errors import DatabaseUnavailable, IngestionError
+from ingestion.extras import DISTRIBUTION, EXTRAS, OF_A_USER, install_command, is_installed, require
 from ingestion.migrations import all_migrations, require_current
 from ingestion.settings import FrontDoorSettings, KafkaSettings, has_password, roles
 from ingestion.settings.pipeline import contract
 from ingestion.settings.settings_file import FILE as SETTINGS
-from ingestion.topic.admin import MAX_MESSAGE_BYTES, describe, open_admin, unavailable
 
-DISTRIBUTION = "data-angiogram"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -107,7 +103,13 @@ def _python() -> Iterator[tuple[Mark, str]]:
 def _packages() -> Iterator[tuple[Mark, str]]:
     wrong: list[str] = []
     wanted = [Requirement(text) for text in requires(DISTRIBUTION) or []]
-    needed = [one for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
+    extras = [extra for extra in EXTRAS if is_installed(extra)]
+    needed = [
+        one
+        for one in wanted
+        if one.name != DISTRIBUTION
+        and (one.marker is None or any(one.marker.evaluate({"extra": extra}) for extra in ("", *extras)))
+    ]
     for one in needed:
         try:
             found = version(one.name)
@@ -118,16 +120,22 @@ def _packages() -> Iterator[tuple[Mark, str]]:
             wrong.append(f"{one.name} {found} is not {one.specifier}")
     pins = ROOT / "requirements.txt"
     if not wrong and pins.is_file():
-        wrong = list(_unlike_pins(pins.read_text(encoding="utf-8")))
+        wrong = list(_unlike_pins(pins.read_text(encoding="utf-8"), all_there={*OF_A_USER} <= {*extras}))
     if wrong:
         some = "; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else "")
-        yield Mark.PROBLEM, f"{some}. Run `make install`."
+        yield Mark.PROBLEM, f"{some}. Run {'`make install`' if pins.is_file() else install_command(','.join(extras))}."
     else:
         yield Mark.OK, f"{len(needed)} packages and what they need are installed as asked"
+    for extra in OF_A_USER:
+        if extra not in extras:
+            yield Mark.NOTE, f"the extra `{extra}` is not installed: {install_command(extra)}"
 
 
-def _unlike_pins(text: str) -> Iterator[str]:
-    """Yield the packages whose version is not the pinned one."""
+def _unlike_pins(text: str, all_there: bool) -> Iterator[str]:
+    """Yield the packages whose version is not the pinned one.
+
+    The pins are those of all extras. A package may be missing if one of the extras is not installed.
+    """
     for line in re.findall(r"^[A-Za-z0-9].*$", text, re.MULTILINE):
         pin = Requirement(line.partition(" #")[0].strip())
         if pin.marker is not None and not pin.marker.evaluate():
@@ -135,7 +143,8 @@ def _unlike_pins(text: str) -> Iterator[str]:
         try:
             found = version(pin.name)
         except PackageNotFoundError:
-            yield f"{pin.name} is not installed"
+            if all_there:
+                yield f"{pin.name} is not installed"
             continue
         if not pin.specifier.contains(found, prereleases=True):
             yield f"{pin.name} {found} is not {pin.specifier}, as requirements.txt pins it"
@@ -219,6 +228,12 @@ def _rights(database: connection) -> Iterator[tuple[Mark, str]]:
 
 
 def _kafka() -> Iterator[tuple[Mark, str]]:
+    require("kafka")
+    from kafka.admin import ConfigResource, ConfigResourceType
+    from kafka.errors import KafkaError
+
+    from ingestion.topic.admin import MAX_MESSAGE_BYTES, describe, open_admin, unavailable
+
     settings = KafkaSettings.from_environment()
     with closing(open_admin(settings)) as admin:
         _, partitions = describe(admin, settings)
@@ -251,6 +266,9 @@ def _front_door() -> Iterator[tuple[Mark, str]]:
     if settings.url is None:
         yield Mark.OK, "FRONT_DOOR_URL is not set: each run opens the API itself"
         return
+    require("httpx")
+    import httpx
+
     try:
         answer = httpx.get(f"{settings.url.rstrip('/')}/health", timeout=10, trust_env=not settings.is_on_this_machine)
     except httpx.HTTPError as error:

@@ -22,8 +22,8 @@ from angiogram.dye.loaded import offsets_reached
 from angiogram.dye.other_topics import other_topics
 from ingestion.database.sessions import connect
 from ingestion.errors import DatabaseUnavailable
-from ingestion.loader import follower_alive
 from ingestion.loader.reading.source import Bounds, Source
+from ingestion.loader.store import follower_alive
 from ingestion.settings import KafkaSettings
 
 ROLE = "dbt_prod"

@@ -6,6 +6,9 @@
 
 Each step takes and returns plain JSON values; what one step leaves to another is stored in the run's row in
 angiogram.runs. Each renews the run's lease at its start and end.
+
+What needs a client of Kafka is imported by the step that uses it: without the extra `kafka` a run fails in `begin`,
+which records why, and the commands on other runs work.
 """
 
 import threading
@@ -22,8 +25,9 @@ from angiogram.core.errors import InjectFailed, NeverBegan
 from angiogram.core.stage_id import API, LOADER, TOPIC, api_stage, from_json, loader_stage, topic_stage
 from angiogram.dbt.command import SKIPPED, Outcome
 from angiogram.dbt.project import Project
-from angiogram.dye import loaded, topic
-from angiogram.dye.inject import OutgoingMessage, Sent, check_key, front_door, read_whole_dye, send, sends_elsewhere
+from angiogram.dye import loaded
+from angiogram.dye.key_check import check_key
+from angiogram.dye.messages import OutgoingMessage, Sent, read_whole_dye
 from angiogram.judge.build.run_builds import heard
 from angiogram.judge.from_seeds import opened
 from angiogram.judge.guards.surface import Surface
@@ -36,12 +40,9 @@ from angiogram.warehouse.afresh import make_afresh
 from ingestion.contract import LOADER as LOADER_ROLE
 from ingestion.database.sessions import connect
 from ingestion.errors import Interrupted, MessagesLost, OpenTransaction
-from ingestion.loader import follower_alive, load_until_caught_up
-from ingestion.loader.reading.source import Source
+from ingestion.loader.store import follower_alive
 from ingestion.migrations import require_current
 from ingestion.settings import DyeKeys, FrontDoorSettings, KafkaSettings
-from ingestion.topic.admin import topic_id
-from ingestion.topic.producer import MessageProducer
 
 LEASE_BETWEEN_STEPS = 900.0
 """Seconds that a lease lasts after each renewal if the run's steps are separate processes."""
@@ -100,11 +101,14 @@ def begin(
         The run ID.
 
     Raises:
-        SettingsError, DatabaseUnavailable, SchemaOutdated, KafkaUnavailable, InputError: something is missing.
+        ExtraMissing, SettingsError, DatabaseUnavailable, SchemaOutdated, KafkaUnavailable, InputError: something is
+            missing.
         RunInHand: another run outlasted the wait.
     """
     run_id = run_id or run_ids.new()
     with endings.ended_if_it_fails(run_id, alerts):
+        from ingestion.loader.reading.source import Source
+
         kafka = KafkaSettings.from_environment()
         FrontDoorSettings.from_environment()  # missing settings are reported now, not when the dye is sent
         with closing(Source.open(kafka)) as source, runs.database("begin") as database:
@@ -197,6 +201,10 @@ def inject(
         InjectFailed: the front door is down, or the run has already sent its dye: a second dose needs a new run.
         KafkaUnavailable: the broker is down.
     """
+    from angiogram.dye.inject import front_door, send, sends_elsewhere
+    from ingestion.topic.admin import topic_id
+    from ingestion.topic.producer import MessageProducer
+
     with _step(run_id, "inject") as step:
         if step.run.step("inject"):
             raise InjectFailed(f"Run {run_id} has sent its dye before, all or in part. Start a new run.")
@@ -236,6 +244,8 @@ def check_topic(run_id: str, project: Project | None = None) -> dict[str, Any]:
     Raises:
         KafkaUnavailable: the broker is down.
     """
+    from angiogram.dye import topic
+
     with _step(run_id, "check_topic") as step:
         sent, dye = _sent(step.run), _dye_by_name(project)
         starts = {int(partition): start for partition, start in step.run.step("begin")["starts"].items()}
@@ -269,6 +279,8 @@ def load(run_id: str) -> dict[str, Any]:
     Raises:
         IngestionError: loading here failed.
     """
+    from ingestion.topic.admin import topic_id
+
     with _step(run_id, "load") as step:
         elsewhere = step.run.step("inject").get("elsewhere")
         # What is on another topic, nobody loads here.
@@ -305,6 +317,8 @@ def _load_here(deadline: float) -> str | None:
     Raises:
         OpenTransaction: an open transaction holds back messages.
     """
+    from ingestion.loader.run import load_until_caught_up
+
     stop = threading.Event()
     timer = threading.Timer(max(deadline - time.monotonic(), 1), stop.set)
     timer.daemon = True

@@ -10,7 +10,7 @@ from typing import Any
 
 from angiogram.core.words import STEPS
 from angiogram.dbt.project import Project
-from angiogram.dye.inject import OutgoingMessage
+from angiogram.dye.messages import OutgoingMessage
 from angiogram.run import steps
 from angiogram.store import runs
 

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from ingestion.bulk.reading.times import TIME_COLUMN
+from ingestion.extras import require
 from ingestion.stop import on_signals
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def bulk_load_command(
     """
     if dry_run and replace_day is None:
         raise typer.BadParameter("needs --replace-day", param_hint="--dry-run")
+    require("pyarrow")
     from ingestion.bulk.run import bulk_load  # imports Arrow, which other commands do not need
 
     logging.basicConfig(format="%(asctime)s %(message)s")

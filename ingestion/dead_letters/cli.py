@@ -11,7 +11,6 @@ import typer
 from rich.console import Console
 
 from ingestion.dead_letters import letters as dead_letters
-from ingestion.dead_letters import replay as dead_letters_replay
 from ingestion.errors import InputError
 from ingestion.message.tables import LIVE_ROWS, tables
 from ingestion.settings.pipeline import contract
@@ -89,6 +88,8 @@ def replay(
     Each is published to its own topic, which KAFKA_TOPIC must name. A dead letter of a file becomes a row of that file.
     Prints how many were published.
     """
+    from ingestion.dead_letters import replay as dead_letters_replay  # needs a client of Kafka
+
     one = (partition, offset, corrected, topic_id)
     if one == (None, None, None, None):
         done = dead_letters_replay.replay(reason, unclear_again, _tell)

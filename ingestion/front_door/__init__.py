@@ -4,7 +4,6 @@ Comes in: requests with one message or a list, and the dye's headers. Goes out: 
 positions. May import: `errors`, `contract`, `settings`, `message`, `topic`.
 """
 
-from ingestion.front_door.app import create_app
-from ingestion.front_door.server import serve, serving
+from ingestion.extras import require
 
-__all__ = ["create_app", "serve", "serving"]
+require("fastapi", "uvicorn", "httptools", "kafka")

@@ -8,7 +8,7 @@ from fastapi import Request
 
 from ingestion.contract import Contract
 from ingestion.front_door.errors import Refused
-from ingestion.topic.producer import Outgoing
+from ingestion.message.record import Outgoing
 
 MAX_POSTED_BYTES = 1_000_000
 """Largest accepted message, including its key."""

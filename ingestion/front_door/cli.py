@@ -10,6 +10,6 @@ def api(
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
 ) -> None:
     """Serve the front door: POST messages, GET /health, documentation at /docs."""
-    from ingestion.front_door import serve  # takes half a second, which other commands do not need
+    from ingestion.front_door.server import serve  # takes half a second, which other commands do not need
 
     serve(host, port)

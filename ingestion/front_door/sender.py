@@ -12,8 +12,9 @@ from typing import Self
 
 from ingestion.errors import IngestionError, KafkaUnavailable
 from ingestion.front_door.errors import Undelivered
+from ingestion.message.record import Outgoing
 from ingestion.settings import KafkaSettings
-from ingestion.topic.producer import MessageProducer, Outcome, Outgoing, Position
+from ingestion.topic.producer import MessageProducer, Outcome, Position
 
 ANSWER_WITHIN_SECONDS = 10.0
 """Seconds that a request waits for the broker before the answer is that Kafka is unreachable."""

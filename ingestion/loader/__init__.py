@@ -4,16 +4,3 @@ Rows, dead letters and offsets are written in one transaction. Only raw.loaded_o
 partition is read by the one session that holds its advisory lock. May import: database, errors, logs, message,
 migrations, settings, stop, topic.
 """
-
-from ingestion.loader.report import LoadReport, PartitionLoad
-from ingestion.loader.run import follow, load_until_caught_up
-from ingestion.loader.store import follower_alive, follower_key_fingerprints
-
-__all__ = [
-    "LoadReport",
-    "PartitionLoad",
-    "follow",
-    "follower_alive",
-    "follower_key_fingerprints",
-    "load_until_caught_up",
-]

@@ -1,7 +1,7 @@
-"""A message as read from the topic."""
+"""A message as it is published, and as it is read from the topic."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Record(Protocol):
@@ -12,3 +12,10 @@ class Record(Protocol):
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes]]
+
+
+class Outgoing(NamedTuple):
+    """A message to publish: its value, and the key that chooses the partition (None: any)."""
+
+    value: bytes
+    key: bytes | None

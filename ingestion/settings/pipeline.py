@@ -1,7 +1,8 @@
 """The pipeline that this process works for: its name, its dbt project and its contract.
 
 The contract is named in `angiogram.yml` beside dbt_project.yml. The project is the folder in DBT_PROJECT_DIR, else the
-nearest folder with a dbt_project.yml from the working directory upwards, else `dbt_project` in this checkout.
+nearest folder with a dbt_project.yml from the working directory upwards, else `dbt_project` in this checkout, else the
+working directory.
 """
 
 import importlib
@@ -14,6 +15,7 @@ import typer
 
 from ingestion.contract import Contract
 from ingestion.errors import ContractUnusable
+from ingestion.extras import missing
 from ingestion.settings.base import ProjectSettings
 from ingestion.settings.settings_file import EXAMPLE, DeclaredContract, SettingsFile, parts_of_import_path
 
@@ -112,7 +114,8 @@ def project_folder() -> Path:
     if named := ProjectSettings.from_environment().folder:
         return named
     here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / PROJECT_FILE).is_file()), _CHECKOUT)
+    unless_found = _CHECKOUT if _CHECKOUT.is_dir() else here  # an installed wheel has no checkout
+    return next((folder for folder in (here, *here.parents) if (folder / PROJECT_FILE).is_file()), unless_found)
 
 
 @cache
@@ -142,6 +145,7 @@ def imported(path: str, place: str) -> object:
 
     Raises:
         ContractUnusable: it is not an import path, or what it names cannot be imported.
+        ExtraMissing: the module needs an extra that is not installed.
     """
     try:
         module_name, attribute = parts_of_import_path(path)
@@ -150,6 +154,8 @@ def imported(path: str, place: str) -> object:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:  # a module may raise anything while it is imported
+        if extra := missing(error):
+            raise extra from error
         raise ContractUnusable(
             f"{place}: the module {module_name} cannot be imported: {type(error).__name__}: {error}. "
             "Install it into this environment, put its folder on PYTHONPATH, or correct the line."

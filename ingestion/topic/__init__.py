@@ -3,3 +3,7 @@
 Comes in: Kafka's settings, and values to publish. Goes out: positions that the broker has acknowledged. May import:
 `errors`, `settings`.
 """
+
+from ingestion.extras import require
+
+require("kafka")

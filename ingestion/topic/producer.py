@@ -26,13 +26,6 @@ kafka-python itself sets no limit.
 _log = logging.getLogger(__name__)
 
 
-class Outgoing(NamedTuple):
-    """A message to publish: its value, and the key that chooses the partition (None: any)."""
-
-    value: bytes
-    key: bytes | None
-
-
 class Position(NamedTuple):
     """The broker's position of a message."""
 

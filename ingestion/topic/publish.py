@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ingestion.topic.producer import MessageProducer, Outgoing
+from ingestion.message.record import Outgoing
+from ingestion.topic.producer import MessageProducer
 
 _LINGER_SECONDS = 0.02
 

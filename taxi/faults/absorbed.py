@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 from angiogram.dbt.seeds.seed_text import write_expected
 from angiogram.dye.calculation import EXPECTED_FOLDER, expected_by
-from angiogram.dye.inject import OutgoingMessage, read_whole_dye
+from angiogram.dye.messages import OutgoingMessage, read_whole_dye
 from angiogram.faults.fault import Fault, Ground, number_of
-from ingestion.loader import load_until_caught_up
+from ingestion.loader.run import load_until_caught_up
 from ingestion.message.stamp import DyeStamp
 from ingestion.settings import DyeKeys
 from ingestion.topic.producer import MessageProducer

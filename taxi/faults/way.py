@@ -11,11 +11,11 @@ from psycopg2.extensions import cursor
 from angiogram.core.errors import FaultNotPlanted
 from angiogram.core.stage_id import API, CHECKPOINT, LOADER, TOPIC, StageId
 from angiogram.dye.checkpoints import UNVERIFIED
-from angiogram.dye.inject import read_whole_dye
+from angiogram.dye.messages import read_whole_dye
 from angiogram.dye.seeds import read_malformed
 from angiogram.faults.door import Parcel
 from angiogram.faults.fault import Fault, Ground, Step, Tamper, as_owner, change_loaded, number_of, places
-from ingestion.loader import load_until_caught_up
+from ingestion.loader.run import load_until_caught_up
 from ingestion.message.stamp import DYE_HEADERS, SIGNATURE_HEADER, DyeStamp
 from ingestion.settings import DyeKeys, KafkaSettings
 from ingestion.topic.admin import open_admin, topic_id

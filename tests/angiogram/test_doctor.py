@@ -11,7 +11,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from psycopg2.extensions import connection
 
 from angiogram.operate.doctor import Line, Mark, examine
-from ingestion.front_door import serving
+from ingestion.front_door.server import serving
 from ingestion.settings import KafkaSettings
 from ingestion.topic.admin import open_admin
 from tests.angiogram.conftest import Outcome

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection
 
-from ingestion.loader import load_until_caught_up
+from ingestion.loader.run import load_until_caught_up
 from taxi.traffic import generate
 from tests.angiogram.conftest import PROJECT, Outcome
 from tests.angiogram.recorded import blocked as blocked_at

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from angiogram.core.errors import InjectFailed
-from angiogram.dye.inject import front_door, read_whole_dye, send
+from angiogram.dye.inject import front_door, send
+from angiogram.dye.messages import read_whole_dye
 from ingestion.errors import SettingsError
-from ingestion.front_door import serving
+from ingestion.front_door.server import serving
 from ingestion.topic.producer import MessageProducer
 from sandbox.services import Sandbox
 

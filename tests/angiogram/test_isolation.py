@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram.dye.inject import read_whole_dye
+from angiogram.dye.messages import read_whole_dye
 from angiogram.store import runs
-from ingestion.loader import load_until_caught_up
+from ingestion.loader.run import load_until_caught_up
 from ingestion.message.stamp import SIGNATURE_HEADER, DyeStamp
 from ingestion.settings import DyeKeys
 from ingestion.topic.producer import MessageProducer

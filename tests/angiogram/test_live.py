@@ -12,7 +12,7 @@ from psycopg2.extensions import connection
 from typer.testing import CliRunner
 
 from ingestion.cli import app
-from ingestion.loader import load_until_caught_up
+from ingestion.loader.run import load_until_caught_up
 from ingestion.settings import KafkaSettings
 from ingestion.topic.admin import open_admin
 from ingestion.upkeep.retention import delete_older_than

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from angiogram.dye.inject import read_whole_dye
+from angiogram.dye.messages import read_whole_dye
 from angiogram.dye.seeds import read_dye
 from angiogram.store import runs
 from tests.angiogram.conftest import Outcome

@@ -12,12 +12,13 @@ from psycopg2.extensions import connection
 from psycopg2.extras import Json
 
 from angiogram.core.errors import InjectFailed
-from angiogram.dye.inject import front_door, read_whole_dye, send
+from angiogram.dye.inject import front_door, send
+from angiogram.dye.messages import read_whole_dye
 from angiogram.operate import alert
 from angiogram.report.pages.run_page import _docs
 from angiogram.run import steps
 from ingestion.database.roles import bootstrap
-from ingestion.front_door import serving
+from ingestion.front_door.server import serving
 from ingestion.migrations import all_migrations, migrate
 from ingestion.topic.producer import MessageProducer
 from sandbox import jars

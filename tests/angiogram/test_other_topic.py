@@ -13,8 +13,8 @@ from angiogram.dye.other_topics import OTHER_TOPICS
 from angiogram.run import steps
 from ingestion.cli import app
 from ingestion.errors import InputError
-from ingestion.front_door import serving
-from ingestion.loader import load_until_caught_up
+from ingestion.front_door.server import serving
+from ingestion.loader.run import load_until_caught_up
 from ingestion.upkeep.retired_topics import retire
 from taxi.traffic import generate
 from tests.angiogram.conftest import Outcome

@@ -25,7 +25,8 @@ from angiogram.judge.compare.compare import NO_EXPECTED_SEED
 from angiogram.run import passage, steps
 from angiogram.store import runs
 from angiogram.warehouse import dye_schemas
-from ingestion.loader import follow, follower_alive
+from ingestion.loader.run import follow
+from ingestion.loader.store import follower_alive
 from ingestion.settings import KafkaSettings
 from ingestion.topic.admin import open_admin, topic_id
 from tests import commands

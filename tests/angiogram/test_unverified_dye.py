@@ -7,11 +7,11 @@ import pytest
 from psycopg2.extensions import connection
 from typer.testing import CliRunner
 
-from angiogram.dye.inject import read_whole_dye
+from angiogram.dye.messages import read_whole_dye
 from angiogram.run import steps
 from angiogram.store import runs
 from ingestion.cli import app
-from ingestion.loader import load_until_caught_up
+from ingestion.loader.run import load_until_caught_up
 from taxi.traffic import generate
 from tests.angiogram.conftest import PROJECT, Outcome
 from tests.angiogram.recorded import blocked, record, report

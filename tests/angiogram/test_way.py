@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from angiogram.core.differences import Difference
-from angiogram.dye.inject import OutgoingMessage, Sent, steered
+from angiogram.dye.inject import steered
 from angiogram.dye.loaded import judge_loaded
+from angiogram.dye.messages import OutgoingMessage, Sent
 from angiogram.dye.topic import Found, judge_topic
 from ingestion.loader.reading.source import Bounds
 from taxi.contract import CONTRACT

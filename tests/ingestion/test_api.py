@@ -17,9 +17,11 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.consumer.fetcher import ConsumerRecord
 
 from ingestion.errors import InputError, SettingsError
-from ingestion.front_door import create_app, protocol, server, serving
+from ingestion.front_door import protocol, server
+from ingestion.front_door.app import create_app
 from ingestion.front_door.body import MAX_BODY_BYTES, MAX_POSTED_BYTES, MAX_POSTED_MESSAGES
 from ingestion.front_door.protocol import IDLE_SECONDS, MAX_HEAD_BYTES, BoundedProtocol
+from ingestion.front_door.server import serving
 from ingestion.message.stamp import DYE_HEADERS, DyeStamp, dye_stamp
 from ingestion.settings import KafkaSettings
 from ingestion.topic.admin import open_admin

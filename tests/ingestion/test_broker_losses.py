@@ -10,9 +10,9 @@ from psycopg2.extensions import connection
 
 from angiogram.operate.live import check_live
 from ingestion.errors import MessagesLost
-from ingestion.loader import load_until_caught_up
 from ingestion.loader.losses import Why
 from ingestion.loader.reading.clients import Client
+from ingestion.loader.run import load_until_caught_up
 from sandbox.services import Sandbox
 from tests.ingestion.brokers import Broker, own_broker
 from tests.ingestion.support import Message, await_condition, count, publish, rows

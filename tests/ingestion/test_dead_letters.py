@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from ingestion.cli import app
 from ingestion.dead_letters import letters as dead_letters
 from ingestion.errors import InputError
-from ingestion.loader import load_until_caught_up
+from ingestion.loader.run import load_until_caught_up
 from ingestion.message.stamp import DyeStamp
 from ingestion.topic.admin import topic_id
 from sandbox.services import Sandbox

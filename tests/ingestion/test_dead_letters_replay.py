@@ -19,7 +19,7 @@ from psycopg2.extensions import connection, cursor
 from ingestion.bulk.run import bulk_load
 from ingestion.dead_letters.replay import REPLAY_HEADER, Replay, replay, replay_corrected
 from ingestion.errors import InputError
-from ingestion.loader import load_until_caught_up
+from ingestion.loader.run import load_until_caught_up
 from ingestion.settings import KafkaSettings
 from ingestion.topic.admin import ensure_topic, open_admin, topic_id
 from tests.ingestion.support import Message, await_condition, count, publish, rows

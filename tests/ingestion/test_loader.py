@@ -13,10 +13,10 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from psycopg2.extensions import connection
 
 from ingestion.errors import DatabaseUnavailable, Fenced, Interrupted, SchemaOutdated, SettingsError
-from ingestion.loader import follower_alive, follower_key_fingerprints, load_until_caught_up
 from ingestion.loader.batch import Batch
 from ingestion.loader.reading.clients import Client
-from ingestion.loader.store import Store
+from ingestion.loader.run import load_until_caught_up
+from ingestion.loader.store import Store, follower_alive, follower_key_fingerprints
 from ingestion.message.rows import Reason
 from ingestion.message.stamp import DYE_HEADERS, DyeStamp, key_fingerprint, signature
 from ingestion.settings import DyeKeys, KafkaSettings

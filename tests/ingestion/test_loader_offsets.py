@@ -12,8 +12,9 @@ from typer.testing import CliRunner, Result
 
 from ingestion.cli import app
 from ingestion.errors import MessagesLost, OffsetsSetBack, OpenTransaction
-from ingestion.loader import load_until_caught_up, waits
+from ingestion.loader import waits
 from ingestion.loader.reading.clients import Client
+from ingestion.loader.run import load_until_caught_up
 from ingestion.settings import KafkaSettings
 from ingestion.topic.admin import open_admin, topic_id
 from sandbox.services import Sandbox

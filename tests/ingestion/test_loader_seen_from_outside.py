@@ -12,9 +12,9 @@ import pytest
 from kafka import KafkaProducer
 from psycopg2.extensions import connection
 
-from ingestion.loader import follow, load_until_caught_up
 from ingestion.loader.metrics import LoaderMetrics, serving
 from ingestion.loader.report import LoadReport, PartitionLoad
+from ingestion.loader.run import follow, load_until_caught_up
 from ingestion.settings import KafkaSettings
 from ingestion.stop import Stop
 from ingestion.topic.admin import ensure_topic, open_admin

@@ -8,7 +8,7 @@ from psycopg2.extensions import connection
 from typer.testing import CliRunner
 
 from ingestion.cli import app
-from ingestion.loader import load_until_caught_up
+from ingestion.loader.run import load_until_caught_up
 from tests.ingestion.support import Message, count, publish, rows
 
 

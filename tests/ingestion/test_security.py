@@ -18,8 +18,8 @@ from psycopg2.extensions import connection
 
 from ingestion.database.sessions import connect
 from ingestion.errors import DatabaseUnavailable, KafkaUnavailable
-from ingestion.loader import load_until_caught_up
 from ingestion.loader.reading.clients import Client
+from ingestion.loader.run import load_until_caught_up
 from ingestion.topic.admin import ensure_topic
 from sandbox import ports
 from sandbox.kafka import Kafka

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from ingestion.cli import app
 from ingestion.dead_letters import unverified_dye
 from ingestion.errors import InputError
-from ingestion.loader import load_until_caught_up
+from ingestion.loader.run import load_until_caught_up
 from ingestion.message.stamp import DyeStamp
 from sandbox.services import Sandbox
 from tests.ingestion.support import RIDE, Message, count, publish, rows

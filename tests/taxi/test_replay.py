@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ingestion.errors import InputError
-from ingestion.topic.producer import Outgoing as Message
+from ingestion.message.record import Outgoing as Message
 from taxi.replay import PACKAGED, recorded_rides, replay
 from tests.ingestion.topic_reader import records
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from ingestion.errors import InputError, KafkaUnavailable
+from ingestion.message.record import Outgoing as Message
 from ingestion.topic import publish as publish_module
-from ingestion.topic.producer import Outgoing as Message
 from ingestion.topic.publish import publish
 from sandbox.services import Sandbox
 from taxi.contract import CONTRACT

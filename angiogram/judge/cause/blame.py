@@ -14,7 +14,7 @@ from angiogram.core.stage import Stage, state_of
 from angiogram.core.stage_id import EXPECTED, MODEL, StageId, listed, loader_stage
 from angiogram.dbt.manifest.nodes import Node
 from angiogram.dbt.project import Project
-from angiogram.dye.inject import Sent
+from angiogram.dye.messages import Sent
 from angiogram.judge.cause.isolate import Forms
 from angiogram.judge.cause.right_input import RightInput
 from angiogram.judge.cause.stale import Calculated, Strangers

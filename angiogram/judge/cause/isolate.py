@@ -23,7 +23,7 @@ from angiogram.core.errors import DbtFailed, UnsupportedProject
 from angiogram.core.stage_id import StageId, loader_stage
 from angiogram.dbt.manifest.nodes import Node, inlined, parents
 from angiogram.dbt.project import Project
-from angiogram.dye.inject import Sent
+from angiogram.dye.messages import Sent
 from angiogram.dye.seeds import DyeMessage, has_dye, read_dye
 from angiogram.judge.cause.compiled import Incremental, compile_forms, incremental_of
 from angiogram.judge.cause.merge import INCREMENT, merge_statements

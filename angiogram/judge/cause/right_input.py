@@ -13,7 +13,7 @@ from angiogram.core.differences import Comparison
 from angiogram.core.stage import state_of
 from angiogram.core.stage_id import MODEL, SEED, StageId
 from angiogram.dbt.project import Project
-from angiogram.dye.inject import Sent
+from angiogram.dye.messages import Sent
 from angiogram.judge.cause.isolate import Forms, Isolation
 from angiogram.judge.cause.stale import has_only_new_columns
 

@@ -17,7 +17,7 @@ from psycopg2.extras import execute_values
 from angiogram.core.stage_id import loader_stage
 from angiogram.dbt.manifest.nodes import BATCH, Node
 from angiogram.dbt.project import Project
-from angiogram.dye.inject import Sent
+from angiogram.dye.messages import Sent
 from angiogram.dye.seeds import DyeMessage
 from angiogram.warehouse.relations import MESSAGE_ID, columns, later_batches
 from ingestion.settings.pipeline import contract

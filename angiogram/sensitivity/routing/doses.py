@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from angiogram.dye.inject import OutgoingMessage, Sent
+from angiogram.dye.messages import OutgoingMessage, Sent
 from angiogram.dye.seeds import UNKNOWN_FIELDS
 from ingestion.loader.batch import Batch
 from ingestion.message.stamp import (

@@ -22,8 +22,8 @@ from psycopg2.extras import RealDictCursor
 
 from angiogram.core.errors import UnmutatedFails
 from angiogram.dye.calculation import calculation_of
-from angiogram.dye.inject import read_whole_dye
 from angiogram.dye.loaded import judge_loaded
+from angiogram.dye.messages import read_whole_dye
 from angiogram.dye.seeds import message_value
 from angiogram.sensitivity.bench.bench import MutantOutcome
 from angiogram.sensitivity.bench.score import Verdict, verdict

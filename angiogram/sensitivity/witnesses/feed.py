@@ -11,8 +11,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from kafka.partitioner.default import murmur2
-
 from angiogram.core.errors import UnsupportedProject
 from angiogram.dbt.manifest.nodes import INPUT_FOLDER
 from angiogram.dye.calculation import calculation_of
@@ -70,6 +68,8 @@ class Feed:
         Kafka's clients partition messages in the same way. The times at which the broker takes messages and the loader
         stores them differ from the times at which they count as sent.
         """
+        from kafka.partitioner.default import murmur2  # comes with the extra `kafka`, as every topic's client does
+
         offsets = [0] * PARTITIONS
         stored: list[tuple[int, Row]] = []
         for number, message in enumerate(messages):
