@@ -75,6 +75,12 @@ CASES = [
         [in_file(GUESTS, "ref('tickets')", "ref('ticktes')")], {("guests", GUESTS, 9)}, {"guests"}, id="a mistyped name"
     ),
     pytest.param(
+        [gone(GUESTS), lambda project: (project / GUESTS).symlink_to("moved.sql")],
+        {("guests", GUESTS, None)},
+        {"guests"},
+        id="a link to a file that was moved",
+    ),
+    pytest.param(
         [gone("seeds/reference/menu.csv")], {("tickets", TICKETS, 36)}, BELOW_TICKETS, id="a reference seed is gone"
     ),
     pytest.param(

@@ -76,6 +76,9 @@ def scan(directory: Path) -> Iterator[BrokenFile]:
         except UnicodeDecodeError as error:
             yield BrokenFile(file, None, f"not UTF-8: {error.reason} at byte {error.start}", kind, "")
             continue
+        except OSError as error:  # such as a link to a file that was moved, or a file of another user
+            yield BrokenFile(file, None, f"cannot be read: {error.strerror}", kind, "")
+            continue
         if (problem := _problem(kind, file, text)) is not None:
             yield BrokenFile(file, problem[0], problem[1], kind, text)
 
