@@ -29,12 +29,16 @@ class LiveTarget:
     Attributes:
         name: of the target.
         manifest: dbt's manifest of the project under this target.
-        database: the database that its profile names.
+        database, schema: the database and schema that its profile names.
+        dye_database, dye_schema: those of the dye target.
     """
 
     name: str
     manifest: Any
     database: str
+    schema: str
+    dye_database: str
+    dye_schema: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,9 @@ def read(project: Project, target: str) -> LiveTarget | Unread:
     try:
         with secrets_set(project):
             manifest = project.manifest_under(target)
-            credentials = load_profile(str(project.directory), {}, None, target).credentials
+            of_live, of_dye = (
+                load_profile(str(project.directory), {}, None, name).credentials for name in (target, project.target)
+            )
     except DbtFailed as error:
         cause = error.__cause__
         faulty = _FAULTY.search(str(cause))
@@ -80,7 +86,7 @@ def read(project: Project, target: str) -> LiveTarget | Unread:
         )
     except DbtBaseException as error:
         return Unread(in_a_line(str(error)).rstrip("."), False, StageId(TARGET, target))
-    return LiveTarget(target, manifest, credentials.database)
+    return LiveTarget(target, manifest, of_live.database, of_live.schema, of_dye.database, of_dye.schema)
 
 
 @contextmanager

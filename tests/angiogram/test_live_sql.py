@@ -71,6 +71,26 @@ def test_targets_that_differ_in_names_comments_and_inputs_alone_run_the_same_sql
     assert found.inputs == {f"raw_{name}": [f"shop.{name}"] for name in ("guests", "lines", "tickets")}
 
 
+def test_schemas_and_databases_that_hooks_name_are_no_difference_but_what_they_do_there_is(shop: DbtProject) -> None:
+    """As with relations that dbt knows: each target has its own."""
+    shop.replace("profiles.yml", "schema: coffee_shop\n", "schema: coffee_shop\n      dbname: live_shop\n")
+    for model, verb in (("core/guests", "insert into"), ("reports/takings_by_month", "LIVE")):
+        text = (
+            "create table if not exists {{ this.schema }}.kept as select * from {{ this }};"
+            'grant usage on schema "{{ target.schema }}" to reader;'
+            "grant connect on database {{ this.database }} to reader"
+        )
+        if verb == "LIVE":
+            text += f"; {ONLY_LIVE}truncate{{% else %}}analyze{{% endif %}} {{{{ target.schema }}}}.kept"
+        quoted = text.replace('"', '\\"')
+        shop.replace(f"models/{model}.sql", "with ", f'{{{{ config(post_hook="{quoted}") }}}}\nwith ')
+    shop.replace("models/base/base_lines.sql", "where cups > 0", "where cups > {{ target.schema }}.least()")
+
+    project, found = compared(shop)
+
+    assert red(list(unintended(found, project, "live"))).keys() == {"takings_by_month"}
+
+
 def test_a_branch_for_the_live_target_alone_is_named_with_its_lines(shop: DbtProject) -> None:
     """In either form of is_incremental, a macro, a setting, a hook, an ephemeral model; another table than a seed."""
     shop.replace(

@@ -16,7 +16,17 @@ from angiogram.dbt.compiled_forms import FIRST, HOOKS, LATER, Forms, compile_for
 from angiogram.dbt.live_target import LiveTarget, secrets_set
 from angiogram.dbt.manifest.nodes import is_input_seed
 from angiogram.dbt.project import Project
-from angiogram.judge.guards.sql_text import Pair, RelationNames, differing, lines_of, name_of, pairs, shown, steady
+from angiogram.judge.guards.sql_text import (
+    Pair,
+    RelationNames,
+    differing,
+    lines_of,
+    name_of,
+    pairs,
+    shown,
+    steady,
+    with_places_alike,
+)
 
 Unequal = dict[str, dict[str, tuple[list[str], list[str]]]]
 """Lines of the live target's text and of the dye target's, by form and the model's dbt id."""
@@ -103,6 +113,7 @@ class _Comparison:
         self._live = live
         self._switches = switches
         self._names = RelationNames(_relations(live.manifest)), RelationNames(_relations(project.manifest))
+        self._places = set(_places(live, project.manifest))
         self._found = LiveSql()
         self._pairs: dict[Pair, dict[str, None]] = {}
         self._made: dict[str, set[str]] = {}
@@ -162,7 +173,8 @@ class _Comparison:
                 ids = (of_live.keys() | of_dye.keys()) - unknown
             for unique_id in sorted(ids & both):
                 texts = of_live.get(unique_id, ""), of_dye.get(unique_id, "")
-                lines = self._lines(unique_id, form, texts[0], True), self._lines(unique_id, form, texts[1], False)
+                of_both = self._lines(unique_id, form, texts[0], True), self._lines(unique_id, form, texts[1], False)
+                lines = of_both[0], with_places_alike(*of_both, self._places)
                 found = pairs(*lines)
                 if found is None or not all(self._is_input(pair) for pair in found):
                     unequal.setdefault(form, {})[unique_id] = lines
@@ -218,6 +230,16 @@ def _relations(manifest: Any) -> Iterator[tuple[str, str]]:
     for node in (*manifest.nodes.values(), *manifest.sources.values()):
         if node.resource_type in ("model", "seed", "snapshot", "source") and node.relation_name:
             yield node.relation_name, node.unique_id
+
+
+def _places(live: LiveTarget, dye: Any) -> Iterator[Pair]:
+    """Yield schemas and databases under the live target, each with what the dye target has in its place."""
+    yield live.database, live.dye_database
+    yield live.schema, live.dye_schema
+    for unique_id, node in live.manifest.nodes.items():
+        if (of_dye := dye.nodes.get(unique_id)) is not None and node.relation_name and of_dye.relation_name:
+            yield node.schema, of_dye.schema
+            yield node.database, of_dye.database
 
 
 def _settings(node: Any) -> Iterator[str]:

@@ -1,11 +1,12 @@
 """Prepares the SQL that two dbt targets compile from one model for comparison.
 
 dbt's id in braces replaces the name of a relation: `"shop"."core"."orders"` becomes {model.shop.orders} under each
-target. Comments are removed and white space is reduced to one blank. Literals stay as they are.
+target. Schemas and databases that correspond to each other are alike. Comments are removed and white space is reduced
+to one blank. Literals stay as they are.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import SequenceMatcher
 from functools import cached_property
 
@@ -16,10 +17,11 @@ _PIECE = re.compile(
 )
 _WORD = re.compile(r"'(?:[^']|'')*'|[\w.:+-]+|\s+|.", re.DOTALL)
 _PART = re.compile(r'"(?:[^"]|"")*"|[^."]+')
+_NAME = re.compile(r'"(?:[^"]|"")*"|[\w$]+|\s+|.')
 _RELATION = re.compile(r"\{((?:model|seed|source|snapshot)\.[^{}]+)\}")
 
 Pair = tuple[str, str]
-"""dbt's ids of what the live target reads, and of what the dye target reads instead."""
+"""A name under the live target and what the dye target has instead, such as dbt's ids of what they read."""
 
 
 class RelationNames:
@@ -85,6 +87,34 @@ def differing(live: list[str], dye: list[str], pairs_allowed: Mapping[str, str])
         for kind, start, end, dye_start, dye_end in matcher.get_opcodes()
         if kind != "equal"
     ]
+
+
+def with_places_alike(live: list[str], dye: list[str], places: Collection[Pair]) -> list[str]:
+    """Return the dye target's lines, but those that differ only in names of places as the live target has them.
+
+    So a table that a hook names by its schema, and that dbt does not know, is no difference.
+
+    Args:
+        live: lines of the live target's text.
+        dye: lines of the dye target's text.
+        places: schemas and databases of the live target, each with what the dye target has in its place.
+    """
+    found: list[str] = []
+    for _, start, end, dye_start, dye_end in SequenceMatcher(None, live, dye, autojunk=False).get_opcodes():
+        lines = dye[dye_start:dye_end]
+        if end - start == dye_end - dye_start:
+            both = zip(live[start:end], lines, strict=True)
+            lines = [of_live if _is_alike(of_live, of_dye, places) else of_dye for of_live, of_dye in both]
+        found += lines
+    return found
+
+
+def _is_alike(live: str, dye: str, places: Collection[Pair]) -> bool:
+    names, others = _NAME.findall(live), _NAME.findall(dye)
+    return len(names) == len(others) and all(
+        name == other or (name.strip('"'), other.strip('"')) in places
+        for name, other in zip(names, others, strict=True)
+    )
 
 
 def steady(text: str, again: str) -> str:
