@@ -233,7 +233,7 @@ def _relations(manifest: Any) -> Iterator[tuple[str, str]]:
 
 
 def _places(live: LiveTarget, dye: Any) -> Iterator[Pair]:
-    """Yield schemas and databases under the live target, each with what the dye target has in its place."""
+    """Yield schemas and databases of the live target, with those of the dye target."""
     yield live.database, live.dye_database
     yield live.schema, live.dye_schema
     for unique_id, node in live.manifest.nodes.items():
