@@ -23,8 +23,8 @@ from ingestion.settings.environ import environment
 from sandbox import ports, processes
 from sandbox.errors import AirflowRefused, NoSandbox
 from sandbox.services import Sandbox
-from sandbox.settings import PROJECT
-from sandbox.state import State
+from sandbox.settings import CHECKOUT
+from sandbox.state import SandboxState
 
 USER = "admin"
 """The user for Airflow's web page."""
@@ -32,7 +32,7 @@ USER = "admin"
 _PORT = "airflow"
 
 
-class Health:
+class AirflowHealth:
     """Checks Airflow's health through one HTTP client that is kept open.
 
     A new client would cost 30 ms of processor time for each check. Use it as a context manager.
@@ -110,7 +110,7 @@ class Airflow:
             variables = self._environment(state)
             self._prepare(variables)
             command = [sys.executable, "-m", "sandbox.airflow_servers", str(self.home)]
-            with Health(_url(state)) as health:
+            with AirflowHealth(_url(state)) as health:
                 processes.start("Airflow", command, self.home / "servers.log", health.is_good, variables)
 
     def stop(self) -> None:
@@ -120,12 +120,12 @@ class Airflow:
 
     def is_healthy(self) -> bool:
         """Return whether Airflow's API reports database, scheduler and DAG processor as healthy."""
-        with Health(self.url) as health:
+        with AirflowHealth(self.url) as health:
             return health.is_good()
 
     def _prepare(self, variables: Mapping[str, str]) -> None:
         """Migrate the database and write the manifests that the DAGs are drawn from, in parallel."""
-        commands = [[sys.executable, str(PROJECT / "dags" / "manifests.py")]]
+        commands = [[sys.executable, str(CHECKOUT / "dags" / "manifests.py")]]
         migrated = self.home / "migrated"  # holds a version; asking Airflow takes as long as migrating
         installed = version("apache-airflow")
         if not migrated.exists() or migrated.read_text() != installed:
@@ -163,7 +163,7 @@ class Airflow:
         kept: dict[str, str] = json.loads(file.read_text())
         return kept
 
-    def _environment(self, state: State) -> dict[str, str]:
+    def _environment(self, state: SandboxState) -> dict[str, str]:
         own, before = self._secrets(), environment()
         passwords = self.home / "passwords.json"
         passwords.touch(mode=0o600)
@@ -173,8 +173,8 @@ class Airflow:
             "core": {
                 "executor": "LocalExecutor",
                 "parallelism": "8",
-                "dags_folder": str(PROJECT / "dags"),
-                "plugins_folder": str(PROJECT / "plugins"),
+                "dags_folder": str(CHECKOUT / "dags"),
+                "plugins_folder": str(CHECKOUT / "plugins"),
                 "load_examples": "False",
                 "dags_are_paused_at_creation": "False",
                 "execution_api_server_url": f"{_url(state)}/execution/",
@@ -217,7 +217,7 @@ class Airflow:
         }
 
 
-def _url(state: State) -> str:
+def _url(state: SandboxState) -> str:
     if _PORT not in state.ports:
         raise NoSandbox("Airflow was never started in this sandbox. Start it: sandbox airflow up")
     return f"http://{ports.HOST}:{state.ports[_PORT]}"

@@ -28,7 +28,7 @@ app = typer.Typer(
 
 app.add_typer(airflow_cli.app, name="airflow")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -58,7 +58,7 @@ def down(delete: Annotated[bool, typer.Option(help="Delete all data and secrets 
 
 
 @app.command()
-def status(as_json: AsJson = False) -> None:
+def status(as_json: JsonOption = False) -> None:
     """Show which servers run. Exit code: 0 all up, 1 not all up."""
     statuses = Sandbox().status()
     print(json.dumps([_json(s) for s in statuses], indent=2) if as_json else _table(statuses))
@@ -66,7 +66,7 @@ def status(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def env(as_json: AsJson = False) -> None:
+def env(as_json: JsonOption = False) -> None:
     """Print the sandbox's environment, including passwords, for eval "$(sandbox env)"."""
     environment = Sandbox().environment()
     if as_json:

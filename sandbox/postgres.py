@@ -14,7 +14,7 @@ import psycopg2
 from sandbox import ports, processes
 from sandbox.errors import ProgramsMissing, SystemUserMissing
 from sandbox.server import Server
-from sandbox.state import State
+from sandbox.state import SandboxState
 
 SUPERUSER = "postgres"
 
@@ -40,7 +40,7 @@ class Postgres(Server):
     def process(self) -> psutil.Process | None:
         return processes.find("postgres", ["-D", str(self.data)])
 
-    def start(self, state: State) -> None:
+    def start(self, state: SandboxState) -> None:
         self.home.mkdir(mode=0o700, exist_ok=True)
         if not self.data.exists():
             self._initialise(state.secrets["PG_ADMIN_PASSWORD"])
@@ -115,7 +115,7 @@ def _make_system_user() -> pwd.struct_passwd:
     return pwd.getpwnam(_SYSTEM_USER)
 
 
-def _answers(state: State) -> bool:
+def _answers(state: SandboxState) -> bool:
     try:
         connection = psycopg2.connect(
             host=ports.HOST,

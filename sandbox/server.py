@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from sandbox import processes
-from sandbox.state import State
+from sandbox.state import SandboxState
 
 
 class Server(ABC):
@@ -37,7 +37,7 @@ class Server(ABC):
         """Return the running server, or None."""
 
     @abstractmethod
-    def start(self, state: State) -> None:
+    def start(self, state: SandboxState) -> None:
         """Start the server, which does not run, and wait until it answers.
 
         Its data is created at the first start.

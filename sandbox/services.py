@@ -18,8 +18,8 @@ from sandbox.errors import NoSandbox, ServerRefused
 from sandbox.kafka import Kafka
 from sandbox.postgres import SUPERUSER, Postgres
 from sandbox.server import Server
-from sandbox.settings import PROJECT, SandboxSettings
-from sandbox.state import State, StateFolder, check_room
+from sandbox.settings import CHECKOUT, SandboxSettings
+from sandbox.state import SandboxState, StateFolder, check_room
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Sandbox:
             if self.folder.exists:
                 state = self.folder.load()
             else:
-                state = State()
+                state = SandboxState()
                 for service in self._services:
                     service.kill()  # left by a sandbox whose folder was deleted by other means than `down`
             state.draw_missing_secrets()
@@ -155,7 +155,7 @@ class Sandbox:
         """
         return self._environment(self.folder.load())
 
-    def _environment(self, state: State) -> dict[str, str]:
+    def _environment(self, state: SandboxState) -> dict[str, str]:
         pipeline = contract()
         return {
             "PGHOST": ports.HOST,
@@ -171,8 +171,8 @@ class Sandbox:
             "KAFKA_TOPIC": pipeline.topic,
             "KAFKA_PARTITIONS": "4",
             "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
-            "DBT_PROJECT_DIR": str(PROJECT / "dbt_project"),
-            "DBT_PROFILES_DIR": str(PROJECT / "dbt_project"),
+            "DBT_PROJECT_DIR": str(CHECKOUT / "dbt_project"),
+            "DBT_PROFILES_DIR": str(CHECKOUT / "dbt_project"),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         }
 
@@ -184,12 +184,12 @@ class Sandbox:
             self.folder.save(state)
             self._start(service, state)
 
-    def _choose_ports(self, service: Server, state: State) -> None:
+    def _choose_ports(self, service: Server, state: SandboxState) -> None:
         for purpose in service.purposes:
             if not (kept := state.ports.get(purpose)) or not ports.await_free(kept):
                 state.ports[purpose] = ports.choose()
 
-    def _start(self, service: Server, state: State) -> None:
+    def _start(self, service: Server, state: SandboxState) -> None:
         _log.info("Starting %s", service.name)
         try:
             service.start(state)

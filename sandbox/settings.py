@@ -6,7 +6,7 @@ from pydantic import Field
 
 from ingestion.settings.base import Settings
 
-PROJECT = Path(__file__).resolve().parents[1]
+CHECKOUT = Path(__file__).resolve().parents[1]
 """The checkout that this package belongs to."""
 
 
@@ -21,7 +21,7 @@ class SandboxSettings(Settings):
     @property
     def folder(self) -> Path:
         """Return the sandbox's folder: SANDBOX_DIR, or `.sandbox` in the checkout."""
-        return (self.chosen_folder or PROJECT / ".sandbox").resolve()
+        return (self.chosen_folder or CHECKOUT / ".sandbox").resolve()
 
     @property
     def cache(self) -> Path:

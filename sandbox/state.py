@@ -54,7 +54,7 @@ def check_room(folder: Path) -> None:
         )
 
 
-class State(BaseModel):
+class SandboxState(BaseModel):
     """The content of state.json."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)  # errors must not show secrets
@@ -104,7 +104,7 @@ class StateFolder:
                 "Choose an empty folder with SANDBOX_DIR."
             )
 
-    def load(self) -> State:
+    def load(self) -> SandboxState:
         """Read state.json.
 
         Raises:
@@ -112,7 +112,7 @@ class StateFolder:
             StateUnreadable: it is damaged.
         """
         try:
-            return State.model_validate_json(self._file.read_text())
+            return SandboxState.model_validate_json(self._file.read_text())
         except FileNotFoundError:
             raise NoSandbox(f"There is no sandbox in {self.path}. Run `sandbox up` first.") from None
         except ValidationError as error:
@@ -121,7 +121,7 @@ class StateFolder:
                 "the data of the sandbox is lost with it."
             ) from None
 
-    def save(self, state: State) -> None:
+    def save(self, state: SandboxState) -> None:
         """Write state.json, whole or not at all, readable only by its owner."""
         self._draft.unlink(missing_ok=True)
         with open(os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -37,8 +37,8 @@ PACKAGED = Path(__file__).parent / "data" / "nyc_taxi_rides_2019_03.csv"
 
 NEW_YORK = ZoneInfo("America/New_York")
 MOVED_BY = timedelta(weeks=365)
-TAXIS = 300
-ZIPCODES = {
+REPLAYED_TAXIS = 300
+ZIPCODE_BY_BOROUGH = {
     "Manhattan": "10016",
     "Brooklyn": "11201",
     "Queens": "11101",
@@ -47,7 +47,7 @@ ZIPCODES = {
     "": None,
 }
 """Zip code of a borough; an empty borough has none."""
-CAR_MODELS = {"yellow": "Toyota Camry", "green": "Nissan NV200"}
+CAR_MODEL_BY_COLOR = {"yellow": "Toyota Camry", "green": "Nissan NV200"}
 
 _COLUMNS = ("pickup", "dropoff", "fare", "tip", "tolls", "total", "color", "pickup_borough", "dropoff_borough")
 _AMOUNT = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,4})?")
@@ -126,10 +126,10 @@ class _Row:
         return self.read(column, _amount, "an amount such as 12.95")
 
     def zipcode(self, column: str) -> str | None:
-        return self.read(column, ZIPCODES.__getitem__, "a borough of New York")
+        return self.read(column, ZIPCODE_BY_BOROUGH.__getitem__, "a borough of New York")
 
     def car_model(self, column: str) -> str:
-        return self.read(column, CAR_MODELS.__getitem__, f"one of {', '.join(CAR_MODELS)}")
+        return self.read(column, CAR_MODEL_BY_COLOR.__getitem__, f"one of {', '.join(CAR_MODEL_BY_COLOR)}")
 
     def hash(self) -> int:
         text = "\x1f".join(cell or "" for cell in self._cells.values())
@@ -141,7 +141,7 @@ def _message(row: _Row, number: int) -> Outgoing:
     start, end = row.time("pickup"), row.time("dropoff")
     if end < start and end.utcoffset() != end.replace(fold=1).utcoffset():
         end = end.replace(fold=1)
-    taxi_id = f"nyc-taxi-{row.hash() % TAXIS}"
+    taxi_id = f"nyc-taxi-{row.hash() % REPLAYED_TAXIS}"
     ride = {
         "taxi_id": taxi_id,
         "pax_id": f"nyc-pax-{number}",

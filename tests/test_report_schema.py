@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from angiogram.core import stage_id
-from angiogram.core.diagnose import Health
+from angiogram.core.diagnose import StageHealth
 from angiogram.core.findings import FindingKind
 from angiogram.judge import verdict
 from tests.angiogram.recorded import changed, report
@@ -22,7 +22,7 @@ COULD_NOT_RUN = {"schema_version": 2, "run_id": None, "verdict": "could_not_run"
 def test_it_knows_the_words_that_reports_use() -> None:
     definitions = schema()["$defs"]
     assert set(definitions["finding"]["properties"]["kind"]["enum"]) == set(FindingKind)
-    assert set(Health) <= set(definitions["stage"]["properties"]["verdict"]["enum"])
+    assert set(StageHealth) <= set(definitions["stage"]["properties"]["verdict"]["enum"])
     kinds = {getattr(stage_id, name) for name in dir(stage_id) if name.isupper() and name != "UNNAMED_STREAM"}
     assert {kind for kind in kinds if isinstance(kind, str)} <= set(definitions["stage_kind"]["enum"])
     assert schema()["properties"]["schema_version"]["const"] == verdict.SCHEMA_VERSION

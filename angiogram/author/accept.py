@@ -26,7 +26,7 @@ from angiogram.judge.cause.stale import compare_with_rows
 from angiogram.judge.compare.compare import compare
 from angiogram.judge.compare.trace import Tracer
 from angiogram.judge.from_seeds import tables_of
-from angiogram.judge.guards.surface import FILE, Surface
+from angiogram.judge.guards.surface import SURFACE_FILE, Surface
 from angiogram.store.runs import WAIT
 from angiogram.warehouse import ephemeral
 
@@ -109,7 +109,7 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None],
     chosen = _chosen(project, models)
     with tables_of(project, wait, say) as database:
         stored = {node.name: StoredSeed.read(_file(project, node.name)) for node in chosen}
-        accepted = StoredSeed.read(project.directory / FILE, may_be_absent=True)
+        accepted = StoredSeed.read(project.directory / SURFACE_FILE, may_be_absent=True)
         say("Building the models from the input seeds")
         built_of_dye = build(database, project).builds
         unread = [project.manifest.nodes[one].name for one in ephemeral.show(database, project, built_of_dye)]

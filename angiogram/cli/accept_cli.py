@@ -10,7 +10,7 @@ from angiogram.author.accept import Proposal, propose, write
 from angiogram.author.accept_surface import SurfaceProposal
 from angiogram.cli.options import DyeTarget
 from angiogram.dbt.project import Project
-from angiogram.report.report import SHOWN, cells, console
+from angiogram.report.report import DIFFERENCES_PRINTED, cells, console
 from angiogram.store.runs import WAIT
 
 _talk = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -71,17 +71,17 @@ def accept(
 
 def _show(proposal: Proposal) -> None:
     out = console()
-    count, first = proposal.differences["count"], proposal.differences["first"][:SHOWN]
-    some = f"; the first {SHOWN}" if len(first) < count else ""
+    count, first = proposal.differences["count"], proposal.differences["first"][:DIFFERENCES_PRINTED]
+    some = f"; the first {DIFFERENCES_PRINTED}" if len(first) < count else ""
     out.print(
         Text(f"{proposal.model}: ", style="bold").append(f"{_count(count, 'difference')}{some}", style="not bold")
     )
     for line in cells(first):
         out.print(line)
     for column, values in proposal.new_columns.items():
-        some = f"; the first {SHOWN}" if len(values) > SHOWN else ""
+        some = f"; the first {DIFFERENCES_PRINTED}" if len(values) > DIFFERENCES_PRINTED else ""
         out.print(Text(f"  new column {column}, {_count(len(values), 'row')}{some}:"))
-        for value in values[:SHOWN]:
+        for value in values[:DIFFERENCES_PRINTED]:
             out.print(Text(f"    {value}"))
     if proposal.untyped:
         types = ", ".join(f"{column}: {kind}" for column, kind in proposal.untyped.items())
@@ -96,7 +96,7 @@ def _show(proposal: Proposal) -> None:
         out.print(Text(f"  dye messages concerned: {', '.join(messages)}"))
     if proposal.objection:
         out.print(Text("  the independent calculation expects something else:", style="bold red"))
-        for line in cells(proposal.objection["first"][:SHOWN]):
+        for line in cells(proposal.objection["first"][:DIFFERENCES_PRINTED]):
             out.print(line)
     if proposal.obstacle:
         out.print(Text(f"  cannot become a seed: {proposal.obstacle}", style="bold red"))

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import typer
 from rich.console import Console
 
-from angiogram.cli.operations_cli import Reason, plain, worded
+from angiogram.cli.operations_cli import ReasonToMute, plain, worded
 from angiogram.cli.options import AsJson
 from angiogram.core.durations import utc
 from angiogram.store import hold as holds
@@ -22,7 +22,7 @@ _talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 @hold.command("on")
-def hold_on(reason: Reason) -> None:
+def hold_on(reason: ReasonToMute) -> None:
     """Turn the hold on: a blocked verdict holds the marts.
 
     While the latest verdict is blocked, target prod leaves the published marts unchanged.
@@ -31,7 +31,7 @@ def hold_on(reason: Reason) -> None:
 
 
 @hold.command("off")
-def hold_off(reason: Reason) -> None:
+def hold_off(reason: ReasonToMute) -> None:
     """Turn the hold off: the marts are built whatever the verdict."""
     _turn(False, reason)
 

@@ -14,7 +14,7 @@ from angiogram.core.durations import duration, moment, utc
 from angiogram.core.stage_id import as_json as stages_as_json
 from angiogram.core.stage_id import listed
 from angiogram.operate.doctor import Line, Mark, examine
-from angiogram.operate.status import EXIT_CODES, metrics
+from angiogram.operate.status import EXIT_CODE_BY_STATE, metrics
 from angiogram.operate.status import status as judge_status
 from angiogram.store import mutes, runs
 
@@ -42,7 +42,7 @@ _Until = Annotated[
         help="ISO 8601 (2026-06-01T08:00Z), or from now: 4h, 2d.",
     ),
 ]
-Reason = Annotated[str, typer.Option(help="Reason, shown to anyone who wonders why no alert came.")]
+ReasonToMute = Annotated[str, typer.Option(help="Reason, shown to anyone who wonders why no alert came.")]
 
 
 def status(
@@ -73,10 +73,10 @@ def status(
         typer.echo(found.sentence())
         for silence in found.muted:
             typer.echo(f"Muted: {silence}")
-    raise typer.Exit(EXIT_CODES[found.state])
+    raise typer.Exit(EXIT_CODE_BY_STATE[found.state])
 
 
-def mute(until: _Until, reason: Reason) -> None:
+def mute(until: _Until, reason: ReasonToMute) -> None:
     """Mute alerts until a time. Problems that persist are reported after the next run.
 
     Muted alerts are still recorded.
@@ -89,7 +89,7 @@ def mute(until: _Until, reason: Reason) -> None:
 def acknowledge(
     run_id: Annotated[str, typer.Argument(help="ID of a blocked run (see `angiogram runs`).")],
     until: _Until,
-    reason: Reason,
+    reason: ReasonToMute,
 ) -> None:
     """Acknowledge a run's blockage: no alert on it until a time.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Output = Annotated[Path | None, typer.Option(help="File to write. Default: standard output.", dir_okay=False)]
+OutputFile = Annotated[Path | None, typer.Option(help="File to write. Default: standard output.", dir_okay=False)]
 DyeTarget = Annotated[
     str | None,
     typer.Option("--target", help="Dye target of the dbt profile. Default: the first of the variable dye_targets."),

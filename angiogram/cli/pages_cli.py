@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from angiogram.cli.options import Output, RunId
+from angiogram.cli.options import OutputFile, RunId
 from angiogram.core.stage_id import as_json as stages_as_json
 from angiogram.report.pages.history import history as history_page
 from angiogram.report.pages.junit import junit
@@ -17,7 +17,7 @@ from angiogram.report.pages.write import write
 from angiogram.store import runs
 
 
-class Format(StrEnum):
+class ReportFormat(StrEnum):
     """The formats of a report."""
 
     HTML = "html"
@@ -29,10 +29,10 @@ class Format(StrEnum):
 def report(
     run_id: RunId = None,
     written_as: Annotated[
-        Format,
+        ReportFormat,
         typer.Option("--format", help="html: a self-contained page. junit: for CI. markdown: for a pull request."),
-    ] = Format.HTML,
-    output: Output = None,
+    ] = ReportFormat.HTML,
+    output: OutputFile = None,
 ) -> None:
     """Write the report on a run as a page for people, or for a CI or a pull request.
 
@@ -41,20 +41,20 @@ def report(
     with runs.database("report") as database:
         run = runs.read_or_last(database, run_id)
     match written_as:
-        case Format.HTML:
+        case ReportFormat.HTML:
             text = run_page(run, output.parent if output else Path())
-        case Format.MARKDOWN:
+        case ReportFormat.MARKDOWN:
             text = markdown(run)
-        case Format.JUNIT:
+        case ReportFormat.JUNIT:
             text = junit(run)
-        case Format.JSON:
+        case ReportFormat.JSON:
             text = json.dumps(as_json(run), indent=2, ensure_ascii=False) + "\n"
     write(text, output)
 
 
 def history(
     limit: Annotated[int, typer.Option(min=1, help="Number of runs.")] = 100,
-    output: Output = None,
+    output: OutputFile = None,
 ) -> None:
     """Write a page on the latest runs: verdicts, seconds and rows over time.
 

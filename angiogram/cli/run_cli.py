@@ -25,7 +25,7 @@ from angiogram.store import runs
 from angiogram.store.kept import read_all
 from angiogram.store.prune import prune as delete_old_runs
 
-EXIT_CODES = {HEALTHY: 0, BLOCKED: 1, COULD_NOT_RUN: 2}
+EXIT_CODE_BY_VERDICT = {HEALTHY: 0, BLOCKED: 1, COULD_NOT_RUN: 2}
 
 talk = Console(stderr=True, highlight=False)
 
@@ -85,7 +85,7 @@ def _end(outcome: dict[str, Any], as_json: bool, text: Callable[[], str], page: 
     _print(outcome, as_json)
     if page:
         write(text(), page)
-    raise typer.Exit(EXIT_CODES[outcome["verdict"]])
+    raise typer.Exit(EXIT_CODE_BY_VERDICT[outcome["verdict"]])
 
 
 def list_runs(

@@ -20,7 +20,7 @@ from angiogram.sensitivity.bench.score import BLIND_SPOT, SEEN, Score, Spoiled, 
 from angiogram.sensitivity.bench.side_by_side import as_markdown, side_by_side
 from angiogram.sensitivity.page import badge as badge_of
 from angiogram.sensitivity.page import sensitivity_page
-from angiogram.sensitivity.routing.mutants import LOADER
+from angiogram.sensitivity.routing.mutants import ROUTING_OF_LOADER
 from angiogram.sensitivity.routing.routing import measure_routing
 from angiogram.sensitivity.terminal import print_score
 from angiogram.sensitivity.witnesses.crowd import INPUTS
@@ -122,10 +122,10 @@ def sensitivity(
 
 def lineage_of(project: Compiled) -> dict[str, list[str]]:
     """Return what each model, reference seed and the loader reads, in order of reading."""
-    found: dict[str, list[str]] = {LOADER: []} if project.sources else {}
+    found: dict[str, list[str]] = {ROUTING_OF_LOADER: []} if project.sources else {}
     found |= {name: [] for name in project.seeds}
     for model in project.models.values():
-        found[model.name] = [LOADER if name in project.sources else name for name in model.reads]
+        found[model.name] = [ROUTING_OF_LOADER if name in project.sources else name for name in model.reads]
     return found
 
 

@@ -28,7 +28,7 @@ class OutputState(StrEnum):
     """There is output, but no expected output."""
 
 
-class Health(StrEnum):
+class StageHealth(StrEnum):
     """What a stage's state means once the health of the stages above it is known."""
 
     HEALTHY = "healthy"
@@ -67,7 +67,7 @@ def in_order(reads: Mapping[StageId, Sequence[StageId]]) -> list[StageId]:
     return list(placed)
 
 
-UNSOUND = (Health.BLOCKED, Health.AFFECTED, Health.NOT_BUILT, Health.NOT_REACHED)
+UNSOUND = (StageHealth.BLOCKED, StageHealth.AFFECTED, StageHealth.NOT_BUILT, StageHealth.NOT_REACHED)
 """States that explain why something below is wrong as well."""
 
 _NO_PROOF = (OutputState.UNKNOWN, OutputState.NOT_WATCHED)
@@ -81,7 +81,7 @@ def diagnose(
     reads: Mapping[StageId, Sequence[StageId]],
     states: Mapping[StageId, OutputState],
     on_right_input: OnRightInput = lambda stage, sound: None,
-) -> dict[StageId, Health]:
+) -> dict[StageId, StageHealth]:
     """Decide whether each stage is healthy, blocked, affected from above, or not reached.
 
     A stage is judged by its direct inputs: it is blocked if it turns right input into wrong output, even where the
@@ -96,7 +96,7 @@ def diagnose(
     """
     sound: dict[StageId, bool] = {}
     absent: dict[StageId, bool] = {}
-    health: dict[StageId, Health] = {}
+    health: dict[StageId, StageHealth] = {}
     for stage in in_order(reads):
         state = states[stage]
         input_sound = all(sound[parent] for parent in reads.get(stage, ()))
@@ -109,13 +109,13 @@ def diagnose(
         if not input_sound and state not in _NO_PROOF:
             alone = on_right_input(stage, frozenset(other for other, is_sound in sound.items() if is_sound))
             if alone in (OutputState.WRONG, OutputState.FAILED):
-                health[stage] = Health.BLOCKED
+                health[stage] = StageHealth.BLOCKED
     return health
 
 
 def tolerate(
-    reads: Mapping[StageId, Sequence[StageId]], health: Mapping[StageId, Health], tolerated: Collection[StageId]
-) -> dict[StageId, Health]:
+    reads: Mapping[StageId, Sequence[StageId]], health: Mapping[StageId, StageHealth], tolerated: Collection[StageId]
+) -> dict[StageId, StageHealth]:
     """Mark tolerated stages, unless they make a stage wrong that is not tolerated.
 
     Args:
@@ -123,27 +123,27 @@ def tolerate(
         health: the health of each stage.
         tolerated: stages whose differences are not a failure according to the configuration of their test.
     """
-    wrong = {stage for stage, found in health.items() if found in (Health.BLOCKED, Health.AFFECTED)}
+    wrong = {stage for stage, found in health.items() if found in (StageHealth.BLOCKED, StageHealth.AFFECTED)}
     red = wrong - set(tolerated)
-    causes = [stage for stage in red if health[stage] is Health.AFFECTED]
+    causes = [stage for stage in red if health[stage] is StageHealth.AFFECTED]
     while causes:
         above = [parent for parent in reads[causes.pop()] if parent in wrong and parent not in red]
         red.update(above)
         causes += above
-    return {stage: Health.TOLERATED if stage in wrong - red else found for stage, found in health.items()}
+    return {stage: StageHealth.TOLERATED if stage in wrong - red else found for stage, found in health.items()}
 
 
-def _health(state: OutputState, input_sound: bool, input_absent: bool) -> Health:
+def _health(state: OutputState, input_sound: bool, input_absent: bool) -> StageHealth:
     match state:
         case OutputState.RIGHT:
-            return Health.HEALTHY
+            return StageHealth.HEALTHY
         case OutputState.NOT_BUILT:
-            return Health.NOT_BUILT
+            return StageHealth.NOT_BUILT
         case OutputState.SKIPPED:
-            return Health.NOT_BUILT if input_absent else Health.NOT_REACHED
+            return StageHealth.NOT_BUILT if input_absent else StageHealth.NOT_REACHED
         case OutputState.UNKNOWN:
-            return Health.NOT_COMPARED
+            return StageHealth.NOT_COMPARED
         case OutputState.NOT_WATCHED:
-            return Health.NOT_WATCHED
+            return StageHealth.NOT_WATCHED
         case OutputState.WRONG | OutputState.FAILED:
-            return Health.BLOCKED if input_sound else Health.AFFECTED
+            return StageHealth.BLOCKED if input_sound else StageHealth.AFFECTED

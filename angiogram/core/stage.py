@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from angiogram.core.diagnose import Health, OutputState
+from angiogram.core.diagnose import OutputState, StageHealth
 from angiogram.core.differences import Comparison, Differences
 from angiogram.core.findings import Finding
 from angiogram.core.in_a_line import in_a_line
@@ -92,7 +92,7 @@ def all_above(stage: StageId, stages: Mapping[StageId, Stage]) -> list[StageId]:
     return list(found)
 
 
-BUILT = (OutputState.RIGHT, OutputState.WRONG, OutputState.UNKNOWN, OutputState.NOT_WATCHED)
+WITH_OUTPUT = (OutputState.RIGHT, OutputState.WRONG, OutputState.UNKNOWN, OutputState.NOT_WATCHED)
 """States of a stage that has output."""
 
 
@@ -109,7 +109,7 @@ def marked(rows: Sequence[Mapping[str, Any]], findings: Iterable[Finding]) -> li
         texts = [text for text in (row["details"] or row["reason"], finding.text) if text]
         whole = "\n\n".join(texts)
         row |= {
-            "verdict": Health.BLOCKED.value,
+            "verdict": StageHealth.BLOCKED.value,
             "reason": row["reason"] or finding.text.splitlines()[0],
             "details": whole if "\n" in whole else None,
         }
@@ -121,7 +121,7 @@ def _row_of_absent(stage: StageId) -> dict[str, Any]:
     return {
         **stage.as_json(),
         **{"reads": [], "rows_in": None, "rows_out": None, "differences": 0, "seconds": 0.0, "max_seconds": None},
-        **{"verdict": Health.NOT_REACHED.value, "reason": None, "details": None},
+        **{"verdict": StageHealth.NOT_REACHED.value, "reason": None, "details": None},
     }
 
 
@@ -139,7 +139,7 @@ def state_of(comparison: Comparison) -> OutputState:
 def stage_row(
     stage_id: StageId,
     stages: Mapping[StageId, Stage],
-    health: Health,
+    health: StageHealth,
     max_seconds: float | None,
     rows_in: int | None = None,
 ) -> dict[str, Any]:

@@ -43,7 +43,7 @@ SKIPPED = "skipped"
 """dbt's word for a node that it did not try because one that it reads failed."""
 
 NO_OP = "no-op"
-BUILT = frozenset({"model", "seed", "snapshot"})
+BUILDABLE = frozenset({"model", "seed", "snapshot"})
 """dbt's words for what it builds."""
 
 OPERATION = "operation"
@@ -79,7 +79,7 @@ class NodeResult:
 
         Exposures and the like have nothing to build.
         """
-        return self.status in SUCCESS or (self.status == NO_OP and self.kind not in BUILT)
+        return self.status in SUCCESS or (self.status == NO_OP and self.kind not in BUILDABLE)
 
     @property
     def is_failure(self) -> bool:

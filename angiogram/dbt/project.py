@@ -23,7 +23,7 @@ from angiogram.dbt.parse.reading import Reading, is_whole, read_parts
 from angiogram.dbt.pipeline_settings import DeclaredSettings
 from angiogram.dbt.project_file import ProjectPaths, dye_target, dye_targets, project_variables
 from angiogram.dbt.seeds.file_journal import settle
-from ingestion.settings.settings_file import FILE as SETTINGS_FILE
+from ingestion.settings.settings_file import SETTINGS_FILE
 
 # With dye_batches set, a build does not rebuild models from nothing, so the incremental ones grow. No batch is hidden
 # here: the input seeds are filled batch by batch.

@@ -13,9 +13,9 @@ from typing import Any
 
 from psycopg2.extensions import connection
 
-from angiogram.core.diagnose import Health, OutputState, diagnose
+from angiogram.core.diagnose import OutputState, StageHealth, diagnose
 from angiogram.core.findings import Finding, Notice
-from angiogram.core.stage import BUILT, Stage, marked, stage_row
+from angiogram.core.stage import WITH_OUTPUT, Stage, marked, stage_row
 from angiogram.core.stage_id import StageId, from_json, loader_stage
 from angiogram.dbt.builds import Builds
 from angiogram.dbt.project import Project
@@ -100,7 +100,7 @@ class _Judged:
 
     built: SeedBuild
     stages: dict[StageId, Stage]
-    health: dict[StageId, Health]
+    health: dict[StageId, StageHealth]
     findings: list[Finding]
     notices: list[Notice]
     differences: list[dict[str, Any]]
@@ -110,7 +110,7 @@ def _judged(project: Project, wait: float, say: Callable[[str], None]) -> _Judge
     with tables_of(project, wait, say) as database:
         built = build(database, project)
         stages, health = Blame(database, project).judge(_stages(database, project, built))
-        now = guards.present(database, project, [name for name, stage in stages.items() if stage.state in BUILT])
+        now = guards.present(database, project, [name for name, stage in stages.items() if stage.state in WITH_OUTPUT])
         findings, notices = guards.judge(project, now, stages, health)
         if production.is_noted(database):
             tested = production.compare(database, project.nodes, project.target)

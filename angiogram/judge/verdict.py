@@ -9,10 +9,10 @@ from typing import Any
 from psycopg2.extensions import connection
 
 from angiogram.core import findings
-from angiogram.core.diagnose import Health, OutputState
+from angiogram.core.diagnose import OutputState, StageHealth
 from angiogram.core.differences import Difference, Differences
 from angiogram.core.findings import Finding, FindingKind, Notice
-from angiogram.core.stage import BUILT, Stage, marked, stage_row
+from angiogram.core.stage import WITH_OUTPUT, Stage, marked, stage_row
 from angiogram.core.stage_id import (
     API,
     CHECKPOINT,
@@ -78,7 +78,7 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
     builds = builds_of_run(database, run, project.target)
     stages = _way_stages(run) | _node_stages(database, project, kept, builds)
     stages, health = Blame(database, project, sent, kept).judge(stages)
-    now = guards.present(database, project, [name for name, stage in stages.items() if stage.state in BUILT])
+    now = guards.present(database, project, [name for name, stage in stages.items() if stage.state in WITH_OUTPUT])
     found, notices = guards.judge(project, now, stages, health)
     stages, misplaced = stored_positions.check(database, project, stages, health, kept)
     tested = production.compare(database, nodes, project.target)
@@ -138,7 +138,7 @@ def could_not_run(run_id: str | None, error: str) -> dict[str, Any]:
 
 
 def conclude(
-    health: Mapping[StageId, Health],
+    health: Mapping[StageId, StageHealth],
     stages: Mapping[StageId, Stage],
     checkpoints: Sequence[Checkpoint],
     more: Sequence[Finding] = (),
@@ -159,14 +159,14 @@ def conclude(
         schema_version, verdict, blockage, findings, notices and models. If something could not be judged and nothing is
         known to be blocked, also error. The blockage names a checkpoint only if it names nothing else.
     """
-    red = [_finding(stage, stages[stage]) for stage, state in health.items() if state is Health.BLOCKED]
+    red = [_finding(stage, stages[stage]) for stage, state in health.items() if state is StageHealth.BLOCKED]
     red += more
-    tolerated = [_tolerated(stage, stages[stage]) for stage, state in health.items() if state is Health.TOLERATED]
+    tolerated = [_tolerated(stage, stages[stage]) for stage, state in health.items() if state is StageHealth.TOLERATED]
     lost = [_lost(point) for point in checkpoints if not point.holds]
     unjudged = [
         f"{stage} ({stages[stage].headline or 'it was not reached'})"
         for stage, state in health.items()
-        if state in (Health.NOT_COMPARED, Health.NOT_REACHED)
+        if state in (StageHealth.NOT_COMPARED, StageHealth.NOT_REACHED)
     ]
     verdict = BLOCKED if red or lost else HEALTHY
     error = {}
@@ -186,10 +186,15 @@ def conclude(
     }
 
 
-_NOTHING_TO_COMPARE = (Health.NOT_COMPARED, Health.NOT_REACHED, Health.NOT_BUILT, Health.NOT_WATCHED)
+_NOTHING_TO_COMPARE = (
+    StageHealth.NOT_COMPARED,
+    StageHealth.NOT_REACHED,
+    StageHealth.NOT_BUILT,
+    StageHealth.NOT_WATCHED,
+)
 
 
-def _models(health: Mapping[StageId, Health]) -> dict[str, int]:
+def _models(health: Mapping[StageId, StageHealth]) -> dict[str, int]:
     """Count the models, and those whose output was compared."""
     models = [state for stage, state in health.items() if stage.kind == MODEL]
     compared = [state for state in models if state not in _NOTHING_TO_COMPARE]

@@ -37,7 +37,7 @@ from ingestion.extras import DISTRIBUTION, EXTRAS, OF_A_USER, install_command, i
 from ingestion.migrations import all_migrations, require_current
 from ingestion.settings import FrontDoorSettings, KafkaSettings, has_password, roles
 from ingestion.settings.pipeline import contract
-from ingestion.settings.settings_file import FILE as SETTINGS
+from ingestion.settings.settings_file import SETTINGS_FILE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -67,12 +67,12 @@ class Line:
     text: str
 
 
-Check = Callable[[], Iterator[tuple[Mark, str]]]
+DoctorCheck = Callable[[], Iterator[tuple[Mark, str]]]
 
 
 def examine() -> Iterator[Line]:
     """Run all checks, one after the other. What is down gives a line, not an error."""
-    checks: dict[str, Check] = {
+    checks: dict[str, DoctorCheck] = {
         "Python": _python,
         "packages": _packages,
         "PostgreSQL": _postgres,
@@ -159,7 +159,7 @@ def _postgres() -> Iterator[tuple[Mark, str]]:
         check_key(database)
         yield Mark.OK, "the last loader, and every one at work, knows the dye by DYE_KEY"
     for job, (role, variable) in roles().items():
-        if job == runs.ROLE:
+        if job == runs.RUNS_ROLE:
             continue
         if not has_password(job):
             yield Mark.NOTE, f"{variable} is not set here, so the login of {role} was not tested"
@@ -322,7 +322,7 @@ def _surface() -> Iterator[tuple[Mark, str]]:
         else:
             yield Mark.OK, f"the project is read under live_target {target}"
     else:
-        yield Mark.NOTE, f"{SETTINGS} names no live_target: the SQL of production is not compared"
+        yield Mark.NOTE, f"{SETTINGS_FILE} names no live_target: the SQL of production is not compared"
     accepted = Surface.accepted(project.directory)
     if accepted is None:
         yield Mark.NOTE, "no surface is accepted: run `angiogram accept`, and commit what it writes"

@@ -26,7 +26,7 @@ from ingestion.loader.reading.source import Bounds, Source
 from ingestion.loader.store import follower_alive
 from ingestion.settings import KafkaSettings
 
-ROLE = "dbt_prod"
+LIVE_ROLE = "dbt_prod"
 """The live models are its own, and it may ask for the loader's counts."""
 
 LOADED_WITHIN = 60.0
@@ -75,7 +75,7 @@ def check_live(since: timedelta | None, within: float = LOADED_WITHIN) -> Live:
     """
     with (
         closing(Source.open(KafkaSettings.from_environment())) as source,
-        closing(connect(ROLE, "angiogram live")) as database,
+        closing(connect(LIVE_ROLE, "angiogram live")) as database,
     ):
         database.autocommit = True
         try:

@@ -29,7 +29,7 @@ class State(StrEnum):
     """The latest run ended without a verdict."""
 
 
-EXIT_CODES = {State.HEALTHY: 0, State.BLOCKED: 1, State.OVERDUE: 2, State.COULD_NOT_RUN: 2}
+EXIT_CODE_BY_STATE = {State.HEALTHY: 0, State.BLOCKED: 1, State.OVERDUE: 2, State.COULD_NOT_RUN: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ def metrics(found: Status) -> Iterator[str]:
     yield from measured(
         "angiogram_status",
         "0 healthy, 1 blocked, 2 no verdict in time, or the latest run could not run.",
-        EXIT_CODES[found.state],
+        EXIT_CODE_BY_STATE[found.state],
     )
     yield from measured("angiogram_muted", "Mutes and acknowledgements in force.", len(found.muted))
     yield from measured(

@@ -11,7 +11,7 @@ from psycopg2 import sql
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from angiogram.report.report import SHOWN, cells
+from angiogram.report.report import DIFFERENCES_PRINTED, cells
 from angiogram.store import runs
 
 
@@ -35,14 +35,14 @@ def failures(manifest: Path, model: str) -> RenderableType | None:
             sql.SQL(
                 "select difference, row_key::json, column_name, expected, actual, count(*) over () from {} limit %s"
             ).format(sql.SQL(relation)),  # dbt has quoted its names already
-            (SHOWN,),
+            (DIFFERENCES_PRINTED,),
         )
         found = query.fetchall()
     if not found:
         return None
     names = ("difference", "row_key", "column", "expected", "actual")
     count = found[0][-1]
-    some = f"; the first {SHOWN}:" if count > len(found) else ":"
+    some = f"; the first {DIFFERENCES_PRINTED}:" if count > len(found) else ":"
     first = [{**dict(zip(names, row[:-1], strict=True)), "messages": []} for row in found]
     return Group(Text(f"Differences from the expected seed: {count}{some}"), *cells(first))
 

@@ -16,7 +16,7 @@ from angiogram.core.stage_id import MODEL, StageId, from_json, listed
 from angiogram.core.words import BLOCKED, HEALTHY
 from angiogram.store.runs import Run
 
-SHOWN = 20
+DIFFERENCES_PRINTED = 20
 """How many differences of one stage are printed. The full count is always given, and --json has more."""
 
 _COLOURS = {
@@ -179,8 +179,8 @@ def _evidence(
     if details := stage.get("details"):
         yield Text(indent(details, "    "), style="dim")
     if differences["count"]:
-        first, count = differences["first"][:SHOWN], differences["count"]
-        some = f"; the first {SHOWN}:" if len(first) < count else ":"
+        first, count = differences["first"][:DIFFERENCES_PRINTED], differences["count"]
+        some = f"; the first {DIFFERENCES_PRINTED}:" if len(first) < count else ":"
         yield Text(f"  {count} difference{'s' if count > 1 else ''}{some}")
         yield from cells(first)
         if command and len(first) < count:

@@ -52,7 +52,7 @@ LOAD_WITHIN = 120.0
 
 _LOOK_EVERY = 0.05
 
-Batch = Literal[1, 2]
+BatchNumber = Literal[1, 2]
 
 
 @dataclass(slots=True)
@@ -371,7 +371,7 @@ def check_loaded(run_id: str, project: Project | None = None) -> dict[str, Any]:
     return step.result
 
 
-def take_batch(run_id: str, batch: Batch, project: Project | None = None) -> None:
+def take_batch(run_id: str, batch: BatchNumber, project: Project | None = None) -> None:
     """Make the messages of a batch, and of those before it, visible to the models.
 
     Args:
@@ -387,7 +387,7 @@ def take_batch(run_id: str, batch: Batch, project: Project | None = None) -> Non
         runs.take_batch(database, run_id, batch, last_of_batch_1)
 
 
-def build_batch(run_id: str, batch: Batch, project: Project | None = None) -> dict[str, Any]:
+def build_batch(run_id: str, batch: BatchNumber, project: Project | None = None) -> dict[str, Any]:
     """Make a batch visible and let dbt build.
 
     With batch 1 dbt builds seeds and incremental models, with batch 2 everything.

@@ -30,7 +30,7 @@ from ingestion.database.sessions import connect
 from ingestion.errors import DatabaseUnavailable
 from ingestion.settings.pipeline import pipeline
 
-ROLE = "angiogram"
+RUNS_ROLE = "angiogram"
 
 WAIT = 1800.0
 """Maximum number of seconds that a run waits for another one."""
@@ -124,7 +124,7 @@ def database(purpose: str) -> Iterator[connection]:
         SettingsError: address or password is not set.
         DatabaseUnavailable: PostgreSQL cannot be reached, or the connection was lost.
     """
-    opened = connect(ROLE, f"angiogram {purpose}")
+    opened = connect(RUNS_ROLE, f"angiogram {purpose}")
     try:
         opened.autocommit = True
         _work_for(opened, pipeline().name)

@@ -23,14 +23,14 @@ from ingestion.contract import LOADER, Contract
 from ingestion.database.copying import copy_statement
 from ingestion.database.locks import REPLACE_DAY, lock_of_stream
 from ingestion.database.sessions import connect
-from ingestion.message.tables import LIVE_LETTERS, LIVE_ROWS, Kind, Table, tables
+from ingestion.message.tables import LIVE_LETTERS, LIVE_ROWS, Kind, RawTable, tables
 from ingestion.migrations import require_current
 from ingestion.settings.pipeline import contract
 
 Read = Callable[[OpenFile, RowRange, RowPlace | None], Iterator[Chunk]]
 """Reads the wanted rows of a file; see OpenFile.chunks."""
 
-_Tables = Mapping[Kind, Table]
+_Tables = Mapping[Kind, RawTable]
 
 _COPY_BYTES = 8 << 20  # lines gathered for one COPY
 
@@ -283,6 +283,6 @@ class _Pending:
         self._chunks.clear()
         self._size = 0
 
-    def _copy(self, table: Table, lines: Iterator[bytes | memoryview]) -> None:
+    def _copy(self, table: RawTable, lines: Iterator[bytes | memoryview]) -> None:
         if data := b"".join(lines):
             self._query.copy_expert(copy_statement(table), BytesIO(data), size=1 << 18)

@@ -13,7 +13,7 @@ from uuid import UUID
 import psycopg2
 
 from ingestion.bulk.reading.columns import Chunk, RowPlace
-from ingestion.bulk.reading.files import SMALL_BYTES, BadFile, Format, SourceFile
+from ingestion.bulk.reading.files import SMALL_BYTES, BadFile, FileFormat, SourceFile
 from ingestion.bulk.reading.opened import OpenFile
 from ingestion.bulk.reading.rows import RowRange
 from ingestion.bulk.records import FileClaim, stored_name
@@ -215,7 +215,7 @@ class Worker:
 
 def beginnings(file: SourceFile, earlier: Earlier) -> set[int]:
     """Where earlier contents of a file may have ended; a Parquet file cannot be appended to."""
-    if file.format == Format.PARQUET:
+    if file.format == FileFormat.PARQUET:
         return set()
     return {record.size for _, record in earlier.get(stored_name(file), ())}
 

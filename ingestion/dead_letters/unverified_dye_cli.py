@@ -19,8 +19,8 @@ app = typer.Typer(
     help="Messages with the headers of dye (test records with known results) that no known key verifies: kept apart.",
 )
 
-Reason = Annotated[Unverified | None, typer.Option(help="Limit to those with this reason.")]
-RunId = Annotated[str | None, typer.Option(help="Limit to those whose header names this run.")]
+OfReason = Annotated[Unverified | None, typer.Option(help="Limit to those with this reason.")]
+OfRun = Annotated[str | None, typer.Option(help="Limit to those whose header names this run.")]
 Partition = Annotated[int | None, typer.Option(help="Limit to those of this partition.")]
 Offset = Annotated[int | None, typer.Option(help="Limit to the one at this offset (with --partition).")]
 TopicId = Annotated[UUID | None, typer.Option(help="Limit to those of the topic with this ID.")]
@@ -35,8 +35,8 @@ class Side(StrEnum):
 
 @app.command("list")
 def list_waiting(
-    reason: Reason = None,
-    run_id: RunId = None,
+    reason: OfReason = None,
+    run_id: OfRun = None,
     partition: Partition = None,
     offset: Offset = None,
     topic_id: TopicId = None,
@@ -72,8 +72,8 @@ def show(
 def release(
     to: Annotated[Side, typer.Option(help="dye: those that DYE_KEY or DYE_KEY_OLD verifies now; live: all others.")],
     everything: Annotated[bool, typer.Option("--all", help="Take every one that waits.")] = False,
-    reason: Reason = None,
-    run_id: RunId = None,
+    reason: OfReason = None,
+    run_id: OfRun = None,
     partition: Partition = None,
     offset: Offset = None,
     topic_id: TopicId = None,

@@ -57,7 +57,7 @@ class Problem(BaseModel):
     )
 
 
-class Health(BaseModel):
+class BrokerHealth(BaseModel):
     """The broker answers and has the topic."""
 
     topic: str
@@ -177,9 +177,9 @@ def create_app() -> FastAPI:
         return JSONResponse([_as_json(at) for at in await sender.deliver(several(body, contract))], HTTPStatus.ACCEPTED)
 
     @app.get("/health", responses={503: _PROBLEMS[503]})
-    async def get_health() -> Health:
+    async def get_health() -> BrokerHealth:
         """Whether the broker answers and has the topic."""
-        return Health(topic=kafka.topic, topic_id=await health.topic_id())
+        return BrokerHealth(topic=kafka.topic, topic_id=await health.topic_id())
 
     return app
 

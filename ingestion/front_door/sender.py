@@ -14,7 +14,7 @@ from ingestion.errors import IngestionError, KafkaUnavailable
 from ingestion.front_door.errors import Undelivered
 from ingestion.message.record import Outgoing
 from ingestion.settings import KafkaSettings
-from ingestion.topic.producer import MessageProducer, Outcome, Position
+from ingestion.topic.producer import MessageProducer, Position, SendOutcome
 
 ANSWER_WITHIN_SECONDS = 10.0
 """Seconds that a request waits for the broker before the answer is that Kafka is unreachable."""
@@ -55,9 +55,9 @@ class MessageSender:
         if not messages:
             return []
         loop = asyncio.get_running_loop()
-        finished: asyncio.Future[list[Outcome | None]] = loop.create_future()
+        finished: asyncio.Future[list[SendOutcome | None]] = loop.create_future()
 
-        def finish(outcomes: list[Outcome | None]) -> None:
+        def finish(outcomes: list[SendOutcome | None]) -> None:
             if not finished.done():  # the request may already have been answered
                 finished.set_result(outcomes)
 
@@ -94,16 +94,16 @@ class _Gathered:
     The outcomes arrive on Kafka's thread.
     """
 
-    def __init__(self, expected: int, when_all: Callable[[list[Outcome | None]], object]) -> None:
+    def __init__(self, expected: int, when_all: Callable[[list[SendOutcome | None]], object]) -> None:
         self._lock = threading.Lock()
-        self._outcomes: list[Outcome | None] = [None] * expected
+        self._outcomes: list[SendOutcome | None] = [None] * expected
         self._missing = expected
         self._when_all = when_all
 
-    def slot(self, place: int) -> Callable[[Outcome], None]:
+    def slot(self, place: int) -> Callable[[SendOutcome], None]:
         """The callback for the message at `place`."""
 
-        def fill(outcome: Outcome) -> None:
+        def fill(outcome: SendOutcome) -> None:
             with self._lock:
                 self._outcomes[place] = outcome
                 self._missing -= 1
@@ -113,7 +113,7 @@ class _Gathered:
 
         return fill
 
-    def so_far(self) -> list[Outcome | None]:
+    def so_far(self) -> list[SendOutcome | None]:
         """The outcomes, in order; None where one is not known yet."""
         with self._lock:
             return list(self._outcomes)

@@ -87,7 +87,7 @@ class LoadReport:
         )
 
 
-class Tally:
+class LoadTally:
     """Adds up the committed batches."""
 
     def __init__(self) -> None:

@@ -27,7 +27,7 @@ from ingestion.loader.batch import Batch
 from ingestion.loader.losses import Loss, in_words
 from ingestion.loader.reading.clients import Client, open_source
 from ingestion.loader.reading.reader import Reader
-from ingestion.loader.report import LoadReport, Tally
+from ingestion.loader.report import LoadReport, LoadTally
 from ingestion.loader.store import Store
 from ingestion.loader.work import Work
 from ingestion.message.stamp import key_fingerprint
@@ -63,7 +63,7 @@ class _Loader:
         self._stop = stop
         self._tell = committed
         self._loader_id = uuid4()
-        self._tally = Tally()
+        self._tally = LoadTally()
         self._started = time.monotonic()
         self._topic_id: UUID | None = None
         self._begun = False  # true once both servers have answered

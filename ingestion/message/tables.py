@@ -34,7 +34,7 @@ LIVE_ROWS, LIVE_LETTERS, DYE_ROWS, DYE_LETTERS, UNVERIFIED = Kind
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class RawTable:
     """A table that the loader fills, with its columns in the order of the lines."""
 
     schema: str
@@ -46,14 +46,14 @@ class Table:
 
 
 @cache
-def tables(contract: Contract) -> Mapping[Kind, Table]:
+def tables(contract: Contract) -> Mapping[Kind, RawTable]:
     """The table for each kind of message."""
     stamp = ("run_id", contract.number_column, "sent_at")
     row = (*contract.fields, "unknown_fields", *_PLACE)
     return {
-        LIVE_ROWS: Table(LIVE_SCHEMA, contract.table, row),
-        LIVE_LETTERS: Table(LIVE_SCHEMA, "dead_letters", _LETTER),
-        DYE_ROWS: Table(DYE_SCHEMA, contract.table, (*row, *stamp)),
-        DYE_LETTERS: Table(DYE_SCHEMA, "dead_letters", (*_LETTER, *stamp)),
-        UNVERIFIED: Table(LIVE_SCHEMA, "unverified_dye", _CLAIM),
+        LIVE_ROWS: RawTable(LIVE_SCHEMA, contract.table, row),
+        LIVE_LETTERS: RawTable(LIVE_SCHEMA, "dead_letters", _LETTER),
+        DYE_ROWS: RawTable(DYE_SCHEMA, contract.table, (*row, *stamp)),
+        DYE_LETTERS: RawTable(DYE_SCHEMA, "dead_letters", (*_LETTER, *stamp)),
+        UNVERIFIED: RawTable(LIVE_SCHEMA, "unverified_dye", _CLAIM),
     }

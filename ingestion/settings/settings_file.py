@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from ingestion.errors import SettingsFileUnusable
 
-FILE = "angiogram.yml"
+SETTINGS_FILE = "angiogram.yml"
 
 EXAMPLE = "`contract: my_package.contract:CONTRACT`"
 
@@ -79,7 +79,7 @@ class SettingsFile:
         Raises:
             SettingsFileUnusable: the file cannot be read, is not YAML, or holds something other than settings.
         """
-        path = project / FILE
+        path = project / SETTINGS_FILE
         try:
             text = path.read_text(encoding="utf-8-sig")
         except FileNotFoundError:

@@ -33,7 +33,7 @@ class Position(NamedTuple):
     offset: int
 
 
-Outcome = Position | IngestionError
+SendOutcome = Position | IngestionError
 """The outcome of a message: its position, or why it is not known to be on the topic."""
 
 
@@ -43,8 +43,8 @@ class Delivery:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._done = threading.Event()
-        self._outcome: Outcome | None = None
-        self._callbacks: list[Callable[[Outcome], None]] = []
+        self._outcome: SendOutcome | None = None
+        self._callbacks: list[Callable[[SendOutcome], None]] = []
 
     def wait(self, timeout_seconds: float) -> Position:
         """Wait for the acknowledgement.
@@ -60,7 +60,7 @@ class Delivery:
             raise self._outcome
         return self._outcome
 
-    def on_done(self, callback: Callable[[Outcome], None]) -> None:
+    def on_done(self, callback: Callable[[SendOutcome], None]) -> None:
         """Call `callback` once with the outcome, at once if it is known already.
 
         Otherwise it is called on Kafka's own thread.
@@ -71,7 +71,7 @@ class Delivery:
                 return
         callback(self._outcome)
 
-    def settle(self, outcome: Outcome) -> None:
+    def settle(self, outcome: SendOutcome) -> None:
         """Set the outcome of the message. Called by the producer, once."""
         with self._lock:
             self._outcome = outcome
@@ -247,7 +247,7 @@ class MessageProducer:
             self._waiting_bytes -= size
             self._changed.notify_all()
 
-    def _settled(self, delivery: Delivery, outcome: Outcome, size: int) -> None:
+    def _settled(self, delivery: Delivery, outcome: SendOutcome, size: int) -> None:
         delivery.settle(outcome)
         with self._changed:
             if isinstance(outcome, IngestionError):

@@ -14,7 +14,7 @@ from psycopg2.extensions import connection
 from angiogram.core.environment import ALERT_URLS
 from angiogram.core.errors import KeyMismatch, RunInHand, SeedError, UnsupportedProject
 from angiogram.dbt.project import Project
-from angiogram.operate.status import EXIT_CODES, State, status
+from angiogram.operate.status import EXIT_CODE_BY_STATE, State, status
 from angiogram.run import passage, steps
 from angiogram.store import runs
 from ingestion.errors import DatabaseUnavailable, IngestionError, KafkaUnavailable, SchemaOutdated, SettingsError
@@ -54,7 +54,7 @@ def assert_left(database: connection, inbox: Inbox, error: str) -> runs.Run:
     assert [message["title"] for message in inbox.received] == ["Angiogram: could not run"]
     assert error in inbox.received[0]["message"]
     found = status(database, DAY)
-    assert (found.state, EXIT_CODES[found.state], found.verdict) == (State.COULD_NOT_RUN, 2, "healthy")
+    assert (found.state, EXIT_CODE_BY_STATE[found.state], found.verdict) == (State.COULD_NOT_RUN, 2, "healthy")
     assert error in found.sentence()
     return run
 

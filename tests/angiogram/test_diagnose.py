@@ -2,13 +2,13 @@
 
 import pytest
 
-from angiogram.core.diagnose import Health, OutputState, diagnose, in_order, tolerate
+from angiogram.core.diagnose import OutputState, StageHealth, diagnose, in_order, tolerate
 
 R, W, F, S, U = OutputState.RIGHT, OutputState.WRONG, OutputState.FAILED, OutputState.SKIPPED, OutputState.UNKNOWN
-OK, BLOCKED, AFFECTED = Health.HEALTHY, Health.BLOCKED, Health.AFFECTED
-NOT_REACHED, NOT_COMPARED, NOT_BUILT = Health.NOT_REACHED, Health.NOT_COMPARED, Health.NOT_BUILT
-TOLERATED = Health.TOLERATED
-NOT_WATCHED = Health.NOT_WATCHED
+OK, BLOCKED, AFFECTED = StageHealth.HEALTHY, StageHealth.BLOCKED, StageHealth.AFFECTED
+NOT_REACHED, NOT_COMPARED, NOT_BUILT = StageHealth.NOT_REACHED, StageHealth.NOT_COMPARED, StageHealth.NOT_BUILT
+TOLERATED = StageHealth.TOLERATED
+NOT_WATCHED = StageHealth.NOT_WATCHED
 
 CHAIN: dict[str, list[str]] = {
     "api": [],
@@ -41,7 +41,7 @@ CHAIN: dict[str, list[str]] = {
         ),
     ],
 )
-def test_a_chain_is_judged_from_the_top(states: str, expected: list[Health]) -> None:
+def test_a_chain_is_judged_from_the_top(states: str, expected: list[StageHealth]) -> None:
     found = {
         stage: {"R": R, "W": W, "F": F, "S": S, "U": U, "N": OutputState.NOT_BUILT, "D": OutputState.NOT_WATCHED}[f]
         for stage, f in zip(CHAIN, states, strict=True)
@@ -94,7 +94,7 @@ def test_a_stage_of_which_nobody_knows_what_it_makes_of_right_input_is_affected(
     ],
 )
 def test_differences_are_tolerated_only_as_far_as_they_harm_nothing_else(
-    tolerated: set[str], expected: list[Health]
+    tolerated: set[str], expected: list[StageHealth]
 ) -> None:
     reads = {"staging": [], "facts": ["staging"], "mart": ["facts"], "dates": []}
     health = dict(zip(reads, [BLOCKED, AFFECTED, AFFECTED, OK], strict=True))

@@ -16,7 +16,7 @@ from angiogram.dbt.project import Project
 from angiogram.dye.seeds import read_dye
 from angiogram.judge.guards import production
 from angiogram.judge.guards.limits import too_slow
-from angiogram.report.report import SHOWN
+from angiogram.report.report import DIFFERENCES_PRINTED
 from angiogram.store import runs
 from angiogram.store.kept import Kept, read_all
 from tests.angiogram.conftest import PROJECT, Outcome
@@ -68,7 +68,7 @@ def test_every_difference_is_kept_with_its_rides_though_the_report_shows_the_fir
 
     command = f"angiogram differences {found['run_id']} --stage dim_dates"
     shown = angiogram("show").stdout
-    assert f"the first {SHOWN}:" in shown
+    assert f"the first {DIFFERENCES_PRINTED}:" in shown
     assert f"all {days['count']}: {command}" in shown
     for form in ("html", "markdown"):
         assert command in html.unescape(angiogram("report", "--format", form).stdout), form

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from angiogram.cli.main import app
 from angiogram.dbt.project import Project
 from angiogram.judge.from_seeds import run_from_seeds
-from angiogram.judge.guards.surface import FILE, Surface
+from angiogram.judge.guards.surface import SURFACE_FILE, Surface
 from sandbox.services import Sandbox
 from tests.angiogram.coffee_shop import copied
 from tests.angiogram.recorded import blocked, stages_of
@@ -68,7 +68,7 @@ def test_what_readers_lose_is_red_and_what_is_compared_less_is_told(shop: DbtPro
     shop.replace(
         "models/base/base_lines.sql", "id as line_id,\n        ticket_id,", "ticket_id,\n        id as line_id,"
     )
-    surface = shop.folder / FILE
+    surface = shop.folder / SURFACE_FILE
     granted = "relation: coffee_shop.base_tickets\n    grants:\n      select: [till, cook]\n"
     surface.write_text(surface.read_text().replace("relation: coffee_shop.base_tickets\n", granted))
     shop.replace(
@@ -158,7 +158,7 @@ def test_accept_shows_what_changes_in_the_surface_and_writes_it_after_a_yes(shop
     (shop.folder / "seeds" / "expected" / "expected__takings_by_month.csv").unlink()
     tests = (shop.folder / "models" / "models.yml").read_text()
     (shop.folder / "models" / "models.yml").write_text(tests[: tests.index("  - name: takings_by_month")])
-    before = (shop.folder / FILE).read_bytes()
+    before = (shop.folder / SURFACE_FILE).read_bytes()
 
     refused = accept(shop, answer="n\n")
 
@@ -169,7 +169,7 @@ def test_accept_shows_what_changes_in_the_surface_and_writes_it_after_a_yes(shop
     )
     assert "Readers no longer find coffee_shop.takings_by_month: the project has no such model" in refused.output
     assert "Write the surface?" in refused.output
-    assert (shop.folder / FILE).read_bytes() == before
+    assert (shop.folder / SURFACE_FILE).read_bytes() == before
 
     assert accept(shop, "takings_by_month", "--yes").exit_code == 0
     assert relations(shop).get("guests") == "coffee_shop.guests", "accepted was the other model alone"
@@ -188,7 +188,7 @@ def relations(shop: DbtProject) -> dict[str, str | None]:
 
 
 def test_without_an_accepted_surface_or_a_live_target_there_are_notices_and_nothing_is_red(shop: DbtProject) -> None:
-    (shop.folder / FILE).unlink()
+    (shop.folder / SURFACE_FILE).unlink()
     (shop.folder / "angiogram.yml").unlink()
     shop.replace("models/core/guests.sql", "with guests", "{{ config(alias='customers') }}\nwith guests")
     without_test(shop, "base_guests")
@@ -203,7 +203,7 @@ def test_without_an_accepted_surface_or_a_live_target_there_are_notices_and_noth
 
 
 def test_accept_needs_no_live_target_for_columns_and_what_is_watched(shop: DbtProject) -> None:
-    (shop.folder / FILE).unlink()
+    (shop.folder / SURFACE_FILE).unlink()
     (shop.folder / "angiogram.yml").unlink()
     assert accept(shop, "--yes").exit_code == 0
     accepted = Surface.accepted(shop.folder)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from angiogram.core.errors import InvalidSurface
-from angiogram.judge.guards.surface import FILE, ModelSurface, Surface
+from angiogram.judge.guards.surface import SURFACE_FILE, ModelSurface, Surface
 from angiogram.judge.guards.surface_changes import changes
 
 MART = ModelSurface(
@@ -111,15 +111,15 @@ def test_the_file_gives_back_what_was_written(tmp_path: Path) -> None:
         inputs={"raw_orders": ["shop.orders"]},
         intended={"raw": "abc"},
     )
-    (tmp_path / FILE).parent.mkdir()
-    (tmp_path / FILE).write_text(written.text(), encoding="utf-8")
+    (tmp_path / SURFACE_FILE).parent.mkdir()
+    (tmp_path / SURFACE_FILE).write_text(written.text(), encoding="utf-8")
     assert Surface.accepted(tmp_path) == written
     assert "\n      id: integer\n      total: numeric\n" in written.text(), "a column a line, for a readable diff"
 
 
 @pytest.mark.parametrize("text", ["", "- a", "models: [", "models: {orders: {colums: {}}}", "wrong: 1"])
 def test_a_file_that_is_no_surface_is_named(tmp_path: Path, text: str) -> None:
-    (tmp_path / FILE).parent.mkdir()
-    (tmp_path / FILE).write_text(text, encoding="utf-8")
+    (tmp_path / SURFACE_FILE).parent.mkdir()
+    (tmp_path / SURFACE_FILE).write_text(text, encoding="utf-8")
     with pytest.raises(InvalidSurface, match=r"surface\.yml cannot be read"):
         Surface.accepted(tmp_path)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from angiogram.core.diagnose import Health, OutputState
+from angiogram.core.diagnose import OutputState, StageHealth
 from angiogram.core.differences import Differences
 from angiogram.core.stage import Stage, unbuilt_stage
 from angiogram.core.stage_id import StageId, loader_stage
@@ -18,7 +18,9 @@ DIFFERS = Checkpoint("published = in Kafka", 3, {"in_kafka": 2})
 UNCOUNTED = Checkpoint("loaded = accepted + superseded + rejected", 0, {"accepted": None})
 
 
-def judged(health: dict[str, Health], *points: Checkpoint, reason: str | None = None, **states: OutputState) -> Any:
+def judged(
+    health: dict[str, StageHealth], *points: Checkpoint, reason: str | None = None, **states: OutputState
+) -> Any:
     """The verdict on some models."""
     ids = {StageId("model", name): state for name, state in health.items()}
     stages = {
@@ -28,13 +30,18 @@ def judged(health: dict[str, Health], *points: Checkpoint, reason: str | None = 
 
 
 def test_all_stages_healthy_and_all_counts_agreeing_is_healthy() -> None:
-    found = judged({"facts": Health.HEALTHY}, AGREES)
+    found = judged({"facts": StageHealth.HEALTHY}, AGREES)
     assert (found["verdict"], found["blockage"], found["findings"]) == ("healthy", [], [])
     assert found["models"] == {"watched": 1, "total": 1}
 
 
 def test_all_blocked_stages_are_the_blockage_and_affected_ones_are_not() -> None:
-    health = {"stg": Health.HEALTHY, "facts": Health.BLOCKED, "mart": Health.AFFECTED, "dates": Health.BLOCKED}
+    health = {
+        "stg": StageHealth.HEALTHY,
+        "facts": StageHealth.BLOCKED,
+        "mart": StageHealth.AFFECTED,
+        "dates": StageHealth.BLOCKED,
+    }
     found = judged(health, AGREES, dates=OutputState.FAILED)
     assert (found["verdict"], blocked(found)) == ("blocked", ["facts", "dates"])
     assert [(one["kind"], one["stage"]["name"]) for one in found["findings"]] == [
@@ -45,41 +52,41 @@ def test_all_blocked_stages_are_the_blockage_and_affected_ones_are_not() -> None
 
 @pytest.mark.parametrize("point", [DIFFERS, UNCOUNTED])
 def test_a_checkpoint_that_does_not_hold_is_never_healthy_though_every_stage_is(point: Checkpoint) -> None:
-    found = judged({"facts": Health.HEALTHY}, point)
+    found = judged({"facts": StageHealth.HEALTHY}, point)
     assert (found["verdict"], blocked(found)) == ("blocked", [f"checkpoint:{point.name}"])
     assert [one["kind"] for one in found["findings"]] == ["checkpoint"]
 
 
 def test_a_stage_that_could_not_be_compared_is_named_and_never_healthy() -> None:
-    found = judged({"dim_extra": Health.NOT_COMPARED}, AGREES, reason="the comparison failed")
+    found = judged({"dim_extra": StageHealth.NOT_COMPARED}, AGREES, reason="the comparison failed")
     assert (found["verdict"], found["blockage"]) == ("could_not_run", [])
     assert found["error"] == "Could not compare dim_extra (the comparison failed)."
 
 
 def test_one_model_that_is_watched_gives_a_verdict_though_others_are_not() -> None:
-    found = judged({"facts": Health.HEALTHY, "dim_extra": Health.NOT_WATCHED}, AGREES)
+    found = judged({"facts": StageHealth.HEALTHY, "dim_extra": StageHealth.NOT_WATCHED}, AGREES)
     assert (found["verdict"], found["models"]) == ("healthy", {"watched": 1, "total": 2})
     assert "1 of 2 watched" in healthy({**found, "stages": [{"kind": "model", "name": "facts", "verdict": "healthy"}]})
 
 
 def test_where_no_model_is_watched_nothing_is_called_healthy() -> None:
-    found = judged({"dim_extra": Health.NOT_WATCHED}, AGREES)
+    found = judged({"dim_extra": StageHealth.NOT_WATCHED}, AGREES)
     assert (found["verdict"], found["models"]) == ("could_not_run", {"watched": 0, "total": 1})
     assert "No model is watched" in found["error"]
-    assert judged({"dim_extra": Health.NOT_WATCHED}, DIFFERS)["verdict"] == "blocked"
+    assert judged({"dim_extra": StageHealth.NOT_WATCHED}, DIFFERS)["verdict"] == "blocked"
 
 
 def test_a_stage_that_was_not_reached_is_never_healthy() -> None:
-    found = judged({"stg": Health.NOT_REACHED}, UNCOUNTED)
+    found = judged({"stg": StageHealth.NOT_REACHED}, UNCOUNTED)
     assert (found["verdict"], found["blockage"]) == ("could_not_run", [])
 
 
 def test_a_blockage_counts_more_than_what_could_not_be_compared() -> None:
-    assert judged({"stg": Health.BLOCKED, "dim_extra": Health.NOT_COMPARED}, AGREES)["verdict"] == "blocked"
+    assert judged({"stg": StageHealth.BLOCKED, "dim_extra": StageHealth.NOT_COMPARED}, AGREES)["verdict"] == "blocked"
 
 
 def test_a_model_named_as_a_stage_before_dbt_does_not_take_its_place() -> None:
-    health = {loader_stage(): Health.BLOCKED, StageId("model", "loader"): Health.HEALTHY}
+    health = {loader_stage(): StageHealth.BLOCKED, StageId("model", "loader"): StageHealth.HEALTHY}
     stages = {stage: Stage([], OutputState.WRONG, Differences(), None, 0.0) for stage in health}
     assert blocked(conclude(health, stages, [])) == ["loader:rides"]
 

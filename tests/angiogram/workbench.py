@@ -20,7 +20,7 @@ from angiogram.dbt.manifest.nodes import BATCH, Node
 from angiogram.dbt.project import Project
 from angiogram.judge.cause.blame import Blame
 from angiogram.judge.cause.compiled import compile_forms, incremental_of
-from angiogram.judge.cause.isolate import Forms, broken_contract
+from angiogram.judge.cause.isolate import BothForms, broken_contract
 from angiogram.judge.cause.merge import INCREMENT, merge_statements
 from angiogram.judge.compare.compare import compare
 from angiogram.judge.from_seeds import opened
@@ -92,7 +92,7 @@ class Workbench:
         finally:
             nodes.update(kept)
 
-    def _build(self, query: cursor, forms: Forms) -> dict[str, str | None]:
+    def _build(self, query: cursor, forms: BothForms) -> dict[str, str | None]:
         """Build all models; by name what was said of those that failed, and None of those that were skipped."""
         failures: dict[str, str | None] = {}
         order = in_order({node.stage: node.reads for node in self._project.nodes.values()} | {loader_stage(): []})
@@ -109,7 +109,7 @@ class Workbench:
                     failures[node.name] = str(error)
         return failures
 
-    def _make(self, query: cursor, node: Node, forms: Forms, batch: int) -> None:
+    def _make(self, query: cursor, node: Node, forms: BothForms, batch: int) -> None:
         parsed = self._project.manifest.nodes[node.unique_id]
         first, later = (form[node.unique_id] for form in forms)
         made, relation = f"made {node.name}", sql.SQL(node.relation)

@@ -11,7 +11,7 @@ import pytest
 from ingestion.topic.admin import ensure_topic
 from sandbox import ports
 from sandbox.kafka import Kafka
-from sandbox.state import State
+from sandbox.state import SandboxState
 
 
 class Broker:
@@ -23,7 +23,7 @@ class Broker:
 
     def __init__(self, folder: Path) -> None:
         self._server = Kafka(folder)
-        self._state = State(ports={purpose: ports.choose() for purpose in self._server.purposes})
+        self._state = SandboxState(ports={purpose: ports.choose() for purpose in self._server.purposes})
         self._copies = folder / "copies"
         self.topic = "rides"
 

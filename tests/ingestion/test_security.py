@@ -24,7 +24,7 @@ from ingestion.topic.admin import ensure_topic
 from sandbox import ports
 from sandbox.kafka import Kafka
 from sandbox.services import Sandbox
-from sandbox.state import State
+from sandbox.state import SandboxState
 from taxi.contract import CONTRACT
 from tests.ingestion.support import Message, await_condition, count, publish
 from tests.ingestion.test_loader_outages import loader
@@ -55,7 +55,7 @@ class EncryptedKafka(Kafka):
         super().__init__(folder)
         self._server, self._port = server, port
 
-    def _write_properties(self, data: Path, state: State) -> Path:
+    def _write_properties(self, data: Path, state: SandboxState) -> Path:
         path = super()._write_properties(data, state)
         plain, controller = (f"{ports.HOST}:{state.ports[purpose]}" for purpose in self.purposes)
         encrypted = f"SASL_SSL://{ports.HOST}:{self._port}"
@@ -96,7 +96,7 @@ def encrypted_kafka(sandbox: Sandbox, authority: Authority, tmp_path_factory: py
     """Port of a broker that lets nobody in without TLS, name and password."""
     port = ports.choose()
     server = EncryptedKafka(tmp_path_factory.mktemp("kafka"), authority.server, port)
-    server.start(State(ports={purpose: ports.choose() for purpose in server.purposes}))
+    server.start(SandboxState(ports={purpose: ports.choose() for purpose in server.purposes}))
     try:
         yield port
     finally:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sandbox import airflow_runs
-from sandbox.airflow import Airflow, Health
+from sandbox.airflow import Airflow, AirflowHealth
 from sandbox.airflow_runs import DagRuns
 from sandbox.errors import AirflowRefused
 from sandbox.services import Sandbox
@@ -105,6 +105,6 @@ def test_an_airflow_that_ended_is_not_waited_for(airflow: Airflow, monkeypatch: 
 
 
 def test_waiting_asks_through_one_client() -> None:
-    with answering(slow=0) as (url, server), Health(url) as health:
+    with answering(slow=0) as (url, server), AirflowHealth(url) as health:
         assert all(health.is_good() for _ in range(20))
         assert len(server.connections) == 1

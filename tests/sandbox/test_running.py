@@ -15,7 +15,7 @@ from psycopg2.extensions import connection
 
 from sandbox.errors import ServerRefused, StateUnreadable
 from sandbox.services import Sandbox
-from sandbox.settings import PROJECT
+from sandbox.settings import CHECKOUT
 from tests.sandbox.conftest import COMMAND, environment_for
 
 pytestmark = pytest.mark.servers
@@ -171,7 +171,7 @@ def test_a_damaged_state_file_is_named_and_shows_no_secret(own: Sandbox) -> None
 
 
 def test_the_environment_is_the_documented_one(own: Sandbox) -> None:
-    text = (PROJECT / "docs" / "architecture.md").read_text()
+    text = (CHECKOUT / "docs" / "architecture.md").read_text()
     table = text.partition("## Environment variables")[2].partition("\n## ")[0]
     cells = [row.split("|")[1] for row in table.splitlines() if row.startswith("|")]
     documented = {name for cell in cells for name in re.findall(r"\b[A-Z][A-Z_]{5,}\b", cell)}

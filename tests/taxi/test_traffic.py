@@ -20,7 +20,7 @@ from ingestion.topic import publish as publish_module
 from ingestion.topic.publish import publish
 from sandbox.services import Sandbox
 from taxi.contract import CONTRACT
-from taxi.replay import ZIPCODES as RECORDED_ZIPCODES
+from taxi.replay import ZIPCODE_BY_BOROUGH
 from taxi.traffic import CAR_MODELS, CURRENCIES, KINDS, ZIPCODES, generate, traffic
 from tests.ingestion.topic_reader import records
 
@@ -180,6 +180,6 @@ def test_live_rides_start_where_the_reference_data_says() -> None:
     """One list of zip codes for live rides and dye, with the states that they have: those of Manhattan are New York."""
     with (Path(__file__).parents[2] / "seeds" / "reference" / "zipcodes.csv").open(newline="") as file:
         states = {row["zipcode"]: row["state"] for row in csv.DictReader(file)}
-    live = {*ZIPCODES, *filter(None, RECORDED_ZIPCODES.values())}
+    live = {*ZIPCODES, *filter(None, ZIPCODE_BY_BOROUGH.values())}
     assert {"10001", "10002", "10003", "10004"} <= live
     assert {states[zipcode] for zipcode in live} == {"New York"}

@@ -23,7 +23,6 @@ from angiogram.core.stage_id import FILE, MODEL, SEED, StageId, loader_stage
 from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX, absent_nodes, expected_name, in_words, parents
 from angiogram.dbt.manifest.parts import cycles, dependents, leave_out, using_macros
 from angiogram.dbt.parse.broken_files import (
-    PROJECT_FILE,
     STUB,
     BrokenFile,
     broken_by,
@@ -32,6 +31,7 @@ from angiogram.dbt.parse.broken_files import (
     scan,
 )
 from angiogram.dbt.parse.project_copy import ProjectCopy, resource_folders
+from ingestion.settings.pipeline import PROJECT_FILE
 
 _STANDING_IN = "angiogram_stand_ins"
 """Folder of the copy for placeholders of missing models."""

@@ -5,7 +5,7 @@ These are hooks, tests, seeds that nothing reads, and an exit code without a rea
 
 from collections.abc import Iterator, Mapping
 
-from angiogram.core.diagnose import Health
+from angiogram.core.diagnose import StageHealth
 from angiogram.core.findings import Finding, FindingKind
 from angiogram.core.in_a_line import in_a_line
 from angiogram.core.source_places import SourcePlace, place_of
@@ -19,7 +19,7 @@ _KINDS = {OPERATION: HOOK, "unit_test": TEST}
 _PROJECT_FILE = "dbt_project.yml"
 
 
-def build_findings(project: Project, builds: Builds, health: Mapping[StageId, Health]) -> list[Finding]:
+def build_findings(project: Project, builds: Builds, health: Mapping[StageId, StageHealth]) -> list[Finding]:
     """Findings that make a verdict red although no stage shows them.
 
     Args:
@@ -30,7 +30,7 @@ def build_findings(project: Project, builds: Builds, health: Mapping[StageId, He
     return [*project.reading.findings, *_findings(project, builds, health)]
 
 
-def _findings(project: Project, builds: Builds, health: Mapping[StageId, Health]) -> Iterator[Finding]:
+def _findings(project: Project, builds: Builds, health: Mapping[StageId, StageHealth]) -> Iterator[Finding]:
     for unique_id, failed in builds.failures().items():
         stage = StageId(_KINDS.get(failed.kind, failed.kind), failed.name)
         if stage in health or unique_id in project.expected_seeds or was_connection_lost(failed.message):
@@ -44,7 +44,7 @@ def _findings(project: Project, builds: Builds, health: Mapping[StageId, Health]
         yield Finding(FindingKind.BUILD, StageId(FILE, _PROJECT_FILE), text, _PROJECT_FILE)
 
 
-def _is_explained(project: Project, unique_id: str, health: Mapping[StageId, Health]) -> bool:
+def _is_explained(project: Project, unique_id: str, health: Mapping[StageId, StageHealth]) -> bool:
     """Whether a test fails only because it reads something that the verdict already names.
 
     A node that nothing compares counts as wrong if something that it reads is wrong.
@@ -59,10 +59,10 @@ def _is_explained(project: Project, unique_id: str, health: Mapping[StageId, Hea
             stage = StageId(nodes[above].resource_type, nodes[above].search_name)
             if above in project.expected_seeds:
                 stage = StageId(EXPECTED, project.expected_seeds[above][0])
-            found = health.get(stage, Health.HEALTHY if stage.kind == EXPECTED else Health.NOT_WATCHED)
-            if found is Health.NOT_WATCHED:
+            found = health.get(stage, StageHealth.HEALTHY if stage.kind == EXPECTED else StageHealth.NOT_WATCHED)
+            if found is StageHealth.NOT_WATCHED:
                 pending.append(above)
-            elif found is not Health.HEALTHY:
+            elif found is not StageHealth.HEALTHY:
                 return True
     return False
 

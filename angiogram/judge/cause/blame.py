@@ -8,21 +8,21 @@ from dataclasses import replace
 
 from psycopg2.extensions import connection
 
-from angiogram.core.diagnose import Health, OnRightInput, OutputState, diagnose, in_order, tolerate
+from angiogram.core.diagnose import OnRightInput, OutputState, StageHealth, diagnose, in_order, tolerate
 from angiogram.core.differences import Differences
 from angiogram.core.stage import Stage, state_of
 from angiogram.core.stage_id import EXPECTED, MODEL, StageId, listed, loader_stage
 from angiogram.dbt.manifest.nodes import Node
 from angiogram.dbt.project import Project
 from angiogram.dye.messages import Sent
-from angiogram.judge.cause.isolate import Forms
+from angiogram.judge.cause.isolate import BothForms
 from angiogram.judge.cause.right_input import RightInput
 from angiogram.judge.cause.stale import Calculated, Strangers
 from angiogram.judge.cause.unseen_input import UnseenInput
 from angiogram.store.kept import Kept
 
 _NOT_STARTED = (OutputState.SKIPPED, OutputState.NOT_BUILT)
-_NOT_RIGHT = (Health.BLOCKED, Health.AFFECTED, Health.NOT_BUILT, Health.NOT_REACHED)
+_NOT_RIGHT = (StageHealth.BLOCKED, StageHealth.AFFECTED, StageHealth.NOT_BUILT, StageHealth.NOT_REACHED)
 
 BEFORE_DBT = (
     "the models are right on the dye's input seeds but wrong on the loaded rows: the messages in hand are not those "
@@ -39,7 +39,7 @@ class Blame:
         project: Project,
         sent: Iterable[Sent] = (),
         kept: Kept | None = None,
-        forms: Forms | None = None,
+        forms: BothForms | None = None,
     ) -> None:
         """Remember the inputs. Nothing is compiled or calculated yet.
 
@@ -57,7 +57,7 @@ class Blame:
         self._kept = kept
         self._suspects: set[StageId] = set()
 
-    def judge(self, stages: Mapping[StageId, Stage]) -> tuple[dict[StageId, Stage], dict[StageId, Health]]:
+    def judge(self, stages: Mapping[StageId, Stage]) -> tuple[dict[StageId, Stage], dict[StageId, StageHealth]]:
         """Find what is blocked.
 
         Args:
@@ -81,13 +81,13 @@ class Blame:
         # If dbt was never run, the database has no expected seeds on which a model could run.
         if all(stage.state in _NOT_STARTED for found, stage in stages.items() if found.kind == MODEL):
             return stages, diagnose(reads, states)
-        health = diagnose(reads, states, on_right_input) | dict.fromkeys(self._suspects, Health.BLOCKED)
+        health = diagnose(reads, states, on_right_input) | dict.fromkeys(self._suspects, StageHealth.BLOCKED)
         stages, health = self._with_unseen_input(stages, health, UnseenInput(self._project, on_right_input))
         return stages, tolerate(reads, health, {name for name, stage in stages.items() if stage.tolerated})
 
     def _with_unseen_input(
-        self, stages: Mapping[StageId, Stage], health: Mapping[StageId, Health], unseen: UnseenInput
-    ) -> tuple[dict[StageId, Stage], dict[StageId, Health]]:
+        self, stages: Mapping[StageId, Stage], health: Mapping[StageId, StageHealth], unseen: UnseenInput
+    ) -> tuple[dict[StageId, Stage], dict[StageId, StageHealth]]:
         """Move the blame to a stage above if it spoils its readers in a way no comparison sees.
 
         Otherwise the stage to blame gets a hint where else the cause may lie.
@@ -96,18 +96,18 @@ class Blame:
         spoilt: dict[StageId, list[StageId]] = {}
         for name, stage in stages.items():
             is_first = all(health[above] not in _NOT_RIGHT or above in self._suspects for above in stage.reads)
-            is_blamed = health[name] is Health.BLOCKED and name.kind == MODEL and name not in self._suspects
+            is_blamed = health[name] is StageHealth.BLOCKED and name.kind == MODEL and name not in self._suspects
             if not is_blamed or not is_first:
                 continue
             if cause := unseen.cause(name):
                 spoilt.setdefault(cause, []).append(name)
-                found[name] = Health.AFFECTED
+                found[name] = StageHealth.AFFECTED
             else:
                 judged[name] = replace(stage, hint=unseen.suspects(name))
         for cause, readers in spoilt.items():
             reason = self._told(cause, readers, stages)
             judged[cause] = replace(judged[cause], state=OutputState.WRONG, reason=reason)
-            found[cause] = Health.BLOCKED
+            found[cause] = StageHealth.BLOCKED
             if cause in self._suspects:  # not a stale seed alone: the new column replaced one that a reader needs
                 seed = StageId(EXPECTED, cause.name)
                 stale, _ = judged.pop(seed), found.pop(seed)

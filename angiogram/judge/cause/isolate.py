@@ -32,7 +32,7 @@ from angiogram.judge.compare.compare import compare
 from angiogram.warehouse.relations import SQL_FAILED, attempted, columns, undone
 from ingestion.settings.pipeline import contract
 
-Forms = tuple[dict[str, str], dict[str, str]]
+BothForms = tuple[dict[str, str], dict[str, str]]
 """The SQL of each node by dbt's id: with is_incremental() false, and with it true."""
 
 _MADE = "isolated"
@@ -77,7 +77,7 @@ class Isolation:
         project: Project,
         states: Mapping[StageId, OutputState],
         sent: Sequence[Sent],
-        forms: Forms | None = None,
+        forms: BothForms | None = None,
     ) -> None:
         """Compile all models. If one does not compile, compile those that dbt could build.
 
@@ -315,7 +315,7 @@ def _kind(type_code: int) -> str:
     return string_types[type_code].name if type_code in string_types else str(type_code)
 
 
-def _compiled(project: Project, states: Mapping[StageId, OutputState]) -> Forms:
+def _compiled(project: Project, states: Mapping[StageId, OutputState]) -> BothForms:
     """Return the models' SQL in both forms.
 
     If dbt cannot compile all models, those that failed and those that were skipped are left out.

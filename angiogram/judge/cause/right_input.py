@@ -14,7 +14,7 @@ from angiogram.core.stage import state_of
 from angiogram.core.stage_id import MODEL, SEED, StageId
 from angiogram.dbt.project import Project
 from angiogram.dye.messages import Sent
-from angiogram.judge.cause.isolate import Forms, Isolation
+from angiogram.judge.cause.isolate import BothForms, Isolation
 from angiogram.judge.cause.stale import has_only_new_columns
 
 
@@ -27,7 +27,7 @@ class RightInput:
         project: Project,
         states: Mapping[StageId, OutputState],
         sent: Sequence[Sent] = (),
-        forms: Forms | None = None,
+        forms: BothForms | None = None,
     ) -> None:
         """Remember the inputs. Nothing is compiled yet.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX, is_dye_seed
 from angiogram.dbt.seeds.seed_text import CARRIAGE_RETURN
-from angiogram.judge.cause.tables import Column, Row, Table, in_batches
+from angiogram.judge.cause.tables import Column, Table, TextRow, in_batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class SeedRows:
     file: str
     header: str
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TextRow, ...]
     lines: str
 
     def as_json(self) -> list[dict[str, str | None]]:
@@ -95,14 +95,14 @@ class SeedFile:
         rows = tuple(tuple(map(_as_text, row)) for row in self._read.rows)
         return in_batches(self.name, columns, rows) if self.is_dye else Table(self.name, columns, (rows,))
 
-    def rows_read(self, rows: Sequence[Row]) -> list[Row]:
+    def rows_read(self, rows: Sequence[TextRow]) -> list[TextRow]:
         """Return rows as dbt would read them from the file: an empty text becomes null.
 
         Rows are left out if one of their values would make dbt guess another type for its column.
         """
         return [read for row in rows if (read := self._row_read(row))]
 
-    def _row_read(self, row: Row) -> Row | None:
+    def _row_read(self, row: TextRow) -> TextRow | None:
         from agate.exceptions import CastError
 
         read: list[str | None] = []
@@ -116,7 +116,7 @@ class SeedFile:
             read.append(text)
         return tuple(read)
 
-    def added(self, rows: Sequence[Row]) -> SeedRows:
+    def added(self, rows: Sequence[TextRow]) -> SeedRows:
         """Return rows in the form in which they can be added to the file."""
         return SeedRows(
             seed=self.name,
@@ -127,7 +127,7 @@ class SeedFile:
             lines=self._lines(rows),
         )
 
-    def _lines(self, rows: Sequence[Row]) -> str:
+    def _lines(self, rows: Sequence[TextRow]) -> str:
         return "".join(self.delimiter.join(self._field(*cell) for cell in enumerate(row)) + "\n" for row in rows)
 
     @cached_property

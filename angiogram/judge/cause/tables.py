@@ -13,7 +13,7 @@ from psycopg2.extensions import cursor
 
 from angiogram.dbt.manifest.nodes import BATCH
 
-Row = tuple[str | None, ...]
+TextRow = tuple[str | None, ...]
 
 _NULL = "\\N"
 """Null in COPY. The same characters as text are quoted, so PostgreSQL can tell them apart."""
@@ -39,9 +39,9 @@ class Table:
 
     name: str
     columns: tuple[Column, ...]
-    batches: tuple[tuple[Row, ...], ...]
+    batches: tuple[tuple[TextRow, ...], ...]
 
-    def after(self, batch: int) -> tuple[Row, ...]:
+    def after(self, batch: int) -> tuple[TextRow, ...]:
         """The rows that the table holds after a batch. Batches are counted from 1.
 
         A table that no batch changes always holds the same rows.
@@ -58,16 +58,16 @@ class Table:
         """Index of the column with a row's id: the first one other than the batch."""
         return 1 if self.batch_column == 0 and len(self.columns) > 1 else 0
 
-    def batch_of(self, row: Row) -> int:
+    def batch_of(self, row: TextRow) -> int:
         """The batch in which a row of the table arrives."""
         return 1 if self.batch_column is None else int(row[self.batch_column] or 1)
 
-    def with_rows(self, *batches: Sequence[Row]) -> "Table":
+    def with_rows(self, *batches: Sequence[TextRow]) -> "Table":
         """Return the same table with other rows."""
         return Table(self.name, self.columns, tuple(tuple(rows) for rows in batches))
 
 
-def in_batches(name: str, columns: tuple[Column, ...], rows: Sequence[Row], at_least: int = 1) -> Table:
+def in_batches(name: str, columns: tuple[Column, ...], rows: Sequence[TextRow], at_least: int = 1) -> Table:
     """Return a table whose rows arrive in the batch that their column `batch` names.
 
     Args:
@@ -81,7 +81,7 @@ def in_batches(name: str, columns: tuple[Column, ...], rows: Sequence[Row], at_l
     )
 
 
-def create(query: cursor, name: str, table: Table, rows: Iterable[Row]) -> None:
+def create(query: cursor, name: str, table: Table, rows: Iterable[TextRow]) -> None:
     """Create a temporary table `name` with the columns of `table` and copy `rows` into it."""
     columns = sql.SQL(", ").join(
         # type names come from the project's own settings and from the catalogue
@@ -94,7 +94,7 @@ def create(query: cursor, name: str, table: Table, rows: Iterable[Row]) -> None:
     query.copy_expert(sql.SQL("copy {} from stdin (format csv, null '\\N')").format(relation), copied)
 
 
-def _line(row: Row) -> str:
+def _line(row: TextRow) -> str:
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="")
     fields = []

@@ -10,7 +10,7 @@ from dataclasses import replace
 from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 
-from angiogram.core.diagnose import UNSOUND, Health, in_order
+from angiogram.core.diagnose import UNSOUND, StageHealth, in_order
 from angiogram.core.differences import Difference, Differences
 from angiogram.core.findings import Finding, FindingKind
 from angiogram.core.stage import Stage, all_above
@@ -34,7 +34,7 @@ def check(
     database: connection,
     project: Project,
     stages: Mapping[StageId, Stage],
-    health: Mapping[StageId, Health],
+    health: Mapping[StageId, StageHealth],
     kept: Kept,
 ) -> tuple[dict[StageId, Stage], list[Finding]]:
     """Compare the models that are right otherwise and read nothing wrong.

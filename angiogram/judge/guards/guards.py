@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from psycopg2.extensions import connection
 
-from angiogram.core.diagnose import UNSOUND, Health
+from angiogram.core.diagnose import UNSOUND, StageHealth
 from angiogram.core.findings import Finding, FindingKind, Notice
 from angiogram.core.stage import Stage, all_above
 from angiogram.core.stage_id import MODEL, StageId
@@ -69,7 +69,7 @@ def changes(accepted: Surface, now: Present, project: Project) -> list[Change]:
 
 
 def judge(
-    project: Project, now: Present, stages: Mapping[StageId, Stage], health: Mapping[StageId, Health]
+    project: Project, now: Present, stages: Mapping[StageId, Stage], health: Mapping[StageId, StageHealth]
 ) -> tuple[list[Finding], list[Notice]]:
     """Return findings beyond the outputs, and notices for the reader.
 
@@ -120,7 +120,7 @@ def _live(project: Project, now: Present, accepted: Surface | None) -> Iterator[
 
 
 def _unexplained(
-    found: Sequence[Change], project: Project, stages: Mapping[StageId, Stage], health: Mapping[StageId, Health]
+    found: Sequence[Change], project: Project, stages: Mapping[StageId, Stage], health: Mapping[StageId, StageHealth]
 ) -> Iterator[Change]:
     """Yield the changes that do not follow from something that is red already."""
     for change in found:

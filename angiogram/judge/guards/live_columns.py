@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from psycopg2.extensions import connection
 
-from angiogram.core.diagnose import UNSOUND, Health
+from angiogram.core.diagnose import UNSOUND, StageHealth
 from angiogram.core.findings import FindingKind
 from angiogram.core.stage_id import MODEL, StageId
 from angiogram.dbt.manifest.nodes import Node
@@ -19,7 +19,7 @@ from angiogram.warehouse.relations import typed_columns
 
 
 def changes(
-    database: connection, nodes: Mapping[str, Node], tested: Production, health: Mapping[StageId, Health]
+    database: connection, nodes: Mapping[str, Node], tested: Production, health: Mapping[StageId, StageHealth]
 ) -> Iterator[Change]:
     """Yield missing and differing columns of live tables built from the version the dye passed.
 

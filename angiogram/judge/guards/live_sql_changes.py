@@ -10,9 +10,9 @@ from angiogram.dbt.project import Project
 from angiogram.judge.guards.changes import Change
 from angiogram.judge.guards.live_sql import LiveSql, Places, SqlDifference
 from angiogram.judge.guards.surface import Surface
-from ingestion.settings.settings_file import FILE as SETTINGS
+from ingestion.settings.settings_file import SETTINGS_FILE
 
-SHOWN = 12
+LINES_SHOWN = 12
 """Lines shown per model. The others are counted."""
 
 NOT_COMPARED = "live_sql_not_compared"
@@ -22,7 +22,7 @@ NOT_COMPARED = "live_sql_not_compared"
 def without_target() -> Change:
     """Notice that no live target is set."""
     return Change(
-        f"Live SQL not compared: {SETTINGS} names no live_target, so a branch for production alone goes unseen.",
+        f"Live SQL not compared: {SETTINGS_FILE} names no live_target, so a branch for production alone goes unseen.",
         code=NOT_COMPARED,
     )
 
@@ -65,7 +65,7 @@ def unintended(found: LiveSql, project: Project, target: str) -> Iterator[Change
                 _told(difference, target, project.target),
                 StageId(MODEL, name),
                 FindingKind.LIVE_SQL,
-                advice=f"Make both alike, or list {name} in {SETTINGS} under intended: live_sql, with the reason.",
+                advice=f"Make both alike, or list {name} in {SETTINGS_FILE} under intended: live_sql, with the reason.",
                 file=difference.file,
                 line=_line(project.directory / difference.file, difference.places),
             )
@@ -73,7 +73,7 @@ def unintended(found: LiveSql, project: Project, target: str) -> Iterator[Change
         known = found.differences if one.model else found.switches
         if (one.model or one.macro) not in known:
             what = f"model {one.model} does not differ" if one.model else f"no model uses the macro {one.macro}"
-            text = f"{SETTINGS} lists a difference in live SQL that is not there: {what}. Delete the entry."
+            text = f"{SETTINGS_FILE} lists a difference in live SQL that is not there: {what}. Delete the entry."
             yield Change(text, code="intended_unused")
     if found.uncompared:
         text = (
@@ -138,7 +138,7 @@ def not_accepted(accepted: Surface, now: Surface, found: LiveSql, target: str) -
             what = f"what {name} runs under target {target} alone: {_headline(found.differences[name])}"
         else:
             what = f"what the macro {name} makes under target {target}"
-        text = f"{SETTINGS} lists as intended, and nobody has accepted yet, {what}"
+        text = f"{SETTINGS_FILE} lists as intended, and nobody has accepted yet, {what}"
         yield Change(f"{text.rstrip('.')}. Is it meant? Then: angiogram accept", code="intended_new")
 
 
@@ -171,12 +171,12 @@ def _told(difference: SqlDifference, target: str, dye_target: str) -> str:
     places = difference.places
     width = max(len(target), len(dye_target))
     lines = [f"    {name:<{width}}  {line}" for name, line in _beside(places, target, dye_target)]
-    more = [f"    and {len(lines) - SHOWN} lines more"] if len(lines) > SHOWN else []
+    more = [f"    and {len(lines) - LINES_SHOWN} lines more"] if len(lines) > LINES_SHOWN else []
     headline = (
         f"{difference.model} runs other SQL under target {target} than the dye passes ({difference.form}): "
         f"{_headline(difference)}"
     )
-    return "\n".join([headline, *lines[:SHOWN], *more])
+    return "\n".join([headline, *lines[:LINES_SHOWN], *more])
 
 
 def _headline(difference: SqlDifference) -> str:

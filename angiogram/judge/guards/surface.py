@@ -20,7 +20,7 @@ from angiogram.judge.guards.live_sql import LiveSql
 from angiogram.warehouse.live_relations import KnownLive
 from angiogram.warehouse.relations import typed_columns
 
-FILE = Path(".angiogram") / "surface.yml"
+SURFACE_FILE = Path(".angiogram") / "surface.yml"
 """File of the accepted surface, below the project's folder."""
 
 EPHEMERAL = "ephemeral"
@@ -93,7 +93,7 @@ class Surface(_Part):
         Raises:
             InvalidSurface: the file cannot be read.
         """
-        file = project / FILE
+        file = project / SURFACE_FILE
         try:
             return cls(**yaml.safe_load(file.read_text(encoding="utf-8")))
         except FileNotFoundError:
@@ -119,7 +119,7 @@ class Surface(_Part):
             return None
         built = [model.relation for model in accepted.models.values() if model.relation]
         read = [relation for relations in accepted.inputs.values() for relation in relations]
-        return KnownLive(accepted.live_target, [*built, *read], f"live in {FILE}")
+        return KnownLive(accepted.live_target, [*built, *read], f"live in {SURFACE_FILE}")
 
     def text(self) -> str:
         """Return the file's text."""

@@ -21,7 +21,7 @@ from angiogram.report.pages.run_page import run_page
 from angiogram.store import runs
 from ingestion.errors import IngestionError
 
-SHOWN = 100
+RUNS_SHOWN = 100
 """How many runs the history shows."""
 
 _HEADERS = {"Content-Security-Policy": "frame-ancestors 'self'", "Cache-Control": "no-store"}
@@ -50,7 +50,7 @@ def application(guards: Sequence[Depends]) -> FastAPI:
     @pages.get("/history")
     def all_runs() -> HTMLResponse:
         with runs.database("pages") as database:
-            found = runs.last(database, SHOWN)
+            found = runs.last(database, RUNS_SHOWN)
         return HTMLResponse(history(found, {run.run_id: f"runs/{run.run_id}" for run in found}), headers=_HEADERS)
 
     @pages.exception_handler(UnknownRun)

@@ -16,7 +16,7 @@ from angiogram.report.pages.cells import Cell, cell, pair, printable, row
 from angiogram.report.report import all_differences
 from angiogram.store.runs import Run
 
-SHOWN = 200
+DIFFERENCES_SHOWN = 200
 """How many differences of one stage a page shows. The full count is always given."""
 
 MESSAGES_SHOWN = 5
@@ -237,7 +237,7 @@ def _in_order(seconds: Mapping[str, float]) -> list[tuple[str, float]]:
 def stage_view(stage: Mapping[str, Any], report: Mapping[str, Any]) -> StageView:
     """Return one stage of a run's report with its differences."""
     stage_id = StageId.of(stage)
-    first = of_stage(report, stage_id)["first"][:SHOWN]
+    first = of_stage(report, stage_id)["first"][:DIFFERENCES_SHOWN]
     reason = stage.get("reason")
     return StageView(
         id=stage_id,

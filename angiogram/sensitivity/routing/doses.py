@@ -32,7 +32,7 @@ KEYS = [b"the new dye key of sensitivity", b"the old dye key of sensitivity"]
 FORGED = b"no dye key"
 RUN = "sensitivity"
 TOPIC, TOPIC_ID, PARTITIONS = "messages", UUID(int=0x0D7E), 4
-FIRST_MOMENT = datetime(2026, 7, 1, 5, tzinfo=UTC)
+FIRST_DOSE_AT = datetime(2026, 7, 1, 5, tzinfo=UTC)
 NO_MOMENTS = (-1, 1 << 62)
 """Timestamps of a message that are not a time. A producer may write any 64 bits."""
 
@@ -113,7 +113,7 @@ class _Laid:
     ) -> None:
         number = len(self.messages)
         partition, offset = number % PARTITIONS, number // PARTITIONS
-        usual = int((FIRST_MOMENT + timedelta(seconds=number // 8)).timestamp() * 1000)
+        usual = int((FIRST_DOSE_AT + timedelta(seconds=number // 8)).timestamp() * 1000)
         stamped = dict(enumerate((usual, 0, *NO_MOMENTS))).get(number, usual)
         key = self._contract.key(content.row.get(self._contract.key_field))
         self.messages.append((partition, LoadedRecord(offset, stamped, key, content.value, headers)))

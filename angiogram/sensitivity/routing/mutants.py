@@ -18,7 +18,7 @@ from ingestion.loader import batch
 from ingestion.message import rows
 from ingestion.message import stamp as message
 
-LOADER = "loader"
+ROUTING_OF_LOADER = "loader"
 """The name under which the mutants of the routing are counted."""
 
 ROUTING: dict[ModuleType, tuple[str, ...]] = {
@@ -91,9 +91,9 @@ def routing_mutants() -> Iterator[RoutingMutant]:
                 for operator, target, after in _replacements(node):
                     texts = (operator, place, ast.unparse(target), ast.unparse(after) if after else "(dropped)")
                     code = compile(_with(tree, target, after), _file(module), "exec")
-                    identity = mutant_id(LOADER, *texts, numbers[texts])
+                    identity = mutant_id(ROUTING_OF_LOADER, *texts, numbers[texts])
                     numbers[texts] += 1
-                    yield RoutingMutant(Mutant(identity, LOADER, *texts), module, code)
+                    yield RoutingMutant(Mutant(identity, ROUTING_OF_LOADER, *texts), module, code)
 
 
 def _replacements(node: ast.AST) -> Iterator[tuple[str, ast.AST, ast.AST | None]]:

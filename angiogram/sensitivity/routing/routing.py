@@ -28,7 +28,7 @@ from angiogram.dye.seeds import message_value
 from angiogram.sensitivity.bench.bench import MutantOutcome
 from angiogram.sensitivity.bench.score import Verdict, verdict
 from angiogram.sensitivity.routing.doses import (
-    FIRST_MOMENT,
+    FIRST_DOSE_AT,
     FORGED,
     KEYS,
     NO_MOMENTS,
@@ -42,7 +42,7 @@ from angiogram.sensitivity.routing.doses import (
     moment,
     otherwise,
 )
-from angiogram.sensitivity.routing.mutants import LOADER, RoutingMutant, routing_mutants
+from angiogram.sensitivity.routing.mutants import ROUTING_OF_LOADER, RoutingMutant, routing_mutants
 from angiogram.sensitivity.witnesses.crowd import HANDFUL, INPUTS, SLICE
 from angiogram.warehouse.sessions import open_sessions
 from ingestion.loader.batch import Batch, Last
@@ -137,9 +137,9 @@ class RoutingBench:
         for dose, surroundings in zip(self._doses, (None, OTHER_HEADERS), strict=True):
             try:
                 if not self._right(dose, dose.batch(made)):
-                    return MutantOutcome(LOADER, "differs", surroundings)
+                    return MutantOutcome(ROUTING_OF_LOADER, "differs", surroundings)
             except _BREAKS:
-                return MutantOutcome(LOADER, "fails", surroundings)
+                return MutantOutcome(ROUTING_OF_LOADER, "fails", surroundings)
             finally:
                 self._database.rollback()
         return MutantOutcome(None, "survived")
@@ -272,7 +272,7 @@ def _random_record(random: Random, offset: int, value: bytes) -> LoadedRecord:
             value[:at] + random.choice((b"", b"\\", b'"', b"{", b"}", b"\xff", b"[", b",", b"null")) + value[at + 1 :]
         )
     key = random.choice((*KEYS, FORGED))
-    headers = DyeStamp(RUN, random.randrange(1000), FIRST_MOMENT).headers(key, value)
+    headers = DyeStamp(RUN, random.randrange(1000), FIRST_DOSE_AT).headers(key, value)
     if random.random() < 0.3:
         name, _ = headers[random.randrange(len(headers))]
         odd = random.choice((b"", b"x", b"\xff", b"-1", b"9" * 12, b"2026-06-01"))

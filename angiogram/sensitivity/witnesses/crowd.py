@@ -19,7 +19,7 @@ Some mistakes show only if a batch brings a single input.
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class WayToAdd:
     """A way to add random input to the dye.
 
     Attributes:
@@ -48,7 +48,7 @@ class Crowd:
     items: Sequence[Any]
     lay: Callable[[Sequence[Any]], list[Table]]
     time_zone: str | None
-    ways: Sequence[Way]
+    ways: Sequence[WayToAdd]
     strange: Callable[[Any], Any] = lambda item: 0
 
     def surroundings(self) -> Surroundings:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from angiogram.judge.cause.compiled import Compiled
-from angiogram.judge.cause.tables import Row, Table, in_batches
+from angiogram.judge.cause.tables import Table, TextRow, in_batches
 from angiogram.sensitivity.mutants.nearby import kind_of, made_up_id, shifted
 
 
 def crowded_rows(
     project: Compiled, number: int, seed: int
-) -> tuple[list[tuple[str, Row]], Callable[[Sequence[tuple[str, Row]]], list[Table]]]:
+) -> tuple[list[tuple[str, TextRow]], Callable[[Sequence[tuple[str, TextRow]]], list[Table]]]:
     """Make random rows: the dye's rows, with some values swapped or shifted a little.
 
     Rows take the dye's own ids, each once, as long as there are any left, so that joins find partners.
@@ -27,7 +27,7 @@ def crowded_rows(
         The rows with the names of their seeds, and a function that makes tables of some of them.
     """
     random = Random(seed)  # noqa: S311
-    items: list[tuple[str, Row]] = []
+    items: list[tuple[str, TextRow]] = []
     filled = [table for table in project.dye.values() if table.batches[-1]]
     each = max(number // max(len(filled), 1), 1)
     for table in filled:
@@ -46,7 +46,7 @@ def crowded_rows(
             row[table.id_column] = _id(table, position)
             items.append((table.name, tuple(row)))
 
-    def lay(some: Sequence[tuple[str, Row]]) -> list[Table]:
+    def lay(some: Sequence[tuple[str, TextRow]]) -> list[Table]:
         return [
             *project.seeds.values(),
             *(
@@ -60,7 +60,7 @@ def crowded_rows(
     return items, lay
 
 
-def strangeness(project: Compiled) -> Callable[[tuple[str, Row]], tuple[int, int, list[tuple[str, int, str]]]]:
+def strangeness(project: Compiled) -> Callable[[tuple[str, TextRow]], tuple[int, int, list[tuple[str, int, str]]]]:
     """Return a sort key for random rows: the number of new values, the batch, the values.
 
     New values are those that the dye does not have. Ids do not count. The batch matters because two rows that a merge
@@ -75,7 +75,7 @@ def strangeness(project: Compiled) -> Callable[[tuple[str, Row]], tuple[int, int
         for table in project.dye.values()
     }
 
-    def strange(item: tuple[str, Row]) -> tuple[int, int, list[tuple[str, int, str]]]:
+    def strange(item: tuple[str, TextRow]) -> tuple[int, int, list[tuple[str, int, str]]]:
         name, row = item
         cells = [(name, number, row[number] or "") for number, known in own[name].items() if row[number] not in known]
         return len(cells), project.dye[name].batch_of(row), cells

@@ -16,7 +16,7 @@ from angiogram.dbt.manifest.nodes import INPUT_FOLDER
 from angiogram.dye.calculation import calculation_of
 from angiogram.dye.seeds import UNKNOWN_FIELDS, DyeMessage, StoredMessage, dye_messages, read_dye
 from angiogram.judge.cause.compiled import Compiled
-from angiogram.judge.cause.tables import Column, Row, Table, in_batches
+from angiogram.judge.cause.tables import Column, Table, TextRow, in_batches
 from angiogram.sensitivity.bench.runner import Surroundings
 from ingestion.contract import Contract
 from ingestion.settings.pipeline import contract, pipeline
@@ -71,7 +71,7 @@ class Feed:
         from kafka.partitioner.default import murmur2  # comes with the extra `kafka`, as every topic's client does
 
         offsets = [0] * PARTITIONS
-        stored: list[tuple[int, Row]] = []
+        stored: list[tuple[int, TextRow]] = []
         for number, message in enumerate(messages):
             key = self._contract.key(message.fields[self._contract.key_field])
             partition = (murmur2(key) & 0x7FFFFFFF if key else message.number) % PARTITIONS
@@ -100,7 +100,7 @@ class Feed:
         records = [(self._record(stored), stored.message_at) for stored in dye_messages(messages)]
         met: set[tuple[str | None, datetime | None]] = set()
         offsets: Counter[str] = Counter()
-        stored_rows: list[tuple[int, Row]] = []
+        stored_rows: list[tuple[int, TextRow]] = []
         for number, row in enumerate(self.usual([replace(message, batch=1) for message in messages]).after(1)):
             message, batch = messages[number], messages[number].batch
             if records[number][0] and records[number] in met:
@@ -120,7 +120,7 @@ class Feed:
     def _record(self, message: StoredMessage) -> str | None:
         return self._calculation.record(message) if self._calculation else None
 
-    def _table(self, stored: Sequence[tuple[int, Row]]) -> Table:
+    def _table(self, stored: Sequence[tuple[int, TextRow]]) -> Table:
         last = max((batch for batch, _ in stored), default=1)
         batches = (tuple(row for batch, row in stored if batch <= number) for number in range(1, last + 1))
         return Table(f"angiogram_raw.{self._contract.dye_view}", self._columns, tuple(batches))

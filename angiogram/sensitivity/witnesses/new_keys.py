@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import count
 
 from angiogram.judge.cause.compiled import Compiled
-from angiogram.judge.cause.tables import Row
+from angiogram.judge.cause.tables import TextRow
 from angiogram.sensitivity.mutants.nearby import kind_of, made_up_id
 from angiogram.sensitivity.witnesses.crowd_rows import parents_of
 
@@ -16,8 +16,8 @@ They share one counter, so that equal ids stay equal.
 
 
 def with_new_keys(
-    project: Compiled, items: Sequence[tuple[str, Row]], taken: Sequence[tuple[str, Row]] = ()
-) -> list[tuple[str, Row]]:
+    project: Compiled, items: Sequence[tuple[str, TextRow]], taken: Sequence[tuple[str, TextRow]] = ()
+) -> list[tuple[str, TextRow]]:
     """Give the rows keys that neither the dye nor `taken` has. Equal keys stay equal.
 
     This holds across seeds. A column that holds another seed's ids follows the new ids. If that row is not among the
@@ -60,7 +60,7 @@ def with_new_keys(
         for name, table in project.dye.items()
     }
 
-    def renamed(name: str, row: Row) -> Row:
+    def renamed(name: str, row: TextRow) -> TextRow:
         cells = list(row)
         for column in keys[name]:
             cells[column] = new.get((name, column, row[column] or ""), row[column])
@@ -77,8 +77,8 @@ def with_new_keys(
 
 
 def as_seeds_read(
-    project: Compiled, items: Sequence[tuple[str, Row]], taken: Sequence[tuple[str, Row]] = ()
-) -> list[tuple[str, Row]]:
+    project: Compiled, items: Sequence[tuple[str, TextRow]], taken: Sequence[tuple[str, TextRow]] = ()
+) -> list[tuple[str, TextRow]]:
     """Return the rows as dbt would read them from their seeds' files: empty text becomes null.
 
     Args:
@@ -106,7 +106,7 @@ def key_columns(project: Compiled, seed: str) -> list[int]:
     return [n for n, column in enumerate(table.columns) if n == table.id_column or column.name in unique]
 
 
-def repeated_keys(project: Compiled, items: Sequence[tuple[str, Row]]) -> list[str]:
+def repeated_keys(project: Compiled, items: Sequence[tuple[str, TextRow]]) -> list[str]:
     """Keys of the dye that rows repeat, in words."""
     found: dict[str, None] = {}
     for name, row in items:

@@ -16,7 +16,7 @@ from angiogram.sensitivity.bench.bench import Bench, MutantOutcome, Unbuilt
 from angiogram.sensitivity.bench.runner import Runner
 from angiogram.sensitivity.mutants.harmless import harmless
 from angiogram.sensitivity.mutants.mutants import Mutant
-from angiogram.sensitivity.witnesses.crowd import HANDFUL, HANDFULS, INPUTS, SLICE, Crowd, Way
+from angiogram.sensitivity.witnesses.crowd import HANDFUL, HANDFULS, INPUTS, SLICE, Crowd, WayToAdd
 from angiogram.sensitivity.witnesses.crowd_rows import crowded_rows, strangeness
 from angiogram.sensitivity.witnesses.feed import OTHER_TIME_ZONE, Feed, renumbered
 from angiogram.sensitivity.witnesses.new_keys import as_seeds_read, with_new_keys
@@ -45,7 +45,7 @@ def crowds(project: Compiled, directory: Path) -> list[Crowd]:
     zones = {number: OTHER_TIME_ZONE if number % 2 else None for number in slices}
     if not project.sources:
         strange = strangeness(project)
-        ways = (Way(partial(with_new_keys, project), True), Way(partial(as_seeds_read, project), False))
+        ways = (WayToAdd(partial(with_new_keys, project), True), WayToAdd(partial(as_seeds_read, project), False))
         return [
             Crowd(number, *crowded_rows(project, _size(number), number), zones[number], ways, strange)
             for number in slices
@@ -54,7 +54,7 @@ def crowds(project: Compiled, directory: Path) -> list[Crowd]:
         raise UnsupportedProject(NO_CALCULATION.format(project=directory))
     tables = [*project.seeds.values(), *project.dye.values()]
     feed = Feed(project, directory)
-    way = Way(partial(renumbered, feed.dye), False)
+    way = WayToAdd(partial(renumbered, feed.dye), False)
     return [
         Crowd(
             number,

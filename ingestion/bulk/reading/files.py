@@ -26,7 +26,7 @@ class BadFile(Exception):  # a signal inside the bulk load, reported at the end 
     """The file cannot be loaded; no row of it was."""
 
 
-class Format(StrEnum):
+class FileFormat(StrEnum):
     """The format of a file."""
 
     PARQUET = "parquet"
@@ -34,7 +34,12 @@ class Format(StrEnum):
     NDJSON = "ndjson"
 
 
-_ENDINGS = {".parquet": Format.PARQUET, ".csv": Format.CSV, ".ndjson": Format.NDJSON, ".jsonl": Format.NDJSON}
+_ENDINGS = {
+    ".parquet": FileFormat.PARQUET,
+    ".csv": FileFormat.CSV,
+    ".ndjson": FileFormat.NDJSON,
+    ".jsonl": FileFormat.NDJSON,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ class SourceFile:
 
     path: Path
     name: str
-    format: Format
+    format: FileFormat
     size: int
     day: date | None
 

@@ -12,7 +12,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from ingestion.bulk.reading.columns import Chunk, RowPlace, check_names, chunk_of, with_nanoseconds
-from ingestion.bulk.reading.files import BadFile, Format
+from ingestion.bulk.reading.files import BadFile, FileFormat
 from ingestion.bulk.reading.rows import ALL_ROWS, RowRange
 from ingestion.message.rows import NULL, NotStorable, binary
 
@@ -215,5 +215,5 @@ def _with_columns(message: bytes, members: bytes) -> bytes:
     return start + brace + members + rest
 
 
-READERS = {Format.PARQUET: parquet, Format.CSV: csv_rows, Format.NDJSON: ndjson}
+READERS = {FileFormat.PARQUET: parquet, FileFormat.CSV: csv_rows, FileFormat.NDJSON: ndjson}
 """The reader of each format. All raise BadFile, or Arrow's own error for what it cannot read."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from angiogram.core.diagnose import Health
+from angiogram.core.diagnose import StageHealth
 from angiogram.core.stage_id import EXPECTED, MODEL, StageId
 from angiogram.dbt.builds import Builds
 from angiogram.dbt.project import Project
@@ -40,15 +40,15 @@ def test_a_test_is_passed_over_only_where_the_verdict_names_what_it_found(coffee
     with tables_of(project, 0, print):
         builds.add(0, project.load_seeds())
         builds.add(1, project.build_with_equality())  # both batches at once, which the model tickets cannot take
-    judged = {node.stage: Health.HEALTHY for node in project.nodes.values()} | {
-        StageId(MODEL, "regulars"): Health.NOT_WATCHED,
-        StageId(MODEL, "tickets"): Health.BLOCKED,
-        StageId(MODEL, "guests"): Health.AFFECTED,
-        StageId(MODEL, "takings_by_month"): Health.AFFECTED,
+    judged = {node.stage: StageHealth.HEALTHY for node in project.nodes.values()} | {
+        StageId(MODEL, "regulars"): StageHealth.NOT_WATCHED,
+        StageId(MODEL, "tickets"): StageHealth.BLOCKED,
+        StageId(MODEL, "guests"): StageHealth.AFFECTED,
+        StageId(MODEL, "takings_by_month"): StageHealth.AFFECTED,
     }
 
     def found(*blocked: StageId) -> set[str]:
-        health = judged | dict.fromkeys(blocked, Health.BLOCKED)
+        health = judged | dict.fromkeys(blocked, StageHealth.BLOCKED)
         return {str(finding.stage) for finding in build_findings(project, builds, health)}
 
     assert found() == {"test:of_values", "test:of_models", "test:of_seed", "test:of_nothing"}

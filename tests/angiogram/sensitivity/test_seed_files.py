@@ -7,7 +7,7 @@ from psycopg2.extensions import connection
 
 from angiogram.judge.cause.compiled import compile_project, run_dbt
 from angiogram.judge.cause.seed_files import SeedFile
-from angiogram.judge.cause.tables import Row
+from angiogram.judge.cause.tables import TextRow
 
 DECLARED = (
     "id: integer, name: text, born: date, seen: timestamp with time zone, noted: timestamp, sum: 'numeric(12, 4)', "
@@ -39,7 +39,9 @@ def people(project: Path, dye: str, declared: str) -> SeedFile:
     return compile_project(project).inputs["people"]
 
 
-def loaded(project: Path, session: connection, file: SeedFile, rows: list[Row]) -> tuple[list[Row], list[Row]]:
+def loaded(
+    project: Path, session: connection, file: SeedFile, rows: list[TextRow]
+) -> tuple[list[TextRow], list[TextRow]]:
     """What dbt loads from the file with the lines, and what the rows were said to be: both as PostgreSQL reads them."""
     added = file.added(rows)
     with file.path.open("a", encoding="utf-8", newline="") as dye:
@@ -48,7 +50,7 @@ def loaded(project: Path, session: connection, file: SeedFile, rows: list[Row]) 
     types = ", ".join(f"%s::{column.type_name}" for column in file.table.columns)
     with session.cursor() as query:
         query.execute("select * from angiogram_coffee_shop.people order by id offset 1")
-        held: list[Row] = query.fetchall()
+        held: list[TextRow] = query.fetchall()
         said = []
         for row in rows:
             query.execute(f"select {types}", row)
@@ -64,7 +66,7 @@ def loaded(project: Path, session: connection, file: SeedFile, rows: list[Row]) 
     ],
 )
 def test_dbt_loads_from_the_lines_what_the_rows_were_said_to_be(
-    coffee_shop: Path, session: connection, dye: str, declared: str, rows: tuple[Row, ...]
+    coffee_shop: Path, session: connection, dye: str, declared: str, rows: tuple[TextRow, ...]
 ) -> None:
     file = people(coffee_shop, dye, declared)
     columns = file.table.columns

@@ -1,0 +1,34 @@
+"""A name means one thing: whoever searches for it finds one place."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("angiogram", "ingestion", "sandbox", "taxi", "dags", "plugins")
+OF_EACH_FILE = {"app", "log", "talk", "FAULTS"}
+"""What several files have each: their commands, their log, their console, their part of the catalogue."""
+
+
+def _public_names(tree: ast.Module) -> Iterator[str]:
+    """The names of classes, types and constants at the top level."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            names = [node.name]
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = [target.id for target in targets if isinstance(target, ast.Name)]
+        else:
+            continue
+        yield from (name for name in names if not name.startswith("_"))
+
+
+def test_no_two_classes_types_or_constants_share_a_name() -> None:
+    places = defaultdict(list)
+    for package in PACKAGES:
+        for file in sorted((ROOT / package).rglob("*.py")):
+            for name in _public_names(ast.parse(file.read_text(encoding="utf-8"))):
+                places[name].append(str(file.relative_to(ROOT)))
+    assert len(places) > 500
+    assert {name: files for name, files in places.items() if len(files) > 1 and name not in OF_EACH_FILE} == {}
