@@ -9,7 +9,7 @@ from rich.console import Console
 from ingestion.command_line import lazy, run
 from ingestion.errors import IngestionError
 
-COMMANDS: dict[str | None, dict[str, str]] = {
+GROUPS: dict[str | None, dict[str, str]] = {
     None: {
         "bootstrap": "ingestion.cli:bootstrap",
         "migrate": "ingestion.cli:migrate",
@@ -32,7 +32,7 @@ talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
 def _new_app() -> typer.Typer:
     made = typer.Typer(
-        cls=lazy(COMMANDS),
+        cls=lazy(GROUPS),
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_show_locals=False,

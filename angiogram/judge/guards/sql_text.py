@@ -92,7 +92,8 @@ def differing(live: list[str], dye: list[str], pairs_allowed: Mapping[str, str])
 def with_places_alike(live: list[str], dye: list[str], places: Collection[Pair]) -> list[str]:
     """Return the dye target's lines with the live target's names of places.
 
-    A line is changed only if it is equal then. So a table that a hook names by its schema, and that dbt does not know, is no difference.
+    A line is changed only if it is equal then. So a table that a hook names by its schema, and that dbt does not know,
+    is no difference.
 
     Args:
         live: lines of the live target's text.
