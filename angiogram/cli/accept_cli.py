@@ -8,6 +8,7 @@ from rich.text import Text
 
 from angiogram.author.accept import Proposal, propose, write
 from angiogram.author.accept_surface import SurfaceProposal
+from angiogram.cli.interrupted import interruptible
 from angiogram.cli.options import DyeTarget
 from angiogram.dbt.project import Project
 from angiogram.report.report import DIFFERENCES_PRINTED, cells, console
@@ -45,8 +46,9 @@ def accept(
 
     Exit code: 0 written, or no differences; 1 refused or declined, nothing written; 2 error.
     """
-    project = Project(tests=False, dye_source="seeds", target=target)
-    proposals = propose(project, models or [], _say, wait)
+    with interruptible("The models were not compared, and nothing is written."):
+        project = Project(tests=False, dye_source="seeds", target=target)
+        proposals = propose(project, models or [], _say, wait)
     for proposal in proposals.models:
         _show(proposal)
     if proposals.surface:

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from angiogram.cli.interrupted import interruptible
 from angiogram.cli.options import AsJson, DyeTarget
 from angiogram.dbt.project_file import project_directory
 from angiogram.faults.catalogue import catalogue_of, chosen
@@ -14,6 +15,7 @@ from angiogram.faults.document import DOCUMENT, write_document
 from angiogram.faults.play import Played, play_all, player
 
 
+@interruptible("The fault that was being played is stopped, and those after it are not played.")
 def faults(
     names: Annotated[list[str] | None, typer.Argument(help="Faults to play. Default: all.")] = None,
     as_json: AsJson = False,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+from angiogram.cli.interrupted import interruptible
 from angiogram.cli.options import AsJson, DyeTarget, RunId
 from angiogram.core.stage_id import StageId, as_json, listed
 from angiogram.core.words import BLOCKED, COULD_NOT_RUN, HEALTHY
@@ -64,7 +65,8 @@ def run(
     passage = Passage(open_project, wait, _say)
     try:
         if from_seeds:
-            found = run_from_seeds(open_project(), wait, _say)
+            with interruptible("The run from the seeds is stopped, without a verdict. The next one builds all anew."):
+                found = run_from_seeds(open_project(), wait, _say)
             outcome = found.report
         else:
             outcome = passage.run()

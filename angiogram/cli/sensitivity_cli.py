@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from angiogram.cli.interrupted import interruptible
 from angiogram.cli.options import AsJson, DyeTarget
 from angiogram.dbt.project_file import dye_target, project_directory
 from angiogram.judge.cause.compiled import Compiled, compile_project
@@ -32,6 +33,7 @@ from angiogram.sensitivity.witnesses.witness import witnesses
 UNIT_TEST_TARGET = None  # the profile's own, where people run them
 
 
+@interruptible("The measurement is stopped, without a score.")
 def sensitivity(
     as_json: AsJson = False,
     floor: Annotated[float, typer.Option(min=0, max=1, help="Exit 1 if the score is below this.")] = 0.0,
