@@ -5,6 +5,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -12,11 +14,13 @@ import httpx
 import pytest
 from psycopg2.extensions import connection
 
+from ingestion.database.sessions import connect
 from sandbox.airflow import USER, Airflow
 from sandbox.airflow_runs import DagRuns
 from sandbox.services import Sandbox
 from taxi.replay import replay
-from tests.browser import CHROMIUM, browser
+from tests.browser import browser, in_browser
+from tests.services import connect_as_administrator
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 SANDBOX = Path(sys.executable).with_name("sandbox")
@@ -45,14 +49,46 @@ def environment(sandbox: Sandbox, models: Path) -> Iterator[dict[str, str]]:
     subprocess.run([SANDBOX, "airflow", "down"], check=True, env=variables)
 
 
-@pytest.fixture
-def tax_left_out(models: Path) -> Iterator[None]:
-    """Models that leave the tax out of the revenue."""
+@dataclass(frozen=True)
+class Blocked:
+    """A run of the dye's DAG over models that leave the tax out of the revenue."""
+
+    code: int
+    stdout: str
+    stderr: str
+    dag_run: str
+    dye_run: str
+    in_hand: bool
+
+
+@pytest.fixture(scope="module")
+def blocked(environment: dict[str, str], models: Path) -> Blocked:
+    """The blocked run; the models are sound again after it."""
     model = models / "models" / "facts" / "fct_rides.sql"
     sound = model.read_text()
     model.write_text(sound.replace("fare_amount + tax_amount", "fare_amount"))
-    yield
-    model.write_text(sound)
+    try:
+        run = subprocess.run(
+            [SANDBOX, "airflow", "run", "angiogram"], env=environment, capture_output=True, text=True, check=False
+        )
+    finally:
+        model.write_text(sound)
+    with closing(connect_as_administrator("airflow")) as airflow, airflow.cursor() as query:
+        query.execute("select run_id from dag_run where dag_id = 'angiogram' order by id desc limit 1")
+        ((dag_run,),) = query.fetchall()
+    with closing(connect("angiogram", "tests")) as database, database.cursor() as query:
+        query.execute("select run_id, in_hand from angiogram.runs order by started_at desc limit 1")
+        ((dye_run, in_hand),) = query.fetchall()
+    return Blocked(run.returncode, run.stdout, run.stderr, dag_run, dye_run, in_hand)
+
+
+@pytest.fixture
+def token(blocked: Blocked, sandbox: Sandbox) -> str:
+    """What Airflow gives to somebody who logs in."""
+    airflow = Airflow(sandbox)
+    login = {"username": USER, "password": airflow.password}
+    answer = httpx.post(f"{airflow.url}/auth/token", json=login).raise_for_status()
+    return str(answer.json()["access_token"])
 
 
 def test_airflow_runs_the_live_models_and_the_dye(
@@ -97,54 +133,45 @@ def test_airflow_runs_the_live_models_and_the_dye(
         assert taken >= 6433
 
 
-def test_a_blocked_run_fails_shows_its_cells_and_leads_to_its_report(
-    environment: dict[str, str], tax_left_out: None, sandbox: Sandbox, connect_as: Callable[..., connection]
-) -> None:
-    """The failed model's log has the cells; the branch `blocked` fails the DAG run, the clean-up still comes; the page
-    is for those who are logged in.
-    """
-    run = subprocess.run(
-        [SANDBOX, "airflow", "run", "angiogram"], env=environment, capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 1, run.stderr + run.stdout
-    log_of_model = run.stderr.split("The end of the log of models.fct_rides:")[1].split("The end of the log of")[0]
+def test_a_blocked_run_fails_and_shows_its_cells(blocked: Blocked, connect_as: Callable[..., connection]) -> None:
+    """The failed model's log has the cells; the branch `blocked` fails the DAG run, the clean-up still comes."""
+    assert blocked.code == 1, blocked.stderr + blocked.stdout
+    log_of_model = blocked.stderr.split("The end of the log of models.fct_rides:")[1].split("The end of the log of")[0]
     assert "revenue_amount: expected" in log_of_model
-    assert "Blocked at fct_rides. fct_rides, ride_id" in run.stderr.split("The end of the log of blocked.stop:")[1]
+    assert "Blocked at fct_rides. fct_rides, ride_id" in blocked.stderr.split("The end of the log of blocked.stop:")[1]
+    assert not blocked.in_hand
 
     with connect_as("postgres", "airflow").cursor() as query:
-        query.execute("select run_id from dag_run where dag_id = 'angiogram' order by id desc limit 1")
-        ((dag_run,),) = query.fetchall()
-        query.execute("select task_id, state from task_instance where run_id = %s", (dag_run,))
+        query.execute("select task_id, state from task_instance where run_id = %s", (blocked.dag_run,))
         states = dict(query.fetchall())
     assert (states["verdict"], states["blocked.stop"]) == ("success", "failed")
     assert (states["healthy.verified"], states["finish"]) == ("skipped", "success")
-    with connect_as("angiogram").cursor() as query:
-        query.execute("select run_id, in_hand from angiogram.runs order by started_at desc limit 1")
-        ((dye_run, in_hand),) = query.fetchall()
-    assert not in_hand
 
-    airflow = Airflow(sandbox)
-    with DagRuns(airflow) as runs:
-        runs.clear("angiogram", dag_run, ["models.fct_rides"])
-        *_, (_, tasks) = runs.follow("angiogram", dag_run)
+
+def test_a_model_cleared_after_its_run_has_ended_says_what_to_clear(blocked: Blocked, sandbox: Sandbox) -> None:
+    with DagRuns(Airflow(sandbox)) as runs:
+        runs.clear("angiogram", blocked.dag_run, ["models.fct_rides"])
+        *_, (_, tasks) = runs.follow("angiogram", blocked.dag_run)
         (cleared,) = [task for task in tasks if task.name == "models.fct_rides"]
-        said = "\n".join(runs.log("angiogram", dag_run, cleared))
-    assert f"Run {dye_run} is no longer in hand" in said
+        said = "\n".join(runs.log("angiogram", blocked.dag_run, cleared))
+    assert f"Run {blocked.dye_run} is no longer in hand" in said
     assert "Clear `begin`" in said
 
-    page = f"{airflow.url}/angiogram/runs/{dye_run}"
+
+def test_the_page_of_a_run_is_for_those_who_are_logged_in(blocked: Blocked, token: str, sandbox: Sandbox) -> None:
+    page = f"{Airflow(sandbox).url}/angiogram/runs/{blocked.dye_run}"
     assert httpx.get(page).status_code == httpx.codes.UNAUTHORIZED
-    login = {"username": USER, "password": airflow.password}
-    token = httpx.post(f"{airflow.url}/auth/token", json=login).raise_for_status().json()["access_token"]
     shown = httpx.get(page, headers={"Authorization": f"Bearer {token}"}).raise_for_status()
     assert "Blocked at fct_rides" in shown.text
 
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine to look at Airflow's own pages with")
+
+@in_browser
+def test_airflows_own_pages_lead_to_the_report(blocked: Blocked, token: str, sandbox: Sandbox) -> None:
+    airflow = Airflow(sandbox)
     with browser() as seen:
         seen.log_in(airflow.url, "_token", token)
-        seen.open(f"{airflow.url}/dags/angiogram/runs/{dag_run}/tasks/verdict/details")
-        assert seen.await_text(f'a[href$="/plugin/angiogram/angiogram/runs/{dye_run}"]') == "Report"
+        seen.open(f"{airflow.url}/dags/angiogram/runs/{blocked.dag_run}/tasks/verdict/details")
+        assert seen.await_text(f'a[href$="/plugin/angiogram/angiogram/runs/{blocked.dye_run}"]') == "Report"
         seen.open(f"{airflow.url}/plugin/angiogram")
         assert "Blocked at fct_rides" in seen.await_text("section.verdict h1")
 

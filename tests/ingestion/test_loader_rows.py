@@ -2,6 +2,7 @@
 
 import pytest
 
+from ingestion.loader.batch import message_at
 from ingestion.message.rows import NULL, NotStorable, Reason, binary, encoder
 from taxi.contract import CONTRACT
 from tests.ingestion.support import copy_columns
@@ -120,3 +121,16 @@ def test_a_common_ride_and_the_same_ride_with_an_escape_give_the_same_line() -> 
 def test_bytes_for_copy() -> None:
     assert binary(b"\x00\xff") == b"\\x00ff"
     assert binary(None) == NULL
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "column"),
+    [
+        (0, b"1970-01-01T00:00:00+00:00"),
+        (1_780_300_800_123, b"2026-06-01T08:00:00.123000+00:00"),
+        (-1, NULL),  # the broker's own sign for a message without a time
+        (2**63 - 1, NULL),
+    ],
+)
+def test_a_time_that_a_calendar_has_is_kept_and_any_other_is_null(milliseconds: int, column: bytes) -> None:
+    assert message_at(milliseconds) == column

@@ -95,8 +95,12 @@ def test_a_failure_on_the_data_is_seen(bench: Bench) -> None:
     assert bench.run(Mutant("m", "guests", "literal", "visits", "", "", failing)).how == "fails"
 
 
-def test_a_mistake_is_seen_downstream_where_its_own_model_has_no_expected_seed(bench: Bench) -> None:
-    del bench._shapes["base_lines"]
+def test_a_mistake_is_seen_downstream_where_its_own_model_has_no_expected_seed(
+    session: connection, compiled: Compiled, coffee_shop: Path
+) -> None:
+    unwatched = replace(compiled.models["base_lines"], expected=None)
+    project = replace(compiled, models={**compiled.models, "base_lines": unwatched})
+    bench = Bench(session, project, surroundings(project, coffee_shop)[0].tables)
     mutant = next(m for m in mutants_of(bench, "base_lines") if m.operator == "condition")
     assert bench.run(mutant).seen_by == "tickets"
 
