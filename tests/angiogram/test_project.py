@@ -12,7 +12,7 @@ from angiogram.dbt.manifest.equality_test import key_columns
 from angiogram.dbt.manifest.nodes import Node
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import dye_target, dye_targets, project_variables
-from angiogram.judge.cause.compiled import run_dbt
+from angiogram.judge.cause.compiled import compile_project, run_dbt
 
 PROFILE = """
 shop:
@@ -31,6 +31,12 @@ snapshots:
   - name: past
     relation: source('shop', 'orders')
     config: {strategy: check, check_cols: all, unique_key: id}
+"""
+FUNCTION = """
+functions:
+  - name: euros
+    arguments: [{name: cents, data_type: integer}]
+    returns: {data_type: integer}
 """
 TWO_EQUALITY_TESTS = """
 models:
@@ -119,6 +125,34 @@ def test_a_snapshot_is_refused_by_name(project: Path) -> None:
     (project / "models" / "orders.sql").write_text("select * from {{ ref('past') }}")
     with pytest.raises(UnsupportedProject, match="orders reads the snapshot past"):
         read(project)
+
+
+def test_a_function_that_dbt_builds_is_refused_by_name_and_measured_by_nothing(project: Path) -> None:
+    """Whether a model calls it or not."""
+    (project / "functions").mkdir()
+    (project / "functions" / "euros.sql").write_text("select cents / 100")
+    (project / "functions" / "functions.yml").write_text(FUNCTION)
+    told = r"functions that dbt builds: euros \(functions/euros\.sql\)\..* under target angiogram"
+    with pytest.raises(UnsupportedProject, match=told):
+        read(project)
+    (project / "models" / "orders.sql").write_text("select {{ function('euros') }}(1) as euros")
+    with pytest.raises(UnsupportedProject, match=told):
+        read(project)
+    with pytest.raises(UnsupportedProject, match=told):
+        compile_project(project)
+
+
+def test_a_model_that_has_versions_now_is_told_how_to_name_its_expected_seed(project: Path) -> None:
+    (project / "models" / "models.yml").write_text(VERSIONS)
+    for version in (1, 2):
+        (project / "models" / f"orders_v{version}.sql").write_text("select 1 as id")
+    (project / "seeds" / "expected__orders.csv").write_text("id\n1\n")
+    opened = Project(project)
+    opened.manifest = run_dbt(project, ["parse"], "angiogram")
+    missing = opened.missing_models["orders"]
+    assert missing.file == "seeds/expected__orders.csv"
+    assert "the model has versions" in missing.reason
+    assert "(expected__orders_v1, expected__orders_v2)" in missing.reason
 
 
 def test_a_second_equality_test_of_one_model_is_refused_by_name(project: Path) -> None:

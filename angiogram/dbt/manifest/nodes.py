@@ -94,8 +94,10 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
         target: the dye target under which it was parsed.
 
     Raises:
-        UnsupportedProject: a model is not SQL, or reads something other than a source, seed or model.
+        UnsupportedProject: a model is not SQL, or reads something other than a source, seed or model; or the project
+            has functions of dbt.
     """
+    require_no_functions(manifest, target)
     shown = watched_ephemeral(manifest)
     models = [
         n for n in manifest.nodes.values() if n.resource_type == "model" and (n.relation_name or n.unique_id in shown)
@@ -149,6 +151,25 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
     return nodes | {seed.name: node(seed, []) for seed in compared}
 
 
+def require_no_functions(manifest: Any, target: str) -> None:
+    """Require that dbt builds no functions, since nothing keeps them from replacing live ones.
+
+    Args:
+        manifest: of the parsed project.
+        target: the dye target under which it was parsed.
+
+    Raises:
+        UnsupportedProject: dbt builds some.
+    """
+    functions = getattr(manifest, "functions", {}).values()  # from dbt 1.11 on
+    if found := sorted(f"{node.name} ({node.original_file_path})" for node in functions):
+        raise UnsupportedProject(
+            f"The project has functions that dbt builds: {', '.join(found)}. Nothing compares them, or keeps those of "
+            f"the dye from replacing live ones. Write them as macros, or disable those that no model calls (`enabled`) "
+            f"under target {target}."
+        )
+
+
 def expected_seeds(manifest: Any) -> dict[str, tuple[str, str]]:
     """Return the expected seeds by dbt's ID: the node that each is for, and its file."""
     nodes = list(manifest.nodes.values())
@@ -174,7 +195,13 @@ def missing_models(manifest: Any) -> dict[str, Missing]:
     """
     known = {n.search_name for n in manifest.nodes.values() if n.resource_type in (MODEL, SEED)}
     disabled = {n.name: n for several in manifest.disabled.values() for n in several}
-    others = {n.name: n for n in manifest.nodes.values() if n.name not in known and n.resource_type != SEED}
+    others = {
+        n.name: n for n in manifest.nodes.values() if n.name not in known and n.resource_type not in (MODEL, SEED)
+    }
+    versions: dict[str, list[str]] = {}
+    for node in manifest.nodes.values():
+        if node.resource_type == MODEL and node.search_name != node.name:
+            versions.setdefault(node.name, []).append(node.search_name)
     found = {}
     for name, seed in sorted(expected_seeds(manifest).values()):
         if name in known:
@@ -185,6 +212,12 @@ def missing_models(manifest: Any) -> dict[str, Missing]:
                 node.original_file_path,
                 f"the {node.resource_type} is disabled, {told}: enable it. If you disabled it on purpose, delete that "
                 "seed",
+            )
+        elif called := sorted(versions.get(name, [])):
+            found[name] = Missing(
+                seed,
+                f"the model has versions, {told}, which is compared with none of them: rename the seed after a version "
+                f"({', '.join(map(expected_name, called))}), in dbt_project.yml and in the test equals_expected too",
             )
         elif node := others.get(name):
             found[name] = Missing(

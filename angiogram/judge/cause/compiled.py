@@ -11,7 +11,13 @@ from angiogram.core.errors import DbtFailed, UnsupportedProject
 from angiogram.dbt.command import PLAIN, as_views, compiling_all, forget_ephemeral
 from angiogram.dbt.command import run_dbt as run_in_process
 from angiogram.dbt.manifest.equality_test import equality_tests
-from angiogram.dbt.manifest.nodes import expected_name, is_ephemeral, parents, watched_ephemeral
+from angiogram.dbt.manifest.nodes import (
+    expected_name,
+    is_ephemeral,
+    parents,
+    require_no_functions,
+    watched_ephemeral,
+)
 from angiogram.dbt.project_file import ProjectPaths, dye_target, project_variables
 from angiogram.dbt.seeds.file_journal import settle
 from angiogram.judge.cause.seed_files import SeedFile
@@ -138,6 +144,7 @@ def compile_project(directory: Path, target: str | None = None) -> Compiled:
     settle(directory)
     target = dye_target(directory, target)
     manifest = run_dbt(directory, ["parse"], target)
+    require_no_functions(manifest, target)
     shown = watched_ephemeral(manifest)
     return _compiled(directory, manifest, shown, *compile_forms(directory, manifest, target, shown=shown))
 
