@@ -14,8 +14,8 @@ from typing import Annotated
 import typer
 
 from ingestion.errors import IngestionError
-from sandbox import airflow_cli
-from sandbox.airflow import Airflow
+from sandbox.airflow import cli as airflow_cli
+from sandbox.airflow.airflow import Airflow
 from sandbox.errors import SandboxError
 from sandbox.services import Sandbox, ServiceStatus
 

@@ -8,9 +8,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = sorted(
-    {file.parent for name in ("angiogram", "ingestion", "taxi") for file in (ROOT / name).rglob("__init__.py")}
+    {
+        file.parent
+        for name in ("angiogram", "ingestion", "sandbox", "taxi")
+        for file in (ROOT / name).rglob("__init__.py")
+    }
 )
 MOST_MODULES = 12
+MOST_LINES = 400
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: str(package.relative_to(ROOT)))
@@ -18,6 +23,14 @@ def test_a_package_has_few_modules_and_says_what_it_is_for(package: Path) -> Non
     modules = sorted(file.name for file in package.glob("*.py") if file.name != "__init__.py")
     assert len(modules) <= MOST_MODULES, modules
     assert (package / "__init__.py").read_text(encoding="utf-8").startswith('"""')
+
+
+@pytest.mark.parametrize("folder", ["angiogram", "dags", "ingestion", "plugins", "sandbox", "taxi"])
+def test_no_module_is_longer_than_a_reader_keeps_in_mind(folder: str) -> None:
+    files = {str(file.relative_to(ROOT)): file for file in (ROOT / folder).rglob("*.py")}
+    assert files
+    lines = {name: len(file.read_text(encoding="utf-8").splitlines()) for name, file in files.items()}
+    assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}, "split it by job"
 
 
 def test_the_page_on_rooms_is_what_the_imports_are() -> None:

@@ -15,8 +15,8 @@ import pytest
 from psycopg2.extensions import connection
 
 from ingestion.database.sessions import connect
-from sandbox.airflow import USER, Airflow
-from sandbox.airflow_runs import DagRuns
+from sandbox.airflow.airflow import USER, Airflow
+from sandbox.airflow.runs import DagRuns
 from sandbox.services import Sandbox
 from taxi.replay import replay
 from tests.browser import browser, in_browser

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from sandbox import airflow_runs
-from sandbox.airflow import Airflow, AirflowHealth
-from sandbox.airflow_runs import DagRuns
+from sandbox.airflow import runs as airflow_runs
+from sandbox.airflow.airflow import Airflow, AirflowHealth
+from sandbox.airflow.runs import DagRuns
 from sandbox.errors import AirflowRefused
 from sandbox.services import Sandbox
 

@@ -1,4 +1,4 @@
-"""Airflow's servers as one process: `python -m sandbox.airflow_servers FOLDER`.
+"""Airflow's servers as one process: `python -m sandbox.airflow.servers FOLDER`.
 
 It runs them until one of them ends. They get no pid files and no terminal; stopping this process stops them all.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 _SERVERS = {
-    "scheduler": [sys.executable, "-m", "sandbox.airflow_scheduler"],
+    "scheduler": [sys.executable, "-m", "sandbox.airflow.scheduler"],
     "dag-processor": [str(Path(sys.executable).with_name("airflow")), "dag-processor"],
     "api-server": [str(Path(sys.executable).with_name("airflow")), "api-server"],
 }

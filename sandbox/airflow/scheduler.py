@@ -1,6 +1,6 @@
 """Airflow's scheduler with the tasks' heavy imports done in advance.
 
-Run it with `python -m sandbox.airflow_scheduler`. The local executor's tasks are forks of the scheduler, so none of
+Run it with `python -m sandbox.airflow.scheduler`. The local executor's tasks are forks of the scheduler, so none of
 them imports again what the scheduler has imported.
 """
 

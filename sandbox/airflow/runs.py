@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import httpx
 
-from sandbox.airflow import USER, Airflow
+from sandbox.airflow.airflow import USER, Airflow
 from sandbox.errors import AirflowRefused
 
 _POLL_SECONDS = 0.5

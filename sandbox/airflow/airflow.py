@@ -89,7 +89,7 @@ class Airflow:
 
     def process(self) -> psutil.Process | None:
         """Return the servers' common process, or None if it is not running."""
-        return processes.find(Path(sys.executable).name, ["-m", "sandbox.airflow_servers", str(self.home)])
+        return processes.find(Path(sys.executable).name, ["-m", "sandbox.airflow.servers", str(self.home)])
 
     def up(self) -> None:
         """Start PostgreSQL, Kafka and Airflow, unless they run, and wait until Airflow is healthy.
@@ -109,7 +109,7 @@ class Airflow:
                 self._sandbox.folder.save(state)
             variables = self._environment(state)
             self._prepare(variables)
-            command = [sys.executable, "-m", "sandbox.airflow_servers", str(self.home)]
+            command = [sys.executable, "-m", "sandbox.airflow.servers", str(self.home)]
             with AirflowHealth(_url(state)) as health:
                 processes.start("Airflow", command, self.home / "servers.log", health.is_good, variables)
 

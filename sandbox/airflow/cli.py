@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from sandbox.airflow import USER, Airflow
-from sandbox.airflow_runs import DagRuns, TaskRun
+from sandbox.airflow.airflow import USER, Airflow
+from sandbox.airflow.runs import DagRuns, TaskRun
 from sandbox.services import Sandbox
 
 app = typer.Typer(help="Airflow on the sandbox's PostgreSQL: web page, scheduler, DAGs.", no_args_is_help=True)
