@@ -27,7 +27,7 @@ from angiogram.judge.compare.compare import compare
 from angiogram.judge.compare.trace import Tracer
 from angiogram.judge.from_seeds import tables_of
 from angiogram.judge.guards.surface import SURFACE_FILE, Surface
-from angiogram.store.runs import WAIT
+from angiogram.store.lease import WAIT
 from angiogram.warehouse import ephemeral
 
 _Calculated = tuple[Sequence[str], list[Row]]

@@ -12,7 +12,7 @@ from angiogram.cli.interrupted import interruptible
 from angiogram.cli.options import DyeTarget
 from angiogram.dbt.project import Project
 from angiogram.report.report import DIFFERENCES_PRINTED, cells, console
-from angiogram.store.runs import WAIT
+from angiogram.store.lease import WAIT
 
 _talk = Console(stderr=True, highlight=False, soft_wrap=True)
 

@@ -22,7 +22,7 @@ from angiogram.report.pages.write import require_writable, write
 from angiogram.run import steps
 from angiogram.run.endings import in_words
 from angiogram.run.passage import Passage
-from angiogram.store import runs
+from angiogram.store import lease, runs
 from angiogram.store.kept import read_all
 from angiogram.store.prune import prune as delete_old_runs
 
@@ -36,7 +36,7 @@ def run(
     verbose: Annotated[bool, typer.Option("--verbose", help="Show dbt's log on stderr.")] = False,
     wait: Annotated[
         float, typer.Option(min=0, help="Seconds to wait for another run or build from the seeds to end.")
-    ] = runs.WAIT,
+    ] = lease.WAIT,
     from_seeds: Annotated[
         bool,
         typer.Option(

@@ -30,7 +30,8 @@ from angiogram.judge.guards.changes import as_told
 from angiogram.judge.guards.limits import too_slow
 from angiogram.judge.guards.surface import Surface
 from angiogram.judge.verdict import conclude
-from angiogram.store.runs import WAIT, Run, hold_tables, say_on_stderr
+from angiogram.store.lease import WAIT, hold_tables
+from angiogram.store.runs import Run, say_on_stderr
 from angiogram.warehouse import ephemeral
 from angiogram.warehouse.afresh import make_afresh
 from angiogram.warehouse.sessions import open_sessions

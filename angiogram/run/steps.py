@@ -1,8 +1,8 @@
 """The steps of a run.
 
-`angiogram run` does them in one process, and Airflow in one task each.
-
-`angiogram.run.walk` lists them in order; `begin` comes before them, and `finish` after them whatever happened.
+`angiogram run` does them in one process, and Airflow in one task each. `angiogram.run.walk` lists them in order;
+`begin` comes before them, and `finish` after them whatever happened. Those between `prepare` and the builds are in
+`angiogram.run.before_dbt`.
 
 Each step takes and returns plain JSON values; what one step leaves to another is stored in the run's row in
 angiogram.runs. Each renews the run's lease at its start and end.
@@ -11,77 +11,41 @@ What needs a client of Kafka is imported by the step that uses it: without the e
 which records why, and the commands on other runs work.
 """
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Any, Literal
 
-from psycopg2.extensions import connection
-
-from angiogram.core.differences import Differences
-from angiogram.core.errors import InjectFailed, NeverBegan
-from angiogram.core.stage_id import API, LOADER, TOPIC, api_stage, from_json, loader_stage, topic_stage
+from angiogram.core.errors import NeverBegan
+from angiogram.core.stage_id import from_json
 from angiogram.dbt.command import SKIPPED, Outcome
 from angiogram.dbt.project import Project
-from angiogram.dye import loaded
 from angiogram.dye.key_check import check_key
-from angiogram.dye.messages import OutgoingMessage, Sent, read_whole_dye
 from angiogram.judge.build.run_builds import heard
 from angiogram.judge.from_seeds import opened
 from angiogram.judge.guards.surface import Surface
 from angiogram.judge.verdict import judge
 from angiogram.operate import alert
 from angiogram.run import endings
+from angiogram.run.step import dye_of, recorded, without
 from angiogram.store import run_ids, runs, versions
-from angiogram.store.kept import Kept
+from angiogram.store.lease import WAIT, take
 from angiogram.warehouse.afresh import make_afresh
 from ingestion.contract import LOADER as LOADER_ROLE
 from ingestion.database.sessions import connect
-from ingestion.errors import Interrupted, MessagesLost, OpenTransaction
 from ingestion.loader.store import follower_alive
 from ingestion.migrations import require_current
-from ingestion.settings import DyeKeys, FrontDoorSettings, KafkaSettings
+from ingestion.settings import FrontDoorSettings, KafkaSettings
 
 LEASE_BETWEEN_STEPS = 900.0
 """Seconds that a lease lasts after each renewal if the run's steps are separate processes."""
 
-LOAD_WITHIN = 120.0
-"""Seconds that the loader has to pass the dye."""
-
-_LOOK_EVERY = 0.05
-
 BatchNumber = Literal[1, 2]
-
-
-@dataclass(slots=True)
-class _Step:
-    """The current step: the database, the run, and what the step leaves to others."""
-
-    database: connection
-    run: runs.Run
-    result: dict[str, Any] = field(default_factory=dict)
-
-
-@contextmanager
-def _step(run_id: str, name: str) -> Iterator[_Step]:
-    started = time.perf_counter()
-    with runs.database(name) as database:
-        runs.renew(database, run_id)
-        step = _Step(database, runs.read(database, run_id))
-        try:
-            yield step
-        except Exception as error:
-            endings.note_failure(database, run_id, error)
-            raise
-        step.result["seconds"] = round(time.perf_counter() - started, 2)
-        runs.save_step(database, run_id, name, step.result)
 
 
 def begin(
     lease: float = LEASE_BETWEEN_STEPS,
-    wait: float = runs.WAIT,
+    wait: float = WAIT,
     say: Callable[[str], None] = runs.say_on_stderr,
     run_id: str | None = None,
     alerts: bool = True,
@@ -117,7 +81,7 @@ def begin(
             check_key(database)
             if not follower_alive(database):
                 connect(LOADER_ROLE, "angiogram begin").close()  # this run will load its dye itself after it is sent
-            runs.take(database, lease, wait, say, run_id)
+            take(database, lease, wait, say, run_id)
             started = time.perf_counter()
             if alerts:
                 endings.alert_taken_over(database, run_id)
@@ -169,7 +133,7 @@ def prepare(
         NotReady: the project or its database cannot be used.
         TablesInUse: another session locked tables of the previous run for too long.
     """
-    with endings.ended_if_it_fails(run_id, alerts), _step(run_id, "prepare") as step:
+    with endings.ended_if_it_fails(run_id, alerts), recorded(run_id, "prepare") as step:
         project = project or Project()
         project.parse()
         if not project.can_be_built:
@@ -177,198 +141,6 @@ def prepare(
         with opened(project) as models:
             known_live = Surface.known_live(project.directory)
             make_afresh(models, project, known_live, say, lambda: runs.renew(step.database, run_id))
-
-
-def inject(
-    run_id: str,
-    project: Project | None = None,
-    dye: list[OutgoingMessage] | None = None,
-    door_url: str | None = None,
-) -> dict[str, Any]:
-    """Send the dye: messages through the front door, malformed messages to the topic.
-
-    Args:
-        run_id: the active run.
-        project: an open project; by default that of the environment.
-        dye: the dye in an unusual order; by default in the usual one.
-        door_url: the front door's address; by default FRONT_DOOR_URL.
-
-    Returns:
-        front_door (which one it was), published, refused, batches, seconds.
-
-    Raises:
-        KeyMismatch: a loader would not recognise the dye; nothing was sent.
-        InjectFailed: the front door is down, or the run has already sent its dye: a second dose needs a new run.
-        KafkaUnavailable: the broker is down.
-    """
-    from angiogram.dye.inject import front_door, send, sends_elsewhere
-    from ingestion.topic.admin import topic_id
-    from ingestion.topic.producer import MessageProducer
-
-    with _step(run_id, "inject") as step:
-        if step.run.step("inject"):
-            raise InjectFailed(f"Run {run_id} has sent its dye before, all or in part. Start a new run.")
-        check_key(step.database)
-        runs.save_step(step.database, run_id, "inject", {"sent": [], "seconds": 0.0})
-        dye = dye or _dye(project)
-        partitions = [int(partition) for partition in step.run.step("begin")["starts"]]
-        key = DyeKeys.from_environment().accepted()[0]
-        with front_door(door_url) as (client, door), MessageProducer() as publisher:
-            elsewhere = sends_elsewhere(client, topic_id())
-            sent = send(run_id, dye, client, publisher, partitions, key)
-        published = sum(place.refusal is None for place in sent)
-        step.result |= {
-            "front_door": door,
-            "elsewhere": elsewhere,
-            "published": published,
-            "refused": len(sent) - published,
-            "batches": len({one.batch for one in dye if not one.is_malformed}),
-            "sent": [asdict(s) for s in sent],
-        }
-    return _without(step.result, "sent")
-
-
-def check_topic(run_id: str, project: Project | None = None) -> dict[str, Any]:
-    """Read the dye back from the topic, each message once and byte for byte.
-
-    The checkpoint is published = in Kafka.
-
-    Args:
-        run_id: the active run.
-        project: an open project; by default that of the environment.
-
-    Returns:
-        in_kafka, transactions (where an open one begins, by partition), obstacle (these in words, or null), differences
-        of api and topic, seconds.
-
-    Raises:
-        KafkaUnavailable: the broker is down.
-    """
-    from angiogram.dye import topic
-
-    with _step(run_id, "check_topic") as step:
-        sent, dye = _sent(step.run), _dye_by_name(project)
-        starts = {int(partition): start for partition, start in step.run.step("begin")["starts"].items()}
-        keys = DyeKeys.from_environment().accepted()
-        kafka, ends = KafkaSettings.from_environment(), _ends(sent)
-        found, held = topic.read_back(kafka, starts, ends, run_id, keys)
-        api, on_topic = topic.judge_topic(sent, dye, found, held)
-        kept = Kept(step.database, run_id)
-        kept.put(api_stage(), api)
-        kept.put(topic_stage(), on_topic)
-        step.result |= {
-            "in_kafka": sum(message.number is not None for message in found),
-            "transactions": {
-                str(p): part.readable for p, part in held.items() if topic.held_back(part, ends.get(p, 0))
-            },
-            "obstacle": topic.transactions(kafka.topic, held, ends),
-            API: asdict(Differences.of(api)),
-            TOPIC: asdict(Differences.of(on_topic)),
-        }
-    return step.result
-
-
-def load(run_id: str) -> dict[str, Any]:
-    """Wait until the loader that follows the topic has passed the dye.
-
-    If no such loader is running, load here.
-
-    Returns:
-        by (follower or this run), behind (why the dye was not passed in time, or null), seconds.
-
-    Raises:
-        IngestionError: loading here failed.
-    """
-    from ingestion.topic.admin import topic_id
-
-    with _step(run_id, "load") as step:
-        elsewhere = step.run.step("inject").get("elsewhere")
-        # What is on another topic, nobody loads here.
-        ends = _ends([place for place in _sent(step.run) if not (elsewhere and place.way == "api")])
-        for partition, offset in step.run.step("check_topic").get("transactions", {}).items():
-            ends[int(partition)] = offset  # nobody loads what an open transaction holds back
-        loaded_topic = str(topic_id())
-        loaded_by, lost, held = "follower", None, None
-        deadline = time.monotonic() + LOAD_WITHIN
-        while behind := _behind(step.database, loaded_topic, ends):
-            if time.monotonic() > deadline:
-                break
-            if follower_alive(step.database):
-                time.sleep(_LOOK_EVERY)
-                continue
-            loaded_by = "this run"
-            try:
-                lost = _load_here(deadline)
-            except OpenTransaction as error:  # a finding where it holds back dye, and nothing to this run elsewhere
-                held = str(error)
-            behind = _behind(step.database, loaded_topic, ends)
-            break
-        if behind and not lost:
-            lost = held or _told(behind, ends, in_time=time.monotonic() <= deadline)
-        step.result |= {"by": loaded_by, "behind": lost}
-    return step.result
-
-
-def _load_here(deadline: float) -> str | None:
-    """Load up to the topic's end, and return what the topic lost before it was loaded.
-
-    Such a loss is a finding, not an error.
-
-    Raises:
-        OpenTransaction: an open transaction holds back messages.
-    """
-    from ingestion.loader.run import load_until_caught_up
-
-    stop = threading.Event()
-    timer = threading.Timer(max(deadline - time.monotonic(), 1), stop.set)
-    timer.daemon = True
-    timer.start()
-    try:
-        load_until_caught_up(stop=stop)
-    except MessagesLost as error:
-        return str(error)
-    except Interrupted:  # by the timer: what was not reached is a finding, too
-        return None
-    finally:
-        timer.cancel()
-    return None
-
-
-def _behind(database: connection, loaded_topic: str, ends: dict[int, int]) -> dict[int, int]:
-    """Return the partitions not loaded up to the dye's end, with the offsets reached."""
-    reached = loaded.offsets_reached(database, loaded_topic)
-    return {p: reached.get(p, 0) for p, end in ends.items() if reached.get(p, 0) < end}
-
-
-def _told(behind: dict[int, int], ends: dict[int, int], in_time: bool) -> str:
-    places = ", ".join(f"partition {p} at {offset} of {ends[p]}" for p, offset in sorted(behind.items()))
-    if in_time:  # a loader reached the end of the topic, which is before the acknowledged offsets
-        return f"the topic ended before the offsets that the dye was acknowledged at: {places}"
-    return f"the loader did not pass the dye within {LOAD_WITHIN:g} s: {places}"
-
-
-def check_loaded(run_id: str, project: Project | None = None) -> dict[str, Any]:
-    """Compare what was loaded with the input seeds, field by field.
-
-    The checkpoint is published = loaded + dead letters.
-
-    Args:
-        run_id: the active run.
-        project: an open project; by default that of the environment.
-
-    Returns:
-        loaded, dead_letters, differences of the loader, seconds.
-    """
-    with _step(run_id, "check_loaded") as step:
-        messages, letters = loaded.loaded_rows(step.database, run_id)
-        differences = loaded.judge_loaded(_sent(step.run), _dye_by_name(project), messages, letters)
-        Kept(step.database, run_id).put(loader_stage(), differences)
-        step.result |= {
-            "loaded": len(messages),
-            "dead_letters": len(letters),
-            LOADER: asdict(Differences.of(differences)),
-        }
-    return step.result
 
 
 def take_batch(run_id: str, batch: BatchNumber, project: Project | None = None) -> None:
@@ -382,7 +154,7 @@ def take_batch(run_id: str, batch: BatchNumber, project: Project | None = None) 
     Raises:
         LeaseLost: the run is no longer active.
     """
-    last_of_batch_1 = max((d.number for d in _dye(project) if d.batch == 1), default=0)
+    last_of_batch_1 = max((d.number for d in dye_of(project) if d.batch == 1), default=0)
     with runs.database("take batch") as database:
         runs.take_batch(database, run_id, batch, last_of_batch_1)
 
@@ -403,12 +175,12 @@ def build_batch(run_id: str, batch: BatchNumber, project: Project | None = None)
     Raises:
         DbtFailed: dbt ended before it built anything.
     """
-    with _step(run_id, f"build_batch_{batch}") as step:
+    with recorded(run_id, f"build_batch_{batch}") as step:
         project = project or Project()
         take_batch(run_id, batch, project)
         dbt = heard(project.build_first_batch() if batch == 1 else project.build_all())
         step.result |= {"failed": [one["name"] for one in dbt["results"] if one["status"] != SKIPPED], "dbt": dbt}
-    return _without(step.result, "dbt")
+    return without(step.result, "dbt")
 
 
 def build_in_hand(run_id: str, project: Project, select: Sequence[str] = ()) -> Outcome:
@@ -422,7 +194,7 @@ def build_in_hand(run_id: str, project: Project, select: Sequence[str] = ()) -> 
     Raises:
         DbtFailed, LeaseLost: dbt ended before it built anything, or the run is no longer active.
     """
-    with _step(run_id, "build_batch_2") as step:
+    with recorded(run_id, "build_batch_2") as step:
         outcome = project.build_with_equality(select)
         step.result["dbt"] = heard(outcome, step.run.step("build_batch_2").get("dbt") if select else None)
     return outcome
@@ -439,7 +211,7 @@ def verdict(run_id: str, project: Project | None = None, alerts: bool = True) ->
     Returns:
         The report, see angiogram.judge.verdict.judge.
     """
-    with _step(run_id, "verdict") as step:
+    with recorded(run_id, "verdict") as step:
         with step.database.cursor() as query:
             query.execute("select extract(epoch from clock_timestamp() - %s)::float8", (step.run.started_at,))
             ((seconds,),) = query.fetchall()
@@ -464,28 +236,3 @@ def finish(run_id: str | None, error: str | None = None, alerts: bool = True) ->
     """
     if run_id is not None:
         endings.end(run_id, error, alerts)
-
-
-def _sent(run: runs.Run) -> list[Sent]:
-    return [Sent.of(state) for state in run.step("inject")["sent"]]
-
-
-def _ends(sent: Sequence[Sent]) -> dict[int, int]:
-    """The offset after the last acknowledged message, by partition."""
-    ends: dict[int, int] = {}
-    for place in sent:
-        if place.partition is not None and place.offset is not None:
-            ends[place.partition] = max(ends.get(place.partition, 0), place.offset + 1)
-    return ends
-
-
-def _dye(project: Project | None) -> list[OutgoingMessage]:
-    return read_whole_dye(project.directory if project else None)
-
-
-def _dye_by_name(project: Project | None) -> dict[str, OutgoingMessage]:
-    return {dye.name: dye for dye in _dye(project)}
-
-
-def _without(result: dict[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in result.items() if key != name}

@@ -11,7 +11,7 @@ from typing import Any
 from angiogram.core.words import STEPS
 from angiogram.dbt.project import Project
 from angiogram.dye.messages import OutgoingMessage
-from angiogram.run import steps
+from angiogram.run import before_dbt, steps
 from angiogram.store import runs
 
 
@@ -38,10 +38,10 @@ class Walk:
 
 _DO: Mapping[str, Callable[[Walk], dict[str, Any] | None]] = {
     "prepare": lambda walk: steps.prepare(walk.run_id, walk.project, walk.say, walk.alerts),
-    "inject": lambda walk: steps.inject(walk.run_id, walk.project, walk.dye, walk.door_url),
-    "check_topic": lambda walk: steps.check_topic(walk.run_id, walk.project),
-    "load": lambda walk: steps.load(walk.run_id),
-    "check_loaded": lambda walk: steps.check_loaded(walk.run_id, walk.project),
+    "inject": lambda walk: before_dbt.inject(walk.run_id, walk.project, walk.dye, walk.door_url),
+    "check_topic": lambda walk: before_dbt.check_topic(walk.run_id, walk.project),
+    "load": lambda walk: before_dbt.load(walk.run_id),
+    "check_loaded": lambda walk: before_dbt.check_loaded(walk.run_id, walk.project),
     "build_batch_1": lambda walk: steps.build_batch(walk.run_id, 1, walk.project),
     "build_batch_2": lambda walk: steps.build_batch(walk.run_id, 2, walk.project),
     "verdict": lambda walk: steps.verdict(walk.run_id, walk.project, walk.alerts),

@@ -16,7 +16,7 @@ from angiogram.core.errors import KeyMismatch, RunInHand, SeedError, Unsupported
 from angiogram.dbt.project import Project
 from angiogram.operate.status import EXIT_CODE_BY_STATE, State, status
 from angiogram.run import passage, steps
-from angiogram.store import runs
+from angiogram.store import lease, runs
 from ingestion.errors import DatabaseUnavailable, IngestionError, KafkaUnavailable, SchemaOutdated, SettingsError
 from tests.angiogram.conftest import ANGIOGRAM, PROJECT, Outcome
 from tests.angiogram.recorded import record, report
@@ -110,7 +110,7 @@ def test_a_schema_that_is_outdated(database: connection, inbox: Inbox, connect_a
 
 
 def test_another_run_that_outlasts_the_wait(database: connection, inbox: Inbox) -> None:
-    holder = runs.take(database, 60, 0, print)
+    holder = lease.take(database, 60, 0, print)
     with pytest.raises(RunInHand):
         try_to_run()
     runs.release(database, holder)
@@ -127,7 +127,7 @@ def test_a_project_that_is_not_there(database: connection, inbox: Inbox, tmp_pat
 def test_a_run_whose_lease_ran_out_is_a_failure_at_once_and_told_when_the_next_one_takes_over(
     database: connection, inbox: Inbox
 ) -> None:
-    dead = runs.take(database, 0, 0, print)
+    dead = lease.take(database, 0, 0, print)
     found = status(database, DAY)
     assert (found.state, found.failure and found.failure.run_id) == (State.COULD_NOT_RUN, dead)
     run_id = steps.begin(lease=60)
@@ -168,7 +168,7 @@ def test_a_run_that_is_ended_while_it_waits(
     database: connection, inbox: Inbox, sent: signal.Signals, told: str | None
 ) -> None:
     """Whoever pressed Ctrl-C knows of it; of a SIGTERM nobody does."""
-    holder = runs.take(database, 60, 0, print)
+    holder = lease.take(database, 60, 0, print)
     with subprocess.Popen([*ANGIOGRAM, "run"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         next(line for line in process.stderr if "Waiting until it ends" in line)

@@ -25,7 +25,7 @@ from angiogram.faults.play import player
 from angiogram.judge.cause.compiled import run_dbt
 from angiogram.judge.from_seeds import opened, run_from_seeds
 from angiogram.run.passage import Passage
-from angiogram.store import runs
+from angiogram.store import lease, runs
 from angiogram.warehouse.target_relations import claim, examine
 from sandbox.services import Sandbox
 from taxi.faults import CATALOGUE
@@ -101,7 +101,7 @@ def test_a_dye_with_schemas_of_its_own_passes_again_and_again_beside_the_live_ta
         query.execute("comment on schema angiogram_till is null; comment on schema angiogram_expected is 'hands off'")
         query.execute("comment on schema angiogram_marts is null; create table angiogram_marts.orders__dbt_backup ()")
     with closing(connect_as_administrator(os.environ["PGDATABASE"])) as builder:
-        runs.hold_tables(builder, "shop", 0, quiet)
+        lease.hold_tables(builder, "shop", 0, quiet)
         with pytest.raises(DbtFailed, match=rf"Session {builder.info.backend_pid} builds the models"):
             run_dbt(project.directory, ["build"], "angiogram", variables="{}")
     assert propose(project, [], quiet).models == []

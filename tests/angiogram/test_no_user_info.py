@@ -16,7 +16,7 @@ from angiogram.dye.inject import front_door, send
 from angiogram.dye.messages import read_whole_dye
 from angiogram.operate import alert
 from angiogram.report.pages.run_page import _docs
-from angiogram.run import steps
+from angiogram.run import before_dbt, steps
 from ingestion.database.roles import bootstrap
 from ingestion.front_door.server import serving
 from ingestion.migrations import all_migrations, migrate
@@ -42,7 +42,7 @@ def test_a_run_keeps_no_password_of_the_front_door(
         monkeypatch.setenv("FRONT_DOOR_URL", with_secret(url))
         run_id = steps.begin(lease=60)
         try:
-            assert steps.inject(run_id)["front_door"] == url
+            assert before_dbt.inject(run_id)["front_door"] == url
         finally:
             steps.finish(run_id)
     with connect_as("marts_reader", os.environ["PGDATABASE"]).cursor() as query:

@@ -8,7 +8,7 @@ import pytest
 from kafka import KafkaProducer
 
 from angiogram.dye import topic
-from angiogram.run import steps
+from angiogram.run import before_dbt, steps
 from ingestion.settings import KafkaSettings
 from tests.angiogram.recorded import blocked, stages_of
 
@@ -34,16 +34,16 @@ def test_an_open_transaction_on_the_topic_is_the_blockage(
     run_id = steps.begin(lease=60)
     try:
         producer.send(fresh_topic, value=b"{}", partition=1).get(timeout=30)
-        steps.inject(run_id)
-        steps.check_topic(run_id)
-        load = steps.load(run_id)
-        steps.check_loaded(run_id)
+        before_dbt.inject(run_id)
+        before_dbt.check_topic(run_id)
+        load = before_dbt.load(run_id)
+        before_dbt.check_loaded(run_id)
         report = angiogram_verdict(run_id)
     finally:
         steps.finish(run_id)
         producer.abort_transaction()
     assert load["behind"] is None
-    assert load["seconds"] < steps.LOAD_WITHIN / 4
+    assert load["seconds"] < before_dbt.LOAD_WITHIN / 4
     assert (report["verdict"], blocked(report)) == ("blocked", ["topic:rides"])
     assert stages_of(report)["topic:rides"]["reason"].startswith(
         f"an open transaction on {fresh_topic}, partition 1, that begins at offset 0 and holds back "
@@ -58,7 +58,7 @@ def test_a_transaction_that_ends_in_time_holds_nothing_back(
     run_id = steps.begin(lease=60)
     try:
         producer.send(fresh_topic, value=b"{}", partition=1).get(timeout=30)
-        steps.inject(run_id)
+        before_dbt.inject(run_id)
         held_back = topic.held_back
 
         def ends_now(part: Any, end: int) -> bool:
@@ -68,7 +68,7 @@ def test_a_transaction_that_ends_in_time_holds_nothing_back(
             return is_held
 
         monkeypatch.setattr(topic, "held_back", ends_now)
-        found = steps.check_topic(run_id)
+        found = before_dbt.check_topic(run_id)
     finally:
         steps.finish(run_id)
     assert topic.held_back is held_back, "it was waited for"

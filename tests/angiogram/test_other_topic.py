@@ -10,7 +10,7 @@ from psycopg2.extensions import connection
 from typer.testing import CliRunner
 
 from angiogram.dye.other_topics import OTHER_TOPICS
-from angiogram.run import steps
+from angiogram.run import before_dbt, steps
 from ingestion.cli import app
 from ingestion.errors import InputError
 from ingestion.front_door.server import serving
@@ -88,10 +88,10 @@ def test_a_front_door_that_sends_to_another_topic_is_named_at_once(
         monkeypatch.setenv("KAFKA_TOPIC", fresh_topic)
         run_id = steps.begin(lease=60)
         try:
-            steps.inject(run_id)
-            steps.check_topic(run_id)
-            load = steps.load(run_id)
-            steps.check_loaded(run_id)
+            before_dbt.inject(run_id)
+            before_dbt.check_topic(run_id)
+            load = before_dbt.load(run_id)
+            before_dbt.check_loaded(run_id)
             report = angiogram_verdict(run_id)
         finally:
             steps.finish(run_id)
@@ -107,7 +107,7 @@ def test_a_topic_that_ends_before_the_dye_is_not_called_late(
 ) -> None:
     run_id = steps.begin(lease=60)
     try:
-        steps.inject(run_id)
+        before_dbt.inject(run_id)
         with connect_as("postgres", os.environ["PGDATABASE"]).cursor() as query:
             query.execute(
                 "update angiogram.runs set steps = jsonb_set(steps, '{inject,sent,0,offset}', '1000') "
@@ -115,7 +115,7 @@ def test_a_topic_that_ends_before_the_dye_is_not_called_late(
                 (run_id,),
             )
             assert query.rowcount == 1
-        load = steps.load(run_id)
+        load = before_dbt.load(run_id)
     finally:
         steps.finish(run_id)
     assert load["behind"].startswith("the topic ended before the offsets that the dye was acknowledged at: partition ")

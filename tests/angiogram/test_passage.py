@@ -22,8 +22,8 @@ from psycopg2.extensions import connection
 from angiogram.core.errors import InjectFailed, TablesInUse
 from angiogram.dye.seeds import read_dye, read_malformed
 from angiogram.judge.compare.compare import NO_EXPECTED_SEED
-from angiogram.run import passage, steps
-from angiogram.store import runs
+from angiogram.run import before_dbt, passage, steps
+from angiogram.store import lease, runs
 from angiogram.warehouse import dye_schemas
 from ingestion.loader.run import follow
 from ingestion.loader.store import follower_alive
@@ -46,7 +46,7 @@ def run_in_hand(pipeline: None, fresh_topic: str) -> Iterator[str]:
     """A run that has begun and sent its dye, to a topic of its own."""
     run_id = steps.begin(lease=60)
     try:
-        steps.inject(run_id)
+        before_dbt.inject(run_id)
         yield run_id
     finally:
         steps.finish(run_id)
@@ -160,9 +160,9 @@ def test_the_run_waits_for_a_loader_that_follows_instead_of_loading_itself(pipel
             while not follower_alive(database):
                 assert not follower.done(), follower.result()
             run_id = steps.begin(lease=60)
-            steps.inject(run_id)
-            load = steps.load(run_id)
-            loaded = steps.check_loaded(run_id)
+            before_dbt.inject(run_id)
+            load = before_dbt.load(run_id)
+            loaded = before_dbt.check_loaded(run_id)
             steps.finish(run_id)
         finally:
             stop.set()
@@ -173,7 +173,7 @@ def test_the_run_waits_for_a_loader_that_follows_instead_of_loading_itself(pipel
 
 def test_a_second_dose_in_the_same_run_is_refused(run_in_hand: str) -> None:
     with pytest.raises(InjectFailed, match=run_in_hand):
-        steps.inject(run_in_hand)
+        before_dbt.inject(run_in_hand)
 
 
 def build_first_batch() -> None:
@@ -185,9 +185,9 @@ def test_models_that_never_saw_the_second_batch_are_not_judged(
     run_in_hand: str, angiogram_verdict: Callable[[str], dict[str, Any]]
 ) -> None:
     """As where Airflow's task of the models dies at its start: nobody is to blame for what nobody built."""
-    steps.check_topic(run_in_hand)
-    steps.load(run_in_hand)
-    steps.check_loaded(run_in_hand)
+    before_dbt.check_topic(run_in_hand)
+    before_dbt.load(run_in_hand)
+    before_dbt.check_loaded(run_in_hand)
     assert commands.run("tests.angiogram.test_passage:build_first_batch", [run_in_hand]).code == 0
     steps.take_batch(run_in_hand, 2)
     report = angiogram_verdict(run_in_hand)
@@ -198,8 +198,8 @@ def test_models_that_never_saw_the_second_batch_are_not_judged(
 def test_a_ride_that_the_loader_lost_blocks_the_loader_and_is_named(
     run_in_hand: str, connect_as: Callable[..., connection], angiogram_verdict: Callable[[str], dict[str, Any]]
 ) -> None:
-    steps.check_topic(run_in_hand)
-    steps.load(run_in_hand)
+    before_dbt.check_topic(run_in_hand)
+    before_dbt.load(run_in_hand)
     with connect_as("postgres", os.environ["PGDATABASE"]).cursor() as query:
         query.execute("delete from angiogram_raw.taxi_rides where run_id = %s and ride_number = 8", (run_in_hand,))
         query.execute(
@@ -207,7 +207,7 @@ def test_a_ride_that_the_loader_lost_blocks_the_loader_and_is_named(
             " where run_id = %s and ride_number = 1",
             (run_in_hand,),
         )
-    steps.check_loaded(run_in_hand)
+    before_dbt.check_loaded(run_in_hand)
     report = angiogram_verdict(run_in_hand)
     assert (report["verdict"], blocked(report)) == ("blocked", ["loader:rides"])
     found = {(d["difference"], d["column"], *d["messages"]) for d in differences_at(report, "loader:rides")["first"]}
@@ -243,9 +243,9 @@ def test_messages_that_the_topic_lost_before_they_were_loaded_block_the_topic(
     with closing(open_admin(kafka)) as admin:
         admin.delete_records({TopicPartition(kafka.topic, place["partition"]): place["offset"] + 1})
 
-    steps.check_topic(run_in_hand)
-    steps.load(run_in_hand)
-    steps.check_loaded(run_in_hand)
+    before_dbt.check_topic(run_in_hand)
+    before_dbt.load(run_in_hand)
+    before_dbt.check_loaded(run_in_hand)
     report = angiogram_verdict(run_in_hand)
 
     assert blocked(report) == ["topic:rides"]
@@ -307,7 +307,7 @@ def test_a_run_that_was_killed_is_released_by_hand_and_the_next_one_begins_at_on
     with runs.database("tests") as database:
         run = runs.read(database, run_in_hand)
         assert (run.in_hand, run.verdict) == (False, "could_not_run")
-        runs.release(database, runs.take(database, 30, 0, print))
+        runs.release(database, lease.take(database, 30, 0, print))
 
 
 def test_a_password_that_is_refused_ends_the_run_before_any_dye_is_sent(
@@ -394,15 +394,15 @@ def test_a_backlog_that_outlasts_the_loaders_time_is_a_finding_and_no_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Another loader, which is none that follows, holds the partitions: the load here waits until its time is over."""
-    monkeypatch.setattr(steps, "LOAD_WITHIN", 1.0)
-    steps.check_topic(run_in_hand)
+    monkeypatch.setattr(before_dbt, "LOAD_WITHIN", 1.0)
+    before_dbt.check_topic(run_in_hand)
     with connect_as("loader", os.environ["PGDATABASE"]).cursor() as query:
         query.execute(
             "select pg_advisory_lock(hashtext(%s), partition) from generate_series(0, %s) as partition",
             (str(topic_id()), int(os.environ["KAFKA_PARTITIONS"]) - 1),
         )
-        result = steps.load(run_in_hand)
+        result = before_dbt.load(run_in_hand)
     assert result["behind"].startswith("the loader did not pass the dye within 1 s: partition 0 at 0")
-    steps.check_loaded(run_in_hand)
+    before_dbt.check_loaded(run_in_hand)
     report = angiogram_verdict(run_in_hand)
     assert (report["verdict"], blocked(report)) == ("blocked", ["loader:rides"])

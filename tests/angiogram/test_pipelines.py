@@ -10,7 +10,7 @@ from psycopg2.extensions import connection
 from angiogram.core.errors import RunInHand, UnknownRun
 from angiogram.core.stage_id import StageId
 from angiogram.operate.status import State, metrics, status
-from angiogram.store import hold, mutes, runs
+from angiogram.store import hold, lease, mutes, runs
 
 FCT_RIDES = StageId("model", "fct_rides")
 
@@ -34,38 +34,38 @@ def quiet(_: str) -> None:
 
 def test_each_pipeline_has_a_run_in_hand_and_no_second_one(working_for: Callable[[str], connection]) -> None:
     orders, rides = working_for("orders"), working_for("rides")
-    of_orders, of_rides = runs.take(orders, 30, 0, quiet), runs.take(rides, 30, 0, quiet)
+    of_orders, of_rides = lease.take(orders, 30, 0, quiet), lease.take(rides, 30, 0, quiet)
     assert [run.run_id for run in runs.last(orders, 10)] == [of_orders]
     assert runs.read(rides, of_rides).pipeline == "rides"
     with pytest.raises(UnknownRun):
         runs.read(rides, of_orders)
     with pytest.raises(RunInHand, match=of_rides):
-        runs.take(rides, 30, 0, quiet)
+        lease.take(rides, 30, 0, quiet)
 
 
 def test_a_dead_run_is_taken_over_by_its_own_pipeline_alone(working_for: Callable[[str], connection]) -> None:
     orders, rides = working_for("orders"), working_for("rides")
-    dead = runs.take(orders, 0, 0, quiet)
-    runs.take(rides, 30, 0, quiet)
+    dead = lease.take(orders, 0, 0, quiet)
+    lease.take(rides, 30, 0, quiet)
     assert runs.read(orders, dead).in_hand
-    runs.take(orders, 30, 0, quiet)
+    lease.take(orders, 30, 0, quiet)
     assert not runs.read(orders, dead).in_hand
 
 
 def test_the_tables_of_one_pipeline_are_built_from_its_seeds_while_another_one_runs(
     working_for: Callable[[str], connection],
 ) -> None:
-    runs.take(working_for("rides"), 30, 0, quiet)
-    runs.hold_tables(working_for("orders"), "orders", 0, quiet)
+    lease.take(working_for("rides"), 30, 0, quiet)
+    lease.hold_tables(working_for("orders"), "orders", 0, quiet)
     with pytest.raises(RunInHand):
-        runs.hold_tables(working_for("rides"), "rides", 0, quiet)
+        lease.hold_tables(working_for("rides"), "rides", 0, quiet)
     with pytest.raises(RunInHand):
-        runs.take(working_for("orders"), 30, 0, quiet)
+        lease.take(working_for("orders"), 30, 0, quiet)
 
 
 def test_status_mutes_and_hold_are_those_of_the_pipeline(working_for: Callable[[str], connection]) -> None:
     orders, rides = working_for("orders"), working_for("rides")
-    blocked, healthy = runs.take(orders, 30, 0, quiet), runs.take(rides, 30, 0, quiet)
+    blocked, healthy = lease.take(orders, 30, 0, quiet), lease.take(rides, 30, 0, quiet)
     runs.record(orders, blocked, "blocked", [FCT_RIDES], {})
     runs.record(rides, healthy, "healthy", [], {})
     day = timedelta(days=1)
@@ -83,7 +83,7 @@ def test_a_dashboard_sees_each_pipeline(
 ) -> None:
     for name in ("orders", "rides"):
         session = working_for(name)
-        runs.record(session, runs.take(session, 30, 0, quiet), "healthy", [], {})
+        runs.record(session, lease.take(session, 30, 0, quiet), "healthy", [], {})
     with connect_as("marts_reader").cursor() as query:
         query.execute("select pipeline, last_verdict from angiogram.last_verified order by pipeline")
         assert query.fetchall() == [("orders", "healthy"), ("rides", "healthy")]

@@ -11,7 +11,7 @@ from psycopg2.extensions import connection
 from angiogram.core.errors import LeaseLost, NeverBegan, RunInHand, UnknownRun
 from angiogram.core.stage_id import loader_stage
 from angiogram.run import steps
-from angiogram.store import runs
+from angiogram.store import lease, runs
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def nothing(text: str) -> None:
 
 
 def test_a_new_run_is_in_hand_and_shows_no_ride_yet(database: connection) -> None:
-    run = runs.read(database, runs.take(database, 30, 0, nothing))
+    run = runs.read(database, lease.take(database, 30, 0, nothing))
     assert run.in_hand
     assert run.batch == 0
     assert run.verdict is None
@@ -33,17 +33,17 @@ def test_a_new_run_is_in_hand_and_shows_no_ride_yet(database: connection) -> Non
 def test_times_are_in_utc_whatever_the_sessions_time_zone(database: connection) -> None:
     with database.cursor() as query:
         query.execute("set timezone to 'America/New_York'")
-    run = runs.read(database, runs.take(database, 30, 0, nothing))
+    run = runs.read(database, lease.take(database, 30, 0, nothing))
     assert (run.started_at.utcoffset(), runs.last(database, 1)[0].started_at) == (timedelta(0), run.started_at)
 
 
 def test_a_second_run_waits_says_so_and_starts_when_the_first_ends(
     database: connection, connect_as: Callable[..., connection]
 ) -> None:
-    first = runs.take(database, 30, 0, nothing)
+    first = lease.take(database, 30, 0, nothing)
     said: Queue[str] = Queue()
     with ThreadPoolExecutor() as pool:
-        second = pool.submit(runs.take, connect_as("angiogram"), 30, 60, said.put)
+        second = pool.submit(lease.take, connect_as("angiogram"), 30, 60, said.put)
         assert first in said.get(timeout=30)
         assert not second.done()
         runs.release(database, first)
@@ -52,15 +52,15 @@ def test_a_second_run_waits_says_so_and_starts_when_the_first_ends(
 
 
 def test_a_second_run_that_would_not_wait_longer_is_told_who_is_in_hand(database: connection) -> None:
-    first = runs.take(database, 30, 0, nothing)
+    first = lease.take(database, 30, 0, nothing)
     with pytest.raises(RunInHand, match=f"angiogram release {first}"):
-        runs.take(database, 30, 0, nothing)
+        lease.take(database, 30, 0, nothing)
 
 
 def test_a_dead_run_is_taken_over_once_its_lease_ran_out_and_cannot_go_on(database: connection) -> None:
-    dead = runs.take(database, 0, 0, nothing)
+    dead = lease.take(database, 0, 0, nothing)
     said: list[str] = []
-    living = runs.take(database, 30, 60, said.append)
+    living = lease.take(database, 30, 60, said.append)
     assert runs.read(database, living).in_hand
     assert runs.read(database, dead).verdict == "could_not_run"
     assert dead in said[0]
@@ -75,26 +75,26 @@ def test_no_run_begins_while_the_models_are_built_from_the_input_seeds(
 ) -> None:
     """And the other way round: whoever comes second waits, and says so."""
     builder, another = connect_as("angiogram"), connect_as("angiogram")
-    runs.hold_tables(builder, "", 0, nothing)
+    lease.hold_tables(builder, "", 0, nothing)
     with pytest.raises(RunInHand, match=r"input seeds .* after 0 s of waiting"):
-        runs.hold_tables(another, "", 0, nothing)
+        lease.hold_tables(another, "", 0, nothing)
     with pytest.raises(RunInHand, match=r"input seeds .* after 0 s of waiting"):
-        runs.take(database, 60, 0, nothing)
+        lease.take(database, 60, 0, nothing)
     told: list[str] = []
 
     def end_it(text: str) -> None:
         told.append(text)
         builder.close()
 
-    run_id = runs.take(database, 60, 60, end_it)
+    run_id = lease.take(database, 60, 60, end_it)
     with pytest.raises(RunInHand, match=rf"{run_id} .* after 0 s of waiting"):
-        runs.hold_tables(another, "", 0, nothing)
+        lease.hold_tables(another, "", 0, nothing)
 
     def release_it(text: str) -> None:
         told.append(text)
         runs.release(database, run_id)
 
-    runs.hold_tables(another, "", 60, release_it)
+    lease.hold_tables(another, "", 60, release_it)
     assert ["input seeds" in told[0], run_id in told[1], len(told)] == [True, True, 2]
 
 
@@ -106,10 +106,10 @@ def test_a_second_build_from_the_seeds_waits_for_the_first_and_says_so(
         with connect_as("postgres", fresh_database).cursor() as query:
             query.execute("drop schema angiogram cascade")
     first, second = connect_as("angiogram"), connect_as("angiogram")
-    runs.hold_tables(first, "", 0, nothing)
+    lease.hold_tables(first, "", 0, nothing)
     said: Queue[str] = Queue()
     with ThreadPoolExecutor() as pool:
-        waiting = pool.submit(runs.hold_tables, second, "", 60, said.put)
+        waiting = pool.submit(lease.hold_tables, second, "", 60, said.put)
         assert "Somebody builds the models from the input seeds" in said.get(timeout=30)
         assert not waiting.done()
         first.close()
@@ -120,12 +120,12 @@ def test_a_second_build_from_the_seeds_waits_for_the_first_and_says_so(
 def test_a_role_that_has_no_part_in_runs_waits_for_none(
     database: connection, connect_as: Callable[..., connection]
 ) -> None:
-    runs.take(database, 60, 0, nothing)
-    runs.hold_tables(connect_as("loader"), "", 0, nothing)
+    lease.take(database, 60, 0, nothing)
+    lease.hold_tables(connect_as("loader"), "", 0, nothing)
 
 
 def test_a_sign_of_life_lengthens_the_lease(database: connection) -> None:
-    run_id = runs.take(database, 30, 0, nothing)
+    run_id = lease.take(database, 30, 0, nothing)
     before = runs.read(database, run_id).lease_until
     runs.renew(database, run_id)
     after = runs.read(database, run_id).lease_until
@@ -135,7 +135,7 @@ def test_a_sign_of_life_lengthens_the_lease(database: connection) -> None:
 
 
 def test_what_a_step_leaves_is_read_by_the_next_and_survives_the_verdict(database: connection) -> None:
-    run_id = runs.take(database, 30, 0, nothing)
+    run_id = lease.take(database, 30, 0, nothing)
     runs.save_step(database, run_id, "inject", {"published": 3})
     runs.save_step(database, run_id, "load", {"by": "follower"})
     runs.record(database, run_id, "blocked", [loader_stage()], {"verdict": "blocked"})
@@ -148,14 +148,14 @@ def test_what_a_step_leaves_is_read_by_the_next_and_survives_the_verdict(databas
 
 
 def test_the_first_verdict_stays(database: connection) -> None:
-    run_id = runs.take(database, 30, 0, nothing)
+    run_id = lease.take(database, 30, 0, nothing)
     runs.record(database, run_id, "healthy", [], {"verdict": "healthy"})
     runs.record(database, run_id, "could_not_run", [], {"verdict": "could_not_run"})
     assert runs.read(database, run_id).verdict == "healthy"
 
 
 def test_a_batch_is_seen_only_while_the_run_is_in_hand(database: connection) -> None:
-    run_id = runs.take(database, 30, 0, nothing)
+    run_id = lease.take(database, 30, 0, nothing)
     runs.take_batch(database, run_id, 1, 80)
     assert runs.read(database, run_id).batch == 1
     runs.release(database, run_id)
@@ -166,7 +166,7 @@ def test_a_batch_is_seen_only_while_the_run_is_in_hand(database: connection) -> 
 def test_the_last_runs_come_newest_first(database: connection) -> None:
     ids = []
     for _ in range(3):
-        ids.append(runs.take(database, 30, 0, nothing))
+        ids.append(lease.take(database, 30, 0, nothing))
         runs.release(database, ids[-1])
     assert [run.run_id for run in runs.last(database, 2)] == [ids[2], ids[1]]
 

@@ -8,7 +8,7 @@ from psycopg2.extensions import connection
 from typer.testing import CliRunner
 
 from angiogram.dye.messages import read_whole_dye
-from angiogram.run import steps
+from angiogram.run import before_dbt, steps
 from angiogram.store import runs
 from ingestion.cli import app
 from ingestion.loader.run import load_until_caught_up
@@ -29,7 +29,7 @@ def dye_of_a_lost_key(pipeline: None, fresh_database: str, fresh_topic: str, mon
     monkeypatch.setenv("DYE_KEY", LOST)
     generate(RIDES, seed=1)
     run_id = steps.begin()
-    steps.inject(run_id)
+    before_dbt.inject(run_id)
     steps.finish(run_id, "killed")
     monkeypatch.setenv("DYE_KEY", NEW)
     load_until_caught_up()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from angiogram.run import steps
+from angiogram.run import before_dbt, steps
 from angiogram.store import runs
 from sandbox.services import Sandbox
 from tests.angiogram.edits import edit
@@ -78,10 +78,10 @@ def dag_run(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Itera
         run_id = steps.begin()
         try:
             steps.prepare(run_id)
-            steps.inject(run_id)
-            steps.check_topic(run_id)
-            steps.load(run_id)
-            steps.check_loaded(run_id)
+            before_dbt.inject(run_id)
+            before_dbt.check_topic(run_id)
+            before_dbt.load(run_id)
+            before_dbt.check_loaded(run_id)
             steps.build_batch(run_id, 1)
             steps.take_batch(run_id, 2)
             task = subprocess.run(
