@@ -12,7 +12,7 @@ from psycopg2.extensions import connection
 from angiogram.cli.interrupted import interruptible
 from angiogram.core import interrupts
 from angiogram.dbt.project import Project
-from angiogram.store import runs
+from angiogram.store import lease
 from tests.angiogram.conftest import ANGIOGRAM
 from tests.angiogram.test_live_tables import contents, quiet
 from tests.services import connect_as_administrator
@@ -31,7 +31,7 @@ def test_a_command_on_the_seeds_says_what_an_interrupt_stopped(
     shop()
     before = contents(strange)
     with closing(connect_as_administrator(os.environ["PGDATABASE"])) as builder:
-        runs.hold_tables(builder, "shop", 0, quiet)
+        lease.hold_tables(builder, "shop", 0, quiet)
         with subprocess.Popen([*ANGIOGRAM, *command], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
             assert run.stderr is not None
             next(line for line in run.stderr if "Waiting until it ends" in line)
