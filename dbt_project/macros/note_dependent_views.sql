@@ -5,7 +5,7 @@ table, from which restore_dependent_views() makes those again that this build dr
     {%- if not may_drop_views() -%}
         {{ return('') }}
     {%- endif -%}
-    {%- do restore_dependent_views() -%}
+    {%- do restore_dependent_views(warns=false) -%}
     {%- set relations = project_relations() -%}
     {%- set found = run_query('select relation from (' ~ dependent_views(relations) ~ ') as views order by depth, relation') -%}
     {%- set others = run_query(other_dependents(relations) ~ ' union ' ~ own_dependents(relations) ~ ' order by 1') -%}

@@ -1,6 +1,6 @@
 {#- On-run-end: make again what this build has dropped, say what was made again and what was not; of the former no note is
-kept. -#}
-{% macro restore_dependent_views() -%}
+kept. On-run-start, what an earlier build has left is tried; the end of the build says what cannot be made again. -#}
+{% macro restore_dependent_views(warns=true) -%}
     {%- if not may_drop_views() -%}
         {{ return('') }}
     {%- endif -%}
@@ -10,18 +10,25 @@ kept. -#}
     {%- endif -%}
     {%- do run_query(_make_again(notes)) -%}
     {%- set noted = run_query(
-        "select format('%I.%I', schema_name, name) as view, owner, lost_because, made_again_at is not null as is_made_again from "
-        ~ notes ~ ' order by depth, schema_name, name'
+        "select format('%I.%I', schema_name, name) as view, owner, lost_because, made_again_at is not null as is_made_again, "
+        ~ 'coalesce((select rolsuper from pg_roles where rolname = owner), false) as is_of_superuser from ' ~ notes
+        ~ ' order by depth, schema_name, name'
     ) -%}
     {%- for row in noted.rows -%}
         {%- if row['is_made_again'] -%}
             {%- do log('The view ' ~ row['view'] ~ ' was dropped with what it reads, and is made again.', info=true) -%}
-        {%- elif row['lost_because'] -%}
+        {%- elif row['lost_because'] and warns -%}
+            {%- if row['is_of_superuser'] -%}
+                {%- set advice = '. ' ~ row['owner'] ~ " is a superuser, whose rights dbt's role must not get: give the view to "
+                    ~ 'an ordinary role afterwards, so that the next build can make it again' -%}
+            {%- else -%}
+                {%- set advice = ', or, if a right is missing, run: grant ' ~ adapter.quote(row['owner']) ~ ' to '
+                    ~ adapter.quote(target.user) -%}
+            {%- endif -%}
             {%- do exceptions.warn(
                 'The view ' ~ row['view'] ~ ' was dropped with what it reads, and cannot be made again: ' ~ row['lost_because']
-                ~ '. Its definition is kept in ' ~ notes ~ ', and each build tries again. Let ' ~ row['owner'] ~ ' create it, '
-                ~ 'or, if a right is missing, run: grant ' ~ adapter.quote(row['owner']) ~ ' to ' ~ adapter.quote(target.user)
-                ~ '. To give the view up, delete its row there.'
+                ~ '. Its definition is kept in ' ~ notes ~ ', and each build tries again. Let ' ~ row['owner'] ~ ' create it'
+                ~ advice ~ '. To give the view up, delete its row there.'
             ) -%}
         {%- endif -%}
     {%- endfor -%}

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,13 +42,8 @@ class DbtProject:
         """Run dbt with the arguments; `environment` is put over the process's own."""
         results = self.folder / "target" / "run_results.json"
         results.unlink(missing_ok=True)
-        # The sandbox's environment points dbt at the checkout; the copy has its own folders.
-        surroundings = {name: value for name, value in os.environ.items() if name != "DBT_PROJECT_DIR"}
         dbt = commands.run(
-            "dbt.cli.main:cli",
-            ["--no-use-colors", *arguments, "--project-dir", self.folder, "--profiles-dir", self.folder],
-            environment={**surroundings, **environment},
-            folder=self.folder,
+            "dbt.cli.main:cli", self._command(arguments), environment=self._around(environment), folder=self.folder
         )
         statuses = {}
         if results.exists():
@@ -57,6 +52,24 @@ class DbtProject:
                 if kind != "operation":
                     statuses[name] = result["status"]
         return DbtRun(dbt.code, dbt.stdout + dbt.stderr, statuses)
+
+    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+        """Start dbt in a process of its own, which a test may kill."""
+        return subprocess.Popen(
+            [Path(sys.executable).with_name("dbt"), *self._command(arguments)],
+            cwd=self.folder,
+            env=self._around(environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def _command(self, arguments: Sequence[str]) -> list[str | Path]:
+        return ["--no-use-colors", *arguments, "--project-dir", self.folder, "--profiles-dir", self.folder]
+
+    def _around(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """The process's environment. The sandbox's points dbt at the checkout; the copy has its own folders."""
+        return {name: value for name, value in os.environ.items() if name != "DBT_PROJECT_DIR"} | dict(environment)
 
     def manifest(self) -> dict[str, Any]:
         """What dbt knew of the project in its last command."""
