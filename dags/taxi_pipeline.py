@@ -38,7 +38,7 @@ def taxi_pipeline() -> None:
 
     @task(
         doc_md="End offsets = loaded offsets = messages + dead letters + dye + gaps + empty offsets;"
-        " checked = accepted + superseded + rejected."
+        " raw = taken = checked = accepted + superseded + rejected; facts = marts."
     )
     def checkpoints() -> dict[str, Any]:
         from airflow.sdk.exceptions import AirflowFailException

@@ -37,8 +37,8 @@ def live(
 
     Checks that end offsets = loaded offsets = messages + gaps + empty offsets (those that hold no message) since the
     given time; that everything ever loaded is still there, unless a command deleted it (retention, prune); and that no
-    unverified dye waits for a release. Also checks what the live models account for, so do not run it while they are
-    built. Exit code: 0 all checks hold, 1 something was lost or is not loaded, 2 could not check.
+    unverified dye waits for a release. Also compares the live models with raw and with each other, so do not run it
+    while they are built. Exit code: 0 all checks hold, 1 something was lost or is not loaded, 2 could not check.
     """
     found = check_live(None if since == timedelta.max else since)
     if as_json:

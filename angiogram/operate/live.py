@@ -6,20 +6,20 @@ live messages and is counted with them, as are gaps and offsets that hold no mes
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import psycopg2
-from psycopg2 import sql
 from psycopg2.extensions import connection
 from psycopg2.extras import RealDictCursor
 
-from angiogram.dye.checkpoints import CHECKED, Checkpoint, count_accounted, unverified_dye
+from angiogram.dye.checkpoints import Checkpoint, unverified_dye
 from angiogram.dye.loaded import offsets_reached
 from angiogram.dye.other_topics import other_topics
+from angiogram.operate.live_models import check_files, check_models
 from ingestion.database.sessions import connect
 from ingestion.errors import DatabaseUnavailable
 from ingestion.loader.reading.source import Bounds, Source
@@ -83,10 +83,13 @@ def check_live(since: timedelta | None, within: float = LOADED_WITHIN) -> Live:
             before = offsets_reached(database, str(topic_id))
             bounds = source.bounds(partitions)
             reached = _caught_up(database, str(topic_id), bounds, within)
-            loaded, kept, told = _loaded(database, since)
+            found = _loaded_counts(database, since)
+            loaded, kept, told = _loaded(database, found)
+            of_models, wrong = check_models(database, found, since)
+            of_files, lost = check_files(database, since)
             claims = unverified_dye(database)
             others = other_topics(database)
-            counts = [_offsets(bounds, before, reached), loaded, kept, claims, *_models(database), *others]
+            counts = [_offsets(bounds, before, reached), loaded, kept, claims, *of_models, *of_files, *others]
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             raise DatabaseUnavailable(
                 f"PostgreSQL was lost during the live checkpoints: {str(error).strip()}. "
@@ -94,7 +97,7 @@ def check_live(since: timedelta | None, within: float = LOADED_WITHIN) -> Live:
             ) from error
     behind = [_behind(number, part, before.get(number, 0), reached.get(number, 0)) for number, part in bounds.items()]
     details = [point.detail for point in (claims, *others) if point.detail]
-    return Live(counts, [words for words in behind if words] + told + details)
+    return Live(counts, [words for words in behind if words] + told + wrong + lost + details)
 
 
 def _caught_up(database: connection, topic_id: str, bounds: Mapping[int, Bounds], within: float) -> dict[int, int]:
@@ -135,7 +138,17 @@ def _behind(number: int, part: Bounds, before: int, reached: int) -> str | None:
     return f"partition {number}: loaded up to {reached} of {part.end}" if reached < part.end else None
 
 
-def _loaded(database: connection, since: timedelta | None) -> tuple[Checkpoint, Checkpoint, list[str]]:
+def _loaded_counts(database: connection, since: timedelta | None) -> list[dict[str, Any]]:
+    with database.cursor(cursor_factory=RealDictCursor) as query:
+        query.execute(
+            "select *, live_rows as messages"
+            " from raw.loaded_counts(coalesce(clock_timestamp() - %s::interval, '-infinity'))",
+            (since,),
+        )
+        return [dict(row) for row in query.fetchall()]
+
+
+def _loaded(database: connection, found: Sequence[Mapping[str, Any]]) -> tuple[Checkpoint, Checkpoint, list[str]]:
     """Check that every loaded offset is accounted for and that everything loaded is kept.
 
     Returns:
@@ -143,12 +156,6 @@ def _loaded(database: connection, since: timedelta | None) -> tuple[Checkpoint, 
     """
     kinds = ("messages", "dead_letters", "dye", "unverified_dye", "gaps", "empty_offsets", "taken_away")
     with database.cursor(cursor_factory=RealDictCursor) as query:
-        query.execute(
-            "select *, live_rows as messages"
-            " from raw.loaded_counts(coalesce(clock_timestamp() - %s::interval, '-infinity'))",
-            (since,),
-        )
-        found = query.fetchall()
         query.execute(
             'select topic, "partition", from_offset, to_offset from raw.gaps where passed_at is null'
             " and reason in ('deleted_before_loaded', 'corrupt') order by topic, \"partition\""
@@ -180,16 +187,3 @@ def _loaded(database: connection, since: timedelta | None) -> tuple[Checkpoint, 
         Checkpoint("messages ever loaded = kept, or taken away by a command", ever, {"kept": ever - lost}),
         told,
     )
-
-
-def _models(database: connection) -> list[Checkpoint]:
-    """Return what the live models account for, or nothing before production has built them."""
-    with database.cursor() as query:
-        query.execute("select accounts_for, relation from angiogram.live_nodes where accounts_for is not null")
-        relations: dict[str, str] = dict(query.fetchall())
-        if CHECKED not in relations:
-            return []
-        # dbt has quoted its relations already.
-        query.execute(sql.SQL("select count(*) from {}").format(sql.SQL(relations[CHECKED])))
-        ((checked,),) = query.fetchall()
-    return [Checkpoint("checked = accepted + superseded + rejected", checked, count_accounted(database, relations))]

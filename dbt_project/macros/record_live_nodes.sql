@@ -13,7 +13,7 @@
             {{ dbt.string_literal(dbt.escape_single_quotes(unique_id)) }}{{ ',' if not loop.last }}
             {%- endfor %}
         );
-    insert into angiogram.live_nodes (unique_id, name, resource_type, relation, accounts_for, fingerprint)
+    insert into angiogram.live_nodes (unique_id, name, resource_type, relation, accounts_for, counts, fingerprint)
     values
     {%- for result in built %}
     (
@@ -21,8 +21,9 @@
         {%- for text in [node.unique_id, node.name, node.resource_type | string, node.relation_name] -%}
             {{ dbt.string_literal(dbt.escape_single_quotes(text)) }},
         {%- endfor -%}
-        {%- set accounts_for = node.config.meta.get('accounts_for') -%}
-        {{ 'null' if accounts_for is none else dbt.string_literal(dbt.escape_single_quotes(accounts_for)) }},
+        {%- for text in [node.config.meta.get('accounts_for'), node.config.meta.get('counts')] -%}
+            {{ 'null' if text is none else dbt.string_literal(dbt.escape_single_quotes(text)) }},
+        {%- endfor -%}
         {{- fingerprint(node) -}}
     ){{ ',' if not loop.last }}
     {%- endfor %}
@@ -30,6 +31,7 @@
         name = excluded.name,
         relation = excluded.relation,
         accounts_for = excluded.accounts_for,
+        counts = excluded.counts,
         fingerprint = excluded.fingerprint,
         built_at = clock_timestamp()
 {%- endmacro %}

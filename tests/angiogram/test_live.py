@@ -4,6 +4,8 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from kafka import KafkaProducer, TopicPartition
 from psycopg2.extensions import connection
 from typer.testing import CliRunner
 
+from ingestion.bulk.run import bulk_load
 from ingestion.cli import app
 from ingestion.loader.run import load_until_caught_up
 from ingestion.settings import KafkaSettings
@@ -21,7 +24,8 @@ from tests.angiogram.conftest import PROJECT, Outcome
 from tests.dbt.project import DbtProject
 
 Angiogram = Callable[..., Outcome]
-OFFSETS, LOADED, KEPT, UNVERIFIED, MODELS = range(5)
+OFFSETS, LOADED, KEPT, UNVERIFIED, IN_RAW, TAKEN, MODELS = range(7)
+MARTS = 5
 RIDES = 60
 
 
@@ -55,7 +59,11 @@ def test_all_hold_with_dye_between_the_rides_and_models_built(loaded: None, angi
     assert counts["messages"] + counts["dead_letters"] == 2 * RIDES
     assert counts["dye"] > 0
     assert found["checkpoints"][MODELS]["expected"] == counts["messages"]
+    assert found["checkpoints"][IN_RAW]["expected"] == counts["messages"]
     assert all(count > 0 for count in found["checkpoints"][MODELS]["counts"].values())
+    marts = [point["name"] for point in found["checkpoints"][MODELS + 1 :]]
+    assert "accepted = ride_count of revenue_by_state" in marts
+    assert len(marts) == MARTS
     assert "✓ end offsets = loaded offsets" in angiogram("live").stdout
 
 
@@ -64,7 +72,7 @@ def test_rides_that_nobody_loads_are_behind_the_end(loaded: None, angiogram: Ang
     code, found = live(angiogram)
     assert code == 1
     assert [point["holds"] for point in found["checkpoints"]] == [False, True, True, True], (
-        "no live models yet, so no fifth"
+        "no live models yet, so no others"
     )
     assert found["checkpoints"][OFFSETS]["expected"] - found["checkpoints"][OFFSETS]["counts"]["loaded"] == RIDES
     assert "loaded up to" in found["partitions"][0]
@@ -224,13 +232,73 @@ def test_a_gap_before_empty_offsets_is_counted_once(angiogram: Angiogram, owner:
     )
 
 
-def test_a_message_that_the_facts_lost_is_missed(loaded: None, angiogram: Angiogram, owner: Any) -> None:
+def wrong(angiogram: Angiogram) -> tuple[list[str], list[str]]:
+    """Names of the checkpoints that do not hold, and what is said of them."""
+    code, found = live(angiogram)
+    names = [point["name"] for point in found["checkpoints"] if not point["holds"]]
+    assert code == int(bool(names))
+    return names, found["partitions"]
+
+
+def test_what_raw_models_and_marts_do_not_agree_on_is_named(
+    loaded: None, angiogram: Angiogram, owner: Any, tmp_path: Path
+) -> None:
+    """One build, and accidents one after the other, each taken back."""
+    (tmp_path / "2026-10-05").mkdir()
+    (tmp_path / "2026-10-05" / "a.ndjson").write_text('{"taxi_id": "f1"}\n{"taxi_id": "f2"}\n')
+    bulk_load(tmp_path, 1)
     live_models = DbtProject(PROJECT).run("build", "--target", "prod", "--exclude-resource-type", "test")
     assert live_models.exit_code == 0, live_models.output
-    owner.execute("delete from facts.fct_rejected_rides where ctid = (select min(ctid) from facts.fct_rejected_rides)")
-    code, found = live(angiogram)
-    assert code == 1
-    assert [point["holds"] for point in found["checkpoints"]] == [True, True, True, True, False]
+    assert wrong(angiogram) == ([], [])
+
+    def accident(table: str, statement: str) -> tuple[list[str], list[str]]:
+        owner.execute(f"create table kept as table {table}; {statement}")
+        try:
+            return wrong(angiogram)
+        finally:
+            owner.execute(f"truncate {table}; insert into {table} table kept; drop table kept")
+
+    names, _ = accident(
+        "facts.fct_rejected_rides",
+        "delete from facts.fct_rejected_rides where ctid = (select min(ctid) from facts.fct_rejected_rides)",
+    )
+    assert names == ["checked = accepted + superseded + rejected"]
+    names, told = accident(
+        "staging.stg_taxi__rides",
+        "delete from staging.stg_taxi__rides where source_offset = 0 and source_partition = 1",
+    )
+    assert names[0] == "messages in raw = taken by the models"
+    assert "partition 1 of " in told[0]
+    assert "dbt build --full-refresh" in told[0]
+    names, _ = accident(
+        "staging.stg_taxi__rides",
+        "insert into staging.stg_taxi__rides select * from staging.stg_taxi__rides where source_offset = 0",
+    )
+    assert "no message taken that raw does not hold" in names
+    names, _ = accident(
+        "revenue.revenue_by_state",
+        "update revenue.revenue_by_state set ride_count = ride_count + 1",
+    )
+    assert names == ["accepted = ride_count of revenue_by_state"]
+
+    (tmp_path / "2026-10-05" / "a.ndjson").write_text('{"taxi_id": "f3"}\n')
+    bulk_load(tmp_path, replace_day=date(2026, 10, 5))
+    names, told = wrong(angiogram)
+    assert names == ["no message taken that raw does not hold"]
+    assert told == [
+        "the models hold 2 messages of files that were replaced or taken away since. "
+        "`dbt build --full-refresh` builds them from raw again"
+    ]
+
+
+def test_lost_rows_of_a_file_are_named(loaded: None, angiogram: Angiogram, owner: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.ndjson").write_text('{"taxi_id": "f1"}\nno json\n{"taxi_id": "f2"}\n')
+    bulk_load(tmp_path, 1)
+    assert wrong(angiogram) == ([], [])
+    owner.execute("delete from raw.taxi_rides where topic like 'file:%' and taxi_id = 'f1'")
+    names, told = wrong(angiogram)
+    assert names == ["rows of files ever loaded = kept"]
+    assert told == ["file a.ndjson: 1 of its 3 rows are not stored any more. Load it again: `ingestion bulk-load`"]
 
 
 def test_a_broker_that_is_away_is_2(pipeline: None, angiogram: Angiogram) -> None:
