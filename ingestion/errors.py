@@ -9,6 +9,7 @@ IngestionError
 ├── KafkaUnavailable       the broker cannot be reached; a retry helps
 ├── DatabaseUnavailable    PostgreSQL cannot be reached or takes no writes; a retry helps
 ├── DatabaseRefused        PostgreSQL refuses a statement; correct what it names
+├── PooledByTransaction    a pooler shares sessions between transactions; connect to PostgreSQL itself
 ├── SchemaOutdated         a migration of the raw tables is missing; run `ingestion migrate`
 ├── OffsetsSetBack         the stored offsets differ from what was loaded; run `ingestion offsets repair`
 ├── Fenced                 another loader took over this partition; nothing was written, stop or start again
@@ -60,6 +61,10 @@ class DatabaseUnavailable(IngestionError):
 
 class DatabaseRefused(IngestionError):
     """PostgreSQL refuses a statement. Nothing of it was written. Remove the cause first."""
+
+
+class PooledByTransaction(IngestionError):
+    """A pooler shares PostgreSQL's sessions between transactions. Locks do not hold there."""
 
 
 class SchemaOutdated(IngestionError):

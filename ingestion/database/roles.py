@@ -101,6 +101,8 @@ def _make_role(query: cursor, role: str, password: str) -> None:
     query.execute("select from pg_roles where rolname = %s", (role,))
     if query.fetchone() is None:
         query.execute(sql.SQL("create role {}").format(sql.Identifier(role)))
+    # Otherwise the statement of a killed task runs to its end. The role's setting holds for dbt's sessions too.
+    query.execute(sql.SQL("alter role {} set client_connection_check_interval to '5s'").format(sql.Identifier(role)))
     # Only the hash leaves this process: a password would end up in the server's statement log.
     hashed = encrypt_password(password, role, scope=query.connection, algorithm="scram-sha-256")
     query.execute(

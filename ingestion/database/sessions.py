@@ -1,10 +1,12 @@
 """Open PostgreSQL sessions, each as one of the roles."""
 
 import socket
+from contextlib import closing
+from typing import Any
 
 import psycopg2
 
-from ingestion.errors import DatabaseUnavailable
+from ingestion.errors import DatabaseUnavailable, PooledByTransaction
 from ingestion.settings import DatabaseSettings, role, role_password
 
 _ANSWERS_WITHIN = 5.0  # seconds
@@ -25,27 +27,19 @@ def connect(
         SettingsError: address or password is not set.
         ContractUnusable: the job's role is in the contract, which cannot be used.
         DatabaseUnavailable: PostgreSQL cannot be reached or refuses the role.
+        PooledByTransaction: a pooler in transaction mode is between here and PostgreSQL.
     """
     database_settings = DatabaseSettings.from_environment()
     name, password_variable = role(job)
-    password = role_password(job)
+    options = _options(database_settings, name, role_password(job), application_name, database, within)
     try:
-        return psycopg2.connect(
-            host=database_settings.host,
-            port=database_settings.port,
-            dbname=database or database_settings.name,
-            sslmode=database_settings.sslmode,
-            connect_timeout=within or database_settings.connect_timeout,
-            # If the server's machine vanishes, a statement fails in half a minute; by default it would wait for hours.
-            keepalives_idle=10,  # seconds of silence, for example while a statement runs, before the first probe
-            keepalives_interval=5,
-            keepalives_count=4,
-            tcp_user_timeout=(within or 30) * 1000,  # milliseconds that sent data may stay unacknowledged
-            client_encoding="UTF8",  # the encoding of COPY's bytes, whatever PGCLIENTENCODING says
-            user=name,
-            password=password,
-            application_name=application_name,
-        )
+        opened = psycopg2.connect(**options)
+        try:
+            _require_own_session(opened, options)
+        except BaseException:
+            opened.close()
+            raise
+        return opened
     except psycopg2.OperationalError as error:
         place = f"PostgreSQL at {database_settings.host}:{database_settings.port}"
         said = " ".join(str(error).split()).rstrip(".?")
@@ -59,6 +53,61 @@ def connect(
             f"{place} did not answer for role {name}: {said}. Is it running (`sandbox status`), and are PGHOST and "
             "PGPORT right?"
         ) from error
+
+
+def _require_own_session(opened: "psycopg2.extensions.connection", options: dict[str, Any]) -> None:
+    """Make sure that no pooler gives this session's place to others between two transactions.
+
+    A pooler gives a connection a number of its own, not that of a session of PostgreSQL. One that shares sessions hands
+    the one that was just used to whoever begins a transaction next.
+
+    Raises:
+        PooledByTransaction: one does.
+    """
+    mine = _backend(opened)
+    opened.rollback()
+    if mine == opened.info.backend_pid:
+        return
+    with closing(psycopg2.connect(**options)) as other:
+        theirs = _backend(other)  # in a transaction that stays open
+        if theirs == mine or _backend(opened) != mine:
+            raise PooledByTransaction(
+                f"At {options['host']}:{options['port']} is a connection pooler in transaction mode, under which a "
+                "session's locks do not hold: connect to PostgreSQL itself, or set the pooler's pool_mode to session."
+            )
+    opened.rollback()
+
+
+def _backend(session: "psycopg2.extensions.connection") -> int:
+    with session.cursor() as query:
+        query.execute("select pg_backend_pid()")
+        return int(query.fetchall()[0][0])
+
+
+def _options(
+    database_settings: DatabaseSettings,
+    user: str,
+    password: str,
+    application_name: str,
+    database: str | None,
+    within: int | None,
+) -> dict[str, Any]:
+    return {
+        "host": database_settings.host,
+        "port": database_settings.port,
+        "dbname": database or database_settings.name,
+        "sslmode": database_settings.sslmode,
+        "connect_timeout": within or database_settings.connect_timeout,
+        # If the server's machine vanishes, a statement fails in half a minute; by default it would wait for hours.
+        "keepalives_idle": 10,  # seconds of silence, for example while a statement runs, before the first probe
+        "keepalives_interval": 5,
+        "keepalives_count": 4,
+        "tcp_user_timeout": (within or 30) * 1000,  # milliseconds that sent data may stay unacknowledged
+        "client_encoding": "UTF8",  # the encoding of COPY's bytes, whatever PGCLIENTENCODING says
+        "user": user,
+        "password": password,
+        "application_name": application_name,
+    }
 
 
 def _answers(host: str, port: int) -> bool:
