@@ -45,7 +45,7 @@ class _Model(NamedTuple):
 def check_models(
     database: connection, loaded: Sequence[Mapping[str, Any]], since: timedelta | None
 ) -> tuple[list[Checkpoint], list[str]]:
-    """Count what the live models account for. Nothing is returned before production has built them.
+    """Count what the live models account for; nothing before production has built them.
 
     Args:
         database: as the role of the live models.
@@ -74,7 +74,7 @@ def check_models(
 
 
 def check_files(database: connection, since: timedelta | None) -> tuple[list[Checkpoint], list[str]]:
-    """Check that every row of a file that was loaded is still stored, unless a command deleted it.
+    """Check that every row of a file is still stored, unless a command deleted it.
 
     Args:
         database: as the role of the live models.
@@ -119,7 +119,7 @@ def _count(database: connection, relation: str) -> int:
 
 
 def _partitions(database: connection, loaded: Sequence[Mapping[str, Any]]) -> list[_Part]:
-    """Partitions from the offset from which raw holds all; what a command deleted is in the models still."""
+    """Partitions, each from the offset from which raw holds everything."""
     with database.cursor() as query:
         query.execute(
             'select topic_id::text, "partition", max(to_offset) from raw.taken_away'
@@ -148,9 +148,9 @@ def _files(database: connection, since: timedelta | None) -> list[_Part]:
 
 
 def _compare(database: connection, taken: str, parts: Sequence[_Part]) -> tuple[list[Checkpoint], list[str], int]:
-    """Count messages in raw that lie below the highest offset that the models have taken, and those that they hold.
+    """Compare messages in raw with those that the models have taken.
 
-    Later ones are for the next build. Messages of a topic id that nobody knows are those of a replaced file.
+    Messages beyond the highest offset taken are for the next build. Messages of a topic id that nobody knows are those of a replaced file.
 
     Returns:
         The checkpoints, where they do not hold, and how many messages the models have taken in all.
@@ -189,7 +189,7 @@ def _compare(database: connection, taken: str, parts: Sequence[_Part]) -> tuple[
 def _counted(
     query: cursor, taken: str, table: sql.Composable, parts: Sequence[_Part]
 ) -> list[tuple[_Part, int, int, int]]:
-    """Per part the highest offset taken, how many messages raw has up to there, and how many the models have."""
+    """Per part: the highest offset taken, the messages of raw up to there, those of the models."""
     by_place = {(part.topic_id, part.partition): part for part in parts}
     query.execute(
         sql.SQL(
@@ -209,7 +209,7 @@ def _counted(
 
 
 def _marts(database: connection, models: Sequence[_Model], accepted: int) -> list[Checkpoint]:
-    """Compare marts with the accepted messages; one that is older, such as a held one, is left out."""
+    """Compare marts with the accepted messages; an older one, such as a held one, is left out."""
     return [
         Checkpoint(f"accepted = {model.counts} of {model.name}", accepted, {"counted": _sum(database, model)})
         for model in models
