@@ -10,6 +10,7 @@ import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from angiogram.core.environment import Environment
@@ -163,6 +164,29 @@ def compiling_all() -> Iterator[None]:
         yield
     finally:
         CompileTask.raise_on_first_error = stops  # type: ignore[method-assign]
+
+
+@contextmanager
+def seen_as(command: str, full_refresh: bool) -> Iterator[None]:
+    """Let Jinja see another command in `flags` than the one that runs."""
+    # dbt exports neither function.
+    flags: Any = import_module("dbt.flags")
+    providers: Any = import_module("dbt.context.providers")
+    flags_before, arguments_before = flags.get_flag_obj, providers.args_to_dict
+
+    def flags_now() -> Any:
+        seen = flags_before()
+        seen.WHICH, seen.FULL_REFRESH = command, full_refresh
+        return seen
+
+    def arguments_now(arguments: Any) -> dict[str, Any]:
+        return {**arguments_before(arguments), "which": command, "full_refresh": full_refresh}
+
+    flags.get_flag_obj, providers.args_to_dict = flags_now, arguments_now
+    try:
+        yield
+    finally:
+        flags.get_flag_obj, providers.args_to_dict = flags_before, arguments_before
 
 
 def forget_ephemeral(manifest: Any) -> None:

@@ -1,6 +1,8 @@
 """Compiles every model for a dbt target in both forms of is_incremental().
 
-No server is needed. The target's hooks are compiled too. A model whose compilation queries the database is left out.
+No server is needed. Hooks are compiled too, those of the project and of reference seeds included. What queries the
+database while it is compiled is left out. Jinja sees the command `dbt build`; what asks for the command is compiled as
+by other commands as well.
 """
 
 import re
@@ -11,16 +13,34 @@ from typing import Any
 
 import jinja2
 
-from angiogram.dbt.command import compiling_all, forget_ephemeral
+from angiogram.dbt.command import compiling_all, forget_ephemeral, seen_as
+from angiogram.dbt.manifest.macros import asks
+from angiogram.dbt.stand_ins import hook_texts, standing_in
 
 FIRST, LATER, HOOKS = "first build", "incremental build", "hooks"
-"""The forms."""
+"""The forms. Hooks of the project and of seeds are compiled with the first build."""
+
+_RUN, _REFRESH = " by dbt run", " with --full-refresh"
+_COMMANDS = {"": ("build", False), _RUN: ("run", False), _REFRESH: ("build", True), _RUN + _REFRESH: ("run", True)}
+"""What follows a form's name, and the command that Jinja sees."""
+
+FORMS = tuple(
+    form + of_command
+    for of_command in _COMMANDS
+    for form in (FIRST, LATER, HOOKS)
+    if form != LATER or _REFRESH not in of_command
+)
+"""All forms with the commands. A full refresh is no incremental build."""
+
+ACROSS = tuple((form, form + _RUN) for form in (FIRST, LATER, HOOKS))
+"""Forms of the live target, and of the dye target: the live tables may be built by another command than the dye's."""
 
 _IS_INCREMENTAL = "macro.dbt.is_incremental"
 _ANSWERS = {FIRST: "false", LATER: "true", HOOKS: "model.config.materialized == 'incremental'"}
 _ASKS_THE_DATABASE = "connection never acquired"
 _OPENING = re.compile(r"\{%-?\s*macro\s.*?%\}", re.DOTALL)
 _CLOSING = re.compile(r"\{%-?\s*endmacro\s*-?%\}\s*\Z")
+_COMMAND = re.compile(r"\bflags\b|\binvocation_args_dict\b")
 _MARK = re.compile(r"/\*angiogram:(?:begin (?P<call>.*?)|end)\*/", re.DOTALL)
 
 Invoke = Callable[[list[str]], Any]
@@ -32,9 +52,10 @@ class Forms:
     """The compiled SQL of a target.
 
     Attributes:
-        texts: SQL by form and by dbt's ID of the model; an ephemeral parent appears by its name only.
-        errors: why a model cannot be compiled, by its ID.
-        asking: IDs of the models whose compilation queries the database.
+        texts: SQL by form and by dbt's ID of the model, hook or seed; an ephemeral parent appears by its name only. For
+            a seed it is its hooks.
+        errors: why one of them cannot be compiled, by its ID.
+        asking: IDs of those whose compilation queries the database.
     """
 
     texts: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -53,23 +74,35 @@ def compile_forms(
         switches: names of macros whose own text is put between marks, see `without_switches`.
         only: IDs of the models to compile, by form; None: all models that have the form.
     """
+    with standing_in(manifest) as standing:
+        having = _having(manifest)
+        found = Forms()
+        for form in only or FORMS:
+            found.texts[form] = {}
+            left = {i for i in having[form] if only is None or standing.get(i, i) in only[form]}
+            # dbt skips the readers of a model that it could not compile. Without that model they compile.
+            while left:
+                with _edited(manifest, form, switches, left):
+                    outcome = invoke(_command(manifest, left, everything=left == having[FIRST]))
+                skipped = _take(found, form, left, outcome.answer.results, standing)
+                left = skipped if skipped < left else set()
+    return found
+
+
+def _having(manifest: Any) -> dict[str, set[str]]:
+    """The IDs of the models, stand-ins included, that have each form."""
     models = [node for node in manifest.nodes.values() if node.resource_type == "model" and node.language == "sql"]
     having = {
         FIRST: {node.unique_id for node in models},
         LATER: {node.unique_id for node in models if node.config.materialized == "incremental"},
-        HOOKS: {node.unique_id for node in models if _hooks(node)},
+        HOOKS: {node.unique_id for node in models if hook_texts(node)},
     }
-    found = Forms()
-    for form, ids in (only or having).items():
-        found.texts[form] = {}
-        left = ids & having[form]
-        # dbt skips the readers of a model that it could not compile. Without that model they compile.
-        while left:
-            with _edited(manifest, form, switches, left):
-                outcome = invoke(_command(manifest, left, everything=left == having[FIRST]))
-            skipped = _take(found, form, left, outcome.answer.results)
-            left = skipped if skipped < left else set()
-    return found
+    asking = {node.unique_id for node in models if asks(_COMMAND, manifest, [node.raw_code, *hook_texts(node)], node)}
+    return {form: having[_base(form)] if form in having else having[_base(form)] & asking for form in FORMS}
+
+
+def _base(form: str) -> str:
+    return next(base for base in (FIRST, LATER, HOOKS) if form.startswith(base))
 
 
 def _command(manifest: Any, chosen: set[str], everything: bool) -> list[str]:
@@ -77,27 +110,24 @@ def _command(manifest: Any, chosen: set[str], everything: bool) -> list[str]:
     return ["compile", "--no-introspect", "--select", *select]
 
 
-def _take(found: Forms, form: str, chosen: set[str], results: Iterable[Any]) -> set[str]:
+def _take(found: Forms, form: str, chosen: set[str], results: Iterable[Any], standing: Mapping[str, str]) -> set[str]:
     """Record what dbt compiled, and return the IDs of what it skipped."""
     skipped = set()
     for result in results:
         node = result.node
         if node.unique_id not in chosen:
             continue
+        unique_id = standing.get(node.unique_id, node.unique_id)
         if result.status == "skipped":
             skipped.add(node.unique_id)
         elif result.status != "error":
             # Without the SQL of ephemeral parents, which count as models of their own.
-            found.texts[form][node.unique_id] = node._pre_injected_sql or node.compiled_code
+            found.texts[form][unique_id] = node._pre_injected_sql or node.compiled_code
         elif _ASKS_THE_DATABASE in result.message:
-            found.asking.add(node.unique_id)
+            found.asking.add(unique_id)
         else:
-            found.errors[node.unique_id] = result.message
+            found.errors[unique_id] = result.message
     return skipped
-
-
-def _hooks(node: Any) -> list[str]:
-    return [hook.sql for hook in (*node.config.pre_hook, *node.config.post_hook)]
 
 
 @contextmanager
@@ -110,15 +140,16 @@ def _edited(manifest: Any, form: str, switches: Iterable[str], chosen: set[str])
     names = set(switches)
     marked = [macro for macro in manifest.macros.values() if macro.name in names]
     macros = {macro.unique_id: macro.macro_sql for macro in (manifest.macros[_IS_INCREMENTAL], *marked)}
-    codes = {unique_id: manifest.nodes[unique_id].raw_code for unique_id in chosen} if form == HOOKS else {}
+    base, of_command = _base(form), form.removeprefix(_base(form))
+    codes = {unique_id: manifest.nodes[unique_id].raw_code for unique_id in chosen} if base == HOOKS else {}
     try:
         for macro in marked:
             macro.macro_sql = _with_marks(macro.name, macro.macro_sql)
-        answer = f"{{{{ return({_ANSWERS[form]}) }}}}"
+        answer = f"{{{{ return({_ANSWERS[base]}) }}}}"
         manifest.macros[_IS_INCREMENTAL].macro_sql = f"{{% macro is_incremental() %}}{answer}{{% endmacro %}}"
         for unique_id in codes:
-            manifest.nodes[unique_id].raw_code = ";\n".join(_hooks(manifest.nodes[unique_id]))
-        with compiling_all():
+            manifest.nodes[unique_id].raw_code = ";\n".join(hook_texts(manifest.nodes[unique_id]))
+        with compiling_all(), seen_as(*_COMMANDS[of_command]):
             yield
     finally:
         for unique_id, text in macros.items():

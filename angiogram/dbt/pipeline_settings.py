@@ -19,17 +19,29 @@ class _Settings(BaseModel):
 
 
 class IntendedLiveSql(_Settings):
-    """An intended difference between live SQL and dye SQL, in one model or in one macro."""
+    """An intended difference between live SQL and dye SQL, in one place of the project."""
 
     model: str | None = Field(default=None, min_length=1, description="The model whose SQL may differ.")
+    seed: str | None = Field(default=None, min_length=1, description="The seed whose hooks or settings may differ.")
+    hook: str | None = Field(default=None, min_length=1, description="The hook of the project that may differ.")
     macro: str | None = Field(default=None, min_length=1, description="The macro whose SQL may differ where used.")
     reason: str = Field(min_length=1, description="Why, for whoever reads the file.")
 
     @model_validator(mode="after")
     def _names_one_thing(self) -> Self:
-        if (self.model is None) == (self.macro is None):
-            raise ValueError("name either a model or a macro")
+        if sum(name is not None for name in (self.model, self.seed, self.hook, self.macro)) != 1:
+            raise ValueError("name one model, seed, hook or macro")
         return self
+
+    @property
+    def node(self) -> str | None:
+        """Return the name of the model, seed or hook. None for a macro."""
+        return self.model or self.seed or self.hook
+
+    @property
+    def kind(self) -> str:
+        """Return what is named: model, seed, hook or macro."""
+        return next(kind for kind in ("model", "seed", "hook", "macro") if getattr(self, kind) is not None)
 
 
 class Intended(_Settings):

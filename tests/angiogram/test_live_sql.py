@@ -169,6 +169,81 @@ def test_a_branch_for_the_live_target_alone_is_named_with_its_lines(shop: DbtPro
     assert notices[1:] == ["Target live builds live_alone, which the dye does not pass."]
 
 
+HOOKS = """
+on-run-end:
+  - "{% if target.name == 'live' %}delete from {{ target.schema }}.guests where guest_id > 2{% endif %}"
+  - "{% if target.name == 'angiogram' and flags.WHICH == 'run' %}update {{ target.schema }}.guests set n = 1{% endif %}"
+  - "grant usage on schema {{ target.schema }} to cook; grant select on {{ ref('guests') }} to cook"
+  - "{% do run_query('select 1') if target.name == 'live' %}"
+  - "{% do run_query('select 1') %}{{ results | length }} -- the same everywhere"
+"""
+MERGE = """
+{% macro get_incremental_merge_sql(arg_dict) -%}
+    {{ return(appended(arg_dict) if is_dye_target() else default__get_incremental_merge_sql(arg_dict)) }}
+{%- endmacro %}
+{% macro appended(arg_dict) -%} {{ return(get_incremental_append_sql(arg_dict)) }} {%- endmacro %}
+{% macro postgres__get_empty_schema_sql(columns) -%}
+    {{ return(default__get_empty_schema_sql(columns)) }} {#- under target.name == 'live' as well -#}
+{%- endmacro %}
+"""
+
+
+def test_what_only_a_build_does_under_the_live_target_is_named_too(shop: DbtProject) -> None:
+    """Hooks of the project and of seeds, settings of seeds, a branch for a command, an override of a dbt macro."""
+    shop.replace("dbt_project.yml", "\nmodels:\n", f"{HOOKS}\nmodels:\n")
+    prices = "price_cents: integer}"
+    hook = "+post-hook: \"{% if target.name == 'live' %}update {{ this }} set price_cents = 0{% endif %}\""
+    live_type = prices.replace("integer", "\"{{ 'text' if target.name == 'live' else 'integer' }}\"")
+    shop.replace("dbt_project.yml", prices, f"{live_type}\n        {hook}")
+    (shop.folder / "seeds" / "reference" / "towns.csv").write_text("name\nUlm\n")
+    shop.replace("dbt_project.yml", "      menu:\n", f"      towns:\n        {hook}\n      menu:\n")
+    building = "{% if flags.WHICH in ('run', 'build') and target.name == 'live' %}and guest_id > 2{% endif %}"
+    shop.replace("models/core/guests.sql", "where state = 'paid'", f"where state = 'paid' {building}")
+    by_build = "{% if flags.WHICH == 'build' %}and cups > 1{% endif %}"
+    shop.replace("models/base/base_lines.sql", "where cups > 0", f"where cups > 0 {by_build}")
+    refreshed = "{% if flags.FULL_REFRESH and target.name == 'live' %}limit 1{% endif %}"
+    takings = shop.folder / "models" / "reports" / "takings_by_month.sql"
+    takings.write_text(f"{takings.read_text()}\n{refreshed}")
+    (shop.folder / "macros" / "merge.sql").write_text(MERGE)
+    (shop.folder / "models" / "reports" / "staged.sql").write_text('select \'{{ env_var("STAGE", "dev") }}\' as stage')
+
+    project, found = compared(shop)
+
+    told = list(unintended(found, project, "live"))
+    texts = {str(change.stage): change.text for change in told if change.kind}
+    assert texts.keys() == {
+        *("guests", "base_lines", "takings_by_month", "tickets", "seed:menu", "seed:towns"),
+        *(f"hook:coffee_shop-on-run-end-{number}" for number in (0, 1, 3)),
+    }
+    assert "(hooks): delete from coffee_shop.guests where guest_id > 2" in texts["hook:coffee_shop-on-run-end-0"]
+    assert "without update angiogram_coffee_shop.guests set n = 1" in texts["hook:coffee_shop-on-run-end-1"]
+    assert "and queries the database. No compilation shows" in texts["hook:coffee_shop-on-run-end-3"]
+    assert "(hooks): update menu set price_cents = 0" in texts["seed:menu"]
+    assert "get_incremental_merge_sql, which asks for the target" in texts["tickets"]
+    assert "and guest_id > 2" in texts["guests"]
+    assert "(first build with --full-refresh): limit 1" in texts["takings_by_month"]
+    assert [change.text.partition(" ")[0] for change in told if change.code] == ["staged"]
+
+    shop.replace("models/base/base_lines.sql", by_build, "")
+    listed = [
+        "macro: get_incremental_merge_sql",
+        "seed: menu",
+        "seed: towns",
+        "model: guests",
+        "model: takings_by_month",
+    ]
+    listed += [f"hook: coffee_shop-on-run-end-{number}" for number in (0, 1, 3)]
+    settings = shop.folder / "angiogram.yml"
+    entries = ", ".join(f"{{{entry}, reason: Tea}}" for entry in listed)
+    settings.write_text(f"{settings.read_text()}intended: {{live_sql: [{entries}]}}\n")
+
+    project, found = compared(shop)
+
+    told = list(unintended(found, project, "live"))
+    assert [change.text for change in told if change.kind or change.code == "intended_unused"] == []
+    assert found.unseen["get_incremental_merge_sql"].is_listed
+
+
 def test_what_angiogram_yml_lists_is_intended_until_it_changes(shop: DbtProject) -> None:
     shop.replace("macros/raw.sql", "source('shop', name)", "source('shop', name) ~ (' limit 5' if name == 'lines')")
     shop.replace("models/core/guests.sql", "'paid'", "'{{ 'paid' if target.name == 'live' else 'paid' ~ '' }}'")
@@ -204,7 +279,7 @@ def test_what_angiogram_yml_lists_is_intended_until_it_changes(shop: DbtProject)
     project, found = compared(shop)
     unused = [change.text for change in unintended(found, project, "live") if change.code == "intended_unused"]
     assert [text.split(": ")[1] for text in unused] == [
-        "no model uses the macro raw_things. Delete the entry.",
+        "nothing uses the macro raw_things. Delete the entry.",
         "model guests does not differ. Delete the entry.",
     ]
 

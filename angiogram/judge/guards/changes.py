@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from angiogram.core.findings import Finding, FindingKind, Notice
-from angiogram.core.stage_id import StageId
+from angiogram.core.stage_id import MODEL, StageId
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ class Change:
         """Return the difference as a finding, or None if it is not red."""
         if self.kind is None or self.stage is None:
             return None
-        advice = self.advice or f"If it is meant: angiogram accept {self.stage.name}"
+        of_model = f" {self.stage.name}" if self.stage.kind == MODEL else ""
+        advice = self.advice or f"If it is meant: angiogram accept{of_model}"
         text = f"{self.text}{chr(10) if chr(10) in self.text else ' '}{advice}"
         return Finding(self.kind, self.stage, text, self.file, self.line)
 

@@ -1,21 +1,25 @@
 """Compares the live target's SQL with the dye target's.
 
-The dye never passes a branch that exists only in production. So the models are compiled here under both targets, with
-is_incremental() false and true, and compared without regard to relation names. What the live target reads in place of
-an input of the dye is not a difference, but it is reported. Any other difference is red, unless angiogram.yml lists it
-as intended. A macro listed there counts as equal whatever it returns.
+The dye never passes a branch that exists only in production. So models and hooks are compiled here under both targets,
+with is_incremental() false and true, and compared without regard to relation names. What the live target reads in place
+of an input of the dye is not a difference, but it is reported. Any other difference is red, unless angiogram.yml lists
+it as intended. A macro listed there counts as equal whatever it returns. So are the settings of reference seeds.
+What no compilation shows is looked for in the macros themselves (`angiogram/dbt/unseen.py`).
 """
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from angiogram.dbt.compiled_forms import FIRST, HOOKS, LATER, Forms, compile_forms, without_switches
+from angiogram.core.stage_id import HOOK, StageId
+from angiogram.dbt.command import OPERATION
+from angiogram.dbt.compiled_forms import ACROSS, FIRST, FORMS, HOOKS, Forms, compile_forms, without_switches
 from angiogram.dbt.live_target import LiveTarget, secrets_set
-from angiogram.dbt.manifest.nodes import is_input_seed
+from angiogram.dbt.manifest.macros import ENVIRONMENT, TARGET, asks
+from angiogram.dbt.manifest.nodes import is_dye_seed, is_input_seed
 from angiogram.dbt.project import Project
+from angiogram.dbt.unseen import Unseen, unseen
 from angiogram.judge.guards.sql_text import (
     Pair,
     RelationNames,
@@ -43,19 +47,25 @@ _INCREMENTAL = (
 )
 """Settings that decide the result of a later build of an incremental model."""
 
+_OF_SEEDS = ("column_types", "quote_columns", "delimiter")
+"""Settings that decide what a seed's table holds."""
+
+_SEED_SETTINGS = "settings of the seed"
+"""Form of a difference in them."""
+
 
 @dataclass(frozen=True, slots=True)
 class SqlDifference:
-    """How a model's SQL under the live target differs from what the dye passes.
+    """How SQL or settings under the live target differ from what the dye passes.
 
     Attributes:
-        model: its name.
+        stage: the model, seed or hook.
         file: its file, below the project's folder.
         form: the form in which the difference was seen first.
         places: the lines that differ, with relations by their names.
     """
 
-    model: str
+    stage: StageId
     file: str
     form: str
     places: Places
@@ -71,24 +81,28 @@ class LiveSql:
     """The result of comparing the SQL of two targets.
 
     Attributes:
-        differences: the differences by model.
+        differences: the differences by the name of the model, seed or hook.
         errors: why a model does not compile under the live target although it does under the dye target, by model.
         uncompared: models whose compilation queries the database, so that the two targets may legitimately differ.
+        environment: models that ask for the environment, which may be another one where production builds.
         inputs: what the live target reads in place of an input of the dye, by the input's name.
         readers: the models that do so, by the names of the input and its replacement.
         switches: fingerprint of what a listed macro returns under the live target, by its name.
         users: a model that uses such a macro, by the macro's name.
         alone: models that only the live target has.
+        unseen: what no compilation shows and may differ, by the name of the hook, seed or macro.
     """
 
     differences: dict[str, SqlDifference] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     uncompared: list[str] = field(default_factory=list)
+    environment: list[str] = field(default_factory=list)
     inputs: dict[str, list[str]] = field(default_factory=dict)
     readers: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     switches: dict[str, str] = field(default_factory=dict)
     users: dict[str, str] = field(default_factory=dict)
     alone: list[str] = field(default_factory=list)
+    unseen: dict[str, Unseen] = field(default_factory=dict)
 
 
 def compare(project: Project, live: LiveTarget) -> LiveSql:
@@ -123,9 +137,13 @@ class _Comparison:
         self._note_what_was_not_compiled(*forms)
         unequal = self._unequal(*forms)
         if unequal:  # what varies from one compilation to the next is not a difference
-            again = self._compiled({form: set(models) for form, models in unequal.items()})
+            ids = {unique_id for models in unequal.values() for unique_id in models}
+            again = self._compiled(dict.fromkeys(FORMS, ids))
             unequal = self._unequal(*(_steady(first, second) for first, second in zip(forms, again, strict=True)))
         self._note_differences(unequal)
+        self._note_seeds()
+        uncompared = forms[0].asking | forms[1].asking | forms[0].errors.keys() | forms[1].errors.keys()
+        self._found.unseen = unseen(self._live.manifest, uncompared, self._switches)
         for (of_live, of_dye), readers in sorted(self._pairs.items()):
             names = name_of(of_dye), name_of(of_live)
             self._found.inputs.setdefault(names[0], []).append(names[1])
@@ -147,11 +165,17 @@ class _Comparison:
     def _note_what_was_not_compiled(self, live: Forms, dye: Forms) -> None:
         nodes, own = self._live.manifest.nodes, self._project.manifest.nodes
         for unique_id in sorted(live.asking | dye.asking):
-            if unique_id in nodes and _depends_on_target(self._live.manifest, nodes[unique_id]):
+            node = nodes.get(unique_id)
+            if node is not None and node.resource_type == "model" and _depends_on_target(self._live.manifest, node):
                 self._found.uncompared.append(nodes[unique_id].search_name)
         for unique_id, message in live.errors.items():
-            if unique_id in own and unique_id not in dye.errors:
+            if unique_id in own and unique_id not in dye.errors and nodes[unique_id].resource_type == "model":
                 self._found.errors[nodes[unique_id].search_name] = message
+        self._found.environment = sorted(
+            node.search_name
+            for node in nodes.values()
+            if node.resource_type == "model" and asks(ENVIRONMENT, self._live.manifest, [node.raw_code], node)
+        )
         self._found.alone = sorted(
             node.search_name
             for unique_id, node in nodes.items()
@@ -165,10 +189,10 @@ class _Comparison:
         """
         unequal: Unequal = {}
         both = self._live.manifest.nodes.keys() & self._project.manifest.nodes.keys()
-        for form in (FIRST, LATER, HOOKS):
-            of_live, of_dye = live.texts.get(form, {}), dye.texts.get(form, {})
+        for form, dye_form in (*((form, form) for form in FORMS), *ACROSS):
+            of_live, of_dye = live.texts.get(form, {}), dye.texts.get(dye_form, {})
             ids = of_live.keys() & of_dye.keys()
-            if form == HOOKS:  # a model may have hooks under only one target
+            if form == dye_form == HOOKS:  # a model may have hooks under only one target
                 unknown = live.asking | dye.asking | live.errors.keys() | dye.errors.keys()
                 ids = (of_live.keys() | of_dye.keys()) - unknown
             for unique_id in sorted(ids & both):
@@ -194,7 +218,8 @@ class _Comparison:
             macro = call.split("(")[0]
             self._made.setdefault(macro, set()).add(f"{call}: {' '.join(lines_of(names.aside(inner)))}")
             self._found.users.setdefault(macro, manifest.nodes[unique_id].search_name)
-        settings = list(_settings(manifest.nodes[unique_id])) if form == FIRST else []
+        node = manifest.nodes[unique_id]
+        settings = list(_settings(node)) if form == FIRST and node.resource_type == "model" else []
         return [*settings, *lines_of(names.aside(plain))]
 
     def _is_input(self, pair: Pair) -> bool:
@@ -221,9 +246,21 @@ class _Comparison:
                         places.append((list(map(shown, place[0])), list(map(shown, place[1]))))
                 node = self._live.manifest.nodes[unique_id]
                 if places:
-                    self._found.differences.setdefault(
-                        node.search_name, SqlDifference(node.search_name, node.original_file_path, form, places)
-                    )
+                    self._note(node, form if node.resource_type == "model" else HOOKS, places)
+
+    def _note_seeds(self) -> None:
+        own = self._project.manifest.nodes
+        for unique_id, node in self._live.manifest.nodes.items():
+            if node.resource_type == "seed" and unique_id in own and not is_dye_seed(node):
+                lines = _seed_settings(node), _seed_settings(own[unique_id])
+                if places := differing(*lines, {}):
+                    self._note(node, _SEED_SETTINGS, places)
+
+    def _note(self, node: Any, form: str, places: Places) -> None:
+        kind = HOOK if node.resource_type == OPERATION else str(node.resource_type)
+        file = node.original_file_path.removeprefix("./")
+        name = node.search_name
+        self._found.differences.setdefault(name, SqlDifference(StageId(kind, name), file, form, places))
 
 
 def _relations(manifest: Any) -> Iterator[tuple[str, str]]:
@@ -256,23 +293,15 @@ def _settings(node: Any) -> Iterator[str]:
             yield "full_refresh: True"
 
 
-def _depends_on_target(manifest: Any, node: Any) -> bool:
-    """Whether a model, or a macro that it uses, looks at the target.
+def _seed_settings(seed: Any) -> list[str]:
+    values = ((name, seed.config.get(name)) for name in _OF_SEEDS)
+    found = [f"{name}: {value}" for name, value in values if value is not None and name != "column_types"]
+    return [*found, *(f"column_types: {name} {kind}" for name, kind in sorted(seed.config.column_types.items()))]
 
-    Macros of dbt itself do not count.
-    """
-    looks = re.compile(r"\btarget\b|\bthis\.(schema|database|name|identifier)\b")
-    seen: set[str] = set()
-    ahead = list(node.depends_on.macros)
-    texts = [node.raw_code]
-    while ahead:
-        macro = manifest.macros.get(ahead.pop())
-        if macro is not None and macro.unique_id not in seen:
-            seen.add(macro.unique_id)
-            ahead += macro.depends_on.macros
-            if macro.package_name not in ("dbt", f"dbt_{manifest.metadata.adapter_type}"):
-                texts.append(macro.macro_sql)
-    return any(map(looks.search, texts))
+
+def _depends_on_target(manifest: Any, node: Any) -> bool:
+    """Whether a model, or a macro that it uses, looks at the target."""
+    return asks(TARGET, manifest, [node.raw_code], node)
 
 
 def _steady(first: Forms, again: Forms) -> Forms:

@@ -51,7 +51,7 @@ def unintended(found: LiveSql, project: Project, target: str) -> Iterator[Change
         project: the project under the dye target.
         target: name of the live target.
     """
-    listed = {one.model for one in project.settings.intended.live_sql if one.model}
+    listed = {one.node for one in project.settings.intended.live_sql if one.node}
     for name, message in found.errors.items():
         yield Change(
             f"{name} compiles under target {project.target}, but not under target {target}: {message.strip()}",
@@ -63,22 +63,38 @@ def unintended(found: LiveSql, project: Project, target: str) -> Iterator[Change
         if name not in listed:
             yield Change(
                 _told(difference, target, project.target),
-                StageId(MODEL, name),
+                difference.stage,
                 FindingKind.LIVE_SQL,
                 advice=f"Make both alike, or list {name} in {SETTINGS_FILE} under intended: live_sql, with the reason.",
                 file=difference.file,
                 line=_line(project.directory / difference.file, difference.places),
             )
+    for name, hidden in found.unseen.items():
+        if not hidden.is_listed and name not in listed:
+            yield Change(
+                f"{hidden.text} No compilation shows what it does under target {target}.",
+                hidden.stage,
+                FindingKind.LIVE_SQL,
+                advice=f"Make it the same under every target, or list it in {SETTINGS_FILE} under intended: live_sql "
+                f"({hidden.entry}), with the reason.",
+                file=hidden.file,
+            )
     for one in project.settings.intended.live_sql:
-        known = found.differences if one.model else found.switches
-        if (one.model or one.macro) not in known:
-            what = f"model {one.model} does not differ" if one.model else f"no model uses the macro {one.macro}"
+        known = {*found.unseen, *(found.differences if one.node else found.switches)}
+        if (one.node or one.macro) not in known:
+            what = f"{one.kind} {one.node} does not differ" if one.node else f"nothing uses the macro {one.macro}"
             text = f"{SETTINGS_FILE} lists a difference in live SQL that is not there: {what}. Delete the entry."
             yield Change(text, code="intended_unused")
     if found.uncompared:
         text = (
             f"Live SQL of {', '.join(found.uncompared)} not compared: it depends on the target, and on what the "
             "database answers while it is compiled."
+        )
+        yield Change(text, code=NOT_COMPARED)
+    if found.environment:
+        text = (
+            f"{', '.join(found.environment)} ask for environment variables (env_var). Their live SQL was compared with "
+            "the values of this environment alone."
         )
         yield Change(text, code=NOT_COMPARED)
     if found.alone:
@@ -103,11 +119,15 @@ def changes(accepted: Surface, now: Surface, found: LiveSql, target: str, dye_ta
         if name in found.users:
             text = f"The macro {name} makes other SQL under target {target} than when the difference was accepted."
             stage, file = StageId(MODEL, found.users[name]), None
+        elif name in found.unseen:
+            hidden = found.unseen[name]
+            text = f"{hidden.text} Its text has changed since that was accepted."
+            stage, file = hidden.stage, hidden.file
         else:
             text = (
                 f"{_told(found.differences[name], target, dye_target)}\nThis is not the difference that was accepted."
             )
-            stage, file = StageId(MODEL, name), found.differences[name].file
+            stage, file = found.differences[name].stage, found.differences[name].file
         yield Change(text, stage, FindingKind.LIVE_SQL, file=file)
     yield from not_accepted(accepted, now, found, target)
     for name, stands_for in now.inputs.items():
@@ -136,6 +156,8 @@ def not_accepted(accepted: Surface, now: Surface, found: LiveSql, target: str) -
     for name in sorted(now.intended.keys() - accepted.intended.keys()):
         if name in found.differences and name not in found.switches:
             what = f"what {name} runs under target {target} alone: {_headline(found.differences[name])}"
+        elif name in found.unseen and name not in found.switches:
+            what = found.unseen[name].text
         else:
             what = f"what the macro {name} makes under target {target}"
         text = f"{SETTINGS_FILE} lists as intended, and nobody has accepted yet, {what}"
@@ -173,7 +195,7 @@ def _told(difference: SqlDifference, target: str, dye_target: str) -> str:
     lines = [f"    {name:<{width}}  {line}" for name, line in _beside(places, target, dye_target)]
     more = [f"    and {len(lines) - LINES_SHOWN} lines more"] if len(lines) > LINES_SHOWN else []
     headline = (
-        f"{difference.model} runs other SQL under target {target} than the dye passes ({difference.form}): "
+        f"{difference.stage} runs other SQL under target {target} than the dye passes ({difference.form}): "
         f"{_headline(difference)}"
     )
     return "\n".join([headline, *lines[:LINES_SHOWN], *more])

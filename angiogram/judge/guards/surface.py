@@ -174,8 +174,8 @@ def of_project(
             models[node.search_name] = compared.model_copy(update={"materialized": EPHEMERAL})
     for name, told in _under(live).items() if live else ():
         models[name] = models.get(name, ModelSurface()).model_copy(update=told)
-    listed = {one.macro or one.model for one in project.settings.intended.live_sql}
-    fingerprints = sql.switches | {name: found.fingerprint for name, found in sql.differences.items()} if sql else {}
+    listed = {one.macro or one.node for one in project.settings.intended.live_sql}
+    fingerprints = _fingerprints(sql) if sql else {}
     return Surface(
         live_target=live.name if live else None,
         models=dict(sorted(models.items())),
@@ -184,6 +184,13 @@ def of_project(
         inputs=sql.inputs if sql else {},
         intended={name: mark for name, mark in sorted(fingerprints.items()) if name in listed},
     )
+
+
+def _fingerprints(sql: LiveSql) -> dict[str, str]:
+    """Fingerprints of what may be listed as intended, by name."""
+    # What a compilation shows says more than a macro's text.
+    unseen = {name: found.fingerprint for name, found in sql.unseen.items()}
+    return unseen | sql.switches | {name: found.fingerprint for name, found in sql.differences.items()}
 
 
 def is_watched(node: Node) -> bool:

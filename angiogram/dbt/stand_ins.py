@@ -1,0 +1,61 @@
+"""Lets `dbt compile` render what it passes over: hooks of projects and of seeds.
+
+Each gets a model of its own in the manifest for the time of a compilation.
+"""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from angiogram.dbt.command import OPERATION
+from angiogram.dbt.manifest.nodes import is_dye_seed
+
+_AT_THE_END = "{% set results, schemas, database_schemas = [], [], [] %}"
+"""Variables that dbt gives hooks at the end of a command; here nothing was built."""
+
+
+@contextmanager
+def standing_in(manifest: Any) -> Iterator[dict[str, str]]:
+    """Add the stand-ins to a manifest, and remove them afterwards.
+
+    Yields:
+        The IDs of the hooks and seeds by those of their stand-ins. Seeds of the dye have none.
+    """
+    pattern = next((n for n in manifest.nodes.values() if n.resource_type == "model" and n.language == "sql"), None)
+    standing: dict[str, str] = {}
+    for node in list(manifest.nodes.values()) if pattern else ():
+        if node.resource_type == OPERATION or (node.resource_type == "seed" and not is_dye_seed(node)):
+            made = _stand_in(pattern, node)
+            manifest.nodes[made.unique_id] = made
+            standing[made.unique_id] = node.unique_id
+    try:
+        yield standing
+    finally:
+        for unique_id in standing:
+            del manifest.nodes[unique_id]
+
+
+def _stand_in(pattern: Any, node: Any) -> Any:
+    made = copy.deepcopy(pattern)
+    made.name = f"angiogram_{node.resource_type}_{node.name}"
+    made.unique_id = f"model.{node.package_name}.{made.name}"
+    made.package_name, made.fqn = node.package_name, [node.package_name, made.name]
+    made.version, made.latest_version = None, None
+    made.config.materialized, made.config.pre_hook, made.config.post_hook = "table", [], []
+    made.refs, made.sources = [], []
+    made.depends_on = type(pattern.depends_on)(macros=list(node.depends_on.macros))
+    if node.resource_type == OPERATION:
+        made.refs, made.sources = list(node.refs), list(node.sources)
+        made.depends_on.nodes = list(node.depends_on.nodes)
+        made.raw_code = _AT_THE_END + node.raw_code
+    else:
+        made.raw_code = ";\n".join(hook_texts(node))
+        made.database, made.schema, made.alias = node.database, node.schema, node.alias
+        made.relation_name = node.relation_name
+    return made
+
+
+def hook_texts(node: Any) -> list[str]:
+    """Return the texts of a model's or seed's own hooks."""
+    return [hook.sql for hook in (*node.config.pre_hook, *node.config.post_hook)]
