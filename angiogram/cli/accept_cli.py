@@ -75,9 +75,8 @@ def _show(proposal: Proposal) -> None:
     out = console()
     count, first = proposal.differences["count"], proposal.differences["first"][:DIFFERENCES_PRINTED]
     some = f"; the first {DIFFERENCES_PRINTED}" if len(first) < count else ""
-    out.print(
-        Text(f"{proposal.model}: ", style="bold").append(f"{_count(count, 'difference')}{some}", style="not bold")
-    )
+    found = f"{_count(count, 'difference')}{some}" if count else "not compared"
+    out.print(Text(f"{proposal.model}: ", style="bold").append(found, style="not bold"))
     for line in cells(first):
         out.print(line)
     for column, values in proposal.new_columns.items():

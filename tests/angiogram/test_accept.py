@@ -11,10 +11,15 @@ from pathlib import Path
 
 import pytest
 from psycopg2.extensions import connection
+from typer import Typer
+from typer.testing import CliRunner
 
 from angiogram.author.output import Output
+from angiogram.cli.accept_cli import accept as accept_command
 from angiogram.dbt.manifest.nodes import Node
+from angiogram.dbt.project import Project
 from tests.angiogram.conftest import Outcome
+from tests.angiogram.shop import APART
 
 Accept = Callable[..., Outcome]
 
@@ -185,3 +190,15 @@ def test_what_python_has_other_words_for_is_written_as_postgresql_reads_it(
         query.execute("insert into made values (%s, %s, %s, %s, %s, %s, %s)", list(row.values()))
         query.execute("select count(*), count(distinct made::text) from made")
         assert query.fetchall() == [(2, 1)]
+
+
+def test_what_cannot_be_compared_is_not_told_as_no_difference(
+    strange: connection, shop: Callable[..., Project]
+) -> None:
+    shop(APART, models=("key: id", "key: number"))
+    app = Typer()
+    app.command()(accept_command)
+    refused = CliRunner().invoke(app, ["orders", "--yes"])
+    assert refused.exit_code == 1, refused.output
+    assert "orders: not compared\n" in refused.stdout
+    assert "cannot become a seed: the key of its test equals_expected names no column: number" in refused.stdout
