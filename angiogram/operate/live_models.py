@@ -150,7 +150,8 @@ def _files(database: connection, since: timedelta | None) -> list[_Part]:
 def _compare(database: connection, taken: str, parts: Sequence[_Part]) -> tuple[list[Checkpoint], list[str], int]:
     """Compare messages in raw with those that the models have taken.
 
-    Messages beyond the highest offset taken are for the next build. Messages of a topic id that nobody knows are those of a replaced file.
+    Messages beyond the highest offset taken are for the next build. Messages of a topic id that nobody
+    knows are those of a replaced file.
 
     Returns:
         The checkpoints, where they do not hold, and how many messages the models have taken in all.
