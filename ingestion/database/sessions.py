@@ -33,7 +33,7 @@ def connect(
     name, password_variable = role(job)
     options = _options(database_settings, name, role_password(job), application_name, database, within)
     try:
-        opened = psycopg2.connect(**options)
+        opened: psycopg2.extensions.connection = psycopg2.connect(**options)
         try:
             _require_own_session(opened, options)
         except BaseException:

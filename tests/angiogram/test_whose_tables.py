@@ -20,7 +20,7 @@ from angiogram.core.errors import DbtFailed, NotTheDyes
 from angiogram.dbt.project import Project
 from angiogram.judge.cause.compiled import run_dbt
 from angiogram.judge.from_seeds import opened, run_from_seeds
-from angiogram.judge.guards.surface import FILE, ModelSurface, Surface
+from angiogram.judge.guards.surface import SURFACE_FILE, ModelSurface, Surface
 from angiogram.warehouse.target_relations import examine
 from tests.angiogram.shop import APART
 from tests.angiogram.test_live_tables import contents, quiet
@@ -104,7 +104,7 @@ def without_live(project: Project) -> None:
 def accept_as_live(project: Project, *relations: str) -> None:
     """Write an accepted surface that names relations as live."""
     surface = Surface(live_target="live", models={name: ModelSurface(relation=name) for name in relations})
-    file = project.directory / FILE
+    file = project.directory / SURFACE_FILE
     file.parent.mkdir(exist_ok=True)
     file.write_text(surface.text())
 
@@ -159,7 +159,7 @@ def test_another_database_may_have_the_names_of_the_live_one_and_is_shown_to_be_
             project = shop(profiles=(LIVE_PROFILE, f"{LIVE_PROFILE}      dbname: {other}\n"))
             accept_as_live(project, "marts.orders")
             assert run_from_seeds(project, 0, quiet).verdict == "blocked"  # the surface of this test names no column
-            (project.directory / FILE).unlink()
+            (project.directory / SURFACE_FILE).unlink()
             with strange.cursor() as marks:
                 marks.execute("comment on schema till is null; comment on schema marts is null")
             assert run_from_seeds(project, 0, quiet).verdict == "healthy"
