@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from psycopg2 import sql
 
 from angiogram.author.accept import propose
@@ -32,10 +32,22 @@ from tests.services import connect_as_administrator, new_database
 
 MODELS = ("base_guests", "base_lines", "base_tickets", "tickets", "guests", "takings_by_month")
 SCHEMA = "angiogram_coffee_shop"
+LAB = "lab"
+"""A schema of the dye whose name does not show that it is."""
+
 WITHIN = 120.0
 """Seconds that what is awaited may take."""
 
 _TICKETS, _GUESTS, _TAKINGS = "models/core/tickets.sql", "models/core/guests.sql", "models/reports/takings_by_month.sql"
+_PROJECT, _RAW = "dbt_project.yml", "macros/raw.sql"
+_AT_THE_START = '  - "{{ keep_dye_apart() }}"\n'
+_EUROS = "create or replace function {{ target.schema }}.euros(n numeric) returns numeric language sql return n / 100.0"
+_MOOD = (
+    "do $do$ begin create type {{ target.schema }}.mood as enum ('well');"
+    " exception when duplicate_object then null; end $do$"
+)
+_MENDED = "{% if is_dye_target() and flags.WHICH == 'run' %}update {{ target.schema }}.guests set spent = 0{% endif %}"
+_NO_PREFIX = "{% macro generate_schema_name(custom, node) %}{{ custom or target.schema }}{% endmacro %}"
 _LINES, _BASE_TICKETS = "models/base/base_lines.sql", "models/base/base_tickets.sql"
 _IN_BATCH = "\n{{% if {}is_incremental() %}}where 1 / (total_cents - total_cents) > 0{{% endif %}}\n"
 _UNIQUE = "indexes=[{'columns': ['ticket_id'], 'unique': true}],\n        unique_key='ticket_id',"
@@ -83,6 +95,22 @@ EDITS: dict[str, list[tuple[str, str, str]]] = {
             "{% if old %}union all select * from {{ old }}{% endif %}",
         )
     ],
+    # What only hooks make, and schemas that are written no more.
+    "a hook makes a function": [(_PROJECT, _AT_THE_START, f'{_AT_THE_START}  - "{_EUROS}"\n')],
+    "a function is called": [(_GUESTS, "sum(total_cents) / 100.0", "{{ target.schema }}.euros(sum(total_cents))")],
+    "a hook makes a type": [(_PROJECT, _AT_THE_START, f'{_AT_THE_START}  - "{_MOOD}"\n')],
+    "a type is named": [
+        (_TAKINGS, "where state = 'paid'", "where 'well'::{{ target.schema }}.mood is not null and state = 'paid'")
+    ],
+    "a hook spoils what was built": [(_PROJECT, "\nflags:\n", f'\non-run-end: "{_MENDED}"\nflags:\n')],
+    "a hook fails": [(_PROJECT, _AT_THE_START, f'{_AT_THE_START}  - "select 1 / 0"\n')],
+    "a model lies in a schema without the dye's name": [
+        (_RAW, "{% macro raw", f"{_NO_PREFIX}\n{{% macro raw"),
+        (_GUESTS, "with guests as", "{{ config(schema='lab' if is_dye_target() else none) }}\nwith guests as"),
+    ],
+    "a table is read where it once was": [
+        (_TAKINGS, "and total_cents > 0", "and total_cents > 0 and exists (select from lab.guests)")
+    ],
     # Other materializations.
     "a table becomes a view": [(_GUESTS, "with guests as", "{{ config(materialized='view') }}\nwith guests as")],
     "a table becomes a materialized view": [
@@ -101,6 +129,14 @@ EDITS: dict[str, list[tuple[str, str, str]]] = {
     "a reference row is lost": [("seeds/reference/menu.csv", "\nMUF,", "\nMUG,")],
 }
 """What may happen to the project, as replacements in its files; one that no longer applies is left out."""
+
+LEFT_BEHIND = (
+    ("a hook makes a function", "a function is called"),
+    ("a hook makes a type", "a type is named"),
+    ("a model lies in a schema without the dye's name", "a table is read where it once was"),
+    ("a model has an alias", "a table is read by its old name"),
+)
+"""Pairs of edits: what one makes, the other one needs."""
 
 tally: Counter[str] = Counter()
 """How often each step was played, for the page of `make torture`."""
@@ -136,6 +172,19 @@ class Sequences(RuleBasedStateMachine):
     def edit(self, edit: str) -> None:
         """Somebody changes a file, or takes the change back."""
         tally["edit"] += 1
+        self._change(edit)
+
+    @rule(pair=st.sampled_from(LEFT_BEHIND))
+    def leave_behind(self, pair: tuple[str, str]) -> None:
+        """A run makes something, the next one no longer does, and a model still asks for it."""
+        tally["leave behind"] += 1
+        self._edits = [*(edit for edit in self._edits if edit not in pair), *pair]
+        self._lay_out()
+        self.run()
+        self._change(pair[0])
+        self.run()
+
+    def _change(self, edit: str) -> None:
         if edit in self._edits:
             self._edits.remove(edit)
         else:
@@ -155,11 +204,11 @@ class Sequences(RuleBasedStateMachine):
         tally["run"] += 1
         assert self._report(self._used, "used") == self._on_an_empty_database(), self._edits
 
-    @precondition(lambda self: self._edits)
-    @rule(model=st.sampled_from(MODELS))
-    def accept(self, model: str) -> None:
-        """What `accept` would write is what it would write on an empty database."""
+    @rule(model=st.sampled_from(MODELS), edit=st.sampled_from(sorted(EDITS)))
+    def accept(self, model: str, edit: str) -> None:
+        """Somebody changes a file; what `accept` would write is what it would write on an empty database."""
         tally["accept"] += 1
+        self._change(edit)
         used = self._proposed(self._used, "used", model)
         assert used == self._proposed(self._empty, "empty", model), (model, self._edits)
         if isinstance(used, dict):
@@ -269,7 +318,7 @@ class Sequences(RuleBasedStateMachine):
 
     def _schemas_away(self, database: str) -> None:
         with closing(connect_as_administrator(database)) as server, server.cursor() as query:
-            query.execute("select nspname from pg_namespace where nspname like %s", (f"{SCHEMA}%",))
+            query.execute("select nspname from pg_namespace where nspname like %s or nspname = %s", (f"{SCHEMA}%", LAB))
             for (schema,) in query.fetchall():
                 query.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(schema)))
 
