@@ -20,12 +20,13 @@ from pathlib import Path
 from angiogram.core.stage_id import from_json, listed
 from angiogram.dbt.project import Project
 from angiogram.faults.document import DOCUMENT
-from angiogram.faults.place import own_place, variables
+from angiogram.faults.place import own_place
 from angiogram.run.passage import Passage
 from benchmarks.parts_of_pages import write_part
 from ingestion.database.sessions import connect
 from ingestion.front_door.server import serving
 from ingestion.loader.run import follow
+from ingestion.settings.environ import changed
 from taxi.traffic import generate
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
@@ -67,7 +68,7 @@ def main() -> int:
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="healthy-") as folder, own_place(), serving() as front_door:
         with (
-            variables(FRONT_DOOR_URL=front_door, DBT_TARGET_PATH=folder, DBT_LOG_PATH=folder),
+            changed({"FRONT_DOOR_URL": front_door, "DBT_TARGET_PATH": folder, "DBT_LOG_PATH": folder}),
             live_traffic(options.rate),
         ):
             project = Project(PROJECT)

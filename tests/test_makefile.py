@@ -43,3 +43,16 @@ def test_clean_deletes_also_where_there_is_nothing_to_stop(tmp_path: Path, moved
     done = make(tmp_path, "clean", SANDBOX_DIR=str(tmp_path / ".sandbox"))
     assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["Makefile"]
+
+
+BENCHMARKS = sorted(path.stem for path in (MAKEFILE.parent / "benchmarks").glob("*.py") if path.stem != "__init__")
+
+
+def test_every_benchmark_finds_what_it_imports() -> None:
+    """They run for hours, so nobody runs them all to see that a name has moved."""
+    code = "import importlib, sys; [importlib.import_module(f'benchmarks.{name}') for name in sys.argv[1:]]"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *BENCHMARKS], cwd=MAKEFILE.parent, capture_output=True, text=True, check=False
+    )
+    assert len(BENCHMARKS) > 10
+    assert (done.returncode, done.stderr) == (0, "")

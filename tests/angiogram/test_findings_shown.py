@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from angiogram.core.findings import MEANINGS, FindingKind
+from angiogram.report.headline import example
 from angiogram.report.pages.junit import junit
 from angiogram.report.pages.markdown import markdown
 from angiogram.report.pages.page import page
@@ -87,3 +88,11 @@ def test_what_is_not_about_output_is_not_called_wrong_output() -> None:
     assert "whose output is wrong although" not in text
     assert "Readers of the live tables no longer find" in text
     assert MEANINGS.keys() == set(FindingKind)
+
+
+def test_the_example_of_a_blockage_is_a_changed_cell_where_there_is_one() -> None:
+    lost = {**changed({"ride_id": "a"}, "", "", ""), "difference": "missing", "column": None, "expected": "{}"}
+    cell = changed({"ride_id": "b"}, "fare_amount", "1", "2", "jeep-good")
+    told = example(report("run-1", ["fct_rides"], {"fct_rides": [lost, cell]}))
+    assert told == "fct_rides, ride_id b: fare_amount 2, expected 1; fed by jeep-good"
+    assert example(report("run-1", ["fct_rides"], {"fct_rides": [lost]})) == "fct_rides, missing: ride_id a"

@@ -117,6 +117,14 @@ def test_a_second_build_from_the_seeds_waits_for_the_first_and_says_so(
     assert said.empty()
 
 
+def test_a_build_from_the_seeds_waits_for_no_run_whose_lease_ran_out(
+    database: connection, connect_as: Callable[..., connection]
+) -> None:
+    run_id = lease.take(database, 0, 0, nothing)
+    lease.hold_tables(connect_as("angiogram"), "", 0, nothing)
+    assert runs.read(database, run_id).in_hand, "only the next run takes over from it"
+
+
 def test_a_role_that_has_no_part_in_runs_waits_for_none(
     database: connection, connect_as: Callable[..., connection]
 ) -> None:

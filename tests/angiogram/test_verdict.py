@@ -57,6 +57,13 @@ def test_a_checkpoint_that_does_not_hold_is_never_healthy_though_every_stage_is(
     assert [one["kind"] for one in found["findings"]] == ["checkpoint"]
 
 
+def test_a_checkpoint_beside_a_blocked_stage_is_a_finding_and_no_blockage_of_its_own() -> None:
+    """What the stage did to the rows is most often why the counts differ."""
+    found = judged({"facts": StageHealth.BLOCKED}, DIFFERS)
+    assert (found["verdict"], blocked(found)) == ("blocked", ["facts"])
+    assert [one["kind"] for one in found["findings"]] == ["output", "checkpoint"]
+
+
 def test_a_stage_that_could_not_be_compared_is_named_and_never_healthy() -> None:
     found = judged({"dim_extra": StageHealth.NOT_COMPARED}, AGREES, reason="the comparison failed")
     assert (found["verdict"], found["blockage"]) == ("could_not_run", [])

@@ -298,6 +298,14 @@ def test_a_ride_may_be_as_large_as_the_limit_and_no_larger(door: httpx.Client) -
     assert (answer.status_code, answer.json()["message"]) == (413, 1)
 
 
+def test_the_key_of_a_message_counts_towards_the_limit(door: httpx.Client) -> None:
+    """The broker counts it too: it would refuse what the front door had accepted."""
+    value = b'{"taxi_id":"' + b"k" * ((MAX_POSTED_BYTES - 14) // 2) + b'"}'
+    padded = value[:-1] + b" " * (MAX_POSTED_BYTES - len(value) - (len(value) - 14)) + b"}"
+    assert published(door.post("/rides", content=padded)).value == padded
+    assert door.post("/rides", content=padded[:-1] + b" }").status_code == 413
+
+
 @pytest.mark.parametrize("chunked", [False, True], ids=["announced", "chunked"])
 def test_a_body_too_large_is_refused_before_it_is_read(url: str, nothing_arrives: None, chunked: bool) -> None:
     """The client never sends the end of it and still gets its answer."""

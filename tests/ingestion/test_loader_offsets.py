@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from ingestion.cli import app
 from ingestion.errors import MessagesLost, OffsetsSetBack, OpenTransaction
 from ingestion.loader import waits
+from ingestion.loader.ledger import Place, record_gap
 from ingestion.loader.reading.clients import Client
 from ingestion.loader.run import load_until_caught_up
 from ingestion.settings import KafkaSettings
@@ -59,6 +60,15 @@ def execute(session: connection, statement: str) -> None:
 
 def repair(*options: str) -> Result:
     return CliRunner().invoke(app, ["offsets", "repair", *options], catch_exceptions=False)
+
+
+def test_a_gap_that_two_loaders_found_is_as_long_as_the_longer_of_both(session: connection) -> None:
+    """The second one asked the topic earlier, and records later."""
+    place = Place(0, topic_id(), None)
+    with session.cursor() as query:
+        for to_offset in (15, 10):
+            record_gap(query, "a topic", 0, place, to_offset, "deleted_before_loaded")
+    assert gaps(session) == [(0, 0, 15, "deleted_before_loaded", False)]
 
 
 def test_a_gap_grows_with_what_the_topic_deletes_and_is_counted_once(session: connection) -> None:

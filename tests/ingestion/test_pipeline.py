@@ -1,6 +1,7 @@
 """A pipeline names its contract in its settings file; what is wrong there is said with file and line."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,3 +107,18 @@ def test_a_contract_without_an_owner_is_refused() -> None:
     values = {name: getattr(CONTRACT, name) for name in Contract.__slots__}
     with pytest.raises(ValueError, match="no role for the job owner"):
         Contract(**{**values, "roles": {job: role for job, role in CONTRACT.roles.items() if job != "owner"}})
+
+
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [
+        ({"readers": {"nobody": ("revenue",)}}, "gives schemas to nobody, which are not among its roles"),
+        ({"model_roles": {"nobody": ""}}, "gives schemas to nobody, which are not among its roles"),
+        ({"key_field": "nothing"}, "the key field nothing is not among the fields"),
+    ],
+    ids=["reader", "builder", "key"],
+)
+def test_a_contract_that_names_what_it_does_not_have_is_refused(mistake: dict[str, Any], told: str) -> None:
+    values = {name: getattr(CONTRACT, name) for name in Contract.__slots__}
+    with pytest.raises(ValueError, match=told):
+        Contract(**{**values, **mistake})
