@@ -14,6 +14,7 @@ GROUPS: dict[str | None, dict[str, str]] = {
         "bootstrap": "ingestion.cli:bootstrap",
         "migrate": "ingestion.cli:migrate",
         "topic": "ingestion.cli:make_topic",
+        "dye-key": "ingestion.cli:dye_key",
         "api": "ingestion.front_door.cli:api",
         "load": "ingestion.loader.cli:load",
         "bulk-load": "ingestion.bulk.cli:bulk_load_command",
@@ -71,6 +72,16 @@ def make_topic() -> None:
     made = admin.ensure_topic()
     talk.print("The topic is made." if made else "The topic is there.")
     typer.echo(admin.topic_id())
+
+
+def dye_key() -> None:
+    """Print the fingerprint of DYE_KEY. It is the same wherever the key is; the key stays secret.
+
+    The dye is a set of test records with known results. Databases that share a topic need the same key.
+    """
+    from ingestion.settings import DyeKeys
+
+    typer.echo(DyeKeys.from_environment().fingerprint)
 
 
 def all_commands() -> typer.Typer:

@@ -32,7 +32,7 @@ from sandbox.services import Sandbox
 from tests.services import connect_as_administrator, new_database, new_topic
 
 NOT_IN_TESTS = (
-    *("FRONT_DOOR_URL", "DYE_KEY_OLD", "PGSERVICE", "PGOPTIONS", "GIT_COMMIT"),
+    *("FRONT_DOOR_URL", "DYE_KEY_OLD", "DYE_KEY_FINGERPRINT", "PGSERVICE", "PGOPTIONS", "GIT_COMMIT"),
     *("ANGIOGRAM_ALERT_URLS", "ANGIOGRAM_REPORT_URL", "ANGIOGRAM_DOCS_URL"),
     *("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"),
 )

@@ -34,7 +34,7 @@ TEXT = (PROJECT / "docker-compose.yml").read_text(encoding="utf-8")
 EXAMPLE = dict(re.findall(r"^([A-Z_]+)=(.*)$", (PROJECT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE))
 DOCKERFILE = (PROJECT / "docker" / "Dockerfile").read_text(encoding="utf-8")
 SECRETS = {name for name, value in EXAMPLE.items() if not value}
-MAY_BE_EMPTY = {"DYE_KEY_OLD", "ANGIOGRAM_ALERT_URLS"}
+MAY_BE_EMPTY = {"DYE_KEY_OLD", "DYE_KEY_FINGERPRINT", "ANGIOGRAM_ALERT_URLS"}
 ONE_SHOT = {"migrate", "airflow-init", "docs-page"}
 OWN_IMAGE = "data-angiogram:0.1.0"
 
@@ -44,7 +44,7 @@ NEEDED = {
     "kafka": set(),
     "migrate": {"PG_ADMIN_PASSWORD", *(role.password_variable for role in CONTRACT.roles.values())},
     "api": {"FRONT_DOOR_API_KEY"},
-    "loader": {"LOADER_PASSWORD", "DYE_KEY", "DYE_KEY_OLD"},
+    "loader": {"LOADER_PASSWORD", "DYE_KEY", "DYE_KEY_OLD", "DYE_KEY_FINGERPRINT"},
     "airflow-init": {"AIRFLOW_DB_PASSWORD"},
     "airflow-api": {*AIRFLOW_SERVERS, "AIRFLOW_ADMIN_PASSWORD", "DBT_ENV_SECRET_ANGIOGRAM_PASSWORD"},
     "airflow-scheduler": {
@@ -55,6 +55,7 @@ NEEDED = {
         "FRONT_DOOR_API_KEY",
         "DYE_KEY",
         "DYE_KEY_OLD",
+        "DYE_KEY_FINGERPRINT",
         "ANGIOGRAM_ALERT_URLS",
     },
     "airflow-dag-processor": {"AIRFLOW_DB_PASSWORD"},

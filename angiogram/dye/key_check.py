@@ -12,7 +12,7 @@ def check_key(database: connection) -> None:
     """Check that every running loader, or else the latest one, verifies this run's signature.
 
     Raises:
-        KeyMismatch: a loader would not verify it and would load the dye into the live tables.
+        KeyMismatch: a loader would not verify it, and would keep the dye apart.
         SettingsError: DYE_KEY is not set.
     """
     fingerprint = key_fingerprint(DyeKeys.from_environment().accepted()[0])
@@ -25,7 +25,7 @@ def check_key(database: connection) -> None:
         if fingerprint not in fingerprints:
             raise KeyMismatch(
                 f"DYE_KEY has the fingerprint {fingerprint}, but the loader accepts {', '.join(fingerprints)}: it "
-                "would load the dye as live messages. Nothing was sent. Give both the same DYE_KEY (the loader takes a "
+                "would keep the dye apart. Nothing was sent. Give both the same DYE_KEY (the loader takes a "
                 "second one from DYE_KEY_OLD while they are exchanged) and start the loader again, "
                 "or once `ingestion load --until-caught-up`."
             )

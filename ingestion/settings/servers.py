@@ -4,9 +4,10 @@ from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from ingestion.addresses import checked_servers, checked_web_address, without_user_info
+from ingestion.message.stamp import key_fingerprint
 from ingestion.settings.base import Settings
 from ingestion.settings.declared import ContractDefaults
 
@@ -54,14 +55,37 @@ _DyeKey = Annotated[SecretStr, Field(min_length=16)]
 
 
 class DyeKeys(Settings):
-    """The key that signs the dye, and the former one while keys are being exchanged."""
+    """The key that signs the dye, and the former one while keys are being exchanged.
+
+    Databases that share a topic share the key. Its fingerprint, which may be shown, says whether they do.
+    """
 
     current: _DyeKey = Field(alias="DYE_KEY")
     previous: _DyeKey | None = Field(alias="DYE_KEY_OLD", default=None)
+    expected: str | None = Field(alias="DYE_KEY_FINGERPRINT", default=None)
+
+    @field_validator("expected")
+    @classmethod
+    def _is_that_of_the_key(cls, expected: str | None, other: ValidationInfo) -> str | None:
+        if expected and (key := other.data.get("current")) and (found := _fingerprint(key)) != expected:
+            raise ValueError(
+                f"is {expected}, but DYE_KEY has the fingerprint {found}: take the key of the others that use this "
+                "topic, whose `ingestion dye-key` shows that fingerprint"
+            )
+        return expected
+
+    @property
+    def fingerprint(self) -> str:
+        """A name for the key that does not reveal it."""
+        return _fingerprint(self.current)
 
     def accepted(self) -> list[bytes]:
         """Keys whose signatures are accepted, newest first."""
         return [key.get_secret_value().encode() for key in (self.current, self.previous) if key]
+
+
+def _fingerprint(key: SecretStr) -> str:
+    return key_fingerprint(key.get_secret_value().encode())
 
 
 def _checked_header(secret: SecretStr) -> SecretStr:

@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from ingestion.addresses import without_user_info
+from ingestion.cli import app
 from ingestion.errors import ContractUnusable, SettingsError
 from ingestion.loader.reading.clients import Client, open_source
+from ingestion.loader.run import load_until_caught_up
 from ingestion.settings import (
     DatabaseSettings,
     DyeKeys,
@@ -85,6 +88,18 @@ def test_what_the_faster_client_refuses_is_a_fault_of_the_settings(monkeypatch: 
         monkeypatch.setenv(f"KAFKA_{'SECURITY' if name == 'PROTOCOL' else 'SASL'}_{name}", value)
     with pytest.raises(SettingsError, match=r"sasl\.password must be set"):
         open_source(KafkaSettings.from_environment(), Client.CONFLUENT)
+
+
+def test_another_key_than_that_of_the_fingerprint_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Databases that share a topic share the key; the fingerprint is compared before anything is loaded or sent."""
+    shown = CliRunner().invoke(app, ["dye-key"], catch_exceptions=False).stdout.strip()
+    assert shown
+    assert DyeKeys.from_environment().accepted()[0].decode() not in shown
+    monkeypatch.setenv("DYE_KEY_FINGERPRINT", shown)
+    assert DyeKeys.from_environment().fingerprint == shown
+    monkeypatch.setenv("DYE_KEY", "the key of another database")
+    with pytest.raises(SettingsError, match=f"DYE_KEY_FINGERPRINT: .*is {shown}, but DYE_KEY has the fingerprint"):
+        load_until_caught_up()
 
 
 @pytest.mark.parametrize("name", ["DYE_KEY", "DYE_KEY_OLD"])
