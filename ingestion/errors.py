@@ -16,6 +16,7 @@ IngestionError
 ├── WorkersDied            all worker processes were killed; find out why, start again
 ├── WorkerFailed           a worker met an unforeseen error; its traceback is in the log
 ├── Interrupted            a signal ended the work before it was done; start again
+├── TopicLosesMessages     the topic's settings delete messages before they are loaded; correct them
 ├── OpenTransaction        an open transaction on the topic holds back later messages; end it
 └── MessagesLost           messages are gone from the topic; the error names their offsets
 
@@ -92,6 +93,10 @@ class WorkersDied(IngestionError):
 
 class WorkerFailed(IngestionError):
     """A worker met an unforeseen error. Its traceback is in the log. What was committed stays."""
+
+
+class TopicLosesMessages(IngestionError):
+    """The topic's settings delete messages before they are loaded. Correct the settings, or accept the loss."""
 
 
 class OpenTransaction(IngestionError):

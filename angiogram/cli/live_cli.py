@@ -46,6 +46,6 @@ def live(
     else:
         for point in found.checkpoints:
             report.console().print(report.checkpoint_line(point.report()))
-        for partition in found.partitions:
+        for partition in (*found.partitions, *found.notices):
             report.console().print(Text(f"  {partition}"))
     raise typer.Exit(int(not found.holds))

@@ -28,6 +28,7 @@ from angiogram.dye.key_check import check_key
 from angiogram.dye.seeds import read_dye, read_malformed
 from angiogram.judge.guards.surface import Surface
 from angiogram.operate.dye_targets_check import foreign_relations, wrong_seeds
+from angiogram.operate.split_keys import LATEST, split_keys
 from angiogram.store import runs
 from ingestion.contract import ANGIOGRAM, LOADER, Contract
 from ingestion.database.roles import AIRFLOW_DATABASE
@@ -77,6 +78,7 @@ def examine() -> Iterator[Line]:
         "packages": _packages,
         "PostgreSQL": _postgres,
         "Kafka": _kafka,
+        "keys": _keys,
         "front door": _front_door,
         "dbt": _dbt,
         "surface": _surface,
@@ -229,10 +231,7 @@ def _rights(database: connection) -> Iterator[tuple[Mark, str]]:
 
 def _kafka() -> Iterator[tuple[Mark, str]]:
     require("kafka")
-    from kafka.admin import ConfigResource, ConfigResourceType
-    from kafka.errors import KafkaError
-
-    from ingestion.topic.admin import MAX_MESSAGE_BYTES, describe, open_admin, unavailable
+    from ingestion.topic.admin import MAX_MESSAGE_BYTES, compacts_messages_away, configuration, describe, open_admin
 
     settings = KafkaSettings.from_environment()
     with closing(open_admin(settings)) as admin:
@@ -240,12 +239,8 @@ def _kafka() -> Iterator[tuple[Mark, str]]:
         yield Mark.OK, f"the topic {settings.topic} is there, with {len(partitions)} partitions"
         if len(partitions) != settings.partitions:
             yield Mark.NOTE, f"KAFKA_PARTITIONS is {settings.partitions}: it counts only when a topic is made"
-        resource = ConfigResource(ConfigResourceType.TOPIC, settings.topic)
-        try:
-            answer = admin.describe_configs([resource], config_filter="all")["topic"][settings.topic]
-        except KafkaError as error:
-            raise unavailable(settings, error) from error
-    stamp, largest = answer["message.timestamp.type"]["value"], int(answer["max.message.bytes"]["value"])
+        found = configuration(admin, settings)
+    stamp, largest = found["message.timestamp.type"], int(found["max.message.bytes"])
     if stamp == "LogAppendTime":
         yield Mark.OK, "the topic stamps the time of arrival (LogAppendTime)"
     else:
@@ -259,6 +254,27 @@ def _kafka() -> Iterator[tuple[Mark, str]]:
             Mark.PROBLEM,
             f"the topic takes messages of at most {largest} bytes: set its max.message.bytes to {MAX_MESSAGE_BYTES}.",
         )
+    if told := compacts_messages_away(found, contract()):
+        yield Mark.PROBLEM, f"{told}."
+    if found["unclean.leader.election.enable"] == "true":
+        yield (
+            Mark.PROBLEM,
+            "the topic has unclean.leader.election.enable true: a broker that lacks the newest messages may take over, "
+            "and they are lost. Set it to false with `kafka-configs --alter`.",
+        )
+
+
+def _keys() -> Iterator[tuple[Mark, str]]:
+    jobs = [job for job, prefix in contract().model_roles.items() if not prefix and has_password(job)]
+    if not jobs:
+        yield Mark.NOTE, "no password of a role that reads the raw tables is set here, so keys were not looked at"
+        return
+    with closing(connect(jobs[0], "angiogram doctor")) as database:
+        split = split_keys(database)
+    if split:
+        yield Mark.NOTE, f"{split}."
+    else:
+        yield Mark.OK, f"no key has messages on two partitions, among the latest {LATEST:,} of each"
 
 
 def _front_door() -> Iterator[tuple[Mark, str]]:

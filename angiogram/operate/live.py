@@ -20,6 +20,7 @@ from angiogram.dye.checkpoints import Checkpoint, unverified_dye
 from angiogram.dye.loaded import offsets_reached
 from angiogram.dye.other_topics import other_topics
 from angiogram.operate.live_models import check_files, check_models
+from angiogram.operate.split_keys import split_keys
 from ingestion.database.sessions import connect
 from ingestion.errors import DatabaseUnavailable
 from ingestion.loader.reading.source import Bounds, Source
@@ -42,10 +43,12 @@ class Live:
     Attributes:
         checkpoints: the counts that must agree.
         partitions: where one does not, in words.
+        notices: what a reader should know although all counts agree.
     """
 
     checkpoints: list[Checkpoint]
     partitions: list[str]
+    notices: list[str]
 
     @property
     def holds(self) -> bool:
@@ -58,6 +61,7 @@ class Live:
             "holds": self.holds,
             "checkpoints": [point.report() for point in self.checkpoints],
             "partitions": self.partitions,
+            "notices": self.notices,
         }
 
 
@@ -87,6 +91,8 @@ def check_live(since: timedelta | None, within: float = LOADED_WITHIN) -> Live:
             loaded, kept, told = _loaded(database, found)
             of_models, wrong = check_models(database, found, since)
             of_files, lost = check_files(database, since)
+            starts = [(str(row["topic_id"]), row["partition"], row["from_offset"]) for row in found]
+            split = split_keys(database, starts)
             claims = unverified_dye(database)
             others = other_topics(database)
             counts = [_offsets(bounds, before, reached), loaded, kept, claims, *of_models, *of_files, *others]
@@ -97,7 +103,7 @@ def check_live(since: timedelta | None, within: float = LOADED_WITHIN) -> Live:
             ) from error
     behind = [_behind(number, part, before.get(number, 0), reached.get(number, 0)) for number, part in bounds.items()]
     details = [point.detail for point in (claims, *others) if point.detail]
-    return Live(counts, [words for words in behind if words] + told + wrong + lost + details)
+    return Live(counts, [words for words in behind if words] + told + wrong + lost + details, [split] if split else [])
 
 
 def _caught_up(database: connection, topic_id: str, bounds: Mapping[int, Bounds], within: float) -> dict[int, int]:

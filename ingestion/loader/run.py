@@ -22,6 +22,7 @@ from ingestion.errors import (
     Interrupted,
     KafkaUnavailable,
     MessagesLost,
+    TopicLosesMessages,
 )
 from ingestion.loader.batch import Batch
 from ingestion.loader.losses import Loss, in_words
@@ -33,7 +34,7 @@ from ingestion.loader.work import Work
 from ingestion.message.stamp import key_fingerprint
 from ingestion.settings import DyeKeys, KafkaSettings
 from ingestion.settings.pipeline import contract
-from ingestion.topic.admin import unavailable
+from ingestion.topic.admin import compacts_messages_away, unavailable
 
 log = logging.getLogger("ingestion.loader")
 
@@ -108,6 +109,10 @@ class _Loader:
         try:
             topic_id, partitions = source.topic()
             if topic_id != self._topic_id:
+                if (told := compacts_messages_away(source.configuration(), self._contract)) and not self._accept_loss:
+                    raise TopicLosesMessages(
+                        f"Nothing was loaded: {told}. `--accept-loss` loads what the topic still holds."
+                    )
                 self._topic_id = topic_id
                 self._ends = {p: bounds.end for p, bounds in source.bounds(partitions).items()}
             fingerprints = [key_fingerprint(key) for key in self._keys]
@@ -206,6 +211,7 @@ def load_until_caught_up(
         KafkaUnavailable, DatabaseUnavailable: not reachable at the start (later outages are waited out).
         DatabaseRefused: PostgreSQL refused a statement, for example because a privilege is missing.
         InputError: the topic does not exist.
+        TopicLosesMessages: the topic deletes messages by a key that does not identify a row, and nobody accepted that.
         SchemaOutdated: a migration is missing.
         MessagesLost: messages are gone from the topic. All others are loaded, except in partitions where some were
             never loaded.

@@ -3,11 +3,13 @@
 The id distinguishes a topic from a recreated one.
 """
 
+from collections.abc import Mapping
 from uuid import UUID
 
-from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
+from ingestion.contract import Contract
 from ingestion.errors import InputError, KafkaUnavailable
 from ingestion.settings import KafkaSettings
 from ingestion.topic.client import open_client
@@ -100,6 +102,35 @@ def topic_id(settings: KafkaSettings | None = None) -> UUID:
         return describe(admin, settings)[0]
     finally:
         admin.close()
+
+
+def configuration(admin: KafkaAdminClient, settings: KafkaSettings) -> dict[str, str]:
+    """The settings of the topic, including the broker's defaults.
+
+    Raises:
+        KafkaUnavailable: the broker does not answer.
+    """
+    resource = ConfigResource(ConfigResourceType.TOPIC, settings.topic)
+    try:
+        answer = admin.describe_configs([resource], config_filter="all")["topic"][settings.topic]
+    except KafkaError as error:
+        raise unavailable(settings, error) from error
+    return {name: str(found["value"]) for name, found in answer.items()}
+
+
+def compacts_messages_away(found: Mapping[str, str], contract: Contract) -> str | None:
+    """Say that compaction deletes messages which are the only ones of their row.
+
+    None if it does not: the topic is not compacted, or its key identifies a row.
+    """
+    if "compact" not in found["cleanup.policy"] or contract.key_field in contract.id_columns:
+        return None
+    policy, columns = found["cleanup.policy"], ", ".join(contract.id_columns)
+    return (
+        f"the topic has cleanup.policy {policy}: Kafka deletes all messages of a key but the newest, also before they "
+        f"are loaded, and the key {contract.key_field} does not identify a row ({columns}). "
+        "Set cleanup.policy to delete with `kafka-configs --alter`"
+    )
 
 
 def describe(admin: KafkaAdminClient, settings: KafkaSettings) -> tuple[UUID, list[int]]:

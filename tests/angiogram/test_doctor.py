@@ -12,9 +12,11 @@ from psycopg2.extensions import connection
 
 from angiogram.operate.doctor import Line, Mark, examine
 from ingestion.front_door.server import serving
+from ingestion.loader.run import load_until_caught_up
 from ingestion.settings import KafkaSettings
-from ingestion.topic.admin import open_admin
+from ingestion.topic.admin import MAX_MESSAGE_BYTES, open_admin
 from tests.angiogram.conftest import Outcome
+from tests.ingestion.support import Message, publish
 
 
 def problems() -> list[Line]:
@@ -48,6 +50,30 @@ def test_a_topic_that_keeps_the_senders_time_is_a_problem(pipeline: None, fresh_
     assert len(found) == 2
     assert "CreateTime" in found[0]
     assert "1000 bytes" in found[1]
+
+
+def test_a_topic_whose_settings_lose_messages_is_a_problem(pipeline: None, fresh_topic: str) -> None:
+    """Compaction keeps one message of each key, and many rows share a key."""
+    resource = ConfigResource(
+        ConfigResourceType.TOPIC,
+        fresh_topic,
+        {"message.timestamp.type": "LogAppendTime", "max.message.bytes": str(MAX_MESSAGE_BYTES)}
+        | {"cleanup.policy": "compact", "unclean.leader.election.enable": "true"},
+    )
+    with closing(open_admin(KafkaSettings.from_environment())) as admin:
+        admin.alter_configs([resource])
+    found = [line.text for line in problems()]
+    assert len(found) == 2
+    assert "cleanup.policy compact: Kafka deletes all messages of a key but the newest" in found[0]
+    assert "unclean.leader.election.enable true" in found[1]
+
+
+def test_keys_on_two_partitions_are_named(pipeline: None, fresh_database: str, fresh_topic: str) -> None:
+    publish(Message(key=b"t1", partition=partition) for partition in (1, 2))
+    load_until_caught_up()
+    (found,) = [line for line in examine() if line.topic == "keys"]
+    assert found.mark is Mark.NOTE
+    assert "1 values of the key taxi_id have messages on more than one partition: t1 (partitions 1, 2)" in found.text
 
 
 @pytest.mark.parametrize(

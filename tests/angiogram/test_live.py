@@ -22,6 +22,7 @@ from ingestion.upkeep.retention import delete_older_than
 from taxi.traffic import generate
 from tests.angiogram.conftest import PROJECT, Outcome
 from tests.dbt.project import DbtProject
+from tests.ingestion.support import Message, publish
 
 Angiogram = Callable[..., Outcome]
 OFFSETS, LOADED, KEPT, UNVERIFIED, IN_RAW, TAKEN, MODELS = range(7)
@@ -289,6 +290,19 @@ def test_what_raw_models_and_marts_do_not_agree_on_is_named(
         "the models hold 2 messages of files that were replaced or taken away since. "
         "`dbt build --full-refresh` builds them from raw again"
     ]
+
+
+def test_keys_on_two_partitions_are_named(loaded: None, angiogram: Angiogram, owner: Any) -> None:
+    """Which is worth knowing, and no loss."""
+    assert live(angiogram)[1]["notices"] == []
+    publish(Message(key=b"t1", partition=partition) for partition in (0, 3))
+    load_until_caught_up()
+    code, found = live(angiogram)
+    assert code == 0, found
+    (told,) = found["notices"]
+    assert told.startswith(
+        "1 values of the key taxi_id have messages on more than one partition: t1 (partitions 0, 3). "
+    )
 
 
 def test_lost_rows_of_a_file_are_named(loaded: None, angiogram: Angiogram, owner: Any, tmp_path: Path) -> None:

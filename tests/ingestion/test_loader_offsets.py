@@ -7,11 +7,12 @@ from contextlib import closing
 import psycopg2
 import pytest
 from kafka import KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 from psycopg2.extensions import connection
 from typer.testing import CliRunner, Result
 
 from ingestion.cli import app
-from ingestion.errors import MessagesLost, OffsetsSetBack, OpenTransaction
+from ingestion.errors import MessagesLost, OffsetsSetBack, OpenTransaction, TopicLosesMessages
 from ingestion.loader import waits
 from ingestion.loader.ledger import Place, record_gap
 from ingestion.loader.reading.clients import Client
@@ -202,6 +203,21 @@ def test_nothing_below_the_stored_offset_is_loaded_however_far_back_the_last_mes
     publish([Message(partition=1)])
     assert load_until_caught_up(client=client).live_rows == 6
     assert [offset for (offset,) in rows(session, "raw.taxi_rides", "offset") if offset > 9] == [15, 16, 17, 18, 19]
+
+
+@pytest.mark.parametrize("client", Client)
+def test_a_topic_that_compacts_messages_away_is_loaded_only_if_that_is_accepted(
+    session: connection, fresh_topic: str, client: Client
+) -> None:
+    """What compaction took away before it was loaded would pass for offsets that hold no message."""
+    resource = ConfigResource(ConfigResourceType.TOPIC, fresh_topic, {"cleanup.policy": "compact,delete"})
+    with closing(open_admin(KafkaSettings.from_environment())) as admin:
+        admin.alter_configs([resource])
+    publish(Message(key=b"t1") for _ in range(3))
+    with pytest.raises(TopicLosesMessages, match=r"cleanup.policy compact,delete: .*--accept-loss"):
+        load_until_caught_up(client=client)
+    assert count(session, "raw.taxi_rides") == 0
+    assert load_until_caught_up(client=client, accept_loss=True).live_rows == 3
 
 
 @pytest.mark.parametrize("client", Client)

@@ -10,7 +10,7 @@ from kafka.admin import KafkaAdminClient, OffsetSpec
 from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from ingestion.settings import KafkaSettings
-from ingestion.topic.admin import leaders, open_admin, unavailable
+from ingestion.topic.admin import configuration, leaders, open_admin, unavailable
 from ingestion.topic.client import open_client
 from ingestion.topic.header_names import tolerate_header_names
 
@@ -85,6 +85,14 @@ class Source:
             InputError: there is no such topic.
         """
         return leaders(self._admin, self._settings)
+
+    def configuration(self) -> dict[str, str]:
+        """The settings of the topic.
+
+        Raises:
+            KafkaUnavailable: the broker does not answer.
+        """
+        return configuration(self._admin, self._settings)
 
     def bounds(self, partitions: Iterable[int]) -> dict[int, Bounds]:
         """What the topic holds of each partition.
