@@ -75,7 +75,7 @@ def make_topic() -> None:
 
 
 def dye_key() -> None:
-    """Print the fingerprint of DYE_KEY. It is the same wherever the key is; the key stays secret.
+    """Print the fingerprint of DYE_KEY, which does not reveal the key.
 
     The dye is a set of test records with known results. Databases that share a topic need the same key.
     """

@@ -96,7 +96,7 @@ class WorkerFailed(IngestionError):
 
 
 class TopicLosesMessages(IngestionError):
-    """The topic's settings delete messages before they are loaded. Correct the settings, or accept the loss."""
+    """The topic's settings delete messages before they are loaded. Correct them first."""
 
 
 class OpenTransaction(IngestionError):

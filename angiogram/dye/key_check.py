@@ -3,8 +3,8 @@
 from psycopg2.extensions import connection
 
 from angiogram.core.errors import KeyMismatch
+from ingestion.key_fingerprint import key_fingerprint
 from ingestion.loader.store import follower_key_fingerprints
-from ingestion.message.stamp import key_fingerprint
 from ingestion.settings import DyeKeys
 
 

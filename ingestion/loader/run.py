@@ -24,6 +24,7 @@ from ingestion.errors import (
     MessagesLost,
     TopicLosesMessages,
 )
+from ingestion.key_fingerprint import key_fingerprint
 from ingestion.loader.batch import Batch
 from ingestion.loader.losses import Loss, in_words
 from ingestion.loader.reading.clients import Client, open_source
@@ -31,7 +32,6 @@ from ingestion.loader.reading.reader import Reader
 from ingestion.loader.report import LoadReport, LoadTally
 from ingestion.loader.store import Store
 from ingestion.loader.work import Work
-from ingestion.message.stamp import key_fingerprint
 from ingestion.settings import DyeKeys, KafkaSettings
 from ingestion.settings.pipeline import contract
 from ingestion.topic.admin import compacts_messages_away, unavailable

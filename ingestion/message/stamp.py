@@ -138,8 +138,3 @@ def dye_stamp(
 def _is_storable(run_id: str) -> bool:
     """Whether every database, log and index can hold a run id."""
     return len(run_id) <= MAX_RUN_ID and run_id.isprintable()
-
-
-def key_fingerprint(key: bytes) -> str:
-    """A name for a key that does not reveal it: loaders publish it, and `inject` compares it."""
-    return hmac.new(key, b"fingerprint of the dye key", hashlib.sha256).hexdigest()[:16]

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from ingestion.addresses import checked_servers, checked_web_address, without_user_info
-from ingestion.message.stamp import key_fingerprint
+from ingestion.key_fingerprint import key_fingerprint
 from ingestion.settings.base import Settings
 from ingestion.settings.declared import ContractDefaults
 

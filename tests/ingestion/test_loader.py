@@ -13,12 +13,13 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from psycopg2.extensions import connection
 
 from ingestion.errors import DatabaseUnavailable, Fenced, Interrupted, SchemaOutdated, SettingsError
+from ingestion.key_fingerprint import key_fingerprint
 from ingestion.loader.batch import Batch
 from ingestion.loader.reading.clients import Client
 from ingestion.loader.run import load_until_caught_up
 from ingestion.loader.store import Store, follower_alive, follower_key_fingerprints
 from ingestion.message.rows import Reason
-from ingestion.message.stamp import DYE_HEADERS, DyeStamp, key_fingerprint, signature
+from ingestion.message.stamp import DYE_HEADERS, DyeStamp, signature
 from ingestion.settings import DyeKeys, KafkaSettings
 from ingestion.topic.admin import open_admin, topic_id
 from sandbox.services import Sandbox

@@ -15,9 +15,9 @@ from psycopg2 import sql
 from psycopg2.extensions import connection
 
 from ingestion.errors import DatabaseUnavailable
+from ingestion.key_fingerprint import key_fingerprint
 from ingestion.loader.run import load_until_caught_up
 from ingestion.loader.store import follower_alive, follower_key_fingerprints
-from ingestion.message.stamp import key_fingerprint
 from ingestion.settings import KafkaSettings
 from ingestion.topic.admin import ensure_topic, open_admin, topic_id
 from sandbox.services import Sandbox

@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ingestion.key_fingerprint import key_fingerprint
 from ingestion.message.stamp import (
     MAX_RUN_ID,
     DyeStamp,
     Unverified,
     dye_stamp,
     header_names,
-    key_fingerprint,
     signature,
 )
 from taxi.contract import CONTRACT
