@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
-TARGET = re.compile(r"\btarget\b|\bthis\.(schema|database|name|identifier)\b|\bis_dye_target\b")
+ASKS_TARGET = re.compile(r"\btarget\b|\bthis\.(schema|database|name|identifier)\b|\bis_dye_target\b")
 """How Jinja asks for the target."""
 
 CIRCUMSTANCES = re.compile(
@@ -16,7 +16,7 @@ CIRCUMSTANCES = re.compile(
 A macro's argument may be called target; dbt's own merge has one.
 """
 
-ENVIRONMENT = re.compile(r"\benv_var\b")
+ASKS_ENVIRONMENT = re.compile(r"\benv_var\b")
 """How Jinja asks for the environment."""
 
 _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)

@@ -16,7 +16,7 @@ from angiogram.core.stage_id import HOOK, StageId
 from angiogram.dbt.command import OPERATION
 from angiogram.dbt.compiled_forms import ACROSS, FIRST, FORMS, HOOKS, Forms, compile_forms, without_switches
 from angiogram.dbt.live_target import LiveTarget, secrets_set
-from angiogram.dbt.manifest.macros import ENVIRONMENT, TARGET, asks
+from angiogram.dbt.manifest.macros import ASKS_ENVIRONMENT, ASKS_TARGET, asks
 from angiogram.dbt.manifest.nodes import is_dye_seed, is_input_seed
 from angiogram.dbt.project import Project
 from angiogram.dbt.unseen import Unseen, unseen
@@ -174,7 +174,7 @@ class _Comparison:
         self._found.environment = sorted(
             node.search_name
             for node in nodes.values()
-            if node.resource_type == "model" and asks(ENVIRONMENT, self._live.manifest, [node.raw_code], node)
+            if node.resource_type == "model" and asks(ASKS_ENVIRONMENT, self._live.manifest, [node.raw_code], node)
         )
         self._found.alone = sorted(
             node.search_name
@@ -301,7 +301,7 @@ def _seed_settings(seed: Any) -> list[str]:
 
 def _depends_on_target(manifest: Any, node: Any) -> bool:
     """Whether a model, or a macro that it uses, looks at the target."""
-    return asks(TARGET, manifest, [node.raw_code], node)
+    return asks(ASKS_TARGET, manifest, [node.raw_code], node)
 
 
 def _steady(first: Forms, again: Forms) -> Forms:
