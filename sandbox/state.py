@@ -48,8 +48,8 @@ def check_room(folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < MINIMUM_FREE_BYTES:
         raise DiskFull(
-            f"Only {free // 2**20} MiB are free where {folder} lies; the sandbox needs "
-            f"{MINIMUM_FREE_BYTES // 2**20} MiB. Make room, or choose another disk "
+            f"Only {free // 2**20} MiB are free on the disk of {folder}; the sandbox needs "
+            f"{MINIMUM_FREE_BYTES // 2**20} MiB. Free some space, or choose another disk "
             "(SANDBOX_DIR for the data, SANDBOX_CACHE_DIR for Kafka's jars)."
         )
 
@@ -100,7 +100,7 @@ class StateFolder:
         strangers = sorted({path.name for path in self.path.iterdir()} - {self._lock.name, self._draft.name})
         if strangers:
             raise FolderUnusable(
-                f"{self.path} is no sandbox, but holds {', '.join(strangers[:3])}. "
+                f"{self.path} is not a sandbox: it holds {', '.join(strangers[:3])}. "
                 "Choose an empty folder with SANDBOX_DIR."
             )
 
@@ -117,8 +117,8 @@ class StateFolder:
             raise NoSandbox(f"There is no sandbox in {self.path}. Run `sandbox up` first.") from None
         except ValidationError as error:
             raise StateUnreadable(
-                f"{self._file} cannot be read: {error}\n`sandbox down --delete` and `sandbox up` begin anew; "
-                "the data of the sandbox is lost with it."
+                f"{self._file} cannot be read: {error}\nStart again with `sandbox down --delete` and "
+                "`sandbox up`. The data of the sandbox is lost."
             ) from None
 
     def save(self, state: SandboxState) -> None:
@@ -165,7 +165,7 @@ class StateFolder:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            _log.info("Another sandbox command is at work in %s; waiting for it.", self.path)
+            _log.info("Another sandbox command is working in %s. Waiting for it to finish.", self.path)
             fcntl.flock(lock, fcntl.LOCK_EX)
         return lock
 

@@ -96,7 +96,7 @@ def recorded_rides(path: Path | None = None) -> Iterator[Outgoing]:
     except UnicodeDecodeError as error:
         raise InputError(f"{source.name} is not UTF-8 after line {line}: {error.reason}.") from error
     except csv.Error as error:
-        raise InputError(f"{source.name} is no CSV after line {line}: {error}.") from error
+        raise InputError(f"{source.name} is not valid CSV after line {line}: {error}.") from error
 
 
 class _Row:
@@ -104,7 +104,7 @@ class _Row:
 
     def __init__(self, place: str, cells: Mapping[str, str | None]) -> None:
         if None in cells:  # where csv puts cells beyond the last column
-            raise InputError(f"{place}: the row has more cells than there are columns.")
+            raise InputError(f"{place}: the row has more cells than the header has columns.")
         self._place = place
         self._cells = cells
 

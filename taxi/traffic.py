@@ -62,13 +62,13 @@ def generate(rides: int, seed: int, rate: float | None = None, dirty: float = 0.
         KafkaUnavailable: not all messages were acknowledged.
     """
     if rides < 0 or (rate is not None and rate <= 0):
-        raise InputError(f"{rides} rides at a rate of {rate} cannot be sent: give a number from 0 and a rate above 0.")
+        raise InputError(f"{rides} rides at a rate of {rate} cannot be sent. Use 0 or more rides and a rate above 0.")
     try:
         start - timedelta(hours=_HOURS_LATE)
         start + timedelta(seconds=SECONDS_BETWEEN_RIDES * rides + _LONGEST_SECONDS)
     except OverflowError:
         raise InputError(
-            f"{rides} rides from {start} on, some of them late, leave the years 1 to 9999: give another start."
+            f"{rides} rides from {start} on, some of them late, are outside the years 1 to 9999. Use another start."
         ) from None
     from ingestion.topic.publish import publish  # needs a client of Kafka, which other commands do not
 
@@ -87,7 +87,7 @@ def traffic(seed: int, dirty: float = 0.0, start: date = DEFAULT_START) -> Itera
         InputError: `dirty` is not between 0 and 1.
     """
     if not 0 <= dirty <= 1:
-        raise InputError(f"A share of {dirty} dirty rides cannot be: it lies between 0 and 1.")
+        raise InputError(f"A share of {dirty} dirty rides is not possible. Use a number from 0 to 1.")
     return _messages(random.Random(seed), dirty, datetime(start.year, start.month, start.day, tzinfo=UTC))  # noqa: S311
 
 

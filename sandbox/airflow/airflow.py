@@ -141,8 +141,7 @@ class Airflow:
             output, _ = program.communicate()
             if program.returncode:
                 raise AirflowRefused(
-                    f"`{' '.join(command)}` failed with code {program.returncode}. The end of what it said:\n"
-                    f"{output[-2000:]}"
+                    f"`{' '.join(command)}` failed with code {program.returncode}. Its last output:\n{output[-2000:]}"
                 )
         migrated.write_text(installed)
 

@@ -65,7 +65,7 @@ def _run(runs: DagRuns, dag_id: str) -> bool:
                     print(f"  {time.monotonic() - begun:6.1f} s  {task.name}: {task.state}", file=sys.stderr)
                     told[task.name] = task.state
     except KeyboardInterrupt:
-        print(f"Ending DAG {dag_id}: its clean-up is waited for", file=sys.stderr)
+        print(f"Stopping DAG {dag_id} and waiting for its clean-up", file=sys.stderr)
         runs.end(dag_id, run_id)
         raise
     for task in tasks:

@@ -150,7 +150,7 @@ class DagRuns:
         while self._ask("GET", f"{_API}/dags/{dag_id}", wish, taken=(absent,)).status_code == absent:
             if problems := self._get("/importErrors")["import_errors"]:
                 told = "\n".join(f"{problem['filename']}: {problem['stack_trace']}" for problem in problems)
-                raise AirflowRefused(f"DAG {dag_id} is not known, and a DAG file cannot be imported.\n{told}")
+                raise AirflowRefused(f"DAG {dag_id} is unknown, and a DAG file cannot be imported.\n{told}")
             if time.monotonic() > deadline:
                 raise AirflowRefused(f"There is no DAG {dag_id} in the folder dags/.")
             time.sleep(_POLL_SECONDS)
@@ -207,4 +207,4 @@ def _lines(event: dict[str, Any]) -> Iterator[str]:
 
 def _require(answer: httpx.Response, wish: str) -> None:
     if answer.is_error:
-        raise AirflowRefused(f"Airflow would not {wish}: {answer.status_code} {answer.text[:500]}")
+        raise AirflowRefused(f"Airflow refused to {wish}: {answer.status_code} {answer.text[:500]}")

@@ -66,4 +66,4 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
         with path.open(encoding="utf-8", newline="") as lines:
             return list(csv.DictReader(lines))
     except FileNotFoundError:
-        raise SeedError(f"The reference seed {path} is absent; give the folder that holds it.") from None
+        raise SeedError(f"The reference seed {path} is missing. Name the folder that holds it.") from None

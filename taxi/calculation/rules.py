@@ -71,7 +71,7 @@ def instant(text: str | None) -> datetime | None:
     try:
         return local.astimezone(UTC)
     except OverflowError:
-        raise SeedError(f"The time {text} lies outside the years 1 to 9999 in UTC; give the ride another.") from None
+        raise SeedError(f"The time {text} is outside the years 1 to 9999 in UTC. Give the ride another time.") from None
 
 
 def amount(text: str | None) -> Decimal | None:
