@@ -51,7 +51,7 @@ def bootstrap() -> None:
     from ingestion.database import roles
 
     roles.bootstrap()
-    talk.print("Roles, databases and schemas are there.")
+    talk.print("Roles, databases and schemas are in place.")
 
 
 def migrate() -> None:
@@ -70,7 +70,7 @@ def make_topic() -> None:
     from ingestion.topic import admin
 
     made = admin.ensure_topic()
-    talk.print("The topic is made." if made else "The topic is there.")
+    talk.print("The topic was created." if made else "The topic exists.")
     typer.echo(admin.topic_id())
 
 

@@ -45,7 +45,7 @@ def run(app: Callable[[], object], program: str, exit_code_of: Callable[[Excepti
         if exit_code is None:
             talk.print(without_user_info(traceback.format_exc().rstrip()), markup=False)
             name = type(error).__name__
-            talk.print(f"{name} is an error that {program} does not know. Please report it, with the lines above.")
+            talk.print(f"{name} is an unexpected error in {program}. Please report it with the lines above.")
             raise SystemExit(_UNFORESEEN) from raised
         talk.print(f"[red]{type(error).__name__}[/red]: ", end="")
         talk.print(without_user_info(said), markup=False)

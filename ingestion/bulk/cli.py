@@ -83,13 +83,15 @@ def _tell(report: "BulkReport") -> None:
         gone = report.replaced
         talk.print(f"Taken away: {gone.files:,} files, {gone.rows:,} rows, {gone.dead_letters:,} dead letters.")
         if gone.files:
-            talk.print("The dbt models still hold them: build with `dbt build --full-refresh`.")
+            talk.print("The dbt models still hold them: run `dbt build --full-refresh`.")
     for name, rows in sorted(report.restored.items()):
-        talk.print(f"{rows:,} rows of {name} were no longer in the tables: they are loaded again.", markup=False)
+        talk.print(f"{rows:,} rows of {name} were missing from the tables and are loaded again.", markup=False)
     if report.restored:
-        talk.print("Models built without these rows need `dbt build --full-refresh`.")
+        talk.print("If models were built without these rows, run `dbt build --full-refresh`.")
     for name, rows in sorted(report.appended.items()):
-        talk.print(f"{name} was appended to: its first {rows:,} rows were loaded before, the rest now.", markup=False)
+        talk.print(
+            f"{name} has grown: its first {rows:,} rows were loaded before, and the rest is loaded now.", markup=False
+        )
     for name, topic_ids in sorted(report.changed.items()):
         ids = " ".join(topic_ids)
         talk.print(
@@ -104,7 +106,7 @@ def _tell(report: "BulkReport") -> None:
     for name, reason in sorted(report.bad_files.items()):
         talk.print(f"Bad file {name}: {reason}", markup=False)
     if report.bad_files:
-        talk.print(f"{len(report.bad_files):,} bad files of {report.found:,}; nothing of them was loaded.")
+        talk.print(f"{len(report.bad_files):,} bad files of {report.found:,}; none of their rows were loaded.")
 
 
 class _Shown:

@@ -60,7 +60,7 @@ def forget(
     Each file is removed for every day. Prints how many files, rows and dead letters were removed.
     """
     typer.echo(json.dumps(asdict(forget_files(topic_ids))))
-    _talk.print("Models that hold these rows need `dbt build --full-refresh`.")
+    _talk.print("If models hold these rows, run `dbt build --full-refresh`.")
 
 
 def forget_files(topic_ids: list[UUID]) -> Loaded:
@@ -92,7 +92,7 @@ def forget_files(topic_ids: list[UUID]) -> Loaded:
             if more := {topic_id: start for topic_id, start in continues.items() if topic_id not in wanted}:
                 pairs = ", ".join(f"{topic_id} continues {start}" for topic_id, start in more.items())
                 raise InputError(
-                    f"Rows were appended to a file, and loaded since: {pairs}. Nothing was removed. Name both."
+                    f"A file has grown, and its new rows were loaded: {pairs}. Nothing was removed. Name both."
                 )
             of_rows = sql.SQL("delete from {} where topic_id = any(%s::uuid[])").format(
                 identifier(tables(contract())[LIVE_ROWS])

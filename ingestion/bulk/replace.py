@@ -164,4 +164,4 @@ class _Reading:
 
 def _heed(stop: Event, day: date) -> None:
     if stop.is_set():
-        raise Interrupted(f"Told to stop while {day} was replaced. The day is as it was; run the command again.")
+        raise Interrupted(f"Stopped by a signal while {day} was replaced. The day is unchanged; run the command again.")

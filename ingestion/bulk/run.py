@@ -99,8 +99,8 @@ def bulk_load(
         progress(state)
     if state.files_done < len(files):
         raise Interrupted(
-            f"Told to stop after {state.files_done} of {len(files)} files. What was committed stays; "
-            "the same command goes on from there."
+            f"Stopped by a signal after {state.files_done} of {len(files)} files. What was committed stays; "
+            "run the same command to continue."
         )
     report.add_loaded()
     report.seconds = time.monotonic() - started
@@ -145,8 +145,8 @@ def _results(
             for worker in multiprocessing.active_children():  # the pool waits for them, and they ignore SIGTERM
                 worker.kill()
             raise Interrupted(
-                "A worker process was ended from outside (out of memory?). What was committed stays; "
-                "the same command goes on from there, --workers with a smaller number takes less memory."
+                "A worker process was killed (out of memory?). What was committed stays; "
+                "run the same command to continue; fewer --workers need less memory."
             ) from error
         finally:
             to_tell.send_bytes(b"stop")  # after an error too, so that no worker waits for PostgreSQL forever

@@ -108,9 +108,9 @@ class Worker:
                     raise told from error
                 outage = told
             self.close()
-            log.warning("%s Going on in %.1f s.", outage, pause)
+            log.warning("%s Retrying in %.1f s.", outage, pause)
             if self._stop.poll(pause):
-                raise Interrupted("Told to stop while PostgreSQL was away.")
+                raise Interrupted("Stopped by a signal while PostgreSQL could not be reached.")
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def close(self) -> None:
@@ -188,7 +188,7 @@ class Worker:
     def _chunks(self, opened: OpenFile, rows: RowRange, place: RowPlace | None) -> Iterator[Chunk]:
         for chunk in opened.chunks(rows, place):
             if self._stop.poll():
-                raise Interrupted(f"Told to stop within {opened.file.name}.")
+                raise Interrupted(f"Stopped by a signal while {opened.file.name} was loaded.")
             yield chunk
 
     def _write_together(self, sources: Sequence[_Alike], claims: Sequence[FileClaim], result: GroupResult) -> None:

@@ -13,20 +13,20 @@ _LOST = (
 _MEANINGS = {
     "57P": "PostgreSQL ended the session: {said}. An administrator or a restart did; run the command again.",
     "57014": "PostgreSQL cancelled a statement: {said}. Run the command again; if a timeout did it, raise it.",
-    "55P03": "Another session holds a lock for too long: {said}. End what holds it (see pg_stat_activity), run again.",
-    "40": "PostgreSQL undid a transaction because of another one: {said}. Run the command again.",
-    "53": "PostgreSQL is short of disk, memory or connections: {said}. Make room, then run the command again.",
-    "25006": "The database takes no writes: {said}. On a standby PGHOST must name the primary.",
-    "28": "PostgreSQL refused the login: {said}. Check the role's password; `ingestion bootstrap` sets it anew.",
+    "55P03": "Another session held a lock for too long: {said}. End that session (see pg_stat_activity) and retry.",
+    "40": "PostgreSQL rolled back a transaction because of another one: {said}. Run the command again.",
+    "53": "PostgreSQL is out of disk space, memory or connections: {said}. Free some, then run the command again.",
+    "25006": "The database accepts no writes: {said}. If it is a standby, set PGHOST to the primary.",
+    "28": "PostgreSQL refused the login: {said}. Check the role's password; `ingestion bootstrap` sets it again.",
     "08": _LOST,
     "42501": "A right is missing: {said}. `ingestion bootstrap` and `ingestion migrate` grant them.",
     "42P01": "A table is missing: {said}. Run `ingestion migrate`, or build the dbt models.",
     "3F": "A schema is missing: {said}. Run `ingestion bootstrap` and `ingestion migrate`.",
     "3D": "The database is missing: {said}. Check PGDATABASE, or run `ingestion bootstrap`.",
-    "55": "An object is in use or not in the state that it must be in: {said}. Wait for what uses it, then run again.",
+    "55": "An object is in use, or in the wrong state: {said}. Wait for the session that uses it, then retry.",
     "54": "A limit of PostgreSQL is exceeded: {said}.",
-    "58": "PostgreSQL met an error of its system: {said}. See its log and its disks.",
-    "XX": "PostgreSQL met an error within itself, or damaged data: {said}. See its log.",
+    "58": "PostgreSQL had a system error: {said}. Check its log and its disks.",
+    "XX": "PostgreSQL had an internal error, or its data is damaged: {said}. Check its log.",
 }
 """The message for each SQLSTATE or beginning of one; the longest match counts."""
 

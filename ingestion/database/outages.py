@@ -24,14 +24,14 @@ def in_our_words(error: psycopg2.Error) -> DatabaseUnavailable | DatabaseRefused
     said = error.diag.message_primary or str(error).strip() or type(error).__name__
     if not is_outage(error):
         advice = (
-            "What was to be loaded is stored already: see `ingestion offsets repair`."
+            "The rows to load are stored already: see `ingestion offsets repair`."
             if error.pgcode == _DUPLICATE
-            else "Missing rights and tables come with `ingestion bootstrap` and `ingestion migrate`."
+            else "`ingestion bootstrap` and `ingestion migrate` create missing rights and tables."
         )
         return DatabaseRefused(
             f"PostgreSQL refused a statement: {said} (SQLSTATE {error.pgcode}). Nothing of it was written; "
             f"waiting does not help. {advice}"
         )
     if error.pgcode == _READ_ONLY:
-        said += ", as on a standby; PGHOST must name the primary"
+        said += "; if it is a standby, set PGHOST to the primary"
     return DatabaseUnavailable(f"PostgreSQL failed: {said}.")

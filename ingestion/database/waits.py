@@ -51,7 +51,7 @@ class Waits:
         try:
             found = self._found()
         except (DatabaseUnavailable, psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-            _log.debug("Could not look who waits for whom: %s", error)
+            _log.debug("Could not find out which session waits for which: %s", error)
             self.close()
             return
         for waiter, holder, name, what, seconds in found:

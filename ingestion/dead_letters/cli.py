@@ -20,7 +20,7 @@ app = typer.Typer(no_args_is_help=True, help="Messages that are not storable JSO
 
 _talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
-Dye = Annotated[bool, typer.Option("--dye", help="Take those of the dye instead of the live ones.")]
+Dye = Annotated[bool, typer.Option("--dye", help="Use the dead letters of the dye instead of the live ones.")]
 
 
 @app.command("list")
@@ -98,7 +98,7 @@ def replay(
         if done.unclear:
             _tell(
                 f"{counted(done.unclear, 'dead letter')} may have been published: a replay was killed, and the topic "
-                f"no longer tells. Look for them in {tables(contract())[LIVE_ROWS]}; if they are not there, add "
+                f"no longer shows it. Look for them in {tables(contract())[LIVE_ROWS]}; if they are not there, add "
                 "--unclear-again."
             )
         typer.echo(json.dumps(asdict(done)))

@@ -113,15 +113,17 @@ def replay_corrected(
         SettingsError, DatabaseUnavailable, KafkaUnavailable: as `replay`.
     """
     if not _is_storable(value):
-        raise InputError("The corrected message would be a dead letter again: it is no storable JSON object.")
+        raise InputError("The corrected message would be a dead letter again: it is not a storable JSON object.")
     with _Replaying.begun(tell) as replaying:
         replaying.settle()
         letter = at(partition, offset, topic_id)
         here = f"The dead letter at partition {partition}, offset {offset}"
         if letter.replayed:
-            raise InputError(f"{here} was published again already.")
+            raise InputError(f"{here} has already been published again.")
         if not replaying.is_at_home(letter):
-            raise InputError(f"{here} is of the topic {letter.topic}. Set KAFKA_TOPIC to it; nothing was published.")
+            raise InputError(
+                f"{here} belongs to the topic {letter.topic}. Nothing was published. Set KAFKA_TOPIC to that topic."
+            )
         if _place(letter) in replaying.unclear and not unclear_again:
             raise InputError(
                 f"{here} may already have been published: a replay was killed, and the topic does not show it any "

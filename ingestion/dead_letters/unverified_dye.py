@@ -177,7 +177,8 @@ def in_words(found: list[Waiting]) -> str:
     count = sum(part.messages for part in found)
     return (
         f"{count:,} message{'s' if count > 1 else ''} with dye headers that do not verify: "
-        f"{'; '.join(map(str, found))}. In no model until released: see `ingestion unverified-dye list`."
+        f"{'; '.join(map(str, found))}. No model includes them until they are "
+        "released: see `ingestion unverified-dye list`."
     )
 
 
@@ -234,7 +235,7 @@ def release(side: str, choice: Choice) -> Released:
                 f"The chosen messages are of the topic {', '.join(elsewhere)}, and KAFKA_TOPIC is {topic}. Nothing was "
                 "released. Set KAFKA_TOPIC to their topic and retry."
             )
-        raise InputError("No such message waits for a release. See `ingestion unverified-dye list`.")
+        raise InputError("No such message is waiting for release. See `ingestion unverified-dye list`.")
     return Released(released, left)
 
 

@@ -71,7 +71,7 @@ def show(
 @app.command()
 def release(
     to: Annotated[Side, typer.Option(help="dye: those that DYE_KEY or DYE_KEY_OLD verifies now; live: all others.")],
-    everything: Annotated[bool, typer.Option("--all", help="Take every one that waits.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Release all waiting messages.")] = False,
     reason: OfReason = None,
     run_id: OfRun = None,
     partition: Partition = None,

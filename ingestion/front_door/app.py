@@ -107,7 +107,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
         f"or a body beyond {MAX_BODY_BYTES} bytes",
     },
     415: {"model": Problem, "description": "A compressed body"},
-    422: {"model": Problem, "description": "Malformed JSON, something that is no object, or dye headers on a list"},
+    422: {"model": Problem, "description": "Malformed JSON, something other than an object, or dye headers on a list"},
     503: {"model": Problem, "description": "Kafka did not acknowledge; Retry-After says when to try again"},
 }
 

@@ -38,7 +38,7 @@ async def read_body(request: Request) -> bytes:
     if encoding not in ("", "identity"):
         raise Refused(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"Content-Encoding {encoding[:100]} is not taken. Send the body as it is, without that header.",
+            f"Content-Encoding {encoding[:100]} is not supported. Send the body uncompressed, without that header.",
         )
     too_large = Refused(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -103,7 +103,9 @@ def _message(value: bytes, place: int | None, contract: Contract) -> Outgoing:
     try:
         key = contract.key_of_value(value)
     except msgspec.ValidationError as error:
-        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} is no JSON object: {error}.", message=place) from error
+        raise Refused(
+            HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} is not a JSON object: {error}.", message=place
+        ) from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise _not_json(value, name, error, place) from error
     if len(value) + len(key or b"") > MAX_POSTED_BYTES:
@@ -122,8 +124,8 @@ def _not_json(text: bytes, name: str, error: Exception, place: int | None) -> Re
         escape = text[surrogate : surrogate + 6].decode()
         return Refused(
             HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"{name} holds a lone surrogate, {escape}, at byte {surrogate}: half a character, which no text can hold. "
-            "Send both halves, or the character itself.",
+            f"{name} holds a lone surrogate, {escape}, at byte {surrogate}: half a character, which text cannot "
+            "contain. Send both halves, or the character itself.",
             message=place,
             byte=surrogate,
         )

@@ -82,9 +82,9 @@ def unlike(partition: int, stored: int | None, loaded: int | None) -> str:
 def set_back(topic: str, where: str) -> str:
     """The error message for stored offsets that differ from what was loaded."""
     return (
-        f"The stored offsets of {topic} are not those up to which was loaded ({where}): raw.loaded_offsets or "
+        f"The stored offsets of {topic} differ from what was loaded ({where}): raw.loaded_offsets or "
         "raw.loaded_totals were truncated, set back or restored from another time. Nothing was loaded. Run `ingestion "
-        "offsets repair`, which finds the next offsets by what is stored, and load again."
+        "offsets repair`, which finds the next offsets from the stored rows, and load again."
     )
 
 
@@ -111,7 +111,7 @@ def lock(query: cursor, batch: Batch) -> dict[int, UUID]:
         if stored != move.before:
             raise Fenced(
                 f"The next offset of {batch.topic}, partition {partition}, is {stored} and not {move.before}, where "
-                "this loader left it: something else moved it. Nothing of the batch was written. Find out what else "
+                "this loader left it: another process moved it. None of the batch was written. Find out what else "
                 "writes raw.loaded_offsets, then start the loader again."
             )
         if loaded != move.before:

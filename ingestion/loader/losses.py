@@ -15,9 +15,9 @@ class Why(StrEnum):
 
 _WHAT = {
     Why.DELETED: "were deleted from the topic before they were loaded",
-    Why.CORRUPT: "cannot be read: their bytes on the broker are not as they were written (the checksum differs)",
+    Why.CORRUPT: "cannot be read: their bytes on the broker have changed (the checksum differs)",
     Why.LOST: (
-        "were loaded, but the broker lost them and gives the offsets out anew: what is stored stays, and what lies "
+        "were loaded, but the broker lost them and reuses the offsets: the stored rows stay, and what is "
         "there now is loaded under another topic id"
     ),
 }
@@ -56,9 +56,11 @@ class Loss:
 def in_words(losses: Iterable[Loss]) -> str:
     """Describe all losses, and what to do."""
     told = sorted(set(losses))
-    advice = "They are recorded in raw.gaps. Find out why."
+    advice = "They are recorded in raw.gaps. Find out why they were lost."
     if any(not loss.is_passed for loss in told):
-        advice += " What is left of the other partitions is loaded; go on here with `ingestion load --accept-loss`."
+        advice += (
+            " The rest of the other partitions is loaded. To continue in this one, run `ingestion load --accept-loss`."
+        )
     else:
-        advice += " The next load goes on as usual."
+        advice += " The next load continues as usual."
     return f"{'. '.join(map(str, told))}. {advice}"

@@ -52,10 +52,10 @@ class LoaderMetrics(Collector):
         yield CounterMetricFamily(
             "ingestion_unverified_dye", "Messages with dye headers that do not verify; kept apart.", value=claims
         )
-        yield CounterMetricFamily("ingestion_loaded_bytes", "Bytes committed, as COPY takes them.", value=size)
+        yield CounterMetricFamily("ingestion_loaded_bytes", "Bytes committed, as sent to COPY.", value=size)
         yield SummaryMetricFamily(
             "ingestion_batch_seconds",
-            "Seconds of the transactions.",
+            "Duration of the transactions in seconds.",
             count_value=report.batches if report else 0,
             sum_value=report.batch_seconds if report else 0.0,
         )

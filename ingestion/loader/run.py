@@ -95,7 +95,7 @@ class _Loader:
             self._wait_out(told)
         except (OffsetOutOfRangeError, LogTruncationError) as error:
             # The next attempt compares the stored offsets with the topic and reports what is gone.
-            self._wait_out(KafkaUnavailable(f"Kafka no longer holds what was next ({type(error).__name__})."))
+            self._wait_out(KafkaUnavailable(f"Kafka no longer holds the next message ({type(error).__name__})."))
         except KafkaError as error:
             if not error.retriable:
                 raise unavailable(self._kafka, error) from error
@@ -159,7 +159,7 @@ class _Loader:
         if self._mode != "follow" and not self._begun:
             raise error
         if not self._stop.is_set():
-            log.warning("%s Going on in %.1f s.", error, self._pause)
+            log.warning("%s Retrying in %.1f s.", error, self._pause)
             self._stop.wait(self._pause)
             self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
 
@@ -178,7 +178,7 @@ def load_once(
     report = _Loader("until_caught_up", accept_loss, stop, committed, client, workers).run()
     if stop.is_set():
         raise Interrupted(
-            "Told to stop before the ends of the topic were reached. What was committed stays; load again."
+            "Stopped by a signal before the end of the topic was reached. What was committed stays; load again."
         )
     return report
 

@@ -49,7 +49,7 @@ class LoadWaits:
             holders = self._store.holders(stored)
             for partition in sorted(stored):
                 log.warning(
-                    "Waiting for partition %d of %s: offset %d is next, and %s loads it. If that hangs, end it.",
+                    "Waiting for partition %d of %s: offset %d is next, and %s loads it. If it hangs, end it.",
                     partition,
                     self._topic,
                     stored[partition],
@@ -81,8 +81,8 @@ class LoadWaits:
                 log.warning("Waiting for %s to end.", transaction)
         if held and seconds > TRANSACTION_SECONDS:
             raise OpenTransaction(
-                f"Not all was loaded: {'; '.join(words)}. What was committed before is loaded. End the transaction "
-                "(the broker does so after its transaction.timeout.ms if the producer is dead), then load again."
+                f"Some messages were not loaded: {'; '.join(words)}. What was committed before is "
+                "loaded. End the transaction (the broker does so after its transaction.timeout.ms if the producer is dead), then load again."
             )
         if seconds > SILENCE_SECONDS:
             raise KafkaUnavailable(

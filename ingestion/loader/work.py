@@ -185,7 +185,7 @@ class Work:
         bounds = self._source.bounds([partition])[partition]
         if missing := place.last and self._store.note_missing(place.stored_as, partition):
             log.warning(
-                "%d messages that were loaded from %s, partition %d, are not stored any more: see `angiogram live`.",
+                "%d messages that were loaded from %s, partition %d, are no longer stored: see `angiogram live`.",
                 missing,
                 self._topic,
                 partition,
@@ -227,7 +227,7 @@ class Work:
         lost = Loss(self._topic, partition, found, place.next_offset, Why.LOST)
         place = self._store.start_anew(partition, place, found)
         self._lost.add(lost)
-        log.warning("%s. It is recorded in raw.gaps; going on.", lost)
+        log.warning("%s. It is recorded in raw.gaps. Continuing.", lost)
         self._start_at(partition, place, place.next_offset)
 
     def _pass_over(self, partition: int, place: Place, to_offset: int, why: Why) -> None:
@@ -235,7 +235,7 @@ class Work:
         self._store.record_gap(partition, place, to_offset, why)
         lost = Loss(self._topic, partition, place.next_offset, to_offset, why)
         if self._accept_loss:
-            log.warning("%s. The gap is recorded in raw.gaps; going on.", lost)
+            log.warning("%s. The gap is recorded in raw.gaps. Continuing.", lost)
             self._start_at(partition, place, to_offset)
             return
         self._lost.add(lost)
@@ -345,7 +345,7 @@ class Work:
         """
         topic_id, partitions = self._source.topic()
         if topic_id != self._topic_id:
-            raise TopicMadeAgain(f"The topic {self._topic} was deleted and made again; starting at its beginning.")
+            raise TopicMadeAgain(f"The topic {self._topic} was deleted and created again. Starting at its beginning.")
         return partitions
 
 

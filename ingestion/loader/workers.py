@@ -177,7 +177,9 @@ class _Crew:
     def _died(self, worker: _Worker) -> None:
         code = worker.process.exitcode or 0
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-        log.warning("Worker %d was ended %s; nothing of its batch was half written.", worker.process.pid, how)
+        log.warning(
+            "Worker %d was ended %s. Its batch was committed completely or not at all.", worker.process.pid, how
+        )
         if self._forever and not self._told.is_set():
             if not self._told.wait(_LOOK_AROUND_SECONDS):  # one that dies at once must not be restarted in a tight loop
                 # The helper process of spawn; if it started later, it would let blocked signals through.
@@ -185,7 +187,7 @@ class _Crew:
                 self._start(_spawn)
         elif not self._at_work and not self._error:
             self._error = WorkersDied(
-                "All workers were ended before the topic was loaded. What was committed stays; load again, "
+                "All workers were killed before the topic was loaded. What was committed stays; load again, "
                 "with fewer workers (--workers) if memory was short."
             )
 
@@ -224,7 +226,7 @@ def _work(set_up: Callable[[], None], load: Callable[..., LoadReport], parent: i
         log.exception("Worker %d failed.", os.getpid())
         told = WorkerFailed(
             f"A worker failed: {type(error).__name__}: {error}. Its traceback is in the log. What was committed stays; "
-            "load again once the cause is gone."
+            "remove the cause, then load again."
         )
         words.send(_Ended(None, told))
 

@@ -65,4 +65,4 @@ def _declared(settings: type[BaseSettings]) -> dict[str, Any]:
 
 @cache
 def _warn(former: str, name: str) -> None:
-    _log.warning("%s is called %s now. The former name is read until the next release: rename it.", former, name)
+    _log.warning("%s is now called %s. The old name works until the next release: rename it.", former, name)

@@ -158,7 +158,7 @@ def imported(path: str, place: str) -> object:
             raise extra from error
         raise ContractUnusable(
             f"{place}: the module {module_name} cannot be imported: {type(error).__name__}: {error}. "
-            "Install it into this environment, put its folder on PYTHONPATH, or correct the line."
+            "Install it, add its folder to PYTHONPATH, or correct the line."
         ) from error
     if not hasattr(module, attribute):
         raise ContractUnusable(f"{place}: {attribute} does not exist in the module {module_name}. Correct the line.")

@@ -60,7 +60,7 @@ def role_password(job: str) -> str:
         password = variable(password_variable) or former_value(password_variable)
     except ValueError as error:
         raise SettingsError(
-            f"{password_variable}, the password of the database role {name}, {error}. Set it anew."
+            f"{password_variable}, the password of the database role {name}, {error}. Set it again."
         ) from None
     if not password:
         raise SettingsError(f"{password_variable}, the password of the database role {name}, is not set. {_ADVICE}")

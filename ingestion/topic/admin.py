@@ -156,6 +156,6 @@ def leaders(admin: KafkaAdminClient, settings: KafkaSettings) -> tuple[UUID, dic
     if topic["error_code"] or not epochs:
         raise InputError(
             f"There is no topic {settings.topic} at {settings.bootstrap_servers}. "
-            "Make it with `ingestion topic`, or correct KAFKA_TOPIC."
+            "Create it with `ingestion topic`, or correct KAFKA_TOPIC."
         )
     return UUID(str(topic["topic_id"])), epochs

@@ -236,7 +236,7 @@ class MessageProducer:
             if not self._changed.wait_for(lambda: self._waiting_bytes < MAX_WAITING_BYTES, self._deadline):
                 raise KafkaUnavailable(
                     f"Kafka at {self._settings.bootstrap_servers} has not acknowledged {self._waiting} messages yet; "
-                    "no more are taken. Try again later."
+                    "no more are accepted. Try again later."
                 )
             self._waiting += 1
             self._waiting_bytes += size
@@ -274,7 +274,7 @@ class MessageProducer:
 
     def _explained(self, error: KafkaError, size: int) -> IngestionError:
         if isinstance(error, MessageSizeTooLargeError):
-            return InputError(f"A message of {size} bytes is larger than the topic {self._settings.topic} takes.")
+            return InputError(f"A message of {size} bytes is larger than the topic {self._settings.topic} allows.")
         return KafkaUnavailable(
             f"Kafka at {self._settings.bootstrap_servers} did not take a message for the topic {self._settings.topic} "
             f"within {self._deadline:g} s: {type(error).__name__}. Is it running (`sandbox status`), and is the topic "

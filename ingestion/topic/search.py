@@ -96,11 +96,13 @@ class TopicSearch:
             KafkaUnavailable: the broker does not answer.
         """
         if topic_id != self.topic_id:
-            raise Unclear(f"The topic {self._settings.topic} was deleted and made again since.")
+            raise Unclear(f"The topic {self._settings.topic} has since been deleted and created again.")
         firsts, now = self._bounds()
         starts = [*ends, *[0] * (len(now) - len(ends))]
         if any(first > start for first, start in zip(firsts, starts, strict=True)):
-            raise Unclear(f"Part of the topic {self._settings.topic} was deleted since, as by its retention.")
+            raise Unclear(
+                f"Part of the topic {self._settings.topic} has since been deleted, for example by its retention."
+            )
         found: dict[bytes, Position] = {}
         open_places = {place: end for place, start, end in zip(self._places, starts, now, strict=True) if start < end}
         try:

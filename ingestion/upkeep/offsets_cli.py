@@ -8,7 +8,7 @@ import typer
 
 from ingestion.upkeep import offsets
 
-app = typer.Typer(no_args_is_help=True, help="The offsets up to which each partition is loaded.")
+app = typer.Typer(no_args_is_help=True, help="The offset up to which each partition is loaded.")
 
 
 @app.callback()

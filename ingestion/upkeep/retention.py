@@ -81,7 +81,7 @@ def _delete(session: connection, table: str, days: int) -> int:
 
 
 def retention(
-    older_than: Annotated[int, typer.Option(min=1, help="Age in days from which on rows are deleted.")],
+    older_than: Annotated[int, typer.Option(min=1, help="Age in days after which rows are deleted.")],
 ) -> None:
     """Delete raw and dye rows and dead letters by age. Prints the rows deleted as JSON.
 

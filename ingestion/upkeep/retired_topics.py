@@ -32,7 +32,7 @@ def retire(topic: str, reason: str) -> int:
     if topic == KafkaSettings.from_environment().topic:
         raise InputError(f"{topic} is the topic that KAFKA_TOPIC names: it is loaded, not retired.")
     if not reason.strip():
-        raise InputError("The reason is empty. Say why nobody is to load the topic any more.")
+        raise InputError("The reason is empty. Say why the topic is no longer to be loaded.")
     with closing(connect(OWNER, "ingestion retire-topic")) as session:
         require_current(session)
         with session, session.cursor() as query:
@@ -50,7 +50,7 @@ def retire(topic: str, reason: str) -> int:
 
 def retire_topic(
     topic: Annotated[str, typer.Argument(help="Name of a topic that was loaded under an earlier KAFKA_TOPIC.")],
-    reason: Annotated[str, typer.Option(help="Why nobody is to load it any more.")],
+    reason: Annotated[str, typer.Option(help="Why the topic is no longer to be loaded.")],
 ) -> None:
     """Stop expecting a former topic to be loaded.
 

@@ -164,7 +164,7 @@ def test_letters_of_another_topic_stay_until_it_is_named(session: connection, mo
     own = os.environ["KAFKA_TOPIC"]
     with new_topic():
         assert replay() == Replay(of_other_topics={own: 2})
-        with pytest.raises(InputError, match=f"is of the topic {own}"):
+        with pytest.raises(InputError, match=f"belongs to the topic {own}"):
             replay_corrected(0, 0, RIDE)
         assert records() == {}
     monkeypatch.setenv("KAFKA_TOPIC", own)

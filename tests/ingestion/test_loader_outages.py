@@ -267,5 +267,5 @@ def test_a_read_only_database_ends_a_load_at_its_start(
 ) -> None:
     with session.cursor() as query:
         query.execute(sql.SQL(OUTAGES["read-only"][0]).format(sql.Identifier(fresh_database)))
-    with pytest.raises(DatabaseUnavailable, match="PGHOST must name the primary"):
+    with pytest.raises(DatabaseUnavailable, match="set PGHOST to the primary"):
         load_until_caught_up()

@@ -16,8 +16,8 @@ Connect = Callable[..., connection]
 PROVOKED = {
     "connection-cut": ("select pg_terminate_backend(pg_backend_pid())", "The connection to PostgreSQL was lost"),
     "cancelled": ("set statement_timeout = 1; select pg_sleep(10)", "cancelled a statement"),
-    "locked": ("set lock_timeout = 1; lock table raw.taxi_rides in share mode", "Another session holds a lock"),
-    "read-only": ("begin read only; create table raw.t ()", "takes no writes"),
+    "locked": ("set lock_timeout = 1; lock table raw.taxi_rides in share mode", "Another session held a lock"),
+    "read-only": ("begin read only; create table raw.t ()", "accepts no writes"),
     "no-table": ("select from raw.no_such_table", "A table is missing"),
     "no-schema": ("create table no_such_schema.t ()", "A schema is missing"),
     "no-right": ("set role marts_reader; select from raw.taxi_rides", "A right is missing"),
@@ -65,7 +65,7 @@ def test_two_that_wait_for_each_other_are_told(fresh_database: str, connect_as: 
     lock(second, "taxi_rides")
     other.join()
     [error] = errors
-    assert "undid a transaction because of another one" in (sentence(error) or "")
+    assert "rolled back a transaction because of another one" in (sentence(error) or "")
 
 
 def test_a_connection_that_is_closed_is_told(fresh_database: str, connect_as: Connect) -> None:
@@ -85,4 +85,4 @@ def test_a_mistake_of_the_programs_own_is_told_with_its_traceback(
     said = capsys.readouterr().err
     assert ended.value.code == 2
     assert "Traceback" in said
-    assert "is an error that a program does not know. Please report it" in said
+    assert "is an unexpected error in a program. Please report it" in said

@@ -110,7 +110,7 @@ def test_a_released_message_keeps_place_and_time_under_a_topic_id_of_its_own(ses
 
 def test_what_was_released_is_not_released_again(session: connection) -> None:
     assert run("release", "--to", "live", "--all").exit_code == 0
-    with pytest.raises(InputError, match="No such message waits"):
+    with pytest.raises(InputError, match="No such message is waiting"):
         run("release", "--to", "live", "--all")
     assert run("list").stdout == ""
     assert count(session, "raw.taxi_rides") == 4

@@ -118,7 +118,7 @@ def test_ctrl_c_stops_what_up_had_started(folder: Path) -> None:
         assert command.stderr is not None
         message = command.stderr.read()
     assert command.returncode == 130
-    assert "stopped again" in message
+    assert "had started are stopped" in message
     assert [status.pid for status in sandbox.status()] == [None, None]
 
 

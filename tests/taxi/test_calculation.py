@@ -333,7 +333,7 @@ def test_the_command_says_which_files_differ(
     assert stored.read_bytes() == original
     (tmp_path / "seeds" / "reference" / "zipcodes.csv").unlink()
     assert main(["--check"]) == 2
-    assert "zipcodes.csv is absent" in capsys.readouterr().err
+    assert "zipcodes.csv is missing" in capsys.readouterr().err
 
 
 def test_a_project_without_a_last_day_is_an_error(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_every_kind_of_dirt_comes_up() -> None:
 
 @pytest.mark.parametrize("dirty", [-0.1, 1.1, float("nan")])
 def test_a_share_outside_0_to_1_is_refused(dirty: float) -> None:
-    with pytest.raises(InputError, match="between 0 and 1"):
+    with pytest.raises(InputError, match="from 0 to 1"):
         generate(1, seed=1, dirty=dirty)
 
 

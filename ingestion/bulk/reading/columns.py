@@ -110,7 +110,7 @@ class RowPlace:
 def check_names(names: list[str], place: RowPlace) -> None:
     """Raise BadFile if a column appears twice, or if no column is a field of the contract."""
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise BadFile(f"the column {twice[0]} is there {names.count(twice[0])} times")
+        raise BadFile(f"the column {twice[0]} occurs {names.count(twice[0])} times")
     if not {*names, *place.folder_columns} & set(place.encoder.fields):
         raise BadFile(f"none of its columns ({', '.join(names)[:200]}) is a field of the contract")
 

@@ -40,7 +40,7 @@ def parquet(source: BinaryIO, place: RowPlace, rows: RowRange) -> Iterator[Chunk
                 yield chunk_of(batch.slice(start, end - start), first_row + start, place)
             first_row += batch.num_rows
         if first_row != footer.num_rows:
-            raise BadFile(f"it holds {first_row} rows and not {footer.num_rows}, as its footer says")
+            raise BadFile(f"it holds {first_row} rows, but its footer says {footer.num_rows}")
 
 
 def _with_whole_times(source: BinaryIO, parquet_file: pq.ParquetFile, at_once: int) -> "Iterator[pa.RecordBatch]":
@@ -61,7 +61,7 @@ def _with_whole_times(source: BinaryIO, parquet_file: pq.ParquetFile, at_once: i
     with pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 18) as again:
         for batch, fine in zip(batches, again.iter_batches(at_once, columns=old, use_threads=False), strict=True):
             if batch.num_rows != fine.num_rows:
-                raise BadFile("its columns are not of one length")
+                raise BadFile("its columns differ in length")
             for name in old:
                 text = with_nanoseconds(batch.column(name), fine.column(name))
                 batch = batch.set_column(batch.schema.get_field_index(name), name, text)
@@ -130,7 +130,7 @@ def _without_last_row(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.Recor
             yield before
         before = batch
     if before is None or before.column(0)[-1].as_py() != _CSV_END:
-        raise BadFile("a quoted value in its last row has no end: it is cut off")
+        raise BadFile("a quoted value in its last row is not closed: the file is cut off")
     yield before.slice(0, before.num_rows - 1)
 
 
@@ -143,7 +143,7 @@ def _header(source: BinaryIO) -> list[str]:
         raise BadFile("it is empty")
     source.seek(-1, os.SEEK_END)
     if source.read(1) not in (b"\n", b"\r"):
-        raise BadFile("its last line has no end: it is cut off (if it is not, add a line end)")
+        raise BadFile("its last line has no line end: the file is cut off (if it is complete, add a line end)")
     source.seek(0)
     names = next(csv.reader(io.StringIO(source.read(_CSV_BLOCK).decode("utf-8-sig", "replace"), newline="")))
     source.seek(0)

@@ -66,7 +66,7 @@ class OpenFile:
         self.folder_columns = folder_columns(file.path)
         try:
             if not file.path.is_file():  # reading a pipe would wait forever
-                raise BadFile("it is no file")
+                raise BadFile("it is not a file")
             with file.path.open("rb") as source:
                 self._state = _state(source)
                 self.size = self._state[0]

@@ -193,7 +193,7 @@ def _consumer(settings: KafkaSettings) -> confluent.Consumer:
         )
     except confluent.KafkaException as error:
         raise SettingsError(
-            f"confluent-kafka cannot reach Kafka this way: {error.args[0].str()}. "
+            f"confluent-kafka cannot connect to Kafka with these settings: {error.args[0].str()}. "
             "Correct the variables that begin with KAFKA_SECURITY, KAFKA_SASL and KAFKA_SSL."
         ) from error
 

@@ -190,4 +190,4 @@ def test_an_error_that_nobody_foresaw_is_no_blockage(run: Callable[..., Outcome]
     assert result.code == 2
     assert result.report()["verdict"] == "could_not_run"
     assert "UndefinedFunction" in result.report()["error"]
-    assert "UndefinedFunction is an error that angiogram does not know. Please report it" in result.stderr
+    assert "UndefinedFunction is an unexpected error in angiogram. Please report it" in result.stderr
