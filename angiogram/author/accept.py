@@ -149,8 +149,7 @@ def _chosen(project: Project, models: Sequence[str]) -> list[Node]:
     known = project.nodes.keys() | (accepted.models.keys() if accepted else set())
     if unknown := set(models) - known:
         raise UnknownModel(
-            f"There is no model {', '.join(sorted(unknown))}. Those that there are, or were, are "
-            f"{', '.join(sorted(known))}."
+            f"There is no model {', '.join(sorted(unknown))}. Current and former models: {', '.join(sorted(known))}."
         )
     return [node for node in project.nodes.values() if node.expected_relation and (not models or node.name in models)]
 

@@ -61,7 +61,7 @@ def propose_surface(
     if accepted is not None and text == accepted.text():
         return None
     if accepted is None:
-        told = [f"It is recorded for the first time, of {len(wanted.kept)} models."]
+        told = [f"It is recorded for the first time, with {len(wanted.kept)} models."]
     else:
         told = [change.text for change in guards.changes(accepted, replace(now, surface=wanted), project)]
-    return SurfaceProposal(stored, text, told or ["How it is written changes, not what it says."])
+    return SurfaceProposal(stored, text, told or ["Its format changes, not its content."])

@@ -17,7 +17,7 @@ from angiogram.store.lease import WAIT
 _talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
 _NOT_CALCULATED = (
-    "No independent calculation knows {models}: nobody but you vouches that this output is right. "
+    "No independent calculation knows {models}: only you can confirm that this output is right. "
     "Work out by hand what the cells above should be before you say yes."
 )
 _DISAGREES = (

@@ -47,7 +47,7 @@ def hold_status(as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(asdict(found), indent=2, ensure_ascii=False, default=plain))
     elif found.made_at is None:
-        typer.echo("The hold is switched off: no verdict holds the marts. Nobody has switched it on yet.")
+        typer.echo("The hold is off: no verdict holds the marts. It was never switched on.")
     else:
         meaning = "a blocked verdict holds the marts" if found.is_on else "no verdict holds the marts"
         typer.echo(
@@ -55,9 +55,9 @@ def hold_status(as_json: AsJson = False) -> None:
             f"{found.made_by}: {found.reason}"
         )
         if found.held_because:
-            typer.echo(f"Now the marts are held: {found.held_because}.")
+            typer.echo(f"The marts are held now: {found.held_because}.")
         else:
-            typer.echo(f"Now the marts are not held{': the last verdict is not blocked' if found.is_on else ''}.")
+            typer.echo(f"The marts are not held now{': the latest verdict is not blocked' if found.is_on else ''}.")
     raise typer.Exit(int(found.held_because is not None))
 
 

@@ -112,8 +112,8 @@ def unmute(
     with runs.database("unmute") as database:
         ended = mutes.unmute(database, run_id)
     for silence in ended:
-        what = f"The acknowledgement of {listed(silence.blockage)}" if silence.blockage else "The mute of all alerts"
-        _talk.print(f"{what} ({silence.reason}) is ended.", markup=False)
+        what = f"The acknowledgement of {listed(silence.blockage)}" if silence.blockage else "The mute on all alerts"
+        _talk.print(f"{what} ({silence.reason}) has ended.", markup=False)
     if not ended:
         _talk.print("Nothing is muted or acknowledged.")
 
@@ -147,4 +147,4 @@ def plain(value: object) -> str | float:
         return value.astimezone(UTC).isoformat()
     if isinstance(value, timedelta):
         return value.total_seconds()
-    raise TypeError(f"{type(value).__name__} is not told as JSON")
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")

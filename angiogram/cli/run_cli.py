@@ -112,7 +112,7 @@ def release_run(
     if not found.in_hand:
         talk.print(f"Run {run_id} is not in hand: nothing to release.", markup=False)
         return
-    steps.finish(run_id, "it was released by hand before its verdict")
+    steps.finish(run_id, "released by hand before its verdict")
     talk.print(f"Run {run_id} is released.", markup=False)
 
 

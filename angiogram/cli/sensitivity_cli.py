@@ -102,7 +102,7 @@ def sensitivity(
         seconds += routed.seconds
         spoiled |= {mutant: Spoiled(words) for mutant, words in routed.spoiled.items()}
     for stale in sorted(equivalent.keys() - {v.mutant.id for v in verdicts if v.outcome.how == "survived"}):
-        talk.print(f"{EQUIVALENT_FILE} lists {stale}, which is no survivor: drop it.")
+        talk.print(f"{EQUIVALENT_FILE} lists {stale}, which did not survive: delete the entry.")
     score = Score(verdicts, seconds, spoiled)
     if as_json:
         print(json.dumps(score.as_json(), indent=2, ensure_ascii=False))
@@ -115,7 +115,9 @@ def sensitivity(
     if calculation:
         for witness in found:
             if not witness.closes:
-                talk.print(f"{witness.mutant.id}: no message was found that shows it beside the dye; add one by hand.")
+                talk.print(
+                    f"{witness.mutant.id}: no message was found that exposes it beside the dye. Add one by hand."
+                )
         for name in add_to_dye(calculation, directory, found):
             talk.print(f"new message of the dye: {name}")
     talk.print(f"{time.perf_counter() - begun:.0f} seconds in all")

@@ -48,7 +48,7 @@ def moment(text: str, now: datetime) -> datetime:
     if found.year == MAXYEAR:  # some time zone would show it in the next year
         raise ValueError(f"{text} is at the end of the calendar: name an earlier time.")
     if found <= now:
-        raise ValueError(f"{text} is past: name a time to come.")
+        raise ValueError(f"{text} is in the past: use a future time.")
     return found
 
 

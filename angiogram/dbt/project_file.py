@@ -80,7 +80,7 @@ def dye_targets(directory: Path) -> list[str]:
     targets = [named] if isinstance(named, str) else list(named or ())
     if not targets:
         raise UnsupportedProject(
-            f"The variable {DYE_TARGETS} of {directory / 'dbt_project.yml'} names no target. Name one."
+            f"The variable {DYE_TARGETS} of {directory / 'dbt_project.yml'} names no target. Add one."
         )
     return [str(target) for target in targets]
 

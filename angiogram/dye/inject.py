@@ -81,7 +81,7 @@ def sends_elsewhere(client: httpx.Client, topic_id: UUID) -> str | None:
     here = KafkaSettings.from_environment().topic
     return (
         f"the front door at {_shown(client)} sends to the topic {told.get('topic')} (id {told['topic_id']}), but this "
-        f"run and its loader read {here} (id {topic_id}): KAFKA_TOPIC differs, or the topic was made again"
+        f"run and its loader read {here} (id {topic_id}): KAFKA_TOPIC differs, or the topic was created again"
     )
 
 
@@ -148,7 +148,7 @@ def _through_front_door(client: httpx.Client, run_id: str, item: OutgoingMessage
         return Sent(item.number, item.name, "api", refusal=f"{answer.status_code} {answer.text.strip()[:200]}")
     raise InjectFailed(
         f"The front door at {_shown(client)} answered {answer.status_code} for message {item.name}: "
-        f"{answer.text.strip()[:1000]}. That is no verdict on the message. Check FRONT_DOOR_API_KEY, "
+        f"{answer.text.strip()[:1000]}. That says nothing about the message. Check FRONT_DOOR_API_KEY, "
         "FRONT_DOOR_URL and the API's own log."
     )
 

@@ -49,9 +49,9 @@ def other_topics(database: connection) -> list[Checkpoint]:
         reached += sum(ends.values()) - behind
         if behind:
             told.append(
-                f"the topic {topic} was loaded before, and holds {behind:,} offsets more: something still sends there. "
-                f"Load them: KAFKA_TOPIC={topic} ingestion load --until-caught-up. "
-                f"If nobody is to load it any more: ingestion retire-topic {topic} --reason WHY"
+                f"the topic {topic} was loaded before, and holds {behind:,} offsets more: a producer still sends "
+                f"there. Load them: KAFKA_TOPIC={topic} ingestion load --until-caught-up. "
+                f"If it is no longer to be loaded: ingestion retire-topic {topic} --reason WHY"
             )
     return [Checkpoint(OTHER_TOPICS, expected, {"loaded": reached}, "; ".join(told) or None)] if expected else []
 

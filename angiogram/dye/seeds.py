@@ -213,16 +213,16 @@ def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
             reader = csv.DictReader(lines, strict=True)
             rows, found = list(reader), reader.fieldnames
     except FileNotFoundError:
-        raise SeedError(f"The dye seed {path} is absent. Is this the project's own folder?") from None
+        raise SeedError(f"The dye seed {path} is missing. Is this the right project folder?") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise SeedError(f"The dye seed {path} is no CSV in UTF-8: {error}. Correct it.") from None
+        raise SeedError(f"The dye seed {path} is not CSV in UTF-8: {error}. Correct it.") from None
     if tuple(found or ()) != columns:
         raise SeedError(f"The columns of {path} are {found}; they must be {list(columns)}.")
     if not rows:
-        raise SeedError(f"The dye seed {path} holds no row: there is nothing to send.")
+        raise SeedError(f"The dye seed {path} has no rows: there is nothing to send.")
     for row in rows:
         if None in row or None in row.values():  # how DictReader marks a field too many and a field too few
-            raise SeedError(f"{path}: message {row[columns[0]]} has not {len(columns)} fields. Correct its row.")
+            raise SeedError(f"{path}: message {row[columns[0]]} does not have {len(columns)} fields. Correct its row.")
     return rows
 
 
@@ -235,7 +235,7 @@ def _message(row: Mapping[str, str], promised: Contract, place: str) -> DyeMessa
     if unknown := json_fields - set(promised.fields):
         raise SeedError(f"{place}: json_fields names {unknown}, which the contract does not. Correct the row.")
     if (unknown_fields := row[UNKNOWN_FIELDS]) and not _is_object(unknown_fields):
-        raise SeedError(f"{place}: unknown_fields is no JSON object: {unknown_fields}. Correct the row.")
+        raise SeedError(f"{place}: unknown_fields is not a JSON object: {unknown_fields}. Correct the row.")
     return DyeMessage(
         number=int(number),
         batch=int(row["batch"]),

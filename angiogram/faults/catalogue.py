@@ -37,5 +37,5 @@ def chosen(catalogue: Sequence[Fault], names: Sequence[str]) -> list[Fault]:
         UnknownFault: a name is not in the catalogue.
     """
     if unknown := sorted(set(names) - {fault.name for fault in catalogue}):
-        raise UnknownFault(f"No fault is called {', '.join(unknown)}. `angiogram faults --list` names them all.")
+        raise UnknownFault(f"There is no fault {', '.join(unknown)}. `angiogram faults --list` lists them all.")
     return [fault for fault in catalogue if not names or fault.name in names]

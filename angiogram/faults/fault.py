@@ -52,7 +52,7 @@ class Ground:
         text = file.read_text(encoding="utf-8")
         for old, new in changes:
             if old not in text:
-                raise FaultNotPlanted(f"{path} does not hold {old!r} (any more): correct the fault in the catalogue.")
+                raise FaultNotPlanted(f"{path} does not hold {old!r} (any longer): correct the fault in the catalogue.")
             text = text.replace(old, new)
         file.write_text(text, encoding="utf-8", newline="")
 

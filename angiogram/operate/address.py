@@ -100,7 +100,7 @@ def send(number: int, url: str, message: AlertMessage, is_good: bool, pause: flo
     with _hushed(_TALKATIVE):
         target = apprise.Apprise.instantiate(url)
         if not isinstance(target, apprise.NotifyBase):
-            return f"address {number} in {ALERT_URLS} is none that apprise knows"
+            return f"address {number} in {ALERT_URLS} is unknown to apprise"
         place = f"address {number} ({target.service_name})"
         versions = iter([fitting(target, message)] * (ATTEMPTS - 1) + [fitting(target, message, SHORT)])
 
@@ -121,7 +121,7 @@ def send(number: int, url: str, message: AlertMessage, is_good: bool, pause: flo
         try:
             attempts(notify)
         except RetryError:
-            return f"{place} did not take it in {ATTEMPTS} tries"
+            return f"{place} did not accept it in {ATTEMPTS} tries"
     return None
 
 

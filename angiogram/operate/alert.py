@@ -67,7 +67,7 @@ def after_verdict(database: connection, run_id: str, pause: float = FIRST_PAUSE)
     alert = _alert(database, run, pause)
     _record(database, run, alert)
     if alert.detail and alert.state != "nobody":
-        print(f"The alert on run {run_id}: {alert.detail}", file=sys.stderr, flush=True)
+        print(f"The alert about run {run_id}: {alert.detail}", file=sys.stderr, flush=True)
     return alert
 
 
@@ -84,7 +84,7 @@ def unrecorded(error: str, why: str, pause: float = FIRST_PAUSE) -> Alert:
     lines = [error] if error == why else [error, f"The run is not recorded: {why}"]
     alert = _sent(AlertMessage(_title({"verdict": COULD_NOT_RUN}), lines, "See: angiogram doctor"), False, pause)
     if alert.state == "failed":
-        print(f"The alert that no run could begin: {alert.detail}", file=sys.stderr, flush=True)
+        print(f"The alert about a run that could not begin: {alert.detail}", file=sys.stderr, flush=True)
     return alert
 
 

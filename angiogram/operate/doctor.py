@@ -99,7 +99,7 @@ def _python() -> Iterator[tuple[Mark, str]]:
     if SpecifierSet(wanted).contains(found):
         yield Mark.OK, f"{found}, as {wanted} asks"
     else:
-        yield Mark.PROBLEM, f"{found}, but {wanted} is needed. Make the environment anew: make PYTHON=... install"
+        yield Mark.PROBLEM, f"{found}, but {wanted} is needed. Create the environment again: make PYTHON=... install"
 
 
 def _packages() -> Iterator[tuple[Mark, str]]:
@@ -154,7 +154,7 @@ def _unlike_pins(text: str, all_there: bool) -> Iterator[str]:
 
 def _postgres() -> Iterator[tuple[Mark, str]]:
     with runs.database("doctor") as database:
-        yield Mark.OK, f"version {database.get_parameter_status('server_version')} lets angiogram in"
+        yield Mark.OK, f"version {database.get_parameter_status('server_version')} accepts the login of angiogram"
         require_current(database)
         yield Mark.OK, f"all {len(all_migrations())} migrations are applied"
         yield from _rights(database)
@@ -214,19 +214,19 @@ def _rights(database: connection) -> Iterator[tuple[Mark, str]]:
             query.execute("select has_table_privilege(%s, %s, %s)", (role, table, right))
             ((has,),) = query.fetchall()
             if has != must:
-                wrong.append(f"{role} {'lacks' if must else 'must not have'} {right} on {table}")
+                wrong.append(f"{role} {'is missing' if must else 'must not have'} {right} on {table}")
         query.execute("select has_database_privilege(current_database(), 'create')")
         if query.fetchall() != [(True,)]:
-            wrong.append("angiogram lacks create on the database")
+            wrong.append("angiogram is missing the right create on the database")
         query.execute(
             "select rolname from pg_roles where rolname = any(%s) and rolsuper",
             ([role.name for role in roles().values()],),
         )
         wrong += [f"{role} must not be a superuser" for (role,) in query.fetchall()]
     if wrong:
-        yield Mark.PROBLEM, f"{'; '.join(wrong)}. Run `ingestion bootstrap` and take back what was granted by hand."
+        yield Mark.PROBLEM, f"{'; '.join(wrong)}. Run `ingestion bootstrap` and revoke what was granted by hand."
     else:
-        yield Mark.OK, f"roles have the rights they need and none of those they must not have ({len(rights)} looked at)"
+        yield Mark.OK, f"roles have all the rights they need and no forbidden ones ({len(rights)} checked)"
 
 
 def _kafka() -> Iterator[tuple[Mark, str]]:
@@ -236,9 +236,9 @@ def _kafka() -> Iterator[tuple[Mark, str]]:
     settings = KafkaSettings.from_environment()
     with closing(open_admin(settings)) as admin:
         _, partitions = describe(admin, settings)
-        yield Mark.OK, f"the topic {settings.topic} is there, with {len(partitions)} partitions"
+        yield Mark.OK, f"the topic {settings.topic} exists, with {len(partitions)} partitions"
         if len(partitions) != settings.partitions:
-            yield Mark.NOTE, f"KAFKA_PARTITIONS is {settings.partitions}: it counts only when a topic is made"
+            yield Mark.NOTE, f"KAFKA_PARTITIONS is {settings.partitions}: it is used only when a topic is created"
         found = configuration(admin, settings)
     stamp, largest = found["message.timestamp.type"], int(found["max.message.bytes"])
     if stamp == "LogAppendTime":
@@ -280,7 +280,7 @@ def _keys() -> Iterator[tuple[Mark, str]]:
 def _front_door() -> Iterator[tuple[Mark, str]]:
     settings = FrontDoorSettings.from_environment()
     if settings.url is None:
-        yield Mark.OK, "FRONT_DOOR_URL is not set: each run opens the API itself"
+        yield Mark.OK, "FRONT_DOOR_URL is not set: each run starts the API itself"
         return
     require("httpx")
     import httpx

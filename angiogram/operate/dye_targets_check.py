@@ -27,7 +27,7 @@ def wrong_seeds(project: Project) -> Iterator[str]:
     """
     named, known = dye_targets(project.directory), target_names(project)
     if absent := [target for target in named if target not in known]:
-        yield f"the variable {DYE_TARGETS} names {', '.join(absent)}, which the profile lacks: add it there, or drop it"
+        yield f"the variable {DYE_TARGETS} names {', '.join(absent)}, which the profile does not have: add or remove it"
     dye = _dye_seeds(project.manifest)
     for target in known:
         if target == project.target:

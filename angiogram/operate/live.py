@@ -134,7 +134,7 @@ def _behind(number: int, part: Bounds, before: int, reached: int) -> str | None:
     if before > part.end:
         return (
             f"partition {number}: loaded up to {before}, but the topic ends at {part.end}: the broker lost what it had "
-            "confirmed. The next `ingestion load` says where that begins, and goes on"
+            "confirmed. The next `ingestion load` reports where that begins, and continues"
         )
     if part.readable <= reached < part.end:
         return (

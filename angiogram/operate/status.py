@@ -95,20 +95,20 @@ class Status:
         told = [self.failure.sentence(), self._of_the_verdict()] if self.failure else [self._of_the_verdict()]
         if self.unjudged:
             some = f"{self.unjudged} run{'s' if self.unjudged > 1 else ''}"
-            told.append(f"Since then {some} came to no verdict: see `angiogram runs`.")
+            told.append(f"Since then {some} reached no verdict: see `angiogram runs`.")
         if self.unverified:
             told.append(self.unverified)
         return " ".join(told)
 
     def _of_the_verdict(self) -> str:
         if self.age is None or self.judged_at is None:
-            return "No run has come to a verdict yet. Start one with `angiogram run`."
+            return "No run has reached a verdict yet. Start one with `angiogram run`."
         when = f"{utc(self.judged_at)}, {spoken(self.age)} ago (run {self.run_id})"
         at = f" at {listed(self.blockage)}" if self.blockage else ""
         if self.age > self.within:
             return (
-                f"No verdict within {spoken(self.within)}: the last one, {self.verdict}{at}, came {when}. "
-                "See whether what starts `angiogram run` is at work."
+                f"No verdict within {spoken(self.within)}: the latest one, {self.verdict}{at}, came {when}. "
+                "Check whether the scheduler that starts `angiogram run` is working."
             )
         return f"{str(self.verdict).capitalize()}{at} by the verdict of {when}."
 
@@ -198,23 +198,23 @@ def metrics(found: Status) -> Iterator[str]:
     yield from measured("angiogram_muted", "Mutes and acknowledgements in force.", len(found.muted))
     yield from measured(
         "angiogram_unverified_dye",
-        "1 while messages with dye headers that do not verify wait.",
+        "1 while messages with dye headers that do not verify are waiting.",
         int(found.unverified is not None),
     )
     if found.judged_at is not None:
         yield from measured(
             "angiogram_last_verdict_timestamp_seconds",
-            "When the last verdict came.",
+            "Time of the latest verdict.",
             f"{found.judged_at.timestamp():.3f}",
         )
     if found.verified_at is not None:
         yield from measured(
             "angiogram_last_verified_timestamp_seconds",
-            "When the pipeline was last found healthy.",
+            "Time of the latest healthy verdict.",
             f"{found.verified_at.timestamp():.3f}",
         )
     if found.blockage:
-        yield from _metric("angiogram_blocked_stage", "1 for each stage at which the last verdict found a blockage.")
+        yield from _metric("angiogram_blocked_stage", "1 for each stage at which the latest verdict found a blockage.")
         for stage in found.blockage:
             yield f"angiogram_blocked_stage{_labels(pipeline=found.pipeline, stage=str(stage))} 1"
 

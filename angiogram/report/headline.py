@@ -32,7 +32,7 @@ def explanation(report: Mapping[str, Any]) -> str:
         return " ".join(_why_blocked(report))
     if verdict:
         return str(report.get("error") or "The pipeline could not be judged.")
-    return "The run is under way: there is no verdict yet."
+    return "The run is in progress: there is no verdict yet."
 
 
 def _why_blocked(report: Mapping[str, Any]) -> Iterator[str]:

@@ -56,7 +56,7 @@ def inject(
 
     with recorded(run_id, "inject") as step:
         if step.run.step("inject"):
-            raise InjectFailed(f"Run {run_id} has sent its dye before, all or in part. Start a new run.")
+            raise InjectFailed(f"Run {run_id} has already sent its dye, all or part of it. Start a new run.")
         check_key(step.database)
         runs.save_step(step.database, run_id, "inject", {"sent": [], "seconds": 0.0})
         dye = dye or dye_of(project)

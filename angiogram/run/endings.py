@@ -79,7 +79,9 @@ def end(run_id: str, error: str | None = None, alerts: bool = True) -> None:
                 alert.after_verdict(database, run_id)
     except (IngestionError, psycopg2.Error) as failure:
         why = in_words(failure)
-        print(f"Run {run_id} is neither recorded nor released; its lease runs out. {why}", file=sys.stderr, flush=True)
+        print(
+            f"Run {run_id} could not be recorded or released; its lease will expire. {why}", file=sys.stderr, flush=True
+        )
         if alerts:
             alert.unrecorded(error or ENDED_EARLY, why)
         raise

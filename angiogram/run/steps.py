@@ -106,7 +106,7 @@ def require_begun(run_id: str | None, why: str | None) -> str:
         NeverBegan: `begin` returned nothing.
     """
     if run_id is None:
-        told = why or "the log of the step `begin` says why"
+        told = why or "see the log of the step `begin`"
         raise NeverBegan(f"The run never began, so nothing was sent and nothing is judged: {told}")
     return run_id
 

@@ -64,7 +64,7 @@ def take(database: connection, lease: float, wait: float, say: Callable[[str], N
         if patience <= 0:
             raise RunInHand(f"{other.told} after {wait:g} s of waiting. {other.way_out}")
         if waited_for != other.told:
-            say(f"{other.told}. Waiting until it ends.")
+            say(f"{other.told}. Waiting for it to end.")
             waited_for = other.told
         pause = min(patience, other.remaining, _LOOK_AGAIN)
         patience -= pause
@@ -103,7 +103,7 @@ def hold_tables(database: connection, pipeline: str, wait: float, say: Callable[
             if remaining <= 0:
                 raise RunInHand(f"{other} after {wait:g} s of waiting. Run again when that is done.")
             if waited_for != other:
-                say(f"{other}. Waiting until it ends.")
+                say(f"{other}. Waiting for it to end.")
                 waited_for = other
             pause = min(remaining, _LOOK_AGAIN)
             if other == _SOMEBODY_BUILDS:
@@ -184,12 +184,12 @@ def _try_to_take(database: connection, run_id: str, lease: float, say: Callable[
             "update angiogram.runs set in_hand = false, finished_at = clock_timestamp(),"
             " verdict = 'could_not_run', blockage = '[]',"
             " report = coalesce(report, '{}') || jsonb_build_object("
-            "'verdict', 'could_not_run', 'error', 'its lease ran out and another run took over'), taken_over_by = %s"
+            "'verdict', 'could_not_run', 'error', 'its lease expired and another run took over'), taken_over_by = %s"
             " where in_hand and lease_until <= clock_timestamp() returning run_id",
             (run_id,),
         )
         for (dead,) in query.fetchall():
-            say(f"The lease of run {dead} ran out. Taking over.")
+            say(f"The lease of run {dead} expired. Taking over.")
         query.execute(
             "select run_id, owner, extract(epoch from lease_until - clock_timestamp())::float8"
             " from angiogram.runs where in_hand"

@@ -165,9 +165,7 @@ def _update_in_hand(database: connection, run_id: str, assignments: LiteralStrin
             (*values, run_id),
         )
         if query.rowcount == 0:
-            raise LeaseLost(
-                f"Run {run_id} is no longer in hand: its lease ran out or it was finished. Start a new run."
-            )
+            raise LeaseLost(f"Run {run_id} is no longer in hand: its lease expired or it has ended. Start a new run.")
 
 
 def record(database: connection, run_id: str, verdict: str, blockage: list[StageId], report: dict[str, Any]) -> bool:
@@ -201,7 +199,7 @@ def read(database: connection, run_id: str) -> Run:
         query.execute(_SELECT + " where run_id = %s", (run_id,))
         row = query.fetchone()
     if row is None:
-        raise UnknownRun(f"No run has the id {run_id}. `angiogram runs` lists the last ones.")
+        raise UnknownRun(f"No run has the id {run_id}. `angiogram runs` lists the latest.")
     return _run(row)
 
 

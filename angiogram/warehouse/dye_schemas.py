@@ -59,11 +59,11 @@ def empty(
                     holders = _holders(query, [*schemas, *also])
                     if time.monotonic() > deadline:
                         raise TablesInUse(
-                            f"The last run's tables were still held after {TABLES_WITHIN:g} s: {holders}. "
+                            f"The previous run's tables were still locked after {TABLES_WITHIN:g} s: {holders}. "
                             "Close those sessions and retry."
                         ) from None
                 if holders != told:
-                    say(f"Waiting for the last run's tables: {holders}.")
+                    say(f"Waiting for the previous run's tables: {holders}.")
                     told = holders
                 alive()
         finally:
@@ -103,4 +103,4 @@ def _holders(query: cursor, schemas: Sequence[str]) -> str:
         (list(schemas),),
     )
     ((holders,),) = query.fetchall()
-    return str(holders or "by a session that has ended meanwhile")
+    return str(holders or "by a session that has ended since")

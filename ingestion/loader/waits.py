@@ -82,7 +82,7 @@ class LoadWaits:
         if held and seconds > TRANSACTION_SECONDS:
             raise OpenTransaction(
                 f"Some messages were not loaded: {'; '.join(words)}. What was committed before is "
-                "loaded. End the transaction (the broker does so after its transaction.timeout.ms if the producer is dead), then load again."
+                "loaded. End the transaction, or wait for its transaction.timeout.ms, then load again."
             )
         if seconds > SILENCE_SECONDS:
             raise KafkaUnavailable(

@@ -149,7 +149,7 @@ def test_a_failing_alert_is_said_and_recorded_without_the_secret_and_told_after_
         query.execute("select state, detail, message from angiogram.alerts")
         ((recorded, detail, message),) = query.fetchall()
     said = capfd.readouterr().err
-    assert (recorded, detail) == ("failed", "address 1 (JSON) did not take it in 3 tries")
+    assert (recorded, detail) == ("failed", "address 1 (JSON) did not accept it in 3 tries")
     assert detail in said
     for text in (said, detail, message, caplog.text):
         assert SECRET not in text
@@ -164,7 +164,7 @@ def test_one_address_that_fails_does_not_keep_the_others_from_being_told(
     monkeypatch.setenv(ALERT_URLS, f"nonsense:{SECRET} mmost://{inbox.place}/3ccdd113474722377935511fc85d3dd4")
     found = told("run-1", "fct_rides")
     assert found is not None
-    assert (found.state, found.detail) == ("sent", "address 1 in ANGIOGRAM_ALERT_URLS is none that apprise knows")
+    assert (found.state, found.detail) == ("sent", "address 1 in ANGIOGRAM_ALERT_URLS is unknown to apprise")
     assert "blocked at fct_rides" in inbox.received[0]["text"], "as a Slack-compatible webhook wants it"
 
 

@@ -132,7 +132,7 @@ def test_a_run_whose_lease_ran_out_is_a_failure_at_once_and_told_when_the_next_o
     assert (found.state, found.failure and found.failure.run_id) == (State.COULD_NOT_RUN, dead)
     run_id = steps.begin(lease=60)
     assert [message["title"] for message in inbox.received] == ["Angiogram: could not run"]
-    assert "its lease ran out" in inbox.received[0]["message"]
+    assert "its lease expired" in inbox.received[0]["message"]
     runs.release(database, run_id)
 
 
@@ -171,7 +171,7 @@ def test_a_run_that_is_ended_while_it_waits(
     holder = lease.take(database, 60, 0, print)
     with subprocess.Popen([*ANGIOGRAM, "run"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        next(line for line in process.stderr if "Waiting until it ends" in line)
+        next(line for line in process.stderr if "Waiting for it to end" in line)
         process.send_signal(sent)
         process.communicate(timeout=60)
     assert process.returncode == 130

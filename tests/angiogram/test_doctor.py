@@ -80,7 +80,7 @@ def test_keys_on_two_partitions_are_named(pipeline: None, fresh_database: str, f
     ("statement", "word"),
     [
         ("grant select on raw.taxi_rides to taxi_loader", "taxi_loader must not have select on raw.taxi_rides"),
-        ("revoke insert on angiogram.alerts from angiogram", "angiogram lacks insert on angiogram.alerts"),
+        ("revoke insert on angiogram.alerts from angiogram", "angiogram is missing insert on angiogram.alerts"),
         ("delete from raw.schema_migrations where number = 3", "0003_alerts"),
     ],
     ids=["too much", "too little", "migration"],
@@ -176,7 +176,7 @@ def test_dye_seeds_that_are_enabled_elsewhere_are_a_problem_and_so_is_one_that_i
     profiles.write_text(profiles.read_text(encoding="utf-8") + ci_dye, encoding="utf-8")
     found = [line.text for line in problems() if line.topic == "dye targets"]
     assert len(found) == 3, found
-    assert found[0].startswith("the variable dye_targets names no_such, which the profile lacks")
+    assert found[0].startswith("the variable dye_targets names no_such, which the profile does not have")
     assert found[1].startswith("expected__car_models is enabled under target dev, which is not a dye target")
     assert found[2].startswith("dye_malformed is disabled under the dye target ci_dye")
 

@@ -140,9 +140,9 @@ def test_a_row_that_cannot_be_used_is_named(tmp_path: Path, row: dict[str, str],
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        pytest.param(",".join(COLUMNS).encode() + b'\n"open', "no CSV in UTF-8", id="open-quote"),
-        pytest.param(",".join(COLUMNS).encode() + b"\n\xe9", "no CSV in UTF-8", id="latin-1"),
-        pytest.param(",".join(COLUMNS).encode() + b"\n", "holds no row", id="header-alone"),
+        pytest.param(",".join(COLUMNS).encode() + b'\n"open', "not CSV in UTF-8", id="open-quote"),
+        pytest.param(",".join(COLUMNS).encode() + b"\n\xe9", "not CSV in UTF-8", id="latin-1"),
+        pytest.param(",".join(COLUMNS).encode() + b"\n", "has no rows", id="header-alone"),
         pytest.param(b"", "are None", id="empty"),
     ],
 )

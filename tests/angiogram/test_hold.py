@@ -50,7 +50,7 @@ def test_a_blocked_verdict_holds_the_marts_only_while_the_switch_is_on(
     assert published() == accepted() > 0
     assert (angiogram("hold", "status").code, angiogram("hold", "status").stdout) == (
         0,
-        "The hold is switched off: no verdict holds the marts. Nobody has switched it on yet.\n",
+        "The hold is off: no verdict holds the marts. It was never switched on.\n",
     )
 
     DbtProject(project_copy).replace("models/facts/fct_rides.sql", "fare_amount + tax_amount", "fare_amount")
@@ -65,7 +65,7 @@ def test_a_blocked_verdict_holds_the_marts_only_while_the_switch_is_on(
     state = angiogram("hold", "status")
     assert state.code == 1
     assert state.stdout.startswith("The hold is switched on: a blocked verdict holds the marts. Since ")
-    assert "\nNow the marts are held: " in state.stdout
+    assert "\nThe marts are held now: " in state.stdout
     assert f"run {blocked.report()['run_id']} is blocked at fct_rides" in state.stdout
     before = published()
     dbt.execute("select fingerprint, built_at from angiogram.live_nodes where name = 'revenue_by_state'")
@@ -83,7 +83,7 @@ def test_a_blocked_verdict_holds_the_marts_only_while_the_switch_is_on(
     state = angiogram("hold", "status")
     assert state.code == 0
     assert state.stdout.startswith("The hold is switched on: ")
-    assert "\nNow the marts are not held: the last verdict is not blocked.\n" in state.stdout
+    assert "\nThe marts are not held now: the latest verdict is not blocked.\n" in state.stdout
     assert build_live(*MODELS_ALONE).exit_code == 0
     assert published() == accepted() > before
 

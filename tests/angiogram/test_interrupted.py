@@ -34,7 +34,7 @@ def test_a_command_on_the_seeds_says_what_an_interrupt_stopped(
         lease.hold_tables(builder, "shop", 0, quiet)
         with subprocess.Popen([*ANGIOGRAM, *command], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
             assert run.stderr is not None
-            next(line for line in run.stderr if "Waiting until it ends" in line)
+            next(line for line in run.stderr if "Waiting for it to end" in line)
             run.send_signal(sent)
             printed, said = run.communicate(timeout=60)
     assert run.returncode == 130

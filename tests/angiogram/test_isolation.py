@@ -91,7 +91,7 @@ def test_of_two_runs_at_once_the_second_waits_and_both_end_right(pipeline: None,
         both = [_start(DBT_TARGET_PATH=str(dbt_target / str(number))) for number in (1, 2)]
         told = [process.communicate(timeout=500)[1] for process in both]
         assert [process.returncode for process in both] == [0, 0], told
-        assert sum("is in hand. Waiting until it ends." in text for text in told) == 1
+        assert sum("is in hand. Waiting for it to end." in text for text in told) == 1
         with runs.database("test") as database:
             assert [run.verdict for run in runs.last(database, 5)] == ["healthy", "healthy"]
 

@@ -110,9 +110,9 @@ def test_mute_and_acknowledge_take_a_reason_and_an_end(angiogram: Angiogram, dat
     said = angiogram("status").stdout
     assert re.search(r"Muted: all alerts until .* UTC by .+: moving house", said)
     assert re.search(r"Muted: alerts on fct_rides until .* UTC by .+: known", said)
-    assert "The acknowledgement of fct_rides (known) is ended." in angiogram("unmute", "run-1").stderr
+    assert "The acknowledgement of fct_rides (known) has ended." in angiogram("unmute", "run-1").stderr
     assert angiogram("status").stdout.count("Muted: ") == 1
-    assert "The mute of all alerts (moving house) is ended." in angiogram("unmute").stderr
+    assert "The mute on all alerts (moving house) has ended." in angiogram("unmute").stderr
     assert "Nothing is muted" in angiogram("unmute").stderr
     assert "Muted: " not in angiogram("status").stdout
 

@@ -76,7 +76,7 @@ def equality_tests(manifest: Any) -> dict[str, EqualityTest]:
         if node.attached_node in found:
             raise UnsupportedProject(
                 f"{node.attached_node.split('.', 2)[-1]} has more than one test {NAME}, the last in "
-                f"{node.original_file_path}. Leave one: its key and `where` say which rows are compared, and how."
+                f"{node.original_file_path}. Keep one: its key and `where` define which rows are compared, and how."
             )
         found[node.attached_node] = EqualityTest.of(node)
     return found

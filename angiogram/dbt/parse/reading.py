@@ -208,7 +208,7 @@ class _Parts:
         learned = False
         for number, file in enumerate(files):
             kind = "seed" if file.endswith(".csv") else "model"
-            text = f"{files[0]} and {files[1]} stand for the same relation: rename one of them"
+            text = f"{files[0]} and {files[1]} define the same relation: rename one of them"
             if file in self._broken:
                 continue
             self._broken[file] = BrokenFile(file, None, text, kind, "")

@@ -133,7 +133,7 @@ def require_unchanged(changes: Sequence[FileChange]) -> None:
     if changed := [change for change in changes if content_of(change.place) != change.before]:
         raise SeedNotWritten(
             f"{_named(changed)} {'was' if len(changed) == 1 else 'were'} changed after the models were compared "
-            "with it. Nothing is written. Accept again: the new text is compared then."
+            "with it. Nothing is written. Accept again to compare the new text."
         )
 
 
@@ -206,7 +206,7 @@ def _read(directory: Path, journal: Path, file: IO[bytes]) -> list[FileChange]:
         ]
     except (ValueError, KeyError, TypeError) as error:
         raise SeedNotWritten(
-            f"{journal} is not what a command left that was killed while it wrote seeds. Look at what is changed in "
+            f"{journal} was not left by a killed command that was writing seeds. Look at what is changed in "
             "the seeds and in the surface, then delete it."
         ) from error
 

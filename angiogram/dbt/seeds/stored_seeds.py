@@ -79,7 +79,7 @@ def replace_all(directory: Path, changes: Sequence[tuple[StoredSeed, bytes]]) ->
     require_unchanged(intended)
     for change in intended:
         if change.before is not None and not os.access(change.place, os.W_OK):
-            raise SeedNotWritten(f"{change.path} may not be written by you. Nothing is written.")
+            raise SeedNotWritten(f"You may not write {change.path}. Nothing is written.")
     try:
         replace_together(directory, intended)
     except OSError as error:

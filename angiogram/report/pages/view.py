@@ -25,12 +25,12 @@ MESSAGES_SHOWN = 5
 VERDICT_WORDS = {
     "healthy": ("✓", "healthy", "what comes out is as expected"),
     "blocked": ("✗", "blocked", "its output is wrong although all that it reads is right: look here first"),
-    "affected": ("!", "affected", "wrong because something above it is"),
+    "affected": ("!", "affected", "wrong because something upstream is wrong"),
     "tolerated": ("~", "tolerated", "it differs, and its test equals_expected is configured to tolerate that"),
-    "not_built": ("○", "not built", "something that it needs could not be built"),
+    "not_built": ("○", "not built", "something that it reads could not be built"),
     "not_reached": ("○", "not reached", "the dye did not get here"),
     "not_compared": ("?", "not compared", "something came out, but it could not be compared"),
-    "not_watched": ("·", "not watched", "nothing tells yet what its output should be"),
+    "not_watched": ("·", "not watched", "no expected seed says what its output should be"),
 }
 """Sign, name and meaning of each verdict on a stage."""
 

@@ -33,4 +33,6 @@ def require_writable(output: Path) -> None:
         PageNotWritten: its folder does not exist or is not writable.
     """
     if not os.access(output.parent, os.W_OK):
-        raise PageNotWritten(f"{output} cannot be written: there is no folder {output.parent} open to this user.")
+        raise PageNotWritten(
+            f"{output} cannot be written: the folder {output.parent} does not exist, or this user may not read it."
+        )

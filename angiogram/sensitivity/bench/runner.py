@@ -73,7 +73,7 @@ class Runner:
                 if unequal := bench.unequal_models():
                     raise UnmutatedFails(
                         f"Unmutated models differ from their expected seeds ({name}): {', '.join(unequal)}. "
-                        "Bring them in line first (`dbt build --target angiogram` shows the differences)."
+                        "Correct them first (`dbt build --target angiogram` shows the differences)."
                         f"{_unheeded(project)}"
                     )
             self._sets = [

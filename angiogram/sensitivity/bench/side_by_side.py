@@ -53,9 +53,7 @@ def side_by_side(
     mutants = [v.mutant for v in score.verdicts if v.state not in (STILLBORN, EQUIVALENT)]
     checks = other_checks(runner.project, directory)
     if failing := runner.first_bench.failing_unmutated(checks):
-        raise UnmutatedFails(
-            f"Checks fail although nothing is mutated: {', '.join(failing)}. Bring them in line first."
-        )
+        raise UnmutatedFails(f"Checks fail although nothing is mutated: {', '.join(failing)}. Correct them first.")
     seen = {
         OURS: {v.mutant.id for v in score.verdicts if v.state == SEEN},
         OURS_USUALLY: {v.mutant.id for v in score.verdicts if v.state == SEEN and not v.outcome.surroundings},
@@ -87,7 +85,7 @@ def _seen_by_unit_tests(
         tests = UnitTests(directory, unit_test_target, session, Bench(session, runner.project, tables))
         if failing := tests.unequal():
             raise UnmutatedFails(
-                f"Unit tests fail although nothing is mutated: {', '.join(failing)}. Bring them in line first."
+                f"Unit tests fail although nothing is mutated: {', '.join(failing)}. Correct them first."
             )
         return {mutant.id for mutant in mutants if tests.see(mutant)}
     finally:

@@ -104,7 +104,7 @@ class UnitTests:
             elif match := _INPUT.fullmatch(given.input):
                 name = f"{match[1]}.{match[2]}" if given.input.startswith("source") else match[2]
             else:
-                raise UnsupportedProject(f"The unit test {test.name} has an input that is none: {given.input}.")
+                raise UnsupportedProject(f"The unit test {test.name} has an input that does not exist: {given.input}.")
             inputs[name] = self._fixture(f"unit {number}:{name}", name, given.rows)
         rows = test.expect.rows
         macros = test.overrides.macros if test.overrides else {}

@@ -41,7 +41,7 @@ def parse(sql: str, names: Mapping[tuple[str, str], str], model: str) -> exp.Exp
             continue
         if (table.db, table.name) not in names:
             raise UnsupportedProject(
-                f"{model} reads {table.sql('postgres')}, which is no model, seed or source of the project."
+                f"{model} reads {table.sql('postgres')}, which is not a model, seed or source of the project."
             )
         local = exp.Table(this=exp.to_identifier(MARK + names[table.db, table.name], quoted=True))
         local.set("alias", table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name, quoted=True)))

@@ -86,7 +86,7 @@ def read_equivalent(directory: Path) -> dict[str, str]:
         groups = yaml.safe_load(path.read_text(encoding="utf-8")) or []
         return {str(mutant): str(group["reason"]) for group in groups for mutant in group["mutants"]}
     except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise SeedError(f"{path} is no list of groups with a reason and mutants: {error!r}") from error
+        raise SeedError(f"{path} is not a list of groups with a reason and mutants: {error!r}") from error
 
 
 def told_apart(
@@ -125,7 +125,7 @@ def told_apart(
         found |= {m.id: crowd for m, outcome in zip(left, outcomes, strict=True) if outcome.how != "survived"}
         left = [mutant for mutant in left if mutant.id not in found]
     if why:
-        say(f"{left_out:,} of {met:,} random inputs are left out, for the unmutated models fail on them: {why}")
+        say(f"{left_out:,} of {met:,} random inputs are left out, because the unmutated models fail on them: {why}")
     return found
 
 

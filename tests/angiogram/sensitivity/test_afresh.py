@@ -40,7 +40,7 @@ def test_the_old_table_of_a_renamed_model_answers_no_reader(coffee_shop: Path, r
     edit(regulars, "visitors", relation)
     project = compile_project(coffee_shop)
     with pytest.raises(
-        UnsupportedProject, match=f"regulars reads {relation}, which is no model, seed or source of the project"
+        UnsupportedProject, match=f"regulars reads {relation}, which is not a model, seed or source of the project"
     ):
         Runner(project, coffee_shop, "angiogram", surroundings(project, coffee_shop))
 

@@ -280,7 +280,7 @@ def test_a_stop_for_the_whole_group_is_one_for_the_command(session: connection, 
         holder.execute("commit")
         _, talk = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "Told to stop after" in talk
+    assert "Stopped by a signal after" in talk
     assert "was killed" not in talk
 
 
@@ -320,7 +320,7 @@ def test_in_an_outage_it_can_be_told_to_stop(session: connection, tmp_path: Path
         finally:
             process.kill()
     assert process.returncode == 2, talk
-    assert "Told to stop after 0 of 1 files" in talk
+    assert "Stopped by a signal after 0 of 1 files" in talk
 
 
 def test_while_a_day_is_replaced_it_can_be_told_to_stop(session: connection, tmp_path: Path) -> None:
