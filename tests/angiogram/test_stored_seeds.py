@@ -153,7 +153,7 @@ def test_opening_the_project_completes_what_was_begun(tmp_path: Path, capsys: py
 def test_a_journal_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / ".angiogram").mkdir()
     (tmp_path / JOURNAL).write_text("[{}]")
-    with pytest.raises(SeedNotWritten, match=r"writing\.journal is not what .*then delete it"):
+    with pytest.raises(SeedNotWritten, match=r"writing\.journal was not left by .*then delete it"):
         settle(tmp_path)
 
 

@@ -240,7 +240,7 @@ def test_a_former_name_is_read_with_a_warning_unless_todays_is_set(
     monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(former, "http://former.example")
     assert _value_of(name) == "http://former.example"
-    assert f"{former} is called {name} now" in caplog.text
+    assert f"{former} is now called {name}" in caplog.text
     monkeypatch.setenv(name, "http://today.example")
     assert _value_of(name) == "http://today.example"
 
