@@ -70,13 +70,13 @@ class Targets:
         """Return whether a schema's name alone shows that it belongs to the dye.
 
         No other target's name matches it better, wherever that target builds. The schema that the profile gives the dye
-        target may be the live one if nothing here names the live schemas.
+        target may be the live one if the live schemas are not all named here.
 
         Args:
             schema: its name.
             live_is_known: whether something other than the profile names the live schemas.
         """
-        if not self.others and not live_is_known:
+        if not live_is_known and (self.unread or not self.others):
             return bool(_match(schema, self.dye.name))
         return self.dye.claims(schema) > max((target.claims(schema) for target in self.others), default=0)
 

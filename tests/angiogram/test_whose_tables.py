@@ -27,6 +27,14 @@ from tests.angiogram.test_live_tables import contents, quiet
 from tests.services import connect_as_administrator
 
 LIVE_PROFILE = "    live:\n      <<: *postgres\n"
+UNREAD = """
+    dev:
+      <<: *postgres
+      schema: dev
+    prod:
+      <<: *postgres
+      user: "{{ env_var('NO_SUCH') }}"
+"""
 OF_TARGET = "{{ target.schema }}"
 ALL_IN_ONE = """
 set role angiogram;
@@ -172,19 +180,26 @@ def test_another_database_may_have_the_names_of_the_live_one_and_is_shown_to_be_
 
 
 @pytest.mark.parametrize(
-    ("accepted", "named"),
+    ("accepted", "others", "named"),
     [
-        pytest.param(["shop.orders"], r"shop\.orders \(live in \.angiogram/surface\.yml\)", id="the surface names it"),
-        pytest.param([], r"shop\.expected__orders, shop\.orders, shop\.raw_orders", id="nothing names it"),
+        pytest.param(
+            ["shop.orders"], "", r"shop\.orders \(live in \.angiogram/surface\.yml\)", id="the surface names it"
+        ),
+        pytest.param([], "", r"shop\.expected__orders, shop\.orders, shop\.raw_orders", id="nothing names it"),
+        pytest.param(
+            [], UNREAD, r"shop\.expected__orders, shop\.orders, shop\.raw_orders", id="it cannot be read here"
+        ),
     ],
 )
 def test_a_profile_without_the_live_target_does_not_make_a_live_schema_the_dyes(
-    strange: connection, shop: Callable[..., Project], accepted: list[str], named: str
+    strange: connection, shop: Callable[..., Project], accepted: list[str], others: str, named: str
 ) -> None:
     """Expected seeds that a live build left in it prove nothing."""
     strange.cursor().execute(ALL_IN_ONE.format("shop"))
     project = shop(OF_TARGET)
     without_live(project)
+    with (project.directory / "profiles.yml").open("a") as profile:
+        profile.write(others)
     if accepted:
         accept_as_live(project, *accepted)
     before = contents(strange)
