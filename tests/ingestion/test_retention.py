@@ -41,5 +41,23 @@ def test_only_old_rows_are_deleted_and_never_loaded_again(
     assert count(session, "raw.taxi_rides") == 2
 
 
+def test_the_entry_of_a_loader_at_work_is_never_too_old(
+    fresh_database: str, connect_as: Callable[..., connection]
+) -> None:
+    """A loader that has followed the topic for weeks is still found by those who look for one."""
+    at_work = connect_as("loader").info.backend_pid
+    insert = (
+        "insert into raw.loaders (loader_id, host, pid, backend_pid, mode, key_fingerprints, started_at)"
+        " select gen_random_uuid(), 'here', 1, of_session, 'follow', '{a}', now() - interval '8 days'"
+        " from unnest(%s) as of_session"
+    )
+    with connect_as("postgres").cursor() as query:
+        query.execute(insert, ([at_work, 0],))
+        done = CliRunner().invoke(app, ["retention", "--older-than", "7"], catch_exceptions=False)
+        assert json.loads(done.stdout)["raw.loaders"] == 1
+        query.execute("select backend_pid from raw.loaders")
+        assert query.fetchall() == [(at_work,)]
+
+
 def test_an_age_of_no_day_is_refused() -> None:
     assert CliRunner().invoke(app, ["retention", "--older-than", "0"]).exit_code == 2
