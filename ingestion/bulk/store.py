@@ -20,7 +20,7 @@ from ingestion.bulk.reading.rows import RowRange
 from ingestion.bulk.records import FileClaim, FileRecord
 from ingestion.bulk.standing import DayPlan, Earlier, Standing, plan_of_day, standings
 from ingestion.contract import LOADER, Contract
-from ingestion.database.copying import copy_statement
+from ingestion.database.copying import copy_into
 from ingestion.database.locks import REPLACE_DAY, lock_of_stream
 from ingestion.database.sessions import connect
 from ingestion.message.tables import LIVE_LETTERS, LIVE_ROWS, Kind, RawTable, tables
@@ -285,4 +285,4 @@ class _Pending:
 
     def _copy(self, table: RawTable, lines: Iterator[bytes | memoryview]) -> None:
         if data := b"".join(lines):
-            self._query.copy_expert(copy_statement(table), BytesIO(data), size=1 << 18)
+            copy_into(self._query, table, BytesIO(data), 1 << 18)

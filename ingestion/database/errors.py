@@ -31,6 +31,20 @@ _MEANINGS = {
 """The message for each SQLSTATE or beginning of one; the longest match counts."""
 
 
+def why(error: psycopg2.Error) -> psycopg2.Error:
+    """The server's own error behind one that only says that the connection is closed.
+
+    Args:
+        error: as it was caught; a rollback on a closed connection hides what was raised before it.
+    """
+    seen: BaseException | None = error
+    while seen is not None and error.pgcode is None:
+        if isinstance(seen, psycopg2.Error) and seen.pgcode is not None:
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return error
+
+
 def sentence(error: psycopg2.Error) -> str | None:
     """Say what happened and what to do.
 
@@ -39,6 +53,7 @@ def sentence(error: psycopg2.Error) -> str | None:
     Args:
         error: any error of the driver.
     """
+    error = why(error)
     said = " ".join((error.diag.message_primary or str(error) or type(error).__name__).split()).rstrip(".")
     if error.pgcode is None:
         is_lost = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)

@@ -2,6 +2,7 @@
 
 import psycopg2
 
+from ingestion.database.errors import why
 from ingestion.errors import DatabaseRefused, DatabaseUnavailable
 
 _OUTAGE_CLASSES = frozenset({"08", "40", "53", "55", "57", "58"})
@@ -21,7 +22,8 @@ def is_outage(error: psycopg2.Error) -> bool:
 
 def in_our_words(error: psycopg2.Error) -> DatabaseUnavailable | DatabaseRefused:
     """Turn a driver's error into ours: the server is away for now, or refuses for good."""
-    said = error.diag.message_primary or str(error).strip() or type(error).__name__
+    told = why(error).diag.message_primary
+    said = told or str(error).strip() or type(error).__name__
     if not is_outage(error):
         advice = (
             "The rows to load are stored already: see `ingestion offsets repair`."

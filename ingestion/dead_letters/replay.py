@@ -19,7 +19,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection
 
 from ingestion.contract import OWNER, Contract
-from ingestion.database.copying import copy_statement, identifier
+from ingestion.database.copying import copy_into, identifier
 from ingestion.database.locks import lock_of_stream
 from ingestion.database.sessions import connect
 from ingestion.database.waits import watched
@@ -263,7 +263,7 @@ class _Replaying:
                 *place,
                 at_time,
             )
-            query.copy_expert(copy_statement(table), BytesIO(line))
+            copy_into(query, table, BytesIO(line))
             query.execute(
                 'insert into raw.replays (topic_id, "partition", "offset", replay_id, into_topic, into_topic_id, '
                 "end_offsets, into_partition, into_offset, published_at) "

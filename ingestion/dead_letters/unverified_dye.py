@@ -20,7 +20,7 @@ from psycopg2.extensions import connection, cursor
 
 from ingestion.command_line import who
 from ingestion.contract import OWNER, Contract
-from ingestion.database.copying import copy_statement
+from ingestion.database.copying import copy_into
 from ingestion.database.locks import lock_of_stream
 from ingestion.database.sessions import connect
 from ingestion.errors import InputError
@@ -253,7 +253,7 @@ def _copy(
         batch.add(claim.partition, [_Record(claim.offset, _stamp(claim), claim.message_key, claim.value, headers)])
         for kind, lines in batch.lines.items():
             if lines:
-                query.copy_expert(copy_statement(tables(pipeline)[kind]), BytesIO(b"\n".join(lines) + b"\n"))
+                copy_into(query, tables(pipeline)[kind], BytesIO(b"\n".join(lines) + b"\n"))
         query.execute(
             "update raw.unverified_dye set released_to = %s, released_as = %s, released_at = now(), released_by = %s"
             ' where topic_id = %s and "partition" = %s and "offset" = %s',

@@ -14,7 +14,7 @@ from uuid import UUID
 from psycopg2.extensions import connection
 
 from ingestion.contract import LOADER
-from ingestion.database.copying import copy_statement
+from ingestion.database.copying import copy_into
 from ingestion.database.sessions import connect
 from ingestion.errors import OffsetsSetBack
 from ingestion.loader import ledger
@@ -184,7 +184,7 @@ class Store:
             for kind, lines in batch.lines.items():
                 if lines:
                     table = tables(batch.contract)[kind]
-                    query.copy_expert(copy_statement(table), BytesIO(b"\n".join(lines) + b"\n"), size=_COPY_BUFFER)
+                    copy_into(query, table, BytesIO(b"\n".join(lines) + b"\n"), _COPY_BUFFER)
             ledger.move(query, batch, stored_as)
             if claims := len(batch.lines[UNVERIFIED]):
                 query.execute(

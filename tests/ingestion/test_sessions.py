@@ -10,14 +10,21 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from uuid import UUID
 
+import psycopg2
 import pytest
 from psycopg2.extensions import connection
 
 from ingestion.contract import LOADER
+from ingestion.database.copying import copy_into
+from ingestion.database.errors import sentence
+from ingestion.database.outages import in_our_words
 from ingestion.database.sessions import connect
 from ingestion.errors import PooledByTransaction
+from ingestion.message.tables import LIVE_ROWS, tables
 from ingestion.settings import DatabaseSettings, role, role_password
+from ingestion.settings.pipeline import contract
 from sandbox.ports import choose
 from tests.ingestion.support import await_condition
 
@@ -36,6 +43,9 @@ def answers(port: int) -> bool:
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
         return True
     return False
+
+
+NO_TOPIC = UUID(int=0)
 
 
 @contextmanager
@@ -99,3 +109,32 @@ def test_the_statement_of_a_killed_process_ends(
     process.send_signal(signal.SIGKILL)
     process.wait(timeout=30)
     await_condition(lambda: not runs(), "the statement ended", seconds=20)
+
+
+def test_a_session_that_ends_in_the_middle_of_copy_says_why_and_prints_no_row(
+    fresh_database: str, connect_as: Callable[..., connection], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Not that the connection is closed; and a log of JSON lines holds nothing else."""
+    administrator = connect_as("postgres", fresh_database).cursor()
+    fields = ",".join(["secret"] * len(contract().fields))
+
+    class EndsInTheMiddle:
+        """Endless lines, and a session that is ended after the first ones."""
+
+        pieces = 0
+
+        def read(self, size: int = -1, /) -> bytes:
+            self.pieces += 1
+            if self.pieces == 5:
+                administrator.execute("select pg_terminate_backend(%s, 10000)", (session.info.backend_pid,))
+            lines = (f"{fields},null,topic,{NO_TOPIC},{self.pieces},{offset},null\n" for offset in range(size // 200))
+            return "".join(lines).encode()
+
+    with closing(connect(LOADER, "test")) as session:
+        with pytest.raises(psycopg2.Error) as told, session, session.cursor() as query:
+            copy_into(query, tables(contract())[LIVE_ROWS], EndsInTheMiddle(), 1 << 20)
+        assert str(in_our_words(told.value)) == (
+            "PostgreSQL failed: terminating connection due to administrator command."
+        )
+        assert "An administrator or a restart did" in (sentence(told.value) or "")
+    assert capfd.readouterr().err == ""
