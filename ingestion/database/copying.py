@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Protocol
+from typing import IO, Protocol
 
 import psycopg2
 from psycopg2 import sql
@@ -17,19 +17,12 @@ _heard = threading.local()
 _installing = threading.Lock()
 
 
-class Lines(Protocol):
-    """What COPY reads its lines from."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """The next bytes; empty at the end."""
-
-
 def identifier(table: RawTable) -> sql.Identifier:
     """The quoted name of a raw table."""
     return sql.Identifier(table.schema, table.name)
 
 
-def copy_into(query: cursor, table: RawTable, lines: Lines, size: int = 8192) -> None:
+def copy_into(query: cursor, table: RawTable, lines: IO[bytes], size: int = 8192) -> None:
     """COPY lines into a raw table.
 
     Args:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 from uuid import UUID
 
@@ -118,16 +119,18 @@ def test_a_session_that_ends_in_the_middle_of_copy_says_why_and_prints_no_row(
     administrator = connect_as("postgres", fresh_database).cursor()
     fields = ",".join(["secret"] * len(contract().fields))
 
-    class EndsInTheMiddle:
+    class EndsInTheMiddle(BytesIO):
         """Endless lines, and a session that is ended after the first ones."""
 
         pieces = 0
 
-        def read(self, size: int = -1, /) -> bytes:
+        def read(self, size: int | None = -1, /) -> bytes:
             self.pieces += 1
             if self.pieces == 5:
                 administrator.execute("select pg_terminate_backend(%s, 10000)", (session.info.backend_pid,))
-            lines = (f"{fields},null,topic,{NO_TOPIC},{self.pieces},{offset},null\n" for offset in range(size // 200))
+            lines = (
+                f"{fields},null,topic,{NO_TOPIC},{self.pieces},{offset},null\n" for offset in range((size or 0) // 200)
+            )
             return "".join(lines).encode()
 
     with closing(connect(LOADER, "test")) as session:
