@@ -16,6 +16,19 @@
             ) }}
         {%- endif -%}
     {%- endif -%}
+    {%- if is_dye_target() -%}
+        {%- set functions = [] -%}
+        {%- for node in graph.get('functions', {}).values() if node.unique_id in selected_resources -%}
+            {%- do functions.append(node.name) -%}
+        {%- endfor -%}
+        {%- if functions -%}
+            {{ exceptions.raise_compiler_error(
+                'Target ' ~ target.name ~ ' would build functions: ' ~ functions | sort | join(', ') ~ '. Nothing keeps those of the dye '
+                ~ 'from replacing live ones, so nothing was built. Write them as macros, or disable those that no model calls '
+                ~ '(`enabled`) under this target.'
+            ) }}
+        {%- endif -%}
+    {%- endif -%}
     {#- `angiogram` looks at more than this hook can before it builds: the other targets, and what the tables hold. -#}
     {%- set is_checked = var('dye_source', 'seeds') == 'topic' or var('dye_batches', none) -%}
     {%- set asked = {

@@ -239,3 +239,23 @@ def test_names_that_postgresql_cuts_to_that_of_a_live_schema_are_refused(
         run_from_seeds(project, 0, quiet)
     assert f"{live}.orders (target live builds it)" in str(refused.value)
     assert contents(strange) == before
+
+
+def test_a_function_that_dbt_would_build_under_the_dye_target_stops_dbt_by_hand(
+    strange: connection, shop: Callable[..., Project]
+) -> None:
+    """It may replace a live one."""
+    strange.cursor().execute(
+        "set role angiogram; create function marts.euros(cents int) returns int return cents / 100; reset role"
+    )
+    folder = shop(APART).directory
+    (folder / "functions").mkdir()
+    (folder / "functions" / "euros.sql").write_text("{{ config(schema='marts') }} select cents / 1000")
+    (folder / "functions" / "functions.yml").write_text(
+        "functions: [{name: euros, arguments: [{name: cents, data_type: int}], returns: {data_type: int}}]"
+    )
+    with pytest.raises(DbtFailed, match="Target angiogram would build functions: euros"):
+        run_dbt(folder, ["build"], "angiogram", variables="{}")
+    with strange.cursor() as query:
+        query.execute("select marts.euros(500), to_regclass('angiogram_marts.orders')")
+        assert query.fetchall() == [(5, None)]
