@@ -43,7 +43,7 @@ VERIFIED = Asset("taxi_verified")
     **habits.DAG,
 )
 def angiogram() -> None:
-    @task(doc_md="All services answer, no other run is in hand, dbt writes the dye's own alone. Gives the run id.")
+    @task(doc_md="Check services, other runs, and that dbt writes only the dye. Returns the run ID.")
     def begin(ti: Any) -> str:
         from angiogram.core.errors import AngiogramError
         from angiogram.run import steps
@@ -66,7 +66,7 @@ def angiogram() -> None:
     def load(dye_run: str) -> dict[str, Any]:
         return _steps(dye_run, "load", "check_loaded")
 
-    @task(doc_md="Seeds, and the incremental models from batch 1; then batch 2 is in hand: late and corrected rides.")
+    @task(doc_md="Build seeds and incremental models from batch 1, then let the models see batch 2.")
     def first_batch(dye_run: str) -> dict[str, Any]:
         from angiogram.run import steps
 
@@ -95,7 +95,10 @@ def angiogram() -> None:
 
     @task_group
     def healthy(dye_run: str) -> None:
-        @task(outlets=[VERIFIED], doc_md="Tell Airflow that the pipeline is verified; what waits for it starts.")
+        @task(
+            outlets=[VERIFIED],
+            doc_md="Tell Airflow that the pipeline is verified, so that DAGs that wait for it start.",
+        )
         def verified(dye_run: str, outlet_events: Any) -> None:
             outlet_events[VERIFIED].extra = {"dye_run": dye_run}
 

@@ -30,7 +30,7 @@ import habits
             None,
             type=["null", "string"],
             format="date",
-            description="Take only the files whose path names this day, in place of those loaded of it before.",
+            description="Load only the files whose path names this day, and replace that day's earlier files.",
         ),
     },
     tags=["taxi", "live"],
@@ -38,13 +38,13 @@ import habits
     **habits.DAG,
 )
 def bulk_load() -> None:
-    @task(doc_md="Rows that came from files, before.")
+    @task(doc_md="Count the rows that came from files, before the load.")
     def count_before() -> dict[str, int]:
         from ingestion.bulk.counts import row_counts
 
         return row_counts()
 
-    @task(doc_md="Load the files; gives the command's report.")
+    @task(doc_md="Load the files. Returns the command's report.")
     def load(params: dict[str, Any]) -> dict[str, Any]:
         # A separate process: the command forks its workers, and a task's process has too many threads for that.
         command = [str(Path(sys.executable).with_name("ingestion")), "bulk-load", params["folder"]]
@@ -56,7 +56,7 @@ def bulk_load() -> None:
         report: dict[str, Any] = json.loads(done.stdout)
         return report
 
-    @task(doc_md="Rows that came from files, after, and how many more they are.")
+    @task(doc_md="Count the rows that came from files, after the load, and how many are new.")
     def count_after(before: dict[str, int]) -> dict[str, dict[str, int]]:
         from ingestion.bulk.counts import row_counts
 
@@ -71,7 +71,7 @@ def bulk_load() -> None:
 
         if bad := report["bad_files"]:
             listed = "\n".join(f"{name}: {reason}" for name, reason in sorted(bad.items()))
-            raise AirflowFailException(f"{len(bad)} bad files of {report['found']}; the rest is loaded.\n{listed}")
+            raise AirflowFailException(f"{len(bad)} bad files of {report['found']}. The rest is loaded.\n{listed}")
 
     before = count_before()
     report = load()  # type: ignore[call-arg]  # Airflow gives params

@@ -66,19 +66,19 @@ def sensitivity(
     directory = project_directory()
     talk = Console(stderr=True, highlight=False)
     target = dye_target(directory, target)
-    talk.print(f"dbt compiles {directory}")
+    talk.print(f"Compiling {directory} with dbt")
     project = compile_project(directory, target)
     if bare := [model.name for model in project.models.values() if model.expected is None]:
         talk.print(f"Not compared, because the expected seed is missing: {', '.join(bare)}.")
     calculation = require_calculation(directory) if suggest else None
     around = surroundings(project, directory)
     with Runner(project, directory, target, around) as runner:
-        talk.print("making mutants")
+        talk.print("Making mutants")
         mutants = runner.mutants()
         with _progress(talk, "mutants", len(mutants)) as advance:
             outcomes, seconds = runner.run(mutants, advance)
         survivors = [m for m, o in zip(mutants, outcomes, strict=True) if o.how == "survived"]
-        talk.print(f"{len(survivors)} survivors meet {INPUTS:,} random inputs")
+        talk.print(f"{len(survivors)} survivors: checking them with {INPUTS:,} random inputs")
         inputs = crowds(project, directory)
         apart = told_apart(project, directory, target, survivors, inputs, lambda text: talk.print(text, markup=False))
         equivalent = read_equivalent(directory)
@@ -96,7 +96,7 @@ def sensitivity(
     found = witnesses(project, directory, target, blind, apart, inputs, seen)
     spoiled = {witness.mutant.id: witness.told(project) for witness in found}
     if project.sources:
-        talk.print("making mutants of the loader's routing")
+        talk.print("Making mutants of the loader's routing")
         routed = measure_routing(directory, target, equivalent)
         verdicts += routed.verdicts
         seconds += routed.seconds

@@ -49,7 +49,7 @@ from ingestion.settings.pipeline import pipeline
 
 _NOTHING_WATCHED = (
     "No model is watched, so nothing was compared. Give one an expected seed and a test equals_expected that names its "
-    "key: docs/your-project.md tells how."
+    "key: see docs/your-project.md."
 )
 
 SCHEMA_VERSION = 2

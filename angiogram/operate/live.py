@@ -168,7 +168,7 @@ def _loaded(database: connection, found: Sequence[Mapping[str, Any]]) -> tuple[C
         )
         told = [
             f"partition {row['partition']} of {row['topic']}: offsets {row['from_offset']} to {row['to_offset'] - 1}"
-            " are not on the topic, and nobody has accepted that: `ingestion load --accept-loss`"
+            " are not on the topic, and this loss is not accepted: `ingestion load --accept-loss`"
             for row in query.fetchall()
         ]
     for row in found:

@@ -199,7 +199,7 @@ def _try_to_take(database: connection, run_id: str, lease: float, say: Callable[
             return _Other(
                 _is_in_hand(holder, started_by),
                 remaining,
-                f"It ends by itself, or {remaining:.0f} s from now when its lease runs out; then run again. "
+                f"It ends by itself, or in {remaining:.0f} s when its lease expires; then run again. "
                 f"If that run is dead, release it: `angiogram release {holder}`.",
             )
         query.execute(_locking("pg_try_advisory_xact_lock", "tables"))

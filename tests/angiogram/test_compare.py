@@ -104,7 +104,7 @@ def test_a_project_whose_comparison_knows_no_where_is_told_to_copy_it_anew(
     below = replace(BELOW, expected_relation='"shop"."expected__below"', excluded=["loaded_at"])
     assert compare(database, below, tmp_path).obstacle is None
     with pytest.raises(
-        UnsupportedProject, match=r"macros/differences\.sql is of an earlier version.* Copy that file anew"
+        UnsupportedProject, match=r"macros/differences\.sql is an earlier version.* Copy that file again"
     ):
         compare(database, replace(below, where="id > 1"), tmp_path)
 

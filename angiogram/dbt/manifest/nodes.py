@@ -139,8 +139,8 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
                 continue
             if kind not in (MODEL, SEED):
                 raise UnsupportedProject(
-                    f"{model.search_name} reads the {in_words(parent)}, and nobody knows what it should hold. Let the "
-                    f"model read an input seed in its place under target {target}."
+                    f"{model.search_name} reads the {in_words(parent)}, whose right content is unknown. Let the model "
+                    f"read an input seed instead under target {target}."
                 )
             above = manifest.nodes[parent]
             reads.append(StageId(kind, above.search_name))

@@ -33,7 +33,7 @@ _IS_INCREMENTAL = "macro.dbt.is_incremental"
 _FORMS = ("false", "model.config.materialized == 'incremental'")
 _VARS = "{dye_source: topic}"
 _MATERIALIZED = ("table", "view", "incremental")
-_DO_WITHOUT = "Let a seed stand for it under the dye target, or leave it out there."
+_DO_WITHOUT = "Replace it with a seed under the dye target, or disable it there."
 
 
 @dataclass(frozen=True, slots=True)

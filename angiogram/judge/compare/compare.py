@@ -140,8 +140,8 @@ def _statement(project: Path, model: Compared, **otherwise: str | None) -> sql.S
     macro = _template(project).module.differences  # type: ignore[attr-defined]
     if chosen["where"] and "where" not in macro.arguments:
         raise UnsupportedProject(
-            f"{project / _MACRO} is of an earlier version, which cannot heed the `where` of a test equals_expected. "
-            "Copy that file anew, and tests/generic/equals_expected.sql with it."
+            f"{project / _MACRO} is an earlier version, which ignores the `where` of a test equals_expected. "
+            "Copy that file again, and tests/generic/equals_expected.sql with it."
         )
     heeded = {name: text for name, text in chosen.items() if name in macro.arguments}
     text = str(macro(model.relation, model.expected_relation, model.key, model.excluded, **heeded))
@@ -195,5 +195,5 @@ def _template(project: Path) -> jinja2.Template:
         )
     except FileNotFoundError:
         raise UnsupportedProject(
-            f"{file} is absent: the dbt project {project} cannot be compared without it."
+            f"{file} is missing: the dbt project {project} cannot be compared without it."
         ) from None

@@ -23,7 +23,7 @@ def write(text: str, output: Path | None) -> None:
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise PageNotWritten(f"{output} cannot be written: {error.strerror}. Name another file.") from error
+        raise PageNotWritten(f"{output} cannot be written: {error.strerror}. Choose another file.") from error
 
 
 def require_writable(output: Path) -> None:
