@@ -27,7 +27,7 @@ import habits
 from dbt_build import Build, dbt_words
 from dbt_models import dbt_models
 from manifests import DYE_TARGET, manifest
-from report_link import ReportLink
+from report_link import ReportLink, report_address
 
 VERIFIED = Asset("taxi_verified")
 
@@ -89,6 +89,7 @@ def angiogram() -> None:
             raise AirflowFailException(f"could_not_run: {error}") from error
         report = _steps(begun, "verdict", "verdict")["verdict"]
         console().print(render(report))
+        print(f"Report: {report_address(begun)}")
         if report["verdict"] not in ("healthy", "blocked"):
             raise AirflowFailException(f"{report['verdict']}: {report.get('error')}")
         return str(report["verdict"])
@@ -115,7 +116,8 @@ def angiogram() -> None:
 
             with runs.database("stop") as database:
                 report = runs.read(database, dye_run).report
-            raise AirflowFailException(f"{title(report)}. {example(report) or ''}")
+            found = f" {example(report)}." if example(report) else ""
+            raise AirflowFailException(f"{title(report)}.{found} Report: {report_address(dye_run)}")
 
         _with_report(stop(dye_run))
 

@@ -22,5 +22,10 @@ class ReportLink(BaseOperatorLink):
         dye_run = BaseXCom.get_one(
             key=BaseXCom.XCOM_RETURN_KEY, dag_id=ti_key.dag_id, task_id="begin", run_id=ti_key.run_id
         )
-        base = conf.get("api", "base_url", fallback="").rstrip("/")
-        return f"{base}/plugin/angiogram/angiogram/runs/{dye_run}" if dye_run else ""
+        return report_address(dye_run) if dye_run else ""
+
+
+def report_address(dye_run: str) -> str:
+    """Return the address of a run's page within Airflow."""
+    base = conf.get("api", "base_url", fallback="").rstrip("/")
+    return f"{base}/plugin/angiogram/angiogram/runs/{dye_run}"

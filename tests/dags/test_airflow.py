@@ -133,12 +133,19 @@ def test_airflow_runs_the_live_models_and_the_dye(
         assert taken >= 6433
 
 
-def test_a_blocked_run_fails_and_shows_its_cells(blocked: Blocked, connect_as: Callable[..., connection]) -> None:
-    """The failed model's log has the cells; the branch `blocked` fails the DAG run, the clean-up still comes."""
+def test_a_blocked_run_fails_and_shows_its_cells(
+    blocked: Blocked, connect_as: Callable[..., connection], sandbox: Sandbox
+) -> None:
+    """The failed model's log has the cells; the branch `blocked` fails the DAG run, the clean-up still comes.
+
+    The log says where the report is.
+    """
     assert blocked.code == 1, blocked.stderr + blocked.stdout
     log_of_model = blocked.stderr.split("The end of the log of models.fct_rides:")[1].split("The end of the log of")[0]
     assert "revenue_amount: expected" in log_of_model
     assert "Blocked at fct_rides. fct_rides, ride_id" in blocked.stderr.split("The end of the log of blocked.stop:")[1]
+    address = f"Report: {Airflow(sandbox).url}/plugin/angiogram/angiogram/runs/{blocked.dye_run}"
+    assert address in blocked.stderr.split("The end of the log of blocked.stop:")[1]
     assert not blocked.in_hand
 
     with connect_as("postgres", "airflow").cursor() as query:
