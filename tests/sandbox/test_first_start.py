@@ -19,6 +19,7 @@ from sandbox import jars, state
 from sandbox.errors import DiskFull, FolderUnusable
 from sandbox.services import Sandbox
 from sandbox.settings import SandboxSettings
+from sandbox.state import StateFolder
 from tests.sandbox.conftest import COMMAND, Run, environment_for
 
 pytestmark = pytest.mark.servers
@@ -145,6 +146,13 @@ def test_a_full_disk_is_noticed_before_anything_starts(folder: Path, monkeypatch
     with pytest.raises(DiskFull, match="SANDBOX_DIR"):
         Sandbox(folder).up()
     assert not (folder / "postgres").exists()
+
+
+def test_what_a_killed_start_leaves_is_no_strangers(tmp_path: Path) -> None:
+    """It may die between writing state.json.new and giving it its name."""
+    for name in ("lock", "state.json.new"):
+        (tmp_path / name).touch()
+    StateFolder(tmp_path).refuse_strangers()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the whole suite runs as an ordinary user already")
