@@ -2,7 +2,8 @@
 
 The dye (test records with known results) goes through the front door, the topic, the loader and the dbt models, and
 every model is compared with its expected seed. A red task among the models shows where an output differs, with the
-cells in its log; all other models are still built and compared. The task `verdict` follows one of two branches:
+cells in its log; one that differs below a red one is skipped (pink), with its cells in its log too. All other models
+are still built and compared. The task `verdict` follows one of two branches:
 
 - **healthy**: `verified` updates the asset `taxi_verified`. A DAG with `schedule=[Asset("taxi_verified")]` starts then.
 - **blocked**: `stop` fails, and the DAG run with it, and names the stage and one cell.

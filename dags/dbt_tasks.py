@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow.sdk import BaseOperator, BaseSensorOperator, Context
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 from dbt_build import Build, Report, failed_elsewhere, reports, why_not_right
 
@@ -81,6 +81,7 @@ class DbtModel(BaseSensorOperator):
 
         Raises:
             AirflowException: the model was not built, or one of its tests failed.
+            AirflowSkipException: the same, below a model for which that holds too.
         """
         built = self._reported(context) or self._build_what_was_cleared(context)
         if built is None:
@@ -88,8 +89,21 @@ class DbtModel(BaseSensorOperator):
         if why := why_not_right(built.get(self.model)):
             if self.group.show:
                 self.group.show(self.model)
+            if above := self._wrong_above(built):
+                raise AirflowSkipException(f"Affected by {', '.join(above)}, which it reads: look there first. {why}")
             raise AirflowException(why)
         return True
+
+    def _wrong_above(self, built: dict[str, Report]) -> list[str]:
+        """Name the models that this one reads and that are wrong too.
+
+        None where a wrong model stops those below it; a model that dbt could not build is wrong by itself.
+        """
+        if self.trigger_rule != "all_done" or (built.get(self.model) or {}).get("status") == "error":
+            return []
+        above = sorted(self.upstream_task_ids & self.group.models.keys())
+        wrong = [task for task in above if (model := self.group.models[task]) in built and why_not_right(built[model])]
+        return [task.rpartition(".")[2] for task in wrong]
 
     def _reported(self, context: Context) -> dict[str, Report] | None:
         """Return the results of the build with this model, if one ran since the latest clear."""

@@ -153,6 +153,10 @@ def test_a_blocked_run_fails_and_shows_its_cells(
         states = dict(query.fetchall())
     assert (states["verdict"], states["blocked.stop"]) == ("success", "failed")
     assert (states["healthy.verified"], states["finish"]) == ("skipped", "success")
+    of_models = {name.removeprefix("models."): state for name, state in states.items() if name.startswith("models.")}
+    assert [name for name, state in of_models.items() if state == "failed"] == ["fct_rides"], "the cause alone is red"
+    assert (of_models["daily_revenue"], of_models["revenue_by_state"]) == ("skipped", "skipped")
+    assert of_models["fct_rejected_rides"] == "success"
 
 
 def test_a_model_cleared_after_its_run_has_ended_says_what_to_clear(blocked: Blocked, sandbox: Sandbox) -> None:
