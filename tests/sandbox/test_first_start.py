@@ -95,7 +95,7 @@ def test_two_at_once_make_one_sandbox(folder: Path) -> None:
     commands = [start_up(folder) for _ in range(2)]
     messages = [command.communicate()[1] for command in commands]
     assert [command.returncode for command in commands] == [0, 0], messages
-    assert "waiting for it" in "".join(messages)
+    assert "Waiting for it to finish" in "".join(messages)
     assert all(status.running for status in Sandbox(folder).status())
 
 
