@@ -134,6 +134,7 @@ def test_a_column_that_is_gone_has_one_finding_where_it_was_lost(shop: DbtProjec
 def test_a_mart_made_ephemeral_is_one_finding(shop: DbtProject, has_live_target: bool) -> None:
     if not has_live_target:
         (shop.folder / "angiogram.yml").unlink()
+        shop.replace(str(SURFACE_FILE), "live_target: live\n", "")
     shop.replace(
         "models/reports/takings_by_month.sql",
         "with tickets as",
@@ -200,6 +201,19 @@ def test_without_an_accepted_surface_or_a_live_target_there_are_notices_and_noth
     assert [code for code, _ in notices(report)] == ["live_sql_not_compared", "no_surface"]
     assert stages_of(report)["base_guests"]["verdict"] == "not_watched"
     assert report["models"] == {"watched": 5, "total": 6}
+
+
+def test_a_live_target_that_is_compared_no_more_is_a_finding_until_it_is_accepted(shop: DbtProject) -> None:
+    (shop.folder / "angiogram.yml").unlink()
+
+    report = run(shop)
+
+    (found,) = report["findings"]
+    assert (found["kind"], found["file"]) == ("watch", "angiogram.yml")
+    assert found["stage"] == {"kind": "target", "name": "live"}
+    assert "names no live_target; the accepted surface is that of target live" in found["text"]
+    assert accept(shop, "--yes").exit_code == 0
+    assert run(shop)["verdict"] == "healthy"
 
 
 def test_accept_needs_no_live_target_for_columns_and_what_is_watched(shop: DbtProject) -> None:

@@ -63,6 +63,7 @@ def changes(accepted: Surface, now: Present, project: Project) -> list[Change]:
     Each change says whether it is red or worth a notice.
     """
     found = [*surface_changes.changes(accepted, now.surface), *watch.changes(accepted, now.surface, project)]
+    found += live_sql_changes.another_target(accepted, project.settings.live_target)
     if isinstance(now.live, LiveTarget) and now.sql is not None:
         found += live_sql_changes.changes(accepted, now.surface, now.sql, now.live.name, project.target)
     return found

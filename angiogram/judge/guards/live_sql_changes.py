@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from angiogram.core.findings import FindingKind
-from angiogram.core.stage_id import MODEL, StageId
+from angiogram.core.stage_id import MODEL, TARGET, StageId
 from angiogram.dbt.live_target import Unread
 from angiogram.dbt.project import Project
 from angiogram.judge.guards.changes import Change
@@ -24,6 +24,25 @@ def without_target() -> Change:
     return Change(
         f"Live SQL not compared: {SETTINGS_FILE} names no live_target, so a branch for production alone goes unseen.",
         code=NOT_COMPARED,
+    )
+
+
+def another_target(accepted: Surface, target: str | None) -> Iterator[Change]:
+    """Yield the change of the live target since the surface was accepted.
+
+    Args:
+        accepted: the accepted surface.
+        target: name of the live target now. None if none is set.
+    """
+    before = accepted.live_target
+    if before is None or before == target:
+        return
+    now = f"names {target} as live_target" if target else "names no live_target"
+    yield Change(
+        f"{SETTINGS_FILE} {now}; the accepted surface is that of target {before}, whose SQL nothing compares now.",
+        StageId(TARGET, before),
+        FindingKind.WATCH,
+        file=SETTINGS_FILE,
     )
 
 
