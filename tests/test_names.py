@@ -18,10 +18,19 @@ def _public_names(tree: ast.Module) -> Iterator[str]:
             names = [node.name]
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names = [target.id for target in targets if isinstance(target, ast.Name)]
+            names = [part.id for target in targets for part in _parts(target) if isinstance(part, ast.Name)]
         else:
             continue
         yield from (name for name in names if not name.startswith("_"))
+
+
+def _parts(target: ast.expr) -> Iterator[ast.expr]:
+    """What is assigned to: `a, b = ...` assigns to two names."""
+    if isinstance(target, ast.Tuple | ast.List):
+        for part in target.elts:
+            yield from _parts(part)
+    else:
+        yield target
 
 
 def test_no_two_classes_types_or_constants_share_a_name() -> None:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Self
 
 from ingestion.settings.pipeline import pipeline
 
-API, TOPIC, LOADER = "api", "topic", "loader"
+API, TOPIC, LOADER_STAGE = "api", "topic", "loader"
 MODEL, SEED, EXPECTED, CHECKPOINT = "model", "seed", "expected", "checkpoint"
 HOOK, TEST, FILE = "hook", "test", "file"
 TARGET = "target"
@@ -79,7 +79,7 @@ def topic_stage() -> StageId:
 
 def loader_stage() -> StageId:
     """Return the stage of the stream's loader."""
-    return StageId(LOADER, stream())
+    return StageId(LOADER_STAGE, stream())
 
 
 def listed(stages: Iterable[StageId]) -> str:

@@ -17,7 +17,7 @@ ACCEPTED, REJECTED, CHECKED = "accepted", "rejected", "checked"
 Accepted and rejected messages are the facts. The check of every message tells superseded messages from lost ones.
 """
 
-UNVERIFIED = "unverified dye = released"
+UNVERIFIED_IS_RELEASED = "unverified dye = released"
 """Name of the checkpoint for messages with dye headers that do not verify."""
 
 
@@ -65,7 +65,9 @@ def unverified_dye(database: connection) -> Checkpoint:
         query.execute("select count(*), count(released_to) from raw.unverified_dye")
         ((kept, released),) = query.fetchall()
     waiting = unverified.waiting(database) if kept > released else []
-    return Checkpoint(UNVERIFIED, kept, {"released": released}, unverified.in_words(waiting) if waiting else None)
+    return Checkpoint(
+        UNVERIFIED_IS_RELEASED, kept, {"released": released}, unverified.in_words(waiting) if waiting else None
+    )
 
 
 def count_accounted(database: connection, relations: Mapping[str, str]) -> dict[str, int | None]:

@@ -19,7 +19,7 @@ from ingestion.settings.pipeline import contract, pipeline
 DYE_FOLDER = Path("seeds", "angiogram", "input")
 """Folder in which a dbt project keeps its dye."""
 
-EMPTY = "<empty>"
+EMPTY_TEXT = "<empty>"
 """An empty string in the seeds, since dbt reads an empty field as null."""
 
 UNKNOWN_FIELDS = "unknown_fields"
@@ -189,7 +189,7 @@ def dye_messages(messages: Iterable[DyeMessage]) -> list[StoredMessage]:
 def seed_row(message: DyeMessage, promised: Contract) -> dict[str, str]:
     """Return a message as a row of the input seed, by column."""
     texts = {
-        name: EMPTY if value == "" else (value or "").replace("\r", CARRIAGE_RETURN)
+        name: EMPTY_TEXT if value == "" else (value or "").replace("\r", CARRIAGE_RETURN)
         for name, value in message.fields.items()
     }
     return {
@@ -266,4 +266,4 @@ def _is_object(text: str) -> bool:
 
 
 def _text(field: str) -> str | None:
-    return "" if field == EMPTY else field.replace(CARRIAGE_RETURN, "\r") or None
+    return "" if field == EMPTY_TEXT else field.replace(CARRIAGE_RETURN, "\r") or None

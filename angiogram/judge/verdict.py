@@ -16,7 +16,7 @@ from angiogram.core.stage import WITH_OUTPUT, Stage, marked, stage_row
 from angiogram.core.stage_id import (
     API,
     CHECKPOINT,
-    LOADER,
+    LOADER_STAGE,
     MODEL,
     TOPIC,
     StageId,
@@ -233,7 +233,7 @@ def _way_stages(run: Run) -> dict[StageId, Stage]:
     load, loaded = run.step("load"), run.step("check_loaded")
     nothing = {"count": 0, "first": []}
     api_found, topic_found = topic.get(API, nothing), topic.get(TOPIC, nothing)
-    loader_found = loaded.get(LOADER, nothing)
+    loader_found = loaded.get(LOADER_STAGE, nothing)
     topic_right = not (api_found["count"] or topic_found["count"])
     return {
         api_stage(): _way_stage(

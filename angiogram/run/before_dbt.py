@@ -10,7 +10,7 @@ from psycopg2.extensions import connection
 
 from angiogram.core.differences import Differences
 from angiogram.core.errors import InjectFailed
-from angiogram.core.stage_id import API, LOADER, TOPIC, api_stage, loader_stage, topic_stage
+from angiogram.core.stage_id import API, LOADER_STAGE, TOPIC, api_stage, loader_stage, topic_stage
 from angiogram.dbt.project import Project
 from angiogram.dye import loaded
 from angiogram.dye.key_check import check_key
@@ -215,7 +215,7 @@ def check_loaded(run_id: str, project: Project | None = None) -> dict[str, Any]:
         step.result |= {
             "loaded": len(messages),
             "dead_letters": len(letters),
-            LOADER: asdict(Differences.of(differences)),
+            LOADER_STAGE: asdict(Differences.of(differences)),
         }
     return step.result
 

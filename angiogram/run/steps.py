@@ -31,7 +31,7 @@ from angiogram.run.step import dye_of, recorded, without
 from angiogram.store import run_ids, runs, versions
 from angiogram.store.lease import WAIT, take
 from angiogram.warehouse.afresh import make_afresh
-from ingestion.contract import LOADER as LOADER_ROLE
+from ingestion.contract import LOADER
 from ingestion.database.sessions import connect
 from ingestion.loader.store import follower_alive
 from ingestion.migrations import require_current
@@ -80,7 +80,7 @@ def begin(
             require_current(database)
             check_key(database)
             if not follower_alive(database):
-                connect(LOADER_ROLE, "angiogram begin").close()  # this run will load its dye itself after it is sent
+                connect(LOADER, "angiogram begin").close()  # this run will load its dye itself after it is sent
             take(database, lease, wait, say, run_id)
             started = time.perf_counter()
             if alerts:

@@ -9,13 +9,13 @@ from itertools import groupby
 from angiogram.report.pages.cells import printable
 from angiogram.report.pages.lineage import lineage
 from angiogram.report.pages.templates import fill
-from angiogram.sensitivity.bench.score import BLIND_SPOT, EQUIVALENT, UNKNOWN, Score, Spoiled, Tally, Verdict
+from angiogram.sensitivity.bench.score import BLIND_SPOT, EQUIVALENT, UNDECIDED, Score, Spoiled, Tally, Verdict
 from angiogram.sensitivity.terminal import percent
 
 REDDEST = 0.9
 """A model is fully red at this score or below. Towards 1 it gets greener."""
 
-_WORDS = {BLIND_SPOT: ("✗", "blind spot", "blocked"), UNKNOWN: ("?", "unknown", "affected")}
+_WORDS = {BLIND_SPOT: ("✗", "blind spot", "blocked"), UNDECIDED: ("?", "unknown", "affected")}
 _TOKENS = re.compile(r"\w+|\s+|.", re.DOTALL)
 _GREEN = 0.99
 _CHARACTER = 6.8

@@ -8,7 +8,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from angiogram.core.findings import Finding, FindingKind
-from angiogram.core.stage_id import API, CHECKPOINT, EXPECTED, LOADER, MODEL, SEED, TOPIC, StageId, as_json, stream
+from angiogram.core.stage_id import (
+    API,
+    CHECKPOINT,
+    EXPECTED,
+    LOADER_STAGE,
+    MODEL,
+    SEED,
+    TOPIC,
+    StageId,
+    as_json,
+    stream,
+)
 
 _EXPECTED_PREFIX = "expected__"
 
@@ -66,7 +77,7 @@ def _stage(name: str, kind: str) -> StageId:
 
 def _unknown(name: str) -> StageId:
     """Return the ID of a stage that the report does not list, its kind inferred from its name."""
-    if name in (API, TOPIC, LOADER):
+    if name in (API, TOPIC, LOADER_STAGE):
         return StageId(name, stream())
     if " " in name:
         return StageId(CHECKPOINT, name)

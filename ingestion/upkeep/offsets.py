@@ -20,7 +20,7 @@ from ingestion.message.tables import Kind, tables
 from ingestion.migrations import require_current
 from ingestion.settings.pipeline import contract
 
-ACCEPTED = "accepted"
+LOSS_ACCEPTED = "accepted"
 """The reason in raw.taken_away for an accepted loss."""
 
 _Key = tuple[UUID, int]
@@ -203,7 +203,7 @@ def _write_totals(
                 "from_offset = least(a.from_offset, excluded.from_offset), "
                 "to_offset = greatest(a.to_offset, excluded.to_offset)",
                 (
-                    *(str(stored_as), partition, kind, ACCEPTED if accept_loss else ""),
+                    *(str(stored_as), partition, kind, LOSS_ACCEPTED if accept_loss else ""),
                     *(part.first_offset, part.behind, messages),
                 ),
             )

@@ -1,7 +1,7 @@
 """Faults in facts, dimensions and marts."""
 
 from angiogram.faults.edits import edit, fault
-from taxi.faults.models import CHECKED, CHECKED_FILE, RIDES_FILE
+from taxi.faults.models import CHECKED_FILE, CHECKED_RIDES, RIDES_FILE
 
 REJECTED_FILE = "models/facts/fct_rejected_rides.sql"
 DAILY_FILE = "models/revenue/daily_revenue.sql"
@@ -151,7 +151,7 @@ IN_MARTS = [
     fault(
         "faults-at-both-ends",
         "The check drops a rule, and a mart counts days.",
-        (CHECKED, "revenue_by_state"),
+        (CHECKED_RIDES, "revenue_by_state"),
         edit(CHECKED_FILE, ("case when tax_amount < 0 then 'negative_tax' end,", "")),
         edit("models/revenue/revenue_by_state.sql", ("sum(ride_count)::bigint", "count(*)")),
     ),

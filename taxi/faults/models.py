@@ -2,19 +2,17 @@
 
 from angiogram.faults.edits import edit, fault
 
-STAGING, CHECKED = "stg_taxi__rides", "int_rides__checked"
+STAGING, CHECKED_RIDES = "stg_taxi__rides", "int_rides__checked"
 STAGING_FILE = f"models/staging/{STAGING}.sql"
-CHECKED_FILE = f"models/intermediate/{CHECKED}.sql"
+CHECKED_FILE = f"models/intermediate/{CHECKED_RIDES}.sql"
 RIDES_FILE = "models/facts/fct_rides.sql"
 
 IN_STAGING = [
     fault(
         "column-renamed-under-its-readers",
         "A column that the facts read has a new name.",
-        CHECKED,
-        edit(
-            f"models/intermediate/{CHECKED}.sql", ("reference_car_model as car_model", "reference_car_model as model")
-        ),
+        CHECKED_RIDES,
+        edit(CHECKED_FILE, ("reference_car_model as car_model", "reference_car_model as model")),
     ),
     fault(
         "offset-narrowed",
@@ -119,17 +117,17 @@ IN_STAGING = [
     ),
 ]
 
-IN_CHECKED = [
+IN_CHECKED_RIDES = [
     fault(
         "rule-dropped",
         "The rule negative_tax is gone.",
-        CHECKED,
+        CHECKED_RIDES,
         edit(CHECKED_FILE, ("case when tax_amount < 0 then 'negative_tax' end,", "")),
     ),
     fault(
         "rides-of-1970-counted",
         "The rule start_before_2024 is gone (original demo).",
-        CHECKED,
+        CHECKED_RIDES,
         edit(
             CHECKED_FILE,
             ("case when started_at < '2024-01-01T00:00:00Z'::timestamptz then 'start_before_2024' end,", ""),
@@ -138,25 +136,25 @@ IN_CHECKED = [
     fault(
         "boundary-moved-by-one",
         "A ride of no length is rejected.",
-        CHECKED,
+        CHECKED_RIDES,
         edit(CHECKED_FILE, ("ended_at < started_at", "ended_at <= started_at")),
     ),
     fault(
         "boundary-of-a-day-moved",
         "A start exactly 24 hours ahead is rejected.",
-        CHECKED,
+        CHECKED_RIDES,
         edit(CHECKED_FILE, ("started_at > message_at + interval", "started_at >= message_at + interval")),
     ),
     fault(
         "join-loss",
         "Rides without a known state are lost.",
-        CHECKED,
+        CHECKED_RIDES,
         edit(CHECKED_FILE, ("left join zipcodes on", "inner join zipcodes on")),
     ),
     fault(
         "join-fan-out",
         "Rides are joined to all rates up to their day.",
-        CHECKED,
+        CHECKED_RIDES,
         edit(
             CHECKED_FILE,
             ("and (rides_to_take.trip_date < rate_periods.valid_until or rate_periods.valid_until is null)", ""),
@@ -165,7 +163,7 @@ IN_CHECKED = [
     fault(
         "rate-a-day-late",
         "A rate holds from the day after its first.",
-        CHECKED,
+        CHECKED_RIDES,
         edit(
             CHECKED_FILE,
             ("rides_to_take.trip_date >= rate_periods.valid_from", "rides_to_take.trip_date > rate_periods.valid_from"),
@@ -174,19 +172,19 @@ IN_CHECKED = [
     fault(
         "day-boundary-in-local-time",
         "The trip date is New York's.",
-        CHECKED,
+        CHECKED_RIDES,
         edit(CHECKED_FILE, ("at time zone 'UTC'", "at time zone 'America/New_York'")),
     ),
     fault(
         "null-group-lost",
         "Rides without a state keep null instead of UNKNOWN.",
-        CHECKED,
+        CHECKED_RIDES,
         edit(CHECKED_FILE, ("coalesce(zipcodes.state, 'UNKNOWN')", "zipcodes.state")),
     ),
     fault(
         "late-rides-not-checked",
         "The check takes only rides sent after all it has taken.",
-        CHECKED,
+        CHECKED_RIDES,
         edit(
             CHECKED_FILE,
             (
@@ -198,4 +196,4 @@ IN_CHECKED = [
 ]
 
 
-FAULTS = [*IN_STAGING, *IN_CHECKED]
+FAULTS = [*IN_STAGING, *IN_CHECKED_RIDES]

@@ -9,8 +9,8 @@ from kafka import TopicPartition
 from psycopg2.extensions import cursor
 
 from angiogram.core.errors import FaultNotPlanted
-from angiogram.core.stage_id import API, CHECKPOINT, LOADER, TOPIC, StageId
-from angiogram.dye.checkpoints import UNVERIFIED
+from angiogram.core.stage_id import API, CHECKPOINT, LOADER_STAGE, TOPIC, StageId
+from angiogram.dye.checkpoints import UNVERIFIED_IS_RELEASED
 from angiogram.dye.messages import read_whole_dye
 from angiogram.dye.seeds import read_malformed
 from angiogram.faults.door import Parcel
@@ -22,7 +22,7 @@ from ingestion.topic.admin import open_admin, topic_id
 from ingestion.topic.producer import MessageProducer
 from taxi.contract import CONTRACT
 
-_API, _TOPIC, _LOADER = (str(StageId(kind, CONTRACT.stream)) for kind in (API, TOPIC, LOADER))
+_API, _TOPIC, _LOADER = (str(StageId(kind, CONTRACT.stream)) for kind in (API, TOPIC, LOADER_STAGE))
 
 
 def _at_door(name: str, description: str, tamper: Tamper) -> Fault:
@@ -153,7 +153,7 @@ ON_THE_TOPIC = [
     Fault(
         "forged-dye-header",
         "A live message carries dye headers of this run with a false signature.",
-        (str(StageId(CHECKPOINT, UNVERIFIED)),),
+        (str(StageId(CHECKPOINT, UNVERIFIED_IS_RELEASED)),),
         lambda ground: ground.before("check_topic", _publish_forged),
     ),
 ]

@@ -27,7 +27,7 @@ from angiogram.dye.messages import Sent
 from angiogram.dye.seeds import DyeMessage, has_dye, read_dye
 from angiogram.judge.cause.compiled import Incremental, compile_forms, incremental_of
 from angiogram.judge.cause.merge import INCREMENT, merge_statements
-from angiogram.judge.cause.right_tables import DYE, Parent, RightTables
+from angiogram.judge.cause.right_tables import DYE_TABLE, Parent, RightTables
 from angiogram.judge.compare.compare import compare
 from angiogram.warehouse.relations import SQL_FAILED, attempted, columns, undone
 from ingestion.settings.pipeline import contract
@@ -187,7 +187,7 @@ class Isolation:
         plan = _Plan()
         if not self._add_step(plan, node, trusted, remade, as_it_is):
             return None
-        names = [parent.identifier for parent in plan.parents.values()] + [DYE, _MADE, _INCREMENT]
+        names = [parent.identifier for parent in plan.parents.values()] + [DYE_TABLE, _MADE, _INCREMENT]
         names += [_identifier(step) for step in plan.steps.values() if step.node != node]
         return plan if len(set(names)) == len(names) else None
 

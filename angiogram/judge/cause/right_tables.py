@@ -22,7 +22,7 @@ from angiogram.dye.seeds import DyeMessage
 from angiogram.warehouse.relations import MESSAGE_ID, columns, later_batches
 from ingestion.settings.pipeline import contract
 
-DYE = "dye"
+DYE_TABLE = "dye"
 """Temporary table with the whole dye, as it should be loaded."""
 
 _PLACED_COLUMNS = ("source_topic_id", "source_partition", "source_offset", "loaded_at")
@@ -127,13 +127,15 @@ class RightTables:
                 "create temporary table {} ({}{} int, batch int, sent_at timestamptz,"
                 ' "partition" int, "offset" bigint, topic_id uuid)'
             ).format(
-                sql.Identifier(DYE),
+                sql.Identifier(DYE_TABLE),
                 sql.SQL("").join(sql.SQL("{} text, ").format(sql.Identifier(name)) for name in names),
                 self._number,
             )
         )
         if rows:
-            execute_values(self._query, sql.SQL("insert into pg_temp.{} values %s").format(sql.Identifier(DYE)), rows)
+            execute_values(
+                self._query, sql.SQL("insert into pg_temp.{} values %s").format(sql.Identifier(DYE_TABLE)), rows
+            )
 
     def lay_out(self, parent: Parent, excluded: Iterable[str], batch: int) -> None:
         """Make a parent's temporary table with what it should hold after a batch.

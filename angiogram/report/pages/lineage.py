@@ -6,7 +6,7 @@ The API is on the left, the marts are on the right.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-HEIGHT, GAP_X, GAP_Y, MARGIN = 58, 30, 16, 8
+BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 58, 30, 16, 8
 _CHARACTER, _PADDING, _NARROWEST = 7.3, 40, 104
 
 
@@ -17,7 +17,7 @@ class Box:
     x: float
     y: float
     width: float
-    height: float = HEIGHT
+    height: float = BOX_HEIGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +47,15 @@ def lineage(reads: Mapping[str, Sequence[str]]) -> Lineage:
     """
     columns = _columns(reads)
     tallest = max((len(column) for column in columns), default=0)
-    height = 2 * MARGIN + tallest * HEIGHT + max(tallest - 1, 0) * GAP_Y
+    height = 2 * MARGIN + tallest * BOX_HEIGHT + max(tallest - 1, 0) * GAP_Y
     boxes: dict[str, Box] = {}
     x: float = MARGIN
     for column in columns:
         width = max(_NARROWEST, max(len(stage) for stage in column) * _CHARACTER + _PADDING)
-        y = (height - len(column) * HEIGHT - (len(column) - 1) * GAP_Y) / 2
+        y = (height - len(column) * BOX_HEIGHT - (len(column) - 1) * GAP_Y) / 2
         for stage in column:
             boxes[stage] = Box(x, y, width)
-            y += HEIGHT + GAP_Y
+            y += BOX_HEIGHT + GAP_Y
         x += width + GAP_X
     edges = [
         Edge(above, stage, _path(boxes[above], boxes[stage]))

@@ -9,7 +9,7 @@ from angiogram.judge.cause.seed_files import SeedRows
 from angiogram.sensitivity.bench.bench import MutantOutcome
 from angiogram.sensitivity.mutants.mutants import Mutant
 
-SEEN, BLIND_SPOT, EQUIVALENT, UNKNOWN, STILLBORN = "seen", "blind_spot", "equivalent", "unknown", "stillborn"
+SEEN, BLIND_SPOT, EQUIVALENT, UNDECIDED, STILLBORN = "seen", "blind_spot", "equivalent", "unknown", "stillborn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def verdict(mutant: Mutant, outcome: MutantOutcome, apart: Collection[str], equi
         return Verdict(mutant, BLIND_SPOT, outcome)
     if mutant.id in equivalent:
         return Verdict(mutant, EQUIVALENT, outcome, equivalent[mutant.id])
-    return Verdict(mutant, UNKNOWN, outcome)
+    return Verdict(mutant, UNDECIDED, outcome)
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ class Tally:
         self.seen += state == SEEN
         self.equivalent += state == EQUIVALENT
         self.blind_spots += state == BLIND_SPOT
-        self.unknown += state == UNKNOWN
+        self.unknown += state == UNDECIDED
 
     def as_json(self) -> dict[str, Any]:
         """Return the counts and the score."""
@@ -150,7 +150,7 @@ class Score:
 
     def survivors(self) -> list[Verdict]:
         """Mutants that no check saw and that are not known to be equivalent."""
-        return [v for v in self.verdicts if v.state in (BLIND_SPOT, UNKNOWN)]
+        return [v for v in self.verdicts if v.state in (BLIND_SPOT, UNDECIDED)]
 
     def as_json(self) -> dict[str, Any]:
         """Return the score in the typed shape that `--json` prints."""

@@ -17,8 +17,8 @@ from angiogram.sensitivity.bench.unit_tests import UnitTests
 from angiogram.sensitivity.mutants.mutants import Mutant
 from angiogram.warehouse.sessions import open_sessions
 
-OURS = "equality with the expected seeds (ours)"
-OURS_USUALLY = "the same, in the usual surroundings alone"
+COMPARED = "equality with the expected seeds (ours)"
+COMPARED_AS_USUAL = "the same, in the usual surroundings alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,8 @@ def side_by_side(
     if failing := runner.first_bench.failing_unmutated(checks):
         raise UnmutatedFails(f"Checks fail although nothing is mutated: {', '.join(failing)}. Correct them first.")
     seen = {
-        OURS: {v.mutant.id for v in score.verdicts if v.state == SEEN},
-        OURS_USUALLY: {v.mutant.id for v in score.verdicts if v.state == SEEN and not v.outcome.surroundings},
+        COMPARED: {v.mutant.id for v in score.verdicts if v.state == SEEN},
+        COMPARED_AS_USUAL: {v.mutant.id for v in score.verdicts if v.state == SEEN and not v.outcome.surroundings},
     }
     seen |= runner.seen_by_others(mutants, checks, noticed)
     seen[UNIT] = _seen_by_unit_tests(runner, directory, target, unit_test_target, tables, mutants)

@@ -7,10 +7,10 @@ old key during a key change. The right result for each is known: it is the same 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 from angiogram.dye.messages import OutgoingMessage, Sent
 from angiogram.dye.seeds import UNKNOWN_FIELDS
+from angiogram.sensitivity.made_topic import MADE_TOPIC, MADE_TOPIC_ID, PARTITIONS
 from ingestion.loader.batch import Batch
 from ingestion.message.stamp import (
     DYE_HEADERS,
@@ -31,7 +31,6 @@ OTHER_HEADERS = "live, forged, and signed with the old key"
 KEYS = [b"the new dye key of sensitivity", b"the old dye key of sensitivity"]
 FORGED = b"no dye key"
 RUN = "sensitivity"
-TOPIC, TOPIC_ID, PARTITIONS = "messages", UUID(int=0x0D7E), 4
 FIRST_DOSE_AT = datetime(2026, 7, 1, 5, tzinfo=UTC)
 NO_MOMENTS = (-1, 1 << 62)
 """Timestamps of a message that are not a time. A producer may write any 64 bits."""
@@ -85,7 +84,7 @@ class Dose:
 
     def batch(self, made: type[Batch]) -> Batch:
         """Return what a loader makes of the messages."""
-        batch = made(TOPIC, TOPIC_ID, KEYS, contract())
+        batch = made(MADE_TOPIC, MADE_TOPIC_ID, KEYS, contract())
         for partition in range(PARTITIONS + 1):  # the last partition has no messages
             batch.add(partition, [message for place, message in self.messages if place == partition])
         return batch

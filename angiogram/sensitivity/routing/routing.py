@@ -27,6 +27,7 @@ from angiogram.dye.messages import read_whole_dye
 from angiogram.dye.seeds import message_value
 from angiogram.sensitivity.bench.bench import MutantOutcome
 from angiogram.sensitivity.bench.score import Verdict, verdict
+from angiogram.sensitivity.made_topic import MADE_TOPIC, MADE_TOPIC_ID
 from angiogram.sensitivity.routing.doses import (
     FIRST_DOSE_AT,
     FORGED,
@@ -34,8 +35,6 @@ from angiogram.sensitivity.routing.doses import (
     NO_MOMENTS,
     OTHER_HEADERS,
     RUN,
-    TOPIC,
-    TOPIC_ID,
     Dose,
     LoadedRecord,
     as_sent,
@@ -190,8 +189,8 @@ class RoutingBench:
                 "message_key": records[place].key,
                 **dict(zip(CLAIMED, map(dict(records[place].headers).get, DYE_HEADERS), strict=True)),
                 "reason": reason,
-                "topic": TOPIC,
-                "topic_id": str(TOPIC_ID),
+                "topic": MADE_TOPIC,
+                "topic_id": str(MADE_TOPIC_ID),
                 "message_at": moment(records[place].timestamp),
             }
             for place, reason in dose.claims.items()
@@ -253,7 +252,7 @@ def _lines(made: type[Batch], records: Sequence[LoadedRecord]) -> object:
 
     The order of its rows does not matter.
     """
-    batch = made(TOPIC, TOPIC_ID, KEYS, contract())
+    batch = made(MADE_TOPIC, MADE_TOPIC_ID, KEYS, contract())
     try:
         batch.add(0, records)
     except _BREAKS as error:

@@ -18,15 +18,14 @@ from angiogram.dye.seeds import UNKNOWN_FIELDS, DyeMessage, StoredMessage, dye_m
 from angiogram.judge.cause.compiled import Compiled
 from angiogram.judge.cause.tables import Column, Table, TextRow, in_batches
 from angiogram.sensitivity.bench.runner import Surroundings
+from angiogram.sensitivity.made_topic import MADE_TOPIC_ID, PARTITIONS
 from ingestion.contract import Contract
 from ingestion.settings.pipeline import contract, pipeline
 
-PARTITIONS = 4
 OTHER_TIME_ZONE = "Asia/Kathmandu"
 """A time zone in which neither the day nor the hour begins at the same time as in UTC."""
 
-TOPIC = uuid.UUID(int=0x0D7E)
-TOPIC_ID = str(TOPIC)
+_TOPIC_ID = str(MADE_TOPIC_ID)
 BROKER_TIME = datetime(2026, 7, 1, 5, tzinfo=UTC)
 
 
@@ -76,7 +75,7 @@ class Feed:
             key = self._contract.key(message.fields[self._contract.key_field])
             partition = (murmur2(key) & 0x7FFFFFFF if key else message.number) % PARTITIONS
             taken_at = BROKER_TIME + timedelta(seconds=number)
-            place = (self._contract.topic, TOPIC_ID, str(partition), str(offsets[partition]))
+            place = (self._contract.topic, _TOPIC_ID, str(partition), str(offsets[partition]))
             times = (taken_at.isoformat(), (taken_at + timedelta(seconds=1)).isoformat())
             stamp = ("sensitivity", str(message.number), message.sent_at.isoformat() if message.sent_at else None)
             fields = (message.fields[name] for name in (*self._contract.fields, UNKNOWN_FIELDS))
@@ -95,7 +94,7 @@ class Feed:
         """
         messages = list(messages)
         last = max((message.number for message in messages), default=0)
-        topics = (str(uuid.UUID(int=TOPIC.int - 1)), str(uuid.UUID(int=TOPIC.int + 1)))
+        topics = (str(uuid.UUID(int=MADE_TOPIC_ID.int - 1)), str(uuid.UUID(int=MADE_TOPIC_ID.int + 1)))
         places = [[column.name for column in self._columns].index(name) for name in ("topic_id", "partition", "offset")]
         records = [(self._record(stored), stored.message_at) for stored in dye_messages(messages)]
         met: set[tuple[str | None, datetime | None]] = set()
@@ -104,9 +103,9 @@ class Feed:
         for number, row in enumerate(self.usual([replace(message, batch=1) for message in messages]).after(1)):
             message, batch = messages[number], messages[number].batch
             if records[number][0] and records[number] in met:
-                place = (TOPIC_ID, str(message.number), "0")
+                place = (_TOPIC_ID, str(message.number), "0")
             elif batch == 1:
-                place = (TOPIC_ID, "0", str(last - message.number + 1))
+                place = (_TOPIC_ID, "0", str(last - message.number + 1))
             else:
                 topic = topics[message.number % 2]
                 place = (topic, "0", str(offsets[topic]))
