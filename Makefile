@@ -63,6 +63,7 @@ bench: install ## measure the loader beside its parts and its peers: docs/benchm
 torture: install ## kill, cut and restart everything, play random sequences: docs/torture.md, docs/front-door.md
 	$(BIN)/python -m benchmarks.torture
 	$(BIN)/python -W ignore -m benchmarks.sequences
+	$(BIN)/python -W ignore -m benchmarks.sequences loader-sequences
 	$(BIN)/python -m benchmarks.front_door
 
 lint: install ## check Python, its imports and SQL: ruff, mypy, import-linter, sqlfluff
