@@ -11,7 +11,7 @@ from typing import Any
 
 from angiogram.core.diagnose import OutputState, StageHealth
 from angiogram.core.differences import Comparison, Differences
-from angiogram.core.findings import Finding
+from angiogram.core.findings import Finding, FindingKind
 from angiogram.core.in_a_line import in_a_line
 from angiogram.core.source_places import NOWHERE, SourcePlace
 from angiogram.core.stage_id import SEED, StageId, as_json
@@ -32,6 +32,7 @@ class Stage:
         tolerated: the configuration of its test equals_expected that tolerates its differences; None if none does.
         file: for a failure the file that caused it, relative to the dbt project; None if unknown.
         line: line number, from 1; None if unknown.
+        kind: the kind of the finding if its output is wrong and the stage is blocked.
     """
 
     reads: list[StageId]
@@ -44,6 +45,7 @@ class Stage:
     hint: str | None = None
     file: str | None = None
     line: int | None = None
+    kind: FindingKind = FindingKind.OUTPUT
 
     @property
     def headline(self) -> str | None:

@@ -205,7 +205,7 @@ def _finding(stage: StageId, found: Stage) -> Finding:
     """Finding for a blocked stage."""
     text = found.headline or f"{_many(found)} from what is expected"
     text = f"{text.rstrip('.')}. {found.hint}" if found.hint else text
-    kind = FindingKind.BUILD if found.state is OutputState.FAILED else FindingKind.OUTPUT
+    kind = FindingKind.BUILD if found.state is OutputState.FAILED else found.kind
     return Finding(kind, stage, text, found.file, found.line)
 
 
@@ -252,6 +252,7 @@ def _way_stages(run: Run) -> dict[StageId, Stage]:
             topic.get("seconds", 0.0),
             right=topic_right,
             reason=topic.get("obstacle"),
+            kind=_kind(bool(topic.get("obstacle"))),
         ),
         loader_stage(): _way_stage(
             [topic_stage()],
@@ -260,8 +261,17 @@ def _way_stages(run: Run) -> dict[StageId, Stage]:
             loaded["loaded"] + loaded["dead_letters"] if loaded else None,
             load.get("seconds", 0.0) + loaded.get("seconds", 0.0),
             reason=load.get("behind"),
+            kind=_kind(load.get("is_held", False)),
         ),
     }
+
+
+def _kind(is_held: bool) -> FindingKind:
+    """Kind of finding of a stage before dbt.
+
+    An open transaction makes counts unequal, but no output wrong.
+    """
+    return FindingKind.CHECKPOINT if is_held else FindingKind.OUTPUT
 
 
 def _way_stage(
@@ -272,10 +282,11 @@ def _way_stage(
     seconds: float,
     right: bool = True,
     reason: str | None = None,
+    kind: FindingKind = FindingKind.OUTPUT,
 ) -> Stage:
     differences = Differences(found["count"], [Difference(**difference) for difference in found["first"]])
     state = OutputState.RIGHT if right and not differences.count else OutputState.WRONG
-    return Stage(reads, state if reached else OutputState.SKIPPED, differences, rows, seconds, reason)
+    return Stage(reads, state if reached else OutputState.SKIPPED, differences, rows, seconds, reason, kind=kind)
 
 
 def _node_stages(database: connection, project: Project, kept: Kept, builds: Builds) -> dict[StageId, Stage]:

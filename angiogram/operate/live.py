@@ -77,8 +77,9 @@ def check_live(since: timedelta | None, within: float = LOADED_WITHIN) -> Live:
     Raises:
         SettingsError, DatabaseUnavailable, KafkaUnavailable, InputError: something is missing.
     """
+    kafka = KafkaSettings.from_environment()
     with (
-        closing(Source.open(KafkaSettings.from_environment())) as source,
+        closing(Source.open(kafka)) as source,
         closing(connect(LIVE_ROLE, "angiogram live")) as database,
     ):
         database.autocommit = True
@@ -101,7 +102,10 @@ def check_live(since: timedelta | None, within: float = LOADED_WITHIN) -> Live:
                 f"PostgreSQL was lost during the live checkpoints: {str(error).strip()}. "
                 "Is it running (`sandbox status`)?"
             ) from error
-    behind = [_behind(number, part, before.get(number, 0), reached.get(number, 0)) for number, part in bounds.items()]
+    behind = [
+        _behind(kafka.topic, number, part, before.get(number, 0), reached.get(number, 0))
+        for number, part in bounds.items()
+    ]
     details = [point.detail for point in (claims, *others) if point.detail]
     return Live(counts, [words for words in behind if words] + told + wrong + lost + details, [split] if split else [])
 
@@ -129,7 +133,7 @@ def _offsets(bounds: Mapping[int, Bounds], before: Mapping[int, int], reached: M
     return Checkpoint("end offsets = loaded offsets", sum(part.end for part in bounds.values()), {"loaded": loaded})
 
 
-def _behind(number: int, part: Bounds, before: int, reached: int) -> str | None:
+def _behind(topic: str, number: int, part: Bounds, before: int, reached: int) -> str | None:
     """Return why a partition is not loaded up to its end, in words, or None if it is."""
     if before > part.end:
         return (
@@ -138,7 +142,7 @@ def _behind(number: int, part: Bounds, before: int, reached: int) -> str | None:
         )
     if part.readable <= reached < part.end:
         return (
-            f"partition {number}: an open transaction that begins at offset {part.readable} holds back "
+            f"partition {number}: an open transaction on {topic} that begins at offset {part.readable} holds back "
             f"{part.end - part.readable} offsets"
         )
     return f"partition {number}: loaded up to {reached} of {part.end}" if reached < part.end else None

@@ -123,7 +123,8 @@ def load(run_id: str) -> dict[str, Any]:
     If no such loader is running, load here.
 
     Returns:
-        by (follower or this run), behind (why the dye was not passed in time, or null), seconds.
+        by (follower or this run), behind (why the dye was not passed in time, or null), is_held (whether the reason is
+        an open transaction), seconds.
 
     Raises:
         IngestionError: loading here failed.
@@ -154,7 +155,7 @@ def load(run_id: str) -> dict[str, Any]:
             break
         if behind and not lost:
             lost = held or _told(behind, ends, in_time=time.monotonic() <= deadline)
-        step.result |= {"by": loaded_by, "behind": lost}
+        step.result |= {"by": loaded_by, "behind": lost, "is_held": lost is not None and lost == held}
     return step.result
 
 

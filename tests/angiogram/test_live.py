@@ -147,7 +147,7 @@ def test_an_open_transaction_is_named_where_it_holds_messages_back(
         producer.abort_transaction()
     assert code == 1
     assert found["partitions"] == [
-        f"partition 0: an open transaction that begins at offset {reached} holds back 1 offsets"
+        f"partition 0: an open transaction on {kafka.topic} that begins at offset {reached} holds back 1 offsets"
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from kafka import KafkaProducer
 
+from angiogram.core.findings import FindingKind
 from angiogram.dye import topic
 from angiogram.run import before_dbt, steps
 from ingestion.settings import KafkaSettings
@@ -45,6 +46,10 @@ def test_an_open_transaction_on_the_topic_is_the_blockage(
     assert load["behind"] is None
     assert load["seconds"] < before_dbt.LOAD_WITHIN / 4
     assert (report["verdict"], blocked(report)) == ("blocked", ["topic:rides"])
+    assert {(found["kind"], found["stage"]["kind"]) for found in report["findings"]} == {
+        (FindingKind.CHECKPOINT, "topic"),
+        (FindingKind.CHECKPOINT, "checkpoint"),
+    }
     assert stages_of(report)["topic:rides"]["reason"].startswith(
         f"an open transaction on {fresh_topic}, partition 1, that begins at offset 0 and holds back "
     )

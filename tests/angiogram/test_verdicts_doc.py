@@ -6,13 +6,16 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from kafka import KafkaProducer
 
 from angiogram.core.findings import FindingKind
 from ingestion.message.stamp import SIGNATURE_HEADER
+from ingestion.settings import KafkaSettings
 from ingestion.topic.producer import MessageProducer
 from sandbox.services import Sandbox
 from tests.angiogram.coffee_shop import copied
@@ -24,6 +27,7 @@ from tests.services import new_database, new_topic
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "verdicts.md").read_text(encoding="utf-8")
 CTRL_C = "Ctrl-C as soon as it says its run ID"
+HELD = "an open transaction holds messages back"
 FORGED = "a message whose dye headers do not verify lies on the topic"
 
 
@@ -84,7 +88,21 @@ def test_live(pipeline: None, monkeypatch: pytest.MonkeyPatch) -> None:
             if row.edit == FORGED:
                 with MessageProducer() as producer:
                     producer.publish(b"{}", None, [("dye-run-id", b"none"), (SIGNATURE_HEADER, b"0" * 64)])
-            agrees(row, interrupted(row.command) if row.edit == CTRL_C else told(row.command))
+            with open_transaction() if row.edit == HELD else nullcontext():
+                agrees(row, interrupted(row.command) if row.edit == CTRL_C else told(row.command))
+
+
+@contextmanager
+def open_transaction() -> Iterator[None]:
+    """On each partition of the topic, a message of a transaction that does not end before the block does."""
+    kafka = KafkaSettings.from_environment()
+    with closing(KafkaProducer(**kafka.client_options(), transactional_id=kafka.topic)) as producer:
+        producer.init_transactions()
+        producer.begin_transaction()
+        for partition in producer.partitions_for(kafka.topic):
+            producer.send(kafka.topic, value=b"{}", partition=partition).get(timeout=30)
+        yield
+        producer.abort_transaction()
 
 
 def agrees(row: Row, outcome: Outcome) -> None:
