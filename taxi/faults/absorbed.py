@@ -98,19 +98,19 @@ def _plant_rewriting(ground: Ground) -> None:
 
 
 FAULTS = [
-    Fault("messages-reordered", "Each batch of rides arrives backwards.", (), _plant_order),
+    Fault("messages-reordered", "Each batch of rides arrives in reverse order.", (), _plant_order),
     Fault("messages-late", "Rides arrive after others that were sent later.", (), _plant_late),
     Fault("load-repeated", "The loader runs three times.", (), _plant_second_load),
     Fault(
-        "dye-of-an-earlier-run-replayed", "A genuine dye message of an earlier run comes again.", (), _plant_replayed
+        "dye-of-an-earlier-run-replayed", "A genuine dye message of an earlier run is sent again.", (), _plant_replayed
     ),
-    Fault("live-traffic", "Live rides, clean and dirty, come before, among and after the dye.", (), _plant_traffic),
-    Fault("live-garbage", "Live messages that are no rides come among the dye.", (), _plant_garbage),
+    Fault("live-traffic", "Live rides, clean and dirty, arrive before, among and after the dye.", (), _plant_traffic),
+    Fault("live-garbage", "Live messages that are not rides arrive among the dye.", (), _plant_garbage),
     Fault(
         "reference-data-changed-with-its-seeds",
-        "Zip codes and rates change, expected seeds with them.",
+        "Zip codes and rates change, and the expected seeds with them.",
         (),
         _plant_reference_change,
     ),
-    Fault("models-rewritten-alike", "Models are written differently and mean the same.", (), _plant_rewriting),
+    Fault("models-rewritten-alike", "Models are rewritten without a change of meaning.", (), _plant_rewriting),
 ]

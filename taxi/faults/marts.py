@@ -11,7 +11,7 @@ WITHOUT_INDEX = ("        indexes=[{'columns': ['ride_id'], 'unique': true}],\n"
 IN_FACTS = [
     fault(
         "tax-left-out",
-        "Revenue is the fare alone (original demo).",
+        "Revenue is the fare without the tax (original demo).",
         "fct_rides",
         edit(RIDES_FILE, ("fare_amount + tax_amount as", "fare_amount as")),
     ),
@@ -23,7 +23,7 @@ IN_FACTS = [
     ),
     fault(
         "duplicate-kept",
-        "Versions sent at the same moment all count.",
+        "All versions of a ride sent at the same time count.",
         "fct_rides",
         edit(
             RIDES_FILE,
@@ -39,13 +39,13 @@ IN_FACTS = [
     ),
     fault(
         "older-version-wins",
-        "Of several versions of a ride the first sent counts.",
+        "The first version of a ride counts instead of the latest.",
         "fct_rides",
         edit(RIDES_FILE, ("valid_rides.message_at desc,", "valid_rides.message_at asc,")),
     ),
     fault(
         "late-rides-missed",
-        "The facts take only rides of days they do not have.",
+        "The facts take only rides later than the last day they hold.",
         "fct_rides",
         edit(
             RIDES_FILE,
@@ -57,13 +57,13 @@ IN_FACTS = [
     ),
     fault(
         "corrections-added",
-        "Corrections are added to what they correct.",
+        "Corrections are added beside the rides that they correct.",
         "fct_rides",
         edit(RIDES_FILE, ("incremental_strategy='delete+insert'", "incremental_strategy='append'"), WITHOUT_INDEX),
     ),
     fault(
         "facts-fail",
-        "The facts end with a division by zero.",
+        "The facts fail with a division by zero.",
         "fct_rides",
         edit(
             RIDES_FILE, ("revenue_amount * usd_rate as", "revenue_amount * usd_rate / (fare_amount - fare_amount) as")
@@ -71,13 +71,13 @@ IN_FACTS = [
     ),
     fault(
         "rejected-with-two-reasons-lost",
-        "Rides that break several rules vanish.",
+        "Rejected rides that break several rules are lost.",
         "fct_rejected_rides",
         edit(REJECTED_FILE, ("not is_valid\n", "not is_valid and position(',' in rejection_reasons) = 0\n")),
     ),
     fault(
         "late-rejected-rides-missed",
-        "Rejected rides of later batches vanish.",
+        "Rejected rides of later batches are lost.",
         "fct_rejected_rides",
         edit(REJECTED_FILE, ("and {{ beyond_taken('checked_rides') }}", "and false")),
     ),
@@ -92,7 +92,7 @@ IN_MARTS = [
     ),
     fault(
         "rounded-too-early",
-        "Dollars are rounded ride by ride.",
+        "Dollars are rounded per ride instead of per sum.",
         "daily_revenue",
         edit(DAILY_FILE, ("round(sum(revenue_usd_amount), 2)", "sum(round(revenue_usd_amount, 2))")),
     ),
@@ -108,7 +108,7 @@ IN_MARTS = [
     ),
     fault(
         "rows-counted-for-rides",
-        "Days are counted, not rides.",
+        "The mart counts days instead of rides.",
         "revenue_by_state",
         edit("models/revenue/revenue_by_state.sql", ("sum(ride_count)::bigint", "count(*)")),
     ),

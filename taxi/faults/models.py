@@ -10,13 +10,13 @@ RIDES_FILE = "models/facts/fct_rides.sql"
 IN_STAGING = [
     fault(
         "column-renamed-under-its-readers",
-        "A column that the facts read has a new name.",
+        "A column that the facts read is renamed.",
         CHECKED_RIDES,
         edit(CHECKED_FILE, ("reference_car_model as car_model", "reference_car_model as model")),
     ),
     fault(
         "offset-narrowed",
-        "Staging casts the offset, which no comparison looks at, to a type that the facts' contract forbids.",
+        "Staging casts the offset, which is not compared, to a type that the facts' contract forbids.",
         STAGING,
         edit(
             STAGING_FILE,
@@ -28,7 +28,7 @@ IN_STAGING = [
     ),
     fault(
         "offset-dropped",
-        "Staging lacks the offset, which no comparison looks at and the check needs.",
+        "Staging drops the offset, which is not compared but which the check needs.",
         STAGING,
         edit(
             STAGING_FILE,
@@ -49,13 +49,13 @@ IN_STAGING = [
     ),
     fault(
         "text-not-trimmed",
-        "Staging trims blanks alone.",
+        "Staging trims only blanks, no other white space.",
         STAGING,
         edit("macros/trimmed.sql", ("e' \\t\\n\\r\\x0b\\f'", "' '")),
     ),
     fault(
         "empty-is-not-null",
-        "Staging keeps empty text.",
+        "Staging keeps empty text instead of null.",
         STAGING,
         edit(
             "macros/trimmed.sql",
@@ -64,31 +64,31 @@ IN_STAGING = [
     ),
     fault(
         "currency-case",
-        "Staging leaves currencies in small letters.",
+        "Staging does not convert currencies to upper case.",
         STAGING,
         edit(STAGING_FILE, ("upper({{ trimmed('currency') }})", "{{ trimmed('currency') }}")),
     ),
     fault(
         "zip-code-loses-its-zero",
-        "Staging takes zip codes for numbers.",
+        "Staging strips leading zeros from zip codes.",
         STAGING,
         edit("macros/readable_zipcode.sql", ("then {{ column }} end", "then ltrim({{ column }}, '0') end")),
     ),
     fault(
         "times-in-local-zone",
-        "Times without a zone are read as New York's.",
+        "Staging reads times without a zone as New York time.",
         STAGING,
         edit("macros/readable_timestamp.sql", ("then '' else 'Z' end", "then '' else '-05:00' end")),
     ),
     fault(
         "daylight-saving-hour",
-        "Times without a zone are read as New York's, summer time included.",
+        "Staging reads times without a zone as New York time, with daylight saving.",
         STAGING,
         edit("macros/readable_timestamp.sql", ("then '' else 'Z' end", "then '' else ' America/New_York' end")),
     ),
     fault(
         "staging-forgets-the-partition",
-        "Staging takes what lies beyond the highest offset of all partitions.",
+        "Staging takes only messages beyond the highest offset of all partitions.",
         (STAGING,),
         edit(
             STAGING_FILE,
@@ -100,14 +100,14 @@ IN_STAGING = [
     ),
     fault(
         "two-faults-at-once",
-        "Staging rounds amounts, and the facts leave the tax out.",
+        "Staging rounds amounts, and the facts leave out the tax.",
         (STAGING, "fct_rides"),
         edit("macros/readable_amount.sql", ("::numeric end", "::numeric(24, 1) end")),
         edit(RIDES_FILE, ("fare_amount + tax_amount as", "fare_amount as")),
     ),
     fault(
         "contract-broken-below-a-fault",
-        "Staging rounds amounts, and a mart has a column beyond its contract.",
+        "Staging rounds amounts, and a mart has a column that its contract does not have.",
         (STAGING, "revenue_by_currency"),
         edit("macros/readable_amount.sql", ("::numeric end", "::numeric(24, 1) end")),
         edit(
@@ -120,13 +120,13 @@ IN_STAGING = [
 IN_CHECKED_RIDES = [
     fault(
         "rule-dropped",
-        "The rule negative_tax is gone.",
+        "The rule negative_tax is missing.",
         CHECKED_RIDES,
         edit(CHECKED_FILE, ("case when tax_amount < 0 then 'negative_tax' end,", "")),
     ),
     fault(
         "rides-of-1970-counted",
-        "The rule start_before_2024 is gone (original demo).",
+        "The rule start_before_2024 is missing (original demo).",
         CHECKED_RIDES,
         edit(
             CHECKED_FILE,
@@ -135,7 +135,7 @@ IN_CHECKED_RIDES = [
     ),
     fault(
         "boundary-moved-by-one",
-        "A ride of no length is rejected.",
+        "A ride of zero duration is rejected.",
         CHECKED_RIDES,
         edit(CHECKED_FILE, ("ended_at < started_at", "ended_at <= started_at")),
     ),
@@ -153,7 +153,7 @@ IN_CHECKED_RIDES = [
     ),
     fault(
         "join-fan-out",
-        "Rides are joined to all rates up to their day.",
+        "Rides are joined to every rate up to their day.",
         CHECKED_RIDES,
         edit(
             CHECKED_FILE,
@@ -162,7 +162,7 @@ IN_CHECKED_RIDES = [
     ),
     fault(
         "rate-a-day-late",
-        "A rate holds from the day after its first.",
+        "A rate applies one day too late.",
         CHECKED_RIDES,
         edit(
             CHECKED_FILE,
@@ -171,7 +171,7 @@ IN_CHECKED_RIDES = [
     ),
     fault(
         "day-boundary-in-local-time",
-        "The trip date is New York's.",
+        "The trip date is taken in New York time.",
         CHECKED_RIDES,
         edit(CHECKED_FILE, ("at time zone 'UTC'", "at time zone 'America/New_York'")),
     ),
@@ -183,7 +183,7 @@ IN_CHECKED_RIDES = [
     ),
     fault(
         "late-rides-not-checked",
-        "The check takes only rides sent after all it has taken.",
+        "The check takes only rides sent later than any it has taken.",
         CHECKED_RIDES,
         edit(
             CHECKED_FILE,

@@ -23,19 +23,19 @@ FAULTS = [
     ),
     fault(
         "rate-inverted",
-        "A rate is the wrong way round.",
+        "A rate is inverted.",
         "seed:exchange_rates",
         edit("seeds/reference/exchange_rates.csv", ("CAD,2025-01-01,0.6952", "CAD,2025-01-01,1.4384")),
     ),
     fault(
         "car-model-renamed",
-        "The reference spells a car model otherwise.",
+        "The reference data spells a car model differently.",
         "car_models",
         edit("seeds/reference/car_models.csv", ("Tesla Model 3", "Tesla 3")),
     ),
     fault(
         "expected-seed-out-of-date",
-        "A mart has a new column that its expected seed does not know.",
+        "A mart has a new column that its expected seed does not have.",
         ("expected:revenue_by_currency", "revenue_by_currency"),
         edit(
             "models/revenue/revenue_by_currency.sql",
@@ -48,7 +48,7 @@ FAULTS = [
     ),
     fault(
         "expected-column-renamed",
-        "A dimension's column is there under a second name, too.",
+        "A dimension also has one of its columns under a second name.",
         ("expected:dim_zipcodes", "dim_zipcodes"),
         edit(
             "models/dimensions/dim_zipcodes.sql", ("        state\n", "        state,\n        state as state_name\n")

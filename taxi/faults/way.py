@@ -66,7 +66,7 @@ def _cents(text: str) -> str:
 AT_THE_DOOR = [
     _at_door(
         "api-acknowledges-without-publishing",
-        "The API says 202 and publishes nothing.",
+        "The API answers 202 and publishes nothing.",
         _only("jeep-good", lambda _: []),
     ),
     _at_door(
@@ -80,24 +80,24 @@ AT_THE_DOOR = [
     _at_door("header-lost", "A ride arrives without its dye headers.", _only("jeep-good", _without_headers)),
     _at_door(
         "header-forged-on-the-way",
-        "A ride arrives with a signature that does not hold.",
+        "A ride arrives with a signature that does not verify.",
         _only("jeep-good", _with_forged_signature),
     ),
-    _at_door("field-renamed", "fare_amount is called fare.", _in_body(b'"fare_amount":', b'"fare":')),
+    _at_door("field-renamed", "The field fare_amount arrives as fare.", _in_body(b'"fare_amount":', b'"fare":')),
     _at_door(
         "field-retyped",
         "The zip code becomes a number and loses its zero.",
         _with_field("start-24-hours-ahead", "pickup_zipcode", int),
     ),
-    _at_door("unit-changed-to-cents", "Fares come in cents.", _with_field("ordinary-benz", "fare_amount", _cents)),
+    _at_door("unit-changed-to-cents", "Fares arrive in cents.", _with_field("ordinary-benz", "fare_amount", _cents)),
     _at_door(
         "decimal-comma",
-        "Fares come with a decimal comma.",
+        "Fares arrive with a decimal comma.",
         _with_field("ordinary-benz", "fare_amount", lambda t: t.replace(".", ",")),
     ),
     _at_door(
         "time-zone-shifted",
-        "A start time comes in another zone.",
+        "A start time arrives in another time zone.",
         _with_field("ordinary-benz", "start_time", lambda t: t.replace("Z", "-05:00")),
     ),
 ]
@@ -148,7 +148,7 @@ def _publish_forged(run_id: str) -> None:
 
 ON_THE_TOPIC = [
     Fault("message-lost", "The topic deletes messages before they are loaded.", (_TOPIC,), _plant_loss),
-    _on_topic("message-doubled", "A message lies on the topic twice.", _double_on_topic),
+    _on_topic("message-doubled", "A message is on the topic twice.", _double_on_topic),
     _on_topic("message-from-nowhere", "The topic holds a signed message that this run never sent.", _publish_unknown),
     Fault(
         "forged-dye-header",
@@ -247,53 +247,53 @@ def _plant_yesterday(ground: Ground) -> None:
 IN_THE_LOADER = [
     Fault(
         "loader-skips-a-partition",
-        "A whole partition is not loaded.",
+        "The loader skips a whole partition.",
         (_LOADER,),
         lambda g: g.before("load", _skip_partition),
     ),
-    Fault("loader-loads-twice", "Each ride is stored twice.", (_LOADER,), _plant_double),
+    Fault("loader-loads-twice", "The loader stores each ride twice.", (_LOADER,), _plant_double),
     _in_loader(
         "loader-loses-a-ride",
-        "One ride is not stored.",
+        "The loader does not store one ride.",
         "delete from angiogram_raw.taxi_rides where run_id = %(run_id)s and ride_number = 8",
     ),
     _in_loader(
         "loader-truncates-text",
-        "Car models are cut to four letters.",
+        "The loader cuts car models to four letters.",
         "update angiogram_raw.taxi_rides set car_model = left(car_model, 4)"
         " where run_id = %(run_id)s and length(car_model) > 4",
     ),
     _in_loader(
         "loader-swaps-columns",
-        "Pickup and dropoff zip codes change places.",
+        "The loader swaps pickup and dropoff zip codes.",
         "update angiogram_raw.taxi_rides set pickup_zipcode = dropoff_zipcode, dropoff_zipcode = pickup_zipcode"
         " where run_id = %(run_id)s",
     ),
     _in_loader(
         "loader-reads-numbers-as-floats",
-        "Long amounts lose their last digits.",
+        "The loader cuts the last digits of long amounts.",
         "update angiogram_raw.taxi_rides set fare_amount = (fare_amount::float8)::text"
         " where run_id = %(run_id)s and fare_amount ~ '^[0-9]{15,16}[.][0-9]{4}$'",
     ),
     _in_loader(
         "loader-takes-empty-for-null",
-        "Empty text is stored as null.",
+        "The loader stores empty text as null.",
         "update angiogram_raw.taxi_rides set tax_amount = null where run_id = %(run_id)s and tax_amount = ''",
     ),
     _in_loader(
         "loader-drops-unknown-fields",
-        "Fields outside the contract are not stored.",
+        "The loader does not store fields outside the contract.",
         "update angiogram_raw.taxi_rides set unknown_fields = null"
         " where run_id = %(run_id)s and unknown_fields is not null",
     ),
     _in_loader(
         "loader-drops-dead-letters",
-        "What is no ride vanishes without a trace.",
+        "The loader drops dead letters without a trace.",
         "delete from angiogram_raw.dead_letters where run_id = %(run_id)s",
     ),
     _in_loader(
         "loader-shifts-time",
-        "The time of sending is an hour late.",
+        "The loader stores the sending time an hour late.",
         "update angiogram_raw.taxi_rides set sent_at = sent_at + interval '1 hour' where run_id = %(run_id)s",
     ),
     _in_loader(
@@ -302,7 +302,7 @@ IN_THE_LOADER = [
         "update angiogram_raw.taxi_rides set fare_amount = '99.99' where run_id = %(run_id)s and ride_number = 1",
         "build_batch_1",
     ),
-    Fault("yesterdays-dye-answers", "The models see rides of another run id.", (_LOADER,), _plant_yesterday),
+    Fault("yesterdays-dye-answers", "The models see rides of an earlier run.", (_LOADER,), _plant_yesterday),
 ]
 
 FAULTS = [*AT_THE_DOOR, *ON_THE_TOPIC, *IN_THE_LOADER]
