@@ -146,4 +146,4 @@ def test_the_commands_on_earlier_runs_need_no_extra(light: Light) -> None:
 
 def test_outside_a_project_the_wheel_names_the_working_directory(light: Light, tmp_path: Path) -> None:
     done = Light(light.bin, tmp_path).run("angiogram run --from-seeds")
-    assert (done.returncode, f"{tmp_path} holds no dbt_project.yml" in done.stderr) == (2, True)
+    assert (done.returncode, f"{tmp_path} contains no dbt_project.yml" in done.stderr) == (2, True)

@@ -226,8 +226,8 @@ def explain(command: str, directory: object, error: BaseException | None, told_i
     from angiogram.core.in_a_line import in_a_line
 
     return DbtFailed(
-        f"dbt {command} of {directory} ended before anything was built: {in_a_line(str(error)).rstrip('.')}. "
-        f"Correct it, then run again. dbt's whole message is in {told_in}."
+        f"dbt {command} of {directory} failed before anything was built: {in_a_line(str(error)).rstrip('.')}. "
+        f"Correct that and retry. The full message is in {told_in}."
     )
 
 

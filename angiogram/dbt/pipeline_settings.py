@@ -25,7 +25,7 @@ class IntendedLiveSql(_Settings):
     seed: str | None = Field(default=None, min_length=1, description="The seed whose hooks or settings may differ.")
     hook: str | None = Field(default=None, min_length=1, description="The hook of the project that may differ.")
     macro: str | None = Field(default=None, min_length=1, description="The macro whose SQL may differ where used.")
-    reason: str = Field(min_length=1, description="Why, for whoever reads the file.")
+    reason: str = Field(min_length=1, description="Why the difference is intended.")
 
     @model_validator(mode="after")
     def _names_one_thing(self) -> Self:
@@ -69,7 +69,7 @@ class DeclaredSettings(DeclaredContract, _Settings):
         description="The dbt target whose tables people read: its SQL and surface are compared with the dye's.",
     )
 
-    intended: Intended = Field(default_factory=Intended, description="What is meant although it would be red.")
+    intended: Intended = Field(default_factory=Intended, description="Intended differences: not reported as red.")
 
     @classmethod
     def read(cls, project: Path) -> Self:

@@ -84,7 +84,7 @@ class Project:
         self._tests = tests
         if not (self.directory / "dbt_project.yml").is_file():
             raise UnsupportedProject(
-                f"{self.directory} holds no dbt_project.yml. Set DBT_PROJECT_DIR to a dbt project."
+                f"{self.directory} contains no dbt_project.yml. Set DBT_PROJECT_DIR to a dbt project."
             )
         if (self.directory / "packages.yml").is_file() and not any(self.directory.glob("dbt_packages/*")):
             raise NotReady(

@@ -69,7 +69,7 @@ def unseen(manifest: Any, uncompared: Iterable[str], listed: Collection[str]) ->
         file = node.original_file_path.removeprefix("./")
         found |= _listed(manifest, stage, called(manifest, node.depends_on.macros, OWN), listed)
         if asks(CIRCUMSTANCES, manifest, texts, node, OWN | set(listed)):
-            what = f"{stage} asks for the target or for other circumstances of its run, and queries the database."
+            what = f"{stage} depends on the target or on other conditions of its run, and queries the database."
             mark = _fingerprint(manifest, texts, node)
             found[node.name] = Unseen(stage, file, what, f"{stage.kind}: {node.name}", mark)
     for macro, user in _at_build_time(manifest):
@@ -79,8 +79,8 @@ def unseen(manifest: Any, uncompared: Iterable[str], listed: Collection[str]) ->
         texts = [macro.macro_sql]
         if macro.name not in but and asks(CIRCUMSTANCES, manifest, texts, macro, but):
             what = (
-                f"{stage} is built with the macro {macro.name}, which asks for the target or for other "
-                "circumstances of the build."
+                f"{stage} is built with the macro {macro.name}, which depends on the target or on other conditions of "
+                "the build."
             )
             mark = _fingerprint(manifest, texts, macro)
             found.setdefault(macro.name, Unseen(stage, macro.original_file_path, what, f"macro: {macro.name}", mark))

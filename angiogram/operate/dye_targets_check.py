@@ -64,7 +64,7 @@ def foreign_relations(project: Project) -> Iterator[str]:
         unread: list[str] = []
         for schema in examine(database, project, Surface.known_live(project.directory), unread.append):
             if schema.told:
-                yield f"target {project.target} would write over what the dye did not make: {schema.told}"
+                yield f"target {project.target} would overwrite what the dye did not create: {schema.told}"
 
 
 def _are(names: set[str]) -> str:

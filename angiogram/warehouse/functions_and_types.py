@@ -85,8 +85,8 @@ def drops(query: cursor, schemas: Sequence[str]) -> list[sql.Composable]:
     query.execute(_MADE + _USED_BY, _names(query, schemas))
     if users := [user for (user,) in query.fetchall()]:
         raise NotReady(
-            f"The dye's schemas ({', '.join(schemas)}) cannot be emptied: functions or types in them are used by "
-            f"{', '.join(users)}. Give what others use a schema of its own."
+            f"The dye's schemas ({', '.join(schemas)}) cannot be emptied: {', '.join(users)} use functions or types in "
+            "them. Move those functions and types to another schema."
         )
     return [
         sql.SQL("drop {} if exists {} cascade").format(sql.SQL(kind), sql.SQL(identity))

@@ -57,11 +57,11 @@ def all_live(
     """
     found = locate(database, project, targets)
     for name, why in targets.unread.items():
-        say(f"Target {name} cannot be read here, so what it builds is known only where it exists: {why}")
+        say(f"Target {name} cannot be read here, so only the relations that it has already built are known: {why}")
     for name, why in found.unknown.items():
         say(
-            f"The database of target {name} cannot be compared with the dye's, so what it builds counts as live where "
-            f"it exists and is not marked as the dye's: {why}"
+            f"The database of target {name} cannot be compared with the dye's, so relations of that target that exist "
+            f"here count as live unless they are marked as the dye's: {why}"
         )
     live = [*_as_live(_recorded(database), True)]
     for target in targets.others:
@@ -100,7 +100,7 @@ def _of_target(project: Project, target: Target, place: str, say: Callable[[str]
     try:
         manifest = project.manifest_under(target.name)
     except DbtFailed as error:
-        say(f"Target {target.name} cannot be read here, so what it builds is known only where it exists: {error}")
+        say(f"Target {target.name} cannot be read here, so only the relations that it has built are known: {error}")
         return
     for node in manifest.nodes.values():
         if node.relation_name:

@@ -57,7 +57,7 @@ def locate(database: connection, project: Project, targets: Targets) -> Whereabo
             found.unknown[target.name] = in_a_line(str(error))
             continue
         if is_here is None:
-            found.unknown[target.name] = "it leads to a standby server, which cannot be asked"
+            found.unknown[target.name] = "it is a standby server, which cannot take the test lock"
         elif is_here:
             found.here.append(target)
         else:

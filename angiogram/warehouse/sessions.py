@@ -27,7 +27,7 @@ def open_sessions(directory: Path, target: str, number: int) -> list[connection]
     except psycopg2.Error as error:
         raise NotReady(
             f"PostgreSQL at {credentials.host}:{credentials.port} refused the connection for {credentials.user}: "
-            f"{str(error).strip()}"
+            f"{str(error).strip()}. Check the settings of target {target} in profiles.yml."
         ) from error
 
 
@@ -63,5 +63,5 @@ def _credentials(directory: Path, target: str) -> Any:
     except DbtRuntimeError as error:
         raise DbtFailed(f"dbt cannot read the profile of {directory}: {error}") from error
     if credentials.type != "postgres":
-        raise UnsupportedProject(f"Target {target} of {directory} is {credentials.type}; sensitivity needs PostgreSQL.")
+        raise UnsupportedProject(f"Target {target} of {directory} uses {credentials.type}, not PostgreSQL.")
     return credentials

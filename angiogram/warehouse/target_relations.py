@@ -184,17 +184,17 @@ def _why_refused(project: Project, refused: list[Schema], overwritten: list[str]
     """Say what would be overwritten, and what to do."""
     cut = {name for one in _written(project) if cut_name(name := _whole_names_of(one["relation"])[0]) != name}
     told = [
-        f"Target {project.target} would write over what the dye did not make: "
+        f"Target {project.target} would overwrite what the dye did not create: "
         f"{'; '.join(overwritten)}. Nothing was built.",
         *(f"PostgreSQL cuts the schema's name {name} to {cut_name(name)}: shorten it." for name in sorted(cut)),
-        "Give the dye schemas of its own: let generate_schema_name put the name of a dye target before the schema "
+        "Give the dye its own schemas: generate_schema_name should prefix the schema with the dye target's name "
         "(docs/your-project.md, step 1).",
     ]
     if unmarked := next((schema for schema in refused if schema.state in (FOREIGN, MAYBE_LIVE)), None):
         mark = unmarked.marked_comment.splitlines()[-1]
         told.append(
-            "What an earlier dye run left there may be dropped, or, if nobody else uses that schema, be marked as the "
-            f"dye's: comment on schema {unmarked.schema_name} is '{mark}'."
+            "If an earlier dye run left relations there, drop them. If nobody else uses that schema, you can mark it "
+            f"as the dye's instead: comment on schema {unmarked.schema_name} is '{mark}'."
         )
     return " ".join(told)
 
@@ -241,9 +241,9 @@ def _forbidden(schema: Schema, user: str) -> Iterator[str]:
     if schema.owned_by_others and not schema.is_owner:
         yield f"Role {user} may not replace {schema.owned_by_others}: make it the owner, or drop them."
     elif not schema.may_create and schema.state == ABSENT:
-        yield f"Role {user} may not make the schema {name}: grant it create on the database, or make {name} its own."
+        yield f"Role {user} may not create schema {name}: grant it create on the database, or create {name} for it."
     elif not schema.may_create:
-        yield f"Role {user} may not make tables in schema {name} of {schema.owner}: grant it usage and create there."
+        yield f"Role {user} may not create tables in schema {name} of {schema.owner}: grant it usage and create there."
 
 
 def marked(query: cursor, project: Project) -> list[str]:

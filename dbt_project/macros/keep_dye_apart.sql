@@ -11,8 +11,8 @@
         {%- if seeds -%}
             {{ exceptions.raise_compiler_error(
                 'Target ' ~ target.name ~ ' is not a dye target, but these dye seeds are enabled: ' ~ seeds | sort | join(', ')
-                ~ '. They would replace live rows, so nothing was built. Let their +enabled in dbt_project.yml be true under the dye '
-                ~ 'targets alone (by target.name); a seed that is not dye gets +meta: {dye: false}.'
+                ~ '. They would replace live rows, so nothing was built. In dbt_project.yml, make their +enabled true only '
+                ~ 'under the dye targets (by target.name), or give a seed that is not dye +meta: {dye: false}.'
             ) }}
         {%- endif -%}
     {%- endif -%}
@@ -23,9 +23,9 @@
         {%- endfor -%}
         {%- if functions -%}
             {{ exceptions.raise_compiler_error(
-                'Target ' ~ target.name ~ ' would build functions: ' ~ functions | sort | join(', ') ~ '. Nothing keeps those of the dye '
-                ~ 'from replacing live ones, so nothing was built. Write them as macros, or disable those that no model calls '
-                ~ '(`enabled`) under this target.'
+                'Target ' ~ target.name ~ ' would build functions: ' ~ functions | sort | join(', ') ~ '. Nothing prevents '
+                ~ 'the dye\'s functions from replacing live ones, so nothing was built. Write them as macros, or disable those '
+                ~ 'that no model calls (`enabled`) under this target.'
             ) }}
         {%- endif -%}
     {%- endif -%}
@@ -49,7 +49,7 @@
             {%- if holders | length -%}
                 {{ exceptions.raise_compiler_error(
                     'Session ' ~ holders.rows[0][0] ~ ' builds the models from the input seeds (`angiogram run --from-seeds` or '
-                    ~ '`angiogram accept`). Nothing was built. Run this again when that is done.'
+                    ~ '`angiogram accept`). Nothing was built. Retry when that is done.'
                 ) }}
             {%- endif -%}
         {%- endif -%}
@@ -77,15 +77,16 @@
     {%- endfor -%}
     {%- if refused and not is_dye_target() -%}
         {{ exceptions.raise_compiler_error(
-            'Target ' ~ target.name ~ ' is not a dye target, but would build where the dye is built: schema '
+            'Target ' ~ target.name ~ ' is not a dye target, but would build in schemas of the dye: '
             ~ refused | join(', ') ~ '. The next dye run would drop it, so nothing was built. Give this target or the dye '
-            ~ 'schemas of its own.'
+            ~ 'its own schemas.'
         ) }}
     {%- elif refused -%}
         {{ exceptions.raise_compiler_error(
-            'Target ' ~ target.name ~ ' would write over what the dye did not make: ' ~ refused | join('; ')
-            ~ '. Nothing was built. Give the dye schemas of its own: let generate_schema_name put the name of a dye target '
-            ~ 'before the schema. What an earlier dye run left there may be dropped, or let `angiogram run --from-seeds` look whose it is.'
+            'Target ' ~ target.name ~ ' would overwrite what the dye did not create: ' ~ refused | join('; ')
+            ~ '. Nothing was built. Give the dye its own schemas: generate_schema_name should prefix the schema with the dye '
+            ~ 'target\'s name. If an earlier dye run left relations there, drop them, or run '
+            ~ '`angiogram run --from-seeds`, which checks whose they are.'
         ) }}
     {%- endif -%}
     {%- if marks -%}

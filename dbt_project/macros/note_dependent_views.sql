@@ -11,7 +11,7 @@ table, from which restore_dependent_views() makes those again that this build dr
     {%- set others = run_query(other_dependents(relations) ~ ' union ' ~ own_dependents(relations) ~ ' order by 1') -%}
     {%- if others | length -%}
         {%- do log(
-            'Also dependent on what dbt builds, and dropped without being made again where dbt replaces a table: '
+            'These objects also depend on what dbt builds. They are dropped, and not recreated, where dbt replaces a table: '
             ~ others.columns[0].values() | join(', ') ~ '.', info=true
         ) -%}
     {%- endif -%}
@@ -22,13 +22,13 @@ table, from which restore_dependent_views() makes those again that this build dr
     {%- set notes = noted_views() -%}
     {%- if notes is none -%}
         {%- do exceptions.warn(
-            'These views read what dbt builds: ' ~ names ~ '. ' ~ target.user ~ ' may create no table in the schemas of the '
-            ~ 'project, so that no note of them can be kept: those that this build drops are lost. Grant create on schema '
+            'These views read what dbt builds: ' ~ names ~ '. ' ~ target.user ~ ' cannot create a table in the schemas of the '
+            ~ 'project, so their definitions cannot be kept: views that this build drops are lost. Grant create on schema '
             ~ target.schema ~ ' to ' ~ target.user ~ '.'
         ) -%}
         {{ return('') }}
     {%- endif -%}
-    {%- do log('These views read what dbt builds, and are kept or made again: ' ~ names ~ '.', info=true) -%}
+    {%- do log('These views read what dbt builds, and are kept or recreated: ' ~ names ~ '.', info=true) -%}
     {%- do run_query(_note(notes, relations)) -%}
     {%- do tell_the_verdict(notes) -%}
 {%- endmacro %}

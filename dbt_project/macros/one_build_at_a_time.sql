@@ -16,7 +16,7 @@ a row stands for it, and its statements, which carry its id, show that it is at 
             {%- set waited.silent = waited.silent + 1 if is_known and not other['is_at_work'] else 0 -%}
             {%- if not is_known or second - waited.told_at >= 60 -%}
                 {%- do log(
-                    'Waiting for another build of target ' ~ target.name ~ ': `dbt ' ~ other['command'] ~ '`, begun by '
+                    'Waiting for another build of target ' ~ target.name ~ ': `dbt ' ~ other['command'] ~ '`, started by '
                     ~ other['started_by'] ~ ' at ' ~ other['started'] ~ ' (' ~ other['invocation_id'] ~ ').', info=true
                 ) -%}
                 {%- set waited.told = other['invocation_id'] -%}
@@ -27,8 +27,8 @@ a row stands for it, and its statements, which carry its id, show that it is at 
     {%- endfor -%}
     {%- if not waited.until_taken -%}
         {{ exceptions.raise_compiler_error(
-            'Another build of target ' ~ target.name ~ ' was under way for a day (' ~ waited.told ~ '). Nothing was built. End it, '
-            ~ 'then build again.'
+            'Another build of target ' ~ target.name ~ ' has been running for a day (' ~ waited.told ~ '). Nothing was built. '
+            ~ 'End it and retry.'
         ) }}
     {%- endif -%}
     {%- if waited.told -%}

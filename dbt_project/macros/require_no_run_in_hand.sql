@@ -16,7 +16,7 @@
     {%- if in_hand | length -%}
         {{ exceptions.raise_compiler_error(
             'Run ' ~ in_hand.rows[0][0] ~ ' is in hand and needs the tables of target ' ~ target.name ~ '. Build from the input '
-            ~ 'seeds when it has ended.'
+            ~ 'seeds after it has ended.'
         ) }}
     {%- endif -%}
 {%- endmacro %}

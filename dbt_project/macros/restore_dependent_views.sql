@@ -16,18 +16,18 @@ kept. On-run-start, what an earlier build has left is tried; the end of the buil
     ) -%}
     {%- for row in noted.rows -%}
         {%- if row['is_made_again'] -%}
-            {%- do log('The view ' ~ row['view'] ~ ' was dropped with what it reads, and is made again.', info=true) -%}
+            {%- do log('The view ' ~ row['view'] ~ ' was dropped with what it reads, and has been recreated.', info=true) -%}
         {%- elif row['lost_because'] and warns -%}
             {%- if row['is_of_superuser'] -%}
                 {%- set advice = '. ' ~ row['owner'] ~ " is a superuser, whose rights dbt's role must not get: give the view to "
-                    ~ 'an ordinary role afterwards, so that the next build can make it again' -%}
+                    ~ 'an ordinary role afterwards, so that the next build can recreate it' -%}
             {%- else -%}
                 {%- set advice = ', or, if a right is missing, run: grant ' ~ adapter.quote(row['owner']) ~ ' to '
                     ~ adapter.quote(target.user) -%}
             {%- endif -%}
             {%- do exceptions.warn(
-                'The view ' ~ row['view'] ~ ' was dropped with what it reads, and cannot be made again: ' ~ row['lost_because']
-                ~ '. Its definition is kept in ' ~ notes ~ ', and each build tries again. Let ' ~ row['owner'] ~ ' create it'
+                'The view ' ~ row['view'] ~ ' was dropped with what it reads, and cannot be recreated: ' ~ row['lost_because']
+                ~ '. Its definition is kept in ' ~ notes ~ ', and each build retries. Let ' ~ row['owner'] ~ ' create it'
                 ~ advice ~ '. To give the view up, delete its row there.'
             ) -%}
         {%- endif -%}

@@ -5,7 +5,7 @@ read stays, and its rows are replaced. -#}
     {%- if config.get('meta', {}).get('published') -%}
         {%- set reason = held_because() -%}
         {%- if reason and existing is not none -%}
-            {%- do log(this.identifier ~ ' stays as it is: ' ~ reason, info=true) -%}
+            {%- do log(this.identifier ~ ' is not rebuilt: ' ~ reason, info=true) -%}
             {%- call noop_statement('main', held_message()) -%}
                 {{ sql }}
             {%- endcall -%}

@@ -44,6 +44,6 @@ def test_where_model_or_expected_seed_may_be_wrong_both_runs_name_both_the_likel
             finding["stage"]["kind"] + ":" + finding["stage"]["name"]: finding["text"] for finding in report["findings"]
         }
         assert texts["expected:dim_dates"] == (
-            "dim_dates has the column week, which its expected seed does not know, and is missing iso_week; all other"
-            " columns are equal. If the model is right, write the seed anew: angiogram accept dim_dates"
+            "dim_dates has the column week, which its expected seed does not have, and is missing iso_week; all other"
+            " columns are equal. If the model is right, rewrite the seed: angiogram accept dim_dates"
         )

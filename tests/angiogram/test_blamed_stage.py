@@ -129,9 +129,10 @@ def test_the_finding_on_what_no_comparison_looks_at_says_who_is_wrong_for_it(tax
     edit = columns(taxi, "stg_taxi__rides", source_offset="source_offset::integer as source_offset")
     [finding] = taxi.judged({"stg_taxi__rides": edit})["findings"]
     assert finding["text"] == (
-        "fct_rides, fct_rejected_rides are right on what stg_taxi__rides should make and wrong on what it makes"
+        "fct_rides, fct_rejected_rides are right on the expected output of stg_taxi__rides and wrong on its"
+        " actual output"
         " (fct_rides: its contract is broken: source_offset is INTEGER, the contract says LONGINTEGER). The cause is"
-        " something that no comparison looks at, such as source_topic_id, source_partition, source_offset, loaded_at"
+        " something that no comparison covers, such as source_topic_id, source_partition, source_offset, loaded_at"
     )
 
 
@@ -140,7 +141,7 @@ def test_a_wrong_reference_seed_that_nothing_compares_is_named_as_the_possible_c
     assert blocked(verdict) == ["tickets"]
     [finding] = verdict["findings"]
     assert finding["text"] == (
-        "12 differences from what is expected. It reads seed:menu, which nothing compares: the cause may lie there."
+        "12 differences from what is expected. It reads seed:menu, which is not compared: the cause may lie there."
     )
 
 
@@ -154,7 +155,7 @@ def test_models_that_nothing_compares_are_named_as_the_possible_cause(taxi: Work
     edit = columns(taxi, "stg_taxi__rides", fare_amount="fare_amount + 1 as fare_amount")
     verdict = taxi.judged({"stg_taxi__rides": edit}, unwatched=["stg_taxi__rides", "int_rides__checked"])
     assert sorted(blocked(verdict)) == ["fct_rejected_rides", "fct_rides"]
-    hint = " It reads int_rides__checked, stg_taxi__rides, which nothing compares: the cause may lie there."
+    hint = " It reads int_rides__checked, stg_taxi__rides, which are not compared: the cause may lie there."
     assert all(finding["text"].endswith(hint) for finding in verdict["findings"])
 
 

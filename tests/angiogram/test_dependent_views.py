@@ -146,7 +146,7 @@ def test_peoples_views_live_through_builds_that_change_no_columns(shop: DbtProje
     assert len(before) == 6
     built = shop.run("build", "--target", "live", "--full-refresh", "--vars", "{rows: 4}")
     assert built.exit_code == 0, built.output
-    named = built.output.split("These views read what dbt builds, and are kept or made again: ")[1].splitlines()[0]
+    named = built.output.split("These views read what dbt builds, and are kept or recreated: ")[1].splitlines()[0]
     assert {*named.rstrip(".").split(", ")} == {f"people.{name}" for name, *_ in before}
     assert built.output.index(named) < built.output.index("START sql")
     assert "function people.first_order()" in built.output
@@ -168,7 +168,7 @@ def test_views_on_changed_columns_are_made_again_or_named_and_kept(shop: DbtProj
     shop.replace("models/orders.sql", *NEW_COLUMN)
     refused = shop.run("build", "--target", "live")
     assert refused.exit_code == 0, refused.output
-    lost = "The view people.orders was dropped with what it reads, and cannot be made again: permission denied"
+    lost = "The view people.orders was dropped with what it reads, and cannot be recreated: permission denied"
     assert lost in refused.output
     assert 'grant "taxi_owner" to "angiogram"' in refused.output
     assert "Let postgres create it. postgres is a superuser, whose rights dbt's role must not get" in refused.output
@@ -183,7 +183,7 @@ def test_views_on_changed_columns_are_made_again_or_named_and_kept(shop: DbtProj
     strange.cursor().execute(MENDED)
     mended = shop.run("build", "--target", "live", "--select", "totals")
     assert mended.exit_code == 0, mended.output
-    assert "The view people.total was dropped with what it reads, and is made again." in mended.output
+    assert "The view people.total was dropped with what it reads, and has been recreated." in mended.output
     assert mended.output.count("The view people.of_root was dropped") == 1
     assert look(strange) == before
     assert ask(strange, "select sum(cents) from people.total") == [(42,)]
@@ -192,7 +192,7 @@ def test_views_on_changed_columns_are_made_again_or_named_and_kept(shop: DbtProj
     shop.replace("models/taken.sql", "as many", "as number")
     broken = shop.run("build", "--target", "live", "--full-refresh")
     assert broken.exit_code == 0, broken.output
-    assert "The view people.taken was dropped with what it reads, and cannot be made again: column" in broken.output
+    assert "The view people.taken was dropped with what it reads, and cannot be recreated: column" in broken.output
     ((statement,),) = ask(strange, "select statements[1] from shop.dependent_views where name = 'taken'")
     assert "many" in str(statement)
 
@@ -215,7 +215,7 @@ def test_views_that_a_killed_build_dropped_are_made_again_by_the_next(shop: DbtP
     shop.replace("dbt_project.yml", '"select pg_sleep(600)", ', "")
     following = shop.run("build", "--target", "live", "--select", "taken")
     assert following.exit_code == 0, following.output
-    assert "The view people.orders was dropped with what it reads, and is made again." in following.output
+    assert "The view people.orders was dropped with what it reads, and has been recreated." in following.output
     assert look(strange) == before
     assert ask(strange, "select count(*) from shop.dependent_views") == [(0,)]
 
@@ -228,10 +228,10 @@ def test_what_goes_with_a_replaced_table_or_seed_is_made_again_or_named(shop: Db
     shop.replace("models/orders.sql", "id * 7 as", "(id * 7)::bigint as")
     built = shop.run("build", "--target", "live", "--full-refresh")
     assert built.exit_code == 0, built.output
-    named = built.output.split("dropped without being made again where dbt replaces a table: ")[1].splitlines()[0]
+    named = built.output.split("They are dropped, and not recreated, where dbt replaces a table: ")[1].splitlines()[0]
     for what in ("trigger audited on table shop.totals", "rule logged on table shop.orders", "policy owners on table"):
         assert what in named
-    assert "The view people.cities was dropped with what it reads, and is made again." in built.output
+    assert "The view people.cities was dropped with what it reads, and has been recreated." in built.output
     assert look(strange) == before
     kind = "select format_type(atttypid, null) from pg_attribute where attrelid = 'people.orders'::regclass"
     assert ask(strange, f"{kind} and attname = 'cents'") == [("bigint",)]

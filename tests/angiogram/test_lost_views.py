@@ -26,9 +26,9 @@ def test_lost_views_are_named_with_why_and_one_that_is_there_is_not(
     refused, untried = notices(reader, TAXI)
     assert refused.code == LOST_VIEW
     assert "people.refused of ann is lost" in refused.text
-    assert "could not make it again: permission denied for schema people" in refused.text
+    assert "could not recreate it: permission denied for schema people" in refused.text
     assert "people.untried" in untried.text
-    assert "the next build does" in untried.text
+    assert "the next build will" in untried.text
 
 
 def test_views_that_another_pipelines_builds_dropped_are_not_named(

@@ -120,7 +120,7 @@ def test_a_column_that_is_gone_has_one_finding_where_it_was_lost(shop: DbtProjec
 
     assert findings(report, "surface").keys() == {"base_tickets"}
     text = findings(report, "surface")["base_tickets"]
-    assert "Column made_at of coffee_shop.base_tickets is gone. The same in states." in text
+    assert "Column made_at of coffee_shop.base_tickets is gone. The same change occurs in states." in text
     assert report["models"] == {"watched": 6, "total": 7}
 
     shop.replace("models/base/base_tickets.sql", "lower(state) as state", "lower(state) as status")

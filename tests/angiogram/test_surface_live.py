@@ -56,9 +56,9 @@ def test_what_no_expected_seed_sees_is_found_in_one_live_run(
         *(("surface", name) for name in (*MARTS, IGNORED)),
         ("live_sql", "dim_dates"),
     }
-    assert found["output", "fct_rides"].startswith("source_offset is not what the loader stored, in ")
-    assert found["output", IGNORED].startswith("loaded_at is not what the loader stored, in ")
-    assert f"The live table intermediate.{IGNORED} lacks is_new" in found["surface", IGNORED]
+    assert found["output", "fct_rides"].startswith("source_offset differs from what the loader stored, in ")
+    assert found["output", IGNORED].startswith("loaded_at differs from what the loader stored, in ")
+    assert f"The live table intermediate.{IGNORED} is missing is_new" in found["surface", IGNORED]
     assert "--full-refresh" in found["surface", IGNORED]
     assert "marts_reader may no longer select from revenue.daily_revenue" in found["surface", "daily_revenue"]
     assert "where year > 2024" in found["live_sql", "dim_dates"]
@@ -83,9 +83,9 @@ def test_what_no_expected_seed_sees_is_found_in_one_live_run(
     assert len(printed) == cells["count"]
     shown = angiogram("show", report["run_id"]).stdout
     assert "source_offset: expected " in shown
-    assert "dim_dates runs other SQL under target prod than the dye passes" in " ".join(shown.split())
+    assert "dim_dates runs other SQL under target prod than the dye tests" in " ".join(shown.split())
 
     seeds = angiogram("run", "--from-seeds", "--json", DBT_PROJECT_DIR=str(project_copy))
     found = {(one["kind"], one["stage"]["name"]): one["text"] for one in seeds.report()["findings"]}
-    assert f"The live table intermediate.{IGNORED} lacks is_new" in found["surface", IGNORED], "from the seeds as well"
+    assert f"The live table intermediate.{IGNORED} is missing is_new" in found["surface", IGNORED], "from seeds as well"
     assert found.keys() == {*(("surface", name) for name in (*MARTS, IGNORED)), ("live_sql", "dim_dates")}

@@ -86,7 +86,7 @@ def test_the_second_build_waits_and_says_for_whom(
         holder.rollback()
     first, output = one.communicate(timeout=120)[0], two.communicate(timeout=120)[0]
     assert (one.returncode, two.returncode) == (0, 0), first + output
-    assert "Waiting for another build of target prod: `dbt run`, begun by dbt_prod" in output
+    assert "Waiting for another build of target prod: `dbt run`, started by dbt_prod" in output
     assert "Waiting for another build" not in first
     assert staged(query) == (MESSAGES, MESSAGES)
     assert under_way(query) == []

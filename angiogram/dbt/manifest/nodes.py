@@ -128,8 +128,8 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
     for model in models:
         if model.language != "sql":
             raise UnsupportedProject(
-                f"{model.search_name} is a {model.language} model, which dbt cannot run on PostgreSQL. Let a seed "
-                f"stand for it under target {target}, or leave it out there (`enabled`)."
+                f"{model.search_name} is a {model.language} model, which dbt cannot run on PostgreSQL. Replace "
+                f"it with a seed under target {target}, or disable it there (`enabled`)."
             )
         reads = []
         for parent in parents(manifest, model.unique_id, shown):
@@ -139,8 +139,8 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
                 continue
             if kind not in (MODEL, SEED):
                 raise UnsupportedProject(
-                    f"{model.search_name} reads the {in_words(parent)}, whose right content is unknown. Let the model "
-                    f"read an input seed instead under target {target}."
+                    f"{model.search_name} reads the {in_words(parent)}, whose expected content is unknown. Under "
+                    f"target {target}, make the model read an input seed instead."
                 )
             above = manifest.nodes[parent]
             reads.append(StageId(kind, above.search_name))
@@ -164,9 +164,9 @@ def require_no_functions(manifest: Any, target: str) -> None:
     functions = getattr(manifest, "functions", {}).values()  # from dbt 1.11 on
     if found := sorted(f"{node.name} ({node.original_file_path})" for node in functions):
         raise UnsupportedProject(
-            f"The project has functions that dbt builds: {', '.join(found)}. Nothing compares them, or keeps those of "
-            f"the dye from replacing live ones. Write them as macros, or disable those that no model calls (`enabled`) "
-            f"under target {target}."
+            f"The project has functions that dbt builds: {', '.join(found)}. Nothing compares them, and nothing "
+            "prevents the dye's functions from replacing live ones. Write them as macros, or disable those that no "
+            f"model calls (`enabled`) under target {target}."
         )
 
 
@@ -222,7 +222,7 @@ def missing_models(manifest: Any) -> dict[str, Missing]:
         elif node := others.get(name):
             found[name] = Missing(
                 node.original_file_path,
-                f"{node.original_file_path} holds no model but the {node.resource_type} {name}, {told}: nothing is "
+                f"{node.original_file_path} contains the {node.resource_type} {name} and no model, {told}: nothing is "
                 "compared with that seed. Move the model back. If you moved it on purpose, delete the seed",
             )
         else:

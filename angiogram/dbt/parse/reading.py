@@ -246,7 +246,7 @@ class _Parts:
                     stages[stage] = _failed([], broken)
             elif unique_id in in_circles:
                 circle = " → ".join(in_words(other) for other in in_circles[unique_id])
-                reason = f"it reads itself: {circle}. Let one of them read something else"
+                reason = f"it reads itself: {circle}. Make one of them read something else"
                 stages[stage] = Stage(
                     [], OutputState.FAILED, Differences(), None, 0.0, reason, file=node.original_file_path
                 )
@@ -290,7 +290,7 @@ class _Parts:
                 known = manifest.nodes.get(reader) or manifest.exposures.get(reader)
                 if known is None or kind in ("test", "unit_test"):
                     continue
-                text = f"it reads {node.name}, which is {state}: correct the name, or bring it back"
+                text = f"it reads {node.name}, which is {state}: correct the name, or restore it"
                 stage = StageId(kind, getattr(known, "search_name", known.name))
                 broken_reader = BrokenFile(
                     known.original_file_path, self._line_of_ref(known.original_file_path, node.name), text, kind, ""

@@ -206,8 +206,8 @@ def _read(directory: Path, journal: Path, file: IO[bytes]) -> list[FileChange]:
         ]
     except (ValueError, KeyError, TypeError) as error:
         raise SeedNotWritten(
-            f"{journal} was not left by a killed command that was writing seeds. Look at what is changed in "
-            "the seeds and in the surface, then delete it."
+            f"{journal} was not left by a killed command that was writing seeds. Check the "
+            "changes to the seeds and the surface, then delete it."
         ) from error
 
 

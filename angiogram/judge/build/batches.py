@@ -72,7 +72,7 @@ def untested_notice(names: list[str]) -> Notice:
     """Notice that no later batch reached the incremental form of some models."""
     return Notice(
         "incremental_untested",
-        f"The incremental form of {', '.join(names)} was not tested: no later batch brought new rows to a table that "
+        f"The incremental form of {', '.join(names)} was not tested: no later batch added new rows to a table that "
         "held some. Number the batches of the dye 1, 2, ..., with rows in each.",
     )
 

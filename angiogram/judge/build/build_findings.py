@@ -69,7 +69,7 @@ def _is_explained(project: Project, unique_id: str, health: Mapping[StageId, Sta
 
 def _finding(project: Project, unique_id: str, stage: StageId, failed: NodeResult) -> Finding:
     node = project.manifest.nodes.get(unique_id)
-    text = in_a_line(failed.message) if failed.message else f"dbt ended it with {failed.status}"
+    text = in_a_line(failed.message) if failed.message else f"dbt reported status {failed.status}"
     if stage.kind == HOOK:
         place = SourcePlace(_PROJECT_FILE, _line_of_hooks(project, failed.name))
     else:

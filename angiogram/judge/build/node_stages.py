@@ -146,4 +146,4 @@ def unloaded_stages(project: Project, builds: Builds) -> dict[StageId, Stage]:
 
 def _told(failed: NodeResult) -> str:
     """What went wrong, in words. dbt does not give a message for every status."""
-    return failed.message or f"dbt ended it with {failed.status}"
+    return failed.message or f"dbt reported status {failed.status}"

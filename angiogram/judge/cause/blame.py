@@ -25,8 +25,8 @@ _NOT_STARTED = (OutputState.SKIPPED, OutputState.NOT_BUILT)
 _NOT_RIGHT = (StageHealth.BLOCKED, StageHealth.AFFECTED, StageHealth.NOT_BUILT, StageHealth.NOT_REACHED)
 
 BEFORE_DBT = (
-    "the models are right on the dye's input seeds but wrong on the loaded rows: the messages in hand are not those "
-    "that the loader was seen to store"
+    "the models are right on the dye's input seeds but wrong on the loaded rows: the messages that they read are "
+    "not those that the loader's check found"
 )
 
 
@@ -121,8 +121,8 @@ class Blame:
         first = stages[readers[0]]
         many = f"{first.differences.count} difference{'s' if first.differences.count != 1 else ''}"
         return (
-            f"{listed(readers)} {'are' if several else 'is'} right on what {cause} should make and wrong on what it "
-            f"makes ({readers[0]}: {first.headline or many}). The cause is something that no comparison looks at"
+            f"{listed(readers)} {'are' if several else 'is'} right on the expected output of {cause} and wrong on its "
+            f"actual output ({readers[0]}: {first.headline or many}). The cause is something that no comparison covers"
             + (f", such as {', '.join(columns)}" if (columns := self._excluded(cause)) else "")
         )
 
@@ -153,7 +153,7 @@ class Blame:
         seed = StageId(EXPECTED, node.name)
         self._move(node.stage, seed)
         calculated = calculation.compare(node, self._kept)
-        reason = f"it is not what the independent calculation makes of the dye. {_accept(node)}"
+        reason = f"it differs from what the independent calculation makes of the dye. {_accept(node)}"
         return {
             node.stage: replace(stage, state=state_of(calculated), differences=calculated.differences),
             seed: Stage([], OutputState.WRONG, stage.differences, None, 0.0, reason),
@@ -173,10 +173,10 @@ class Blame:
             self._move(node.stage, seed)
             stale = replace(stale, differences=stage.differences, reason=f"{found} {_accept(node)}")
             wrong = replace(
-                wrong, differences=Differences(), reason=f"{found} If that is not meant, correct the model."
+                wrong, differences=Differences(), reason=f"{found} If that is not intended, correct the model."
             )
             return {seed: stale, node.stage: wrong}
-        wrong = replace(wrong, reason=f"{found} If that is meant, see {seed}.")
+        wrong = replace(wrong, reason=f"{found} If that is intended, see {seed}.")
         return {node.stage: wrong, seed: replace(stale, reason=f"{found} {_accept(node)}")}
 
     def _move(self, stage: StageId, other: StageId) -> None:
@@ -185,7 +185,7 @@ class Blame:
 
 
 def _accept(node: Node) -> str:
-    return f"If the model is right, write the seed anew: angiogram accept {node.name}"
+    return f"If the model is right, rewrite the seed: angiogram accept {node.name}"
 
 
 def _broke(model: StageId, stages: Mapping[StageId, Stage]) -> bool:

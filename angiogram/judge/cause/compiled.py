@@ -300,7 +300,7 @@ def _require_known(manifest: Any, models: list[Any], shown: set[str]) -> None:
         if [other.name for other in models].count(node.name) > 1:
             raise UnsupportedProject(
                 f"There are several models {node.name}, of other versions or packages; sensitivity knows models by "
-                "their names. Leave all but one out under the dye target (`enabled`)."
+                "their names. Disable all but one under the dye target (`enabled`)."
             )
         for parent in parents(manifest, node.unique_id, shown):
             kind, name = parent.split(".")[0], parent.split(".")[-1]
@@ -344,7 +344,7 @@ def incremental_of(node: Any, later: str) -> Incremental | None:
     if strategy not in ("append", "delete+insert", "merge"):
         raise UnsupportedProject(
             f"{node.name} has the incremental strategy {strategy}, which sensitivity cannot run. "
-            "Give it append, delete+insert or merge under the dye target."
+            "Use append, delete+insert or merge under the dye target."
         )
     return Incremental(
         sql=later,

@@ -75,7 +75,7 @@ class Strangers:
     def __str__(self) -> str:
         """Describe the new and lost columns in words."""
         several = len(self.new) > 1
-        told = f"the column{'s' if several else ''} {', '.join(self.new)}, which its expected seed does not know"
+        told = f"the column{'s' if several else ''} {', '.join(self.new)}, which its expected seed does not have"
         return f"{told}, and is missing {', '.join(self.lost)}" if self.lost else told
 
 

@@ -80,16 +80,17 @@ class UnseenInput:
         partly = [above for above in node.reads if (read := self._project.nodes.get(above.name)) and read.where]
         told = []
         if unwatched := list(dict.fromkeys(self._unwatched(node))):
-            told.append(f"It reads {listed(unwatched)}, which nothing compares: the cause may lie there.")
+            are = "are" if len(unwatched) > 1 else "is"
+            told.append(f"It reads {listed(unwatched)}, which {are} not compared: the cause may lie there.")
         if partly:
             told.append(
-                f"Of {listed(partly)}, which it reads, only the rows of a `where` are compared: the cause may lie in "
+                f"It reads {listed(partly)}, where a `where` limits the comparison to some rows: the cause may lie in "
                 "the others."
             )
         if lost := self._right_input.unknown_columns(stage):
             told.append(
-                f"It reads {', '.join(sorted(lost))}, which no comparison looks at and nothing that it reads has: the "
-                f"cause may lie in {listed(node.reads)}."
+                f"It reads {', '.join(sorted(lost))}, which no comparison covers and none of its inputs has: the cause "
+                f"may lie in {listed(node.reads)}."
             )
         return " ".join(told) or None
 

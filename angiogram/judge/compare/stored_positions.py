@@ -69,7 +69,7 @@ def check(
 def _told(found: list[Difference]) -> str:
     names = list(dict.fromkeys(one.column for one in found if one.column))
     rows = len({str(one.row_key) for one in found})
-    return f"{', '.join(names)} {'are' if len(names) > 1 else 'is'} not what the loader stored, in {rows} rows"
+    return f"{', '.join(names)} {'differ' if len(names) > 1 else 'differs'} from what the loader stored, in {rows} rows"
 
 
 def _misplaced(database: connection, node: Node, run_id: str) -> list[Difference]:

@@ -39,7 +39,7 @@ class Change:
         if self.kind is None or self.stage is None:
             return None
         of_model = f" {self.stage.name}" if self.stage.kind == MODEL else ""
-        advice = self.advice or f"If it is meant: angiogram accept{of_model}"
+        advice = self.advice or f"If it is intended: angiogram accept{of_model}"
         text = f"{self.text}{chr(10) if chr(10) in self.text else ' '}{advice}"
         return Finding(self.kind, self.stage, text, self.file, self.line)
 

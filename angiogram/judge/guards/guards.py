@@ -18,7 +18,7 @@ from angiogram.judge.guards.live_sql import LiveSql
 from angiogram.judge.guards.surface import Surface, of_project
 
 _NOT_ACCEPTED = (
-    "No surface is accepted: nothing would tell that readers lose a table, a column or a right, or that less is "
+    "No surface is accepted, so nothing reports when readers lose a table, a column or a right, or when less is "
     "compared. Record it: angiogram accept"
 )
 
@@ -152,4 +152,4 @@ def _first_of_each(found: Iterable[Change], stages: Mapping[StageId, Stage]) -> 
             firsts.append(change)
     for change in firsts:
         below = goes_on.get((change.stage, change.column)) if change.stage and change.column else None
-        yield replace(change, text=f"{change.text} The same in {', '.join(below)}.") if below else change
+        yield replace(change, text=f"{change.text} The same change occurs in {', '.join(below)}.") if below else change

@@ -46,17 +46,17 @@ def _of_model(name: str, relation: str, live: Mapping[str, str], dye: Mapping[st
     lacking = [column for column in dye if column not in live]
     otherwise = [f"{column} {live[column]} ({kind})" for column, kind in dye.items() if live.get(column, kind) != kind]
     if lacking or otherwise:
-        parts = [f"lacks {', '.join(lacking)}"] if lacking else []
-        parts += [f"has other types than the dye's: {', '.join(otherwise)}"] if otherwise else []
+        parts = [f"is missing {', '.join(lacking)}"] if lacking else []
+        parts += [f"has types that differ from the dye's: {', '.join(otherwise)}"] if otherwise else []
         yield Change(
-            f"The live table {relation} {' and '.join(parts)}, though production last built this version of {name}.",
+            f"The live table {relation} {' and '.join(parts)}, although production last built this version of {name}.",
             stage,
             FindingKind.SURFACE,
             advice=f"Rebuild it under the live target: dbt run --full-refresh --select {name}. With on_schema_change: "
-            "append_new_columns dbt adds new columns by itself.",
+            "append_new_columns, dbt adds new columns by itself.",
         )
     if left := [column for column in live if column not in dye]:
-        text = f"The live table {relation} still has {', '.join(left)}, which {name} makes no more: new rows hold null."
+        text = f"The live table {relation} still has {', '.join(left)}, which {name} no longer has: null in new rows."
         yield Change(text, stage, code="live_column_left")
 
 

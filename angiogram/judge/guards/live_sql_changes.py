@@ -22,7 +22,7 @@ NOT_COMPARED = "live_sql_not_compared"
 def without_target() -> Change:
     """Notice that no live target is set."""
     return Change(
-        f"Live SQL not compared: {SETTINGS_FILE} names no live_target, so a branch for production alone goes unseen.",
+        f"Live SQL was not compared: {SETTINGS_FILE} names no live_target, so production-only SQL is untested.",
         code=NOT_COMPARED,
     )
 
@@ -39,7 +39,7 @@ def another_target(accepted: Surface, target: str | None) -> Iterator[Change]:
         return
     now = f"names {target} as live_target" if target else "names no live_target"
     yield Change(
-        f"{SETTINGS_FILE} {now}; the accepted surface is that of target {before}, whose SQL nothing compares now.",
+        f"{SETTINGS_FILE} {now}; the accepted surface is that of target {before}, whose SQL is no longer compared.",
         StageId(TARGET, before),
         FindingKind.WATCH,
         file=SETTINGS_FILE,
@@ -57,7 +57,7 @@ def of_unread(target: str, unread: Unread) -> Change:
             file=unread.file,
         )
     return Change(
-        f"Live SQL not compared, nor where the live tables are: target {target} could not be read: {unread.reason}.",
+        f"Neither live SQL nor live table names were compared: target {target} cannot be read: {unread.reason}.",
         code=NOT_COMPARED,
     )
 
@@ -84,7 +84,7 @@ def unintended(found: LiveSql, project: Project, target: str) -> Iterator[Change
                 _told(difference, target, project.target),
                 difference.stage,
                 FindingKind.LIVE_SQL,
-                advice=f"Make both alike, or list {name} in {SETTINGS_FILE} under intended: live_sql, with the reason.",
+                advice=f"Make both equal, or list {name} in {SETTINGS_FILE} under intended: live_sql, with a reason.",
                 file=difference.file,
                 line=_line(project.directory / difference.file, difference.places),
             )
@@ -95,29 +95,29 @@ def unintended(found: LiveSql, project: Project, target: str) -> Iterator[Change
                 hidden.stage,
                 FindingKind.LIVE_SQL,
                 advice=f"Make it the same under every target, or list it in {SETTINGS_FILE} under intended: live_sql "
-                f"({hidden.entry}), with the reason.",
+                f"({hidden.entry}), with a reason.",
                 file=hidden.file,
             )
     for one in project.settings.intended.live_sql:
         known = {*found.unseen, *(found.differences if one.node else found.switches)}
         if (one.node or one.macro) not in known:
             what = f"{one.kind} {one.node} does not differ" if one.node else f"nothing uses the macro {one.macro}"
-            text = f"{SETTINGS_FILE} lists a difference in live SQL that is not there: {what}. Delete the entry."
+            text = f"{SETTINGS_FILE} lists a difference in live SQL that does not exist: {what}. Delete the entry."
             yield Change(text, code="intended_unused")
     if found.uncompared:
         text = (
-            f"Live SQL of {', '.join(found.uncompared)} not compared: it depends on the target, and on what the "
-            "database answers while it is compiled."
+            f"Live SQL of {', '.join(found.uncompared)} was not compared: it depends on the target, and on results of "
+            "queries that run while it is compiled."
         )
         yield Change(text, code=NOT_COMPARED)
     if found.environment:
         text = (
-            f"{', '.join(found.environment)} ask for environment variables (env_var). Their live SQL was compared with "
-            "the values of this environment alone."
+            f"{', '.join(found.environment)} read environment variables (env_var). Their live SQL was compared only "
+            "with the values of this environment."
         )
         yield Change(text, code=NOT_COMPARED)
     if found.alone:
-        text = f"Target {target} builds {', '.join(found.alone)}, which the dye does not pass."
+        text = f"Target {target} builds {', '.join(found.alone)}, which the dye does not reach."
         yield Change(text, code="live_only")
 
 
@@ -136,7 +136,7 @@ def changes(accepted: Surface, now: Surface, found: LiveSql, target: str, dye_ta
         if after is None or after == before:
             continue
         if name in found.users:
-            text = f"The macro {name} makes other SQL under target {target} than when the difference was accepted."
+            text = f"The macro {name} generates other SQL under target {target} than when the difference was accepted."
             stage, file = StageId(MODEL, found.users[name]), None
         elif name in found.unseen:
             hidden = found.unseen[name]
@@ -152,13 +152,13 @@ def changes(accepted: Surface, now: Surface, found: LiveSql, target: str, dye_ta
     for name, stands_for in now.inputs.items():
         before_it = accepted.inputs.get(name)
         if before_it is None:
-            yield Change(f"Under target {target} {', '.join(stands_for)} stands for the input {name} of the dye.")
+            yield Change(f"Under target {target}, {', '.join(stands_for)} takes the place of the dye input {name}.")
         else:
             for new in sorted(set(stands_for) - set(before_it)):
                 readers = found.readers[name, new]
                 text = (
-                    f"Under target {target} {', '.join(readers)} reads {new} in the place of the input {name} of the "
-                    f"dye; accepted is {', '.join(before_it)}."
+                    f"Under target {target}, {', '.join(readers)} reads {new} in place of the dye input {name}; "
+                    f"accepted is {', '.join(before_it)}."
                 )
                 yield Change(text, StageId(MODEL, readers[0]), FindingKind.LIVE_SQL)
 
@@ -174,13 +174,13 @@ def not_accepted(accepted: Surface, now: Surface, found: LiveSql, target: str) -
     """
     for name in sorted(now.intended.keys() - accepted.intended.keys()):
         if name in found.differences and name not in found.switches:
-            what = f"what {name} runs under target {target} alone: {_headline(found.differences[name])}"
+            what = f"what {name} runs only under target {target}: {_headline(found.differences[name])}"
         elif name in found.unseen and name not in found.switches:
             what = found.unseen[name].text
         else:
-            what = f"what the macro {name} makes under target {target}"
-        text = f"{SETTINGS_FILE} lists as intended, and nobody has accepted yet, {what}"
-        yield Change(f"{text.rstrip('.')}. Is it meant? Then: angiogram accept", code="intended_new")
+            what = f"what the macro {name} generates under target {target}"
+        text = f"{SETTINGS_FILE} lists a difference as intended that nobody has accepted yet: {what}"
+        yield Change(f"{text.rstrip('.')}. If it is intended: angiogram accept", code="intended_new")
 
 
 def ambiguous(accepted: Surface | None, found: LiveSql, target: str) -> Iterator[Change]:
@@ -199,12 +199,12 @@ def ambiguous(accepted: Surface | None, found: LiveSql, target: str) -> Iterator
         for relation in stands_for:
             inputs_of.setdefault(relation, []).append(name)
         if len(stands_for) > 1 and name not in known:
-            text = f"The input {name} of the dye stands for {' and '.join(stands_for)} under target {target}."
-            yield Change(f"{text} Mistaking one for the other would go unseen.", code="inputs")
+            text = f"The dye input {name} stands for {' and '.join(stands_for)} under target {target}."
+            yield Change(f"{text} A model that reads the wrong one would go unnoticed.", code="inputs")
     for relation, names in inputs_of.items():
         if len(names) > 1 and not set(names) & known.keys():
-            text = f"The inputs {' and '.join(names)} of the dye both stand for {relation} under target {target}."
-            yield Change(f"{text} Does one of its readers mean another?", code="inputs")
+            text = f"The dye inputs {' and '.join(names)} both stand for {relation} under target {target}."
+            yield Change(f"{text} Check that none of its readers should read another relation.", code="inputs")
 
 
 def _told(difference: SqlDifference, target: str, dye_target: str) -> str:
@@ -212,9 +212,9 @@ def _told(difference: SqlDifference, target: str, dye_target: str) -> str:
     places = difference.places
     width = max(len(target), len(dye_target))
     lines = [f"    {name:<{width}}  {line}" for name, line in _beside(places, target, dye_target)]
-    more = [f"    and {len(lines) - LINES_SHOWN} lines more"] if len(lines) > LINES_SHOWN else []
+    more = [f"    and {len(lines) - LINES_SHOWN} more lines"] if len(lines) > LINES_SHOWN else []
     headline = (
-        f"{difference.stage} runs other SQL under target {target} than the dye passes ({difference.form}): "
+        f"{difference.stage} runs other SQL under target {target} than the dye tests ({difference.form}): "
         f"{_headline(difference)}"
     )
     return "\n".join([headline, *lines[:LINES_SHOWN], *more])

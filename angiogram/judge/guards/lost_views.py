@@ -34,12 +34,9 @@ def notices(database: connection, pipeline: str) -> list[Notice]:
 
 
 def _notice(view: str, owner: str, lost_because: str | None, notes: str) -> Notice:
-    if lost_because:
-        why = f"could not make it again: {lost_because}"
-    else:
-        why = "did not come to make it again; the next build does"
+    why = f"could not recreate it: {lost_because}" if lost_because else "has not yet recreated it; the next build will"
     return Notice(
         LOST_VIEW,
         f"The view {view} of {owner} is lost: a live build dropped it with what it reads, and {why}. The statements "
-        f"that make it are in {notes}, and each build tries again until the view is there or its row is deleted.",
+        f"that create it are in {notes}, and each build retries until the view exists or its row is deleted.",
     )

@@ -100,8 +100,8 @@ class Surface(_Part):
             return None
         except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, ValidationError) as error:
             raise InvalidSurface(
-                f"{file} cannot be read: {error}. `angiogram accept` alone writes it: take it back from version "
-                "control, or delete it and accept the surface anew."
+                f"{file} cannot be read: {error}. Only `angiogram accept` writes it: restore it from version "
+                "control, or delete it and accept the surface again."
             ) from error
 
     @classmethod

@@ -90,8 +90,8 @@ def _columns(
     if order != order_before:
         moved = next(name for name, other in zip(order, order_before, strict=True) if name != other)
         text = (
-            f"The columns of {called} are in another order, from {moved} on: what reads them by position, such as "
-            "insert ... select * or a CSV file, gets others."
+            f"The columns of {called} are in another order, from {moved} on: readers by position, such as insert ... "
+            "select * or a CSV file, get the wrong columns."
         )
         yield Change(text, stage, FindingKind.SURFACE, column=_ORDER)
     for name in new:

@@ -37,11 +37,11 @@ def changes(accepted: Surface, now: Surface, project: Project) -> Iterator[Chang
         if after.watched:
             yield Change(f"{name} is watched now.", stage)
         else:
-            text = f"{name} is compared by nothing now: {_why(project, stage)}."
+            text = f"{name} is no longer compared: {_why(project, stage)}."
             yield Change(text, stage, FindingKind.WATCH)
     for name in sorted(set(accepted.seeds) - set(now.seeds)):
         stage = StageId(SEED, name)
-        text = f"The reference seed {name} is compared by nothing now: {_why(project, stage)}."
+        text = f"The reference seed {name} is no longer compared: {_why(project, stage)}."
         yield Change(text, stage, FindingKind.WATCH)
     for name in sorted(set(now.seeds) - set(accepted.seeds)):
         yield Change(f"The reference seed {name} is watched now.", StageId(SEED, name))
@@ -71,14 +71,14 @@ def without_test(project: Project) -> Iterator[Change]:
                 "test is disabled.",
                 node.stage,
                 FindingKind.WATCH,
-                advice=f"Restore the test, or delete the seed if {node.stage} shall not be compared.",
+                advice=f"Restore the test, or delete the seed if {node.stage} should not be compared.",
             )
         elif node.expected_relation is None and seed in disabled:
             yield Change(
                 f"Nothing is compared with the expected seed {seed}: it is disabled under target {project.target}.",
                 node.stage,
                 FindingKind.WATCH,
-                advice=f"Enable it, or delete it if {node.stage} shall not be compared.",
+                advice=f"Enable it, or delete it if {node.stage} should not be compared.",
                 file=disabled[seed],
             )
 
@@ -88,7 +88,7 @@ def _why(project: Project, stage: StageId) -> str:
     if node is None and stage.kind == MODEL and stage.name in project.inlined_models:
         return "its expected seed and its test equals_expected are gone or disabled"
     if node is None:
-        return "the dye does not pass it" if stage.kind == MODEL else "no model that the dye passes reads it"
+        return "the dye does not reach it" if stage.kind == MODEL else "no model that the dye reaches reads it"
     lacking = ["its expected seed"] if node.expected_relation is None else []
     lacking += [] if node.key else ["its test equals_expected"]
     return f"{' and '.join(lacking)} {'are' if len(lacking) > 1 else 'is'} gone or disabled"
@@ -123,9 +123,9 @@ def _rows(accepted: Surface, now: Surface) -> Iterator[Change]:
             continue
         stage = StageId(MODEL, name)
         if after.where is None:
-            yield Change(f"All rows of {name} are compared now; it was those with {before.where}.", stage)
+            yield Change(f"All rows of {name} are compared now; before, only those with {before.where}.", stage)
             continue
-        was = f"; it was those with {before.where}" if before.where else ""
+        was = f"; before, those with {before.where}" if before.where else ""
         text = f"Only rows of {name} with {after.where} are compared now{was}."
         yield Change(text, stage, code="watched_less")
 
@@ -160,7 +160,7 @@ def _dye(accepted: Surface, now: Surface) -> Iterator[Change]:
                 text = f"The input seed {name} lost {_some(lost)} of dye."
                 yield Change(text, code="dye_removed")
             if new:
-                yield Change(f"The input seed {name} has {_some(new)} of dye more.")
+                yield Change(f"The input seed {name} gained {_some(new)} of dye.")
 
 
 def _some(ids: list[str]) -> str:

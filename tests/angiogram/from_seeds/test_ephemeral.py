@@ -141,5 +141,5 @@ def test_it_is_accepted_and_what_no_longer_compares_it_is_named(shop: Path, judg
     [found] = judge(shop)["findings"]
     assert found["kind"] == "watch"
     assert found["text"].startswith(
-        "guests is compared by nothing now: its expected seed and its test equals_expected are gone or disabled."
+        "guests is no longer compared: its expected seed and its test equals_expected are gone or disabled."
     )

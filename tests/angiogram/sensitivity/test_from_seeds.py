@@ -79,7 +79,7 @@ def test_a_wrong_ephemeral_model_that_nothing_compares_is_named_as_the_possible_
     )
     [finding] = run_from_seeds(Project(coffee_shop, dye_source="seeds")).report["findings"]
     assert finding["stage"]["name"] == "guests"
-    assert finding["text"].endswith("It reads named_guests, which nothing compares: the cause may lie there.")
+    assert finding["text"].endswith("It reads named_guests, which is not compared: the cause may lie there.")
 
 
 def test_an_ephemeral_model_is_there_in_every_batch(run: Callable[..., Outcome], coffee_shop: Path) -> None:
