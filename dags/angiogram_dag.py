@@ -24,7 +24,7 @@ from typing import Any
 
 from airflow.sdk import Asset, Context, dag, task, task_group
 
-import habits
+import dag_defaults
 from dbt_build import Build, dbt_words
 from dbt_models import dbt_models
 from manifests import DYE_TARGET, manifest
@@ -38,10 +38,10 @@ VERIFIED = Asset("taxi_verified")
     schedule="30 7 * * 1-5",
     dagrun_timeout=timedelta(hours=1),
     # Waits for another run for 30 minutes at most.
-    default_args=habits.tasks(retries=1, pause=timedelta(seconds=10), within=timedelta(minutes=35)),
+    default_args=dag_defaults.tasks(retries=1, pause=timedelta(seconds=10), within=timedelta(minutes=35)),
     tags=["taxi", "dye"],
     doc_md=__doc__,
-    **habits.DAG,
+    **dag_defaults.DAG,
 )
 def angiogram() -> None:
     @task(doc_md="Check services, other runs, and that dbt writes only the dye. Returns the run ID.")

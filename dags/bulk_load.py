@@ -16,14 +16,14 @@ from typing import Any
 
 from airflow.sdk import Param, dag, task
 
-import habits
+import dag_defaults
 
 
 @dag(
     dag_id="bulk_load",
     schedule=None,
     dagrun_timeout=timedelta(hours=4),
-    default_args=habits.tasks(retries=1, pause=timedelta(seconds=30), within=timedelta(hours=3)),
+    default_args=dag_defaults.tasks(retries=1, pause=timedelta(seconds=30), within=timedelta(hours=3)),
     params={
         "folder": Param(type="string", minLength=1, description="Folder of the files."),
         "replace_day": Param(
@@ -35,7 +35,7 @@ import habits
     },
     tags=["taxi", "live"],
     doc_md=__doc__,
-    **habits.DAG,
+    **dag_defaults.DAG,
 )
 def bulk_load() -> None:
     @task(doc_md="Count the rows that came from files, before the load.")

@@ -15,7 +15,7 @@ from typing import Any
 
 from airflow.sdk import dag, task
 
-import habits
+import dag_defaults
 from dbt_models import dbt_models
 
 
@@ -23,10 +23,10 @@ from dbt_models import dbt_models
     dag_id="taxi_pipeline",
     schedule="0 * * * *",
     dagrun_timeout=timedelta(minutes=55),
-    default_args=habits.tasks(retries=2, pause=timedelta(seconds=30), within=timedelta(minutes=40)),
+    default_args=dag_defaults.tasks(retries=2, pause=timedelta(seconds=30), within=timedelta(minutes=40)),
     tags=["taxi", "live"],
     doc_md=__doc__,
-    **habits.DAG,
+    **dag_defaults.DAG,
 )
 def taxi_pipeline() -> None:
     @task(doc_md="Load up to the end of the topic as it is now; what a loader with --follow takes is waited for.")

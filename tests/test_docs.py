@@ -134,9 +134,9 @@ def test_the_overview_is_our_own(docs: Path, manifests: dict[str, dict[str, Any]
 def test_whoever_owns_an_exposure_owns_the_dags_and_its_address_is_one(manifests: dict[str, dict[str, Any]]) -> None:
     exposures = manifests["prod"]["exposures"].values()
     assert {exposure["name"] for exposure in exposures} == {"morning_revenue_dashboard", "angiogram_verdict"}
-    habits = (PROJECT / "dags" / "habits.py").read_text()
+    defaults = (PROJECT / "dags" / "dag_defaults.py").read_text()
     for exposure in exposures:
-        assert f'"owner": "{exposure["owner"]["name"]}"' in habits
+        assert f'"owner": "{exposure["owner"]["name"]}"' in defaults
         assert exposure["owner"].get("email") is None
         assert urlsplit(exposure["url"]).scheme in ("http", "https")
         assert "example" not in exposure["url"]

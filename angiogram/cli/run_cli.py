@@ -23,7 +23,7 @@ from angiogram.run import steps
 from angiogram.run.endings import in_words
 from angiogram.run.passage import Passage
 from angiogram.store import lease, runs
-from angiogram.store.kept import read_all
+from angiogram.store.kept_differences import read_all
 from angiogram.store.prune import prune as delete_old_runs
 
 EXIT_CODE_BY_VERDICT = {HEALTHY: 0, BLOCKED: 1, COULD_NOT_RUN: 2}

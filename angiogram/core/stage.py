@@ -12,7 +12,7 @@ from typing import Any
 from angiogram.core.diagnose import OutputState, StageHealth
 from angiogram.core.differences import Comparison, Differences
 from angiogram.core.findings import Finding, FindingKind
-from angiogram.core.in_a_line import in_a_line
+from angiogram.core.short_message import in_a_line
 from angiogram.core.source_places import NOWHERE, SourcePlace
 from angiogram.core.stage_id import SEED, StageId, as_json
 

@@ -223,7 +223,7 @@ def profile_name() -> str | None:
 
 def explain(command: str, directory: object, error: BaseException | None, told_in: object) -> DbtFailed:
     """Return the error for a command that ended before anything was built."""
-    from angiogram.core.in_a_line import in_a_line
+    from angiogram.core.short_message import in_a_line
 
     return DbtFailed(
         f"dbt {command} of {directory} failed before anything was built: {in_a_line(str(error)).rstrip('.')}. "

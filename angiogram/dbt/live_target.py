@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from angiogram.core.errors import DbtFailed
-from angiogram.core.in_a_line import in_a_line
+from angiogram.core.short_message import in_a_line
 from angiogram.core.stage_id import MODEL, TARGET, StageId
 from angiogram.dbt.project import Project
 from ingestion.settings.environ import changed, environment

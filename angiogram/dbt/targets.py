@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from angiogram.core.errors import DbtFailed
-from angiogram.core.in_a_line import in_a_line
+from angiogram.core.short_message import in_a_line
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import dye_targets
 

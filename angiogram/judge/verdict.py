@@ -42,7 +42,7 @@ from angiogram.judge.compare.trace import Tracer
 from angiogram.judge.guards import guards, live_columns, lost_views, production
 from angiogram.judge.guards.changes import as_told
 from angiogram.judge.guards.limits import too_slow
-from angiogram.store.kept import Kept
+from angiogram.store.kept_differences import Kept
 from angiogram.store.runs import Run
 from angiogram.warehouse import ephemeral
 from ingestion.settings.pipeline import pipeline

@@ -17,7 +17,7 @@ from angiogram.dye.key_check import check_key
 from angiogram.dye.messages import OutgoingMessage, Sent
 from angiogram.run.step import dye_of, recorded, without
 from angiogram.store import runs
-from angiogram.store.kept import Kept
+from angiogram.store.kept_differences import Kept
 from ingestion.errors import Interrupted, MessagesLost, OpenTransaction
 from ingestion.loader.store import follower_alive
 from ingestion.settings import DyeKeys, KafkaSettings

@@ -12,7 +12,7 @@ import psycopg2
 from psycopg2.extensions import connection
 
 from angiogram.core.errors import AngiogramError
-from angiogram.core.in_a_line import in_a_line
+from angiogram.core.short_message import in_a_line
 from angiogram.dbt.project import Project
 from angiogram.dbt.targets import Target, Targets
 from angiogram.warehouse.relations import undone

@@ -20,7 +20,7 @@ from angiogram.report.pages.junit import junit
 from angiogram.report.pages.markdown import markdown
 from angiogram.report.pages.page import page
 from angiogram.store import mutes, runs
-from angiogram.store.kept import read_all
+from angiogram.store.kept_differences import read_all
 from angiogram.store.old_reports import as_current
 from ingestion.database.roles import bootstrap
 from ingestion.database.sessions import connect

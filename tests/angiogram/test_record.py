@@ -18,7 +18,7 @@ from angiogram.judge.guards import production
 from angiogram.judge.guards.limits import too_slow
 from angiogram.report.report import DIFFERENCES_PRINTED
 from angiogram.store import runs
-from angiogram.store.kept import Kept, read_all
+from angiogram.store.kept_differences import Kept, read_all
 from tests.angiogram.conftest import PROJECT, Outcome
 from tests.angiogram.recorded import blocked, differences_at, record, report
 from tests.dbt.project import DbtProject

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from angiogram.core.in_a_line import in_a_line
+from angiogram.core.short_message import in_a_line
 from angiogram.core.source_places import place_of
 from angiogram.dbt.parse.project_copy import resource_folders
 from ingestion.settings.pipeline import PROJECT_FILE

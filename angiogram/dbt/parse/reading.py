@@ -17,7 +17,7 @@ from angiogram.core.diagnose import OutputState
 from angiogram.core.differences import Differences
 from angiogram.core.errors import DbtFailed
 from angiogram.core.findings import Finding, FindingKind
-from angiogram.core.in_a_line import in_a_line
+from angiogram.core.short_message import in_a_line
 from angiogram.core.stage import Stage
 from angiogram.core.stage_id import FILE, MODEL, SEED, StageId, loader_stage
 from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX, absent_nodes, expected_name, in_words, parents

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from angiogram.core.diagnose import StageHealth
 from angiogram.core.findings import Finding, FindingKind
-from angiogram.core.in_a_line import in_a_line
+from angiogram.core.short_message import in_a_line
 from angiogram.core.source_places import SourcePlace, place_of
 from angiogram.core.stage import was_connection_lost
 from angiogram.core.stage_id import EXPECTED, FILE, HOOK, TEST, StageId

@@ -19,7 +19,7 @@ from angiogram.judge.cause.isolate import BothForms
 from angiogram.judge.cause.right_input import RightInput
 from angiogram.judge.cause.stale import Calculated, Strangers
 from angiogram.judge.cause.unseen_input import UnseenInput
-from angiogram.store.kept import Kept
+from angiogram.store.kept_differences import Kept
 
 _NOT_STARTED = (OutputState.SKIPPED, OutputState.NOT_BUILT)
 _NOT_RIGHT = (StageHealth.BLOCKED, StageHealth.AFFECTED, StageHealth.NOT_BUILT, StageHealth.NOT_REACHED)

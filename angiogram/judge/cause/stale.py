@@ -33,7 +33,7 @@ from angiogram.dbt.seeds.seed_text import Row
 from angiogram.dye.calculation import calculation_of
 from angiogram.dye.seeds import dye_messages, has_dye, read_dye
 from angiogram.judge.compare.compare import compare
-from angiogram.store.kept import Kept
+from angiogram.store.kept_differences import Kept
 
 _CALCULATED = "calculated"
 

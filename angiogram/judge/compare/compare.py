@@ -16,7 +16,7 @@ from angiogram.core.differences import KEPT, Comparison, Difference, Differences
 from angiogram.core.errors import UnsupportedProject
 from angiogram.core.stage_id import StageId
 from angiogram.dbt.manifest.equality_test import Leniency
-from angiogram.store.kept import Kept
+from angiogram.store.kept_differences import Kept
 from angiogram.warehouse.relations import SQL_FAILED, attempted, beside_values
 
 _MACRO = Path("macros", "differences.sql")

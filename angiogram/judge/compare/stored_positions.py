@@ -17,7 +17,7 @@ from angiogram.core.stage import Stage, all_above
 from angiogram.core.stage_id import StageId
 from angiogram.dbt.manifest.nodes import Node
 from angiogram.dbt.project import Project
-from angiogram.store.kept import Kept
+from angiogram.store.kept_differences import Kept
 from angiogram.warehouse.relations import MESSAGE_ID, columns
 from ingestion.settings.pipeline import contract
 

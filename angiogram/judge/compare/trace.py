@@ -17,7 +17,7 @@ from psycopg2.extras import Json
 from angiogram.core.differences import Differences
 from angiogram.core.stage_id import EXPECTED, MODEL, StageId
 from angiogram.dbt.manifest.nodes import Node
-from angiogram.store.kept import Kept
+from angiogram.store.kept_differences import Kept
 from angiogram.warehouse.relations import MESSAGE_ID, beside_values, columns
 
 _MESSAGES = sql.SQL(

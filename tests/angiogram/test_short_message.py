@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from angiogram.core.in_a_line import in_a_line
+from angiogram.core.short_message import in_a_line
 from tests.angiogram.conftest import Outcome
 from tests.angiogram.recorded import blocked, stages_of
 from tests.dbt.project import DbtProject
