@@ -4,6 +4,11 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
+
+from angiogram.core.words import STEPS
+from angiogram.faults.fault import Step
+from angiogram.run import walk
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("angiogram", "ingestion", "sandbox", "taxi", "dags", "plugins")
@@ -41,3 +46,9 @@ def test_no_two_classes_types_or_constants_share_a_name() -> None:
                 places[name].append(str(file.relative_to(ROOT)))
     assert len(places) > 500
     assert {name: files for name, files in places.items() if len(files) > 1 and name not in OF_EACH_FILE} == {}
+
+
+def test_the_steps_have_one_order_and_one_set_of_names() -> None:
+    """What does a step, and where a fault can be planted, are named apart; types need the names spelled out."""
+    assert ("begin", *walk._DO) == STEPS
+    assert get_args(Step) == STEPS[STEPS.index("inject") : STEPS.index("verdict")]

@@ -39,7 +39,7 @@ def test_the_page_on_rooms_is_what_the_imports_are() -> None:
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize("package", ["angiogram", "ingestion"])
+@pytest.mark.parametrize("package", ["angiogram", "ingestion", "sandbox", "taxi"])
 def test_there_are_at_most_ten_floors(package: str) -> None:
     page = (ROOT / "docs" / "rooms.md").read_text(encoding="utf-8")
     part = page.split(f"## {package}\n")[1].split("\n## ")[0]
