@@ -30,7 +30,7 @@ FAULTS = [
     fault(
         "car-model-renamed",
         "The reference data spells a car model differently.",
-        "car_models",
+        "seed:car_models",
         edit("seeds/reference/car_models.csv", ("Tesla Model 3", "Tesla 3")),
     ),
     fault(

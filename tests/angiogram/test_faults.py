@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from angiogram.core.errors import FaultNotPlanted, InvalidSettings, UnknownFault, UnsupportedProject
+from angiogram.core.stage_id import EXPECTED, MODEL, SEED, StageId
 from angiogram.faults import document
 from angiogram.faults.catalogue import catalogue_of, chosen
 from angiogram.faults.door import Parcel, tampering_door
@@ -62,6 +63,13 @@ def test_every_edit_of_the_catalogue_finds_its_text_in_todays_project() -> None:
     for fault in CATALOGUE:
         if fault.name != "reference-data-changed-with-its-seeds":  # it writes seeds besides
             fault.plant(_Recorder(project=PROJECT))
+
+
+def test_every_model_and_seed_that_the_catalogue_names_is_there() -> None:
+    folders = {MODEL: "models/**/{}.sql", SEED: "seeds/reference/{}.csv", EXPECTED: "seeds/**/expected__{}.csv"}
+    named = {StageId.parse(stage) for fault in CATALOGUE for stage in fault.planted}
+    missing = [str(s) for s in named if s.kind in folders and not [*PROJECT.glob(folders[s.kind].format(s.name))]]
+    assert missing == []
 
 
 class _Recorder(Ground):
