@@ -114,7 +114,7 @@ def _judged(project: Project, wait: float, say: Callable[[str], None]) -> _Judge
         now = guards.present(database, project, [name for name, stage in stages.items() if stage.state in WITH_OUTPUT])
         findings, notices = guards.judge(project, now, stages, health)
         if production.is_noted(database):
-            tested = production.compare(database, project.nodes, project.target)
+            tested = production.compare(database, project.nodes, project.target, pipeline(project.directory).name)
             red, told = as_told(live_columns.changes(database, project.nodes, tested, health))
             findings, notices = [*findings, *red], [*notices, *told]
         notices = [*notices, *lost_views.notices(database, pipeline(project.directory).name)]

@@ -81,7 +81,7 @@ def judge(database: connection, run: Run, project: Project, seconds: float) -> d
     now = guards.present(database, project, [name for name, stage in stages.items() if stage.state in WITH_OUTPUT])
     found, notices = guards.judge(project, now, stages, health)
     stages, misplaced = stored_positions.check(database, project, stages, health, kept)
-    tested = production.compare(database, nodes, project.target)
+    tested = production.compare(database, nodes, project.target, pipeline(project.directory).name)
     of_live, told = as_told(live_columns.changes(database, nodes, tested, health))
     found, notices = [*found, *misplaced, *of_live], [*notices, *told]
     names = {str(place.number): place.name for place in sent}

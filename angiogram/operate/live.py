@@ -26,6 +26,7 @@ from ingestion.errors import DatabaseUnavailable
 from ingestion.loader.reading.source import Bounds, Source
 from ingestion.loader.store import follower_alive
 from ingestion.settings import KafkaSettings
+from ingestion.settings.pipeline import pipeline
 
 LIVE_ROLE = "dbt_prod"
 """The live models are its own, and it may ask for the loader's counts."""
@@ -90,7 +91,7 @@ def check_live(since: timedelta | None, within: float = LOADED_WITHIN) -> Live:
             reached = _caught_up(database, str(topic_id), bounds, within)
             found = _loaded_counts(database, since)
             loaded, kept, told = _loaded(database, found)
-            of_models, wrong = check_models(database, found, since)
+            of_models, wrong = check_models(database, pipeline().name, found, since)
             of_files, lost = check_files(database, since)
             starts = [(str(row["topic_id"]), row["partition"], row["from_offset"]) for row in found]
             split = split_keys(database, starts)

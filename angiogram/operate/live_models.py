@@ -43,19 +43,20 @@ class _Model(NamedTuple):
 
 
 def check_models(
-    database: connection, loaded: Sequence[Mapping[str, Any]], since: timedelta | None
+    database: connection, pipeline: str, loaded: Sequence[Mapping[str, Any]], since: timedelta | None
 ) -> tuple[list[Checkpoint], list[str]]:
     """Count what the live models account for; nothing before production has built them.
 
     Args:
         database: as the role of the live models.
+        pipeline: name of the dbt project; models that another one built are not counted.
         loaded: rows of raw.loaded_counts, which say from which offset of each partition to count.
         since: how far back files are looked at; None: all.
 
     Returns:
         The checkpoints, and where they do not hold, in words.
     """
-    models = _models(database)
+    models = _models(database, pipeline)
     relations = {model.accounts_for: model.relation for model in models if model.accounts_for}
     points: list[Checkpoint] = []
     told: list[str] = []
@@ -100,13 +101,14 @@ def check_files(database: connection, since: timedelta | None) -> tuple[list[Che
     return [Checkpoint(FILES, sum(loaded for _, loaded, _ in found), {"kept": kept})] if found else [], told
 
 
-def _models(database: connection) -> list[_Model]:
+def _models(database: connection, pipeline: str) -> list[_Model]:
     with database.cursor() as query:
         query.execute(
-            "select name, relation, accounts_for, counts, coalesce(built_at >= ("
-            "select max(built_at) from angiogram.live_nodes where accounts_for = %s), true)"
-            " from angiogram.live_nodes where accounts_for is not null or counts is not null order by name",
-            (ACCEPTED,),
+            "with built as (select * from angiogram.live_nodes where pipeline in ('', %s))"
+            " select name, relation, accounts_for, counts, coalesce(built_at >= ("
+            "select max(built_at) from built where accounts_for = %s), true)"
+            " from built where accounts_for is not null or counts is not null order by name",
+            (pipeline, ACCEPTED),
         )
         return [_Model(*row) for row in query.fetchall()]
 

@@ -1,6 +1,7 @@
-"""Deletes old runs and their dye.
+"""Deletes a pipeline's old runs and their dye.
 
-The newest verdict and the newest healthy one are kept whatever their age.
+Row level security does not bind the owner, so each statement names the pipeline. The newest verdict and the newest
+healthy one are kept whatever their age.
 """
 
 from contextlib import closing
@@ -13,16 +14,16 @@ from psycopg2 import sql
 from ingestion.contract import OWNER
 from ingestion.database.sessions import connect
 from ingestion.errors import DatabaseUnavailable
-from ingestion.settings.pipeline import contract
+from ingestion.settings.pipeline import pipeline
 
 _OLD_RUNS: LiteralString = (
-    "delete from angiogram.runs where not in_hand and coalesce(finished_at, started_at)"
-    " < clock_timestamp() - make_interval(days => %(days)s) and not exists (select from angiogram.last_verified"
-    " where runs.run_id in (verified_run_id, last_run_id))"
+    "delete from angiogram.runs where not in_hand and pipeline in ('', %(pipeline)s)"
+    " and coalesce(finished_at, started_at) < clock_timestamp() - make_interval(days => %(days)s)"
+    " and not exists (select from angiogram.last_verified where runs.run_id in (verified_run_id, last_run_id))"
 )
 _OLD_DYE: LiteralString = (
     "delete from {} where loaded_at < clock_timestamp() - make_interval(days => %(days)s)"
-    " and run_id not in (select run_id from angiogram.runs where in_hand)"
+    " and run_id not in (select run_id from angiogram.runs where in_hand or pipeline not in ('', %(pipeline)s))"
 )
 
 
@@ -35,16 +36,16 @@ class Pruned:
 
 
 def prune(days: int) -> Pruned:
-    """Delete runs that ended, and dye that was loaded, more than `days` days ago.
+    """Delete this pipeline's runs that ended, and dye that was loaded, over `days` days ago.
 
-    The active run is kept.
+    The active run is kept, and every run of another pipeline with its dye.
 
     Raises:
         SettingsError: the owner's password is not set: only the owner of the raw schemas may delete.
         DatabaseUnavailable: PostgreSQL cannot be reached, or the connection was lost.
     """
-    values = {"days": days}
-    promised = contract()
+    works_for = pipeline()
+    values, promised = {"days": days, "pipeline": works_for.name}, works_for.contract()
     with closing(connect(OWNER, "angiogram prune")) as database:
         try:
             with database, database.cursor() as query:

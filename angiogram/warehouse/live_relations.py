@@ -86,13 +86,13 @@ def _told(known_live: KnownLive | None) -> Iterator[tuple[str, str]]:
 
 
 def _recorded(database: connection) -> Iterator[tuple[str, str]]:
-    """What the live target last built, if dbt keeps a record of it."""
+    """What the live target of any pipeline last built, if dbt keeps a record of it."""
     with database.cursor() as query:
         query.execute("select coalesce(has_table_privilege(to_regclass(%s), 'select'), false)", (_LIVE_NODES,))
         if query.fetchone() == (True,):
-            query.execute("select relation from angiogram.live_nodes")
-            for (relation,) in query.fetchall():
-                yield relation, "the live target built it"
+            query.execute("select relation, pipeline from angiogram.live_nodes")
+            for relation, pipeline in query.fetchall():
+                yield relation, f"the live target{' of ' * bool(pipeline)}{pipeline} built it"
 
 
 def _of_target(project: Project, target: Target, place: str, say: Callable[[str], None]) -> Iterator[tuple[str, str]]:

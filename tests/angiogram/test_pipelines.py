@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg2
 import pytest
@@ -9,8 +10,11 @@ from psycopg2.extensions import connection
 
 from angiogram.core.errors import RunInHand, UnknownRun
 from angiogram.core.stage_id import StageId
+from angiogram.judge.guards import production
 from angiogram.operate.status import State, metrics, status
 from angiogram.store import hold, lease, mutes, runs
+from angiogram.warehouse.live_relations import noted_live
+from tests.dbt.project import PROJECT, DbtProject
 
 FCT_RIDES = StageId("model", "fct_rides")
 
@@ -92,3 +96,95 @@ def test_a_dashboard_sees_each_pipeline(
 def test_a_run_cannot_be_recorded_for_another_pipeline(working_for: Callable[[str], connection]) -> None:
     with working_for("rides").cursor() as query, pytest.raises(psycopg2.errors.InsufficientPrivilege):
         query.execute("insert into angiogram.runs (run_id, pipeline) values ('20260101T000000Z-abcdef', 'orders')")
+
+
+def live_project(folder: Path, name: str) -> DbtProject:
+    """A dbt project with two models and the macros that note what target prod built."""
+    for part in ("models", "macros"):
+        (folder / part).mkdir(parents=True)
+    for macro in ("record_live_nodes", "nodes_with_fingerprint", "fingerprint", "held_because"):
+        (folder / "macros" / f"{macro}.sql").symlink_to(PROJECT / "macros" / f"{macro}.sql")
+    (folder / "macros" / "names.sql").write_text(
+        "{% macro generate_schema_name(name, node) %}{{ project_name }}{% endmacro %}"
+    )
+    (folder / "profiles.yml").symlink_to(PROJECT / "profiles.yml")
+    (folder / "dbt_project.yml").write_text(
+        f"name: {name}\nversion: '1.0'\nprofile: taxi_angiogram\nflags: {{send_anonymous_usage_stats: false}}\n"
+        'on-run-end: ["{{ record_live_nodes(results) }}"]\n'
+    )
+    for model in ("kept", "removed"):
+        (folder / "models" / f"{name}_{model}.sql").write_text("select 1 as id")
+    return DbtProject(folder)
+
+
+OLD_MACRO = """
+delete from angiogram.live_nodes where unique_id not in ('model.old.a', 'model.shared.m');
+insert into angiogram.live_nodes (unique_id, name, resource_type, relation, accounts_for, counts, fingerprint)
+values ('model.old.a', 'a', 'model', '"d"."old"."a"', null, null, 'f'),
+('model.shared.m', 'm', 'model', '"d"."old"."m"', null, null, 'f')
+on conflict (unique_id) do update set fingerprint = excluded.fingerprint, built_at = clock_timestamp()
+"""
+"""What a copy of the macro from before migration 0027 runs: it names no pipeline."""
+
+
+def live_names(session: connection, pipeline: str) -> list[str]:
+    found = production.compare(session, {}, "angiogram", pipeline)
+    return sorted(node.name for node in found.live.values())
+
+
+def test_a_live_build_replaces_what_its_own_pipeline_noted_and_nothing_else(
+    working_for: Callable[[str], connection],
+    connect_as: Callable[..., connection],
+    tmp_path: Path,
+    fresh_database: str,
+) -> None:
+    """Builds of two pipelines and of a project with the macro of before, one after the other."""
+    reader, old = connect_as("angiogram"), connect_as("dbt_prod")
+    with connect_as("postgres", fresh_database).cursor() as query:
+        query.execute(f'grant create on database "{fresh_database}" to dbt_prod')
+    with old.cursor() as query:
+        # As the macro of before noted it: a model that is gone by now, and one that the next build does not name.
+        query.execute(
+            "insert into angiogram.live_nodes (unique_id, name, resource_type, relation, fingerprint) values"
+            " ('model.orders.gone', 'gone', 'model', '', 'f'),"
+            " ('model.orders.orders_removed', 'orders_removed', 'model', '', 'f')"
+        )
+    orders, rides = live_project(tmp_path / "orders", "orders"), live_project(tmp_path / "rides", "rides")
+    for built in (
+        orders.run("run", "--target", "prod", "--select", "orders_kept"),
+        rides.run("run", "--target", "prod"),
+    ):
+        assert built.exit_code == 0, built.output
+    assert live_names(reader, "orders") == ["orders_kept", "orders_removed"], "named, and the one that is gone deleted"
+    assert live_names(reader, "rides") == ["rides_kept", "rides_removed"]
+
+    with old.cursor() as query:
+        query.execute(OLD_MACRO)
+        query.execute(OLD_MACRO)
+    assert live_names(reader, "orders") == ["a", "m", "orders_kept", "orders_removed"], "nobody knows whose a and m are"
+    (rides.folder / "models" / "rides_removed.sql").unlink()
+    again = rides.run("run", "--target", "prod")
+    assert again.exit_code == 0, again.output
+    assert live_names(reader, "rides") == ["a", "m", "rides_kept"]
+    assert live_names(reader, "orders") == ["a", "m", "orders_kept", "orders_removed"]
+
+    live = noted_live(working_for("orders"), None)
+    told = {one["relation"].split(".")[-1].strip('"'): one["used_by"] for one in live}
+    assert told["rides_kept"] == "the live target of rides built it", "no dye may overwrite what another pipeline built"
+    assert told["a"] == "the live target built it"
+
+
+def test_two_pipelines_may_build_the_models_of_one_package(
+    working_for: Callable[[str], connection], connect_as: Callable[..., connection]
+) -> None:
+    for name in ("orders", "rides"):
+        with connect_as("dbt_prod").cursor() as query:
+            query.execute(
+                "insert into angiogram.live_nodes (pipeline, unique_id, name, resource_type, relation, fingerprint)"
+                " values (%s, %s, 'm', 'model', 'r', %s)",
+                (name, f"{name}:model.shared.m", name),
+            )
+    reader = connect_as("angiogram")
+    for name in ("orders", "rides"):
+        live = production.compare(reader, {}, "angiogram", name).live
+        assert {unique_id: node.fingerprint for unique_id, node in live.items()} == {"model.shared.m": name}

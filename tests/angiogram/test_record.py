@@ -111,6 +111,7 @@ def test_the_verdict_says_whether_the_dye_tested_what_production_runs(
 ) -> None:
     """First nothing is known of production; then it is the same, its incremental half included; then not."""
     with connect_as("dbt_prod").cursor() as query:
+        query.execute("select set_config('angiogram.pipeline', 'taxi_angiogram', false)")
         query.execute("delete from angiogram.live_nodes")
     unknown = angiogram("run", "--json").report()
     assert unknown["production"]["live"] is None
@@ -125,7 +126,7 @@ def test_the_verdict_says_whether_the_dye_tested_what_production_runs(
     assert same["production"]["live"] == same["production"]["dye"]
     nodes = Project(PROJECT).nodes
     ephemeral = {"dim_dates": replace(nodes["dim_dates"], named='"dim_dates"')}
-    tested = production.compare(connect_as("angiogram"), nodes | ephemeral, "angiogram")
+    tested = production.compare(connect_as("angiogram"), nodes | ephemeral, "angiogram", "taxi_angiogram")
     assert tested.differing["model"] == ["dim_dates"], "the dye passes no such table"
 
     live.replace("models/facts/fct_rides.sql", "fare_amount + tax_amount", "fare_amount")

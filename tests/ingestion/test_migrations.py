@@ -122,3 +122,20 @@ def test_views_noted_before_0024_belong_to_the_pipeline_that_migrates(
     builder.execute(note, ("after",))
     noted = rows(connect_as("owner"), "angiogram.noted_views", "name, pipeline", "name")
     assert noted == [("after", ""), ("before", "taxi_angiogram")]
+
+
+def test_live_nodes_noted_before_0027_stay_and_belong_to_no_pipeline_until_one_names_them(
+    database_of_before: str, connect_as: Callable[..., connection]
+) -> None:
+    """A build whose macros are from before goes on as it did: nobody knows whose its rows are."""
+    note = (
+        "insert into angiogram.live_nodes (unique_id, name, resource_type, relation, fingerprint)"
+        " values ('model.orders.' || %s, 'a model', 'model', 'r', 'f') on conflict (unique_id) do nothing"
+    )
+    builder = connect_as("dbt_prod").cursor()
+    builder.execute(note, ("before",))
+    migrate()
+    for name in ("before", "after"):
+        builder.execute(note, (name,))
+    noted = rows(connect_as("owner"), "angiogram.live_nodes", "node_id, pipeline", "node_id")
+    assert noted == [("model.orders.after", ""), ("model.orders.before", "")]

@@ -34,7 +34,7 @@ def changes(
         for node in nodes.values()
         if not node.is_seed and node.unique_id in tested.agreeing and health.get(node.stage) not in UNSOUND
     }
-    live = _live_columns(database, [node.unique_id for node in agreeing.values()])
+    live = _live_columns(database, tested.pipeline, [node.unique_id for node in agreeing.values()])
     dye = typed_columns(database, {name: node.relation for name, node in agreeing.items()})
     for name, node in agreeing.items():
         if node.unique_id in live and name in dye:
@@ -60,7 +60,7 @@ def _of_model(name: str, relation: str, live: Mapping[str, str], dye: Mapping[st
         yield Change(text, stage, code="live_column_left")
 
 
-def _live_columns(database: connection, unique_ids: list[str]) -> dict[str, tuple[str, dict[str, str]]]:
+def _live_columns(database: connection, pipeline: str, unique_ids: list[str]) -> dict[str, tuple[str, dict[str, str]]]:
     """Table and columns of each live model, by dbt's id.
 
     Models whose table is not in this database are left out.
@@ -68,15 +68,16 @@ def _live_columns(database: connection, unique_ids: list[str]) -> dict[str, tupl
     found: dict[str, tuple[str, dict[str, str]]] = {}
     with database.cursor() as query:
         query.execute(
-            "select unique_id, nspname || '.' || relname, attname::text, format_type(atttypid, atttypmod)"
+            "select node_id, nspname || '.' || relname, attname::text, format_type(atttypid, atttypmod)"
             " from angiogram.live_nodes"
             " cross join lateral (select parse_ident(relation) as parts) as named"
             " join pg_namespace on nspname = parts[cardinality(parts) - 1]"
             " join pg_class on relnamespace = pg_namespace.oid and relname = parts[cardinality(parts)]"
             " join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped"
-            " where unique_id = any(%s) and (cardinality(parts) < 3 or parts[1] = current_database())"
-            " order by unique_id, attnum",
-            (unique_ids,),
+            " where pipeline in ('', %s) and node_id = any(%s)"
+            " and (cardinality(parts) < 3 or parts[1] = current_database())"
+            " order by node_id, attnum",
+            (pipeline, unique_ids),
         )
         for unique_id, relation, column, kind in query.fetchall():
             found.setdefault(unique_id, (relation, {}))[1][column] = kind

@@ -36,11 +36,13 @@ class Production:
     """What production runs, and what the dye tested of it.
 
     Attributes:
+        pipeline: name of the dbt project.
         live: live nodes by dbt's id. Empty if production has not built anything yet.
         dye: fingerprints by dbt's id. An incremental model has one for its first build and one for later ones.
         differing: names of live nodes that the dye passed in another version, or that its project does not have.
     """
 
+    pipeline: str
     live: Mapping[str, LiveNode]
     dye: Mapping[str, list[str]]
     differing: Mapping[str, list[str]]
@@ -82,15 +84,16 @@ class Production:
         return _hash(f"{i} {live[i] if live.get(i) in found else found[-1]}" for i, found in forms.items())
 
 
-def compare(database: connection, nodes: Mapping[str, Node], target: str) -> Production:
+def compare(database: connection, nodes: Mapping[str, Node], target: str, pipeline: str) -> Production:
     """Compare what production last built with what dbt built in this run.
 
     Args:
         database: as role angiogram.
         nodes: the nodes of the project that the dye passed.
         target: the dye target of that project.
+        pipeline: name of that project; what builds of another one noted is left out.
     """
-    live = _live(database)
+    live = _live(database, pipeline)
     dye = _dye(database, results_relation(target))
     known = {node.unique_id for node in nodes.values() if not node.is_ephemeral}
     differing = {
@@ -102,7 +105,7 @@ def compare(database: connection, nodes: Mapping[str, Node], target: str) -> Pro
         )
         for kind in _KINDS
     }
-    return Production(live, dye, differing)
+    return Production(pipeline, live, dye, differing)
 
 
 def is_noted(database: connection) -> bool:
@@ -116,9 +119,13 @@ def is_noted(database: connection) -> bool:
         return query.fetchone() == (True,)
 
 
-def _live(database: connection) -> dict[str, LiveNode]:
+def _live(database: connection, pipeline: str) -> dict[str, LiveNode]:
     with database.cursor() as query:
-        query.execute("select unique_id, name, resource_type, fingerprint, built_at from angiogram.live_nodes")
+        query.execute(
+            "select node_id, name, resource_type, fingerprint, built_at from angiogram.live_nodes"
+            " where pipeline in ('', %s) order by built_at",
+            (pipeline,),
+        )
         return {unique_id: LiveNode(*node) for unique_id, *node in query.fetchall()}
 
 
