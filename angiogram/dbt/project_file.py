@@ -9,6 +9,7 @@ import yaml
 from angiogram.core.environment import Environment
 from angiogram.core.errors import UnsupportedProject
 from ingestion.settings.pipeline import project_folder
+from ingestion.settings.project_file import PROJECT_FILE, read_project_file
 
 DYE_TARGETS = "dye_targets"
 """The variable that names the dbt targets under which a project reads the dye."""
@@ -63,11 +64,11 @@ def project_variables(directory: Path) -> dict[str, Any]:
     the project, with its line.
     """
     try:
-        settings = yaml.safe_load((directory / "dbt_project.yml").read_text(encoding="utf-8"))
+        settings = read_project_file(directory)
     except yaml.YAMLError:
         return {}
     variables: dict[str, Any] = settings.get("vars") or {}
-    return variables | (variables.get(settings.get("name")) or {})
+    return variables | (variables.get(settings.get("name", "")) or {})
 
 
 def dye_targets(directory: Path) -> list[str]:
@@ -79,9 +80,7 @@ def dye_targets(directory: Path) -> list[str]:
     named = project_variables(directory).get(DYE_TARGETS, DEFAULT_DYE_TARGET)
     targets = [named] if isinstance(named, str) else list(named or ())
     if not targets:
-        raise UnsupportedProject(
-            f"The variable {DYE_TARGETS} of {directory / 'dbt_project.yml'} names no target. Add one."
-        )
+        raise UnsupportedProject(f"The variable {DYE_TARGETS} of {directory / PROJECT_FILE} names no target. Add one.")
     return [str(target) for target in targets]
 
 

@@ -6,7 +6,6 @@ working directory.
 """
 
 import importlib
-import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,12 +16,10 @@ from ingestion.contract import Contract
 from ingestion.errors import ContractUnusable
 from ingestion.extras import missing
 from ingestion.settings.base import ProjectSettings
+from ingestion.settings.project_file import PROJECT_FILE, project_name
 from ingestion.settings.settings_file import EXAMPLE, DeclaredContract, SettingsFile, parts_of_import_path
 
-PROJECT_FILE = "dbt_project.yml"
-
 _CHECKOUT = Path(__file__).resolve().parents[2] / "dbt_project"
-_NAME = re.compile(r"""^name:\s*["']?(\w+)""", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,19 +118,7 @@ def project_folder() -> Path:
 @cache
 def _read(project: Path) -> Pipeline:
     file = SettingsFile.of(project)
-    return Pipeline(file, _name(project / PROJECT_FILE), file.checked(DeclaredContract).contract)
-
-
-def _name(project_file: Path) -> str:
-    """The name of a dbt project from its `name:` line.
-
-    The folder's name if the file cannot be read: dbt reports why.
-    """
-    try:
-        found = _NAME.search(project_file.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError):
-        found = None
-    return found[1] if found else project_file.parent.name
+    return Pipeline(file, project_name(project), file.checked(DeclaredContract).contract)
 
 
 def imported(path: str, place: str) -> object:

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
-import yaml
-
 from angiogram.core.errors import SeedError
 from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX
 from angiogram.dbt.seeds.seed_text import Row
 from angiogram.dye.calculation import Calculation
 from angiogram.dye.seeds import DyeMessage, StoredMessage
+from ingestion.settings.project_file import PROJECT_FILE, read_project_file
 from taxi.calculation.models import staged_ride
 from taxi.calculation.random_rides import random_rides
 from taxi.calculation.reference import read_reference
@@ -35,7 +34,7 @@ class TaxiCalculation:
             if expected_reference
             else read_reference(seeds / "reference")
         )
-        return expected_tables(messages, reference, last_day(project / "dbt_project.yml"))
+        return expected_tables(messages, reference, last_day(project))
 
     def record(self, message: StoredMessage) -> str | None:
         """Return the ride that a message is a version of."""
@@ -49,14 +48,16 @@ class TaxiCalculation:
 CALCULATION: Calculation = TaxiCalculation()
 
 
-def last_day(dbt_project: Path) -> date:
+def last_day(project: Path) -> date:
     """Return the variable last_day of the dbt project: the last day of dim_dates.
 
     Raises:
         SeedError: the file is missing or does not set the variable.
     """
     try:
-        value = yaml.safe_load(dbt_project.read_text(encoding="utf-8"))["vars"]["last_day"]
+        value = read_project_file(project)["vars"]["last_day"]
     except (FileNotFoundError, KeyError) as error:
-        raise SeedError(f"{dbt_project} does not set the variable last_day ({error!r}); it ends dim_dates.") from error
+        raise SeedError(
+            f"{project / PROJECT_FILE} does not set the variable last_day ({error!r}); it ends dim_dates."
+        ) from error
     return date.fromisoformat(str(value))

@@ -33,6 +33,23 @@ def test_dbt_project_dir_names_the_project(tmp_path: Path, monkeypatch: pytest.M
     assert pipeline.pipeline().name == "named"
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["name: orders", "name : orders", '"name": orders', "'name': 'orders' # of the shop", "{name: orders}"],
+)
+def test_the_name_is_read_as_dbt_reads_it(tmp_path: Path, line: str) -> None:
+    """Locks, leases and records carry it, and dbt's macros use `project_name`: both must be the same."""
+    (tmp_path / "dbt_project.yml").write_text(f"{line}\n")
+    assert pipeline.pipeline(tmp_path).name == "orders"
+
+
+@pytest.mark.parametrize("text", [None, "name: [", "- name", "version: 1"], ids=["none", "broken", "list", "unnamed"])
+def test_a_project_whose_name_cannot_be_read_goes_by_its_folder(tmp_path: Path, text: str | None) -> None:
+    if text:
+        (tmp_path / "dbt_project.yml").write_text(text)
+    assert pipeline.pipeline(tmp_path).name == tmp_path.name
+
+
 def test_the_nearest_project_upwards_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DBT_PROJECT_DIR", raising=False)
     below = project(tmp_path / "near", None) / "models" / "staging"

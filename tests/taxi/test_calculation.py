@@ -105,7 +105,7 @@ def daily(**key: object) -> list[Row]:
 def test_the_stored_seeds_are_what_the_calculation_gives() -> None:
     """If this fails: `python -m taxi.calculation`, and look at what changed before you commit it."""
     assert differing_files(SEEDS / "angiogram" / "expected", EXPECTED) == []
-    assert last_day(PROJECT / "dbt_project.yml") == LAST_DAY
+    assert last_day(PROJECT) == LAST_DAY
     assert main(["--check"]) == 0
 
 
@@ -339,7 +339,7 @@ def test_the_command_says_which_files_differ(
 def test_a_project_without_a_last_day_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "dbt_project.yml").write_text("vars: {}\n")
     with pytest.raises(SeedError, match="last_day"):
-        last_day(tmp_path / "dbt_project.yml")
+        last_day(tmp_path)
 
 
 def test_read_dye_gives_the_rides_that_these_tests_use() -> None:

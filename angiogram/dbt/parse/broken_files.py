@@ -12,7 +12,7 @@ import yaml
 from angiogram.core.short_message import in_a_line
 from angiogram.core.source_places import place_of
 from angiogram.dbt.parse.project_copy import resource_folders
-from ingestion.settings.pipeline import PROJECT_FILE
+from ingestion.settings.project_file import PROJECT_FILE
 
 STUB = "{{ config(enabled=true, materialized='view', contract={'enforced': false}) }}\nselect 1 as stub\n"
 """A placeholder for a model that cannot be read. It is never built."""

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Iterable
 from pathlib import Path
 
-import yaml
+from ingestion.settings.project_file import read_project_file
 
 _PATHS = ("model", "seed", "test", "macro", "snapshot", "analysis", "asset", "docs")
 _DEFAULTS = {"model": ["models"], "seed": ["seeds"], "test": ["tests"], "macro": ["macros"]}
@@ -21,7 +21,7 @@ _OURS = ("target", "logs", ".git")
 
 def resource_folders(directory: Path) -> dict[str, list[str]]:
     """Return the folders of models, seeds and so on, by kind, as dbt_project.yml names them."""
-    settings = yaml.safe_load((directory / "dbt_project.yml").read_text(encoding="utf-8")) or {}
+    settings = read_project_file(directory)
     return {kind: list(settings.get(f"{kind}-paths") or _DEFAULTS.get(kind, [])) for kind in _PATHS}
 
 

@@ -31,7 +31,7 @@ from angiogram.dbt.parse.broken_files import (
     scan,
 )
 from angiogram.dbt.parse.project_copy import ProjectCopy, resource_folders
-from ingestion.settings.pipeline import PROJECT_FILE
+from ingestion.settings.project_file import PROJECT_FILE
 
 _STANDING_IN = "angiogram_stand_ins"
 """Folder of the copy for placeholders of missing models."""

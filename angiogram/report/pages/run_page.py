@@ -2,14 +2,12 @@
 
 from pathlib import Path
 
-import yaml
-
 from angiogram.core.environment import Environment
-from angiogram.dbt.project_file import project_directory
 from angiogram.dye.seeds import has_dye, read_dye, read_malformed
 from angiogram.report.pages.page import Docs, page
 from angiogram.store import runs
 from ingestion.addresses import without_user_info
+from ingestion.settings.pipeline import pipeline
 
 _DOCS_PAGE = "site/dye.html"
 
@@ -40,5 +38,4 @@ def _docs(folder: Path | None) -> Docs | None:
     address = without_user_info(Environment.from_environment().docs_url) or beside
     if address is None:
         return None
-    settings = yaml.safe_load((project_directory() / "dbt_project.yml").read_text(encoding="utf-8"))
-    return Docs(address, settings["name"])
+    return Docs(address, pipeline().name)

@@ -1,0 +1,36 @@
+"""The one reader of dbt_project.yml: the project's name, folders and variables.
+
+The file is plain YAML; Jinja stands within its texts and is left as it is.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PROJECT_FILE = "dbt_project.yml"
+
+
+def read_project_file(project: Path) -> dict[str, Any]:
+    """Return what a project's file holds; nothing if it is not a mapping.
+
+    Args:
+        project: the project's folder.
+
+    Raises:
+        OSError, UnicodeDecodeError, yaml.YAMLError: the file cannot be read, or is not YAML.
+    """
+    content = yaml.safe_load((project / PROJECT_FILE).read_text(encoding="utf-8-sig"))
+    return content if isinstance(content, dict) else {}
+
+
+def project_name(project: Path) -> str:
+    """Return a project's name, as dbt's macros have it in `project_name`.
+
+    If the file cannot be read or names none, it is the folder's name: dbt reports why.
+    """
+    try:
+        name = read_project_file(project).get("name")
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        name = None
+    return str(name) if name else project.name
