@@ -29,6 +29,7 @@ from dbt_build import Build, dbt_words
 from dbt_models import dbt_models
 from manifests import DYE_TARGET, manifest
 from report_link import ReportLink, report_address
+from task_log import log_lines
 
 VERIFIED = Asset("taxi_verified")
 
@@ -80,7 +81,7 @@ def angiogram() -> None:
         from airflow.sdk.exceptions import AirflowFailException
 
         from angiogram.core.errors import NeverBegan
-        from angiogram.report.report import console, render
+        from angiogram.report.report import render
         from angiogram.run import steps
 
         why = ti.xcom_pull(task_ids="begin", key="why")
@@ -89,8 +90,8 @@ def angiogram() -> None:
         except NeverBegan as error:  # another try of this task would not start it either
             raise AirflowFailException(f"could_not_run: {error}") from error
         report = _steps(begun, "verdict", "verdict")["verdict"]
-        console().print(render(report))
-        print(f"Report: {report_address(begun)}")
+        log_lines(render(report))
+        log_lines(f"Report: {report_address(begun)}")
         if report["verdict"] not in ("healthy", "blocked"):
             raise AirflowFailException(f"{report['verdict']}: {report.get('error')}")
         return str(report["verdict"])
@@ -176,15 +177,14 @@ def _build(context: Context, select: Sequence[str]) -> Build:
 
 
 def _show_differences(model: str) -> None:
-    """Print the cells in which a model differs from its expected seed.
+    """Log the cells in which a model differs from its expected seed.
 
     dbt's log mixes them with those of other models.
     """
     from angiogram.report.failures import failures
-    from angiogram.report.report import console
 
     if found := failures(manifest(DYE_TARGET), model):
-        console().print(found)
+        log_lines(found)
 
 
 def _with_report(of: Any) -> Any:

@@ -17,6 +17,7 @@ from typing import Any
 from airflow.sdk import Param, dag, task
 
 import dag_defaults
+from task_log import log_lines
 
 
 @dag(
@@ -62,7 +63,7 @@ def bulk_load() -> None:
 
         after = row_counts()
         more = {name: after[name] - before[name] for name in after}
-        print(f"Rows of files before {before}, after {after}: {more} more.")
+        log_lines(f"Rows of files before {before}, after {after}: {more} more.")
         return {"before": before, "after": after, "more": more}
 
     @task(retries=0, doc_md="Fails if a file was bad, and names it.")

@@ -17,6 +17,7 @@ from airflow.sdk import dag, task
 
 import dag_defaults
 from dbt_models import dbt_models
+from task_log import log_lines
 
 
 @dag(
@@ -44,11 +45,11 @@ def taxi_pipeline() -> None:
         from airflow.sdk.exceptions import AirflowFailException
 
         from angiogram.operate.live import check_live
-        from angiogram.report.report import checkpoint_line, console
+        from angiogram.report.report import checkpoint_line
 
         found = check_live(timedelta(days=1))
         for point in found.checkpoints:
-            console().print(checkpoint_line(point.report()))
+            log_lines(checkpoint_line(point.report()))
         if not found.holds:
             lost = [point.name for point in found.checkpoints if not point.holds]
             raise AirflowFailException("; ".join([f"does not hold: {', '.join(lost)}", *found.partitions]))

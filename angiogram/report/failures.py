@@ -11,12 +11,13 @@ from psycopg2 import sql
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from angiogram.report.report import DIFFERENCES_PRINTED, cells
+from angiogram.core.differences import KEPT
+from angiogram.report.report import cells
 from angiogram.store import runs
 
 
 def failures(manifest: Path, model: str) -> RenderableType | None:
-    """Return the first differences, and the total count.
+    """Return the differences, as many as a report has, and the total count.
 
     Args:
         manifest: dbt's manifest of target angiogram.
@@ -35,14 +36,14 @@ def failures(manifest: Path, model: str) -> RenderableType | None:
             sql.SQL(
                 "select difference, row_key::json, column_name, expected, actual, count(*) over () from {} limit %s"
             ).format(sql.SQL(relation)),  # dbt has quoted its names already
-            (DIFFERENCES_PRINTED,),
+            (KEPT,),
         )
         found = query.fetchall()
     if not found:
         return None
     names = ("difference", "row_key", "column", "expected", "actual")
     count = found[0][-1]
-    some = f"; the first {DIFFERENCES_PRINTED}:" if count > len(found) else ":"
+    some = f"; the first {KEPT}:" if count > len(found) else ":"
     first = [{**dict(zip(names, row[:-1], strict=True)), "messages": []} for row in found]
     return Group(Text(f"Differences from the expected seed: {count}{some}"), *cells(first))
 

@@ -76,16 +76,14 @@ def example(report: Mapping[str, Any]) -> str | None:
 
 
 def _sentence(found: Mapping[str, Any]) -> str:
+    # A key may be a hash, so it comes last.
     key = ", ".join(f"{column} {cell}" for column, cell in (found["row_key"] or {}).items())
     feeding = fed_by(found, MESSAGES_NAMED)
     fed = f"; fed by {feeding}" if feeding else ""
     if found["column"] is None:
-        return f"{found['difference']}: {key or visible(found['actual'] or found['expected'])}{fed}"
-    return (
-        f"{key}: {found['column']} {visible(found['actual'])}, expected {visible(found['expected'])}{fed}"
-        if key
-        else f"{found['column']} {visible(found['actual'])}, expected {visible(found['expected'])}{fed}"
-    )
+        return f"{found['difference']}{fed}: {key or visible(found['actual'] or found['expected'])}"
+    cell = f"{found['column']} {visible(found['actual'])}, expected {visible(found['expected'])}{fed}"
+    return f"{cell}; {key}" if key else cell
 
 
 def differences_in_all(report: Mapping[str, Any]) -> int:

@@ -198,7 +198,8 @@ class DagRuns:
 
 def _lines(event: dict[str, Any]) -> Iterator[str]:
     """Yield the text of a log event, and of the exceptions in it."""
-    if not str(event.get("logger", "")).startswith("task"):
+    logger = str(event.get("logger", ""))
+    if not logger.startswith("task") and logger != "airflow.task":
         return
     yield str(event["event"])
     for raised in event.get("error_detail") or ():

@@ -113,7 +113,7 @@ def test_an_alert_names_the_blockage_one_cell_its_rides_and_the_page(
 ) -> None:
     told("run-1", "fct_rides")
     words = inbox.received[0]["message"]
-    assert "ride_id jeep-1: revenue_amount 20.20, expected 20.40; fed by jeep-first, jeep-second" in words
+    assert "revenue_amount 20.20, expected 20.40; fed by jeep-first, jeep-second; ride_id jeep-1" in words
     assert "https://reports.example/angiogram/run-1.html" in words
 
 
@@ -181,7 +181,7 @@ def test_an_alert_longer_than_its_service_takes_is_shortened_and_keeps_its_link(
     assert state(alert.after_verdict(database, "run-1", pause=0)) == "sent"
     (message,) = inbox.received
     assert "Angiogram: blocked at fct_rides" in message["text"]
-    assert "jeep-1: revenue_amount" in message["text"]
+    assert "fct_rides, revenue_amount" in message["text"]
     assert message["text"].endswith("…\n1 difference in all.\nhttps://reports.example/angiogram/run-1.html")
     assert len(message["text"]) > 3900
     with database.cursor() as query:

@@ -94,5 +94,5 @@ def test_the_example_of_a_blockage_is_a_changed_cell_where_there_is_one() -> Non
     lost = {**changed({"ride_id": "a"}, "", "", ""), "difference": "missing", "column": None, "expected": "{}"}
     cell = changed({"ride_id": "b"}, "fare_amount", "1", "2", "jeep-good")
     told = example(report("run-1", ["fct_rides"], {"fct_rides": [lost, cell]}))
-    assert told == "fct_rides, ride_id b: fare_amount 2, expected 1; fed by jeep-good"
+    assert told == "fct_rides, fare_amount 2, expected 1; fed by jeep-good; ride_id b"
     assert example(report("run-1", ["fct_rides"], {"fct_rides": [lost]})) == "fct_rides, missing: ride_id a"

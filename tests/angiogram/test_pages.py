@@ -76,7 +76,7 @@ class Elements(HTMLParser):
 def test_the_blockage_stands_first_with_one_cell_and_its_rides() -> None:
     text = Elements(page(blocked(JEEP), {}).split("<h2", 1)[0]).text
     assert "Blocked at fct_rides" in text
-    assert "ride_id jeep-1: revenue_amount 20.20, expected 20.40; fed by jeep-good, jeep-good-too" in text
+    assert "revenue_amount 20.20, expected 20.40; fed by jeep-good, jeep-good-too; ride_id jeep-1" in text
 
 
 def test_a_changed_cell_is_marked_side_by_side_and_its_rides_say_why_they_are_there() -> None:

@@ -1,5 +1,6 @@
 """From topic to verdict through a running Airflow: the live DAG and the dye's, with Airflow's own record of them."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -133,6 +134,21 @@ def test_airflow_runs_the_live_models_and_the_dye(
         assert taken >= 6433
 
 
+def all_cells_before_the_folded_end(sandbox: Sandbox, blocked: Blocked) -> bool:
+    """Whether the log of the model has each difference, before the group that Airflow folds at its end."""
+    logs = sandbox.folder.path / "airflow" / "logs" / "dag_id=angiogram" / f"run_id={blocked.dag_run}"
+    (log,) = (logs / "task_id=models.fct_rides").glob("*.log")
+    with closing(connect("angiogram", "tests")) as database, database.cursor() as query:
+        query.execute(
+            "select count(*) from angiogram.differences where run_id = %s and stage_name = 'fct_rides'",
+            (blocked.dye_run,),
+        )
+        ((found,),) = query.fetchall()
+    events = [json.loads(line)["event"] for line in log.read_text(encoding="utf-8").splitlines()]
+    shown = events[: events.index("::group::Post Execute")]
+    return found == sum(" → actual " in event for event in shown) > 0
+
+
 def test_a_blocked_run_fails_and_shows_its_cells(
     blocked: Blocked, connect_as: Callable[..., connection], sandbox: Sandbox
 ) -> None:
@@ -143,9 +159,11 @@ def test_a_blocked_run_fails_and_shows_its_cells(
     assert blocked.code == 1, blocked.stderr + blocked.stdout
     log_of_model = blocked.stderr.split("The end of the log of models.fct_rides:")[1].split("The end of the log of")[0]
     assert "revenue_amount: expected" in log_of_model
-    assert "Blocked at fct_rides. fct_rides, ride_id" in blocked.stderr.split("The end of the log of blocked.stop:")[1]
+    assert all_cells_before_the_folded_end(sandbox, blocked)
+    log_of_stop = blocked.stderr.split("The end of the log of blocked.stop:")[1]
+    assert "Blocked at fct_rides. fct_rides, revenue_amount" in log_of_stop
     address = f"Report: {Airflow(sandbox).url}/plugin/angiogram/angiogram/runs/{blocked.dye_run}"
-    assert address in blocked.stderr.split("The end of the log of blocked.stop:")[1]
+    assert address in log_of_stop
     assert not blocked.in_hand
 
     with connect_as("postgres", "airflow").cursor() as query:
