@@ -1,5 +1,6 @@
 """The rooms of the code: small packages, in which every import points down."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -57,3 +58,23 @@ def test_every_import_points_down() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_an_import_of_the_sandbox_into_what_runs_pipelines_is_refused(tmp_path: Path) -> None:
+    """An installation for a run has no sandbox's servers."""
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    packages = ("angiogram", "ingestion", "taxi")
+    for name in (*packages, "sandbox"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in packages:
+        (tmp_path / name / "contract_of_the_imports.py").write_text("import sandbox.ports\n")
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout
+    for name in packages:
+        assert f"{name} is not allowed to import sandbox" in done.stdout

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from psycopg2.extensions import connection
 
-from angiogram.core.errors import NotReady
+from angiogram.core.errors import UnsupportedProject
 from angiogram.core.stage_id import StageId
 from angiogram.dbt.live_target import Unread
 from angiogram.dbt.project import Project
@@ -46,13 +46,13 @@ def propose_surface(
         stored: the file of the accepted surface.
 
     Raises:
-        NotReady: the project cannot be read under the live target, so the location of its tables is unknown.
+        UnsupportedProject: the project cannot be read under the live target, so the location of its tables is unknown.
         InvalidSurface: the accepted surface cannot be read.
     """
     accepted = Surface.accepted(project.directory)
     now = guards.present(database, project, built)
     if isinstance(now.live, Unread):
-        raise NotReady(
+        raise UnsupportedProject(
             f"Target {project.settings.live_target} could not be read, so where the live tables are is unknown: "
             f"{now.live.reason}. Correct that, then accept."
         )

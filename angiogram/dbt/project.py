@@ -21,7 +21,13 @@ from angiogram.dbt.manifest.nodes import (
 from angiogram.dbt.manifest.parts import leave_out
 from angiogram.dbt.parse.reading import Reading, is_whole, read_parts
 from angiogram.dbt.pipeline_settings import DeclaredSettings
-from angiogram.dbt.project_file import ProjectPaths, dye_target, dye_targets, project_variables
+from angiogram.dbt.project_file import (
+    ProjectPaths,
+    dye_target,
+    dye_targets,
+    install_packages_command,
+    project_variables,
+)
 from angiogram.dbt.seeds.file_journal import settle
 from ingestion.settings.settings_file import SETTINGS_FILE
 
@@ -88,8 +94,8 @@ class Project:
             )
         if (self.directory / "packages.yml").is_file() and not any(self.directory.glob("dbt_packages/*")):
             raise NotReady(
-                f"The dbt packages of {self.directory} are not installed. Run `make install`, "
-                "or `python dbt_project/install_packages.py`."
+                f"The dbt packages of {self.directory} are not installed. Run "
+                f"`{install_packages_command(self.directory)}`."
             )
         settle(self.directory)
         self.settings = DeclaredSettings.read(self.directory)

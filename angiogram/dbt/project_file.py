@@ -57,6 +57,12 @@ def project_directory() -> Path:
     return project_folder().resolve()
 
 
+def install_packages_command(directory: Path) -> str:
+    """Return the command that installs a project's dbt packages: its own script, or else dbt."""
+    own = directory / "install_packages.py"
+    return f"python {own}" if own.is_file() else f"dbt deps --project-dir {directory}"
+
+
 def project_variables(directory: Path) -> dict[str, Any]:
     """Return the variables in a project's file: none if the file is not YAML.
 

@@ -23,7 +23,7 @@ from angiogram.dbt.live_target import Unread
 from angiogram.dbt.live_target import read as read_live
 from angiogram.dbt.manifest.nodes import expected_name
 from angiogram.dbt.project import Project
-from angiogram.dbt.project_file import dye_targets
+from angiogram.dbt.project_file import dye_targets, install_packages_command
 from angiogram.dye.key_check import check_key
 from angiogram.dye.seeds import read_dye, read_malformed
 from angiogram.judge.guards.surface import Surface
@@ -308,7 +308,7 @@ def _dbt() -> Iterator[tuple[Mark, str]]:
         yield (
             Mark.NOTE,
             "dbt_utils is the project's stand-in, for the hub did not answer. "
-            "With the hub in reach run `python dbt_project/install_packages.py`.",
+            f"With the hub in reach run `{install_packages_command(project.directory)}`.",
         )
     else:
         yield Mark.OK, "dbt_utils is the hub's"
@@ -316,8 +316,8 @@ def _dbt() -> Iterator[tuple[Mark, str]]:
     if bare := sorted(model.name for model in models if model.expected_relation is None):
         yield (
             Mark.NOTE if len(bare) < len(models) else Mark.PROBLEM,
-            f"not yet watched, because the expected seed is missing: {', '.join(bare)}. CONTRIBUTING.md says how "
-            "to add one.",
+            f"not yet watched, because the expected seed is missing: {', '.join(bare)}. docs/your-project.md says "
+            "how to add one.",
         )
     else:
         yield Mark.OK, f"each of the {len(models)} models has its expected seed"

@@ -80,7 +80,9 @@ def end(run_id: str, error: str | None = None, alerts: bool = True) -> None:
     except (IngestionError, psycopg2.Error) as failure:
         why = in_words(failure)
         print(
-            f"Run {run_id} could not be recorded or released; its lease will expire. {why}", file=sys.stderr, flush=True
+            f"Run {run_id} could not be recorded or released; if it has the lease, that expires by itself. {why}",
+            file=sys.stderr,
+            flush=True,
         )
         if alerts:
             alert.unrecorded(error or ENDED_EARLY, why)

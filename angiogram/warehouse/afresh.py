@@ -19,6 +19,7 @@ from angiogram.warehouse.target_relations import claim, live_schemas, marked, wr
 
 _NOTE = "angiogram: built "
 _NOTED = f"(?n)^{_NOTE}(.+)$"
+"""The regular expression, in PostgreSQL's form, that finds the note in a comment."""
 
 
 def make_afresh(
@@ -39,7 +40,7 @@ def make_afresh(
 
     Raises:
         NotTheDyes, DbtFailed: see target_relations.claim.
-        NotReady: see target_relations.claim and dye_schemas.empty.
+        NotReady, UnsupportedProject: see target_relations.claim and dye_schemas.empty.
         TablesInUse: another session held one of the tables for too long.
     """
     schemas = claim(database, project, known_live, say)
@@ -82,7 +83,7 @@ def _noted(query: cursor, schemas: Iterable[str]) -> dict[str, list[str]]:
         "substring(obj_description(pg_namespace.oid, 'pg_namespace') from %s)::jsonb) as noted (name)"
         " join pg_class on relnamespace = pg_namespace.oid and relname = noted.name"
         " where nspname = any(%s) and pg_has_role(relowner, 'usage') order by 1, 2",
-        (f"(?n)^{_NOTE}(.+)$", list(schemas)),
+        (_NOTED, list(schemas)),
     )
     for schema, relation in query.fetchall():
         found.setdefault(schema, []).append(relation)

@@ -38,7 +38,8 @@ def empty(
 
     Raises:
         TablesInUse: another session held one of them for too long.
-        NotReady: the session's role may not drop one of them, or something elsewhere uses a function or type.
+        NotReady: the session's role may not drop one of them.
+        UnsupportedProject: something elsewhere uses one of their functions or types.
     """
     deadline = time.monotonic() + TABLES_WITHIN
     told = None

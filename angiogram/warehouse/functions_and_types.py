@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from psycopg2 import sql
 from psycopg2.extensions import cursor
 
-from angiogram.core.errors import NotReady
+from angiogram.core.errors import UnsupportedProject
 
 _KINDS = (
     *("function", "procedure", "aggregate", "operator", "operator class", "operator family"),
@@ -80,11 +80,11 @@ def drops(query: cursor, schemas: Sequence[str]) -> list[sql.Composable]:
     What extensions or other roles own is left alone.
 
     Raises:
-        NotReady: something outside these schemas uses one of them.
+        UnsupportedProject: something outside these schemas uses one of them.
     """
     query.execute(_MADE + _USED_BY, _names(query, schemas))
     if users := [user for (user,) in query.fetchall()]:
-        raise NotReady(
+        raise UnsupportedProject(
             f"The dye's schemas ({', '.join(schemas)}) cannot be emptied: {', '.join(users)} use functions or types in "
             "them. Move those functions and types to another schema."
         )

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 from psycopg2.extensions import connection, cursor
 
-from angiogram.core.errors import NotReady
+from angiogram.core.errors import UnsupportedProject
 from angiogram.warehouse import dye_schemas
 from sandbox.services import Sandbox
 from tests.services import connect_as_administrator, new_database
@@ -106,7 +106,7 @@ def test_what_a_function_or_type_of_the_dye_would_take_with_it_elsewhere_stops_t
         query.execute(needs)
     administrator.execute(LEFT)
     before = sorted(administrator.fetchall())
-    with pytest.raises(NotReady) as refused:
+    with pytest.raises(UnsupportedProject) as refused:
         dye_schemas.empty(dye, ["The dye"], print)
     assert named in str(refused.value)
     administrator.execute(LEFT)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from angiogram.core.errors import UnsupportedProject
+from angiogram.core.errors import NotReady, UnsupportedProject
 from angiogram.core.stage_id import StageId, loader_stage
 from angiogram.dbt.manifest.equality_test import key_columns
 from angiogram.dbt.manifest.nodes import Node
@@ -181,3 +181,14 @@ def test_dbt_repeats_no_work_that_costs_more_with_each_module_loaded(
     assert asked == []
     assert BehaviorFlagRendered.__dict__["_default_source"] is before
     assert not test_caching_enabled()
+
+
+def test_a_project_without_its_packages_names_the_command_that_installs_them(tmp_path: Path) -> None:
+    """It is dbt's own command, unless the project has a script for it."""
+    (tmp_path / "dbt_project.yml").write_text("name: shop\n")
+    (tmp_path / "packages.yml").write_text("packages: []\n")
+    with pytest.raises(NotReady, match=f"not installed. Run `dbt deps --project-dir {tmp_path}`"):
+        Project(tmp_path)
+    (tmp_path / "install_packages.py").touch()
+    with pytest.raises(NotReady, match=f"not installed. Run `python {tmp_path / 'install_packages.py'}`"):
+        Project(tmp_path)

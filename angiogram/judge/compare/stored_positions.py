@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from psycopg2 import sql
-from psycopg2.extensions import connection, cursor
+from psycopg2.extensions import connection
 
 from angiogram.core.diagnose import UNSOUND, StageHealth, in_order
 from angiogram.core.differences import Difference, Differences
@@ -79,14 +79,14 @@ def _misplaced(database: connection, node: Node, run_id: str) -> list[Difference
         compared = [name for name in STORED if name in present and name in node.excluded]
         if MESSAGE_ID not in present or not compared:
             return []
-        query.execute(_statement(query, node, compared), (run_id,))
+        query.execute(_statement(node, compared), (run_id,))
         return [
             Difference("changed", {MESSAGE_ID: message_id}, column, stored, made)
             for message_id, column, stored, made in query.fetchall()
         ]
 
 
-def _statement(query: cursor, node: Node, compared: list[str]) -> sql.Composed:
+def _statement(node: Node, compared: list[str]) -> sql.Composed:
     """Statement for the cells that match no position at which the row's message was stored.
 
     If there are several positions, the nearest one is shown.
