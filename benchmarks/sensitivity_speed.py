@@ -14,8 +14,8 @@ from pathlib import Path
 from random import Random
 from time import perf_counter
 
-from angiogram.judge.cause.compiled import compile_project
 from angiogram.sensitivity.bench.runner import Runner
+from angiogram.sensitivity.compiled import compile_project
 from angiogram.sensitivity.mutants.mutants import Mutant, Variant
 from angiogram.sensitivity.witnesses.feed import surroundings
 

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException
@@ -56,23 +57,16 @@ def dbt_build(target: str, select: Sequence[str] = ()) -> Build:
     Raises:
         AirflowException: dbt ended before it built anything; the message says why.
     """
-    from angiogram.dbt.command import EAGER, EVERYTHING, PLAIN, run_dbt
+    from angiogram.dbt.command import EAGER, EVERYTHING, PLAIN, Folders, arguments_of, run_dbt
 
     with tempfile.TemporaryDirectory(prefix="dbt-") as folder, dbt_words():
         parsed = manifest(target).with_name("partial_parse.msgpack")
         if parsed.exists():  # so dbt parses only what has changed
             shutil.copy(parsed, folder)
+        folders = Folders(PROJECT, PROFILES, Path(folder))
 
         def run(command: Sequence[str], known: Any = None) -> "Outcome":
-            return run_dbt(
-                [
-                    *("--no-use-colors", "--no-version-check", "--no-send-anonymous-usage-stats", "--no-write-json"),
-                    *("--log-path", folder, *PLAIN, *EAGER, *command, "--target", target, "--target-path", folder),
-                    *("--project-dir", str(PROJECT)),
-                    *("--profiles-dir", str(PROFILES)),
-                ],
-                known,
-            )
+            return run_dbt(arguments_of(command, folders, target, (*PLAIN, *EAGER)), known)
 
         chosen = ("--select", *select) if select else EVERYTHING
         project = run(["parse"])

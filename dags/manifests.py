@@ -41,11 +41,17 @@ def is_current(target: str) -> bool:
 
 
 def write(target: str) -> int:
-    """Run `dbt parse` for a target, which needs no database, and return its exit code."""
+    """Run `dbt parse` for a target, which needs no database, and return its exit code.
+
+    It is a process of its own: in this one dbt would import dbt_build and dbt_models, and Airflow with them, as it
+    takes every module named dbt_* on the path for a plugin.
+    """
+    from angiogram.dbt.command import PLAIN, Folders, arguments_of  # Airflow reads this file without angiogram
+
+    folders = Folders(PROJECT, PROFILES, manifest(target).parent)
+    arguments = arguments_of(["parse"], folders, target, ("--quiet", "--write-json", *PLAIN))
     dbt = Path(sys.executable).with_name("dbt")
-    command = [str(dbt), "--quiet", "parse", "--target", target, "--target-path", str(manifest(target).parent)]
-    places = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROFILES)]
-    return subprocess.run([*command, *places], stdout=sys.stderr, check=False).returncode  # noqa: S603
+    return subprocess.run([str(dbt), *arguments], stdout=sys.stderr, check=False).returncode  # noqa: S603
 
 
 def main() -> int:

@@ -14,11 +14,11 @@ from rich.progress import Progress
 from angiogram.cli.interrupted import interruptible
 from angiogram.cli.options import AsJson, DyeTarget
 from angiogram.dbt.project_file import dye_target, project_directory
-from angiogram.judge.cause.compiled import Compiled, compile_project
 from angiogram.report.pages.write import write
 from angiogram.sensitivity.bench.runner import Runner
 from angiogram.sensitivity.bench.score import BLIND_SPOT, SEEN, Score, Spoiled, verdict
 from angiogram.sensitivity.bench.side_by_side import as_markdown, side_by_side
+from angiogram.sensitivity.compiled import Compiled, compile_project
 from angiogram.sensitivity.page import badge as badge_of
 from angiogram.sensitivity.page import sensitivity_page
 from angiogram.sensitivity.routing.mutants import ROUTING_OF_LOADER

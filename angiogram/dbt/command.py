@@ -7,14 +7,17 @@ variables except those that name locations.
 
 import logging
 import sys
-from collections.abc import Collection, Iterator, Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from angiogram.core.environment import Environment
 from angiogram.core.errors import DbtFailed
+from angiogram.dbt.project_file import ProjectPaths
 from ingestion.settings.environ import changed
 
 PLACES = frozenset(
@@ -36,6 +39,9 @@ EAGER = ("--indirect-selection", "eager")
 
 EVERYTHING = ("--select", "fqn:*")
 """Selects everything, whatever selector the project names as its default."""
+
+FROM_TOPIC = "{dye_source: topic}"
+"""Variables, as YAML, under which the models read the dye of the active run."""
 
 SUCCESS = frozenset({"success", "pass", "warn"})
 """dbt's words for success of a model, of a test, and of a test that only warns."""
@@ -143,6 +149,74 @@ def run_dbt(arguments: Sequence[str], manifest: Any = None) -> Outcome:
     return Outcome(done.result, results, done.success, None)
 
 
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where one dbt command reads and writes.
+
+    Attributes:
+        project: the project's folder.
+        profiles: the folder with profiles.yml.
+        parsed: the folder for what dbt parses.
+        logs: the folder for dbt's log. None: the same.
+    """
+
+    project: Path
+    profiles: Path
+    parsed: Path
+    logs: Path | None = None
+
+
+def arguments_of(
+    command: Sequence[str],
+    folders: Folders,
+    target: str | None,
+    options: Sequence[str] = PLAIN,
+    variables: str | None = None,
+) -> list[str]:
+    """Return the whole command line of a dbt command, which says nothing about it to others.
+
+    Args:
+        command: dbt's word for it, with its own options.
+        folders: where it reads and writes.
+        target: dbt target; None: the profile's default.
+        options: that override what dbt_project.yml asks for.
+        variables: as YAML; None: those of dbt_project.yml.
+    """
+    return [
+        *("--no-use-colors", "--no-version-check", "--no-write-json", "--no-send-anonymous-usage-stats"),
+        *("--log-path", str(folders.logs or folders.parsed), *options, *command),
+        *(("--target", target) if target else ()),
+        *(() if variables is None else ("--vars", variables)),
+        *("--target-path", str(folders.parsed), "--project-dir", str(folders.project)),
+        *("--profiles-dir", str(folders.profiles)),
+    ]
+
+
+def run_in_scratch(
+    directory: Path,
+    command: list[str],
+    target: str | None,
+    manifest: Any = None,
+    variables: str = FROM_TOPIC,
+    profiles: Path | None = None,
+) -> Any:
+    """Run one dbt command that leaves no files in the project, and return its result.
+
+    Without a target, the default target of the profile is used. Without a folder of profiles.yml, it is the one that
+    the environment names, or the project's.
+
+    Raises:
+        DbtFailed: dbt ended with an error.
+    """
+    with tempfile.TemporaryDirectory(prefix="dbt-", ignore_cleanup_errors=True) as scratch:
+        folders = Folders(directory, profiles or ProjectPaths.of(directory).profiles, Path(scratch))
+        options = ("--log-level", "none", "--no-partial-parse", *PLAIN)
+        outcome = run_dbt(arguments_of(command, folders, target, options, variables), manifest)
+    if outcome.error is not None or outcome.answer is None:
+        raise DbtFailed(f"dbt {command[0]} of {directory} failed: {str(outcome.error).strip()}") from outcome.error
+    return outcome.answer
+
+
 @contextmanager
 def as_it_stands() -> Iterator[None]:
     """Hide dbt's own variables from dbt, except those that name locations."""
@@ -197,23 +271,6 @@ def forget_ephemeral(manifest: Any) -> None:
     for node in manifest.nodes.values():
         if node.resource_type != "seed":  # also where none was inserted: a parent may have been a view then
             node.extra_ctes, node.extra_ctes_injected, node._pre_injected_sql = [], False, None
-
-
-@contextmanager
-def as_views(manifest: Any, unique_ids: Collection[str]) -> Iterator[None]:
-    """Make dbt compile some ephemeral models as if they were views.
-
-    Their readers then contain their names instead of their SQL.
-    """
-    forget_ephemeral(manifest)
-    for unique_id in unique_ids:
-        manifest.nodes[unique_id].config.materialized = "view"
-    try:
-        yield
-    finally:
-        for unique_id in unique_ids:
-            manifest.nodes[unique_id].config.materialized = "ephemeral"
-        forget_ephemeral(manifest)
 
 
 def profile_name() -> str | None:

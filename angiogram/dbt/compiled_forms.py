@@ -36,7 +36,10 @@ ACROSS = tuple((form, form + _RUN) for form in (FIRST, LATER, HOOKS))
 """Forms of the live target, and of the dye target: the live tables may be built by another command than the dye's."""
 
 _IS_INCREMENTAL = "macro.dbt.is_incremental"
-_ANSWERS = {FIRST: "false", LATER: "true", HOOKS: "model.config.materialized == 'incremental'"}
+NEVER, WHERE_INCREMENTAL = "false", "model.config.materialized == 'incremental'"
+"""What is_incremental() answers when all models are compiled at once: in the first build, and in a later one."""
+
+_ANSWERS = {FIRST: NEVER, LATER: "true", HOOKS: WHERE_INCREMENTAL}
 _ASKS_THE_DATABASE = "connection never acquired"
 _OPENING = re.compile(r"\{%-?\s*macro\s.*?%\}", re.DOTALL)
 _CLOSING = re.compile(r"\{%-?\s*endmacro\s*-?%\}\s*\Z")
@@ -139,23 +142,33 @@ def _edited(manifest: Any, form: str, switches: Iterable[str], chosen: set[str])
     forget_ephemeral(manifest)
     names = set(switches)
     marked = [macro for macro in manifest.macros.values() if macro.name in names]
-    macros = {macro.unique_id: macro.macro_sql for macro in (manifest.macros[_IS_INCREMENTAL], *marked)}
+    macros = {macro.unique_id: macro.macro_sql for macro in marked}
     base, of_command = _base(form), form.removeprefix(_base(form))
     codes = {unique_id: manifest.nodes[unique_id].raw_code for unique_id in chosen} if base == HOOKS else {}
     try:
         for macro in marked:
             macro.macro_sql = _with_marks(macro.name, macro.macro_sql)
-        answer = f"{{{{ return({_ANSWERS[base]}) }}}}"
-        manifest.macros[_IS_INCREMENTAL].macro_sql = f"{{% macro is_incremental() %}}{answer}{{% endmacro %}}"
         for unique_id in codes:
             manifest.nodes[unique_id].raw_code = ";\n".join(hook_texts(manifest.nodes[unique_id]))
-        with compiling_all(), seen_as(*_COMMANDS[of_command]):
+        with answering(manifest, _ANSWERS[base]), compiling_all(), seen_as(*_COMMANDS[of_command]):
             yield
     finally:
         for unique_id, text in macros.items():
             manifest.macros[unique_id].macro_sql = text
         for unique_id, text in codes.items():
             manifest.nodes[unique_id].raw_code = text
+
+
+@contextmanager
+def answering(manifest: Any, answer: str) -> Iterator[None]:
+    """Give is_incremental() a fixed answer, a Jinja expression."""
+    macro = manifest.macros[_IS_INCREMENTAL]
+    as_it_was = macro.macro_sql
+    macro.macro_sql = f"{{% macro is_incremental() %}}{{{{ return({answer}) }}}}{{% endmacro %}}"
+    try:
+        yield
+    finally:
+        macro.macro_sql = as_it_was
 
 
 def _with_marks(name: str, text: str) -> str:

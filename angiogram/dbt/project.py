@@ -7,7 +7,18 @@ from typing import Any, Literal
 
 from angiogram.core.errors import DbtFailed, InvalidSettings, NotReady, UnsupportedProject
 from angiogram.core.stage_id import SEED, StageId
-from angiogram.dbt.command import EAGER, EVERYTHING, PLAIN, Outcome, explain, forget_ephemeral, run_dbt
+from angiogram.dbt.command import (
+    EAGER,
+    EVERYTHING,
+    FROM_TOPIC,
+    PLAIN,
+    Folders,
+    Outcome,
+    arguments_of,
+    explain,
+    forget_ephemeral,
+    run_dbt,
+)
 from angiogram.dbt.manifest.nodes import (
     Missing,
     Node,
@@ -33,7 +44,7 @@ from ingestion.settings.settings_file import SETTINGS_FILE
 
 # With dye_batches set, a build does not rebuild models from nothing, so the incremental ones grow. No batch is hidden
 # here: the input seeds are filled batch by batch.
-_VARS = {"topic": "{dye_source: topic}", "seeds": "{dye_source: seeds, dye_batches: 1000000}"}
+_VARS = {"topic": FROM_TOPIC, "seeds": "{dye_source: seeds, dye_batches: 1000000}"}
 
 _USUAL = (*PLAIN, *EAGER)
 
@@ -285,14 +296,9 @@ class Project:
             target_path = parsed
         if other_target:
             target, dbt_vars, target_path = other_target, "{}", parsed / "other_targets" / other_target
-        arguments = [
-            *("--no-use-colors", "--log-level", "info" if self._verbose else "none", "--log-level-file", "info"),
-            *("--no-version-check", "--no-write-json", "--no-send-anonymous-usage-stats"),
-            *("--log-path", str(self.paths.logs), *options),
-            *command,
-            *("--target", target, "--vars", dbt_vars, "--target-path", str(target_path)),
-            *("--project-dir", str(directory), "--profiles-dir", self.profiles_directory),
-        ]
+        levels = ("--log-level", "info" if self._verbose else "none", "--log-level-file", "info")
+        folders = Folders(directory, self.paths.profiles, target_path, self.paths.logs)
+        arguments = arguments_of(command, folders, target, (*levels, *options), dbt_vars)
         if manifest is not None:
             forget_ephemeral(manifest)
         outcome = run_dbt(arguments, manifest)

@@ -1,14 +1,14 @@
 """Lets `dbt compile` render what it passes over: hooks of projects and of seeds.
 
-Each gets a model of its own in the manifest for the time of a compilation.
+Each gets a model of its own in the manifest for the time of a compilation. Ephemeral models can stand as views.
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from angiogram.dbt.command import OPERATION
+from angiogram.dbt.command import OPERATION, forget_ephemeral
 from angiogram.dbt.manifest.nodes import is_dye_seed
 
 _AT_THE_END = "{% set results, schemas, database_schemas = [], [], [] %}"
@@ -59,3 +59,20 @@ def _stand_in(pattern: Any, node: Any) -> Any:
 def hook_texts(node: Any) -> list[str]:
     """Return the texts of a model's or seed's own hooks."""
     return [hook.sql for hook in (*node.config.pre_hook, *node.config.post_hook)]
+
+
+@contextmanager
+def as_views(manifest: Any, unique_ids: Collection[str]) -> Iterator[None]:
+    """Make dbt compile some ephemeral models as if they were views.
+
+    Their readers then contain their names instead of their SQL.
+    """
+    forget_ephemeral(manifest)
+    for unique_id in unique_ids:
+        manifest.nodes[unique_id].config.materialized = "view"
+    try:
+        yield
+    finally:
+        for unique_id in unique_ids:
+            manifest.nodes[unique_id].config.materialized = "ephemeral"
+        forget_ephemeral(manifest)

@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 from angiogram.author.accept import propose
 from angiogram.cli.sensitivity_cli import sensitivity
 from angiogram.core.errors import DbtFailed, NotReady, NotTheDyes, UnsupportedProject
+from angiogram.dbt.command import run_in_scratch
 from angiogram.dbt.project import Project
 from angiogram.faults.play import player
-from angiogram.judge.cause.compiled import run_dbt
 from angiogram.judge.from_seeds import opened, run_from_seeds
 from angiogram.run.passage import Passage
 from angiogram.store import lease, runs
@@ -103,7 +103,7 @@ def test_a_dye_with_schemas_of_its_own_passes_again_and_again_beside_the_live_ta
     with closing(connect_as_administrator(os.environ["PGDATABASE"])) as builder:
         lease.hold_tables(builder, "shop", 0, quiet)
         with pytest.raises(DbtFailed, match=rf"Session {builder.info.backend_pid} builds the models"):
-            run_dbt(project.directory, ["build"], "angiogram", variables="{}")
+            run_in_scratch(project.directory, ["build"], "angiogram", variables="{}")
     assert propose(project, [], quiet).models == []
     assert marks(strange) == {
         "angiogram_till": "angiogram: dye of shop under target angiogram",
@@ -128,7 +128,7 @@ def test_a_dye_with_schemas_of_its_own_passes_again_and_again_beside_the_live_ta
     shop("angiogram_marts")  # under every target: people's tables would go with the next dye run
     after = contents(strange)
     with pytest.raises(DbtFailed, match=r"Target live is not a dye target.*schemas of the dye: .*angiogram_marts"):
-        run_dbt(project.directory, ["run"], "live")
+        run_in_scratch(project.directory, ["run"], "live")
     assert contents(strange) == after
 
 
@@ -153,7 +153,7 @@ def test_a_dye_seed_that_is_enabled_elsewhere_stops_the_build_with_names(
     (project.directory / "seeds" / "input" / "towns.csv").write_text("town\nUtrecht\n")
     (project.directory / "seeds" / "prices.csv").write_text("price\n1\n")
     with pytest.raises(DbtFailed, match=r"Target live .* enabled: expected__orders, raw_orders\. .*nothing was built"):
-        run_dbt(project.directory, ["build"], "live")
+        run_in_scratch(project.directory, ["build"], "live")
     assert contents(strange) == before
 
 

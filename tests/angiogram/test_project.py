@@ -8,11 +8,12 @@ import pytest
 
 from angiogram.core.errors import NotReady, UnsupportedProject
 from angiogram.core.stage_id import StageId, loader_stage
+from angiogram.dbt.command import run_in_scratch
 from angiogram.dbt.manifest.equality_test import key_columns
 from angiogram.dbt.manifest.nodes import Node
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import dye_target, dye_targets, project_variables
-from angiogram.judge.cause.compiled import compile_project, run_dbt
+from angiogram.sensitivity.compiled import compile_project
 
 PROFILE = """
 shop:
@@ -65,7 +66,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def read(project: Path) -> dict[str, Node]:
     """Its nodes; dbt keeps no log, whose file it would leave open."""
     opened = Project(project)
-    opened.manifest = run_dbt(project, ["parse"], "angiogram")
+    opened.manifest = run_in_scratch(project, ["parse"], "angiogram")
     return opened.nodes
 
 
@@ -148,7 +149,7 @@ def test_a_model_that_has_versions_now_is_told_how_to_name_its_expected_seed(pro
         (project / "models" / f"orders_v{version}.sql").write_text("select 1 as id")
     (project / "seeds" / "expected__orders.csv").write_text("id\n1\n")
     opened = Project(project)
-    opened.manifest = run_dbt(project, ["parse"], "angiogram")
+    opened.manifest = run_in_scratch(project, ["parse"], "angiogram")
     missing = opened.missing_models["orders"]
     assert missing.file == "seeds/expected__orders.csv"
     assert "the model has versions" in missing.reason

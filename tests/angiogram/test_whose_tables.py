@@ -17,8 +17,8 @@ from psycopg2 import sql
 from psycopg2.extensions import connection
 
 from angiogram.core.errors import DbtFailed, NotTheDyes
+from angiogram.dbt.command import run_in_scratch
 from angiogram.dbt.project import Project
-from angiogram.judge.cause.compiled import run_dbt
 from angiogram.judge.from_seeds import opened, run_from_seeds
 from angiogram.judge.guards.surface import SURFACE_FILE, ModelSurface, Surface
 from angiogram.warehouse.target_relations import examine
@@ -206,7 +206,7 @@ def test_a_profile_without_the_live_target_does_not_make_a_live_schema_the_dyes(
     with pytest.raises(NotTheDyes, match=named):
         run_from_seeds(project, 0, quiet)
     with pytest.raises(DbtFailed, match=r"shop\.orders"):
-        run_dbt(project.directory, ["build"], "angiogram", variables="{}")
+        run_in_scratch(project.directory, ["build"], "angiogram", variables="{}")
     assert contents(strange) == before
 
 
@@ -255,7 +255,7 @@ def test_a_function_that_dbt_would_build_under_the_dye_target_stops_dbt_by_hand(
         "functions: [{name: euros, arguments: [{name: cents, data_type: int}], returns: {data_type: int}}]"
     )
     with pytest.raises(DbtFailed, match="Target angiogram would build functions: euros"):
-        run_dbt(folder, ["build"], "angiogram", variables="{}")
+        run_in_scratch(folder, ["build"], "angiogram", variables="{}")
     with strange.cursor() as query:
         query.execute("select marts.euros(500), to_regclass('angiogram_marts.orders')")
         assert query.fetchall() == [(5, None)]

@@ -18,8 +18,9 @@ from angiogram.core.stage import Stage, state_of
 from angiogram.core.stage_id import loader_stage
 from angiogram.dbt.manifest.nodes import BATCH, Node
 from angiogram.dbt.project import Project
+from angiogram.dbt.runnable_forms import runnable_forms
 from angiogram.judge.cause.blame import Blame
-from angiogram.judge.cause.compiled import compile_forms, incremental_of
+from angiogram.judge.cause.incremental import incremental_of
 from angiogram.judge.cause.isolate import BothForms, broken_contract
 from angiogram.judge.cause.merge import INCREMENT, merge_statements
 from angiogram.judge.compare.compare import compare
@@ -48,7 +49,7 @@ class Workbench:
         self._database = database
         self._project = project
         project.invoke(["seed", "--full-refresh"])
-        self._forms = compile_forms(project.directory, project.manifest, project.target, project.dbt_vars)
+        self._forms = runnable_forms(project.directory, project.manifest, project.target, project.dbt_vars)
         with database.cursor() as query:
             for node in project.manifest.nodes.values():
                 if node.resource_type == "model":

@@ -23,9 +23,10 @@ from angiogram.core.errors import DbtFailed, UnsupportedProject
 from angiogram.core.stage_id import StageId, loader_stage
 from angiogram.dbt.manifest.nodes import Node, inlined, parents
 from angiogram.dbt.project import Project
+from angiogram.dbt.runnable_forms import runnable_forms
 from angiogram.dye.messages import Sent
 from angiogram.dye.seeds import DyeMessage, has_dye, read_dye
-from angiogram.judge.cause.compiled import Incremental, compile_forms, incremental_of
+from angiogram.judge.cause.incremental import Incremental, incremental_of
 from angiogram.judge.cause.merge import INCREMENT, merge_statements
 from angiogram.judge.cause.right_tables import DYE_TABLE, Parent, RightTables
 from angiogram.judge.compare.compare import compare
@@ -324,7 +325,7 @@ def _compiled(project: Project, states: Mapping[StageId, OutputState]) -> BothFo
     skipped = [stage.name for stage, state in states.items() if state is OutputState.SKIPPED]
     for left_out in ([], failed, failed + skipped):
         try:
-            return compile_forms(
+            return runnable_forms(
                 project.reading.directory,
                 project.manifest,
                 project.target,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from psycopg2 import sql
 
-from angiogram.judge.cause.compiled import Incremental
+from angiogram.judge.cause.incremental import Incremental
 
 INCREMENT = sql.Identifier("pg_temp", "increment")
 """The rows to add, as in dbt's own temporary table."""

@@ -15,10 +15,11 @@ from psycopg2 import errors, sql
 from psycopg2.extensions import connection, cursor
 
 from angiogram.core.errors import NotReady, UnmutatedFails
-from angiogram.judge.cause.compiled import Compiled, Incremental, Model
+from angiogram.judge.cause.incremental import Incremental
 from angiogram.judge.cause.merge import merge_statements
 from angiogram.judge.cause.tables import Table, create
 from angiogram.sensitivity.bench.equality import Shape, differs, shape_of
+from angiogram.sensitivity.compiled import Compiled, Model
 from angiogram.sensitivity.mutants.mutants import Mutant, Variant, original
 from angiogram.sensitivity.mutants.trees import MARK
 from angiogram.sensitivity.operators.kinds import Columns

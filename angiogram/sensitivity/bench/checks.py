@@ -11,8 +11,9 @@ import yaml
 from sqlglot import exp
 
 from angiogram.core.errors import SeedError
-from angiogram.judge.cause.compiled import GENERIC_TESTS, Compiled
+from angiogram.dbt.runnable_forms import GENERIC_TESTS
 from angiogram.sensitivity.bench.bench import Check
+from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.mutants.trees import MARK, generate, parse
 
 EQUALITY, UNIT, GENERIC = "dbt_utils.equality alone", "dbt unit tests alone", "generic tests alone"

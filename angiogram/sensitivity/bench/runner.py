@@ -12,9 +12,9 @@ from types import TracebackType
 from typing import Self
 
 from angiogram.core.errors import UnmutatedFails
-from angiogram.judge.cause.compiled import Compiled
 from angiogram.judge.cause.tables import Table
 from angiogram.sensitivity.bench.bench import Bench, Check, MutantOutcome
+from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.mutants.mutants import Mutant, model_mutants, seed_mutants
 from angiogram.warehouse.sessions import open_sessions
 

@@ -14,7 +14,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection
 
 from angiogram.core.errors import UnsupportedProject
-from angiogram.judge.cause.compiled import run_dbt
+from angiogram.dbt.command import run_in_scratch
 from angiogram.sensitivity.bench.bench import Bench
 from angiogram.sensitivity.mutants.mutants import Mutant
 from angiogram.sensitivity.mutants.trees import MARK
@@ -55,7 +55,7 @@ class UnitTests:
         self._database = database
         self._bench = bench
         self._query = database.cursor()
-        found = run_dbt(directory, ["parse"], target).unit_tests.values()
+        found = run_in_scratch(directory, ["parse"], target).unit_tests.values()
         self._tests = [self._prepared(number, test) for number, test in enumerate(found)]
         database.commit()
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
-from angiogram.judge.cause.compiled import Compiled, Incremental, Model
+from angiogram.judge.cause.incremental import Incremental
 from angiogram.judge.cause.tables import Table
+from angiogram.sensitivity.compiled import Compiled, Model
 from angiogram.sensitivity.mutants.nearby import other_value
 from angiogram.sensitivity.mutants.trees import generate, parse, scope_of
 from angiogram.sensitivity.operators import OPERATORS, Scope

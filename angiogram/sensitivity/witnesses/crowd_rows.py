@@ -6,8 +6,8 @@ The rows are always the same ones for the same seed of the random generator.
 from collections.abc import Callable, Sequence
 from random import Random
 
-from angiogram.judge.cause.compiled import Compiled
 from angiogram.judge.cause.tables import Table, TextRow, in_batches
+from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.mutants.nearby import kind_of, made_up_id, shifted
 
 

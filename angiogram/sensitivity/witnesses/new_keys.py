@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from itertools import count
 
-from angiogram.judge.cause.compiled import Compiled
 from angiogram.judge.cause.tables import TextRow
+from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.mutants.nearby import kind_of, made_up_id
 from angiogram.sensitivity.witnesses.crowd_rows import parents_of
 

@@ -11,9 +11,9 @@ import yaml
 
 from angiogram.core.errors import SeedError, UnsupportedProject
 from angiogram.dye.calculation import calculation_of
-from angiogram.judge.cause.compiled import Compiled
 from angiogram.sensitivity.bench.bench import Bench, MutantOutcome, Unbuilt
 from angiogram.sensitivity.bench.runner import Runner
+from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.mutants.harmless import harmless
 from angiogram.sensitivity.mutants.mutants import Mutant
 from angiogram.sensitivity.witnesses.crowd import HANDFUL, HANDFULS, INPUTS, SLICE, Crowd, WayToAdd

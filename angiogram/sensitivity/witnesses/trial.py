@@ -8,10 +8,10 @@ from typing import Any, Self
 
 from psycopg2.extensions import connection
 
-from angiogram.judge.cause.compiled import Compiled
 from angiogram.judge.cause.tables import Table
 from angiogram.sensitivity.bench.bench import Bench, Unbuilt
 from angiogram.sensitivity.bench.checks import checks_of_data
+from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.mutants.mutants import Mutant, original
 from angiogram.sensitivity.witnesses.crowd import Crowd
 from angiogram.sensitivity.witnesses.feed import surroundings

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from angiogram.dye.seeds import DyeMessage
-from angiogram.judge.cause.compiled import Compiled
 from angiogram.sensitivity.bench.score import Spoiled
+from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.mutants.harmless import fewest, harmless
 from angiogram.sensitivity.mutants.mutants import Mutant
 from angiogram.sensitivity.witnesses.crowd import Crowd

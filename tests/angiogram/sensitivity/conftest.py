@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram.judge.cause.compiled import Compiled, compile_project
+from angiogram.sensitivity.compiled import Compiled, compile_project
 from angiogram.warehouse.sessions import open_sessions
 from sandbox.services import Sandbox
 from tests.angiogram.coffee_shop import copied

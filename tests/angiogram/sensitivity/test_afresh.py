@@ -6,9 +6,9 @@ import pytest
 from psycopg2.extensions import connection
 
 from angiogram.core.errors import UnmutatedFails, UnsupportedProject
-from angiogram.judge.cause.compiled import Compiled, compile_project
 from angiogram.sensitivity.bench.bench import Bench
 from angiogram.sensitivity.bench.runner import Runner
+from angiogram.sensitivity.compiled import Compiled, compile_project
 from angiogram.sensitivity.witnesses.feed import surroundings
 from tests.angiogram.edits import edit
 from tests.services import connect_as_administrator

@@ -8,10 +8,11 @@ import pytest
 from psycopg2.extensions import connection
 
 from angiogram.core.errors import UnmutatedFails
-from angiogram.judge.cause.compiled import GENERIC_TESTS, Compiled, compile_project
+from angiogram.dbt.runnable_forms import GENERIC_TESTS
 from angiogram.sensitivity.bench.bench import Bench
 from angiogram.sensitivity.bench.checks import EQUALITY, GENERIC, other_checks
 from angiogram.sensitivity.bench.runner import Runner
+from angiogram.sensitivity.compiled import Compiled, compile_project
 from angiogram.sensitivity.mutants.mutants import Mutant, model_mutants, seed_mutants
 from angiogram.sensitivity.witnesses.feed import surroundings
 from angiogram.sensitivity.witnesses.survivors import read_equivalent

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from angiogram.core.errors import UnsupportedProject
-from angiogram.judge.cause.compiled import compile_project
 from angiogram.sensitivity.bench.runner import Runner
+from angiogram.sensitivity.compiled import compile_project
 from angiogram.sensitivity.witnesses.feed import surroundings
 from angiogram.sensitivity.witnesses.survivors import crowds, told_apart
 from angiogram.sensitivity.witnesses.witness import witnesses

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from angiogram.judge.cause.compiled import compile_project
+from angiogram.sensitivity.compiled import compile_project
 from angiogram.sensitivity.mutants.mutants import Mutant, Variant, original
 from angiogram.sensitivity.witnesses.survivors import crowds, told_apart
 from angiogram.sensitivity.witnesses.witness import witnesses

@@ -3,7 +3,7 @@
 from contextlib import closing
 from pathlib import Path
 
-from angiogram.judge.cause.compiled import run_dbt
+from angiogram.dbt.command import run_in_scratch
 from angiogram.warehouse.sessions import open_sessions
 
 
@@ -17,7 +17,7 @@ def test_a_session_has_the_role_the_search_path_and_the_certificates_of_the_prof
     role = {"user": "\"{{ env_var('PG_ADMIN_USER') }}\"", "role": "angiogram"} | settings
     lines = "".join(f"{name}: {value}\n      " for name, value in role.items()).strip(" ")
     profile.write_text(text.replace("user: angiogram\n", lines))
-    run_dbt(coffee_shop, ["parse"], "angiogram")  # from then on dbt knows where the profile is
+    run_in_scratch(coffee_shop, ["parse"], "angiogram")  # from then on dbt knows where the profile is
     (session,) = open_sessions(coffee_shop, "angiogram", 1)
     with closing(session), session.cursor() as query:
         query.execute("select current_user, current_setting('search_path')")

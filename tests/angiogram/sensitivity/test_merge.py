@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram.judge.cause.compiled import Incremental
+from angiogram.judge.cause.incremental import Incremental
 from angiogram.judge.cause.merge import merge_statements
 
 MERGE = Incremental("", "merge", ("id",), "ignore")

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from angiogram.judge.cause.compiled import compile_project
+from angiogram.sensitivity.compiled import compile_project
 from angiogram.sensitivity.routing.doses import OTHER_HEADERS
 from angiogram.sensitivity.routing.mutants import RoutingMutant, routing_mutants
 from angiogram.sensitivity.routing.routing import RoutingBench, told_apart_by_routing

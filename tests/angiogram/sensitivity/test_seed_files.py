@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram.judge.cause.compiled import compile_project, run_dbt
+from angiogram.dbt.command import run_in_scratch
 from angiogram.judge.cause.seed_files import SeedFile
 from angiogram.judge.cause.tables import TextRow
+from angiogram.sensitivity.compiled import compile_project
 
 DECLARED = (
     "id: integer, name: text, born: date, seen: timestamp with time zone, noted: timestamp, sum: 'numeric(12, 4)', "
@@ -46,7 +47,7 @@ def loaded(
     added = file.added(rows)
     with file.path.open("a", encoding="utf-8", newline="") as dye:
         dye.write(added.lines)
-    run_dbt(project, ["seed", "--select", "people", "--full-refresh"], "angiogram")
+    run_in_scratch(project, ["seed", "--select", "people", "--full-refresh"], "angiogram")
     types = ", ".join(f"%s::{column.type_name}" for column in file.table.columns)
     with session.cursor() as query:
         query.execute("select * from angiogram_coffee_shop.people order by id offset 1")

@@ -11,10 +11,10 @@ import pytest
 from angiogram.dbt.seeds.seed_text import write_expected
 from angiogram.dye.calculation import EXPECTED_FOLDER, expected_by
 from angiogram.dye.seeds import message_columns, read_dye
-from angiogram.judge.cause.compiled import compile_project
 from angiogram.sensitivity.bench.bench import MutantOutcome
 from angiogram.sensitivity.bench.runner import Runner
 from angiogram.sensitivity.bench.score import verdict
+from angiogram.sensitivity.compiled import compile_project
 from angiogram.sensitivity.mutants import harmless
 from angiogram.sensitivity.mutants.mutants import Mutant, model_mutants
 from angiogram.sensitivity.witnesses.feed import surroundings

@@ -9,8 +9,8 @@ from typer import Typer
 from typer.testing import CliRunner, Result
 
 from angiogram.cli.sensitivity_cli import sensitivity
-from angiogram.judge.cause.compiled import Compiled, compile_project
 from angiogram.sensitivity.bench.runner import Runner
+from angiogram.sensitivity.compiled import Compiled, compile_project
 from angiogram.sensitivity.mutants.mutants import Mutant, Variant, original
 from angiogram.sensitivity.witnesses.feed import surroundings
 from angiogram.sensitivity.witnesses.new_keys import repeated_keys, with_new_keys

@@ -1,15 +1,11 @@
 """Compiles every model of a dye project, with is_incremental() false and true."""
 
-import tempfile
-from collections.abc import Collection, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from angiogram.core.errors import DbtFailed, UnsupportedProject
-from angiogram.dbt.command import PLAIN, as_views, compiling_all, forget_ephemeral
-from angiogram.dbt.command import run_dbt as run_in_process
+from angiogram.core.errors import UnsupportedProject
+from angiogram.dbt.command import run_in_scratch
 from angiogram.dbt.manifest.equality_test import equality_tests
 from angiogram.dbt.manifest.nodes import (
     expected_name,
@@ -18,45 +14,15 @@ from angiogram.dbt.manifest.nodes import (
     require_no_functions,
     watched_ephemeral,
 )
-from angiogram.dbt.project_file import ProjectPaths, dye_target, project_variables
+from angiogram.dbt.project_file import dye_target, project_variables
+from angiogram.dbt.runnable_forms import runnable_forms
 from angiogram.dbt.seeds.file_journal import settle
+from angiogram.judge.cause.incremental import Incremental, incremental_of
 from angiogram.judge.cause.seed_files import SeedFile
 from angiogram.judge.cause.tables import Table
 
-GENERIC_TESTS = frozenset({"not_null", "unique", "accepted_values", "relationships", "unique_combination_of_columns"})
-"""dbt's four built-in tests, and the one for uniqueness over several columns."""
-
-# Other tests may query the database while they are compiled, and their tables may not exist.
-_COMPILED = ("resource_type:model", *(f"test_name:{name}" for name in sorted(GENERIC_TESTS)))
-
-_IS_INCREMENTAL = "macro.dbt.is_incremental"
-_FORMS = ("false", "model.config.materialized == 'incremental'")
-_VARS = "{dye_source: topic}"
 _MATERIALIZED = ("table", "view", "incremental")
 _DO_WITHOUT = "Replace it with a seed under the dye target, or disable it there."
-
-
-@dataclass(frozen=True, slots=True)
-class Incremental:
-    """How dbt puts later batches into a model's table.
-
-    Attributes:
-        sql: the model's SQL where is_incremental() holds.
-        strategy: append, delete+insert or merge.
-        unique_key: the columns that identify a row. Empty if there are none.
-        on_schema_change: what dbt does when the columns differ.
-        update_columns: the columns that a merge updates in an existing row. Empty: all but exclude_columns.
-        exclude_columns: the columns that a merge does not update.
-        predicates: more SQL conditions that an existing row must meet to be replaced.
-    """
-
-    sql: str
-    strategy: str
-    unique_key: tuple[str, ...]
-    on_schema_change: str
-    update_columns: tuple[str, ...] = ()
-    exclude_columns: tuple[str, ...] = ()
-    predicates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +95,6 @@ class Compiled:
 def compile_project(directory: Path, target: str | None = None) -> Compiled:
     """Parse a dbt project once and compile its models in both forms.
 
-    dbt asks the database whether a table exists before it answers is_incremental(). Here the answer is given instead,
-    so no table has to exist.
-
     Args:
         directory: the project's folder.
         target: a dye target. Default: the first of the project.
@@ -143,94 +106,10 @@ def compile_project(directory: Path, target: str | None = None) -> Compiled:
     """
     settle(directory)
     target = dye_target(directory, target)
-    manifest = run_dbt(directory, ["parse"], target)
+    manifest = run_in_scratch(directory, ["parse"], target)
     require_no_functions(manifest, target)
     shown = watched_ephemeral(manifest)
-    return _compiled(directory, manifest, shown, *compile_forms(directory, manifest, target, shown=shown))
-
-
-def compile_forms(
-    directory: Path,
-    manifest: Any,
-    target: str,
-    variables: str = _VARS,
-    left_out: Sequence[str] = (),
-    shown: Collection[str] = (),
-    profiles: Path | None = None,
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the SQL of each node by its id: with is_incremental() false, and with it true.
-
-    Args:
-        directory: the project's folder.
-        manifest: the manifest of the parsed project. It is not changed.
-        target: the dbt target.
-        variables: dbt's variables, as YAML, with which the project was parsed.
-        left_out: names of models to skip, since a model that does not compile is an error.
-        shown: ids of the ephemeral models that readers select from as if they were views.
-        profiles: the folder with profiles.yml. Default: the one that the environment names, or the project's.
-
-    Raises:
-        DbtFailed: dbt cannot compile the project.
-    """
-    forms: list[dict[str, str]] = []
-    exclude = ("--exclude", *left_out) if left_out else ()
-    macro = manifest.macros[_IS_INCREMENTAL]
-    as_it_was = macro.macro_sql
-    with ExitStack() as stack:
-        stack.enter_context(as_views(manifest, shown))
-        stack.enter_context(compiling_all())
-        stack.callback(setattr, macro, "macro_sql", as_it_was)
-        for answer in _FORMS:
-            forget_ephemeral(manifest)
-            macro.macro_sql = f"{{% macro is_incremental() %}}{{{{ return({answer}) }}}}{{% endmacro %}}"
-            results = list(
-                run_dbt(
-                    directory,
-                    ["compile", "--select", *_COMPILED, "--indirect-selection", "empty", *exclude],
-                    target,
-                    manifest,
-                    variables,
-                    profiles,
-                )
-            )
-            if errors := [result.message for result in results if result.status == "error"]:
-                raise DbtFailed(f"dbt compile of {directory} failed: {str(errors[0]).strip()}")
-            forms.append({r.node.unique_id: r.node.compiled_code for r in results if hasattr(r.node, "compiled_code")})
-    return forms[0], forms[1]
-
-
-def run_dbt(
-    directory: Path,
-    command: list[str],
-    target: str | None,
-    manifest: Any = None,
-    variables: str = _VARS,
-    profiles: Path | None = None,
-) -> Any:
-    """Run one dbt command in this process and return its result.
-
-    Without a target, the default target of the profile is used. Without a folder of profiles.yml, it is the one that
-    the environment names, or the project's.
-
-    Raises:
-        DbtFailed: dbt ended with an error.
-    """
-    with tempfile.TemporaryDirectory(prefix="sensitivity-", ignore_cleanup_errors=True) as scratch:
-        outcome = run_in_process(
-            [
-                *("--no-use-colors", "--log-level", "none", "--no-version-check", "--no-write-json"),
-                *("--no-send-anonymous-usage-stats", "--no-partial-parse", "--log-path", scratch, *PLAIN),
-                *command,
-                *(("--target", target) if target else ()),
-                *("--vars", variables, "--target-path", scratch),
-                *("--project-dir", str(directory)),
-                *("--profiles-dir", str(profiles or ProjectPaths.of(directory).profiles)),
-            ],
-            manifest,
-        )
-    if outcome.error is not None or outcome.answer is None:
-        raise DbtFailed(f"dbt {command[0]} of {directory} failed: {str(outcome.error).strip()}") from outcome.error
-    return outcome.answer
+    return _compiled(directory, manifest, shown, *runnable_forms(directory, manifest, target, shown=shown))
 
 
 def _compiled(
@@ -325,33 +204,3 @@ def _local_name(manifest: Any, unique_id: str) -> str:
         source = manifest.sources[unique_id]
         return f"{source.source_name}.{source.name}"
     return str(manifest.nodes[unique_id].name)
-
-
-def incremental_of(node: Any, later: str) -> Incremental | None:
-    """How dbt adds later batches to a node's table. None if dbt rebuilds the table.
-
-    Raises:
-        UnsupportedProject: the node's strategy cannot be run here.
-    """
-    config = node.config
-    if config.materialized != "incremental" or config.full_refresh:
-        return None
-    key = config.unique_key or ()
-    unique_key = (key,) if isinstance(key, str) else tuple(key)
-    strategy = config.incremental_strategy
-    if strategy in (None, "default"):
-        strategy = "delete+insert" if unique_key else "append"
-    if strategy not in ("append", "delete+insert", "merge"):
-        raise UnsupportedProject(
-            f"{node.name} has the incremental strategy {strategy}, which sensitivity cannot run. "
-            "Use append, delete+insert or merge under the dye target."
-        )
-    return Incremental(
-        sql=later,
-        strategy=strategy,
-        unique_key=unique_key,
-        on_schema_change=config.on_schema_change or "ignore",
-        update_columns=tuple(config.get("merge_update_columns") or ()),
-        exclude_columns=tuple(config.get("merge_exclude_columns") or ()),
-        predicates=tuple(config.get("predicates") or config.get("incremental_predicates") or ()),
-    )
