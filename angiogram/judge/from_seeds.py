@@ -77,6 +77,7 @@ def run_from_seeds(project: Project, wait: float = WAIT, say: Callable[[str], No
         "checkpoints": [],
         "stages": marked(rows, judged.findings),
         "differences": judged.differences,
+        **judged.production,
         "seconds": round(time.perf_counter() - begun, 2),
         "seconds_by_step": {},
         "kept": False,
@@ -105,6 +106,8 @@ class _Judged:
     findings: list[Finding]
     notices: list[Notice]
     differences: list[dict[str, Any]]
+    production: dict[str, Any]
+    """What production runs beside what the dye tested, for the report; empty if live builds keep no notes here."""
 
 
 def _judged(project: Project, wait: float, say: Callable[[str], None]) -> _Judged:
@@ -113,24 +116,26 @@ def _judged(project: Project, wait: float, say: Callable[[str], None]) -> _Judge
         stages, health = Blame(database, project).judge(_stages(database, project, built))
         now = guards.present(database, project, [name for name, stage in stages.items() if stage.state in WITH_OUTPUT])
         findings, notices = guards.judge(project, now, stages, health)
+        compared: dict[str, Any] = {}
         if production.is_noted(database):
             tested = production.compare(database, project.nodes, project.target, pipeline(project.directory).name)
             red, told = as_told(live_columns.changes(database, project.nodes, tested, health))
-            findings, notices = [*findings, *red], [*notices, *told]
+            findings, notices = [*findings, *red], [*tested.notices(), *notices, *told]
+            compared = {"production": tested.report()}
         notices = [*notices, *lost_views.notices(database, pipeline(project.directory).name)]
         failed = {name for name, stage in stages.items() if stage.state is OutputState.FAILED}
         tracer = Tracer(database, project.nodes, {}, failed)
         differences = [
             tracer.told(name, stage.differences) for name, stage in stages.items() if stage.differences.count
         ]
-    return _Judged(built, stages, health, findings, notices, differences)
+    return _Judged(built, stages, health, findings, notices, differences, compared)
 
 
 def _nothing_built(project: Project) -> _Judged:
     stages = missing_stages(project)
     reads = {name: stage.reads for name, stage in stages.items()}
     health = diagnose(reads, {name: stage.state for name, stage in stages.items()})
-    return _Judged(SeedBuild(Builds(), 0, []), stages, health, [], [], [])
+    return _Judged(SeedBuild(Builds(), 0, []), stages, health, [], [], [], {})
 
 
 @contextmanager

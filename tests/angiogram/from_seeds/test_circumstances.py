@@ -1,13 +1,16 @@
 """What stands around a run, as variables, flags and hooks, makes no verdict better than the truth."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from psycopg2.extensions import connection
 
 from tests.angiogram.edits import edit
 from tests.angiogram.from_seeds.conftest import Judge
 from tests.angiogram.recorded import blocked, stages_of
+from tests.report_schema import validated
 
 WEAKENING = {
     "DBT_FULL_REFRESH": "1",
@@ -79,3 +82,20 @@ def test_a_hook_that_fails_is_named(coffee_shop: Path, judge: Judge, hook: str, 
     assert "division by zero" in finding["text"]
     models = {name: stage["verdict"] for name, stage in stages_of(report).items() if stage["kind"] == "model"}
     assert {*models.values()} == {built}
+
+
+def test_what_production_runs_otherwise_is_said_as_in_a_run(
+    coffee_shop: Path, judge: Judge, connect_as: Callable[..., connection]
+) -> None:
+    """The live target built a model that the project does not have any more."""
+    with connect_as("dbt_prod").cursor() as query:
+        query.execute(
+            "insert into angiogram.live_nodes (pipeline, unique_id, name, resource_type, relation, fingerprint) values"
+            " ('coffee_shop', 'coffee_shop:model.coffee_shop.gone', 'gone', 'model', 'coffee_shop.gone', 'f'),"
+            " ('orders', 'orders:model.orders.theirs', 'theirs', 'model', 'orders.theirs', 'f')"
+        )
+    report = validated(judge(coffee_shop))
+    assert report["verdict"] == "healthy"
+    assert report["production"]["differing"] == {"model": ["gone"], "seed": []}
+    sentence = "The dye did not test what runs in production: model gone differs."
+    assert [notice["text"] for notice in report["notices"] if notice["code"] == "production"] == [sentence]
