@@ -84,6 +84,8 @@ def reports(build: Build, models: Iterable[str], ephemeral: set[str]) -> dict[st
         models: IDs of the models wanted.
         ephemeral: IDs of the models without a table, which dbt builds into their readers.
     """
+    from angiogram.dbt.manifest.lookup import read_by_test
+
     wanted = set(models)
     found: dict[str, Report] = {
         result.unique_id: {"status": result.status, "message": result.message, "tests": []}
@@ -94,7 +96,7 @@ def reports(build: Build, models: Iterable[str], ephemeral: set[str]) -> dict[st
     found |= {model: {"status": _BUILT, "message": None, "tests": []} for model in told_of}
     for test in _failed(build):
         if test.kind in _TESTS:
-            for model in found.keys() & _read_by(build.manifest, test.unique_id):
+            for model in found.keys() & read_by_test(build.manifest, test.unique_id):
                 found[model]["tests"].append({"name": test.name, "message": test.message})
     return found
 
@@ -104,13 +106,15 @@ def failed_elsewhere(build: Build, models: Iterable[str]) -> list[str]:
 
     These are seeds, hooks, and an error exit of dbt without a reason.
     """
+    from angiogram.dbt.manifest.lookup import read_by_test
+
     wanted = set(models)
     failed = _failed(build)
     found = [
         f"{result.kind} {result.name}: {result.message}"
         for result in failed
         if result.unique_id not in wanted
-        and not (result.kind in _TESTS and wanted & _read_by(build.manifest, result.unique_id))
+        and not (result.kind in _TESTS and wanted & read_by_test(build.manifest, result.unique_id))
     ]
     if not build.outcome.success and not failed:
         found.append("dbt exited with an error that none of its nodes explains; it is in this log")
@@ -128,9 +132,3 @@ def why_not_right(report: Report | None) -> str | None:
 
 def _failed(build: Build) -> "list[NodeResult]":
     return [result for result in build.outcome.results if result.is_failure]
-
-
-def _read_by(parsed: Any, test: str) -> set[str]:
-    """Return the IDs of what a test reads."""
-    found = parsed.nodes.get(test) or parsed.unit_tests.get(test)
-    return set(found.depends_on.nodes) if found else set()

@@ -15,6 +15,7 @@ from psycopg2.extensions import connection
 from angiogram.author.accept_surface import SurfaceProposal, propose_surface
 from angiogram.author.output import Output, SeedForm
 from angiogram.core.errors import DbtFailed, UnknownModel
+from angiogram.dbt.manifest.lookup import node_with_id
 from angiogram.dbt.manifest.nodes import Node
 from angiogram.dbt.project import Project
 from angiogram.dbt.seeds.seed_text import Row, seed_text
@@ -112,7 +113,7 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None],
         accepted = StoredSeed.read(project.directory / SURFACE_FILE, may_be_absent=True)
         say("Building the models from the input seeds")
         built_of_dye = build(database, project).builds
-        unread = [project.manifest.nodes[one].name for one in ephemeral.show(database, project, built_of_dye)]
+        unread = [node_with_id(project.manifest, one).name for one in ephemeral.show(database, project, built_of_dye)]
         if failed := list(dict.fromkeys([*built_of_dye.unbuilt(), *unread])):
             raise DbtFailed(
                 f"dbt could not build {', '.join(failed)}; its log is {project.paths.logs / 'dbt.log'}. "

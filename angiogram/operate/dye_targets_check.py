@@ -5,6 +5,7 @@ from contextlib import closing
 from typing import Any
 
 from angiogram.core.errors import DbtFailed
+from angiogram.dbt.manifest.lookup import nodes_of
 from angiogram.dbt.manifest.nodes import is_dye_seed
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import DYE_TARGETS, dye_targets
@@ -72,4 +73,4 @@ def _are(names: set[str]) -> str:
 
 
 def _dye_seeds(manifest: Any) -> set[str]:
-    return {node.name for node in manifest.nodes.values() if node.resource_type == "seed" and is_dye_seed(node)}
+    return {node.name for node in nodes_of(manifest, "seed") if is_dye_seed(node)}

@@ -7,6 +7,7 @@ from typing import Any
 from angiogram.core.errors import UnsupportedProject
 from angiogram.dbt.command import run_in_scratch
 from angiogram.dbt.manifest.equality_test import equality_tests
+from angiogram.dbt.manifest.lookup import node_with_id, nodes_by_id, source_if_known, sources_by_id
 from angiogram.dbt.manifest.nodes import (
     expected_name,
     is_ephemeral,
@@ -115,7 +116,7 @@ def compile_project(directory: Path, target: str | None = None) -> Compiled:
 def _compiled(
     directory: Path, manifest: Any, shown: set[str], first: dict[str, str], later: dict[str, str]
 ) -> Compiled:
-    nodes = {node.unique_id: node for node in manifest.nodes.values()}
+    nodes = nodes_by_id(manifest)
     seeds = {node.name: node for node in nodes.values() if node.resource_type == "seed"}
     tests = equality_tests(manifest)
     models: dict[str, Model] = {}
@@ -125,7 +126,7 @@ def _compiled(
         if node.resource_type == "model" and (node.unique_id in shown or not is_ephemeral(node))
     ]
     _require_known(manifest, pending, shown)
-    made = {node.unique_id for node in nodes.values() if node.resource_type != "model"} | set(manifest.sources)
+    made = {node.unique_id for node in nodes.values() if node.resource_type != "model"} | set(sources_by_id(manifest))
     while ready := [node for node in pending if made.issuperset(parents(manifest, node.unique_id, shown))]:
         for node in sorted(ready, key=lambda node: str(node.name)):
             expected = seeds.get(expected_name(node.name))
@@ -154,7 +155,8 @@ def _compiled(
         sources=sorted(read - models.keys() - seeds.keys()),
         # An input seed may have the same name as the source that it replaces.
         names={
-            (source.schema, source.identifier): _local_name(manifest, key) for key, source in manifest.sources.items()
+            (source.schema, source.identifier): _local_name(manifest, key)
+            for key, source in sources_by_id(manifest).items()
         }
         | {(node.schema, node.alias): node.name for node in relations},
         excluded=tuple(project_variables(directory).get("run_dependent_columns") or ()),
@@ -200,7 +202,6 @@ def _unheeded(config: Any) -> tuple[str, ...]:
 
 
 def _local_name(manifest: Any, unique_id: str) -> str:
-    if unique_id in manifest.sources:
-        source = manifest.sources[unique_id]
+    if source := source_if_known(manifest, unique_id):
         return f"{source.source_name}.{source.name}"
-    return str(manifest.nodes[unique_id].name)
+    return str(node_with_id(manifest, unique_id).name)

@@ -12,6 +12,7 @@ from psycopg2.extensions import connection
 from angiogram.core.stage_id import MODEL
 from angiogram.dbt.builds import Builds
 from angiogram.dbt.command import compiling_all
+from angiogram.dbt.manifest.lookup import is_node, node_if_known, node_with_id, nodes_by_id
 from angiogram.dbt.manifest.nodes import Node, inlined, is_ephemeral, parents
 from angiogram.dbt.project import Project
 from angiogram.warehouse.relations import SQL_FAILED, attempted
@@ -57,17 +58,17 @@ def is_there(project: Project, builds: Builds, unread: Collection[str], unique_i
         unread: ids of the ephemeral models that cannot be read.
         unique_id: dbt's id of the model.
     """
-    tables = [above for above in parents(project.manifest, unique_id) if above in project.manifest.nodes]
+    tables = [above for above in parents(project.manifest, unique_id) if is_node(project.manifest, above)]
     return all(_was_built(builds, above) for above in tables) and set(unread).isdisjoint(_above(project, unique_id))
 
 
 def _unproven(project: Project, builds: Builds) -> Iterator[str]:
     """The ephemeral models whose SQL is not part of anything that was built."""
     proven: set[str] = set()
-    for unique_id in project.manifest.nodes:
+    for unique_id in nodes_by_id(project.manifest):
         if _was_built(builds, unique_id) and not _is_one(project, unique_id):
             proven |= set(_above(project, unique_id))
-    yield from (i for i in project.manifest.nodes if _is_one(project, i) and i not in proven)
+    yield from (i for i in nodes_by_id(project.manifest) if _is_one(project, i) and i not in proven)
 
 
 def _above(project: Project, unique_id: str) -> Iterator[str]:
@@ -80,7 +81,7 @@ def _compiled(project: Project, unique_ids: Iterable[str]) -> tuple[dict[str, st
 
     The SQL includes that of the ephemeral models that they read.
     """
-    select = (f"fqn:{'.'.join(project.manifest.nodes[unique_id].fqn)}" for unique_id in unique_ids)
+    select = (f"fqn:{'.'.join(node_with_id(project.manifest, unique_id).fqn)}" for unique_id in unique_ids)
     with compiling_all():
         results = project.invoke(["compile", "--select", *select]).answer.results
     compiled = [result for result in results if _is_one(project, result.node.unique_id)]
@@ -103,7 +104,7 @@ def _statement(node: Node | None, text: str) -> sql.Composable:
 
 
 def _is_one(project: Project, unique_id: str) -> bool:
-    node = project.manifest.nodes.get(unique_id)
+    node = node_if_known(project.manifest, unique_id)
     return node is not None and is_ephemeral(node)
 
 

@@ -11,6 +11,7 @@ from psycopg2 import DataError, sql
 from psycopg2.errors import InsufficientPrivilege
 from psycopg2.extensions import connection, cursor
 
+from angiogram.dbt.manifest.lookup import nodes_of
 from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX
 from angiogram.dbt.project import Project
 from angiogram.warehouse.relations import columns
@@ -38,12 +39,8 @@ def are_there(database: connection, project: Project) -> bool:
 
 def _seeds(query: cursor, project: Project) -> Iterator[tuple[str, int]]:
     """Yield the tables of input and reference seeds, and how many rows their files have."""
-    for node in project.manifest.nodes.values():
-        if (
-            node.resource_type != "seed"
-            or node.name.startswith(EXPECTED_PREFIX)
-            or not columns(query, node.relation_name)
-        ):
+    for node in nodes_of(project.manifest, "seed"):
+        if node.name.startswith(EXPECTED_PREFIX) or not columns(query, node.relation_name):
             continue
         file = project.directory / node.original_file_path
         with file.open(newline="", encoding="utf-8-sig") as lines:

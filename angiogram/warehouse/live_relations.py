@@ -10,6 +10,7 @@ from typing import Any
 from psycopg2.extensions import connection
 
 from angiogram.core.errors import DbtFailed
+from angiogram.dbt.manifest.lookup import all_nodes, sources_by_id
 from angiogram.dbt.project import Project
 from angiogram.dbt.targets import Target, Targets
 from angiogram.warehouse.same_database import locate
@@ -102,10 +103,10 @@ def _of_target(project: Project, target: Target, place: str, say: Callable[[str]
     except DbtFailed as error:
         say(f"Target {target.name} cannot be read here, so only the relations that it has built are known: {error}")
         return
-    for node in manifest.nodes.values():
+    for node in all_nodes(manifest):
         if node.relation_name:
             yield node.relation_name, f"target {target.name} builds it{place}"
-    read = {parent for node in manifest.nodes.values() for parent in node.depends_on_nodes}
-    for unique_id, source in manifest.sources.items():
+    read = {parent for node in all_nodes(manifest) for parent in node.depends_on_nodes}
+    for unique_id, source in sources_by_id(manifest).items():
         if unique_id in read:
             yield source.relation_name, f"target {target.name} reads it{place}"

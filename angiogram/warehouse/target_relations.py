@@ -19,6 +19,7 @@ from psycopg2.extensions import connection, cursor
 from psycopg2.extras import RealDictCursor
 
 from angiogram.core.errors import NotReady, NotTheDyes
+from angiogram.dbt.manifest.lookup import all_nodes, has_macro
 from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import results_relation
@@ -205,11 +206,11 @@ def _written(project: Project) -> Iterator[dict[str, Any]]:
     This includes tables for test failures and for dbt's results.
     """
     manifest = project.manifest
-    for node in manifest.nodes.values():
+    for node in all_nodes(manifest):
         if node.relation_name:
             is_expected = node.name.startswith(EXPECTED_PREFIX)
             yield {"relation": node.relation_name, "is_expected": is_expected, "is_built": True}
-    if any(macro.name == "record_node_results" for macro in manifest.macros.values()):
+    if has_macro(manifest, "record_node_results"):
         yield {"relation": results_relation(project.target), "is_expected": False, "is_built": True}
 
 

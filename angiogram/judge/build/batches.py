@@ -7,6 +7,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 
 from angiogram.core.findings import Notice
+from angiogram.dbt.manifest.lookup import all_nodes, node_if_known
 from angiogram.dbt.manifest.nodes import BATCH
 from angiogram.dbt.project import Project
 from angiogram.warehouse.relations import columns, later_batches
@@ -24,9 +25,7 @@ class Batches:
         """
         self._database = database
         self._project = project
-        self._untested = {
-            node.unique_id: node for node in project.manifest.nodes.values() if _has_incremental_form(node)
-        }
+        self._untested = {node.unique_id: node for node in all_nodes(project.manifest) if _has_incremental_form(node)}
 
     def __iter__(self) -> Iterator[int]:
         """Yield each batch number once the input seeds hold all batches up to it."""
@@ -79,7 +78,7 @@ def untested_notice(names: list[str]) -> Notice:
 
 def incremental_models(manifest: Any) -> list[str]:
     """Names of the models that a later batch updates instead of rebuilding."""
-    return sorted(str(node.search_name) for node in manifest.nodes.values() if _has_incremental_form(node))
+    return sorted(str(node.search_name) for node in all_nodes(manifest) if _has_incremental_form(node))
 
 
 def _has_incremental_form(node: Any) -> bool:
@@ -93,7 +92,7 @@ def _above(manifest: Any, unique_id: str) -> set[str]:
     found: set[str] = set()
     waiting = [unique_id]
     while waiting:
-        node = manifest.nodes.get(waiting.pop())
+        node = node_if_known(manifest, waiting.pop())
         above = set(node.depends_on_nodes if node else ()) - found
         found |= above
         waiting += above

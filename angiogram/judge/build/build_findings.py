@@ -13,6 +13,7 @@ from angiogram.core.stage import was_connection_lost
 from angiogram.core.stage_id import EXPECTED, FILE, HOOK, TEST, StageId
 from angiogram.dbt.builds import Builds
 from angiogram.dbt.command import OPERATION, NodeResult
+from angiogram.dbt.manifest.lookup import is_node, node_if_known, nodes_by_id
 from angiogram.dbt.project import Project
 
 _KINDS = {OPERATION: HOOK, "unit_test": TEST}
@@ -35,7 +36,7 @@ def _findings(project: Project, builds: Builds, health: Mapping[StageId, StageHe
         stage = StageId(_KINDS.get(failed.kind, failed.kind), failed.name)
         if stage in health or unique_id in project.expected_seeds or was_connection_lost(failed.message):
             continue
-        is_known = unique_id in project.manifest.nodes
+        is_known = is_node(project.manifest, unique_id)
         if stage.kind == TEST and is_known and _is_explained(project, unique_id, health):
             continue
         yield _finding(project, unique_id, stage, failed)
@@ -49,7 +50,7 @@ def _is_explained(project: Project, unique_id: str, health: Mapping[StageId, Sta
 
     A node that nothing compares counts as wrong if something that it reads is wrong.
     """
-    nodes = project.manifest.nodes
+    nodes = nodes_by_id(project.manifest)
     pending, seen = [unique_id], {unique_id}
     while pending:
         for above in nodes[pending.pop()].depends_on_nodes:
@@ -68,7 +69,7 @@ def _is_explained(project: Project, unique_id: str, health: Mapping[StageId, Sta
 
 
 def _finding(project: Project, unique_id: str, stage: StageId, failed: NodeResult) -> Finding:
-    node = project.manifest.nodes.get(unique_id)
+    node = node_if_known(project.manifest, unique_id)
     text = in_a_line(failed.message) if failed.message else f"dbt reported status {failed.status}"
     if stage.kind == HOOK:
         place = SourcePlace(_PROJECT_FILE, _line_of_hooks(project, failed.name))

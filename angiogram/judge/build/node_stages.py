@@ -11,6 +11,7 @@ from angiogram.core.stage import Stage, state_of, unbuilt_stage
 from angiogram.core.stage_id import EXPECTED, MODEL, SEED, StageId, loader_stage
 from angiogram.dbt.builds import Builds
 from angiogram.dbt.command import NodeResult
+from angiogram.dbt.manifest.lookup import node_with_id
 from angiogram.dbt.manifest.nodes import Node, inlined, parents
 from angiogram.dbt.project import Project
 from angiogram.warehouse import ephemeral
@@ -65,11 +66,11 @@ def _with_unread(project: Project, stages: Mapping[StageId, Stage], unread: Mapp
     Each is placed above the stages that read it.
     """
     manifest, shown = project.manifest, project.shown_ephemeral
-    names = {i: StageId(MODEL, manifest.nodes[i].search_name) for i in unread.keys() - shown}
+    names = {i: StageId(MODEL, node_with_id(manifest, i).search_name) for i in unread.keys() - shown}
     found = dict(stages)
     for unique_id, name in names.items():
         above = [node.stage for i in parents(manifest, unique_id, shown) if (node := project.node_of(i))]
-        file, message = manifest.nodes[unique_id].original_file_path, unread[unique_id]
+        file, message = node_with_id(manifest, unique_id).original_file_path, unread[unique_id]
         found[name] = unbuilt_stage(above, 0.0, message, place_of(project.directory, file, message))
     for node in project.nodes.values():
         if read := [names[i] for i in inlined(manifest, node.unique_id, shown) if i in names]:

@@ -12,6 +12,7 @@ from angiogram.core.diagnose import OnRightInput, OutputState, StageHealth, diag
 from angiogram.core.differences import Differences
 from angiogram.core.stage import Stage, state_of
 from angiogram.core.stage_id import EXPECTED, MODEL, StageId, listed, loader_stage
+from angiogram.dbt.manifest.lookup import node_with_id
 from angiogram.dbt.manifest.nodes import Node
 from angiogram.dbt.project import Project
 from angiogram.dye.messages import Sent
@@ -169,7 +170,7 @@ class Blame:
         stale = Stage([], OutputState.WRONG, Differences(), None, 0.0)
         wrong = replace(stage, state=OutputState.RIGHT)
         found = f"{node.name} has {strangers}; all other columns are equal."
-        if strangers.are_meant(self._project.manifest.nodes[node.unique_id].columns):
+        if strangers.are_meant(node_with_id(self._project.manifest, node.unique_id).columns):
             self._move(node.stage, seed)
             stale = replace(stale, differences=stage.differences, reason=f"{found} {_accept(node)}")
             wrong = replace(

@@ -21,6 +21,7 @@ from angiogram.core.diagnose import OutputState
 from angiogram.core.differences import Comparison, Differences
 from angiogram.core.errors import DbtFailed, UnsupportedProject
 from angiogram.core.stage_id import StageId, loader_stage
+from angiogram.dbt.manifest.lookup import node_with_id, source_if_known, sources_by_id
 from angiogram.dbt.manifest.nodes import Node, inlined, parents
 from angiogram.dbt.project import Project
 from angiogram.dbt.runnable_forms import runnable_forms
@@ -101,10 +102,12 @@ class Isolation:
         broken = {stage.name for stage, state in states.items() if state is OutputState.FAILED}
         for node in project.nodes.values():
             inside = inlined(project.manifest, node.unique_id, project.shown_ephemeral)
-            if any(project.manifest.nodes[unique_id].search_name in broken for unique_id in inside):
+            if any(node_with_id(project.manifest, unique_id).search_name in broken for unique_id in inside):
                 continue
             compiled = first.get(node.unique_id), later.get(node.unique_id)
-            if not node.is_seed and (recipe := _recipe(node, project.manifest.nodes[node.unique_id], *compiled)):
+            if not node.is_seed and (
+                recipe := _recipe(node, node_with_id(project.manifest, node.unique_id), *compiled)
+            ):
                 self._recipes[node.unique_id] = recipe
 
     def judge(
@@ -171,10 +174,10 @@ class Isolation:
         return _run_dependent(recipe) - set().union(*held) if all(held) else set()
 
     def _relations_above(self, node: Node) -> list[str]:
+        sources = sources_by_id(self._project.manifest)
         return [
-            above.relation if (above := self._project.node_of(unique_id)) else source.relation_name
+            above.relation if (above := self._project.node_of(unique_id)) else sources[unique_id].relation_name
             for unique_id in self._parents(node)
-            for source in [self._project.manifest.sources.get(unique_id)]
         ]
 
     def _parents(self, node: Node) -> list[str]:
@@ -201,12 +204,12 @@ class Isolation:
         for unique_id in self._parents(node):
             if unique_id in plan.parents or unique_id in plan.steps:
                 continue
-            if unique_id in self._project.manifest.sources:
+            if source_if_known(self._project.manifest, unique_id):
                 if (loaded := self._loaded_messages(unique_id, as_it_is)) is None:
                     return False
                 plan.parents[unique_id] = loaded
                 continue
-            parsed = self._project.manifest.nodes[unique_id]
+            parsed = node_with_id(self._project.manifest, unique_id)
             parent = self._project.nodes[parsed.search_name]
             if parent.stage == as_it_is or parent.name in trusted or (parent.is_seed and not is_watched(parent)):
                 is_own = parent.stage == as_it_is
@@ -219,7 +222,7 @@ class Isolation:
         return True
 
     def _loaded_messages(self, unique_id: str, as_it_is: StageId | None) -> Parent | None:
-        source = self._project.manifest.sources[unique_id]
+        source = sources_by_id(self._project.manifest)[unique_id]
         if not self._messages or source.identifier != contract(self._project.directory).dye_view:
             return None
         is_own = as_it_is == loader_stage()

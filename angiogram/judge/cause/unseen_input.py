@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from angiogram.core.diagnose import OutputState
 from angiogram.core.stage_id import MODEL, StageId, listed, loader_stage
+from angiogram.dbt.manifest.lookup import node_with_id
 from angiogram.dbt.manifest.nodes import Node, inlined, is_dye_seed
 from angiogram.dbt.project import Project
 from angiogram.judge.cause.isolate import is_watched
@@ -97,7 +98,7 @@ class UnseenInput:
     def _unwatched(self, node: Node) -> Iterator[StageId]:
         manifest = self._project.manifest
         for inside in inlined(manifest, node.unique_id, self._project.shown_ephemeral):
-            yield StageId(MODEL, manifest.nodes[inside].search_name)
+            yield StageId(MODEL, node_with_id(manifest, inside).search_name)
         for parent in node.reads:
             above = self._project.nodes.get(parent.name)
             if above and not is_watched(above) and not self._is_dye(above):
@@ -106,4 +107,4 @@ class UnseenInput:
 
     def _is_dye(self, node: Node) -> bool:
         """Whether a node is an input seed, which is right by definition."""
-        return node.is_seed and is_dye_seed(self._project.manifest.nodes[node.unique_id])
+        return node.is_seed and is_dye_seed(node_with_id(self._project.manifest, node.unique_id))

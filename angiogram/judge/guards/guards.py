@@ -11,6 +11,7 @@ from angiogram.core.stage import Stage, all_above
 from angiogram.core.stage_id import MODEL, StageId
 from angiogram.dbt import live_target
 from angiogram.dbt.live_target import LiveTarget, Unread
+from angiogram.dbt.manifest.lookup import all_nodes
 from angiogram.dbt.project import Project
 from angiogram.judge.guards import live_sql, live_sql_changes, surface_changes, watch
 from angiogram.judge.guards.changes import Change, as_told
@@ -101,7 +102,7 @@ def _file(stage: StageId | None, now: Present, project: Project) -> str | None:
     """A stage's file, below the project's folder. None if no target knows the stage."""
     manifests = [project.manifest, *([now.live.manifest] if isinstance(now.live, LiveTarget) else [])]
     for manifest in manifests if stage else ():
-        for node in manifest.nodes.values():
+        for node in all_nodes(manifest):
             if stage == StageId(str(node.resource_type), node.search_name):
                 return str(node.original_file_path)
     return None

@@ -16,6 +16,15 @@ from angiogram.core.stage_id import HOOK, StageId
 from angiogram.dbt.command import OPERATION
 from angiogram.dbt.compiled_forms import ACROSS, FIRST, FORMS, HOOKS, Forms, compile_forms, without_switches
 from angiogram.dbt.live_target import LiveTarget, secrets_set
+from angiogram.dbt.manifest.lookup import (
+    all_nodes,
+    is_node,
+    node_if_known,
+    node_with_id,
+    nodes_by_id,
+    nodes_of,
+    sources_by_id,
+)
 from angiogram.dbt.manifest.macros import ASKS_ENVIRONMENT, ASKS_TARGET, asks
 from angiogram.dbt.manifest.nodes import is_dye_seed, is_input_seed
 from angiogram.dbt.project import Project
@@ -163,7 +172,7 @@ class _Comparison:
         return of_live, compile_forms(project.manifest, project.compile, self._switches, only)
 
     def _note_what_was_not_compiled(self, live: Forms, dye: Forms) -> None:
-        nodes, own = self._live.manifest.nodes, self._project.manifest.nodes
+        nodes, own = nodes_by_id(self._live.manifest), nodes_by_id(self._project.manifest)
         for unique_id in sorted(live.asking | dye.asking):
             node = nodes.get(unique_id)
             if node is not None and node.resource_type == "model" and _depends_on_target(self._live.manifest, node):
@@ -188,7 +197,7 @@ class _Comparison:
         Inputs of the dye that the live target replaces are noted on the way.
         """
         unequal: Unequal = {}
-        both = self._live.manifest.nodes.keys() & self._project.manifest.nodes.keys()
+        both = nodes_by_id(self._live.manifest).keys() & nodes_by_id(self._project.manifest).keys()
         for form, dye_form in (*((form, form) for form in FORMS), *ACROSS):
             of_live, of_dye = live.texts.get(form, {}), dye.texts.get(dye_form, {})
             ids = of_live.keys() & of_dye.keys()
@@ -208,7 +217,7 @@ class _Comparison:
 
     def _note_pairs(self, reader: str, found: Iterable[Pair]) -> None:
         for pair in found:
-            self._pairs.setdefault(pair, {})[self._live.manifest.nodes[reader].search_name] = None
+            self._pairs.setdefault(pair, {})[node_with_id(self._live.manifest, reader).search_name] = None
 
     def _lines(self, unique_id: str, form: str, text: str, is_live: bool) -> list[str]:
         names = self._names[0 if is_live else 1]
@@ -217,8 +226,8 @@ class _Comparison:
         for call, inner in made.items() if is_live else ():
             macro = call.split("(")[0]
             self._made.setdefault(macro, set()).add(f"{call}: {' '.join(lines_of(names.aside(inner)))}")
-            self._found.users.setdefault(macro, manifest.nodes[unique_id].search_name)
-        node = manifest.nodes[unique_id]
+            self._found.users.setdefault(macro, node_with_id(manifest, unique_id).search_name)
+        node = node_with_id(manifest, unique_id)
         settings = list(_settings(node)) if form == FIRST and node.resource_type == "model" else []
         return [*settings, *lines_of(names.aside(plain))]
 
@@ -228,10 +237,10 @@ class _Comparison:
         This is a source, or a seed that the live target does not have.
         """
         _, unique_id = pair
-        seed = self._project.manifest.nodes.get(unique_id)
+        seed = node_if_known(self._project.manifest, unique_id)
         if seed is None:
             return unique_id.startswith("source.")
-        return is_input_seed(seed) or (seed.resource_type == "seed" and unique_id not in self._live.manifest.nodes)
+        return is_input_seed(seed) or (seed.resource_type == "seed" and not is_node(self._live.manifest, unique_id))
 
     def _note_differences(self, unequal: Unequal) -> None:
         for form, models in unequal.items():
@@ -244,14 +253,14 @@ class _Comparison:
                         self._note_pairs(unique_id, found)
                     else:
                         places.append((list(map(shown, place[0])), list(map(shown, place[1]))))
-                node = self._live.manifest.nodes[unique_id]
+                node = node_with_id(self._live.manifest, unique_id)
                 if places:
                     self._note(node, form if node.resource_type == "model" else HOOKS, places)
 
     def _note_seeds(self) -> None:
-        own = self._project.manifest.nodes
-        for unique_id, node in self._live.manifest.nodes.items():
-            if node.resource_type == "seed" and unique_id in own and not is_dye_seed(node):
+        own = nodes_by_id(self._project.manifest)
+        for node in nodes_of(self._live.manifest, "seed"):
+            if (unique_id := node.unique_id) in own and not is_dye_seed(node):
                 lines = _seed_settings(node), _seed_settings(own[unique_id])
                 if places := differing(*lines, {}):
                     self._note(node, _SEED_SETTINGS, places)
@@ -264,7 +273,7 @@ class _Comparison:
 
 
 def _relations(manifest: Any) -> Iterator[tuple[str, str]]:
-    for node in (*manifest.nodes.values(), *manifest.sources.values()):
+    for node in (*all_nodes(manifest), *sources_by_id(manifest).values()):
         if node.resource_type in ("model", "seed", "snapshot", "source") and node.relation_name:
             yield node.relation_name, node.unique_id
 
@@ -273,8 +282,8 @@ def _places(live: LiveTarget, dye: Any) -> Iterator[Pair]:
     """Yield schemas and databases of the live target, with those of the dye target."""
     yield live.database, live.dye_database
     yield live.schema, live.dye_schema
-    for unique_id, node in live.manifest.nodes.items():
-        if (of_dye := dye.nodes.get(unique_id)) is not None and node.relation_name and of_dye.relation_name:
+    for node in all_nodes(live.manifest):
+        if (of_dye := node_if_known(dye, node.unique_id)) is not None and node.relation_name and of_dye.relation_name:
             yield node.schema, of_dye.schema
             yield node.database, of_dye.database
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from angiogram.core.errors import InvalidSurface
 from angiogram.dbt.live_target import LiveTarget
+from angiogram.dbt.manifest.lookup import all_nodes, nodes_of
 from angiogram.dbt.manifest.nodes import BATCH, Node, is_ephemeral, is_input_seed
 from angiogram.dbt.project import Project
 from angiogram.judge.guards.live_sql import LiveSql
@@ -168,7 +169,7 @@ def of_project(
     nodes = {name: node for name, node in project.nodes.items() if not node.is_seed}
     columns = typed_columns(database, {name: node.relation for name, node in nodes.items() if name in built})
     models = {name: _compared(node, columns.get(name)) for name, node in nodes.items()}
-    for node in project.manifest.nodes.values():
+    for node in all_nodes(project.manifest):
         if is_ephemeral(node):
             compared = models.get(node.search_name, ModelSurface())
             models[node.search_name] = compared.model_copy(update={"materialized": EPHEMERAL})
@@ -217,8 +218,7 @@ def _under(live: LiveTarget) -> dict[str, dict[str, Any]]:
                 if roles
             },
         }
-        for node in live.manifest.nodes.values()
-        if node.resource_type == "model"
+        for node in nodes_of(live.manifest, "model")
     }
 
 
@@ -232,7 +232,7 @@ def _dye(project: Project) -> Iterable[tuple[str, list[str]]]:
 
     The id is the first column other than the batch.
     """
-    for node in project.manifest.nodes.values():
+    for node in all_nodes(project.manifest):
         if not is_input_seed(node):
             continue
         with (project.directory / node.original_file_path).open(newline="", encoding="utf-8-sig") as lines:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from angiogram.core.findings import FindingKind
 from angiogram.core.stage_id import MODEL, SEED, StageId
+from angiogram.dbt.manifest.lookup import disabled_of
 from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX, expected_name
 from angiogram.dbt.project import Project
 from angiogram.judge.guards.changes import Change
@@ -59,9 +60,8 @@ def without_test(project: Project) -> Iterator[Change]:
     """
     disabled = {
         node.name: node.original_file_path
-        for several in project.manifest.disabled.values()
-        for node in several
-        if node.resource_type == SEED and node.name.startswith(EXPECTED_PREFIX)
+        for node in disabled_of(project.manifest, SEED)
+        if node.name.startswith(EXPECTED_PREFIX)
     }
     for name, node in project.nodes.items():
         seed = expected_name(name)

@@ -11,6 +11,7 @@ import yaml
 from sqlglot import exp
 
 from angiogram.core.errors import SeedError
+from angiogram.dbt.manifest.lookup import nodes_of
 from angiogram.dbt.runnable_forms import GENERIC_TESTS
 from angiogram.sensitivity.bench.bench import Check
 from angiogram.sensitivity.compiled import Compiled
@@ -69,7 +70,7 @@ def checks_of_data(project: Compiled) -> list[Check]:
 
 def _generic(project: Compiled) -> list[Check]:
     checks = []
-    for node in project.manifest.nodes.values():
+    for node in nodes_of(project.manifest, "test"):
         test = getattr(node, "test_metadata", None)
         if test and test.name in GENERIC_TESTS and node.unique_id in project.tests:
             query = generate(parse(project.tests[node.unique_id], project.names, node.name))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import count
 
+from angiogram.dbt.manifest.lookup import nodes_of
 from angiogram.judge.cause.tables import TextRow
 from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.mutants.nearby import kind_of, made_up_id
@@ -97,7 +98,7 @@ def key_columns(project: Compiled, seed: str) -> list[int]:
     """Indexes of the columns that identify a seed's rows: its id, and those tested for unique."""
     unique = {
         node.column_name
-        for node in project.manifest.nodes.values()
+        for node in nodes_of(project.manifest, "test")
         if getattr(node, "test_metadata", None)
         and node.test_metadata.name == "unique"
         and node.attached_node == project.inputs[seed].unique_id

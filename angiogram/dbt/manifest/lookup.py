@@ -1,0 +1,63 @@
+"""Answers which nodes, sources and macros dbt's manifest has.
+
+No other room reads the parts of a manifest itself.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+
+def all_nodes(manifest: Any) -> Collection[Any]:
+    """Return all that dbt runs: models, seeds, snapshots, tests and hooks."""
+    return list(manifest.nodes.values())
+
+
+def nodes_by_id(manifest: Any) -> Mapping[str, Any]:
+    """Return all that dbt runs, by dbt's ID."""
+    return dict(manifest.nodes)
+
+
+def nodes_of(manifest: Any, kind: str) -> list[Any]:
+    """Return the nodes of one kind, in dbt's word for it: model, seed, test and so on."""
+    return [node for node in manifest.nodes.values() if node.resource_type == kind]
+
+
+def node_with_id(manifest: Any, unique_id: str) -> Any:
+    """Return the node with this ID, which must exist."""
+    return manifest.nodes[unique_id]
+
+
+def node_if_known(manifest: Any, unique_id: str) -> Any | None:
+    """Return the node with this ID, or None."""
+    return manifest.nodes.get(unique_id)
+
+
+def is_node(manifest: Any, unique_id: str) -> bool:
+    """Return whether there is a node with this ID. A source is none."""
+    return unique_id in manifest.nodes
+
+
+def sources_by_id(manifest: Any) -> Mapping[str, Any]:
+    """Return the sources, by dbt's ID."""
+    return dict(manifest.sources)
+
+
+def source_if_known(manifest: Any, unique_id: str) -> Any | None:
+    """Return the source with this ID, or None."""
+    return manifest.sources.get(unique_id)
+
+
+def disabled_of(manifest: Any, kind: str) -> list[Any]:
+    """Return the disabled nodes of one kind."""
+    return [node for several in manifest.disabled.values() for node in several if node.resource_type == kind]
+
+
+def has_macro(manifest: Any, name: str) -> bool:
+    """Return whether a macro of any package has this name."""
+    return any(macro.name == name for macro in manifest.macros.values())
+
+
+def read_by_test(manifest: Any, unique_id: str) -> set[str]:
+    """Return the IDs of what a test or unit test reads; none if dbt does not know it."""
+    found = manifest.nodes.get(unique_id) or manifest.unit_tests.get(unique_id)
+    return set(found.depends_on.nodes) if found else set()
