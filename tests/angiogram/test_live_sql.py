@@ -244,6 +244,61 @@ def test_what_only_a_build_does_under_the_live_target_is_named_too(shop: DbtProj
     assert found.unseen["get_incremental_merge_sql"].is_listed
 
 
+KEPT = """
+{% materialization kept, adapter='postgres' %}
+    {% call statement('main') %}create table {{ this }} as {{ sql }} {{ config.get('keep') }}{% endcall %}
+    {{ return({'relations': [this]}) }}
+{% endmaterialization %}
+"""
+
+
+def test_settings_of_the_live_target_alone_are_named_too(shop: DbtProject) -> None:
+    """Of models: all that a macro may read, and the contract. Of seeds: the file too, and what only live has."""
+    live = "target.name == 'live'"
+    predicates = f"unique_key='ticket_id', predicates=(['false'] if {live} else none),"
+    shop.replace("models/core/tickets.sql", "unique_key='ticket_id',", predicates)
+    (shop.folder / "macros" / "kept.sql").write_text(KEPT)
+    shop.replace(
+        "models/core/guests.sql",
+        "with guests as",
+        f"{{{{ config(materialized='kept', keep=('limit 1' if {live} else none)) }}}}\nwith guests as",
+    )
+    menu = (shop.folder / "seeds/reference/menu.csv").read_text()
+    settings = (shop.folder / "dbt_project.yml").read_text()
+    start, end = settings.index("    reference:\n"), settings.index("    input:\n")
+    reference = settings[start:end]
+    patch = '      patch:\n        +enabled: "{{ target.name == \'live\' }}"\n        +post-hook: "truncate t"\n'
+    of_dye = reference.replace("reference:\n", f'reference:\n      +enabled: "{{{{ not ({live}) }}}}"\n')
+    of_live = reference.replace("reference:\n", f'prod:\n      +enabled: "{{{{ {live} }}}}"\n')
+    (shop.folder / "dbt_project.yml").write_text(settings[:start] + of_dye + of_live + patch + settings[end:])
+    for name, text in {"menu": f"{menu}TEA,Tea,drink,999\n", "patch": "a\n1\n"}.items():
+        (shop.folder / "seeds" / "prod").mkdir(exist_ok=True)
+        (shop.folder / "seeds" / "prod" / f"{name}.csv").write_text(text)
+    shop.replace(
+        "models/models.yml",
+        "  - name: takings_by_month\n",
+        "  - name: takings_by_month\n    config: {contract: {enforced: true}}\n",
+    )
+    shop.replace(
+        "models/models.yml",
+        "      - name: month\n        data_tests: [not_null, unique]\n",
+        "      - {name: month, data_type: date}\n      - {name: tickets, data_type: bigint}\n"
+        f"      - name: takings\n        data_type: \"{{{{ 'int' if {live} else 'numeric' }}}}\"\n",
+    )
+    tags = f"{{{{ config(tags=['nightly'] if {live} else [], indexes=[{{'columns': ['id']}}] if {live} else []) }}}}"
+    shop.replace("models/base/base_guests.sql", "with ", f"{tags}\nwith ")
+
+    project, found = compared(shop)
+
+    texts = red(list(unintended(found, project, "live")))
+    assert texts.keys() == {"tickets", "guests", "menu", "patch", "takings_by_month"}
+    assert "predicates: ['false']" in texts["tickets"]
+    assert "keep: limit 1" in texts["guests"]
+    assert "file: seeds/prod/menu.csv" in texts["menu"]
+    assert "(hooks): truncate t" in texts["patch"]
+    assert "contract: takings int" in texts["takings_by_month"]
+
+
 def test_what_angiogram_yml_lists_is_intended_until_it_changes(shop: DbtProject) -> None:
     shop.replace("macros/raw.sql", "source('shop', name)", "source('shop', name) ~ (' limit 5' if name == 'lines')")
     shop.replace("models/core/guests.sql", "'paid'", "'{{ 'paid' if target.name == 'live' else 'paid' ~ '' }}'")

@@ -27,6 +27,7 @@ from angiogram.dbt.manifest.lookup import (
 )
 from angiogram.dbt.manifest.macros import ASKS_ENVIRONMENT, ASKS_TARGET, asks
 from angiogram.dbt.manifest.nodes import is_dye_seed, is_input_seed
+from angiogram.dbt.manifest.row_settings import of_model, of_seed
 from angiogram.dbt.project import Project
 from angiogram.dbt.unseen import Unseen, unseen
 from angiogram.judge.guards.sql_text import (
@@ -46,18 +47,6 @@ Unequal = dict[str, dict[str, tuple[list[str], list[str]]]]
 
 Places = list[tuple[list[str], list[str]]]
 """Where two texts differ: lines of the live target's text, and lines of the dye target's."""
-
-_TABLES = ("table", "view", "materialized_view")
-"""Materializations that hold the same rows."""
-
-_INCREMENTAL = (
-    *("incremental_strategy", "unique_key", "on_schema_change", "incremental_predicates"),
-    *("merge_update_columns", "merge_exclude_columns", "event_time", "batch_size", "begin", "lookback"),
-)
-"""Settings that decide the result of a later build of an incremental model."""
-
-_OF_SEEDS = ("column_types", "quote_columns", "delimiter")
-"""Settings that decide what a seed's table holds."""
 
 _SEED_SETTINGS = "settings of the seed"
 """Form of a difference in them."""
@@ -197,14 +186,17 @@ class _Comparison:
         Inputs of the dye that the live target replaces are noted on the way.
         """
         unequal: Unequal = {}
-        both = nodes_by_id(self._live.manifest).keys() & nodes_by_id(self._project.manifest).keys()
+        nodes, own = nodes_by_id(self._live.manifest), nodes_by_id(self._project.manifest)
+        alone = nodes.keys() - own.keys()
         for form, dye_form in (*((form, form) for form in FORMS), *ACROSS):
             of_live, of_dye = live.texts.get(form, {}), dye.texts.get(dye_form, {})
             ids = of_live.keys() & of_dye.keys()
             if form == dye_form == HOOKS:  # a model may have hooks under only one target
                 unknown = live.asking | dye.asking | live.errors.keys() | dye.errors.keys()
                 ids = (of_live.keys() | of_dye.keys()) - unknown
-            for unique_id in sorted(ids & both):
+            else:  # the texts of seeds are their hooks
+                ids |= {unique_id for unique_id in of_live.keys() & alone if nodes[unique_id].resource_type == "seed"}
+            for unique_id in sorted(ids & nodes.keys()):
                 texts = of_live.get(unique_id, ""), of_dye.get(unique_id, "")
                 of_both = self._lines(unique_id, form, texts[0], True), self._lines(unique_id, form, texts[1], False)
                 lines = of_both[0], with_places_alike(*of_both, self._places)
@@ -227,8 +219,9 @@ class _Comparison:
             macro = call.split("(")[0]
             self._made.setdefault(macro, set()).add(f"{call}: {' '.join(lines_of(names.aside(inner)))}")
             self._found.users.setdefault(macro, node_with_id(manifest, unique_id).search_name)
-        node = node_with_id(manifest, unique_id)
-        settings = list(_settings(node)) if form == FIRST and node.resource_type == "model" else []
+        node = node_if_known(manifest, unique_id)  # the live target alone may have a seed or a model with hooks
+        is_model = form == FIRST and node is not None and node.resource_type == "model"
+        settings = [names.aside(line) for line in of_model(node)] if is_model else []
         return [*settings, *lines_of(names.aside(plain))]
 
     def _is_input(self, pair: Pair) -> bool:
@@ -261,7 +254,7 @@ class _Comparison:
         own = nodes_by_id(self._project.manifest)
         for node in nodes_of(self._live.manifest, "seed"):
             if (unique_id := node.unique_id) in own and not is_dye_seed(node):
-                lines = _seed_settings(node), _seed_settings(own[unique_id])
+                lines = list(of_seed(node, own[unique_id])), list(of_seed(own[unique_id], node))
                 if places := differing(*lines, {}):
                     self._note(node, _SEED_SETTINGS, places)
 
@@ -286,26 +279,6 @@ def _places(live: LiveTarget, dye: Any) -> Iterator[Pair]:
         if (of_dye := node_if_known(dye, node.unique_id)) is not None and node.relation_name and of_dye.relation_name:
             yield node.schema, of_dye.schema
             yield node.database, of_dye.database
-
-
-def _settings(node: Any) -> Iterator[str]:
-    """Yield the settings that, besides its SQL, decide what a model's table holds."""
-    materialized = node.config.materialized
-    yield f"materialized: {'table or view' if materialized in _TABLES else materialized}"
-    if header := node.config.get("sql_header"):
-        yield f"sql_header: {' '.join(header.split())}"
-    if materialized == "incremental":
-        for name in _INCREMENTAL:
-            if (value := node.config.get(name)) not in (None, [], ""):
-                yield f"{name}: {value}"
-        if node.config.get("full_refresh"):  # false only forbids what neither target does by itself
-            yield "full_refresh: True"
-
-
-def _seed_settings(seed: Any) -> list[str]:
-    values = ((name, seed.config.get(name)) for name in _OF_SEEDS)
-    found = [f"{name}: {value}" for name, value in values if value is not None and name != "column_types"]
-    return [*found, *(f"column_types: {name} {kind}" for name, kind in sorted(seed.config.column_types.items()))]
 
 
 def _depends_on_target(manifest: Any, node: Any) -> bool:
