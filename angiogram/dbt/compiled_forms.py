@@ -67,7 +67,11 @@ class Forms:
 
 
 def compile_forms(
-    manifest: Any, invoke: Invoke, switches: Iterable[str], only: Mapping[str, set[str]] | None = None
+    manifest: Any,
+    invoke: Invoke,
+    switches: Iterable[str],
+    only: Mapping[str, set[str]] | None = None,
+    with_dye: bool = False,
 ) -> Forms:
     """Compile the models.
 
@@ -76,8 +80,9 @@ def compile_forms(
         invoke: runs dbt on it.
         switches: names of macros whose own text is put between marks, see `without_switches`.
         only: IDs of the models to compile, by form; None: all models that have the form.
+        with_dye: also compile the hooks of snapshots and of the dye's seeds.
     """
-    with standing_in(manifest) as standing:
+    with standing_in(manifest, with_dye) as standing:
         having = _having(manifest)
         found = Forms()
         for form in only or FORMS:

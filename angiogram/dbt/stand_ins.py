@@ -16,16 +16,21 @@ _AT_THE_END = "{% set results, schemas, database_schemas = [], [], [] %}"
 
 
 @contextmanager
-def standing_in(manifest: Any) -> Iterator[dict[str, str]]:
+def standing_in(manifest: Any, with_dye: bool = False) -> Iterator[dict[str, str]]:
     """Add the stand-ins to a manifest, and remove them afterwards.
 
+    Args:
+        manifest: of the parsed project.
+        with_dye: also for the hooks of snapshots and of the dye's seeds.
+
     Yields:
-        The IDs of the hooks and seeds by those of their stand-ins. Seeds of the dye have none.
+        The IDs of the hooks and seeds by those of their stand-ins.
     """
     pattern = next((n for n in manifest.nodes.values() if n.resource_type == "model" and n.language == "sql"), None)
     standing: dict[str, str] = {}
     for node in list(manifest.nodes.values()) if pattern else ():
-        if node.resource_type == OPERATION or (node.resource_type == "seed" and not is_dye_seed(node)):
+        is_seed = node.resource_type == "seed" and (with_dye or not is_dye_seed(node))
+        if node.resource_type == OPERATION or is_seed or (with_dye and node.resource_type == "snapshot"):
             made = _stand_in(pattern, node)
             manifest.nodes[made.unique_id] = made
             standing[made.unique_id] = node.unique_id

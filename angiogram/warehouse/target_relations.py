@@ -19,12 +19,13 @@ from psycopg2.extensions import connection, cursor
 from psycopg2.extras import RealDictCursor
 
 from angiogram.core.errors import NotReady, NotTheDyes
+from angiogram.dbt.hooks.hook_writes import hook_writes
 from angiogram.dbt.manifest.lookup import all_nodes, has_macro
 from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import results_relation
 from angiogram.dbt.targets import Targets, cut_name, read_targets
-from angiogram.warehouse import expected_rows, functions_and_types
+from angiogram.warehouse import expected_rows, functions_and_types, hook_targets
 from angiogram.warehouse.live_relations import KnownLive, all_live, noted_live
 
 ABSENT, EMPTY, OURS, MAYBE_LIVE, FOREIGN = "absent", "empty", "ours", "maybe_live", "foreign"
@@ -90,6 +91,7 @@ def claim(
     refused = [schema for schema in schemas if schema.told]
     if told := [schema.told for schema in refused if schema.told] or list(_of_people(database, schemas)):
         raise NotTheDyes(_why_refused(project, refused, told))
+    _require_own_hooks(database, project, known_live, targets, schemas)
     with database.cursor() as query:
         query.execute("select current_user")
         ((user,),) = query.fetchall()
@@ -105,6 +107,34 @@ def claim(
         # A marked schema may be live by now if it is no longer written and does not have the dye target's name.
         left = [name for name in marked(query, project) if name not in written]
         return written + [name for name in left if targets.is_dyes(name, known_live is not None)]
+
+
+def _require_own_hooks(
+    database: connection, project: Project, known_live: KnownLive | None, targets: Targets, schemas: list[Schema]
+) -> None:
+    """Require that hooks write in the dye's schemas only; see hook_targets.require_own."""
+    if not (found := hook_writes(project)):
+        return
+    own = {schema.schema_name for schema in schemas}
+
+    def is_like_own(name: str) -> bool:
+        return targets.is_dyes(name, known_live is not None) or name.startswith(tuple(f"{one}_" for one in own))
+
+    def live() -> set[str]:
+        known = all_live(database, project, targets, known_live, lambda _: None)
+        return {_schema_of(one["relation"]) for one in known} | _of_other_dye(database, project)
+
+    hook_targets.require_own(database, project.target, found, own, is_like_own, live)
+
+
+def _of_other_dye(database: connection, project: Project) -> set[str]:
+    """The schemas that are marked for another project or dye target."""
+    with database.cursor() as query:
+        query.execute(
+            "select nspname::text from pg_namespace"
+            " where obj_description(oid, 'pg_namespace') ~ '(?n)^angiogram: dye of '"
+        )
+        return {name for (name,) in query.fetchall()} - set(marked(query, project))
 
 
 def examine(

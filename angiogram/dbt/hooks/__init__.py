@@ -1,0 +1,1 @@
+"""What the hooks of a project write under the dye target, as far as their SQL names it."""

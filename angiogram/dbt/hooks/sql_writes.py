@@ -1,0 +1,165 @@
+"""Which relations, functions and schemas SQL statements write by name.
+
+What a function does that they call, and what `execute` runs, is not seen.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_TOKEN = re.compile(
+    r"""(?P<blank>\s+|--[^\n]*|/\*.*?\*/)"""
+    r"""|\$(?P<tag>\w*)\$(?P<body>.*?)\$(?P=tag)\$"""
+    r"""|(?P<literal>[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*')"""
+    r"""|(?P<name>(?:"(?:[^"]|"")*"|[^\W\d][\w$]*)(?:\s*\.\s*(?:"(?:[^"]|"")*"|[^\W\d][\w$]*))*)"""
+    r"""|(?P<other>.)""",
+    re.DOTALL,
+)
+_PART = re.compile(r'"((?:[^"]|"")*)"|([\w$]+)')
+_NAME = r"(?:if (?:not )?exists )?(?:only )?<(?P<place>\d+)>"
+_KIND = r"(?P<kind>(?:foreign |unlogged |temp(?:orary)? |materialized |recursive )*(?:table|view|sequence)|function|"
+_KIND += r"procedure|routine|aggregate|type|domain|schema)"
+_STARTS = r"(?:^|[()] )"  # also a part of `with`, and what `explain analyze` or brackets hold
+_WRITES = [
+    re.compile(pattern)
+    for pattern in (
+        rf"\b(?P<verb>insert into) {_NAME}",
+        rf"\b(?P<verb>merge into) {_NAME}",
+        rf"{_STARTS}(?P<verb>update) {_NAME}",
+        rf"\b(?P<verb>delete from) {_NAME}",
+        rf"^(?P<verb>truncate)(?: table)? {_NAME}",
+        rf"^(?P<verb>copy) {_NAME}(?: \( [^()]*\))? from\b",
+        rf"^(?P<verb>refresh) materialized view (?:concurrently )?{_NAME}",
+        rf"^(?P<verb>create)(?: or replace)? {_KIND} {_NAME}",
+        r"^(?P<verb>create)(?: or replace)?(?: \w+)* (?:index|trigger|rule|policy)\b.*? (?:on|to) (?:only )?"
+        r"<(?P<place>\d+)>",
+        rf"^(?P<verb>drop|alter) {_KIND} {_NAME}",
+        r"^(?P<verb>select)\b[^;]*? into (?:unlogged |temp(?:orary)? )?(?:table )?<(?P<place>\d+)>",
+    )
+]
+_MORE = re.compile(r" , (?:only )?<(\d+)>")
+_WORDS = frozenset(
+    [
+        "insert",
+        "into",
+        "merge",
+        "update",
+        "delete",
+        "from",
+        "truncate",
+        "table",
+        "copy",
+        "refresh",
+        "materialized",
+        "view",
+        "concurrently",
+        "create",
+        "or",
+        "replace",
+        "foreign",
+        "unlogged",
+        "temp",
+        "temporary",
+        "recursive",
+        "sequence",
+        "function",
+        "procedure",
+        "routine",
+        "aggregate",
+        "type",
+        "domain",
+        "schema",
+        "index",
+        "trigger",
+        "rule",
+        "policy",
+        "unique",
+        "constraint",
+        "on",
+        "to",
+        "only",
+        "if",
+        "not",
+        "exists",
+        "drop",
+        "alter",
+        "select",
+        "set",
+        "do",
+        "for",
+        "key",
+        "no",
+        "with",
+        "as",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """What one statement writes.
+
+    Attributes:
+        verb: such as `insert into` or `create`.
+        schema: of what is written, as PostgreSQL reads the name; None if the statement names none.
+        name: of what is written; None if it is the schema itself.
+        is_temporary: whether it makes a temporary table.
+    """
+
+    verb: str
+    schema: str | None
+    name: str | None
+    is_temporary: bool = False
+
+    def __str__(self) -> str:
+        """Return the verb and what it writes."""
+        return f"{self.verb} {'.'.join(part for part in (self.schema, self.name) if part)}"
+
+
+def writes(text: str) -> Iterator[Write]:
+    """Yield what the statements of a text write by name."""
+    for words, names, bodies in _statements(text):
+        if words.startswith("do "):
+            for body in bodies:
+                # A block: each of its statements may follow `begin`, `then`, `else` or `loop`.
+                yield from writes(re.sub(r"(?i)\b(begin|then|else|loop)\b", ";", body))
+        for pattern in _WRITES:
+            for found in pattern.finditer(words):
+                kind = found.groupdict().get("kind") or ""
+                places = [found["place"]]
+                if found["verb"] in ("truncate", "drop"):
+                    rest = re.match(rf"(?:{_MORE.pattern})*", words[found.end() :])
+                    places += _MORE.findall(rest[0]) if rest else []
+                for place in places:
+                    yield _write(found["verb"], kind, names[int(place)])
+
+
+def _write(verb: str, kind: str, name: str) -> Write:
+    parts = [quoted.replace('""', '"') or plain.lower() for quoted, plain in _PART.findall(name)]
+    if kind == "schema":
+        return Write(f"{verb} schema", parts[-1], None)
+    return Write(verb, parts[-2] if len(parts) > 1 else None, parts[-1], "temp" in kind)
+
+
+def _statements(text: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yield each statement: its words with numbers for names, the names, and texts in dollars."""
+    words: list[str] = []
+    names: list[str] = []
+    bodies: list[str] = []
+    for token in _TOKEN.finditer(f"{text};"):
+        if token["other"] == ";":
+            yield " ".join(words), names, bodies
+            words, names, bodies = [], [], []
+        elif token["name"] is not None:
+            if token["name"].lower() in _WORDS:
+                words.append(token["name"].lower())
+            else:
+                words.append(f"<{len(names)}>")
+                names.append(token["name"])
+        elif token["body"] is not None:
+            words.append("''")
+            bodies.append(token["body"])
+        elif token["literal"]:
+            words.append("''")
+        elif token["other"]:
+            words.append(token["other"])
