@@ -59,11 +59,13 @@ class Forms:
             a seed it is its hooks.
         errors: why one of them cannot be compiled, by its ID.
         asking: IDs of those whose compilation queries the database.
+        asking_in_hooks: IDs of the models whose hooks do so.
     """
 
     texts: dict[str, dict[str, str]] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     asking: set[str] = field(default_factory=set)
+    asking_in_hooks: set[str] = field(default_factory=set)
 
 
 def compile_forms(
@@ -132,7 +134,7 @@ def _take(found: Forms, form: str, chosen: set[str], results: Iterable[Any], sta
             # Without the SQL of ephemeral parents, which count as models of their own.
             found.texts[form][unique_id] = node._pre_injected_sql or node.compiled_code
         elif _ASKS_THE_DATABASE in result.message:
-            found.asking.add(unique_id)
+            (found.asking_in_hooks if _base(form) == HOOKS else found.asking).add(unique_id)
         else:
             found.errors[unique_id] = result.message
     return skipped

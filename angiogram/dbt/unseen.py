@@ -13,7 +13,7 @@ from typing import Any
 
 from angiogram.core.stage_id import HOOK, StageId
 from angiogram.dbt.command import OPERATION
-from angiogram.dbt.manifest.macros import CIRCUMSTANCES, asks, called, is_internal
+from angiogram.dbt.manifest.macros import CIRCUMSTANCES, asks, asks_in, called, is_internal
 from angiogram.dbt.stand_ins import hook_texts
 
 OWN = frozenset(
@@ -50,12 +50,15 @@ class Unseen:
     is_listed: bool = False
 
 
-def unseen(manifest: Any, uncompared: Iterable[str], listed: Collection[str]) -> dict[str, Unseen]:
+def unseen(
+    manifest: Any, uncompared: Iterable[str], in_hooks: Iterable[str], listed: Collection[str]
+) -> dict[str, Unseen]:
     """Return what no compilation shows and may differ, by the name of the hook, seed or macro.
 
     Args:
         manifest: of the project under the live target.
         uncompared: dbt's IDs of what could not be compiled.
+        in_hooks: dbt's IDs of the models whose hooks could not be compiled.
         listed: names of the macros that angiogram.yml lists as intended.
     """
     found: dict[str, Unseen] = {}
@@ -72,6 +75,24 @@ def unseen(manifest: Any, uncompared: Iterable[str], listed: Collection[str]) ->
             what = f"{stage} depends on the target or on other conditions of its run, and queries the database."
             mark = _fingerprint(manifest, texts, node)
             found[node.name] = Unseen(stage, file, what, f"{stage.kind}: {node.name}", mark)
+    for unique_id in sorted(in_hooks):
+        node = manifest.nodes.get(unique_id)
+        if node is None:
+            continue
+        stage, texts = StageId(str(node.resource_type), node.search_name), hook_texts(node)
+        named = {word for text in texts for word in re.findall(r"\w+", text)}
+        macros = (manifest.macros.get(macro) for macro in node.depends_on.macros)
+        roots = [macro.unique_id for macro in macros if macro is not None and macro.name in named]
+        followed = list(called(manifest, roots, OWN | set(listed)))
+        found |= _listed(manifest, stage, called(manifest, roots, OWN), listed)
+        texts += [macro.macro_sql for macro in followed]
+        if asks_in(CIRCUMSTANCES, texts):
+            what = (
+                f"A hook of {stage} depends on the target or on other conditions of its run, and queries the database."
+            )
+            mark = hashlib.sha256("\n".join(sorted(texts)).encode()).hexdigest()[:12]
+            file = node.original_file_path.removeprefix("./")
+            found[node.search_name] = Unseen(stage, file, what, f"model: {node.search_name}", mark)
     for macro, user in _at_build_time(manifest):
         stage = StageId(str(user.resource_type), user.search_name)
         followed, but = [macro, *called(manifest, macro.depends_on.macros, OWN)], OWN | set(listed)

@@ -299,6 +299,37 @@ def test_settings_of_the_live_target_alone_are_named_too(shop: DbtProject) -> No
     assert "contract: takings int" in texts["takings_by_month"]
 
 
+END_HOOKS = """
+on-run-end:
+  - "{% for s in schemas %}{% if target.name == 'live' %}delete from {{ s }}.guests where n > 2;{% endif %}{% endfor %}"
+  - "{% for r in results %}{% if r.status == 'error' and not is_dye_target() %}truncate a;{% endif %}{% endfor %}"
+  - "{% for s in schemas %}grant usage on schema {{ s }} to cook;{% endfor %}"
+  - "{% for r in results if r.node.resource_type == 'model' %}analyze {{ r.node.schema }}.t;{% endfor %}"
+  - "create schema if not exists {{ target.schema }}_udfs"
+  - "select 1 from pg_tables where schemaname = '{{ target.schema }}'"
+"""
+
+
+def test_loops_of_hooks_names_in_literals_and_hooks_that_query_are_seen(shop: DbtProject) -> None:
+    """A schema's name in a literal is a value. A schema named after the target's is no difference."""
+    shop.replace("dbt_project.yml", "\nmodels:\n", f"{END_HOOKS}\nmodels:\n")
+    condition = "where state = 'paid' and ('{{ target.schema }}' <> 'coffee_shop' or guest_id > 2)"
+    shop.replace("models/core/guests.sql", "where state = 'paid'", condition)
+    hook = "{% if execute and not is_dye_target() %}{% do run_query('truncate ' ~ this) %}{% endif %}"
+    asking = f'{{{{ config(post_hook="{hook}") }}}}\nwith '
+    shop.replace("models/reports/takings_by_month.sql", "with ", asking)
+    harmless = "{{ config(post_hook=\"{% do run_query('analyze') %}\") }}\nwith "
+    shop.replace("models/base/base_guests.sql", "with ", harmless)
+
+    project, found = compared(shop)
+
+    texts = red(list(unintended(found, project, "live")))
+    hooks = {f"coffee_shop-on-run-end-{number}" for number in (0, 1)}
+    assert texts.keys() == {"guests", "takings_by_month", *hooks}
+    assert "A hook of takings_by_month depends on the target" in texts["takings_by_month"]
+    assert "delete from coffee_shop.guests" in texts["coffee_shop-on-run-end-0"]
+
+
 def test_what_angiogram_yml_lists_is_intended_until_it_changes(shop: DbtProject) -> None:
     shop.replace("macros/raw.sql", "source('shop', name)", "source('shop', name) ~ (' limit 5' if name == 'lines')")
     shop.replace("models/core/guests.sql", "'paid'", "'{{ 'paid' if target.name == 'live' else 'paid' ~ '' }}'")

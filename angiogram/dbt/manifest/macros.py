@@ -57,4 +57,9 @@ def asks(pattern: re.Pattern[str], manifest: Any, texts: Iterable[str], node: An
         but: names of macros that are left out, and not followed.
     """
     every = [*texts, *(macro.macro_sql for macro in called(manifest, node.depends_on.macros, but))]
-    return any(pattern.search(_COMMENT.sub("", text)) for text in every)
+    return asks_in(pattern, every)
+
+
+def asks_in(pattern: re.Pattern[str], texts: Iterable[str]) -> bool:
+    """Return whether texts of Jinja, comments aside, ask for something."""
+    return any(pattern.search(_COMMENT.sub("", text)) for text in texts)

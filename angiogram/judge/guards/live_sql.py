@@ -141,7 +141,8 @@ class _Comparison:
         self._note_differences(unequal)
         self._note_seeds()
         uncompared = forms[0].asking | forms[1].asking | forms[0].errors.keys() | forms[1].errors.keys()
-        self._found.unseen = unseen(self._live.manifest, uncompared, self._switches)
+        in_hooks = forms[0].asking_in_hooks | forms[1].asking_in_hooks
+        self._found.unseen = unseen(self._live.manifest, uncompared, in_hooks, self._switches)
         for (of_live, of_dye), readers in sorted(self._pairs.items()):
             names = name_of(of_dye), name_of(of_live)
             self._found.inputs.setdefault(names[0], []).append(names[1])
@@ -192,7 +193,7 @@ class _Comparison:
             of_live, of_dye = live.texts.get(form, {}), dye.texts.get(dye_form, {})
             ids = of_live.keys() & of_dye.keys()
             if form == dye_form == HOOKS:  # a model may have hooks under only one target
-                unknown = live.asking | dye.asking | live.errors.keys() | dye.errors.keys()
+                unknown = live.asking_in_hooks | dye.asking_in_hooks | live.errors.keys() | dye.errors.keys()
                 ids = (of_live.keys() | of_dye.keys()) - unknown
             else:  # the texts of seeds are their hooks
                 ids |= {unique_id for unique_id in of_live.keys() & alone if nodes[unique_id].resource_type == "seed"}
@@ -292,7 +293,7 @@ def _steady(first: Forms, again: Forms) -> Forms:
         form: {unique_id: steady(first.texts[form][unique_id], text) for unique_id, text in models.items()}
         for form, models in again.texts.items()
     }
-    return Forms(texts, first.errors, first.asking)
+    return Forms(texts, first.errors, first.asking, first.asking_in_hooks)
 
 
 def _fingerprint(texts: Iterable[str]) -> str:

@@ -17,7 +17,10 @@ _PIECE = re.compile(
 )
 _WORD = re.compile(r"'(?:[^']|'')*'|[\w.:+-]+|\s+|.", re.DOTALL)
 _PART = re.compile(r'"(?:[^"]|"")*"|[^."]+')
-_NAME = re.compile(r'"(?:[^"]|"")*"|[\w$]+|\s+|.')
+_NAME = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|[\w$]+|\s+|.""")
+_OF_CATALOG = re.compile(
+    r"\b(?:schemaname|(?:table_)?schema(?:_name)?|nspname|table_catalog|datname)\s*=\s*$", re.IGNORECASE
+)
 _RELATION = re.compile(r"\{((?:model|seed|source|snapshot)\.[^{}]+)\}")
 
 Pair = tuple[str, str]
@@ -93,7 +96,7 @@ def with_places_alike(live: list[str], dye: list[str], places: Collection[Pair])
     """Return the dye target's lines with the live target's names of places.
 
     A line is changed only if it is equal then. So a table that a hook names by its schema, and that dbt does not know,
-    is no difference.
+    is no difference. Within a text literal a name is a value, not a place, unless a column of the catalogue equals it.
 
     Args:
         live: lines of the live target's text.
@@ -113,8 +116,19 @@ def with_places_alike(live: list[str], dye: list[str], places: Collection[Pair])
 def _is_alike(live: str, dye: str, places: Collection[Pair]) -> bool:
     names, others = _NAME.findall(live), _NAME.findall(dye)
     return len(names) == len(others) and all(
-        name == other or (name.strip('"'), other.strip('"')) in places
-        for name, other in zip(names, others, strict=True)
+        name == other or _is_place(name, other, "".join(names[:at]), places)
+        for at, (name, other) in enumerate(zip(names, others, strict=True))
+    )
+
+
+def _is_place(live: str, dye: str, before: str, places: Collection[Pair]) -> bool:
+    """Whether two names are places that correspond, or begin with such: shop_functions."""
+    if live.startswith("'"):
+        return bool(_OF_CATALOG.search(before)) and (live.strip("'"), dye.strip("'")) in places
+    names = live.strip('"'), dye.strip('"')
+    return names in places or any(
+        names[0].startswith(f"{of_live}_") and names[1] == of_dye + names[0].removeprefix(of_live)
+        for of_live, of_dye in places
     )
 
 
