@@ -389,6 +389,25 @@ def test_another_relation_in_the_place_of_an_input_is_told(shop: DbtProject) -> 
     assert list(ambiguous(accepted, found, "live")) == []
 
 
+def test_another_table_of_the_same_source_is_told_however_names_are_quoted(shop: DbtProject) -> None:
+    """The name of a source in dbt stays as it is; its table does not."""
+    settings = shop.folder / "dbt_project.yml"
+    quoting = "quoting: {database: false, schema: false, identifier: false}"
+    settings.write_text(f"{settings.read_text()}\n{quoting}\n")
+    project, found = compared(shop)
+    assert red(list(unintended(found, project, "live"))) == {}
+    assert found.inputs == {f"raw_{name}": [f"shop.{name}"] for name in ("guests", "lines", "tickets")}
+    accepted = Surface(inputs=found.inputs)
+    [sources] = [file for file in (shop.folder / "models").rglob("*.yml") if "sources:" in file.read_text()]
+    sources.write_text(sources.read_text().replace("{name: guests, ", "{name: guests, identifier: guests_2019, "))
+
+    _, found = compared(shop)
+
+    [(model, text)] = red(list(changes(accepted, Surface(inputs=found.inputs), found, "live", "angiogram"))).items()
+    assert model == "base_guests"
+    assert "shop.guests_2019 in place of the dye input raw_guests; accepted is shop.guests." in text
+
+
 @pytest.mark.parametrize(
     ("file", "before", "after", "is_fault", "reason"),
     [

@@ -23,6 +23,7 @@ from angiogram.dbt.manifest.lookup import (
     node_with_id,
     nodes_by_id,
     nodes_of,
+    source_if_known,
     sources_by_id,
 )
 from angiogram.dbt.manifest.macros import ASKS_ENVIRONMENT, ASKS_TARGET, asks
@@ -144,11 +145,16 @@ class _Comparison:
         in_hooks = forms[0].asking_in_hooks | forms[1].asking_in_hooks
         self._found.unseen = unseen(self._live.manifest, uncompared, in_hooks, self._switches)
         for (of_live, of_dye), readers in sorted(self._pairs.items()):
-            names = name_of(of_dye), name_of(of_live)
+            names = name_of(of_dye), self._place_of(of_live)
             self._found.inputs.setdefault(names[0], []).append(names[1])
             self._found.readers[names] = list(readers)
         self._found.switches = {name: _fingerprint(made) for name, made in sorted(self._made.items())}
         return self._found
+
+    def _place_of(self, unique_id: str) -> str:
+        """The name of what the live target reads; a source is called by its table."""
+        source = source_if_known(self._live.manifest, unique_id)
+        return name_of(unique_id) if source is None else f"{source.schema}.{source.identifier}"
 
     def _compiled(self, only: Mapping[str, set[str]] | None = None) -> tuple[Forms, Forms]:
         live, project = self._live, self._project

@@ -39,7 +39,8 @@ class RelationNames:
         self._ids: dict[str, str] = {}
         for name, unique_id in relations:
             parts = _PART.findall(name)
-            for known in {name, ".".join(parts[-2:])}:
+            quoted = [part if part.startswith('"') else f'"{part}"' for part in parts]  # where a project quotes in part
+            for known in (name, ".".join(parts[-2:]), ".".join(quoted), ".".join(quoted[-2:])):
                 self._ids.setdefault(known, unique_id)
 
     def aside(self, text: str) -> str:
