@@ -70,14 +70,16 @@ class Targets:
         """Return whether a schema's name alone shows that it belongs to the dye.
 
         No other target's name matches it better, wherever that target builds. The schema that the profile gives the dye
-        target may be the live one if the live schemas are not all named here.
+        target, and those derived from it, may be live ones if the live schemas are not all named here: that their names
+        begin with the dye target's may be a coincidence.
 
         Args:
             schema: its name.
             live_is_known: whether something other than the profile names the live schemas.
         """
         if not live_is_known and (self.unread or not self.others):
-            return bool(_match(schema, self.dye.name))
+            is_results = schema == cut_name(f"{self.dye.name}_results")
+            return is_results or (bool(_match(schema, self.dye.name)) and not _match(schema, self.dye.schema))
         return self.dye.claims(schema) > max((target.claims(schema) for target in self.others), default=0)
 
 

@@ -138,7 +138,9 @@ named as (
             or exists (
                 select 1
                 from jsonb_array_elements_text(asked.content -> 'own_beginnings') as own (name)
-                where starts_with(schemas.schema_name || '_', own.name || '_')
+                where
+                    starts_with(schemas.schema_name || '_', own.name || '_')
+                    and schemas.schema_name is distinct from asked.content ->> 'perhaps_live'
             )
         )
         and exists (select 1 from found where found.is_expected) as may_be_adopted

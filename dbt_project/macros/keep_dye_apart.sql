@@ -34,6 +34,7 @@
     {%- set asked = {
         'project': project_name, 'target': target.name, 'own': [], 'is_alike': false, 'relations': [], 'built_before': [],
         'own_beginnings': [target.name, target.schema] if is_checked else [target.name], 'live': [],
+        'perhaps_live': none if is_checked else target.schema,
     } -%}
     {%- for node in nodes if node.relation_name -%}
         {%- do asked.relations.append({

@@ -210,6 +210,22 @@ def test_a_profile_without_the_live_target_does_not_make_a_live_schema_the_dyes(
     assert contents(strange) == before
 
 
+@pytest.mark.parametrize("live", ["angiogram", "angiogram_shop"])
+def test_a_live_schema_whose_name_begins_with_the_dye_targets_by_coincidence_is_not_adopted(
+    strange: connection, shop: Callable[..., Project], live: str
+) -> None:
+    """Where nothing names the live schemas, the one that the profile gives may be live."""
+    strange.cursor().execute(ALL_IN_ONE.format(live))
+    project = shop(OF_TARGET, profiles=("schema: shop", f"schema: {live}"))
+    without_live(project)
+    before = contents(strange)
+    with pytest.raises(NotTheDyes, match=rf"{live}\.orders"):
+        run_from_seeds(project, 0, quiet)
+    with pytest.raises(DbtFailed, match=rf"{live}\.orders"):
+        run_in_scratch(project.directory, ["build"], "angiogram", variables="{}")
+    assert contents(strange) == before
+
+
 def test_a_dye_without_a_live_target_in_its_profile_passes_again_and_again(
     strange: connection, shop: Callable[..., Project]
 ) -> None:
