@@ -1,5 +1,6 @@
 """The rooms of the code: small packages, in which every import points down."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -46,6 +47,22 @@ def test_there_are_at_most_ten_floors(package: str) -> None:
     part = page.split(f"## {package}\n")[1].split("\n## ")[0]
     floors = [int(line.split("|")[1]) for line in part.splitlines() if line.startswith("| ") and line[2].isdigit()]
     assert 1 < max(floors) <= 10
+
+
+def test_a_room_names_what_it_imports() -> None:
+    """The paragraph of a room that names single rooms after "May import:" leaves none of them out."""
+    page = (ROOT / "docs" / "rooms.md").read_text(encoding="utf-8")
+    left_out = {}
+    for package in ("angiogram", "ingestion"):
+        part = page.split(f"## {package}\n")[1].split("\n## ")[0]
+        for _, _, room, _, _, imports, _ in (row.split("|") for row in part.splitlines() if re.match(r"\| \d", row)):
+            file = ROOT / package / room.strip() / "__init__.py"
+            told = re.search(r"May import:([^.]*)\.", file.read_text(encoding="utf-8") if file.exists() else "")
+            if told and not re.search(r"\broom\b", told[1]):
+                named = set(re.findall(r"\w+", told[1]))
+                left_out[f"{package}.{room.strip()}"] = set(imports.strip(" -").split(", ")) - named - {""}
+    assert len(left_out) > 10
+    assert {room: names for room, names in left_out.items() if names} == {}
 
 
 def test_every_import_points_down() -> None:

@@ -5,7 +5,8 @@ made of the file's content, its format and the columns that its folders name. Th
 number from 0, and message_at is the time in a column of the file, else the time of the load. A file is recognised by
 its content and never loaded twice, whatever its name. If rows were appended to a file, only the new rows are loaded.
 
-In come files, out go rows and dead letters. May import: database, errors, message, migrations, stop, words.
+In come files, out go rows and dead letters. May import: contract, database, errors, extras, message,
+migrations, settings, stop, words.
 
 | module | holds |
 |---|---|

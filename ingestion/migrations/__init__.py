@@ -1,6 +1,7 @@
 """Numbered migrations of the raw schemas: applied in order, once, each in a transaction.
 
-An applied file never changes again: the next change gets the next number. May import: database, errors, settings.
+An applied file never changes again: the next change gets the next number. Comes in: the owner's command. Goes out: raw
+schemas that fit this version. May import: contract, database, errors, settings.
 """
 
 import hashlib
