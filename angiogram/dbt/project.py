@@ -40,6 +40,7 @@ from angiogram.dbt.project_file import (
     project_variables,
 )
 from angiogram.dbt.seeds.file_journal import settle
+from ingestion.settings.project_file import PROJECT_FILE
 from ingestion.settings.settings_file import SETTINGS_FILE
 
 # With dye_batches set, a build does not rebuild models from nothing, so the incremental ones grow. No batch is hidden
@@ -99,7 +100,7 @@ class Project:
         self.dbt_vars = _VARS[dye_source]
         self._verbose = verbose
         self._tests = tests
-        if not (self.directory / "dbt_project.yml").is_file():
+        if not (self.directory / PROJECT_FILE).is_file():
             raise UnsupportedProject(
                 f"{self.directory} contains no dbt_project.yml. Set DBT_PROJECT_DIR to a dbt project."
             )

@@ -3,6 +3,7 @@
 This is limited to what can be told from this machine.
 """
 
+import re
 import socket
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,9 @@ from angiogram.dbt.project_file import dye_targets
 
 _LONGEST = 63
 """Length in bytes at which PostgreSQL cuts a name."""
+
+_PART = re.compile(r'"((?:[^"]|"")*)"|([^".\s]+)')
+"""One part of a qualified name, quoted or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,14 @@ def _target(name: str, credentials: Any) -> Target:
 def cut_name(name: str) -> str:
     """Return a name as PostgreSQL cuts it: at 63 bytes, between two letters."""
     return name.encode()[:_LONGEST].decode(errors="ignore")
+
+
+def name_parts(name: str) -> list[str]:
+    """Return the parts of a qualified name, unquoted and whole.
+
+    PostgreSQL folds a part without quotes to lower case.
+    """
+    return [quoted.replace('""', '"') or plain.lower() for quoted, plain in _PART.findall(name)]
 
 
 def _match(schema: str, name: str) -> int:

@@ -73,7 +73,7 @@ def unseen(
         found |= _listed(manifest, stage, called(manifest, node.depends_on.macros, OWN), listed)
         if asks(CIRCUMSTANCES, manifest, texts, node, OWN | set(listed)):
             what = f"{stage} depends on the target or on other conditions of its run, and queries the database."
-            mark = _fingerprint(manifest, texts, node)
+            mark = _fingerprint_of(manifest, texts, node)
             found[node.name] = Unseen(stage, file, what, f"{stage.kind}: {node.name}", mark)
     for unique_id in sorted(in_hooks):
         node = manifest.nodes.get(unique_id)
@@ -90,7 +90,7 @@ def unseen(
             what = (
                 f"A hook of {stage} depends on the target or on other conditions of its run, and queries the database."
             )
-            mark = hashlib.sha256("\n".join(sorted(texts)).encode()).hexdigest()[:12]
+            mark = fingerprint(texts)
             file = node.original_file_path.removeprefix("./")
             found[node.search_name] = Unseen(stage, file, what, f"model: {node.search_name}", mark)
     for macro, user in _at_build_time(manifest):
@@ -103,9 +103,14 @@ def unseen(
                 f"{stage} is built with the macro {macro.name}, which depends on the target or on other conditions of "
                 "the build."
             )
-            mark = _fingerprint(manifest, texts, macro)
+            mark = _fingerprint_of(manifest, texts, macro)
             found.setdefault(macro.name, Unseen(stage, macro.original_file_path, what, f"macro: {macro.name}", mark))
     return found
+
+
+def fingerprint(texts: Iterable[str]) -> str:
+    """Return what tells texts from others, in whatever order they come."""
+    return hashlib.sha256("\n".join(sorted(texts)).encode()).hexdigest()[:12]
 
 
 def _listed(manifest: Any, stage: StageId, macros: Iterable[Any], listed: Collection[str]) -> dict[str, Unseen]:
@@ -116,7 +121,7 @@ def _listed(manifest: Any, stage: StageId, macros: Iterable[Any], listed: Collec
             macro.original_file_path,
             f"{stage} uses the macro {macro.name}.",
             f"macro: {macro.name}",
-            _fingerprint(manifest, [macro.macro_sql], macro),
+            _fingerprint_of(manifest, [macro.macro_sql], macro),
             is_listed=True,
         )
         for macro in macros
@@ -124,9 +129,8 @@ def _listed(manifest: Any, stage: StageId, macros: Iterable[Any], listed: Collec
     }
 
 
-def _fingerprint(manifest: Any, texts: Iterable[str], node: Any) -> str:
-    every = sorted([*texts, *(macro.macro_sql for macro in called(manifest, node.depends_on.macros))])
-    return hashlib.sha256("\n".join(every).encode()).hexdigest()[:12]
+def _fingerprint_of(manifest: Any, texts: Iterable[str], node: Any) -> str:
+    return fingerprint([*texts, *(macro.macro_sql for macro in called(manifest, node.depends_on.macros))])
 
 
 def _at_build_time(manifest: Any) -> Iterator[tuple[Any, Any]]:

@@ -6,7 +6,6 @@ or their tables hold what the dye expects. Everything else stops the command: wh
 the accepted surface names as live, what belongs to another project's dye, and what is unknown.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -24,14 +23,11 @@ from angiogram.dbt.manifest.lookup import all_nodes, has_macro
 from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import results_relation
-from angiogram.dbt.targets import Targets, cut_name, read_targets
+from angiogram.dbt.targets import Targets, cut_name, name_parts, read_targets
 from angiogram.warehouse import expected_rows, functions_and_types, hook_targets
 from angiogram.warehouse.live_relations import KnownLive, all_live, noted_live
 
 ABSENT, EMPTY, OURS, MAYBE_LIVE, FOREIGN = "absent", "empty", "ours", "maybe_live", "foreign"
-
-_PART = re.compile(r'"((?:[^"]|"")*)"|([^".]+)')
-"""One part of a relation's name, quoted or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,9 +303,8 @@ def _names_of(relation: str) -> tuple[str, str]:
 
 
 def _whole_names_of(relation: str) -> tuple[str, str]:
-    """The schema and name in a relation's name. PostgreSQL folds unquoted names to lower case."""
-    parts: list[tuple[str, str]] = _PART.findall(relation)
-    schema, name = (quoted.replace('""', '"') or plain.lower() for quoted, plain in parts[-2:])
+    """The schema and name in a relation's name."""
+    schema, name = name_parts(relation)[-2:]
     return schema, name
 
 

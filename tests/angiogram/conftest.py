@@ -7,7 +7,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +27,8 @@ ANGIOGRAM = [sys.executable, "-c", "from angiogram.cli.main import main; main()"
 """The command as a shell starts it, for tests that interrupt or kill it."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a command did."""
-
-    code: int
-    stdout: str
-    stderr: str
+class Outcome(commands.Done):
+    """What a command of angiogram did."""
 
     def report(self) -> dict[str, Any]:
         """The report that it printed, which docs/report.schema.json describes."""

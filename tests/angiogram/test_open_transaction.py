@@ -10,6 +10,7 @@ from kafka import KafkaProducer
 from angiogram.core.findings import FindingKind
 from angiogram.dye import topic
 from angiogram.run import before_dbt, steps
+from angiogram.run.walk import Walk, through
 from ingestion.settings import KafkaSettings
 from tests.angiogram.recorded import blocked, stages_of
 
@@ -35,10 +36,7 @@ def test_an_open_transaction_on_the_topic_is_the_blockage(
     run_id = steps.begin(lease=60)
     try:
         producer.send(fresh_topic, value=b"{}", partition=1).get(timeout=30)
-        before_dbt.inject(run_id)
-        before_dbt.check_topic(run_id)
-        load = before_dbt.load(run_id)
-        before_dbt.check_loaded(run_id)
+        load = dict(through(Walk(run_id=run_id), "inject", "check_loaded"))["load"]
         report = angiogram_verdict(run_id)
     finally:
         steps.finish(run_id)

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from angiogram.dye.other_topics import OTHER_TOPICS
 from angiogram.run import before_dbt, steps
+from angiogram.run.walk import Walk, through
 from ingestion.cli import app
 from ingestion.errors import InputError
 from ingestion.front_door.server import serving
@@ -88,10 +89,7 @@ def test_a_front_door_that_sends_to_another_topic_is_named_at_once(
         monkeypatch.setenv("KAFKA_TOPIC", fresh_topic)
         run_id = steps.begin(lease=60)
         try:
-            before_dbt.inject(run_id)
-            before_dbt.check_topic(run_id)
-            load = before_dbt.load(run_id)
-            before_dbt.check_loaded(run_id)
+            load = dict(through(Walk(run_id=run_id), "inject", "check_loaded"))["load"]
             report = angiogram_verdict(run_id)
         finally:
             steps.finish(run_id)

@@ -1,24 +1,14 @@
 """A short pass of random sequences, the same ones each time; `make torture` plays as many as it has time for."""
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from sandbox.services import Sandbox
 from tests.angiogram.sequences import Sequences
-
-SHORT = settings(
-    max_examples=2,
-    stateful_step_count=6,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    phases=[Phase.generate],  # a sequence that fails is told as it was played: to shorten it takes minutes
-    suppress_health_check=list(HealthCheck),
-)
+from tests.short_pass import short_pass
 
 
 # dbt leaves its log open when it is run again in the same process.
 @pytest.mark.filterwarnings("ignore:Exception ignored in.*dbt.log:pytest.PytestUnraisableExceptionWarning")
 def test_no_run_is_answered_by_what_another_left(sandbox: Sandbox) -> None:
-    run_state_machine_as_test(Sequences, settings=SHORT)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Sequences, settings=short_pass(6))  # type: ignore[no-untyped-call]

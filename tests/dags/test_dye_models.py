@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from angiogram.run import before_dbt, steps
+from angiogram.run import steps
+from angiogram.run.walk import Walk, through
 from angiogram.store import runs
 from sandbox.services import Sandbox
 from tests.angiogram.edits import edit
@@ -77,12 +78,7 @@ def dag_run(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Itera
         subprocess.run([sys.executable, ROOT / "dags" / "manifests.py"], check=True)
         run_id = steps.begin()
         try:
-            steps.prepare(run_id)
-            before_dbt.inject(run_id)
-            before_dbt.check_topic(run_id)
-            before_dbt.load(run_id)
-            before_dbt.check_loaded(run_id)
-            steps.build_batch(run_id, 1)
+            list(through(Walk(run_id=run_id), last="build_batch_1"))
             steps.take_batch(run_id, 2)
             task = subprocess.run(
                 [sys.executable, "-m", "tests.dags.build_models", run_id],

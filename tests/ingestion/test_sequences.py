@@ -1,26 +1,16 @@
 """A short pass of random sequences of commands and accidents; `make torture` plays as many as it has time for."""
 
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from ingestion.loader.reading.clients import Client
 from sandbox.services import Sandbox
 from tests.ingestion.accounts import LIVE
 from tests.ingestion.sequences import DAYS, KINDS, LoaderSequences
-
-SHORT = settings(
-    max_examples=2,
-    stateful_step_count=20,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    phases=[Phase.generate],  # a sequence that fails is told as it was played: to shorten it takes minutes
-    suppress_health_check=list(HealthCheck),
-)
+from tests.short_pass import short_pass
 
 
 def test_every_offset_and_every_message_is_accounted_for_once_whatever_was_done(sandbox: Sandbox) -> None:
-    run_state_machine_as_test(LoaderSequences, settings=SHORT)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(LoaderSequences, settings=short_pass(20))  # type: ignore[no-untyped-call]
 
 
 def test_the_books_balance_after_each_command_and_accident(sandbox: Sandbox) -> None:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from angiogram.dbt.targets import name_parts
+
 _TOKEN = re.compile(
     r"""(?P<blank>\s+|--[^\n]*|/\*.*?\*/)"""
     r"""|\$(?P<tag>\w*)\$(?P<body>.*?)\$(?P=tag)\$"""
@@ -15,7 +17,6 @@ _TOKEN = re.compile(
     r"""|(?P<other>.)""",
     re.DOTALL,
 )
-_PART = re.compile(r'"((?:[^"]|"")*)"|([\w$]+)')
 _NAME = r"(?:if (?:not )?exists )?(?:only )?<(?P<place>\d+)>"
 _KIND = r"(?P<kind>(?:foreign |unlogged |temp(?:orary)? |materialized |recursive )*(?:table|view|sequence)|function|"
 _KIND += r"procedure|routine|aggregate|type|domain|schema)"
@@ -39,60 +40,15 @@ _WRITES = [
 ]
 _MORE = re.compile(r" , (?:only )?<(\d+)>")
 _WORDS = frozenset(
-    [
-        "insert",
-        "into",
-        "merge",
-        "update",
-        "delete",
-        "from",
-        "truncate",
-        "table",
-        "copy",
-        "refresh",
-        "materialized",
-        "view",
-        "concurrently",
-        "create",
-        "or",
-        "replace",
-        "foreign",
-        "unlogged",
-        "temp",
-        "temporary",
-        "recursive",
-        "sequence",
-        "function",
-        "procedure",
-        "routine",
-        "aggregate",
-        "type",
-        "domain",
-        "schema",
-        "index",
-        "trigger",
-        "rule",
-        "policy",
-        "unique",
-        "constraint",
-        "on",
-        "to",
-        "only",
-        "if",
-        "not",
-        "exists",
-        "drop",
-        "alter",
-        "select",
-        "set",
-        "do",
-        "for",
-        "key",
-        "no",
-        "with",
-        "as",
-    ]
+    {
+        *("insert", "into", "merge", "update", "delete", "from", "truncate", "table", "copy", "refresh"),
+        *("materialized", "view", "concurrently", "create", "or", "replace", "foreign", "unlogged", "temp"),
+        *("temporary", "recursive", "sequence", "function", "procedure", "routine", "aggregate", "type"),
+        *("domain", "schema", "index", "trigger", "rule", "policy", "unique", "constraint", "on", "to", "only"),
+        *("if", "not", "exists", "drop", "alter", "select", "set", "do", "for", "key", "no", "with", "as"),
+    }
 )
+"""Words that are no names where a pattern above reads them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +91,7 @@ def writes(text: str) -> Iterator[Write]:
 
 
 def _write(verb: str, kind: str, name: str) -> Write:
-    parts = [quoted.replace('""', '"') or plain.lower() for quoted, plain in _PART.findall(name)]
+    parts = name_parts(name)
     if kind == "schema":
         return Write(f"{verb} schema", parts[-1], None)
     return Write(verb, parts[-2] if len(parts) > 1 else None, parts[-1], "temp" in kind)

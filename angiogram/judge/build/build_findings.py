@@ -15,9 +15,9 @@ from angiogram.dbt.builds import Builds
 from angiogram.dbt.command import OPERATION, NodeResult
 from angiogram.dbt.manifest.lookup import is_node, node_if_known, nodes_by_id
 from angiogram.dbt.project import Project
+from ingestion.settings.project_file import PROJECT_FILE
 
 _KINDS = {OPERATION: HOOK, "unit_test": TEST}
-_PROJECT_FILE = "dbt_project.yml"
 
 
 def build_findings(project: Project, builds: Builds, health: Mapping[StageId, StageHealth]) -> list[Finding]:
@@ -42,7 +42,7 @@ def _findings(project: Project, builds: Builds, health: Mapping[StageId, StageHe
         yield _finding(project, unique_id, stage, failed)
     if builds.is_unexplained:
         text = f"dbt exited with an error that none of its nodes explains; see {project.paths.logs / 'dbt.log'}"
-        yield Finding(FindingKind.BUILD, StageId(FILE, _PROJECT_FILE), text, _PROJECT_FILE)
+        yield Finding(FindingKind.BUILD, StageId(FILE, PROJECT_FILE), text, PROJECT_FILE)
 
 
 def _is_explained(project: Project, unique_id: str, health: Mapping[StageId, StageHealth]) -> bool:
@@ -72,7 +72,7 @@ def _finding(project: Project, unique_id: str, stage: StageId, failed: NodeResul
     node = node_if_known(project.manifest, unique_id)
     text = in_a_line(failed.message) if failed.message else f"dbt reported status {failed.status}"
     if stage.kind == HOOK:
-        place = SourcePlace(_PROJECT_FILE, _line_of_hooks(project, failed.name))
+        place = SourcePlace(PROJECT_FILE, _line_of_hooks(project, failed.name))
     else:
         place = place_of(project.directory, node.original_file_path if node else None, failed.message)
     return Finding(FindingKind.BUILD, stage, text, *place)
@@ -80,7 +80,7 @@ def _finding(project: Project, unique_id: str, stage: StageId, failed: NodeResul
 
 def _line_of_hooks(project: Project, name: str) -> int | None:
     """Line of dbt_project.yml where a hook's list begins. None for hooks of a package."""
-    lines = (project.directory / _PROJECT_FILE).read_text(encoding="utf-8").splitlines()
+    lines = (project.directory / PROJECT_FILE).read_text(encoding="utf-8").splitlines()
     return next(
         (n for n, line in enumerate(lines, 1) if line.startswith("on-run-") and line.split(":")[0] in name), None
     )

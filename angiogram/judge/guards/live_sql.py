@@ -7,7 +7,6 @@ it as intended. A macro listed there counts as equal whatever it returns. So are
 What no compilation shows is looked for in the macros themselves (`angiogram/dbt/unseen.py`).
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,7 +29,7 @@ from angiogram.dbt.manifest.macros import ASKS_ENVIRONMENT, ASKS_TARGET, asks
 from angiogram.dbt.manifest.nodes import is_dye_seed, is_input_seed
 from angiogram.dbt.manifest.row_settings import of_model, of_seed
 from angiogram.dbt.project import Project
-from angiogram.dbt.unseen import Unseen, unseen
+from angiogram.dbt.unseen import Unseen, fingerprint, unseen
 from angiogram.judge.guards.sql_text import (
     Pair,
     RelationNames,
@@ -72,7 +71,7 @@ class SqlDifference:
     @property
     def fingerprint(self) -> str:
         """Fingerprint of the lines that differ."""
-        return _fingerprint(f"{live}|{dye}" for live, dye in self.places)
+        return fingerprint(f"{live}|{dye}" for live, dye in self.places)
 
 
 @dataclass(slots=True)
@@ -148,7 +147,7 @@ class _Comparison:
             names = name_of(of_dye), self._place_of(of_live)
             self._found.inputs.setdefault(names[0], []).append(names[1])
             self._found.readers[names] = list(readers)
-        self._found.switches = {name: _fingerprint(made) for name, made in sorted(self._made.items())}
+        self._found.switches = {name: fingerprint(made) for name, made in sorted(self._made.items())}
         return self._found
 
     def _place_of(self, unique_id: str) -> str:
@@ -300,7 +299,3 @@ def _steady(first: Forms, again: Forms) -> Forms:
         for form, models in again.texts.items()
     }
     return Forms(texts, first.errors, first.asking, first.asking_in_hooks)
-
-
-def _fingerprint(texts: Iterable[str]) -> str:
-    return hashlib.sha256("\n".join(sorted(texts)).encode()).hexdigest()[:12]

@@ -14,7 +14,7 @@ from angiogram.dbt.manifest.lookup import disabled_of
 from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX, expected_name
 from angiogram.dbt.project import Project
 from angiogram.judge.guards.changes import Change
-from angiogram.judge.guards.surface import EPHEMERAL, Surface
+from angiogram.judge.guards.surface import EPHEMERAL, ModelSurface, Surface
 
 NAMED = 5
 """Rows of the dye that a notice names. The others are counted."""
@@ -94,12 +94,19 @@ def _why(project: Project, stage: StageId) -> str:
     return f"{' and '.join(lacking)} {'are' if len(lacking) > 1 else 'is'} gone or disabled"
 
 
+def _watched_in_both(accepted: Surface, now: Surface) -> Iterator[tuple[str, ModelSurface, ModelSurface]]:
+    """Yield the models that were watched and still are, with both surfaces."""
+    for name, before in accepted.models.items():
+        after = now.models.get(name)
+        if after is not None and before.watched and after.watched:
+            yield name, before, after
+
+
 def _columns(accepted: Surface, now: Surface) -> Iterator[Change]:
     """Yield columns that still exist but are now excluded, one text for all their models."""
     less, more = defaultdict(list), defaultdict(list)
-    for name, before in accepted.models.items():
-        after = now.models.get(name)
-        if after is None or not (before.watched and after.watched) or before.columns is None or after.columns is None:
+    for name, before, after in _watched_in_both(accepted, now):
+        if before.columns is None or after.columns is None:
             continue
         for column in before.columns.keys() & after.columns.keys():
             if column in after.left_out and column not in before.left_out:
@@ -117,9 +124,8 @@ def _counted(models: list[str]) -> str:
 
 
 def _rows(accepted: Surface, now: Surface) -> Iterator[Change]:
-    for name, before in accepted.models.items():
-        after = now.models.get(name)
-        if after is None or before.where == after.where or not (before.watched and after.watched):
+    for name, before, after in _watched_in_both(accepted, now):
+        if before.where == after.where:
             continue
         stage = StageId(MODEL, name)
         if after.where is None:
@@ -132,9 +138,8 @@ def _rows(accepted: Surface, now: Surface) -> Iterator[Change]:
 
 def _tolerated(accepted: Surface, now: Surface) -> Iterator[Change]:
     """Yield models whose test tolerates what it did not when the surface was accepted."""
-    for name, before in accepted.models.items():
-        after = now.models.get(name)
-        if after is None or before.tolerates == after.tolerates or not (before.watched and after.watched):
+    for name, before, after in _watched_in_both(accepted, now):
+        if before.tolerates == after.tolerates:
             continue
         stage = StageId(MODEL, name)
         if after.tolerates is None:
