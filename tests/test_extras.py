@@ -17,7 +17,8 @@ from ingestion.extras import EXTRAS, OF_A_USER, command_from
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 INSTALLED_BY = {"dbt-common": "dbt-core", "agate": "dbt-core", "requests": "jgo", "starlette": "fastapi"} | {
-    "markupsafe": "jinja2"
+    "markupsafe": "jinja2",
+    "duckdb": "dbt-duckdb",
 }
 """Packages that we import and that another one of ours brings."""
 
