@@ -1,5 +1,6 @@
 """The rooms of the code: small packages, in which every import points down."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -63,6 +64,18 @@ def test_a_room_names_what_it_imports() -> None:
                 left_out[f"{package}.{room.strip()}"] = set(imports.strip(" -").split(", ")) - named - {""}
     assert len(left_out) > 10
     assert {room: names for room, names in left_out.items() if names} == {}
+
+
+@pytest.mark.parametrize("builder", ["stage_row", "node_stages", "conclude", "build_findings"])
+def test_one_module_puts_stages_and_report_together(builder: str) -> None:
+    """A live run and a run from the seeds are judged and reported in one way."""
+    callers = {
+        str(file.relative_to(ROOT))
+        for file in (ROOT / "angiogram").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == builder
+    }
+    assert callers == {"angiogram/judge/verdict.py"}
 
 
 def lint_imports(folder: Path) -> "subprocess.CompletedProcess[str]":

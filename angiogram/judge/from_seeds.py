@@ -7,32 +7,20 @@ batch, every model is compared with its expected seed. A blockage found here lie
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from psycopg2.extensions import connection
 
-from angiogram.core.diagnose import OutputState, StageHealth, diagnose
-from angiogram.core.findings import Finding, Notice
-from angiogram.core.stage import WITH_OUTPUT, Stage, marked, stage_row
-from angiogram.core.stage_id import StageId, from_json, loader_stage
+from angiogram.core.diagnose import diagnose
+from angiogram.core.stage_id import from_json
 from angiogram.dbt.builds import Builds
 from angiogram.dbt.project import Project
-from angiogram.judge.build.build_findings import build_findings
-from angiogram.judge.build.node_stages import missing_stages, node_stages
-from angiogram.judge.build.seed_build import SeedBuild, build
-from angiogram.judge.cause.blame import Blame
-from angiogram.judge.compare.compare import compare
-from angiogram.judge.compare.trace import Tracer
-from angiogram.judge.guards import guards, live_columns, lost_views, production
-from angiogram.judge.guards.changes import as_told
-from angiogram.judge.guards.limits import too_slow
+from angiogram.judge.build.node_stages import missing_stages
+from angiogram.judge.build.seed_build import build
 from angiogram.judge.guards.surface import Surface
-from angiogram.judge.verdict import conclude
+from angiogram.judge.verdict import Evidence, Judged, judge, report
 from angiogram.store.lease import WAIT, hold_tables
 from angiogram.store.runs import Run, say_on_stderr
-from angiogram.warehouse import ephemeral
 from angiogram.warehouse.afresh import make_afresh
 from angiogram.warehouse.sessions import open_sessions
 from ingestion.settings.pipeline import pipeline
@@ -47,7 +35,7 @@ def run_from_seeds(project: Project, wait: float = WAIT, say: Callable[[str], No
         say: receives messages about what the command waits for.
 
     Returns:
-        The run with its report, as from angiogram.judge.verdict.judge. It is not stored.
+        The run with its report, as from angiogram.judge.verdict.report. It is not stored.
 
     Raises:
         DbtFailed: dbt ended before it built anything.
@@ -61,27 +49,9 @@ def run_from_seeds(project: Project, wait: float = WAIT, say: Callable[[str], No
     """
     started_at, begun = datetime.now(UTC), time.perf_counter()
     project.parse()
-    judged = _judged(project, wait, say) if project.can_be_built else _nothing_built(project)
-    rows = [stage_row(name, judged.stages, judged.health[name], project.max_seconds(name)) for name in judged.stages]
-    verdict = conclude(
-        judged.health,
-        judged.stages,
-        [],
-        more=[*build_findings(project, judged.built.builds, judged.health), *judged.findings],
-        notices=[*judged.built.notices, *too_slow(rows), *judged.notices],
-    )
+    judged, evidence = _judged(project, wait, say) if project.can_be_built else _nothing_built(project)
     run_id = f"seeds-{started_at:%Y%m%dT%H%M%SZ}"
-    report: dict[str, Any] = {
-        "run_id": run_id,
-        **verdict,
-        "checkpoints": [],
-        "stages": marked(rows, judged.findings),
-        "differences": judged.differences,
-        **judged.production,
-        "seconds": round(time.perf_counter() - begun, 2),
-        "seconds_by_step": {},
-        "kept": False,
-    }
+    found = report(run_id, project, judged, evidence, time.perf_counter() - begun, {})
     return Run(
         run_id=run_id,
         in_hand=False,
@@ -90,52 +60,24 @@ def run_from_seeds(project: Project, wait: float = WAIT, say: Callable[[str], No
         owner=None,
         started_at=started_at,
         finished_at=datetime.now(UTC),
-        verdict=verdict["verdict"],
-        blockage=from_json(verdict["blockage"]),
-        report=report,
+        verdict=found["verdict"],
+        blockage=from_json(found["blockage"]),
+        report=found | {"kept": False},
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """What was built, how it was judged, and the findings and notices beyond the outputs."""
-
-    built: SeedBuild
-    stages: dict[StageId, Stage]
-    health: dict[StageId, StageHealth]
-    findings: list[Finding]
-    notices: list[Notice]
-    differences: list[dict[str, Any]]
-    production: dict[str, Any]
-    """What production runs beside what the dye tested, for the report; empty if live builds keep no notes here."""
-
-
-def _judged(project: Project, wait: float, say: Callable[[str], None]) -> _Judged:
+def _judged(project: Project, wait: float, say: Callable[[str], None]) -> tuple[Judged, Evidence]:
     with tables_of(project, wait, say) as database:
         built = build(database, project)
-        stages, health = Blame(database, project).judge(_stages(database, project, built))
-        now = guards.present(database, project, [name for name, stage in stages.items() if stage.state in WITH_OUTPUT])
-        findings, notices = guards.judge(project, now, stages, health)
-        compared: dict[str, Any] = {}
-        if production.is_noted(database):
-            tested = production.compare(database, project.nodes, project.target, pipeline(project.directory).name)
-            red, told = as_told(live_columns.changes(database, project.nodes, tested, health))
-            findings, notices = [*findings, *red], [*tested.notices(), *notices, *told]
-            compared = {"production": tested.report()}
-        notices = [*notices, *lost_views.notices(database, pipeline(project.directory).name)]
-        failed = {name for name, stage in stages.items() if stage.state is OutputState.FAILED}
-        tracer = Tracer(database, project.nodes, {}, failed)
-        differences = [
-            tracer.told(name, stage.differences) for name, stage in stages.items() if stage.differences.count
-        ]
-    return _Judged(built, stages, health, findings, notices, differences, compared)
+        evidence = Evidence(built.builds, built.last_batch, notices=built.notices)
+        return judge(database, project, evidence), evidence
 
 
-def _nothing_built(project: Project) -> _Judged:
+def _nothing_built(project: Project) -> tuple[Judged, Evidence]:
     stages = missing_stages(project)
     reads = {name: stage.reads for name, stage in stages.items()}
     health = diagnose(reads, {name: stage.state for name, stage in stages.items()})
-    return _Judged(SeedBuild(Builds(), 0, []), stages, health, [], [], [], {})
+    return Judged(stages, health), Evidence(Builds(), 0)
 
 
 @contextmanager
@@ -162,17 +104,3 @@ def opened(project: Project) -> Iterator[connection]:
     with closing(database):
         database.autocommit = True
         yield database
-
-
-def _stages(database: connection, project: Project, built: SeedBuild) -> dict[StageId, Stage]:
-    stages = node_stages(
-        project,
-        built.builds,
-        built.last_batch,
-        ephemeral.show(database, project, built.builds),
-        lambda node: compare(database, node, project.directory),
-    )
-    return {
-        name: replace(stage, reads=[above for above in stage.reads if above != loader_stage()])
-        for name, stage in stages.items()
-    }

@@ -1,40 +1,28 @@
-"""Judges a run from its tables and the recorded results of its steps.
+"""Judges what a run built and writes its report, live or from the seeds.
 
-Nothing else is needed, so another process may judge the run.
+A live run (live_run.py) brings stages before dbt and checkpoints, and keeps all its differences; a run from the seeds
+(from_seeds.py) has none of these. All else is the same for both, and stands here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from psycopg2.extensions import connection
 
 from angiogram.core import findings
 from angiogram.core.diagnose import OutputState, StageHealth
-from angiogram.core.differences import Difference, Differences
+from angiogram.core.differences import Differences
 from angiogram.core.findings import Finding, FindingKind, Notice
 from angiogram.core.stage import WITH_OUTPUT, Stage, marked, stage_row
-from angiogram.core.stage_id import (
-    API,
-    CHECKPOINT,
-    LOADER_STAGE,
-    MODEL,
-    TOPIC,
-    StageId,
-    api_stage,
-    as_json,
-    loader_stage,
-    topic_stage,
-)
+from angiogram.core.stage_id import CHECKPOINT, MODEL, StageId, as_json, loader_stage
 from angiogram.core.words import BLOCKED, COULD_NOT_RUN, HEALTHY
 from angiogram.dbt.builds import Builds
-from angiogram.dbt.manifest.nodes import Node
 from angiogram.dbt.project import Project
-from angiogram.dye.checkpoints import Checkpoint, count_accounted, unverified_dye
+from angiogram.dye.checkpoints import Checkpoint
 from angiogram.dye.messages import Sent
-from angiogram.judge.build.batches import incremental_models, untested_notice
 from angiogram.judge.build.build_findings import build_findings
 from angiogram.judge.build.node_stages import node_stages
-from angiogram.judge.build.run_builds import LAST_BATCH, builds_of_run
 from angiogram.judge.cause.blame import Blame
 from angiogram.judge.compare import stored_positions
 from angiogram.judge.compare.compare import compare
@@ -43,7 +31,6 @@ from angiogram.judge.guards import guards, live_columns, lost_views, production
 from angiogram.judge.guards.changes import as_told
 from angiogram.judge.guards.limits import too_slow
 from angiogram.store.kept_differences import Kept
-from angiogram.store.runs import Run
 from angiogram.warehouse import ephemeral
 from ingestion.settings.pipeline import pipeline
 
@@ -56,72 +43,139 @@ SCHEMA_VERSION = 2
 """Version of the report's JSON, which docs/report.schema.json describes."""
 
 
-def judge(database: connection, run: Run, project: Project, seconds: float) -> dict[str, Any]:
-    """Compare every model, find the blockage and return the report.
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a run leaves to the judge.
+
+    Attributes:
+        builds: the build result of each node.
+        last_batch: the batch that completes the input.
+        before_dbt: the stages before dbt. Empty if the models read the input seeds.
+        sent: where the broker put each dye message. Empty if the models read the input seeds.
+        kept: where all differences are kept, in a live run. None: they are not kept.
+        checkpoints: the counts that must agree.
+        notices: what the batches leave untested.
+        rows_in: rows given to a stage. None: those that the stages above it produced.
+    """
+
+    builds: Builds
+    last_batch: int
+    before_dbt: Mapping[StageId, Stage] = field(default_factory=dict)
+    sent: Sequence[Sent] = ()
+    kept: Kept | None = None
+    checkpoints: Sequence[Checkpoint] = ()
+    notices: Sequence[Notice] = ()
+    rows_in: Callable[[StageId, Stage], int | None] = lambda stage_id, stage: None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """How the outputs of a run were judged.
+
+    Attributes:
+        stages: the stages, each judged by itself.
+        health: the health of each stage.
+        findings: findings beyond the outputs: surface, watch, live SQL, stored positions.
+        notices: what a reader should know in any case.
+        differences: the differences of each stage, as a report holds them.
+        production: what production runs beside what the dye tested, as a report holds it. None if live builds keep no
+            notes in this database.
+    """
+
+    stages: Mapping[StageId, Stage]
+    health: Mapping[StageId, StageHealth]
+    findings: Sequence[Finding] = ()
+    notices: Sequence[Notice] = ()
+    differences: Sequence[Mapping[str, Any]] = ()
+    production: Mapping[str, Any] | None = None
+
+
+def judge(database: connection, project: Project, evidence: Evidence) -> Judged:
+    """Compare every model with its expected seed and find the blockage.
 
     Args:
-        database: as role angiogram, in autocommit.
-        run: the run, with the results of its steps.
+        database: as the role of the dye target, in autocommit.
         project: the project whose models were built.
-        seconds: seconds since the run began.
-
-    Returns:
-        The report: run_id, the result of `conclude`, checkpoints, stages, differences, production (see
-        angiogram.judge.guards.production), seconds and seconds_by_step.
+        evidence: what the run left.
 
     Raises:
         DbtFailed: the project cannot be read.
+        SeedError: the dye cannot be read.
+        InvalidSurface: the accepted surface cannot be read.
     """
-    nodes = project.nodes
-    kept = Kept(database, run.run_id)
-    sent = [Sent.of(state) for state in run.step("inject").get("sent", [])]
-    builds = builds_of_run(database, run, project.target)
-    stages = _way_stages(run) | _node_stages(database, project, kept, builds)
-    stages, health = Blame(database, project, sent, kept).judge(stages)
-    now = guards.present(database, project, [name for name, stage in stages.items() if stage.state in WITH_OUTPUT])
+    name, kept = pipeline(project.directory).name, evidence.kept
+    stages, health = Blame(database, project, evidence.sent, kept).judge(_stages(database, project, evidence))
+    now = guards.present(database, project, [stage for stage, is_ in stages.items() if is_.state in WITH_OUTPUT])
     found, notices = guards.judge(project, now, stages, health)
-    stages, misplaced = stored_positions.check(database, project, stages, health, kept)
-    tested = production.compare(database, nodes, project.target, pipeline(project.directory).name)
-    of_live, told = as_told(live_columns.changes(database, nodes, tested, health))
-    found, notices = [*found, *misplaced, *of_live], [*notices, *told]
-    names = {str(place.number): place.name for place in sent}
-    failed = {name for name, stage in stages.items() if stage.state is OutputState.FAILED}
-    tracer = Tracer(database, nodes, names, failed)
-    checkpoints = _checkpoints(database, run, nodes)
-    rows = [
-        stage_row(stage, stages, health[stage], project.max_seconds(stage), _rows_in(stage, stages[stage], run))
-        for stage in stages
-    ]
-    report = conclude(
-        health,
+    if kept:
+        stages, misplaced = stored_positions.check(database, project, stages, health, kept)
+        found = [*found, *misplaced]
+    tested = None
+    if kept or production.is_noted(database):  # a live run is kept in the database that holds these notes
+        tested = production.compare(database, project.nodes, project.target, name)
+        of_live, told = as_told(live_columns.changes(database, project.nodes, tested, health))
+        found, notices = [*found, *of_live], [*tested.notices(), *notices, *told]
+    names = {str(message.number): message.name for message in evidence.sent}
+    failed = {stage for stage, is_ in stages.items() if is_.state is OutputState.FAILED}
+    tracer = Tracer(database, project.nodes, names, failed)
+    return Judged(
         stages,
-        checkpoints,
-        more=[*build_findings(project, builds, health), *found],
-        notices=[
-            *too_slow(rows),
-            *tested.notices(),
-            *_untested(run, project),
-            *notices,
-            *lost_views.notices(database, pipeline(project.directory).name),
+        health,
+        found,
+        [*notices, *lost_views.notices(database, name)],
+        [
+            _difference_rows(stage, is_.differences, tracer, kept)
+            for stage, is_ in stages.items()
+            if is_.differences.count
         ],
+        tested.report() if tested else None,
     )
-    steps = run.steps
-    return (
-        {"run_id": run.run_id}
-        | report
-        | {
-            "checkpoints": [point.report() for point in checkpoints],
-            "stages": marked(rows, found),
-            "differences": [
-                _difference_rows(name, stage.differences, tracer, kept)
-                for name, stage in stages.items()
-                if stage.differences.count
-            ],
-            "production": tested.report(),
-            "seconds": round(seconds, 2),
-            "seconds_by_step": {name: result["seconds"] for name, result in steps.items()},
-        }
-    )
+
+
+def report(
+    run_id: str,
+    project: Project,
+    judged: Judged,
+    evidence: Evidence,
+    seconds: float,
+    seconds_by_step: Mapping[str, float],
+) -> dict[str, Any]:
+    """Return the report of a run, see docs/report.schema.json.
+
+    Args:
+        run_id: the run's id.
+        project: the project whose models were built.
+        judged: how its outputs were judged.
+        evidence: what the run left.
+        seconds: seconds since the run began.
+        seconds_by_step: seconds that each step of the run took.
+    """
+    rows = [
+        stage_row(
+            stage_id,
+            judged.stages,
+            judged.health[stage_id],
+            project.max_seconds(stage_id),
+            evidence.rows_in(stage_id, stage),
+        )
+        for stage_id, stage in judged.stages.items()
+    ]
+    return {
+        "run_id": run_id,
+        **conclude(
+            judged.health,
+            judged.stages,
+            evidence.checkpoints,
+            more=[*build_findings(project, evidence.builds, judged.health), *judged.findings],
+            notices=[*too_slow(rows), *evidence.notices, *judged.notices],
+        ),
+        "checkpoints": [point.report() for point in evidence.checkpoints],
+        "stages": marked(rows, judged.findings),
+        "differences": list(judged.differences),
+        **({} if judged.production is None else {"production": judged.production}),
+        "seconds": round(seconds, 2),
+        "seconds_by_step": dict(seconds_by_step),
+    }
 
 
 def could_not_run(run_id: str | None, error: str) -> dict[str, Any]:
@@ -227,111 +281,27 @@ def _lost(point: Checkpoint) -> Finding:
     return Finding(FindingKind.CHECKPOINT, StageId(CHECKPOINT, point.name), point.finding)
 
 
-def _way_stages(run: Run) -> dict[StageId, Stage]:
-    """The stages before dbt, from the results of the checks."""
-    inject, topic = run.step("inject"), run.step("check_topic")
-    load, loaded = run.step("load"), run.step("check_loaded")
-    nothing = {"count": 0, "first": []}
-    api_found, topic_found = topic.get(API, nothing), topic.get(TOPIC, nothing)
-    loader_found = loaded.get(LOADER_STAGE, nothing)
-    topic_right = not (api_found["count"] or topic_found["count"])
-    return {
-        api_stage(): _way_stage(
-            [],
-            bool(topic),
-            api_found,
-            inject.get("published"),
-            inject.get("seconds", 0.0),
-            reason=inject.get("elsewhere"),
-        ),
-        topic_stage(): _way_stage(
-            [api_stage()],
-            bool(topic),
-            topic_found,
-            topic.get("in_kafka"),
-            topic.get("seconds", 0.0),
-            right=topic_right,
-            reason=topic.get("obstacle"),
-            kind=_kind(bool(topic.get("obstacle"))),
-        ),
-        loader_stage(): _way_stage(
-            [topic_stage()],
-            bool(loaded),
-            loader_found,
-            loaded["loaded"] + loaded["dead_letters"] if loaded else None,
-            load.get("seconds", 0.0) + loaded.get("seconds", 0.0),
-            reason=load.get("behind"),
-            kind=_kind(load.get("is_held", False)),
-        ),
-    }
-
-
-def _kind(is_held: bool) -> FindingKind:
-    """Kind of finding of a stage before dbt.
-
-    An open transaction makes counts unequal, but no output wrong.
-    """
-    return FindingKind.CHECKPOINT if is_held else FindingKind.OUTPUT
-
-
-def _way_stage(
-    reads: list[StageId],
-    reached: bool,
-    found: Mapping[str, Any],
-    rows: int | None,
-    seconds: float,
-    right: bool = True,
-    reason: str | None = None,
-    kind: FindingKind = FindingKind.OUTPUT,
-) -> Stage:
-    differences = Differences(found["count"], [Difference(**difference) for difference in found["first"]])
-    state = OutputState.RIGHT if right and not differences.count else OutputState.WRONG
-    return Stage(reads, state if reached else OutputState.SKIPPED, differences, rows, seconds, reason, kind=kind)
-
-
-def _node_stages(database: connection, project: Project, kept: Kept, builds: Builds) -> dict[StageId, Stage]:
-    """Reference seeds and models, from dbt's results and the comparison with expected seeds."""
-    return node_stages(
+def _stages(database: connection, project: Project, evidence: Evidence) -> dict[StageId, Stage]:
+    """The stages before dbt, then seeds and models as built and as compared."""
+    of_nodes = node_stages(
         project,
-        builds,
-        LAST_BATCH,
-        ephemeral.show(database, project, builds),
-        lambda node: compare(database, node, project.directory, kept, node.stage),
+        evidence.builds,
+        evidence.last_batch,
+        ephemeral.show(database, project, evidence.builds),
+        lambda node: compare(database, node, project.directory, evidence.kept, node.stage),
     )
+    if loader_stage() not in evidence.before_dbt:
+        of_nodes = {name: replace(stage, reads=_without_loader(stage)) for name, stage in of_nodes.items()}
+    return {**evidence.before_dbt, **of_nodes}
 
 
-def _untested(run: Run, project: Project) -> list[Notice]:
-    """Notices that incremental models met no later batch, if the dye has only one."""
-    models = incremental_models(project.manifest)
-    return [untested_notice(models)] if models and run.step("inject").get("batches", LAST_BATCH) < LAST_BATCH else []
+def _without_loader(stage: Stage) -> list[StageId]:
+    return [above for above in stage.reads if above != loader_stage()]
 
 
-def _checkpoints(database: connection, run: Run, nodes: Mapping[str, Node]) -> list[Checkpoint]:
-    published = run.step("inject").get("published", 0)
-    loaded = run.step("check_loaded")
-    accounts = {node.accounts_for: node.relation for node in nodes.values() if node.accounts_for}
-    return [
-        Checkpoint("published = in Kafka", published, {"in_kafka": run.step("check_topic").get("in_kafka")}),
-        Checkpoint(
-            "published = loaded + dead letters",
-            published,
-            {"loaded": loaded.get("loaded"), "dead_letters": loaded.get("dead_letters")},
-        ),
-        Checkpoint(
-            "loaded = accepted + superseded + rejected", loaded.get("loaded", 0), count_accounted(database, accounts)
-        ),
-        unverified_dye(database),
-    ]
-
-
-def _rows_in(stage_id: StageId, stage: Stage, run: Run) -> int | None:
-    """Rows given to a stage before dbt. For other stages, those that they read tell."""
-    if stage_id == api_stage():
-        return len(run.step("inject").get("sent", []))
-    loaded: int | None = run.step("check_loaded").get("loaded") if loader_stage() in stage.reads else None
-    return loaded
-
-
-def _difference_rows(stage: StageId, differences: Differences, tracer: Tracer, kept: Kept) -> dict[str, Any]:
+def _difference_rows(stage: StageId, differences: Differences, tracer: Tracer, kept: Kept | None) -> dict[str, Any]:
+    """A stage's differences for the report: the count, and the first ones with their messages."""
+    if kept is None:
+        return tracer.told(stage, differences)
     tracer.name_messages(kept, stage)
     return {"stage": stage.as_json(), "count": differences.count, "first": kept.first(stage)}

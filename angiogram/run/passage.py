@@ -46,7 +46,7 @@ class Passage:
         An alert is sent if the run could not run.
 
         Returns:
-            The report, see angiogram.judge.verdict.judge.
+            The report, see angiogram.judge.verdict.report.
 
         Raises:
             AngiogramError, IngestionError: the pipeline could not be judged; the run records why.

@@ -24,7 +24,7 @@ from angiogram.dye.key_check import check_key
 from angiogram.judge.build.run_builds import heard
 from angiogram.judge.from_seeds import opened
 from angiogram.judge.guards.surface import Surface
-from angiogram.judge.verdict import judge
+from angiogram.judge.live_run import judge_run
 from angiogram.operate import alert
 from angiogram.run import endings
 from angiogram.run.step import dye_of, recorded, without
@@ -209,13 +209,13 @@ def verdict(run_id: str, project: Project | None = None, alerts: bool = True) ->
         alerts: whether to send an alert on the verdict.
 
     Returns:
-        The report, see angiogram.judge.verdict.judge.
+        The report, see angiogram.judge.verdict.report.
     """
     with recorded(run_id, "verdict") as step:
         with step.database.cursor() as query:
             query.execute("select extract(epoch from clock_timestamp() - %s)::float8", (step.run.started_at,))
             ((seconds,),) = query.fetchall()
-        report = judge(step.database, step.run, project or Project(), seconds)
+        report = judge_run(step.database, step.run, project or Project(), seconds)
     with runs.database("verdict") as database:
         runs.record(database, run_id, report["verdict"], from_json(report["blockage"]), report)
         if alerts:
