@@ -13,7 +13,7 @@ from psycopg2.extensions import connection, cursor
 
 from angiogram.dbt.project import Project
 from angiogram.dbt.targets import read_targets
-from angiogram.warehouse import dye_schemas
+from angiogram.warehouse import dye_schemas, hook_schemas
 from angiogram.warehouse.live_relations import KnownLive
 from angiogram.warehouse.target_relations import claim, live_schemas, marked, written
 
@@ -45,15 +45,19 @@ def make_afresh(
     """
     schemas = claim(database, project, known_live, say)
     with database.cursor() as query:
-        left = _noted(query, [name for name in marked(query, project) if name not in schemas])
-        if left:
+        no_longer = [name for name in marked(query, project) if name not in schemas]
+        of_hooks = hook_schemas.of_hooks(query, no_longer)
+        left = _noted(query, no_longer)
+        if left or of_hooks:
             users = dict(live_schemas(database, project, known_live, say))
-            for schema in left.keys() & users.keys():
+            for schema in sorted({*left, *of_hooks} & users.keys()):
+                wrote = ", ".join(left[schema]) if schema in left else "by hooks"
                 say(
-                    f"An earlier dye run wrote {', '.join(left[schema])} in schema {schema}. It is left there, because "
-                    f"that schema may be live ({users[schema]})."
+                    f"An earlier dye run wrote {wrote} in schema {schema}. It is left there, because that schema may "
+                    f"be live ({users[schema]})."
                 )
-            left = {schema: names for schema, names in left.items() if schema not in users}
+            schemas += [schema for schema in of_hooks if schema not in users]
+            left = {schema: names for schema, names in left.items() if schema not in [*users, *schemas]}
         dye_schemas.empty(database, schemas, say, alive, also=left)
         targets = read_targets(project)
         for schema, names in written(project).items():

@@ -24,7 +24,7 @@ from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import results_relation
 from angiogram.dbt.targets import Targets, cut_name, name_parts, read_targets
-from angiogram.warehouse import expected_rows, functions_and_types, hook_targets
+from angiogram.warehouse import expected_rows, functions_and_types, hook_schemas, hook_targets
 from angiogram.warehouse.live_relations import KnownLive, all_live, noted_live
 
 ABSENT, EMPTY, OURS, MAYBE_LIVE, FOREIGN = "absent", "empty", "ours", "maybe_live", "foreign"
@@ -87,7 +87,7 @@ def claim(
     refused = [schema for schema in schemas if schema.told]
     if told := [schema.told for schema in refused if schema.told] or list(_of_people(database, schemas)):
         raise NotTheDyes(_why_refused(project, refused, told))
-    _require_own_hooks(database, project, known_live, targets, schemas)
+    of_hooks = _written_by_hooks(database, project, known_live, targets, schemas)
     with database.cursor() as query:
         query.execute("select current_user")
         ((user,),) = query.fetchall()
@@ -97,30 +97,58 @@ def claim(
         try:
             for schema in schemas:
                 _mark(query, schema)
+            by_hooks = hook_schemas.claim(query, of_hooks, _mark_of(project), marked(query, project))
         finally:
             query.execute("select pg_advisory_unlock(hashtext('angiogram'), hashtext('marks'))")
-        written = [schema.schema_name for schema in schemas]
+        written = [*(schema.schema_name for schema in schemas), *by_hooks]
         # A marked schema may be live by now if it is no longer written and does not have the dye target's name.
         left = [name for name in marked(query, project) if name not in written]
         return written + [name for name in left if targets.is_dyes(name, known_live is not None)]
 
 
-def _require_own_hooks(
+def _written_by_hooks(
     database: connection, project: Project, known_live: KnownLive | None, targets: Targets, schemas: list[Schema]
-) -> None:
-    """Require that hooks write in the dye's schemas only; see hook_targets.require_own."""
+) -> dict[str, set[str]]:
+    """Return what hooks write in further schemas whose names are the dye's.
+
+    Raises:
+        NotTheDyes: a hook writes elsewhere; see hook_targets.require_own.
+    """
     if not (found := hook_writes(project)):
-        return
+        return {}
     own = {schema.schema_name for schema in schemas}
 
     def is_like_own(name: str) -> bool:
         return targets.is_dyes(name, known_live is not None) or name.startswith(tuple(f"{one}_" for one in own))
 
+    @cache
     def live() -> set[str]:
         known = all_live(database, project, targets, known_live, lambda _: None)
         return {_schema_of(one["relation"]) for one in known} | _of_other_dye(database, project)
 
     hook_targets.require_own(database, project.target, found, own, is_like_own, live)
+    further = {one.write.schema for one in found if one.write.schema is not None and is_like_own(one.write.schema)}
+    return hook_schemas.names_by_schema(found, further - own - live()) if further - own else {}
+
+
+def left_by_hooks(database: connection, project: Project) -> dict[str, str]:
+    """Return what hooks write outside of the schemas that each run empties, with the hook that does.
+
+    Args:
+        database: a session of the dye target, in autocommit.
+        project: the parsed project, whose schemas have been claimed.
+
+    Raises:
+        DbtFailed: dbt cannot compile at all.
+    """
+    if not (found := hook_writes(project)):
+        return {}
+    with database.cursor() as query:
+        return hook_schemas.outside(query, found, {*written(project), *marked(query, project)})
+
+
+def _mark_of(project: Project) -> str:
+    return f"angiogram: dye of {project.manifest.metadata.project_name} under target {project.target}"
 
 
 def _of_other_dye(database: connection, project: Project) -> set[str]:

@@ -8,6 +8,7 @@ from psycopg2.extensions import connection
 from angiogram.core.errors import NotTheDyes
 from angiogram.dbt.project import Project
 from angiogram.judge.from_seeds import run_from_seeds
+from angiogram.judge.guards.guards import KEPT
 from tests.angiogram.shop import APART
 from tests.angiogram.test_live_tables import contents, quiet
 
@@ -102,3 +103,32 @@ def test_hooks_that_grant_analyze_and_write_in_the_dyes_own_schemas_go_on_workin
     after = contents(strange)
     assert after["angiogram_lab.rates"][0] > 1
     assert {name: after[name] for name in before} == before
+
+
+def test_a_schema_with_nothing_but_what_hooks_write_is_emptied_and_one_with_more_is_named(
+    strange: connection, shop: Callable[..., Project]
+) -> None:
+    """Both were made before hooks' schemas were marked."""
+    with strange.cursor() as query:
+        query.execute(
+            "set role angiogram; create schema angiogram_lab; create schema angiogram_desk;"
+            "create table angiogram_lab.rates as select 7 as rate;"
+            "create table angiogram_desk.rates as select 7 as rate;"
+            "create function angiogram_lab.one() returns int return 1;"
+            "create table angiogram_desk.precious as select 1 as one; reset role"
+        )
+    hooks = at_the_end(
+        "create table if not exists {{ target.name }}_lab.rates as select 1 as rate",
+        "create table if not exists {{ target.name }}_desk.rates as select 1 as rate",
+        "create or replace function {{ target.name }}_lab.one() returns int return 1",
+    )
+    run = run_from_seeds(shop(APART, **hooks), 0, quiet)
+    assert run.verdict == "healthy"
+    (told,) = (notice["text"] for notice in run.report["notices"] if notice["code"] == KEPT)
+    assert "angiogram_desk.rates" in told
+    assert "lab" not in told
+    with strange.cursor() as query:
+        query.execute("table angiogram_lab.rates union all table angiogram_desk.rates")
+        assert query.fetchall() == [(1,), (7,)]
+        query.execute("table angiogram_desk.precious")
+        assert query.fetchall() == [(1,)]

@@ -1,7 +1,7 @@
 """Checks of a run beyond its outputs: the surface, the watch, and the live target's SQL."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from psycopg2.extensions import connection
 
@@ -17,11 +17,16 @@ from angiogram.judge.guards import live_sql, live_sql_changes, surface_changes, 
 from angiogram.judge.guards.changes import Change, as_told
 from angiogram.judge.guards.live_sql import LiveSql
 from angiogram.judge.guards.surface import Surface, of_project
+from angiogram.warehouse.target_relations import left_by_hooks
 
 _NOT_ACCEPTED = (
     "No surface is accepted, so nothing reports when readers lose a table, a column or a right, or when less is "
     "compared. Record it: angiogram accept"
 )
+
+
+KEPT = "kept_between_runs"
+_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +37,13 @@ class Present:
         surface: the project's surface.
         live: the project under the live target. None if no live target is set.
         sql: how the live target's SQL compares. None if there is none.
+        kept: what hooks write where no run empties it, with the hook that does.
     """
 
     surface: Surface
     live: LiveTarget | Unread | None
     sql: LiveSql | None
+    kept: Mapping[str, str] = field(default_factory=dict)
 
 
 def present(database: connection, project: Project, built: Sequence[StageId]) -> Present:
@@ -55,7 +62,7 @@ def present(database: connection, project: Project, built: Sequence[StageId]) ->
     known = live if isinstance(live, LiveTarget) else None
     sql = live_sql.compare(project, known) if known else None
     names = [stage.name for stage in built if stage.kind == MODEL]
-    return Present(of_project(database, project, known, sql, names), live, sql)
+    return Present(of_project(database, project, known, sql, names), live, sql, left_by_hooks(database, project))
 
 
 def changes(accepted: Surface, now: Present, project: Project) -> list[Change]:
@@ -85,7 +92,7 @@ def judge(
         InvalidSurface: the accepted surface cannot be read.
     """
     accepted = Surface.accepted(project.directory)
-    found = list(_live(project, now, accepted))
+    found = [*_live(project, now, accepted), *_kept(now.kept)]
     if accepted is None:
         found.append(Change(_NOT_ACCEPTED, code="no_surface"))
     else:
@@ -119,6 +126,19 @@ def _live(project: Project, now: Present, accepted: Surface | None) -> Iterator[
         yield from live_sql_changes.ambiguous(accepted, now.sql, target)
         if accepted is None:
             yield from live_sql_changes.not_accepted(Surface(), now.surface, now.sql, target)
+
+
+def _kept(written: Mapping[str, str]) -> Iterator[Change]:
+    """Yield a notice of what hooks write where no run empties it."""
+    if written:
+        told = [f"{what} ({hook})" for what, hook in sorted(written.items())]
+        more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
+        yield Change(
+            f"Hooks write outside of the dye's schemas: {', '.join(told[:_SHOWN])}{more}. No run empties that, so what "
+            "an earlier run left there may answer. Let them write in {{ target.schema }}, or in a schema whose name "
+            "begins with it.",
+            code=KEPT,
+        )
 
 
 def _unexplained(

@@ -10,6 +10,7 @@ from angiogram.author.accept import propose
 from angiogram.core.errors import DbtFailed
 from angiogram.core.stage_id import StageId
 from angiogram.dbt.project import Project
+from angiogram.judge.guards.guards import KEPT
 from tests.angiogram.edits import edit, prepend
 from tests.angiogram.from_seeds.conftest import Judge
 from tests.angiogram.recorded import blocked
@@ -17,6 +18,7 @@ from tests.angiogram.recorded import blocked
 LINES = """
       expected__base_lines:
         +enabled: false"""
+ON_START = '\n  - "{{ keep_dye_apart() }}"\n'
 OLD_NAME = "select * from {{ ref('guests') }}\nwhere guest_id in (select guest_id from angiogram_coffee_shop.visitors)"
 
 
@@ -98,7 +100,7 @@ def test_neither_the_function_of_an_earlier_hook_nor_a_schema_that_is_written_no
     (coffee_shop / ".angiogram" / "surface.yml").unlink()
     (coffee_shop / "macros" / "generate_schema_name.sql").write_text(SAME_NAMES)
     project, guests = coffee_shop / "dbt_project.yml", coffee_shop / "models" / "core" / "guests.sql"
-    edit(project, '\n  - "{{ keep_dye_apart() }}"\n', f'\n  - "{{{{ keep_dye_apart() }}}}"{HOOK}')
+    edit(project, ON_START, f"{ON_START.rstrip()}{HOOK}")
     edit(guests, "sum(total_cents) / 100.0", "{{ target.schema }}.euros(sum(total_cents))")
     prepend(guests, IN_LAB)
     assert blocked(judge(coffee_shop)) == []
@@ -110,3 +112,44 @@ def test_neither_the_function_of_an_earlier_hook_nor_a_schema_that_is_written_no
     assert found.keys() == {"guests", "takings_by_month"}
     assert "euros(numeric) does not exist" in found["guests"]
     assert 'relation "lab.guests" does not exist' in found["takings_by_month"]
+
+
+IN_LAB_OF_HOOKS = """
+  - "create schema if not exists {{ target.schema }}_lab"
+  - "create table if not exists {{ target.schema }}_lab.rates as select 100.0 as per_euro"
+"""
+EUROS = '  - "create or replace function {{ target.schema }}_lab.euros(n numeric) returns numeric return n / 100.0"\n'
+IN_UTIL = """
+  - "create schema if not exists util"
+  - "create or replace function util.euros(n numeric) returns numeric return n / 100.0"
+"""
+
+
+def test_what_only_hooks_make_in_a_schema_of_their_own_answers_no_later_run(coffee_shop: Path, judge: Judge) -> None:
+    (coffee_shop / "angiogram.yml").unlink()
+    shutil.rmtree(coffee_shop / ".angiogram")
+    project, guests = coffee_shop / "dbt_project.yml", coffee_shop / "models" / "core" / "guests.sql"
+    edit(project, ON_START, f"{ON_START.rstrip()}{IN_LAB_OF_HOOKS}{EUROS}")
+    edit(guests, "/ 100.0", "/ (select per_euro from {{ target.schema }}_lab.rates)")
+    takings = coffee_shop / "models" / "reports" / "takings_by_month.sql"
+    edit(takings, "sum(total_cents) / 100.0", "{{ target.schema }}_lab.euros(sum(total_cents))")
+    report = judge(coffee_shop)
+    assert (blocked(report), KEPT in [notice["code"] for notice in report["notices"]]) == ([], False)
+    edit(project, EUROS, "")
+    edit(project, "select 100.0", "select 10.0")
+    found = {finding["stage"]["name"]: finding["text"] for finding in judge(coffee_shop)["findings"]}
+    assert found.keys() == {"guests", "takings_by_month"}
+    assert found["guests"].startswith("3 differences")
+    assert "_lab.euros(numeric) does not exist" in found["takings_by_month"]
+    edit(project, IN_LAB_OF_HOOKS.replace("100.0", "10.0"), "\n")
+    found = {finding["stage"]["name"]: finding["text"] for finding in judge(coffee_shop)["findings"]}
+    assert '_lab.rates" does not exist' in found["guests"]
+
+
+def test_what_hooks_leave_between_runs_is_named(coffee_shop: Path, judge: Judge) -> None:
+    """In a schema that live builds may share, nothing is dropped."""
+    edit(coffee_shop / "dbt_project.yml", ON_START, f"{ON_START.rstrip()}{IN_UTIL}")
+    report = judge(coffee_shop)
+    assert blocked(report) == []
+    (told,) = (notice["text"] for notice in report["notices"] if notice["code"] == KEPT)
+    assert "util.euros (hook coffee_shop-on-run-start-2)" in told
