@@ -9,6 +9,7 @@ from benchmarks.measure import Contender
 
 CONSUMER = "kafka-python's consumer alone"
 FAST_CONSUMER = "confluent-kafka's consumer alone"
+UNCHECKED_CONSUMER = "confluent-kafka's consumer alone, CRCs not checked"
 PARSE = "message to line of COPY alone, one process"
 COPY_TEN = "COPY alone, ten columns"
 COPY_RAW = "COPY alone, the loader's 16 columns and key"
@@ -40,6 +41,7 @@ def contenders(count: int, lines: Path) -> list[Contender]:
     return [
         _part(CONSUMER, "defaults, max_poll_records 5000", "consumer", count),
         _part(FAST_CONSUMER, "as our loader sets it", "fast_consumer", count),
+        _part(UNCHECKED_CONSUMER, "as our loader sets it, but for the CRCs", "unchecked_consumer", count),
         replace(_part(PARSE, "100,000 rides again and again", "parse", count), environment={"BENCH_RIDES": str(count)}),
         _part(COPY_TEN, f"{_TEN}, 20,000 rows a transaction", "copy_ten", count, "bench.rides", lines),
         _part(

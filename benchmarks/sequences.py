@@ -89,10 +89,14 @@ def main(
 def _play(game: Game, number: int) -> None:
     """Play the sequences of a seed."""
     decided = settings(
-        **{"max_examples": EACH, "stateful_step_count": game.steps, "deadline": None, "database": None},
-        **{"phases": [Phase.generate], "suppress_health_check": list(HealthCheck)},
+        max_examples=EACH,
+        stateful_step_count=game.steps,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )
-    run_state_machine_as_test(seed(number)(type("Sequence", (game.machine,), {})), settings=decided)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(seed(number)(type("Sequence", (game.machine,), {})), settings=decided)
 
 
 def _table(game: Game, first: int, last: int, seconds: float, found: list[str]) -> str:
