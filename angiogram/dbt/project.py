@@ -22,7 +22,6 @@ from angiogram.dbt.command import (
 from angiogram.dbt.manifest.nodes import (
     Missing,
     Node,
-    expected_name,
     expected_seeds,
     is_ephemeral,
     missing_models,
@@ -39,6 +38,7 @@ from angiogram.dbt.project_file import (
     install_packages_command,
     project_variables,
 )
+from angiogram.dbt.seeds.dye_seeds import expected_name
 from angiogram.dbt.seeds.file_journal import settle
 from ingestion.settings.project_file import PROJECT_FILE
 from ingestion.settings.settings_file import SETTINGS_FILE

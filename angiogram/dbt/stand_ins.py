@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from angiogram.dbt.command import OPERATION, forget_ephemeral
-from angiogram.dbt.manifest.nodes import is_dye_seed
+from angiogram.dbt.seeds.dye_seeds import is_dye_seed
 
 _RESULTS = (
     *(("model", status) for status in ("success", "error", "skipped")),

@@ -12,11 +12,8 @@ from typing import Protocol
 from angiogram.core.errors import InvalidSettings
 from angiogram.dbt.declared import declared
 from angiogram.dbt.seeds.seed_text import Row, expected_seeds
-from angiogram.dye.seeds import DYE_FOLDER, DyeMessage, StoredMessage, dye_messages, read_dye
+from angiogram.dye.seeds import DyeMessage, StoredMessage, dye_messages, read_dye
 from ingestion.settings.pipeline import pipeline
-
-EXPECTED_FOLDER = DYE_FOLDER.parent / "expected"
-"""Folder in which a dbt project with a calculation keeps its expected seeds."""
 
 
 class Calculation(Protocol):

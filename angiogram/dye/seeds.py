@@ -12,12 +12,10 @@ from pathlib import Path
 
 from angiogram.core.errors import SeedError
 from angiogram.dbt.project_file import project_directory
+from angiogram.dbt.seeds.dye_seeds import has_seed, seed_file
 from angiogram.dbt.seeds.seed_text import CARRIAGE_RETURN
 from ingestion.contract import Contract
 from ingestion.settings.pipeline import contract, pipeline
-
-DYE_FOLDER = Path("seeds", "angiogram", "input")
-"""Folder in which a dbt project keeps its dye."""
 
 EMPTY_TEXT = "<empty>"
 """An empty string in the seeds, since dbt reads an empty field as null."""
@@ -84,7 +82,7 @@ def has_dye(project: Path | None = None) -> bool:
         project: the project's folder. Default: the project that the environment names.
     """
     project = project or project_directory()
-    return pipeline(project).contract_path is not None and messages_file(project).is_file()
+    return pipeline(project).contract_path is not None and has_seed(project, contract(project).dye_seed)
 
 
 def messages_file(project: Path) -> Path:
@@ -92,8 +90,9 @@ def messages_file(project: Path) -> Path:
 
     Raises:
         ContractUnusable: the project does not declare a contract that can be used.
+        SeedError: the file is missing.
     """
-    return project / DYE_FOLDER / f"{contract(project).dye_seed}.csv"
+    return seed_file(project, contract(project).dye_seed)
 
 
 def message_columns(promised: Contract) -> tuple[str, ...]:
@@ -140,7 +139,7 @@ def read_malformed(project: Path | None = None) -> list[MalformedMessage]:
     """
     project = project or project_directory()
     promised = contract(project)
-    return malformed_of(project / DYE_FOLDER / f"{promised.malformed_seed}.csv", promised)
+    return malformed_of(seed_file(project, promised.malformed_seed), promised)
 
 
 def malformed_of(file: Path, promised: Contract) -> list[MalformedMessage]:

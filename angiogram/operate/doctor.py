@@ -21,9 +21,9 @@ from angiogram.core.environment import ALERT_URLS, REPORT_URL, Environment
 from angiogram.core.errors import AngiogramError
 from angiogram.dbt.live_target import Unread
 from angiogram.dbt.live_target import read as read_live
-from angiogram.dbt.manifest.nodes import expected_name
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import dye_targets, install_packages_command
+from angiogram.dbt.seeds.dye_seeds import expected_name
 from angiogram.dye.key_check import check_key
 from angiogram.dye.seeds import read_dye, read_malformed
 from angiogram.judge.guards.surface import Surface

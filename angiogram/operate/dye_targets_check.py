@@ -6,13 +6,14 @@ from typing import Any
 
 from angiogram.core.errors import DbtFailed
 from angiogram.dbt.manifest.lookup import nodes_of
-from angiogram.dbt.manifest.nodes import is_dye_seed
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import DYE_TARGETS, dye_targets
+from angiogram.dbt.seeds.dye_seeds import INPUT_FOLDER, is_dye_seed
 from angiogram.dbt.targets import target_names
 from angiogram.judge.guards.surface import Surface
 from angiogram.warehouse.sessions import open_sessions
 from angiogram.warehouse.target_relations import examine
+from ingestion.settings.pipeline import contract, pipeline
 
 
 def wrong_seeds(project: Project) -> Iterator[str]:
@@ -25,11 +26,17 @@ def wrong_seeds(project: Project) -> Iterator[str]:
 
     Raises:
         DbtFailed: the project or its profile cannot be read.
+        ContractUnusable: the project does not declare a contract that can be used.
     """
     named, known = dye_targets(project.directory), target_names(project)
     if absent := [target for target in named if target not in known]:
         yield f"the variable {DYE_TARGETS} names {', '.join(absent)}, which the profile does not have: add or remove it"
     dye = _dye_seeds(project.manifest)
+    if unmarked := _seeds_that_are_sent(project) - dye:
+        yield (
+            f"the contract names {', '.join(sorted(unmarked))} as dye, but dbt takes it for reference data: put its "
+            f"file in a folder named {INPUT_FOLDER}, or give it +meta: {{dye: true}}"
+        )
     for target in known:
         if target == project.target:
             continue
@@ -70,6 +77,14 @@ def foreign_relations(project: Project) -> Iterator[str]:
 
 def _are(names: set[str]) -> str:
     return f"{', '.join(sorted(names))} {'is' if len(names) == 1 else 'are'}"
+
+
+def _seeds_that_are_sent(project: Project) -> set[str]:
+    """Seeds of the project whose rows a run sends."""
+    if pipeline(project.directory).contract_path is None:
+        return set()
+    promised = contract(project.directory)
+    return {node.name for node in nodes_of(project.manifest, "seed")} & {promised.dye_seed, promised.malformed_seed}
 
 
 def _dye_seeds(manifest: Any) -> set[str]:

@@ -8,15 +8,10 @@ from angiogram.core.errors import UnsupportedProject
 from angiogram.dbt.command import run_in_scratch
 from angiogram.dbt.manifest.equality_test import equality_tests
 from angiogram.dbt.manifest.lookup import node_with_id, nodes_by_id, source_if_known, sources_by_id
-from angiogram.dbt.manifest.nodes import (
-    expected_name,
-    is_ephemeral,
-    parents,
-    require_no_functions,
-    watched_ephemeral,
-)
+from angiogram.dbt.manifest.nodes import is_ephemeral, parents, require_no_functions, watched_ephemeral
 from angiogram.dbt.project_file import dye_target, project_variables
 from angiogram.dbt.runnable_forms import runnable_forms
+from angiogram.dbt.seeds.dye_seeds import expected_name
 from angiogram.dbt.seeds.file_journal import settle
 from angiogram.judge.cause.incremental import Incremental, incremental_of
 from angiogram.judge.cause.seed_files import SeedFile

@@ -12,8 +12,8 @@ from psycopg2.errors import InsufficientPrivilege
 from psycopg2.extensions import connection, cursor
 
 from angiogram.dbt.manifest.lookup import nodes_of
-from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX
 from angiogram.dbt.project import Project
+from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX
 from angiogram.warehouse.relations import columns
 
 

@@ -20,9 +20,9 @@ from psycopg2.extras import RealDictCursor
 from angiogram.core.errors import NotReady, NotTheDyes
 from angiogram.dbt.hooks.hook_writes import hook_writes
 from angiogram.dbt.manifest.lookup import all_nodes, has_macro
-from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import results_relation
+from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX
 from angiogram.dbt.targets import Targets, cut_name, name_parts, read_targets
 from angiogram.warehouse import expected_rows, functions_and_types, hook_schemas, hook_targets
 from angiogram.warehouse.live_relations import KnownLive, all_live, noted_live

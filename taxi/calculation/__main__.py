@@ -8,8 +8,9 @@ import sys
 
 from angiogram.core.errors import AngiogramError
 from angiogram.dbt.project_file import project_directory
+from angiogram.dbt.seeds.dye_seeds import expected_folder
 from angiogram.dbt.seeds.seed_text import differing_files, write_expected
-from angiogram.dye.calculation import EXPECTED_FOLDER, expected_by
+from angiogram.dye.calculation import expected_by
 from taxi.calculation import CALCULATION
 
 
@@ -22,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 and name the files that differ")
     check = parser.parse_args(arguments).check
     project = project_directory()
-    folder = project / EXPECTED_FOLDER
+    folder = expected_folder(project)
     try:
         seeds = expected_by(CALCULATION, project)
     except AngiogramError as error:

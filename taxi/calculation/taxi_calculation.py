@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from angiogram.core.errors import SeedError
-from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX
+from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX
 from angiogram.dbt.seeds.seed_text import Row
 from angiogram.dye.calculation import Calculation
 from angiogram.dye.seeds import DyeMessage, StoredMessage

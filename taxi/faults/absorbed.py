@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime
 
+from angiogram.dbt.seeds.dye_seeds import expected_folder
 from angiogram.dbt.seeds.seed_text import write_expected
-from angiogram.dye.calculation import EXPECTED_FOLDER, expected_by
+from angiogram.dye.calculation import expected_by
 from angiogram.dye.messages import OutgoingMessage, read_whole_dye
 from angiogram.faults.fault import Fault, Ground, number_of
 from ingestion.loader.run import load_until_caught_up
@@ -89,7 +90,7 @@ def _plant_garbage(ground: Ground) -> None:
 def _plant_reference_change(ground: Ground) -> None:
     ground.edit("seeds/reference/zipcodes.csv", ("84101,Utah", "84101,Idaho"))
     ground.edit("seeds/reference/exchange_rates.csv", ("CAD,2025-01-01,0.6952", "CAD,2025-01-01,0.6953"))
-    write_expected(ground.project / EXPECTED_FOLDER, expected_by(CALCULATION, ground.project))
+    write_expected(expected_folder(ground.project), expected_by(CALCULATION, ground.project))
 
 
 def _plant_rewriting(ground: Ground) -> None:

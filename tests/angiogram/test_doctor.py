@@ -171,14 +171,16 @@ def test_dye_seeds_that_are_enabled_elsewhere_are_a_problem_and_so_is_one_that_i
     text = text.replace(off, off.replace("== 'angiogram'", "in ['angiogram', 'ci_dye']"))
     text = text.replace("        expected__car_models:\n", f"        expected__car_models:\n          {for_dev}\n")
     text = text.replace("        dye_malformed:\n", f"        dye_malformed:\n          {off}\n")
+    text = text.replace("        dye_rides:\n", "        dye_rides:\n          +meta: {dye: false}\n")
     settings.write_text(text, encoding="utf-8")
     ci_dye = "    ci_dye: {<<: *postgres, schema: ci_dye_staging, user: angiogram, password: x}\n"
     profiles.write_text(profiles.read_text(encoding="utf-8") + ci_dye, encoding="utf-8")
     found = [line.text for line in problems() if line.topic == "dye targets"]
-    assert len(found) == 3, found
+    assert len(found) == 4, found
     assert found[0].startswith("the variable dye_targets names no_such, which the profile does not have")
-    assert found[1].startswith("expected__car_models is enabled under target dev, which is not a dye target")
-    assert found[2].startswith("dye_malformed is disabled under the dye target ci_dye")
+    assert found[1].startswith("the contract names dye_rides as dye, but dbt takes it for reference data: put its file")
+    assert found[2].startswith("expected__car_models is enabled under target dev, which is not a dye target")
+    assert found[3].startswith("dye_malformed is disabled under the dye target ci_dye")
 
 
 def test_packages_that_are_not_installed_are_a_problem(pipeline: None, angiogram: Callable[..., Outcome]) -> None:

@@ -1,6 +1,7 @@
 """The input seeds of the dye: well formed, named, spread over the partitions, and sent as they are written."""
 
 import json
+import shutil
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
@@ -9,11 +10,13 @@ import pytest
 from kafka.partitioner.default import murmur2
 
 from angiogram.core.errors import SeedError
+from angiogram.dbt.seeds.dye_seeds import expected_folder
 from angiogram.dye.seeds import (
     UNKNOWN_FIELDS,
     DyeMessage,
     MalformedMessage,
     dye_messages,
+    has_dye,
     malformed_of,
     message_columns,
     message_value,
@@ -24,6 +27,7 @@ from angiogram.dye.seeds import (
 from ingestion.message.rows import NotStorable, Reason, encoder
 from taxi.calculation.models import staged_ride
 from taxi.contract import CONTRACT
+from tests.angiogram.edits import edit
 from tests.ingestion.support import copy_columns
 
 PARTITIONS = 4
@@ -153,8 +157,33 @@ def test_a_seed_that_cannot_be_read_is_named(tmp_path: Path, content: bytes, com
         messages_of(path, CONTRACT)
 
 
+def test_the_dye_is_where_dbt_finds_its_seeds(project_copy: Path) -> None:
+    """The manifest knows a seed by its name: so does whatever sends it. Its folder is free."""
+    edit(project_copy / "dbt_project.yml", "seed-paths: [seeds]", "seed-paths: [data, seeds]")
+    (project_copy / "data" / "rides").mkdir(parents=True)
+    (project_copy / "seeds" / "angiogram" / "input").rename(project_copy / "data" / "rides" / "input")
+    (project_copy / "seeds" / "angiogram" / "expected").rename(project_copy / "data" / "known")
+    assert has_dye(project_copy)
+    assert (read_dye(project_copy), read_malformed(project_copy)) == (RIDES, MALFORMED)
+    assert expected_folder(project_copy) == project_copy / "data" / "known"
+
+
+def test_a_seed_that_is_there_twice_or_not_at_all_is_named(project_copy: Path) -> None:
+    """dbt refuses two seeds of one name, wherever they are."""
+    seed = project_copy / "seeds" / "angiogram" / "input" / "dye_rides.csv"
+    shutil.copy(seed, project_copy / "seeds")
+    with pytest.raises(SeedError, match=r"more than one file: .*/dye_rides.csv, .*/dye_rides.csv"):
+        read_dye(project_copy)
+    seed.unlink()
+    assert read_dye(project_copy) == RIDES
+    (project_copy / "seeds" / "dye_rides.csv").unlink()
+    assert not has_dye(project_copy)
+    with pytest.raises(SeedError, match=f"dye_rides.csv is missing below {project_copy}/seeds"):
+        read_dye(project_copy)
+
+
 def test_an_absent_seed_and_wrong_columns_are_named(tmp_path: Path) -> None:
-    with pytest.raises(SeedError, match="absent"):
+    with pytest.raises(SeedError, match="is missing"):
         messages_of(tmp_path / "dye_rides.csv", CONTRACT)
     (tmp_path / "dye_malformed.csv").write_text("ride_number,name\n9001,one\n")
     with pytest.raises(SeedError, match="columns"):

@@ -3,18 +3,12 @@
 import hashlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from angiogram.core.errors import UnsupportedProject
 from angiogram.core.stage_id import MODEL, SEED, StageId, loader_stage
 from angiogram.dbt.manifest.equality_test import Leniency, equality_tests
-
-EXPECTED_PREFIX = "expected__"
-"""Prefix of an expected seed's name, followed by the model's, see expected_name."""
-
-INPUT_FOLDER = "input"
-"""Folder of the dye's input seeds. Seeds named expected__<model> are expected outputs, others are reference data."""
+from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX, expected_name
 
 _LONGEST = 63
 """Length in bytes at which PostgreSQL cuts a name."""
@@ -312,27 +306,3 @@ def in_words(unique_id: str) -> str:
     if kind == "test":
         name = name.split(".")[0]  # without the digits that distinguish generic tests
     return f"{kind.replace('_', ' ')} {name}"
-
-
-def is_dye_seed(node: Any) -> bool:
-    """Return whether a seed holds dye input or expected output, as in the macro is_dye_seed.
-
-    Its meta.dye takes precedence.
-    """
-    told = (node.config.meta or {}).get("dye")
-    if told is not None:
-        return bool(told)
-    return node.name.startswith(EXPECTED_PREFIX) or INPUT_FOLDER in Path(node.original_file_path).parts[:-1]
-
-
-def is_input_seed(node: Any) -> bool:
-    """Return whether a node is a seed with dye input that models read, not expected output."""
-    return bool(node.resource_type == SEED and is_dye_seed(node) and not node.name.startswith(EXPECTED_PREFIX))
-
-
-def expected_name(name: str) -> str:
-    """Return the name of a model's expected seed.
-
-    It must not contain a dot: the seed of orders.v2 is expected__orders_v2.
-    """
-    return EXPECTED_PREFIX + name.replace(".v", "_v")

@@ -20,7 +20,7 @@ from angiogram.core.findings import Finding, FindingKind
 from angiogram.core.short_message import in_a_line
 from angiogram.core.stage import Stage
 from angiogram.core.stage_id import FILE, MODEL, SEED, StageId, loader_stage
-from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX, absent_nodes, expected_name, in_words, parents
+from angiogram.dbt.manifest.nodes import absent_nodes, in_words, parents
 from angiogram.dbt.manifest.parts import cycles, dependents, leave_out, using_macros
 from angiogram.dbt.parse.broken_files import (
     STUB,
@@ -31,6 +31,7 @@ from angiogram.dbt.parse.broken_files import (
     scan,
 )
 from angiogram.dbt.parse.project_copy import ProjectCopy, resource_folders
+from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX, expected_name
 from ingestion.settings.project_file import PROJECT_FILE
 
 _STANDING_IN = "angiogram_stand_ins"

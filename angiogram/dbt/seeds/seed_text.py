@@ -5,6 +5,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
+from angiogram.dbt.seeds.dye_seeds import expected_name
+
 Value = str | int | bool | Decimal | datetime | date | None
 """A cell."""
 
@@ -17,7 +19,7 @@ CARRIAGE_RETURN = "<CR>"
 
 def seed_name(model: str) -> str:
     """Return the file name of a model's expected seed."""
-    return f"expected__{model}.csv"
+    return f"{expected_name(model)}.csv"
 
 
 def seed_value(value: Value) -> str:

@@ -9,7 +9,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX, is_dye_seed
+from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX, is_dye_seed
 from angiogram.dbt.seeds.seed_text import CARRIAGE_RETURN
 from angiogram.judge.cause.tables import Column, Table, TextRow, in_batches
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from angiogram.core.diagnose import OutputState
 from angiogram.core.stage_id import MODEL, StageId, listed, loader_stage
 from angiogram.dbt.manifest.lookup import node_with_id
-from angiogram.dbt.manifest.nodes import Node, inlined, is_dye_seed
+from angiogram.dbt.manifest.nodes import Node, inlined
 from angiogram.dbt.project import Project
+from angiogram.dbt.seeds.dye_seeds import is_dye_seed
 from angiogram.judge.cause.isolate import is_watched
 from angiogram.judge.cause.right_input import RightInput
 

@@ -26,9 +26,9 @@ from angiogram.dbt.manifest.lookup import (
     sources_by_id,
 )
 from angiogram.dbt.manifest.macros import ASKS_ENVIRONMENT, ASKS_TARGET, asks
-from angiogram.dbt.manifest.nodes import is_dye_seed, is_input_seed
 from angiogram.dbt.manifest.row_settings import of_model, of_seed
 from angiogram.dbt.project import Project
+from angiogram.dbt.seeds.dye_seeds import is_dye_seed, is_input_seed
 from angiogram.dbt.unseen import Unseen, fingerprint, unseen
 from angiogram.judge.guards.sql_text import (
     Pair,

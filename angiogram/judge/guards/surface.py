@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from angiogram.core.errors import InvalidSurface
 from angiogram.dbt.live_target import LiveTarget
 from angiogram.dbt.manifest.lookup import all_nodes, nodes_of
-from angiogram.dbt.manifest.nodes import BATCH, Node, is_ephemeral, is_input_seed
+from angiogram.dbt.manifest.nodes import BATCH, Node, is_ephemeral
 from angiogram.dbt.project import Project
+from angiogram.dbt.seeds.dye_seeds import is_input_seed
 from angiogram.judge.guards.live_sql import LiveSql
 from angiogram.warehouse.live_relations import KnownLive
 from angiogram.warehouse.relations import typed_columns

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from angiogram.core.findings import FindingKind
 from angiogram.core.stage_id import MODEL, SEED, StageId
 from angiogram.dbt.manifest.lookup import disabled_of
-from angiogram.dbt.manifest.nodes import EXPECTED_PREFIX, expected_name
 from angiogram.dbt.project import Project
+from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX, expected_name
 from angiogram.judge.guards.changes import Change
 from angiogram.judge.guards.surface import EPHEMERAL, ModelSurface, Surface
 

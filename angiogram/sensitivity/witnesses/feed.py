@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from angiogram.core.errors import UnsupportedProject
-from angiogram.dbt.manifest.nodes import INPUT_FOLDER
+from angiogram.dbt.seeds.dye_seeds import INPUT_FOLDER
 from angiogram.dye.calculation import calculation_of
 from angiogram.dye.seeds import UNKNOWN_FIELDS, DyeMessage, StoredMessage, dye_messages, read_dye
 from angiogram.judge.cause.tables import Column, Table, TextRow, in_batches

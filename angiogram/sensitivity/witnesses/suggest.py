@@ -8,8 +8,9 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from angiogram.core.errors import UnsupportedProject
+from angiogram.dbt.seeds.dye_seeds import expected_file
 from angiogram.dbt.seeds.stored_seeds import StoredSeed, replace_all
-from angiogram.dye.calculation import EXPECTED_FOLDER, Calculation, calculation_of, expected_by
+from angiogram.dye.calculation import Calculation, calculation_of, expected_by
 from angiogram.dye.seeds import DyeMessage, has_dye, message_columns, messages_file, messages_of, seed_row
 from angiogram.sensitivity.witnesses.witness import Witness
 from ingestion.settings.pipeline import contract
@@ -65,7 +66,7 @@ def add_to_dye(calculation: Calculation, directory: Path, found: Iterable[Witnes
         new.flush()
         messages = messages_of(Path(new.name), promised)
     expected = [
-        (StoredSeed.read(directory / EXPECTED_FOLDER / name, may_be_absent=True), content)
+        (StoredSeed.read(expected_file(directory, Path(name).stem), may_be_absent=True), content)
         for name, content in expected_by(calculation, directory, messages).items()
     ]
     replace_all(directory, [(stored, dye), *expected])

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from angiogram.dbt.seeds.dye_seeds import expected_folder
 from angiogram.dbt.seeds.seed_text import write_expected
-from angiogram.dye.calculation import EXPECTED_FOLDER, expected_by
+from angiogram.dye.calculation import expected_by
 from angiogram.dye.seeds import message_columns, read_dye
 from angiogram.sensitivity.bench.bench import MutantOutcome
 from angiogram.sensitivity.bench.runner import Runner
@@ -78,7 +79,7 @@ def without_free_rides(project: Path) -> int:
         writer = csv.DictWriter(file, message_columns(CONTRACT), lineterminator="\n")
         writer.writeheader()
         writer.writerows(kept)
-    write_expected(project / EXPECTED_FOLDER, expected_by(CALCULATION, project))
+    write_expected(expected_folder(project), expected_by(CALCULATION, project))
     return len(rows) - len(kept)
 
 
