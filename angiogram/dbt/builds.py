@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from angiogram.dbt.command import OPERATION, SKIPPED, NodeResult, Outcome
 
-_AT_START = "on-run-start"
+_AT_START, _AT_END = "on-run-start", "on-run-end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,22 @@ class Builds:
         """
         found = {unique_id: node.failure for unique_id, node in self._nodes.items()}
         return {i: failed for i, failed in found.items() if failed is not None and kind in (None, failed.kind)}
+
+    def at_end(self) -> dict[str, NodeBuild]:
+        """Return the hooks that dbt runs at the end of a command, by their IDs."""
+        return {
+            unique_id: node
+            for unique_id, node in self._nodes.items()
+            if any(found.kind == OPERATION and _AT_END in found.name for found in node.results.values())
+        }
+
+    def not_yet_built(self, batch: int) -> set[str]:
+        """Return the IDs of what dbt first built, or tried to, with a later batch."""
+        return {unique_id for unique_id, node in self._nodes.items() if min(node.results, default=batch) > batch}
+
+    def forget(self, unique_id: str, batch: int) -> None:
+        """Drop the result of a node in one batch."""
+        self._nodes[unique_id].results.pop(batch)
 
     @property
     def was_kept_from_beginning(self) -> bool:

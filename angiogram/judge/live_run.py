@@ -18,6 +18,7 @@ from angiogram.dbt.project import Project
 from angiogram.dye.checkpoints import Checkpoint, count_accounted, unverified_dye
 from angiogram.dye.messages import Sent
 from angiogram.judge.build.batches import incremental_models, untested_notice
+from angiogram.judge.build.early_ends import forget_early_ends
 from angiogram.judge.build.run_builds import LAST_BATCH, builds_of_run
 from angiogram.judge.verdict import Evidence, judge, report
 from angiogram.store.kept_differences import Kept
@@ -39,8 +40,10 @@ def judge_run(database: connection, run: Run, project: Project, seconds: float) 
     Raises:
         DbtFailed: the project cannot be read.
     """
+    builds = builds_of_run(database, run, project.target)
+    forget_early_ends(project, builds)
     evidence = Evidence(
-        builds_of_run(database, run, project.target),
+        builds,
         LAST_BATCH,
         before_dbt=_stages_before_dbt(run),
         sent=[Sent.of(state) for state in run.step("inject").get("sent", [])],

@@ -1,4 +1,4 @@
-"""Schemas in which only hooks of the project write: which are the dye's, and what others keep.
+"""Schemas in which only hooks write: which are the dye's, and what others keep.
 
 A schema whose name begins with that of one of the dye's schemas is the dye's if it is missing or holds nothing but what
 the hooks write. It is marked, so that each run empties it. Any other schema may be shared with people or live builds.
@@ -76,7 +76,7 @@ def of_hooks(query: cursor, schemas: Collection[str]) -> list[str]:
 
 
 def outside(query: cursor, found: Collection[HookWrite], dyes: Collection[str]) -> dict[str, str]:
-    """Return what hooks make or write outside of some schemas and do not drop, with the hook that does.
+    """Return what hooks write outside of some schemas and do not drop, with the hook.
 
     Args:
         query: a cursor of the dye target's role.
@@ -101,7 +101,7 @@ def outside(query: cursor, found: Collection[HookWrite], dyes: Collection[str]) 
 
 
 def _contents(query: cursor, schema: str) -> set[str]:
-    """The names of all that is in a schema; what is of other roles has a name that no hook writes."""
+    """The names in a schema. What other roles own has a name that no hook writes."""
     query.execute(
         "select case when pg_has_role(relowner, 'usage') then relname::text else 'of another role' end"
         " from pg_class join pg_namespace on pg_namespace.oid = relnamespace"

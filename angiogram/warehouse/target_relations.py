@@ -132,7 +132,7 @@ def _written_by_hooks(
 
 
 def left_by_hooks(database: connection, project: Project) -> dict[str, str]:
-    """Return what hooks write outside of the schemas that each run empties, with the hook that does.
+    """Return what hooks write where no run empties it, with the hook.
 
     Args:
         database: a session of the dye target, in autocommit.

@@ -8,7 +8,7 @@ from psycopg2.extensions import connection
 from angiogram.core.errors import NotTheDyes
 from angiogram.dbt.project import Project
 from angiogram.judge.from_seeds import run_from_seeds
-from angiogram.judge.guards.guards import KEPT
+from angiogram.judge.guards.guards import LEFT_BY_HOOKS
 from tests.angiogram.shop import APART
 from tests.angiogram.test_live_tables import contents, quiet
 
@@ -124,7 +124,7 @@ def test_a_schema_with_nothing_but_what_hooks_write_is_emptied_and_one_with_more
     )
     run = run_from_seeds(shop(APART, **hooks), 0, quiet)
     assert run.verdict == "healthy"
-    (told,) = (notice["text"] for notice in run.report["notices"] if notice["code"] == KEPT)
+    (told,) = (notice["text"] for notice in run.report["notices"] if notice["code"] == LEFT_BY_HOOKS)
     assert "angiogram_desk.rates" in told
     assert "lab" not in told
     with strange.cursor() as query:

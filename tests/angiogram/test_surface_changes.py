@@ -94,6 +94,28 @@ def test_a_new_model_is_a_notice_and_an_ephemeral_one_is_nothing() -> None:
     ]
 
 
+def test_a_new_model_that_builds_the_relation_of_one_that_is_gone_is_that_model_under_another_name() -> None:
+    """Readers notice nothing, unless something else changed too."""
+    now = surface(sales=mart(watched=False))
+    before, names = surface(orders=MART).under_new_names(now)
+    assert (before, names) == (surface(sales=MART), {"orders": "sales"})
+    assert surface(orders=MART).under_new_names(surface(sales=mart(relation="marts.sales")))[1] == {}
+
+
+def test_a_model_that_readers_knew_before_does_not_take_the_place_of_another_unnoticed() -> None:
+    other = mart(relation="marts.sales")
+    before, names = surface(orders=MART, sales=other).under_new_names(surface(sales=MART))
+    assert names == {}
+    assert len([change for change in changes(before, surface(sales=MART)) if change.kind]) == 2
+
+
+def test_what_was_accepted_under_both_names_is_known_by_the_new_one() -> None:
+    """After `angiogram accept sales` alone, which forgets the former name itself now."""
+    now = surface(sales=MART)
+    assert surface(orders=MART, sales=MART).under_new_names(now) == (now, {})
+    assert surface(orders=MART).with_models(now, ["sales"]) == now
+
+
 def test_what_the_run_did_not_build_or_read_says_nothing() -> None:
     unread = Surface(models={"orders": ModelSurface(watched=True)})
     assert list(changes(surface(orders=MART), unread)) == []

@@ -8,9 +8,7 @@ from angiogram.core.findings import Notice
 from angiogram.dbt.builds import Builds
 from angiogram.dbt.project import Project
 from angiogram.judge.build.batches import Batches
-
-SEEDS = 0
-"""The batch number of the seeds themselves, which are loaded whole before the first batch."""
+from angiogram.judge.build.early_ends import SEEDS, forget_early_ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,4 +43,5 @@ def build(database: connection, project: Project) -> SeedBuild:
     for batch in batches:
         builds.add(batch, project.run_models(anew=last == SEEDS))
         last = batch
+    forget_early_ends(project, builds)
     return SeedBuild(builds, last, batches.notices())

@@ -25,7 +25,7 @@ _NOT_ACCEPTED = (
 )
 
 
-KEPT = "kept_between_runs"
+LEFT_BY_HOOKS = "kept_between_runs"
 _SHOWN = 5
 
 
@@ -70,7 +70,12 @@ def changes(accepted: Surface, now: Present, project: Project) -> list[Change]:
 
     Each change says whether it is red or worth a notice.
     """
+    accepted, names = accepted.under_new_names(now.surface)
     found = [*surface_changes.changes(accepted, now.surface), *watch.changes(accepted, now.surface, project)]
+    found += [
+        Change(f"{accepted.models[new].relation} is built by the model {new} now; it was {old}.", code="renamed_model")
+        for old, new in names.items()
+    ]
     found += live_sql_changes.another_target(accepted, project.settings.live_target)
     if isinstance(now.live, LiveTarget) and now.sql is not None:
         found += live_sql_changes.changes(accepted, now.surface, now.sql, now.live.name, project.target)
@@ -137,7 +142,7 @@ def _kept(written: Mapping[str, str]) -> Iterator[Change]:
             f"Hooks write outside of the dye's schemas: {', '.join(told[:_SHOWN])}{more}. No run empties that, so what "
             "an earlier run left there may answer. Let them write in {{ target.schema }}, or in a schema whose name "
             "begins with it.",
-            code=KEPT,
+            code=LEFT_BY_HOOKS,
         )
 
 

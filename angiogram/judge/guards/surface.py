@@ -136,7 +136,26 @@ class Surface(_Part):
         """Return this surface with some of its models taken from another one."""
         kept = {name: model for name, model in self.models.items() if name not in names}
         taken = {name: model for name, model in other.models.items() if name in names}
+        under_new_names = {model.relation for model in taken.values() if model.relation}
+        kept = {n: model for n, model in kept.items() if n in other.models or model.relation not in under_new_names}
         return self.model_copy(update={"models": dict(sorted((kept | taken).items()))})
+
+    def under_new_names(self, now: Self) -> tuple[Self, dict[str, str]]:
+        """Return this surface with models under their present names, and these by the former ones.
+
+        A model has another name if it is gone and a new one builds its relation.
+        """
+        by_relation = {model.relation: name for name, model in now.models.items() if model.relation}
+        models, names = dict(self.models), {}
+        for name, before in self.models.items():
+            new = by_relation.get(before.relation) if before.relation else None
+            if name in now.models or new is None:
+                continue
+            if new not in self.models:
+                models[new], names[name] = models.pop(name), new
+            elif self.models[new].relation == before.relation:
+                del models[name]
+        return self.model_copy(update={"models": dict(sorted(models.items()))}), names
 
 
 class _Dumper(yaml.SafeDumper):

@@ -10,7 +10,7 @@ from angiogram.author.accept import propose
 from angiogram.core.errors import DbtFailed
 from angiogram.core.stage_id import StageId
 from angiogram.dbt.project import Project
-from angiogram.judge.guards.guards import KEPT
+from angiogram.judge.guards.guards import LEFT_BY_HOOKS
 from tests.angiogram.edits import edit, prepend
 from tests.angiogram.from_seeds.conftest import Judge
 from tests.angiogram.recorded import blocked
@@ -134,7 +134,7 @@ def test_what_only_hooks_make_in_a_schema_of_their_own_answers_no_later_run(coff
     takings = coffee_shop / "models" / "reports" / "takings_by_month.sql"
     edit(takings, "sum(total_cents) / 100.0", "{{ target.schema }}_lab.euros(sum(total_cents))")
     report = judge(coffee_shop)
-    assert (blocked(report), KEPT in [notice["code"] for notice in report["notices"]]) == ([], False)
+    assert (blocked(report), LEFT_BY_HOOKS in [notice["code"] for notice in report["notices"]]) == ([], False)
     edit(project, EUROS, "")
     edit(project, "select 100.0", "select 10.0")
     found = {finding["stage"]["name"]: finding["text"] for finding in judge(coffee_shop)["findings"]}
@@ -151,5 +151,5 @@ def test_what_hooks_leave_between_runs_is_named(coffee_shop: Path, judge: Judge)
     edit(coffee_shop / "dbt_project.yml", ON_START, f"{ON_START.rstrip()}{IN_UTIL}")
     report = judge(coffee_shop)
     assert blocked(report) == []
-    (told,) = (notice["text"] for notice in report["notices"] if notice["code"] == KEPT)
+    (told,) = (notice["text"] for notice in report["notices"] if notice["code"] == LEFT_BY_HOOKS)
     assert "util.euros (hook coffee_shop-on-run-start-2)" in told

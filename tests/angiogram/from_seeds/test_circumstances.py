@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection
 
-from tests.angiogram.edits import edit
+from angiogram.dbt.builds import Builds
+from angiogram.dbt.command import NodeResult
+from angiogram.dbt.project import Project
+from angiogram.judge.build.early_ends import forget_early_ends
+from tests.angiogram.edits import edit, prepend
 from tests.angiogram.from_seeds.conftest import Judge
 from tests.angiogram.recorded import blocked, stages_of
 from tests.report_schema import validated
@@ -82,6 +86,39 @@ def test_a_hook_that_fails_is_named(coffee_shop: Path, judge: Judge, hook: str, 
     assert "division by zero" in finding["text"]
     models = {name: stage["verdict"] for name, stage in stages_of(report).items() if stage["kind"] == "model"}
     assert {*models.values()} == {built}
+
+
+def test_a_hook_that_names_a_model_runs_after_that_model_is_there(coffee_shop: Path, judge: Judge) -> None:
+    """After the seeds alone it finds none. And a reader's table keeps its name although the model has another one."""
+    for file, name in (("dbt_project.yml", "expected__guests:"), ("models/models.yml", "'expected__guests'")):
+        edit(coffee_shop / file, name, name.replace("guests", "visitors"))
+    edit(coffee_shop / "models/models.yml", "  - name: guests\n", "  - name: visitors\n")
+    expected = coffee_shop / "seeds" / "expected" / "expected__guests.csv"
+    expected.rename(expected.with_name("expected__visitors.csv"))
+    core = coffee_shop / "models" / "core"
+    (core / "guests.sql").rename(core / "visitors.sql")
+    prepend(core / "visitors.sql", "{{ config(alias='guests') }}\n")
+    hooks = ["grant select on {{ ref('visitors') }} to public", "analyze {{ target.schema }}.guests"]
+    listed = "".join(f'  - "{hook}"\n' for hook in hooks)
+    edit(coffee_shop / "dbt_project.yml", "\nmodels:\n", f"\non-run-end:\n{listed}\nmodels:\n")
+    report = judge(coffee_shop)
+    assert (blocked(report), report["findings"]) == ([], [])
+    assert [notice["code"] for notice in report["notices"]] == ["renamed_model"]
+
+
+def test_only_a_hook_that_names_what_is_built_later_may_fail_in_the_first_batch(coffee_shop: Path) -> None:
+    """A live run builds only incremental models, and what they read, in its first batch."""
+    hooks = ["grant select on {{ ref('guests') }} to public", "insert into log values ('tickets')"]
+    edit(coffee_shop / "dbt_project.yml", "\nmodels:\n", f"\non-run-end: {hooks}\nmodels:\n")
+    project, builds = Project(coffee_shop, dye_source="seeds"), Builds()
+    of_all = [("model.coffee_shop.guests", "guests"), ("model.coffee_shop.tickets", "tickets")]
+    at_end = [(f"operation.coffee_shop.coffee_shop-on-run-end-{n}", f"coffee_shop-on-run-end-{n}") for n in (0, 1)]
+    builds.add_results(1, [NodeResult(*of_all[1], "model", "success", None, 0.1)])
+    builds.add_results(1, [NodeResult(*hook, "operation", "error", "does not exist", 0.1) for hook in at_end])
+    builds.add_results(2, [NodeResult(*model, "model", "success", None, 0.1) for model in of_all])
+    builds.add_results(2, [NodeResult(*hook, "operation", "success", None, 0.1) for hook in at_end])
+    forget_early_ends(project, builds)
+    assert {*builds.failures()} == {at_end[1][0]}
 
 
 def test_what_production_runs_otherwise_is_said_as_in_a_run(
