@@ -1,7 +1,7 @@
-"""Compare the loader of this checkout with that of another one: `python -m benchmarks.two_checkouts FOLDER`.
+"""Compare the loaders of two checkouts: `python -m benchmarks.two_checkouts FOLDER`.
 
-Each pair runs `python -m benchmarks.loader` in either folder, on servers of its own; who goes first alternates. Writes
-nothing. Exit code 1 if the median ratio of a contender is below the limit.
+The other checkout is in FOLDER. Each pair runs `python -m benchmarks.loader` in either folder, on servers of its own;
+who goes first alternates. Writes nothing. Exit code 1 if the median ratio of a contender is below the limit.
 """
 
 import re

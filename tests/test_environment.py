@@ -14,6 +14,7 @@ READ_BY_NAME = {
     "ingestion/settings/declared.py": "is settings",
     "ingestion/settings/roles.py": "is settings: a contract names the variable of a password",
     "angiogram/dbt/live_target.py": "asks which secrets of the profile are set",
+    "angiogram/operate/settings_in_force.py": "prints what is set, which may be unusable or incomplete",
     "sandbox/airflow/airflow.py": "starts programs with this environment and more",
 }
 """Who asks for single variables, or for all, instead of a settings class, and why."""

@@ -31,6 +31,7 @@ COMMANDS: dict[str | None, dict[str, str]] = {
     OPERATE: {
         "status": "angiogram.cli.operations_cli:status",
         "doctor": "angiogram.cli.operations_cli:doctor",
+        "settings": "angiogram.cli.settings_cli:settings",
         "live": "angiogram.cli.live_cli:live",
         "mute": "angiogram.cli.operations_cli:mute",
         "acknowledge": "angiogram.cli.operations_cli:acknowledge",

@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from ingestion.settings.base import Settings
 
@@ -19,7 +19,7 @@ REPORT_URL = "ANGIOGRAM_REPORT_URL"
 class Environment(Settings):
     """Settings from the environment, each of which may be missing."""
 
-    alert_urls: str = Field(alias="ANGIOGRAM_ALERT_URLS", default="")
+    alert_urls: SecretStr = Field(alias="ANGIOGRAM_ALERT_URLS", default=SecretStr(""))
     report_url: str = Field(alias="ANGIOGRAM_REPORT_URL", default="")
     docs_url: str = Field(alias="ANGIOGRAM_DOCS_URL", default="")
     git_commit: str | None = Field(alias="GIT_COMMIT", default=None)

@@ -18,8 +18,13 @@ class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+_PLACES = ("model", "seed", "hook", "macro")
+
+
 class IntendedLiveSql(_Settings):
     """An intended difference between live SQL and dye SQL, in one place of the project."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [place]} for place in _PLACES]})
 
     model: str | None = Field(default=None, min_length=1, description="The model whose SQL may differ.")
     seed: str | None = Field(default=None, min_length=1, description="The seed whose hooks or settings may differ.")
@@ -29,7 +34,7 @@ class IntendedLiveSql(_Settings):
 
     @model_validator(mode="after")
     def _names_one_thing(self) -> Self:
-        if sum(name is not None for name in (self.model, self.seed, self.hook, self.macro)) != 1:
+        if sum(getattr(self, place) is not None for place in _PLACES) != 1:
             raise ValueError("name one model, seed, hook or macro")
         return self
 
@@ -41,17 +46,17 @@ class IntendedLiveSql(_Settings):
     @property
     def kind(self) -> str:
         """Return what is named: model, seed, hook or macro."""
-        return next(kind for kind in ("model", "seed", "hook", "macro") if getattr(self, kind) is not None)
+        return next(kind for kind in _PLACES if getattr(self, kind) is not None)
 
 
 class Intended(_Settings):
     """Differences that are intended and would otherwise be red."""
 
-    live_sql: tuple[IntendedLiveSql, ...] = ()
+    live_sql: tuple[IntendedLiveSql, ...] = Field(default=(), description="Places whose live SQL may differ.")
 
 
 class DeclaredSettings(DeclaredContract, _Settings):
-    """All settings that a pipeline may declare; another name is refused."""
+    """What a pipeline declares in angiogram.yml; another name is refused."""
 
     calculation: ImportPath | None = Field(
         default=None,

@@ -148,7 +148,7 @@ def _alert(database: connection, run: runs.Run, pause: float) -> Alert:
 
 
 def _sent(told: AlertMessage, is_good: bool, pause: float) -> Alert:
-    urls = Environment.from_environment().alert_urls.split()
+    urls = Environment.from_environment().alert_urls.get_secret_value().split()
     if not urls:
         return Alert("nobody", _words(told), f"{ALERT_URLS} names no address")
     failures = [failure for number, url in enumerate(urls, 1) if (failure := send(number, url, told, is_good, pause))]

@@ -363,7 +363,7 @@ def _dye_targets() -> Iterator[tuple[Mark, str]]:
 
 
 def _alerts() -> Iterator[tuple[Mark, str]]:
-    if count := len((environment := Environment.from_environment()).alert_urls.split()):
+    if count := len((environment := Environment.from_environment()).alert_urls.get_secret_value().split()):
         yield Mark.OK, f"{count} address{'es' if count > 1 else ''} in {ALERT_URLS}"
     else:
         yield Mark.NOTE, f"{ALERT_URLS} is not set: no alert will be sent"

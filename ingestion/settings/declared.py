@@ -13,6 +13,34 @@ from ingestion.settings.pipeline import pipeline
 _log = logging.getLogger(__name__)
 
 
+def former_name(name: str) -> str | None:
+    """The former name of a variable that is set under that name alone; None if there is none.
+
+    Args:
+        name: current name of the variable.
+
+    Raises:
+        ContractUnusable: as `ingestion.settings.pipeline.contract`.
+    """
+    declared = pipeline()
+    if is_set(name) or declared.contract_path is None:
+        return None
+    former = declared.contract().former_settings.get(name)
+    return former if former and is_set(former) else None
+
+
+def contract_defaults() -> dict[str, str]:
+    """The defaults of variables that come from the contract; none if none is declared.
+
+    Raises:
+        ContractUnusable: as `ingestion.settings.pipeline.contract`.
+    """
+    if pipeline().contract_path is None:
+        return {}
+    contract = pipeline().contract()
+    return {"PGDATABASE": contract.database, "KAFKA_TOPIC": contract.topic}
+
+
 def former_value(name: str) -> str | None:
     """The value of the variable under its former name; None if it is not set.
 
@@ -56,11 +84,9 @@ class ContractDefaults(Settings):
 def _declared(settings: type[BaseSettings]) -> dict[str, Any]:
     if pipeline().contract_path is None:
         return {}
-    contract = pipeline().contract()
     names = {str(field.alias) for field in settings.model_fields.values()}
     former = {name: value for name in names if not is_set(name) and (value := former_value(name))}
-    defaults = {"PGDATABASE": contract.database, "KAFKA_TOPIC": contract.topic}
-    return {name: value for name, value in (defaults | former).items() if name in names}
+    return {name: value for name, value in (contract_defaults() | former).items() if name in names}
 
 
 @cache

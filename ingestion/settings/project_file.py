@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from ingestion.settings.yaml_lines import line_in
+
 PROJECT_FILE = "dbt_project.yml"
 
 
@@ -22,6 +24,27 @@ def read_project_file(project: Path) -> dict[str, Any]:
     """
     content = yaml.safe_load((project / PROJECT_FILE).read_text(encoding="utf-8-sig"))
     return content if isinstance(content, dict) else {}
+
+
+def line_of_variable(project: Path, name: str) -> int | None:
+    """Return the line where a project's file sets a variable; None if it does not.
+
+    A variable under the project's own name overrides one for all packages, as in dbt.
+
+    Args:
+        project: the project's folder.
+        name: the variable.
+
+    Raises:
+        OSError, UnicodeDecodeError, yaml.YAMLError: as `read_project_file`.
+    """
+    content = read_project_file(project)
+    variables = content.get("vars") or {}
+    own = variables.get(content.get("name", ""))
+    root = yaml.compose((project / PROJECT_FILE).read_text(encoding="utf-8-sig"))
+    if isinstance(own, dict) and name in own:
+        return line_in(root, "vars", content["name"], name)
+    return line_in(root, "vars", name) if name in variables else None
 
 
 def project_name(project: Path) -> str:

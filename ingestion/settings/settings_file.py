@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from ingestion.errors import SettingsFileUnusable
+from ingestion.settings.yaml_lines import line_in
 
 SETTINGS_FILE = "angiogram.yml"
 
@@ -37,7 +38,11 @@ def _import_path(path: str) -> str:
     return path
 
 
-ImportPath = Annotated[str, AfterValidator(_import_path)]
+ImportPath = Annotated[
+    str,
+    AfterValidator(_import_path),
+    WithJsonSchema({"type": "string", "pattern": r"^[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*$"}),
+]
 """The place of a Python object, as `package.module:NAME`."""
 
 
@@ -113,18 +118,7 @@ class SettingsFile:
         Args:
             name: as `place`.
         """
-        node: yaml.Node | None = self.root
-        line = node.start_mark.line + 1 if node else 1
-        for part in name:
-            found = None
-            if isinstance(node, yaml.MappingNode):
-                found = next(((key, value) for key, value in node.value if key.value == str(part)), None)
-            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-                found = (node.value[part], node.value[part])
-            if found is None:
-                return line
-            line, node = found[0].start_mark.line + 1, found[1]
-        return line
+        return line_in(self.root, *name)
 
     def _told(self, model: type[BaseModel], error: ValidationError) -> Iterator[str]:
         known = ", ".join(sorted(model.model_fields))
