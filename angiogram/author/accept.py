@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from psycopg2.extensions import connection
-
 from angiogram.author.accept_surface import SurfaceProposal, propose_surface
 from angiogram.author.output import Output, SeedForm
 from angiogram.core.errors import DbtFailed, UnknownModel
@@ -30,6 +28,8 @@ from angiogram.judge.from_seeds import tables_of
 from angiogram.judge.guards.surface import SURFACE_FILE, Surface
 from angiogram.store.lease import WAIT
 from angiogram.warehouse import ephemeral
+from angiogram.warehouse.engines.dispatch import engine_of
+from angiogram.warehouse.engines.protocol import Warehouse
 
 _Calculated = tuple[Sequence[str], list[Row]]
 """Columns and rows of a model according to the calculation."""
@@ -173,7 +173,7 @@ def _file(project: Project, model: str) -> Path:
 
 
 def _proposal(
-    database: connection,
+    database: Warehouse,
     project: Project,
     node: Node,
     stored: StoredSeed,
@@ -212,13 +212,10 @@ def _proposal(
     )
 
 
-def _untyped(database: connection, seed: Any, node: Node, columns: Sequence[str]) -> dict[str, str]:
+def _untyped(database: Warehouse, seed: Any, node: Node, columns: Sequence[str]) -> dict[str, str]:
     """Return the types of a model's columns that its expected seed's configuration omits."""
     absent = [column for column in columns if column not in seed.config.column_types]
     with database.cursor() as query:
-        query.execute(
-            "select attname::text, format_type(atttypid, null) from pg_attribute"
-            " where attrelid = to_regclass(%s) and attname = any(%s) order by attnum",
-            (node.relation, absent),
-        )
-        return dict(query.fetchall())
+        engine = engine_of(query)
+        types = engine.columns(query, node.relation)
+    return {name: engine.seed_type(types[name]) for name in types if name in absent}

@@ -3,8 +3,6 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from psycopg2.extensions import connection
-
 from angiogram.core.errors import UnsupportedProject
 from angiogram.core.stage_id import StageId
 from angiogram.dbt.live_target import Unread
@@ -12,6 +10,7 @@ from angiogram.dbt.project import Project
 from angiogram.dbt.seeds.stored_seeds import StoredSeed
 from angiogram.judge.guards import guards
 from angiogram.judge.guards.surface import Surface
+from angiogram.warehouse.engines.protocol import Warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class SurfaceProposal:
 
 
 def propose_surface(
-    database: connection,
+    database: Warehouse,
     project: Project,
     models: Collection[str],
     built: Sequence[StageId],

@@ -11,24 +11,15 @@ from decimal import Decimal, InvalidOperation
 from io import StringIO
 from typing import Any
 
-from psycopg2 import extensions, sql
-from psycopg2.extensions import connection
+from psycopg2 import sql
 
 from angiogram.dbt.manifest.nodes import Node
 from angiogram.dbt.seeds.seed_text import CARRIAGE_RETURN, csv_line, seed_value
+from angiogram.warehouse.engines.dispatch import engine_of
+from angiogram.warehouse.engines.protocol import Warehouse
 
 _READ_AS_NULL = ("", "null")
 """Seed texts that dbt reads as null."""
-
-_READ_BY_PYTHON = frozenset(
-    oid
-    for kind in (
-        *(extensions.BOOLEAN, extensions.INTEGER, extensions.LONGINTEGER, extensions.FLOAT, extensions.DECIMAL),
-        *(extensions.UNICODE, extensions.PYDATE, extensions.PYDATETIME, extensions.PYDATETIMETZ),
-    )
-    for oid in kind.values
-)
-"""Types that Python formats as PostgreSQL reads them. A seed holds others, such as arrays and json, as text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +68,7 @@ class Output:
     rows: list[dict[str, Any]]
 
     @classmethod
-    def of(cls, database: connection, node: Node) -> "Output":
+    def of(cls, database: Warehouse, node: Node) -> "Output":
         """Read a model's table.
 
         Args:
@@ -88,8 +79,9 @@ class Output:
             relation = sql.SQL(node.relation)  # dbt has quoted its names already
             query.execute(sql.SQL("select * from {} limit 0").format(relation))
             names = [column.name for column in query.description or ()]
+            engine = engine_of(query)
             cells = (
-                sql.SQL("{}" if column.type_code in _READ_BY_PYTHON else "{}::text").format(sql.Identifier(column.name))
+                sql.SQL("{}" if engine.is_read_by_python(column) else "{}::text").format(sql.Identifier(column.name))
                 for column in query.description or ()
             )
             compared = sql.SQL("select {} from {} where\n{}\n").format(

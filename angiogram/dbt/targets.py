@@ -120,6 +120,37 @@ def read_targets(project: Project) -> Targets:
     return Targets(dye, others, unread, other_engines)
 
 
+def credentials_of_others(project: Project) -> tuple[Any, dict[str, Any]]:
+    """Return dbt's credentials of the dye target, and by name those of the live targets.
+
+    All targets that are not for the dye count as live. Where credentials cannot be read here, the reason stands in
+    their place.
+
+    Raises:
+        DbtFailed: the profile cannot be read, or not under the dye target.
+    """
+    from dbt.config.profile import Profile
+    from dbt.config.renderer import ProfileRenderer
+    from dbt_common.exceptions import DbtRuntimeError
+
+    name, raw = _profile(project)
+
+    def credentials(target: str) -> Any:
+        return Profile.from_raw_profile_info(raw, name, ProfileRenderer({}), target_override=target).credentials
+
+    others: dict[str, Any] = {}
+    for other in raw.get("outputs") or {}:
+        if other not in dye_targets(project.directory):
+            try:
+                others[other] = credentials(other)
+            except DbtRuntimeError as error:
+                others[other] = in_a_line(str(error))
+    try:
+        return credentials(project.target), others
+    except DbtRuntimeError as error:
+        raise DbtFailed(f"dbt cannot read the profile of {project.directory}: {error}") from error
+
+
 def target_names(project: Project) -> list[str]:
     """Return the names of all targets of the project's profile.
 

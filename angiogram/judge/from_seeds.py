@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-
-from psycopg2.extensions import connection
+from typing import TYPE_CHECKING, cast
 
 from angiogram.core.diagnose import diagnose
 from angiogram.core.stage_id import from_json
@@ -22,8 +21,13 @@ from angiogram.judge.verdict import Evidence, Judged, judge, report
 from angiogram.store.lease import WAIT, hold_tables
 from angiogram.store.runs import Run, say_on_stderr
 from angiogram.warehouse.afresh import make_afresh
-from angiogram.warehouse.sessions import open_sessions
+from angiogram.warehouse.engines.dispatch import engine_of
+from angiogram.warehouse.engines.protocol import Warehouse
+from angiogram.warehouse.sessions import open_warehouse
 from ingestion.settings.pipeline import pipeline
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection
 
 
 def run_from_seeds(project: Project, wait: float = WAIT, say: Callable[[str], None] = say_on_stderr) -> Run:
@@ -81,26 +85,31 @@ def _nothing_built(project: Project) -> tuple[Judged, Evidence]:
 
 
 @contextmanager
-def tables_of(project: Project, wait: float, say: Callable[[str], None]) -> Iterator[connection]:
+def tables_of(project: Project, wait: float, say: Callable[[str], None]) -> Iterator[Warehouse]:
     """Yield a session that alone may build the dye's tables, after they are dropped.
 
     See run_from_seeds for the errors.
     """
-    with opened(project) as database:
-        hold_tables(database, pipeline(project.directory).name, wait, say)
+    with opened(project, wait, say) as database:
+        if engine_of(database).keeps_notes:  # elsewhere the open file keeps others out
+            hold_tables(cast("connection", database), pipeline(project.directory).name, wait, say)
         make_afresh(database, project, Surface.known_live(project.directory), say)
         yield database
 
 
 @contextmanager
-def opened(project: Project) -> Iterator[connection]:
+def opened(project: Project, wait: float = 0.0, say: Callable[[str], None] = say_on_stderr) -> Iterator[Warehouse]:
     """Open a session with the project's own profile, in autocommit, and close it at the end.
 
+    Args:
+        project: the project.
+        wait: seconds to wait at most for a process that has a database in a file open.
+        say: receives messages about what the command waits for.
+
     Raises:
-        NotReady: the profile does not name a PostgreSQL server that lets its user in.
+        NotReady: the profile does not name a database that lets its user in.
+        RunInHand: another process had the file open for longer than `wait`.
     """
     project.parse()  # dbt finds its profile only after it has run once
-    (database,) = open_sessions(project.directory, project.target, 1)
-    with closing(database):
-        database.autocommit = True
+    with closing(open_warehouse(project.directory, project.target, wait, say)) as database:
         yield database

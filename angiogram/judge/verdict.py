@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from psycopg2.extensions import connection
-
 from angiogram.core import findings
 from angiogram.core.diagnose import OutputState, StageHealth
 from angiogram.core.differences import Differences
@@ -32,6 +30,7 @@ from angiogram.judge.guards.changes import as_told
 from angiogram.judge.guards.limits import too_slow
 from angiogram.store.kept_differences import Kept
 from angiogram.warehouse import ephemeral
+from angiogram.warehouse.engines.protocol import Warehouse
 from ingestion.settings.pipeline import pipeline
 
 _NOTHING_WATCHED = (
@@ -90,7 +89,7 @@ class Judged:
     production: Mapping[str, Any] | None = None
 
 
-def judge(database: connection, project: Project, evidence: Evidence) -> Judged:
+def judge(database: Warehouse, project: Project, evidence: Evidence) -> Judged:
     """Compare every model with its expected seed and find the blockage.
 
     Args:
@@ -281,7 +280,7 @@ def _lost(point: Checkpoint) -> Finding:
     return Finding(FindingKind.CHECKPOINT, StageId(CHECKPOINT, point.name), point.finding)
 
 
-def _stages(database: connection, project: Project, evidence: Evidence) -> dict[StageId, Stage]:
+def _stages(database: Warehouse, project: Project, evidence: Evidence) -> dict[StageId, Stage]:
     """The stages before dbt, then seeds and models as built and as compared."""
     of_nodes = node_stages(
         project,

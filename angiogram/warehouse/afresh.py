@@ -7,6 +7,7 @@ dropped once the dye writes elsewhere.
 
 import json
 from collections.abc import Callable, Iterable
+from typing import cast
 
 from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
@@ -14,6 +15,9 @@ from psycopg2.extensions import connection, cursor
 from angiogram.dbt.project import Project
 from angiogram.dbt.targets import read_targets
 from angiogram.warehouse import dye_schemas, hook_schemas
+from angiogram.warehouse.duckdb import schemas as duckdb_schemas
+from angiogram.warehouse.engines.dispatch import engine_of
+from angiogram.warehouse.engines.protocol import Warehouse
 from angiogram.warehouse.live_relations import KnownLive
 from angiogram.warehouse.target_relations import claim, live_schemas, marked, written
 
@@ -23,7 +27,7 @@ _NOTED = f"(?n)^{_NOTE}(.+)$"
 
 
 def make_afresh(
-    database: connection,
+    database: Warehouse,
     project: Project,
     known_live: KnownLive | None,
     say: Callable[[str], None],
@@ -43,6 +47,19 @@ def make_afresh(
         NotReady, UnsupportedProject: see target_relations.claim and dye_schemas.empty.
         TablesInUse: another session held one of the tables for too long.
     """
+    if engine_of(database).name == "duckdb":
+        duckdb_schemas.make_afresh(database, project, known_live, say)
+    else:
+        _make_afresh(cast("connection", database), project, known_live, say, alive)
+
+
+def _make_afresh(
+    database: connection,
+    project: Project,
+    known_live: KnownLive | None,
+    say: Callable[[str], None],
+    alive: Callable[[], None],
+) -> None:
     schemas = claim(database, project, known_live, say)
     with database.cursor() as query:
         no_longer = [name for name in marked(query, project) if name not in schemas]

@@ -7,7 +7,6 @@ no table that reads it was built, because its SQL may not run at all.
 from collections.abc import Collection, Iterable, Iterator
 
 from psycopg2 import sql
-from psycopg2.extensions import connection
 
 from angiogram.core.stage_id import MODEL
 from angiogram.dbt.builds import Builds
@@ -15,10 +14,12 @@ from angiogram.dbt.command import compiling_all
 from angiogram.dbt.manifest.lookup import is_node, node_if_known, node_with_id, nodes_by_id
 from angiogram.dbt.manifest.nodes import Node, inlined, is_ephemeral, parents
 from angiogram.dbt.project import Project
+from angiogram.warehouse.engines.dispatch import engine_of
+from angiogram.warehouse.engines.protocol import Engine, Warehouse
 from angiogram.warehouse.relations import SQL_FAILED, attempted
 
 
-def show(database: connection, project: Project, builds: Builds) -> dict[str, str]:
+def show(database: Warehouse, project: Project, builds: Builds) -> dict[str, str]:
     """Make the views. Existing ones are replaced.
 
     Args:
@@ -27,7 +28,7 @@ def show(database: connection, project: Project, builds: Builds) -> dict[str, st
         builds: the build results of its nodes.
 
     Returns:
-        Why an ephemeral model cannot be read, by its dbt id: dbt cannot compile it, or PostgreSQL refuses its SQL.
+        Why an ephemeral model cannot be read, by its dbt id: dbt cannot compile it, or the database refuses its SQL.
         Models that read such a model, or a model that was not built, are left out.
     """
     unread = {i: failed.message or failed.status for i, failed in builds.failures(MODEL).items() if _is_one(project, i)}
@@ -43,7 +44,7 @@ def show(database: connection, project: Project, builds: Builds) -> dict[str, st
         for unique_id, text in texts.items():
             try:
                 with attempted(query):
-                    query.execute(_statement(project.node_of(unique_id), text))
+                    query.execute(_statement(engine_of(query), project.node_of(unique_id), text))
             except SQL_FAILED as error:
                 unread[unique_id] = f"Database Error: {str(error).strip()}"
     return {i: message for i, message in unread.items() if unread.keys().isdisjoint(_above(project, i))}
@@ -91,7 +92,7 @@ def _compiled(project: Project, unique_ids: Iterable[str]) -> tuple[dict[str, st
     )
 
 
-def _statement(node: Node | None, text: str) -> sql.Composable:
+def _statement(engine: Engine, node: Node | None, text: str) -> sql.Composable:
     """Statement that makes the view of a compared model, or else reads all columns once.
 
     The SQL is put in brackets, as dbt does in a reader, so that a semicolon fails as it would there. The brackets have
@@ -99,8 +100,8 @@ def _statement(node: Node | None, text: str) -> sql.Composable:
     """
     made = sql.SQL("(\n{}\n)").format(sql.SQL(text))
     if node is None:
-        return sql.SQL("select count(to_jsonb(made.*)) from {} as made").format(made)
-    return sql.SQL("create view {} as {}").format(sql.SQL(node.relation), made)
+        return engine.counting_all(made)
+    return sql.SQL("create temporary view {} as {}").format(sql.SQL(node.relation), made)
 
 
 def _is_one(project: Project, unique_id: str) -> bool:

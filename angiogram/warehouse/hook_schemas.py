@@ -12,6 +12,7 @@ from psycopg2.extensions import cursor
 from angiogram.dbt.hooks.hook_writes import HookWrite
 from angiogram.dbt.targets import name_parts
 from angiogram.warehouse import functions_and_types
+from angiogram.warehouse.engines.protocol import Query
 
 OF_HOOKS = "angiogram: written by hooks"
 """The line in a schema's comment, beside its mark, that says that no model is built there."""
@@ -75,7 +76,7 @@ def of_hooks(query: cursor, schemas: Collection[str]) -> list[str]:
     return [name for (name,) in query.fetchall()]
 
 
-def outside(query: cursor, found: Collection[HookWrite], dyes: Collection[str]) -> dict[str, str]:
+def outside(query: Query, found: Collection[HookWrite], dyes: Collection[str]) -> dict[str, str]:
     """Return what hooks write outside of some schemas and do not drop, with the hook.
 
     Args:

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Collection
 
-from psycopg2.extensions import connection, cursor
-
 from angiogram.core.errors import NotTheDyes
 from angiogram.dbt.hooks.hook_writes import HookWrite
+from angiogram.warehouse.engines.dispatch import engine_of
+from angiogram.warehouse.engines.protocol import Warehouse
 
 
 def require_own(
-    database: connection,
+    database: Warehouse,
     target: str,
     found: Collection[HookWrite],
     own: Collection[str],
@@ -39,7 +39,7 @@ def require_own(
             if one.write.verb != "create schema"
             and not one.write.is_temporary
             and (one.write.schema is not None or (None, one.write.name) not in made)
-            and (schema := one.write.schema or _schema_of(query, one.write.name)) is not None
+            and (schema := one.write.schema or engine_of(query).schema_of(query, one.write.name)) is not None
             and not schema.startswith("pg_temp")
             and schema not in own
         ]
@@ -58,14 +58,3 @@ def require_own(
             "built. Let such a hook write where the dye builds ({{ this }}, {{ target.schema }}), or leave its "
             "statement out under a dye target: {% if not is_dye_target() %} (docs/your-project.md, step 1)."
         )
-
-
-def _schema_of(query: cursor, name: str | None) -> str | None:
-    """Return the schema in which the session finds a relation that is named without one."""
-    query.execute(
-        "select nspname::text from pg_class join pg_namespace on pg_namespace.oid = relnamespace"
-        " where pg_class.oid = to_regclass(quote_ident(%s))",
-        (name,),
-    )
-    row = query.fetchone()
-    return str(row[0]) if row else None

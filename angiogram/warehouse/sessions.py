@@ -1,5 +1,6 @@
 """Opens sessions on the database of the project's dbt profile, where sensitivity works too."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,31 @@ from psycopg2.extensions import connection
 
 from angiogram.core.errors import DbtFailed, NotReady, UnsupportedProject
 from angiogram.dbt.command import profile_name
+from angiogram.warehouse.engines.duckdb_file import open_file
+from angiogram.warehouse.engines.protocol import Warehouse
+
+
+def open_warehouse(directory: Path, target: str, wait: float = 0.0, say: Callable[[str], None] = print) -> Warehouse:
+    """Open a session in the database of a target, in autocommit. The caller closes it.
+
+    Args:
+        directory: the project's folder. dbt must have read the project: only then does it know where the profiles are.
+        target: the target.
+        wait: seconds to wait at most for a process that has a database in a file open.
+        say: receives a message about what is waited for.
+
+    Raises:
+        DbtFailed: dbt cannot read the profile.
+        UnsupportedProject: angiogram does not know the target's engine.
+        NotReady: the database cannot be reached, or refuses the user.
+        RunInHand: another process had the file open for longer than `wait`.
+    """
+    credentials = _credentials(directory, target)
+    if credentials.type == "duckdb":
+        return open_file(credentials, target, wait, say)
+    (session,) = open_sessions(directory, target, 1)
+    session.autocommit = True
+    return session
 
 
 def open_sessions(directory: Path, target: str, number: int) -> list[connection]:
@@ -22,6 +48,8 @@ def open_sessions(directory: Path, target: str, number: int) -> list[connection]
         NotReady: PostgreSQL cannot be reached, or refuses the user.
     """
     credentials = _credentials(directory, target)
+    if credentials.type != "postgres":
+        raise UnsupportedProject(f"Target {target} of {directory} uses {credentials.type}, not PostgreSQL.")
     try:
         return [_open(credentials) for _ in range(number)]
     except psycopg2.Error as error:
@@ -62,6 +90,8 @@ def _credentials(directory: Path, target: str) -> Any:
         credentials = load_profile(str(directory), {}, profile_name(), target).credentials
     except DbtRuntimeError as error:
         raise DbtFailed(f"dbt cannot read the profile of {directory}: {error}") from error
-    if credentials.type != "postgres":
-        raise UnsupportedProject(f"Target {target} of {directory} uses {credentials.type}, not PostgreSQL.")
+    if credentials.type not in ("postgres", "duckdb"):
+        raise UnsupportedProject(
+            f"Target {target} of {directory} uses {credentials.type}. angiogram works on PostgreSQL and DuckDB."
+        )
     return credentials

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
 
 import jinja2
 from psycopg2 import sql
@@ -25,6 +25,9 @@ from angiogram.dbt.project_file import results_relation
 from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX
 from angiogram.dbt.targets import Targets, cut_name, name_parts, read_targets
 from angiogram.warehouse import expected_rows, functions_and_types, hook_schemas, hook_targets
+from angiogram.warehouse.duckdb import schemas as duckdb_schemas
+from angiogram.warehouse.engines.dispatch import engine_of
+from angiogram.warehouse.engines.protocol import Warehouse
 from angiogram.warehouse.live_relations import KnownLive, all_live, noted_live
 
 ABSENT, EMPTY, OURS, MAYBE_LIVE, FOREIGN = "absent", "empty", "ours", "maybe_live", "foreign"
@@ -131,7 +134,7 @@ def _written_by_hooks(
     return hook_schemas.names_by_schema(found, further - own - live()) if further - own else {}
 
 
-def left_by_hooks(database: connection, project: Project) -> dict[str, str]:
+def left_by_hooks(database: Warehouse, project: Project) -> dict[str, str]:
     """Return what hooks write where no run empties it, with the hook.
 
     Args:
@@ -144,7 +147,9 @@ def left_by_hooks(database: connection, project: Project) -> dict[str, str]:
     if not (found := hook_writes(project)):
         return {}
     with database.cursor() as query:
-        return hook_schemas.outside(query, found, {*written(project), *marked(query, project)})
+        is_postgres = engine_of(query).name == "postgres"
+        own = marked(cast("cursor", query), project) if is_postgres else duckdb_schemas.marked(query, project)
+        return hook_schemas.outside(query, found, {*written(project), *own})
 
 
 def _mark_of(project: Project) -> str:

@@ -125,7 +125,7 @@ class Workbench:
             names = [column.name for column in query.description or ()]
             for statement in merge_statements(made, names, incremental):
                 query.execute(statement)
-            query.execute(sql.SQL("drop table {}").format(INCREMENT))
+            query.execute(sql.SQL("drop table {}").format(sql.Identifier("pg_temp", INCREMENT)))
         if broken := broken_contract(query, parsed, made):
             raise ProgrammingError(broken)
         query.execute(sql.SQL("drop table if exists {} cascade").format(relation))

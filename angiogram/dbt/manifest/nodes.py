@@ -13,6 +13,9 @@ from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX, expected_name
 _LONGEST = 63
 """Length in bytes at which PostgreSQL cuts a name."""
 
+_TEMPORARY = {"duckdb": "temp"}
+"""Where a session's temporary relations live, by adapter; elsewhere it is pg_temp."""
+
 BATCH = "batch"
 """The column of an input seed with the batch of each row. Without it, all rows are one batch."""
 
@@ -105,7 +108,7 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
             name=found.search_name,
             unique_id=found.unique_id,
             is_seed=found.resource_type == "seed",
-            relation=found.relation_name or _view_of(found.search_name),
+            relation=found.relation_name or _view_of(found.search_name, manifest),
             reads=reads,
             expected_relation=expected.relation_name if expected else None,
             key=test.key if test else [],
@@ -274,7 +277,7 @@ def watched_ephemeral(manifest: Any) -> set[str]:
     }
 
 
-def _view_of(name: str) -> str:
+def _view_of(name: str, manifest: Any) -> str:
     """Return the name of the session's view that replaces an ephemeral model.
 
     No dbt model has such a name.
@@ -283,7 +286,7 @@ def _view_of(name: str) -> str:
     if len(view.encode()) > _LONGEST:
         mark = hashlib.sha256(name.encode()).hexdigest()[:16]
         view = f"{view.encode()[: _LONGEST - len(mark) - 1].decode(errors='ignore')}~{mark}"
-    return f'"pg_temp"."{view}"'
+    return f'"{_TEMPORARY.get(manifest.metadata.adapter_type, "pg_temp")}"."{view}"'
 
 
 def _would_be(manifest: Any, node: Any) -> str:

@@ -4,19 +4,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from psycopg2 import sql
-from psycopg2.extensions import connection, cursor
 
 from angiogram.core.findings import Notice
 from angiogram.dbt.manifest.lookup import all_nodes, node_if_known
 from angiogram.dbt.manifest.nodes import BATCH
 from angiogram.dbt.project import Project
-from angiogram.warehouse.relations import columns, later_batches
+from angiogram.warehouse.engines.protocol import Query, Warehouse
+from angiogram.warehouse.relations import columns, later_batches, temporary
 
 
 class Batches:
     """Releases the input seeds batch by batch and notes which incremental models get new rows."""
 
-    def __init__(self, database: connection, project: Project) -> None:
+    def __init__(self, database: Warehouse, project: Project) -> None:
         """Remember the project. No row is moved yet.
 
         Args:
@@ -37,11 +37,11 @@ class Batches:
             for number, node in enumerate(seeds):
                 # dbt's relation names are already quoted.
                 query.execute(
-                    sql.SQL("create temporary table {} as table {}").format(
-                        sql.Identifier(f"kept {number}"), sql.SQL(node.relation)
+                    sql.SQL("create temporary table {} as select * from {}").format(
+                        sql.Identifier(_kept(number)), sql.SQL(node.relation)
                     )
                 )
-                taken |= later_batches(query, _kept(number))
+                taken |= later_batches(query, temporary(query, _kept(number)))
             for place, batch in enumerate(sorted(taken)):
                 grown = {
                     node.unique_id for number, node in enumerate(seeds) if _fill(query, node.relation, number, batch)
@@ -57,12 +57,12 @@ class Batches:
         names = sorted(str(node.search_name) for node in self._untested.values())
         return [untested_notice(names)]
 
-    def _note(self, query: cursor, grown: set[str]) -> None:
+    def _note(self, query: Query, grown: set[str]) -> None:
         """Remove models from the untested list that already hold rows and now receive new ones."""
         for unique_id, node in list(self._untested.items()):
             if grown.isdisjoint(_above(self._project.manifest, unique_id)) or not columns(query, node.relation_name):
                 continue
-            query.execute(sql.SQL("select exists (select from {})").format(sql.SQL(node.relation_name)))
+            query.execute(sql.SQL("select exists (select 1 from {})").format(sql.SQL(node.relation_name)))
             if query.fetchone() == (True,):
                 del self._untested[unique_id]
 
@@ -99,17 +99,17 @@ def _above(manifest: Any, unique_id: str) -> set[str]:
     return found
 
 
-def _kept(number: int) -> sql.Identifier:
-    return sql.Identifier("pg_temp", f"kept {number}")
+def _kept(number: int) -> str:
+    return f"kept {number}"
 
 
-def _fill(query: cursor, relation: str, number: int, batch: int) -> bool:
+def _fill(query: Query, relation: str, number: int, batch: int) -> bool:
     """Fill an input seed with its rows up to a batch. Return whether rows were added."""
     query.execute(sql.SQL("delete from {}").format(sql.SQL(relation)))
     before = query.rowcount
     query.execute(
         sql.SQL("insert into {} select * from {} where coalesce({}, 1) <= %s").format(
-            sql.SQL(relation), _kept(number), sql.Identifier(BATCH)
+            sql.SQL(relation), temporary(query, _kept(number)), sql.Identifier(BATCH)
         ),
         (batch,),
     )

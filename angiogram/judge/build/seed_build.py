@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-from psycopg2.extensions import connection
-
 from angiogram.core.findings import Notice
 from angiogram.dbt.builds import Builds
 from angiogram.dbt.project import Project
 from angiogram.judge.build.batches import Batches
 from angiogram.judge.build.early_ends import SEEDS, forget_early_ends
+from angiogram.warehouse.engines.protocol import Warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class SeedBuild:
     notices: list[Notice]
 
 
-def build(database: connection, project: Project) -> SeedBuild:
+def build(database: Warehouse, project: Project) -> SeedBuild:
     """Load all seeds and build all models, batch by batch.
 
     Args:

@@ -6,8 +6,6 @@ Live runs and runs from the seeds use the same judge. Nothing here runs while al
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from psycopg2.extensions import connection
-
 from angiogram.core.diagnose import OnRightInput, OutputState, StageHealth, diagnose, in_order, tolerate
 from angiogram.core.differences import Differences
 from angiogram.core.stage import Stage, state_of
@@ -21,6 +19,7 @@ from angiogram.judge.cause.right_input import RightInput
 from angiogram.judge.cause.stale import Calculated, Strangers
 from angiogram.judge.cause.unseen_input import UnseenInput
 from angiogram.store.kept_differences import Kept
+from angiogram.warehouse.engines.protocol import Warehouse
 
 _NOT_STARTED = (OutputState.SKIPPED, OutputState.NOT_BUILT)
 _NOT_RIGHT = (StageHealth.BLOCKED, StageHealth.AFFECTED, StageHealth.NOT_BUILT, StageHealth.NOT_REACHED)
@@ -36,7 +35,7 @@ class Blame:
 
     def __init__(
         self,
-        database: connection,
+        database: Warehouse,
         project: Project,
         sent: Iterable[Sent] = (),
         kept: Kept | None = None,

@@ -14,8 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from psycopg2 import errors, sql
-from psycopg2.extensions import connection, cursor, string_types
+from psycopg2 import sql
 
 from angiogram.core.diagnose import OutputState
 from angiogram.core.differences import Comparison, Differences
@@ -31,15 +30,15 @@ from angiogram.judge.cause.incremental import Incremental, incremental_of
 from angiogram.judge.cause.merge import INCREMENT, merge_statements
 from angiogram.judge.cause.right_tables import DYE_TABLE, Parent, RightTables
 from angiogram.judge.compare.compare import compare
-from angiogram.warehouse.relations import SQL_FAILED, attempted, columns, undone
+from angiogram.warehouse.engines.dispatch import engine_of
+from angiogram.warehouse.engines.protocol import Query, Warehouse
+from angiogram.warehouse.relations import SQL_FAILED, attempted, columns, temporary, undone
 from ingestion.settings.pipeline import contract
 
 BothForms = tuple[dict[str, str], dict[str, str]]
 """The SQL of each node by dbt's id: with is_incremental() false, and with it true."""
 
 _MADE = "isolated"
-_INCREMENT = INCREMENT.strings[-1]
-_TABLE = "pg_temp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ class Isolation:
 
     def __init__(
         self,
-        database: connection,
+        database: Warehouse,
         project: Project,
         states: Mapping[StageId, OutputState],
         sent: Sequence[Sent],
@@ -150,14 +149,14 @@ class Isolation:
                             _make(query, step, made, plan, is_first=batch == batches[0])
                             broken = broken_contract(query, step.parsed, made)
                     except SQL_FAILED as error:
-                        if isinstance(error, errors.UndefinedColumn) and self._is_lacking(tables, step, plan):
+                        if engine_of(query).is_unknown_column(error) and self._is_lacking(tables, step, plan):
                             return None
                         broken = str(error).strip()
                     if broken:
                         return Comparison(None, Differences(), broken)
                 for parent in plan.parents.values():
-                    query.execute(sql.SQL("drop table {}").format(sql.Identifier(_TABLE, parent.identifier)))
-            made_node = replace(node, relation=f'"{_TABLE}"."{_MADE}"')
+                    query.execute(sql.SQL("drop table {}").format(temporary(query, parent.identifier)))
+            made_node = replace(node, relation=f'"{engine_of(query).temporary_schema}"."{_MADE}"')
             return compare(self._database, made_node, self._project.directory)
 
     def unknown_columns(self, name: str) -> set[str]:
@@ -191,7 +190,7 @@ class Isolation:
         plan = _Plan()
         if not self._add_step(plan, node, trusted, remade, as_it_is):
             return None
-        names = [parent.identifier for parent in plan.parents.values()] + [DYE_TABLE, _MADE, _INCREMENT]
+        names = [parent.identifier for parent in plan.parents.values()] + [DYE_TABLE, _MADE, INCREMENT]
         names += [_identifier(step) for step in plan.steps.values() if step.node != node]
         return plan if len(set(names)) == len(names) else None
 
@@ -260,9 +259,9 @@ def _identifier(step: _Recipe) -> str:
     return str(step.parsed.alias)
 
 
-def _make(query: cursor, step: _Recipe, made: str, plan: _Plan, is_first: bool) -> None:
+def _make(query: Query, step: _Recipe, made: str, plan: _Plan, is_first: bool) -> None:
     """Make a model's table from a batch, or add the batch to it as dbt does."""
-    table, increment = sql.Identifier(_TABLE, made), sql.Identifier(_INCREMENT)
+    table, increment = temporary(query, made), temporary(query, INCREMENT)
     if step.later is None or is_first:
         query.execute(sql.SQL("drop table if exists {}").format(table))
         query.execute(
@@ -270,26 +269,31 @@ def _make(query: cursor, step: _Recipe, made: str, plan: _Plan, is_first: bool) 
             + sql.SQL(_located(query, step.first, plan))
         )
         return
-    text = _located(query, step.later.sql, plan).replace(step.node.read_as, table.as_string(query))
-    query.execute(sql.SQL("create temporary table {} as ").format(increment) + sql.SQL(text))
+    text = _located(query, step.later.sql, plan).replace(step.node.read_as, _written(table))
+    query.execute(sql.SQL("create temporary table {} as ").format(sql.Identifier(INCREMENT)) + sql.SQL(text))
     query.execute(sql.SQL("select * from {} limit 0").format(table))
     names = [column.name for column in query.description or ()]
-    for statement in merge_statements(made, names, step.later):
+    for statement in merge_statements(made, names, step.later, engine_of(query).temporary_schema):
         query.execute(statement)
-    query.execute(sql.SQL("drop table {}").format(INCREMENT))
+    query.execute(sql.SQL("drop table {}").format(increment))
 
 
-def _located(query: cursor, text: str, plan: _Plan) -> str:
+def _located(query: Query, text: str, plan: _Plan) -> str:
     """Return compiled SQL with each relation replaced by its temporary table."""
     placed = {parent.relation: parent.identifier for parent in plan.parents.values()}
     *above, _ = plan.steps.values()
     placed |= {step.node.read_as: _identifier(step) for step in above}
     for relation, identifier in placed.items():
-        text = text.replace(relation, sql.Identifier(_TABLE, identifier).as_string(query))
+        text = text.replace(relation, _written(temporary(query, identifier)))
     return text
 
 
-def broken_contract(query: cursor, model: Any, made: str) -> str | None:
+def _written(name: sql.Identifier) -> str:
+    """A name as it stands in SQL."""
+    return ".".join('"' + part.replace('"', '""') + '"' for part in name.strings)
+
+
+def broken_contract(query: Query, model: Any, made: str) -> str | None:
     """How a model's columns break its contract, in dbt's words. None if they keep it.
 
     Args:
@@ -299,12 +303,13 @@ def broken_contract(query: cursor, model: Any, made: str) -> str | None:
     """
     if not model.config.contract.enforced:
         return None
-    query.execute(sql.SQL("select * from {} limit 0").format(sql.Identifier(_TABLE, made)))
-    found = {column.name: _kind(column.type_code) for column in query.description or ()}
+    engine = engine_of(query)
+    query.execute(sql.SQL("select * from {} limit 0").format(temporary(query, made)))
+    found = {column.name: engine.type_name(column) for column in query.description or ()}
     agreed = {}
     for column in model.columns.values():
         query.execute(sql.SQL("select cast(null as {}) as agreed").format(sql.SQL(column.data_type or "text")))
-        agreed[column.name] = _kind((query.description or ())[0].type_code)
+        agreed[column.name] = engine.type_name(query.description[0])
     told = [
         f"{name} is {found.get(name) or 'missing'}, "
         + (f"the contract says {agreed[name]}" if name in agreed else "the contract has no such column")
@@ -312,11 +317,6 @@ def broken_contract(query: cursor, model: Any, made: str) -> str | None:
         if found.get(name) != agreed.get(name)
     ]
     return f"its contract is broken: {'; '.join(told)}" if told else None
-
-
-def _kind(type_code: int) -> str:
-    """Name of a type as dbt compares it: types that psycopg2 reads alike are alike."""
-    return string_types[type_code].name if type_code in string_types else str(type_code)
 
 
 def _compiled(project: Project, states: Mapping[StageId, OutputState]) -> BothForms:

@@ -1,4 +1,4 @@
-"""dbt's incremental strategies on PostgreSQL, as statements on temporary tables."""
+"""dbt's incremental strategies as statements on temporary tables."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,19 +6,22 @@ from psycopg2 import sql
 
 from angiogram.judge.cause.incremental import Incremental
 
-INCREMENT = sql.Identifier("pg_temp", "increment")
-"""The rows to add, as in dbt's own temporary table."""
+INCREMENT = "increment"
+"""The temporary table with the rows to add, as in dbt's own."""
 
 
-def merge_statements(target: str, columns: Sequence[str], later: Incremental) -> Iterator[sql.Composed]:
+def merge_statements(
+    target: str, columns: Sequence[str], later: Incremental, schema: str = "pg_temp"
+) -> Iterator[sql.Composed]:
     """Yield the statements by which dbt adds the increment to a model's table.
 
     Args:
         target: the temporary table that stands for the model's.
         columns: its columns.
         later: strategy, unique key and conditions. Its SQL names both tables as in dbt.
+        schema: where the session's temporary tables live.
     """
-    table = sql.Identifier("pg_temp", target)
+    table, increment = sql.Identifier(schema, target), sql.Identifier(schema, INCREMENT)
     shown = sql.SQL(", ").join(map(sql.Identifier, columns))
     keys = [sql.SQL(key) for key in later.unique_key]  # dbt takes them as SQL as well
     if later.strategy == "merge" and keys:
@@ -30,7 +33,7 @@ def merge_statements(target: str, columns: Sequence[str], later: Incremental) ->
         yield sql.SQL(
             "merge into {table} as DBT_INTERNAL_DEST using {increment} as DBT_INTERNAL_SOURCE on ({matched})"
             " when matched then update set {assigned} when not matched then insert ({shown}) values ({shown})"
-        ).format(table=table, increment=INCREMENT, matched=matched, assigned=assigned, shown=shown)
+        ).format(table=table, increment=increment, matched=matched, assigned=assigned, shown=shown)
         return
     if later.strategy == "delete+insert" and keys:
         yield sql.SQL(
@@ -39,11 +42,11 @@ def merge_statements(target: str, columns: Sequence[str], later: Incremental) ->
         ).format(
             table=table,
             key=sql.SQL(", ").join(keys),
-            increment=INCREMENT,
+            increment=increment,
             predicates=sql.SQL("").join(sql.SQL(f" and {predicate}") for predicate in later.predicates),
         )
     yield sql.SQL("insert into {table} ({shown}) select {shown} from {increment}").format(
-        table=table, shown=shown, increment=INCREMENT
+        table=table, shown=shown, increment=increment
     )
 
 

@@ -6,8 +6,6 @@ The diagnosis asks about models downstream of a fault, and about models that may
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 
-from psycopg2.extensions import connection
-
 from angiogram.core.diagnose import OutputState
 from angiogram.core.differences import Comparison
 from angiogram.core.stage import state_of
@@ -16,6 +14,7 @@ from angiogram.dbt.project import Project
 from angiogram.dye.messages import Sent
 from angiogram.judge.cause.isolate import BothForms, Isolation
 from angiogram.judge.cause.stale import has_only_new_columns
+from angiogram.warehouse.engines.protocol import Warehouse
 
 
 class RightInput:
@@ -23,7 +22,7 @@ class RightInput:
 
     def __init__(
         self,
-        database: connection,
+        database: Warehouse,
         project: Project,
         states: Mapping[StageId, OutputState],
         sent: Sequence[Sent] = (),

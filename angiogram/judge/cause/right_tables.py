@@ -11,21 +11,23 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from psycopg2 import sql
-from psycopg2.extensions import cursor
-from psycopg2.extras import execute_values
 
 from angiogram.core.stage_id import loader_stage
 from angiogram.dbt.manifest.nodes import BATCH, Node
 from angiogram.dbt.project import Project
 from angiogram.dye.messages import Sent
 from angiogram.dye.seeds import DyeMessage
-from angiogram.warehouse.relations import MESSAGE_ID, columns, later_batches
+from angiogram.warehouse.engines.dispatch import engine_of
+from angiogram.warehouse.engines.protocol import Query
+from angiogram.warehouse.relations import MESSAGE_ID, columns, later_batches, temporary
 from ingestion.settings.pipeline import contract
 
 DYE_TABLE = "dye"
 """Temporary table with the whole dye, as it should be loaded."""
 
 _PLACED_COLUMNS = ("source_topic_id", "source_partition", "source_offset", "loaded_at")
+_WITH_A_MESSAGE = ("batch", "sent_at", "partition", "offset", "topic_id")
+"""Columns of the dye's temporary table behind a message's fields and number."""
 _TOPIC_ID = str(UUID(int=0))
 _UNPLACED = 1_000_000
 """Partition of refused messages: on a real one, a high offset would hide later messages."""
@@ -53,7 +55,7 @@ class Parent:
 class RightTables:
     """Fills the input tables of models, within the transaction of a cursor."""
 
-    def __init__(self, query: cursor, project: Project, messages: Sequence[DyeMessage], sent: Iterable[Sent]) -> None:
+    def __init__(self, query: Query, project: Project, messages: Sequence[DyeMessage], sent: Iterable[Sent]) -> None:
         """Remember the inputs. No table is made yet.
 
         Args:
@@ -66,7 +68,9 @@ class RightTables:
         self._project = project
         self._messages = messages
         self._sent = {place.number: place for place in sent}
-        self._number = sql.Identifier(contract(project.directory).number_column if messages else "number")
+        self._number_column = contract(project.directory).number_column if messages else "number"
+        self._number = sql.Identifier(self._number_column)
+        self._dye = temporary(query, DYE_TABLE)
 
     def batches(self, parents: Iterable[Parent], is_incremental: bool) -> list[int] | None:
         """The batches that models take in turn. None if the content of each is not known.
@@ -133,9 +137,7 @@ class RightTables:
             )
         )
         if rows:
-            execute_values(
-                self._query, sql.SQL("insert into pg_temp.{} values %s").format(sql.Identifier(DYE_TABLE)), rows
-            )
+            engine_of(self._query).insert(self._query, self._dye, [*names, self._number_column, *_WITH_A_MESSAGE], rows)
 
     def lay_out(self, parent: Parent, excluded: Iterable[str], batch: int) -> None:
         """Make a parent's temporary table with what it should hold after a batch.
@@ -151,17 +153,17 @@ class RightTables:
                 create
                 + sql.SQL(
                     "select dye.*, 'dye'::text as topic, sent_at as message_at, now() as loaded_at,"
-                    " null::text as run_id from pg_temp.dye where batch <= %s"
-                ),
+                    " null::text as run_id from {} as dye where batch <= %s"
+                ).format(self._dye),
                 (batch,),
             )
         elif parent.node is None:
             self._query.execute(
                 create
                 + sql.SQL(
-                    "select stored.* from {} as stored left join pg_temp.dye using ({})"
+                    "select stored.* from {} as stored left join {} as dye using ({})"
                     " where coalesce(dye.batch, 1) <= %s"
-                ).format(sql.SQL(parent.holds), self._number),
+                ).format(sql.SQL(parent.holds), self._dye, self._number),
                 (batch,),
             )
         elif self._has_message_id(parent.holds):
@@ -174,9 +176,9 @@ class RightTables:
                 + sql.SQL(
                     "select held.*{} from {} as held left join (select {}::text as message_id, batch,"
                     ' topic_id as source_topic_id, "partition" as source_partition, "offset" as source_offset,'
-                    " now() as loaded_at from pg_temp.dye) as placed on held.message_id = placed.message_id"
+                    " now() as loaded_at from {} as dye) as placed on held.message_id = placed.message_id"
                     " where coalesce(placed.batch, 1) <= %s"
-                ).format(chosen, sql.SQL(parent.holds), self._number),
+                ).format(chosen, sql.SQL(parent.holds), self._number, self._dye),
                 (batch,),
             )
         elif self._is_input(parent.node):

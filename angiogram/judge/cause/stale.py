@@ -23,8 +23,6 @@ from functools import cached_property
 from pathlib import Path
 
 from psycopg2 import sql
-from psycopg2.extensions import connection, cursor
-from psycopg2.extras import execute_values
 
 from angiogram.core.differences import Comparison, Differences
 from angiogram.dbt.manifest.nodes import Node
@@ -34,6 +32,9 @@ from angiogram.dye.calculation import calculation_of
 from angiogram.dye.seeds import dye_messages, has_dye, read_dye
 from angiogram.judge.compare.compare import compare
 from angiogram.store.kept_differences import Kept
+from angiogram.warehouse.engines.dispatch import engine_of
+from angiogram.warehouse.engines.protocol import Query, Warehouse
+from angiogram.warehouse.relations import temporary
 
 _CALCULATED = "calculated"
 
@@ -85,7 +86,7 @@ class Calculated:
     They are calculated when first asked for.
     """
 
-    def __init__(self, database: connection, project: Project) -> None:
+    def __init__(self, database: Warehouse, project: Project) -> None:
         """Load the calculation, if there is one. Nothing is calculated yet.
 
         Args:
@@ -138,7 +139,7 @@ class Calculated:
 
 
 def compare_with_rows(
-    database: connection,
+    database: Warehouse,
     node: Node,
     names: Sequence[str],
     rows: Sequence[Row],
@@ -160,40 +161,32 @@ def compare_with_rows(
 
 
 @contextmanager
-def _laid_out(database: connection, node: Node, names: Sequence[str], rows: Sequence[Row]) -> Iterator[str]:
+def _laid_out(database: Warehouse, node: Node, names: Sequence[str], rows: Sequence[Row]) -> Iterator[str]:
     """Put rows of the calculation into a temporary table and yield its name.
 
     Columns have the types of the model's expected seed, or of the model where the seed does not have them. Rows that
     the `where` of the model's test excludes are left out.
     """
-    table = sql.Identifier("pg_temp", _CALCULATED)
     with database.cursor() as query:
+        engine, table = engine_of(query), temporary(query, _CALCULATED)
         types = _types(query, node)
         columns = (sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(types.get(n, "text"))) for n in names)
         query.execute(
             sql.SQL("create temporary table {} ({})").format(sql.Identifier(_CALCULATED), sql.SQL(", ").join(columns))
         )
         try:
-            execute_values(
-                query,
-                sql.SQL("insert into {} ({}) values %s").format(table, sql.SQL(", ").join(map(sql.Identifier, names))),
-                [[row[name] for name in names] for row in rows],
-            )
+            engine.insert(query, table, names, [[row[name] for name in names] for row in rows])
             if node.where:
                 query.execute(sql.SQL("delete from {} where (\n{}\n) is not true").format(table, sql.SQL(node.where)))
-            yield f'"pg_temp"."{_CALCULATED}"'
+            yield f'"{engine.temporary_schema}"."{_CALCULATED}"'
         finally:
             query.execute(sql.SQL("drop table {}").format(table))
 
 
-def _types(query: cursor, node: Node) -> dict[str, str]:
-    query.execute(
-        "select attname::text, format_type(atttypid, atttypmod) from pg_attribute"
-        " where attrelid = any (array[to_regclass(%s), to_regclass(%s)]) and attnum > 0 and not attisdropped"
-        " order by attrelid = to_regclass(%s)",
-        (node.relation, node.expected_relation, node.expected_relation),
-    )
-    return dict(query.fetchall())
+def _types(query: Query, node: Node) -> dict[str, str]:
+    relations = {"model": node.relation} | ({"seed": node.expected_relation} if node.expected_relation else {})
+    found = engine_of(query).typed_columns(query, relations)
+    return found.get("model", {}) | found.get("seed", {})
 
 
 def has_only_new_columns(differences: Differences) -> bool:

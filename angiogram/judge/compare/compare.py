@@ -4,19 +4,22 @@ The SQL is the same text as in the dbt test equals_expected.
 """
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Protocol
 
 import jinja2
 from psycopg2 import sql
-from psycopg2.extensions import connection, cursor
 
 from angiogram.core.differences import KEPT, Comparison, Difference, Differences
 from angiogram.core.errors import UnsupportedProject
 from angiogram.core.stage_id import StageId
 from angiogram.dbt.manifest.equality_test import Leniency
 from angiogram.store.kept_differences import Kept
+from angiogram.warehouse.engines.dispatch import engine_of
+from angiogram.warehouse.engines.portable import portable_differences
+from angiogram.warehouse.engines.protocol import Engine, Query, Warehouse
 from angiogram.warehouse.relations import SQL_FAILED, attempted, beside_values
 
 _MACRO = Path("macros", "differences.sql")
@@ -55,7 +58,7 @@ NO_EXPECTED_SEED = "it has no expected seed: restore its file if it was deleted,
 
 
 def compare(
-    database: connection, model: Compared, project: Path, kept: Kept | None = None, stage: StageId | None = None
+    database: Warehouse, model: Compared, project: Path, kept: Kept | None = None, stage: StageId | None = None
 ) -> Comparison:
     """Compare a model's table with its expected seed.
 
@@ -70,16 +73,15 @@ def compare(
         UnsupportedProject: the project has no macro `differences`.
     """
     with database.cursor() as query:
-        query.execute("select to_regclass(%s) is not null", (model.relation,))
-        (exists,) = query.fetchone() or (False,)
-        if not exists:
+        engine = engine_of(query)
+        if not engine.exists(query, model.relation):
             return Comparison(None, Differences())
         # dbt's relation names are already quoted, with inner quotes doubled.
         relation = sql.SQL(model.relation)
         try:
             # Any column of a view may fail, and only when it is read.
             with attempted(query):
-                query.execute(sql.SQL("select count(to_jsonb(made.*)) from {} as made").format(relation))
+                query.execute(engine.counting_all(relation))
         except SQL_FAILED as error:
             return Comparison(None, Differences(), str(error).strip())
         (rows,) = query.fetchone() or (0,)
@@ -88,14 +90,15 @@ def compare(
         if not model.key:
             reason = "it has no test equals_expected that names its key"
             return Comparison(rows, Differences(), reason, is_watched=False)
-        if absent := _absent(query, model):
+        sides = engine.typed_columns(query, {"actual": model.relation, "expected": model.expected_relation})
+        if absent := _absent(model, sides):
             return Comparison(rows, Differences(), f"the key of its test equals_expected names no column: {absent}")
-        statement: sql.Composable = _statement(project, model)
+        statement = _statement(engine, project, model, sides)
         if model.where and (why := _unusable(query, model.where, model.relation)):
             if _unusable(query, model.where, model.expected_relation):
                 return Comparison(rows, Differences(), f"the `where` of its test equals_expected fails: {why}")
             # The model lost a column that chooses its rows. Only its columns can be compared.
-            every = _statement(project, model, where=None)
+            every = _statement(engine, project, model, sides, where=None)
             statement = sql.SQL("select * from ({}) as found where row_key is null").format(every)
         try:
             with attempted(query):
@@ -113,7 +116,7 @@ def compare(
     return Comparison(rows, Differences(found[0][-1] if found else 0, first), tolerated=tolerated)
 
 
-def _tolerates(query: cursor, leniency: Leniency, statement: sql.Composable) -> bool:
+def _tolerates(query: Query, leniency: Leniency, statement: sql.Composable) -> bool:
     """Whether dbt would let the test pass with these differences, by its own rules."""
     if leniency.severity == "warn":
         return True
@@ -130,13 +133,20 @@ def _tolerates(query: cursor, leniency: Leniency, statement: sql.Composable) -> 
     return query.fetchall() == [(False,)]
 
 
-def _statement(project: Path, model: Compared, **otherwise: str | None) -> sql.SQL:
+def _statement(
+    engine: Engine, project: Path, model: Compared, sides: Mapping[str, Mapping[str, str]], **otherwise: str | None
+) -> sql.Composable:
     """The comparison's SQL, as part of a statement that is executed with values.
 
     Raises:
         UnsupportedProject: the project has no macro `differences`, or one that knows no `where`.
     """
     chosen = {"where": model.where} | otherwise
+    relations = model.relation, model.expected_relation or ""
+    if engine.name != "postgres":
+        columns = sides.get("actual", {}), sides.get("expected", {})
+        text = portable_differences(*relations, model.key, model.excluded, chosen["where"], *columns)
+        return sql.SQL(beside_values(text))
     macro = _template(project).module.differences  # type: ignore[attr-defined]
     if chosen["where"] and "where" not in macro.arguments:
         raise UnsupportedProject(
@@ -144,33 +154,26 @@ def _statement(project: Path, model: Compared, **otherwise: str | None) -> sql.S
             "Copy that file again, and tests/generic/equals_expected.sql with it."
         )
     heeded = {name: text for name, text in chosen.items() if name in macro.arguments}
-    text = str(macro(model.relation, model.expected_relation, model.key, model.excluded, **heeded))
-    return sql.SQL(beside_values(text))
+    return sql.SQL(beside_values(str(macro(*relations, model.key, model.excluded, **heeded))))
 
 
-def _unusable(query: cursor, where: str, relation: str | None) -> str | None:
+def _unusable(query: Query, where: str, relation: str | None) -> str | None:
     """Why a condition cannot choose rows of a relation. None if it can."""
     try:
         with attempted(query):
-            query.execute(sql.SQL("select from {} where\n{}\n").format(sql.SQL(relation or ""), sql.SQL(where)))
+            query.execute(sql.SQL("select 1 from {} where\n{}\n").format(sql.SQL(relation or ""), sql.SQL(where)))
     except SQL_FAILED as error:
         return str(error).strip()
     return None
 
 
-def _absent(query: cursor, model: Compared) -> str:
+def _absent(model: Compared, sides: Mapping[str, Mapping[str, str]]) -> str:
     """Key columns that neither side has, or that are excluded, in words.
 
     A column that only one side has is a difference instead.
     """
-    query.execute(
-        "select coalesce(string_agg(wanted, ', '), '') from unnest(%s::text[]) as wanted where wanted = any(%s)"
-        " or not exists (select from pg_attribute where attrelid in (to_regclass(%s), to_regclass(%s))"
-        " and attname = wanted and attnum > 0 and not attisdropped)",
-        (model.key, model.excluded, model.relation, model.expected_relation),
-    )
-    ((absent,),) = query.fetchall()
-    return str(absent)
+    known = {name for columns in sides.values() for name in columns} - set(model.excluded)
+    return ", ".join(name for name in model.key if name not in known)
 
 
 def _counted(statement: sql.Composable, kept: Kept | None, stage: StageId | None) -> sql.Composable:

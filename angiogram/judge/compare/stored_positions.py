@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from psycopg2 import sql
-from psycopg2.extensions import connection
 
 from angiogram.core.diagnose import UNSOUND, StageHealth, in_order
 from angiogram.core.differences import Difference, Differences
@@ -18,6 +17,7 @@ from angiogram.core.stage_id import StageId
 from angiogram.dbt.manifest.nodes import Node
 from angiogram.dbt.project import Project
 from angiogram.store.kept_differences import Kept
+from angiogram.warehouse.engines.protocol import Warehouse
 from angiogram.warehouse.relations import MESSAGE_ID, columns
 from ingestion.settings.pipeline import contract
 
@@ -31,7 +31,7 @@ STORED = {
 
 
 def check(
-    database: connection,
+    database: Warehouse,
     project: Project,
     stages: Mapping[StageId, Stage],
     health: Mapping[StageId, StageHealth],
@@ -72,7 +72,7 @@ def _told(found: list[Difference]) -> str:
     return f"{', '.join(names)} {'differ' if len(names) > 1 else 'differs'} from what the loader stored, in {rows} rows"
 
 
-def _misplaced(database: connection, node: Node, run_id: str) -> list[Difference]:
+def _misplaced(database: Warehouse, node: Node, run_id: str) -> list[Difference]:
     """Cells of a model that differ from what the loader stored for their message."""
     with database.cursor() as query:
         present = columns(query, node.relation)

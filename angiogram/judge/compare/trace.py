@@ -5,20 +5,22 @@ it. Both actual and expected tables count, so that a missing row has its message
 wrong, only actual tables count: a row that only such a seed has is fed by no message.
 """
 
+import json
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, LiteralString
 
 from psycopg2 import sql
-from psycopg2.extensions import connection
 from psycopg2.extras import Json
 
 from angiogram.core.differences import Differences
 from angiogram.core.stage_id import EXPECTED, MODEL, StageId
 from angiogram.dbt.manifest.nodes import Node
 from angiogram.store.kept_differences import Kept
-from angiogram.warehouse.relations import MESSAGE_ID, beside_values, columns
+from angiogram.warehouse.engines.dispatch import engine_of
+from angiogram.warehouse.engines.protocol import Warehouse
+from angiogram.warehouse.relations import MESSAGE_ID, beside_values, typed_columns
 
 _MESSAGES = sql.SQL(
     "with names as (select * from unnest(%s::text[], %s::text[]) as named (message_id, name)),"
@@ -63,7 +65,7 @@ class Tracer:
 
     def __init__(
         self,
-        database: connection,
+        database: Warehouse,
         nodes: Mapping[str, Node],
         names: Mapping[str, str],
         failed: Collection[StageId] = (),
@@ -81,8 +83,7 @@ class Tracer:
         self._names = names
         self._failed = failed
         relations = [n.relation for n in nodes.values()] + [n.expected_relation or "" for n in nodes.values()]
-        with database.cursor() as query:
-            self._columns = {relation: columns(query, relation) for relation in relations if relation}
+        self._columns = typed_columns(database, {relation: relation for relation in relations if relation})
 
     def name_messages(self, kept: Kept, stage: StageId) -> None:
         """Add the names of the dye messages to all kept differences of a stage.
@@ -123,6 +124,8 @@ class Tracer:
 
         A difference that is not about a row has no messages.
         """
+        if row_key and engine_of(self._database).name != "postgres":
+            return self._messages_of_row(stage, row_key)
         fed = self._fed(stage, sorted(row_key)) if row_key else None
         if fed is None:
             return []
@@ -131,6 +134,37 @@ class Tracer:
             ((messages,),) = query.fetchall()
         return list(messages or [])
 
+    def _messages_of_row(self, stage: StageId, row_key: Mapping[str, Any]) -> list[str]:
+        """The same where an engine has no function that makes JSON of a row as PostgreSQL does."""
+        if MESSAGE_ID in row_key and stage.kind != EXPECTED:
+            found = {str(row_key[MESSAGE_ID])}
+        else:
+            found = set(self._message_ids(self._usable(stage, list(row_key)), row_key))
+        return [self._names.get(one, f"message {one}") for one in sorted(found, key=lambda one: (len(one), one))]
+
+    def _message_ids(self, relations: Sequence[str], row_key: Mapping[str, Any]) -> Iterator[str]:
+        """Yield the message_id of each row of relations that has a key."""
+        engine = engine_of(self._database)
+        with self._database.cursor() as query:
+            for relation in relations:
+                cells = [engine.as_json(name, self._columns[relation][name]) for name in row_key]
+                query.execute(
+                    sql.SQL("select distinct cast({} as varchar) from {} where {}").format(
+                        sql.Identifier(MESSAGE_ID),
+                        sql.SQL(beside_values(relation)),
+                        sql.SQL(" and ").join(sql.SQL("coalesce({}, 'null') = %s").format(cell) for cell in cells),
+                    ),
+                    [json.dumps(value, ensure_ascii=False) for value in row_key.values()],
+                )
+                yield from (one for (one,) in query.fetchall() if one is not None)
+
+    def _usable(self, stage: StageId, key: Sequence[str]) -> list[str]:
+        """The nearest tables that have the key and message_id."""
+        for relations in self._nearest(stage):
+            if usable := [r for r in relations if {MESSAGE_ID, *key} <= self._columns.get(r, {}).keys()]:
+                return usable
+        return []
+
     def _fed(self, stage: StageId, key: Sequence[str]) -> sql.Composable | None:
         """Query for pairs of row_key and message_id. None if no table links the two.
 
@@ -138,21 +172,18 @@ class Tracer:
         """
         if MESSAGE_ID in key and stage.kind != EXPECTED:  # a wrong expected seed may name messages that were never sent
             return sql.SQL("select row_key, row_key ->> {} as message_id from wanted").format(sql.Literal(MESSAGE_ID))
-        for relations in self._nearest(stage):
-            usable = [r for r in relations if {MESSAGE_ID, *key} <= self._columns.get(r, set())]
-            if usable:
-                row_key = sql.SQL(", ").join(
-                    sql.SQL("{}, {}").format(sql.Literal(column), sql.Identifier(column))
-                    for column in map(beside_values, key)
-                )
-                return sql.SQL(" union ").join(
-                    # dbt's relation names are already quoted.
-                    sql.SQL("select jsonb_build_object({}) as row_key, {}::text as message_id from {}").format(
-                        row_key, sql.Identifier(MESSAGE_ID), sql.SQL(beside_values(relation))
-                    )
-                    for relation in usable
-                )
-        return None
+        if not (usable := self._usable(stage, key)):
+            return None
+        row_key = sql.SQL(", ").join(
+            sql.SQL("{}, {}").format(sql.Literal(column), sql.Identifier(column)) for column in map(beside_values, key)
+        )
+        return sql.SQL(" union ").join(
+            # dbt's relation names are already quoted.
+            sql.SQL("select jsonb_build_object({}) as row_key, {}::text as message_id from {}").format(
+                row_key, sql.Identifier(MESSAGE_ID), sql.SQL(beside_values(relation))
+            )
+            for relation in usable
+        )
 
     def _nearest(self, stage: StageId) -> list[list[str]]:
         """Tables of the model and of those above it, nearest first.

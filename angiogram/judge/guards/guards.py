@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from psycopg2.extensions import connection
-
 from angiogram.core.diagnose import UNSOUND, StageHealth
 from angiogram.core.findings import Finding, FindingKind, Notice
 from angiogram.core.stage import Stage, all_above
@@ -17,6 +15,7 @@ from angiogram.judge.guards import live_sql, live_sql_changes, surface_changes, 
 from angiogram.judge.guards.changes import Change, as_told
 from angiogram.judge.guards.live_sql import LiveSql
 from angiogram.judge.guards.surface import Surface, of_project
+from angiogram.warehouse.engines.protocol import Warehouse
 from angiogram.warehouse.target_relations import left_by_hooks
 
 _NOT_ACCEPTED = (
@@ -46,7 +45,7 @@ class Present:
     kept: Mapping[str, str] = field(default_factory=dict)
 
 
-def present(database: connection, project: Project, built: Sequence[StageId]) -> Present:
+def present(database: Warehouse, project: Project, built: Sequence[StageId]) -> Present:
     """Look at the project as it is.
 
     Args:

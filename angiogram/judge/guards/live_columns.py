@@ -7,19 +7,18 @@ catalog, whatever its rights on the table.
 
 from collections.abc import Iterator, Mapping
 
-from psycopg2.extensions import connection
-
 from angiogram.core.diagnose import UNSOUND, StageHealth
 from angiogram.core.findings import FindingKind
 from angiogram.core.stage_id import MODEL, StageId
 from angiogram.dbt.manifest.nodes import Node
 from angiogram.judge.guards.changes import Change
 from angiogram.judge.guards.production import Production
+from angiogram.warehouse.engines.protocol import Warehouse
 from angiogram.warehouse.relations import typed_columns
 
 
 def changes(
-    database: connection, nodes: Mapping[str, Node], tested: Production, health: Mapping[StageId, StageHealth]
+    database: Warehouse, nodes: Mapping[str, Node], tested: Production, health: Mapping[StageId, StageHealth]
 ) -> Iterator[Change]:
     """Yield missing and differing columns of live tables built from the version the dye passed.
 
@@ -60,7 +59,7 @@ def _of_model(name: str, relation: str, live: Mapping[str, str], dye: Mapping[st
         yield Change(text, stage, code="live_column_left")
 
 
-def _live_columns(database: connection, pipeline: str, unique_ids: list[str]) -> dict[str, tuple[str, dict[str, str]]]:
+def _live_columns(database: Warehouse, pipeline: str, unique_ids: list[str]) -> dict[str, tuple[str, dict[str, str]]]:
     """Table and columns of each live model, by dbt's id.
 
     Models whose table is not in this database are left out.

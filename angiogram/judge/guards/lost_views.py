@@ -1,13 +1,13 @@
 """Reports users' views on live tables that a live build dropped and did not restore."""
 
-from psycopg2.extensions import connection
-
 from angiogram.core.findings import Notice
+from angiogram.warehouse.engines.dispatch import engine_of
+from angiogram.warehouse.engines.protocol import Warehouse
 
 LOST_VIEW = "lost_view"
 
 
-def notices(database: connection, pipeline: str) -> list[Notice]:
+def notices(database: Warehouse, pipeline: str) -> list[Notice]:
     """Return a notice for each such view.
 
     There are none if live builds keep no notes that the session's role may read.
@@ -16,6 +16,8 @@ def notices(database: connection, pipeline: str) -> list[Notice]:
         database: as the role of the dye target, in autocommit.
         pipeline: name of the dbt project; views that another one's builds noted are left out.
     """
+    if not engine_of(database).keeps_notes:
+        return []
     with database.cursor() as query:
         query.execute("select set_config('angiogram.pipeline', %s, false)", (pipeline,))
         query.execute(

@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from psycopg2 import sql
-from psycopg2.extensions import connection
 
 from angiogram.core.findings import Notice
 from angiogram.dbt.manifest.nodes import Node
 from angiogram.dbt.project_file import results_relation
+from angiogram.warehouse.engines.dispatch import engine_of
+from angiogram.warehouse.engines.protocol import Warehouse
 
 _KINDS = ("model", "seed")
 
@@ -84,7 +85,7 @@ class Production:
         return _hash(f"{i} {live[i] if live.get(i) in found else found[-1]}" for i, found in forms.items())
 
 
-def compare(database: connection, nodes: Mapping[str, Node], target: str, pipeline: str) -> Production:
+def compare(database: Warehouse, nodes: Mapping[str, Node], target: str, pipeline: str) -> Production:
     """Compare what production last built with what dbt built in this run.
 
     Args:
@@ -108,8 +109,10 @@ def compare(database: connection, nodes: Mapping[str, Node], target: str, pipeli
     return Production(pipeline, live, dye, differing)
 
 
-def is_noted(database: connection) -> bool:
+def is_noted(database: Warehouse) -> bool:
     """Whether live builds keep notes in this database that the role may read."""
+    if not engine_of(database).keeps_notes:
+        return False
     with database.cursor() as query:
         query.execute(
             "select has_schema_privilege(pg_namespace.oid, 'usage') and has_table_privilege(pg_class.oid, 'select')"
@@ -119,7 +122,7 @@ def is_noted(database: connection) -> bool:
         return query.fetchone() == (True,)
 
 
-def _live(database: connection, pipeline: str) -> dict[str, LiveNode]:
+def _live(database: Warehouse, pipeline: str) -> dict[str, LiveNode]:
     with database.cursor() as query:
         query.execute(
             "select node_id, name, resource_type, fingerprint, built_at from angiogram.live_nodes"
@@ -129,7 +132,7 @@ def _live(database: connection, pipeline: str) -> dict[str, LiveNode]:
         return {unique_id: LiveNode(*node) for unique_id, *node in query.fetchall()}
 
 
-def _dye(database: connection, results: str) -> dict[str, list[str]]:
+def _dye(database: Warehouse, results: str) -> dict[str, list[str]]:
     with database.cursor() as query:
         query.execute("select to_regclass(%s) is null", (results,))
         if query.fetchall()[0][0]:

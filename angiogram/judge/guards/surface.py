@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import yaml
-from psycopg2.extensions import connection
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from angiogram.core.errors import InvalidSurface
@@ -19,6 +18,7 @@ from angiogram.dbt.manifest.nodes import BATCH, Node, is_ephemeral
 from angiogram.dbt.project import Project
 from angiogram.dbt.seeds.dye_seeds import is_input_seed
 from angiogram.judge.guards.live_sql import LiveSql
+from angiogram.warehouse.engines.protocol import Warehouse
 from angiogram.warehouse.live_relations import KnownLive
 from angiogram.warehouse.relations import typed_columns
 
@@ -171,7 +171,7 @@ _Dumper.add_representer(
 
 
 def of_project(
-    database: connection,
+    database: Warehouse,
     project: Project,
     live: LiveTarget | None,
     sql: LiveSql | None,

@@ -1,0 +1,1 @@
+"""The dye on DuckDB, without a server."""
