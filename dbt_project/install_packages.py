@@ -2,7 +2,8 @@
 
 Calls `dbt deps`. Where the package hub does not answer, which would leave nothing to build with, it puts the stand-in
 of dbt_utils from stand_in/ in place and says so; once the hub answers, the next call replaces it. What `dbt deps` has
-installed is never replaced by the stand-in. A second call with nothing to do takes no time.
+installed is never replaced by the stand-in. data_angiogram is linked from the repository, or else from the installed
+angiogram. A second call with nothing to do takes no time.
 
 Exit codes: 0 installed, 2 could not install.
 """
@@ -15,6 +16,8 @@ import sys
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
+
+from angiogram.dbt.package.installing import install
 
 PROJECT = Path(__file__).resolve().parent
 PACKAGES = PROJECT / "dbt_packages"
@@ -76,10 +79,12 @@ def main() -> int:
         INSTALLED.write_text(from_hub, encoding="utf-8")
         return 0
     if not installed and (PACKAGES / "dbt_utils" / "dbt_project.yml").exists():
+        install(PROJECT)
         return 0  # dbt deps was called by hand
     if installed != from_stand_in:
         install_stand_in()
         INSTALLED.write_text(from_stand_in, encoding="utf-8")
+    install(PROJECT)
     print(
         "WARNING: the dbt package hub does not answer. The project's own stand-in for dbt_utils is installed: "
         "same names, same results, only the macros used here. Run this again once the hub can be reached.",

@@ -9,7 +9,7 @@ from taxi.contract import CONTRACT
 
 ROOT = Path(__file__).parents[1]
 
-GENERAL = ("ingestion", "angiogram")
+GENERAL = ("ingestion", "angiogram", "dbt_package")
 """Folders that know no pipeline. Migrations keep their old text; they are SQL files."""
 
 ENDINGS = (".py", ".sql", ".html", ".j2", ".jinja", ".md", ".yml")

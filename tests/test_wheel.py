@@ -52,7 +52,7 @@ def light(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """The environment, made as a user makes it, and a database of the module's own."""
     folder = tmp_path_factory.mktemp("light")
     source = folder / "source"  # without what earlier builds left in the checkout
-    for name in ("angiogram", "ingestion", "sandbox", "taxi"):
+    for name in ("angiogram", "dbt_package", "ingestion", "sandbox", "taxi"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
@@ -65,8 +65,12 @@ def light(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         wheels = [str(path) for path in folder.glob("*.whl")] if "pip" in command else []
         subprocess.run([*command, *wheels], cwd=folder, check=True)
     shutil.rmtree(source)
+    project = copied(folder / "coffee_shop")
+    shutil.rmtree(project / "dbt_packages")
+    entry = {"git": "https://git.invalid/angiogram.git", "subdirectory": "dbt_package", "revision": "main"}
+    (project / "packages.yml").write_text(json.dumps({"packages": [entry]}), encoding="utf-8")
     with new_database():
-        yield Light(python.parent, copied(folder / "coffee_shop"))
+        yield Light(python.parent, project)
 
 
 def test_the_wheel_brings_neither_airflow_nor_a_client_of_kafka(light: Light) -> None:
@@ -85,6 +89,8 @@ def test_the_wheel_judges_a_healthy_project_and_then_a_blocked_one(light: Light)
     healthy = light.run("angiogram run --from-seeds --json --page page.html")
     assert (healthy.returncode, json.loads(healthy.stdout)["verdict"]) == (0, "healthy"), healthy.stderr
     assert "healthy" in (light.project / "page.html").read_text(encoding="utf-8")
+    linked = (light.project / "dbt_packages" / "data_angiogram").resolve()
+    assert linked.is_relative_to(light.bin.parent), "the package came with the wheel, for its entry cannot be fetched"
 
     model = light.project / "models" / "reports" / "takings_by_month.sql"
     right = model.read_text(encoding="utf-8")

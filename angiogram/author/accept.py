@@ -100,7 +100,8 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None],
         RunInHand: a run, or another build from the seeds, outlasted the wait. None starts while the tables are built.
         DbtFailed: something could not be built.
         NotReady: the profile names no PostgreSQL that lets its user in.
-        UnsupportedProject: the project has no macro `differences`, or cannot be read under the live target.
+        UnsupportedProject: the project's own macro `differences` is too old, or the project cannot be read under the
+            live target.
         InvalidSurface: the accepted surface cannot be read.
         InvalidSettings: the project declares a calculation that cannot be used.
         SeedError: the dye or the reference data cannot be read.

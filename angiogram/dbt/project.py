@@ -29,6 +29,7 @@ from angiogram.dbt.manifest.nodes import (
     watched_ephemeral,
 )
 from angiogram.dbt.manifest.parts import leave_out
+from angiogram.dbt.package.installing import install, is_complete
 from angiogram.dbt.parse.reading import Reading, is_whole, read_parts
 from angiogram.dbt.pipeline_settings import DeclaredSettings
 from angiogram.dbt.project_file import (
@@ -104,7 +105,8 @@ class Project:
             raise UnsupportedProject(
                 f"{self.directory} contains no dbt_project.yml. Set DBT_PROJECT_DIR to a dbt project."
             )
-        if (self.directory / "packages.yml").is_file() and not any(self.directory.glob("dbt_packages/*")):
+        install(self.directory)
+        if not is_complete(self.directory):
             raise NotReady(
                 f"The dbt packages of {self.directory} are not installed. Run "
                 f"`{install_packages_command(self.directory)}`."

@@ -23,7 +23,7 @@ OWN = frozenset(
         *("one_build_at_a_time", "end_of_build", "is_dye_target", "is_read_by_people", "held_because"),
     }
 )
-"""Macros of angiogram itself that a project copies. They ask for the target on purpose."""
+"""Macros of angiogram itself, of its package or copied into a project. They ask for the target on purpose."""
 
 _STRATEGY = re.compile(r"get_incremental_\w+_sql")
 _PREFIX = re.compile(r"^[a-z]+__")

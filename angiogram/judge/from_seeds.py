@@ -44,7 +44,8 @@ def run_from_seeds(project: Project, wait: float = WAIT, say: Callable[[str], No
     Raises:
         DbtFailed: dbt ended before it built anything.
         NotReady: the profile does not name a PostgreSQL server that lets its user in.
-        UnsupportedProject: the macro `differences` is missing, or the project reads a source that the dye cannot enter.
+        UnsupportedProject: the project's own macro `differences` is too old, or a model reads a source that the dye
+            cannot enter.
         NotTheDyes: dbt would write live relations, or relations that the dye did not make.
         RunInHand: another run or build from the seeds outlasted the wait. None starts while the tables are built.
         TablesInUse: other sessions held tables of the last run for too long.

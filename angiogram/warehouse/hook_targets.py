@@ -56,5 +56,6 @@ def require_own(
         raise NotTheDyes(
             f"Hooks under target {target} would write outside of the dye's schemas: {'; '.join(told)}. Nothing was "
             "built. Let such a hook write where the dye builds ({{ this }}, {{ target.schema }}), or leave its "
-            "statement out under a dye target: {% if not is_dye_target() %} (docs/your-project.md, step 1)."
+            "statement out under a dye target: {% if not data_angiogram.is_dye_target() %} "
+            "(docs/your-project.md, step 1)."
         )

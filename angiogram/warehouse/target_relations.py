@@ -9,17 +9,16 @@ the accepted surface names as live, what belongs to another project's dye, and w
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any, cast
 
-import jinja2
 from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 from psycopg2.extras import RealDictCursor
 
 from angiogram.core.errors import NotReady, NotTheDyes
 from angiogram.dbt.hooks.hook_writes import hook_writes
-from angiogram.dbt.manifest.lookup import all_nodes, has_macro
+from angiogram.dbt.manifest.lookup import all_nodes, is_called_by_hook
+from angiogram.dbt.package.rendering import macro
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import results_relation
 from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX
@@ -236,7 +235,7 @@ def live_schemas(
 
 def _whose(database: connection, asked: dict[str, Any]) -> list[Schema]:
     with database.cursor(cursor_factory=RealDictCursor) as query:
-        query.execute(_template().module.dye_schemas(asked))  # type: ignore[attr-defined]
+        query.execute(macro("dye_schemas")(asked))
         return [Schema(**row) for row in query.fetchall()]
 
 
@@ -269,7 +268,7 @@ def _written(project: Project) -> Iterator[dict[str, Any]]:
         if node.relation_name:
             is_expected = node.name.startswith(EXPECTED_PREFIX)
             yield {"relation": node.relation_name, "is_expected": is_expected, "is_built": True}
-    if has_macro(manifest, "record_node_results"):
+    if is_called_by_hook(manifest, "record_node_results"):
         yield {"relation": results_relation(project.target), "is_expected": False, "is_built": True}
 
 
@@ -339,10 +338,3 @@ def _whole_names_of(relation: str) -> tuple[str, str]:
     """The schema and name in a relation's name."""
     schema, name = name_parts(relation)[-2:]
     return schema, name
-
-
-@cache
-def _template() -> jinja2.Template:
-    text = files("angiogram.warehouse").joinpath("macros", "dye_schemas.sql").read_text(encoding="utf-8")
-    # SQL, not HTML: nothing to escape. `tojson` escapes the single quotes of what is asked.
-    return jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined).from_string(text)  # noqa: S701

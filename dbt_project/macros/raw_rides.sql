@@ -3,7 +3,7 @@
         'taxi_id', 'pax_id', 'start_time', 'end_time', 'pickup_zipcode', 'dropoff_zipcode', 'tax_amount', 'fare_amount',
         'currency', 'car_model',
     ] -%}
-    {%- if is_dye_target() and var('dye_source') == 'seeds' -%}
+    {%- if data_angiogram.is_dye_target() and var('dye_source') == 'seeds' -%}
     (
         select
             {% for field in fields -%}
@@ -18,7 +18,7 @@
         from {{ ref('dye_rides') }}
         where batch <= {{ var('dye_batches', 2) | int }}
     )
-    {%- elif is_dye_target() and var('dye_source') == 'topic' -%}
+    {%- elif data_angiogram.is_dye_target() and var('dye_source') == 'topic' -%}
     (
         select
             {{ fields | join(', ') }},
@@ -30,7 +30,7 @@
             loaded_at
         from {{ source('angiogram_raw', 'rides_in_hand') }}
     )
-    {%- elif is_dye_target() -%}
+    {%- elif data_angiogram.is_dye_target() -%}
     {{ exceptions.raise_compiler_error("The variable dye_source is '" ~ var('dye_source') ~ "'; set it to seeds or topic.") }}
     {%- else -%}
     (

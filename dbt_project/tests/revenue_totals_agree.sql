@@ -1,7 +1,7 @@
 -- Every revenue model adds up to the same rides and dollars as the rides it comes from. Marts that are held stay behind
 -- the rides, and agree with each other all the same.
 
-{% set held = held_because() is not none %}
+{% set held = data_angiogram.held_because() is not none %}
 
 with rides as (
 
@@ -37,5 +37,8 @@ from totals
 cross join daily_totals
 cross join rides
 where
-    {% if not held %}totals.ride_count <> rides.ride_count or {% endif %}totals.ride_count <> daily_totals.ride_count
+    totals.ride_count <> daily_totals.ride_count
+    {% if not held %}
+        or totals.ride_count <> rides.ride_count
+    {% endif %}
     or totals.revenue_usd_amount <> daily_totals.revenue_usd_amount

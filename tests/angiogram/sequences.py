@@ -40,13 +40,16 @@ WITHIN = 120.0
 
 _TICKETS, _GUESTS, _TAKINGS = "models/core/tickets.sql", "models/core/guests.sql", "models/reports/takings_by_month.sql"
 _PROJECT, _RAW = "dbt_project.yml", "macros/raw.sql"
-_AT_THE_START = '  - "{{ keep_dye_apart() }}"\n'
+_AT_THE_START = '  - "{{ data_angiogram.keep_dye_apart() }}"\n'
 _EUROS = "create or replace function {{ target.schema }}.euros(n numeric) returns numeric language sql return n / 100.0"
 _MOOD = (
     "do $do$ begin create type {{ target.schema }}.mood as enum ('well');"
     " exception when duplicate_object then null; end $do$"
 )
-_MENDED = "{% if is_dye_target() and flags.WHICH == 'run' %}update {{ target.schema }}.guests set spent = 0{% endif %}"
+_MENDED = (
+    "{% if data_angiogram.is_dye_target() and flags.WHICH == 'run' %}"
+    "update {{ target.schema }}.guests set spent = 0{% endif %}"
+)
 _NO_PREFIX = "{% macro generate_schema_name(custom, node) %}{{ custom or target.schema }}{% endmacro %}"
 _LINES, _BASE_TICKETS = "models/base/base_lines.sql", "models/base/base_tickets.sql"
 _IN_BATCH = "\n{{% if {}is_incremental() %}}where 1 / (total_cents - total_cents) > 0{{% endif %}}\n"
@@ -106,7 +109,11 @@ EDITS: dict[str, list[tuple[str, str, str]]] = {
     "a hook fails": [(_PROJECT, _AT_THE_START, f'{_AT_THE_START}  - "select 1 / 0"\n')],
     "a model lies in a schema without the dye's name": [
         (_RAW, "{% macro raw", f"{_NO_PREFIX}\n{{% macro raw"),
-        (_GUESTS, "with guests as", "{{ config(schema='lab' if is_dye_target() else none) }}\nwith guests as"),
+        (
+            _GUESTS,
+            "with guests as",
+            "{{ config(schema='lab' if data_angiogram.is_dye_target() else none) }}\nwith guests as",
+        ),
     ],
     "a table is read where it once was": [
         (_TAKINGS, "and total_cents > 0", "and total_cents > 0 and exists (select from lab.guests)")

@@ -2,18 +2,20 @@
 
 from pathlib import Path
 
-MACROS = Path(__file__).resolve().parents[2] / "dbt_project" / "macros"
-COPIED = ("differences", "dye_schemas", "is_dye_seed", "is_dye_target", "keep_dye_apart")
+from angiogram.dbt.package.installing import install
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = f"packages: [{{local: {ROOT / 'dbt_package'}}}]\n"
 
 UNCHANGED = "{{ target.schema if custom_schema_name is none else custom_schema_name }}"
-APART = "{{ target.name ~ '_' if is_dye_target() else '' }}{{ custom_schema_name or 'other' }}"
+APART = "{{ target.name ~ '_' if data_angiogram.is_dye_target() else '' }}{{ custom_schema_name or 'other' }}"
 
 PROJECT = """
 name: shop
 profile: shop
 flags: {send_anonymous_usage_stats: false}
 vars: {dye_targets: [angiogram], run_dependent_columns: []}
-on-run-start: "{{ keep_dye_apart() }}"
+on-run-start: "{{ data_angiogram.keep_dye_apart() }}"
 seeds:
   shop:
     +enabled: "{{ target.name == 'angiogram' }}"
@@ -39,16 +41,17 @@ shop:
 FILES = {
     "dbt_project.yml": PROJECT,
     "profiles.yml": PROFILE,
+    "packages.yml": PACKAGES,
     "macros/generate_schema_name.sql": "{% macro generate_schema_name(custom_schema_name, node) %}%s{% endmacro %}",
-    "macros/raw.sql": "{% macro raw() %}{{ ref('raw_orders') if is_dye_target() else source('till', 'raw_orders') }}"
-    "{% endmacro %}",
+    "macros/raw.sql": "{% macro raw() %}"
+    "{{ ref('raw_orders') if data_angiogram.is_dye_target() else source('till', 'raw_orders') }}{% endmacro %}",
     "models/orders.sql": "{{ config(schema='marts', materialized='table') }} select id, cents from {{ raw() }}",
     "models/models.yml": """
 sources: [{name: till, tables: [{name: raw_orders}]}]
 models:
   - name: orders
     data_tests:
-      - equals_expected:
+      - data_angiogram.equals_expected:
           arguments: {compare_model: ref('expected__orders'), key: id}
           config: {enabled: "{{ target.name in var('dye_targets') }}"}
 """,
@@ -81,8 +84,4 @@ def write_shop(folder: Path, schema_name: str, changes: dict[str, tuple[str, str
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text.replace("%s", schema_name))
-    copies = [(MACROS / f"{name}.sql", folder / "macros" / f"{name}.sql") for name in COPIED]
-    test = Path("tests", "generic", "equals_expected.sql")
-    for original, copy in (*copies, (MACROS.parent / test, folder / test)):
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(original.read_bytes())
+    install(folder)

@@ -35,7 +35,7 @@ models:
   - name: rides_by_day
     description: Rides of a day. One row per day.
     data_tests:
-      - equals_expected: {arguments: {compare_model: ref('expected__rides_by_day'), key: [trip_date]}}
+      - data_angiogram.equals_expected: {arguments: {compare_model: ref('expected__rides_by_day'), key: [trip_date]}}
 """
 
 

@@ -10,6 +10,7 @@ from psycopg2.extensions import connection
 from angiogram.core.differences import Comparison, Difference, Differences
 from angiogram.core.errors import UnsupportedProject
 from angiogram.dbt.manifest.nodes import Node
+from angiogram.dbt.package.installing import carried
 from angiogram.dye.checkpoints import count_accounted
 from angiogram.judge.compare.compare import compare
 from angiogram.judge.compare.trace import Tracer
@@ -93,18 +94,20 @@ def test_a_model_without_the_column_of_its_where_is_wrong_only_if_it_lost_it(
     assert (comparison.obstacle is None) is bool(found.count)
 
 
-def test_a_project_whose_comparison_knows_no_where_is_told_to_copy_it_anew(
+def test_a_project_whose_copied_comparison_knows_no_where_is_told_to_install_the_package(
     database: connection, tmp_path: Path
 ) -> None:
-    """Others have a copy of the macro, which may be of an earlier version."""
+    """Before there was a package, projects copied the macro, perhaps an early one."""
     (tmp_path / "macros").mkdir()
-    macro = (PROJECT / "macros" / "differences.sql").read_text(encoding="utf-8").replace(", where=none)", ")")
+    macro = (carried() / "macros" / "postgres__differences.sql").read_text(encoding="utf-8")
+    macro = macro.replace("postgres__differences", "differences").replace("data_angiogram.", "")
+    macro = macro.replace(", where=none)", ")")
     macro = macro.replace("(actual, excluded, where)", "(actual, excluded, none)")
     (tmp_path / "macros" / "differences.sql").write_text(macro, encoding="utf-8")
     below = replace(BELOW, expected_relation='"shop"."expected__below"', excluded=["loaded_at"])
     assert compare(database, below, tmp_path).obstacle is None
     with pytest.raises(
-        UnsupportedProject, match=r"macros/differences\.sql is an earlier version.* Copy that file again"
+        UnsupportedProject, match=r"macros/differences\.sql is an earlier version.* Delete it .* install the package"
     ):
         compare(database, replace(below, where="id > 1"), tmp_path)
 

@@ -7,29 +7,29 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection
 
+from angiogram.dbt.package.installing import install
 from angiogram.judge.guards import lost_views
-from tests.angiogram.shop import MACROS, PROFILE
+from tests.angiogram.shop import PACKAGES, PROFILE
+from tests.dbt.project import PROJECT as DBT_PROJECT
 from tests.dbt.project import DbtProject
 from tests.ingestion.support import await_condition
 from tests.services import connect_as_administrator
 
-COPIED = (
-    *("dependent_views", "note_dependent_views", "restore_dependent_views", "table_that_is_read", "view_that_is_read"),
-    *("is_dye_target", "view", "incremental"),
-)
+COPIED = ("view", "incremental")
+"""Materializations, which dbt takes from the project alone."""
 PROJECT = """
 name: shop
 profile: shop
 flags: {send_anonymous_usage_stats: false}
 vars: {dye_targets: [angiogram]}
-on-run-start: "{{ note_dependent_views() }}"
-on-run-end: "{{ restore_dependent_views() }}"
+on-run-start: "{{ data_angiogram.note_dependent_views() }}"
+on-run-end: "{{ data_angiogram.restore_dependent_views() }}"
 """
 TABLE = """
 {% materialization table, adapter='postgres' %}
     {%- set existing = load_cached_relation(this) -%}
-    {%- if existing is not none and existing.is_table and is_read_by_people(existing) -%}
-        {{ return(table_that_is_read(existing)) }}
+    {%- if existing is not none and existing.is_table and data_angiogram.is_read_by_people(existing) -%}
+        {{ return(data_angiogram.table_that_is_read(existing)) }}
     {%- endif -%}
     {{ return(dbt.materialization_table_default()) }}
 {% endmaterialization %}
@@ -37,6 +37,7 @@ TABLE = """
 FILES = {
     "dbt_project.yml": PROJECT,
     "profiles.yml": PROFILE,
+    "packages.yml": PACKAGES,
     "macros/table.sql": TABLE,
     "models/orders.sql": "{{ config(materialized='table', post_hook=[\"create index on {{ this }} (id)\","
     " 'grant select on {{ this }} to marts_reader']) }}"
@@ -118,7 +119,8 @@ def shop(strange: connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         file.parent.mkdir(exist_ok=True)
         file.write_text(text)
     for name in COPIED:
-        (tmp_path / "macros" / f"{name}.sql").write_bytes((MACROS / f"{name}.sql").read_bytes())
+        (tmp_path / "macros" / f"{name}.sql").write_bytes((DBT_PROJECT / "macros" / f"{name}.sql").read_bytes())
+    install(tmp_path)
     project = DbtProject(tmp_path)
     built = project.run("build", "--target", "live")
     assert built.exit_code == 0, built.output
@@ -203,8 +205,8 @@ def test_views_that_a_killed_build_dropped_are_made_again_by_the_next(shop: DbtP
     strange.cursor().execute(MENDED)
     strange.cursor().execute("alter default privileges for role angiogram grant select on tables to taxi_owner")
     shop.replace("models/orders.sql", *NEW_COLUMN)
-    hook = 'on-run-end: ["{{ restore_dependent_views() }}"]'
-    shop.replace("dbt_project.yml", 'on-run-end: "{{ restore_dependent_views() }}"', hook)
+    hook = 'on-run-end: ["{{ data_angiogram.restore_dependent_views() }}"]'
+    shop.replace("dbt_project.yml", 'on-run-end: "{{ data_angiogram.restore_dependent_views() }}"', hook)
     shop.replace("dbt_project.yml", "end: [", 'end: ["select pg_sleep(600)", ')
     with shop.start("build", "--target", "live") as build:
         try:

@@ -12,7 +12,7 @@ from angiogram.judge.guards.guards import LEFT_BY_HOOKS
 from tests.angiogram.shop import APART
 from tests.angiogram.test_live_tables import contents, quiet
 
-ON_RUN_START = 'on-run-start: "{{ keep_dye_apart() }}"'
+ON_RUN_START = 'on-run-start: "{{ data_angiogram.keep_dye_apart() }}"'
 MODEL = "materialized='table'"
 
 
@@ -79,7 +79,7 @@ def test_a_hook_that_would_write_a_live_table_is_refused_with_names_and_nothing_
     project, before = shop(APART, **changes), contents(strange)
     with pytest.raises(NotTheDyes, match=named) as refused:
         run_from_seeds(project, 0, quiet)
-    assert "{% if not is_dye_target() %}" in str(refused.value)
+    assert "{% if not data_angiogram.is_dye_target() %}" in str(refused.value)
     assert contents(strange) == before
 
 

@@ -31,8 +31,8 @@ def test_an_error_in_batch_1_a_hook_that_fails_and_the_dye_of_a_copy_all_count(
     project = project_copy / "dbt_project.yml"
     edit(
         project,
-        '  - "{{ print_differences(results) }}"\n',
-        '  - "{{ print_differences(results) }}"\n  - select 1 / 0\n',
+        '  - "{{ data_angiogram.print_differences(results) }}"\n',
+        '  - "{{ data_angiogram.print_differences(results) }}"\n  - select 1 / 0\n',
     )
     edit(project_copy / "seeds" / "angiogram" / "input" / "dye_rides.csv", "jeep-good,", "jeep-of-the-copy,")
 

@@ -179,7 +179,7 @@ on-run-end:
 """
 MERGE = """
 {% macro get_incremental_merge_sql(arg_dict) -%}
-    {{ return(appended(arg_dict) if is_dye_target() else default__get_incremental_merge_sql(arg_dict)) }}
+    {{ return(appended(arg_dict) if data_angiogram.is_dye_target() else default__get_incremental_merge_sql(arg_dict)) }}
 {%- endmacro %}
 {% macro appended(arg_dict) -%} {{ return(get_incremental_append_sql(arg_dict)) }} {%- endmacro %}
 {% macro postgres__get_empty_schema_sql(columns) -%}
@@ -302,7 +302,7 @@ def test_settings_of_the_live_target_alone_are_named_too(shop: DbtProject) -> No
 END_HOOKS = """
 on-run-end:
   - "{% for s in schemas %}{% if target.name == 'live' %}delete from {{ s }}.guests where n > 2;{% endif %}{% endfor %}"
-  - "{% for r in results %}{% if r.status == 'error' and not is_dye_target() %}truncate a;{% endif %}{% endfor %}"
+  - "{% for r in results if not data_angiogram.is_dye_target() and r.status == 'error' %}truncate a;{% endfor %}"
   - "{% for s in schemas %}grant usage on schema {{ s }} to cook;{% endfor %}"
   - "{% for r in results if r.node.resource_type == 'model' %}analyze {{ r.node.schema }}.t;{% endfor %}"
   - "create schema if not exists {{ target.schema }}_udfs"
@@ -315,7 +315,7 @@ def test_loops_of_hooks_names_in_literals_and_hooks_that_query_are_seen(shop: Db
     shop.replace("dbt_project.yml", "\nmodels:\n", f"{END_HOOKS}\nmodels:\n")
     condition = "where state = 'paid' and ('{{ target.schema }}' <> 'coffee_shop' or guest_id > 2)"
     shop.replace("models/core/guests.sql", "where state = 'paid'", condition)
-    hook = "{% if execute and not is_dye_target() %}{% do run_query('truncate ' ~ this) %}{% endif %}"
+    hook = "{% if execute and not data_angiogram.is_dye_target() %}{% do run_query('truncate ' ~ this) %}{% endif %}"
     asking = f'{{{{ config(post_hook="{hook}") }}}}\nwith '
     shop.replace("models/reports/takings_by_month.sql", "with ", asking)
     harmless = "{{ config(post_hook=\"{% do run_query('analyze') %}\") }}\nwith "
@@ -375,7 +375,9 @@ def test_another_relation_in_the_place_of_an_input_is_told(shop: DbtProject) -> 
     _, found = compared(shop)
     accepted = Surface(inputs=found.inputs)
     shop.replace(
-        "models/base/base_guests.sql", "{{ raw('guests') }}", "{{ raw('guests' if is_dye_target() else 'lines') }}"
+        "models/base/base_guests.sql",
+        "{{ raw('guests') }}",
+        "{{ raw('guests' if data_angiogram.is_dye_target() else 'lines') }}",
     )
 
     _, found = compared(shop)

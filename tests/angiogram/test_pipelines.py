@@ -10,10 +10,12 @@ from psycopg2.extensions import connection
 
 from angiogram.core.errors import RunInHand, UnknownRun
 from angiogram.core.stage_id import StageId
+from angiogram.dbt.package.installing import install
 from angiogram.judge.guards import production
 from angiogram.operate.status import State, metrics, status
 from angiogram.store import hold, lease, mutes, runs
 from angiogram.warehouse.live_relations import noted_live
+from tests.angiogram.shop import PACKAGES
 from tests.dbt.project import PROJECT, DbtProject
 
 FCT_RIDES = StageId("model", "fct_rides")
@@ -102,15 +104,15 @@ def live_project(folder: Path, name: str) -> DbtProject:
     """A dbt project with two models and the macros that note what target prod built."""
     for part in ("models", "macros"):
         (folder / part).mkdir(parents=True)
-    for macro in ("record_live_nodes", "nodes_with_fingerprint", "fingerprint", "held_because"):
-        (folder / "macros" / f"{macro}.sql").symlink_to(PROJECT / "macros" / f"{macro}.sql")
+    (folder / "packages.yml").write_text(PACKAGES)
+    install(folder)
     (folder / "macros" / "names.sql").write_text(
         "{% macro generate_schema_name(name, node) %}{{ project_name }}{% endmacro %}"
     )
     (folder / "profiles.yml").symlink_to(PROJECT / "profiles.yml")
     (folder / "dbt_project.yml").write_text(
         f"name: {name}\nversion: '1.0'\nprofile: taxi_angiogram\nflags: {{send_anonymous_usage_stats: false}}\n"
-        'on-run-end: ["{{ record_live_nodes(results) }}"]\n'
+        'on-run-end: ["{{ data_angiogram.record_live_nodes(results) }}"]\n'
     )
     for model in ("kept", "removed"):
         (folder / "models" / f"{name}_{model}.sql").write_text("select 1 as id")

@@ -41,7 +41,12 @@ def in_file(file: str, right: str, wrong: str) -> Edit:
 
 def written(file: str, text: str) -> Edit:
     """An edit that writes a file."""
-    return lambda project: (project / file).write_text(text)
+
+    def write(project: Path) -> None:
+        (project / file).parent.mkdir(exist_ok=True)
+        (project / file).write_text(text)
+
+    return write
 
 
 def gone(file: str) -> Edit:
@@ -139,8 +144,11 @@ CASES = [
         id="a test",
     ),
     pytest.param(
-        [in_file("macros/keep_dye_apart.sql", "{%- endmacro %}", "")],
-        {("file:macros/keep_dye_apart.sql", "macros/keep_dye_apart.sql", None)},
+        [
+            written("macros/noted.sql", "{% macro noted() %}select 1"),
+            in_file("dbt_project.yml", "models:\n", 'on-run-end: "{{ noted() }}"\n\nmodels:\n'),
+        ],
+        {("file:macros/noted.sql", "macros/noted.sql", 1)},
         MODELS,
         id="a macro that a hook calls",
     ),

@@ -65,7 +65,7 @@ def dag_run(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Itera
     edit(project / "macros" / "beyond_taken.sql", ">= ", "> ")
     (project / "models" / "facts" / "yearly.sql").write_text(YEARLY)
     (project / "models" / "facts" / "unwritten.sql").write_text(UNWRITTEN)
-    printed = '  - "{{ print_differences(results) }}"\n'
+    printed = '  - "{{ data_angiogram.print_differences(results) }}"\n'
     edit(project / "dbt_project.yml", printed, f"{printed}  - select 1 / 0\n")
     with pytest.MonkeyPatch.context() as environment, new_database(), new_topic():
         for name in ("DBT_PROJECT_DIR", "DBT_PROFILES_DIR"):

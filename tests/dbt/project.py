@@ -88,6 +88,7 @@ def copy_of_project(folder: Path, hub: str = NO_HUB) -> DbtProject:
     """The dbt project copied into `folder`, with its packages from `hub` or, if that does not answer, the stand-in."""
     project = folder / "dbt_project"
     shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target*", "dbt_packages", "logs", ".user.yml"))
+    (folder / "dbt_package").symlink_to(PROJECT.parent / "dbt_package")
     installed = install_packages(project, hub)
     assert installed.returncode == 0, installed.stderr
     return DbtProject(project)

@@ -1,16 +1,14 @@
-"""macros/differences.sql: every difference is found, named and shown, rendered by plain Jinja as `angiogram` does."""
+"""The macro differences: every difference is found, named and shown, rendered by plain Jinja as `angiogram` does."""
 
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
-import jinja2
 import pytest
 from psycopg2.extensions import cursor
 
+from angiogram.dbt.package.rendering import macro
 from sandbox.services import Sandbox
-from tests.dbt.project import PROJECT
 from tests.services import connect_as_administrator, new_database
 
 Difference = tuple[str, str | None, str | None, str | None, str | None]
@@ -51,9 +49,7 @@ def differences(
 
 
 def compared(query: cursor, keys: list[str], excluded: tuple[str, ...] = ()) -> list[Difference]:
-    source = Path(PROJECT / "macros" / "differences.sql").read_text(encoding="utf-8")
-    template = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False).from_string(source)  # noqa: S701
-    render = template.module.differences  # type: ignore[attr-defined]
+    render = macro("differences")
     query.execute(render('"the actual"."a table"', 'expected."a table"', keys, list(excluded)))
     return query.fetchall()
 

@@ -14,11 +14,12 @@ import jinja2
 from angiogram.dbt.command import OPERATION
 from angiogram.dbt.compiled_forms import FIRST, HOOKS, compile_forms
 from angiogram.dbt.hooks.sql_writes import Write, writes
+from angiogram.dbt.package.installing import PACKAGE
 from angiogram.dbt.project import Project
 from angiogram.dbt.stand_ins import hook_texts
 from angiogram.dbt.unseen import OWN
 
-_OWN_CALL = re.compile(rf"\s*\{{\{{-?\s*(?:{'|'.join(sorted(OWN))})\([^{{}}]*\)\s*-?\}}\}}\s*")
+_OWN_CALL = re.compile(rf"\s*\{{\{{-?\s*(?:{PACKAGE}\.)?(?:{'|'.join(sorted(OWN))})\([^{{}}]*\)\s*-?\}}\}}\s*")
 _THIS = re.compile(r"\{\{-?\s*this\s*-?\}\}")
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 

@@ -52,9 +52,10 @@ def disabled_of(manifest: Any, kind: str) -> list[Any]:
     return [node for several in manifest.disabled.values() for node in several if node.resource_type == kind]
 
 
-def has_macro(manifest: Any, name: str) -> bool:
-    """Return whether a macro of any package has this name."""
-    return any(macro.name == name for macro in manifest.macros.values())
+def is_called_by_hook(manifest: Any, macro: str) -> bool:
+    """Return whether any hook at the start or end of a build calls a macro of this name."""
+    hooks = (node for node in manifest.nodes.values() if node.resource_type == "operation")
+    return any(called.rpartition(".")[2] == macro for hook in hooks for called in hook.depends_on.macros)
 
 
 def read_by_test(manifest: Any, unique_id: str) -> set[str]:

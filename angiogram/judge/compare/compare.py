@@ -1,13 +1,14 @@
 """Compares a model's table with its expected seed.
 
-The SQL is the same text as in the dbt test equals_expected.
+The SQL is the same text as in the dbt test equals_expected: that of the package data_angiogram, or that of the macro
+`differences` of a project that copied it before there was a package.
 """
 
 import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import jinja2
 from psycopg2 import sql
@@ -16,6 +17,7 @@ from angiogram.core.differences import KEPT, Comparison, Difference, Differences
 from angiogram.core.errors import UnsupportedProject
 from angiogram.core.stage_id import StageId
 from angiogram.dbt.manifest.equality_test import Leniency
+from angiogram.dbt.package.rendering import macro as differences_macro
 from angiogram.store.kept_differences import Kept
 from angiogram.warehouse.engines.dispatch import engine_of
 from angiogram.warehouse.engines.portable import portable_differences
@@ -70,7 +72,7 @@ def compare(
         stage: the stage under which they are kept. None: they are not kept.
 
     Raises:
-        UnsupportedProject: the project has no macro `differences`.
+        UnsupportedProject: the project's own macro `differences` knows no `where`.
     """
     with database.cursor() as query:
         engine = engine_of(query)
@@ -139,7 +141,7 @@ def _statement(
     """The comparison's SQL, as part of a statement that is executed with values.
 
     Raises:
-        UnsupportedProject: the project has no macro `differences`, or one that knows no `where`.
+        UnsupportedProject: the project's own macro `differences` knows no `where`.
     """
     chosen = {"where": model.where} | otherwise
     relations = model.relation, model.expected_relation or ""
@@ -147,13 +149,14 @@ def _statement(
         columns = sides.get("actual", {}), sides.get("expected", {})
         text = portable_differences(*relations, model.key, model.excluded, chosen["where"], *columns)
         return sql.SQL(beside_values(text))
-    macro = _template(project).module.differences  # type: ignore[attr-defined]
-    if chosen["where"] and "where" not in macro.arguments:
+    copied = _copied(project)
+    if copied and chosen["where"] and "where" not in copied.arguments:
         raise UnsupportedProject(
             f"{project / _MACRO} is an earlier version, which ignores the `where` of a test equals_expected. "
-            "Copy that file again, and tests/generic/equals_expected.sql with it."
+            "Delete it and tests/generic/equals_expected.sql, and install the package data_angiogram instead."
         )
-    heeded = {name: text for name, text in chosen.items() if name in macro.arguments}
+    heeded = {name: text for name, text in chosen.items() if not copied or name in copied.arguments}
+    macro = copied or differences_macro("differences")
     return sql.SQL(beside_values(str(macro(*relations, model.key, model.excluded, **heeded))))
 
 
@@ -189,14 +192,11 @@ def _counted(statement: sql.Composable, kept: Kept | None, stage: StageId | None
 
 
 @cache
-def _template(project: Path) -> jinja2.Template:
+def _copied(project: Path) -> Any:
+    """The macro `differences` that a project copied. None: it uses the package."""
     file = project / _MACRO
-    try:
-        # SQL, not HTML: nothing to escape. Names come from the manifest and dbt has quoted them.
-        return jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined).from_string(  # noqa: S701
-            file.read_text(encoding="utf-8")
-        )
-    except FileNotFoundError:
-        raise UnsupportedProject(
-            f"{file} is missing: the dbt project {project} cannot be compared without it."
-        ) from None
+    if not file.is_file():
+        return None
+    # SQL, not HTML: nothing to escape. Names come from the manifest and dbt has quoted them.
+    environment = jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined)  # noqa: S701
+    return environment.from_string(file.read_text(encoding="utf-8")).module.differences  # type: ignore[attr-defined]

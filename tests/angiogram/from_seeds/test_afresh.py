@@ -18,7 +18,7 @@ from tests.angiogram.recorded import blocked
 LINES = """
       expected__base_lines:
         +enabled: false"""
-ON_START = '\n  - "{{ keep_dye_apart() }}"\n'
+ON_START = '\n  - "{{ data_angiogram.keep_dye_apart() }}"\n'
 OLD_NAME = "select * from {{ ref('guests') }}\nwhere guest_id in (select guest_id from angiogram_coffee_shop.visitors)"
 
 
@@ -90,7 +90,7 @@ HOOK = """
   - "create or replace function {{ target.schema }}.euros(n numeric) returns numeric language sql return n / 100.0"
 """
 SAME_NAMES = "{% macro generate_schema_name(custom, node) %}{{ custom or target.schema }}{% endmacro %}"
-IN_LAB = "{{ config(schema='lab' if is_dye_target() else none) }}\n"
+IN_LAB = "{{ config(schema='lab' if data_angiogram.is_dye_target() else none) }}\n"
 
 
 def test_neither_the_function_of_an_earlier_hook_nor_a_schema_that_is_written_no_more_answers(

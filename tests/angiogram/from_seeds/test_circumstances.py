@@ -74,8 +74,8 @@ DIVISION = "{{ run_query('select 1 / 0') }}"
 def test_a_hook_that_fails_is_named(coffee_shop: Path, judge: Judge, hook: str, built: str) -> None:
     """At the start dbt goes on after a statement that failed, and ends at a macro that did."""
     project = coffee_shop / "dbt_project.yml"
-    hook = hook.replace("GUARD", '"{{ keep_dye_apart() }}"')
-    edit(project, 'on-run-start:\n  - "{{ keep_dye_apart() }}"\n', "")
+    hook = hook.replace("GUARD", '"{{ data_angiogram.keep_dye_apart() }}"')
+    edit(project, 'on-run-start:\n  - "{{ data_angiogram.keep_dye_apart() }}"\n', "")
     project.write_text(f"{project.read_text()}\n{hook}\n")
     report = judge(coffee_shop)
     when = hook.partition(":")[0]

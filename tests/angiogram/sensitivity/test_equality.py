@@ -1,14 +1,12 @@
-"""The fast verdict is the verdict of differences.sql."""
+"""The fast verdict is the verdict of the macro differences."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from psycopg2.extensions import connection
 
-from angiogram.judge.compare.compare import _template
+from angiogram.dbt.package.rendering import macro
 from angiogram.sensitivity.bench.equality import differs, shape_of
-from tests.angiogram.sensitivity.conftest import TAXI
 
 
 @pytest.mark.parametrize(
@@ -45,10 +43,8 @@ def test_it_agrees_with_the_text_that_the_dbt_test_and_the_verdict_use(
         query.execute(f"create temporary table expected as {expected}")
         query.execute(f"create temporary table actual as {actual}")
         fast = differs(query, "actual", shape_of(query, "expected", excluded))
-        statement = _template(Path(TAXI)).module.differences(  # type: ignore[attr-defined]
-            "pg_temp.actual", "pg_temp.expected", ["a"], excluded
-        )
-        query.execute(str(statement))
+        statement = macro("differences")("pg_temp.actual", "pg_temp.expected", ["a"], excluded)
+        query.execute(statement)
         found = query.fetchall()
     session.rollback()
     assert fast == bool(found)
@@ -60,10 +56,8 @@ def test_it_agrees_on_the_rows_of_a_where(session: connection, where: str | None
         query.execute("create temporary table expected as select 1 as a")
         query.execute("create temporary table actual as select a from generate_series(1, 3) as series (a)")
         fast = differs(query, "actual", replace(shape_of(query, "expected", []), where=where))
-        statement = _template(Path(TAXI)).module.differences(  # type: ignore[attr-defined]
-            "pg_temp.actual", "pg_temp.expected", ["a"], [], where
-        )
-        query.execute(str(statement))
+        statement = macro("differences")("pg_temp.actual", "pg_temp.expected", ["a"], [], where)
+        query.execute(statement)
         found = query.fetchall()
     session.rollback()
     assert fast == bool(found) == (where != "a < 2")

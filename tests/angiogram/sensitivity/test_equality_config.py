@@ -61,7 +61,7 @@ def test_differences_that_are_no_failure_for_dbt_do_not_block_and_are_noticed(co
         (coffee_shop / "models" / f"{name}.sql").write_text("select 1 as id union all select 2")
         (coffee_shop / "seeds" / "expected" / f"expected__{name}.csv").write_text("id\n3\n")
         arguments = {"compare_model": f"ref('expected__{name}')", "key": "id"}
-        test = {"equals_expected": {"arguments": arguments, "config": config}}
+        test = {"data_angiogram.equals_expected": {"arguments": arguments, "config": config}}
         described = {"models": [{"name": name, "data_tests": [test]}]}
         (coffee_shop / "models" / f"{name}.yml").write_text(json.dumps(described))
     report, failed = judged(coffee_shop)

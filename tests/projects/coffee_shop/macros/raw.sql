@@ -1,1 +1,1 @@
-{% macro raw(name) %}{{ ref('raw_' ~ name) if is_dye_target() else source('shop', name) }}{% endmacro %}
+{% macro raw(name) %}{{ ref('raw_' ~ name) if data_angiogram.is_dye_target() else source('shop', name) }}{% endmacro %}

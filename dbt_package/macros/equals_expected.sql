@@ -6,5 +6,5 @@
         {%- set node = graph.nodes[context['model']['attached_node']] -%}
         {%- set tested.relation = ref(node.package_name, node.name, v=node.version) -%}
     {%- endif -%}
-    {{ differences(tested.relation | string, compare_model | string, columns, var('run_dependent_columns', none) or [], where) }}
+    {{ data_angiogram.differences(tested.relation, compare_model, columns, var('run_dependent_columns', none) or [], where) }}
 {% endtest %}

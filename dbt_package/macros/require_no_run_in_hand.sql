@@ -1,5 +1,5 @@
 {% macro require_no_run_in_hand() -%}
-    {%- if not execute or not is_dye_target() or var('dye_source') != 'seeds' -%}
+    {%- if not execute or not data_angiogram.is_dye_target() or var('dye_source') != 'seeds' -%}
         {{ return('') }}
     {%- endif -%}
     {%- if flags.WHICH not in ('build', 'run', 'seed', 'snapshot') -%}

@@ -12,13 +12,15 @@
                 {%- set names.code = names.code | replace(relation, parent) -%}
             {%- endif -%}
         {%- endfor -%}
-        {%- set code = names.code | replace(node.relation_name, 'this') -%}
-        {#- What raw_rides() reads differs between the targets, and is all that may. -#}
-        {%- set code = modules.re.sub('\\([^()]*\\) as raw_rides', 'raw_rides', code) -%}
+        {%- set names.code = names.code | replace(node.relation_name, 'this') -%}
+        {#- What the source switch reads differs between the targets, and is all that may. -#}
+        {%- for alias in var('raw_aliases', []) -%}
+            {%- set names.code = modules.re.sub('\\([^()]*\\) as ' ~ alias, alias, names.code) -%}
+        {%- endfor -%}
         {%- set settings = [
             node.config.materialized, node.config.incremental_strategy, node.config.unique_key,
             node.config.on_schema_change, node.config.contract.enforced,
         ] -%}
-        {{- dbt.string_literal(local_md5(modules.re.sub('\\s+', ' ', code) ~ tojson(settings))) -}}
+        {{- dbt.string_literal(local_md5(modules.re.sub('\\s+', ' ', names.code) ~ tojson(settings))) -}}
     {%- endif -%}
 {%- endmacro %}

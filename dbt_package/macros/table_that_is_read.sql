@@ -15,17 +15,17 @@ own materialization. Post-hooks see the new table under its name, as they do the
     {%- do create_indexes(new) -%}
     {%- set has_hooks = post_hooks | selectattr('transaction') | list | length > 0 -%}
     {%- if has_hooks -%}
-        {%- do _put_in_place(existing, new, backup) -%}
+        {%- do data_angiogram._put_in_place(existing, new, backup) -%}
         {{ run_hooks(post_hooks, inside_transaction=True) }}
     {%- endif -%}
-    {%- set stays = can_take_the_rows_of(*((backup, target_relation) if has_hooks else (existing, new))) -%}
+    {%- set stays = data_angiogram.can_take_the_rows_of(*((backup, target_relation) if has_hooks else (existing, new))) -%}
     {%- if stays and has_hooks -%}
         {%- do adapter.rename_relation(target_relation, new) -%}
         {%- do adapter.rename_relation(backup, target_relation) -%}
     {%- endif -%}
     {%- if stays -%}
         {%- set columns = get_quoted_csv(adapter.get_columns_in_relation(new) | map(attribute='name')) -%}
-        {%- set also_granted = run_query(_granted(new, target_relation)).columns[0].values() -%}
+        {%- set also_granted = run_query(data_angiogram._granted(new, target_relation)).columns[0].values() -%}
         {%- call statement('move_rows') -%}
             delete from {{ target_relation }};
             insert into {{ target_relation }} ({{ columns }}) select {{ columns }} from {{ new }};
@@ -33,10 +33,10 @@ own materialization. Post-hooks see the new table under its name, as they do the
             {{ also_granted | join(';\n') }}
         {%- endcall -%}
     {%- elif not has_hooks -%}
-        {%- do _put_in_place(existing, new, backup) -%}
+        {%- do data_angiogram._put_in_place(existing, new, backup) -%}
     {%- endif -%}
-    {%- do _grant_and_describe(existing, target_relation, stays) -%}
-    {{ return(_commit(target_relation, backup, stays)) }}
+    {%- do data_angiogram._grant_and_describe(existing, target_relation, stays) -%}
+    {{ return(data_angiogram._commit(target_relation, backup, stays)) }}
 {%- endmacro %}
 
 {#- The relation goes aside, and the new one takes its name. -#}
@@ -57,17 +57,17 @@ own materialization. Post-hooks see the new table under its name, as they do the
     {%- if not stays -%}
         {%- do drop_relation_if_exists(backup) -%}
     {%- endif -%}
-    {%- set had = run_query(_indexes(target_relation)).columns['oid'].values() | list -%}
+    {%- set had = run_query(data_angiogram._indexes(target_relation)).columns['oid'].values() | list -%}
     {%- do run_hooks(post_hooks, inside_transaction=False) -%}
     {%- if stays -%}
-        {%- do _drop_repeated_indexes(target_relation, had) -%}
+        {%- do data_angiogram._drop_repeated_indexes(target_relation, had) -%}
     {%- endif -%}
     {{ return({'relations': [target_relation]}) }}
 {%- endmacro %}
 
 {#- Drops what a hook has just made though the relation had it: an index without a name is another one at each build. -#}
 {% macro _drop_repeated_indexes(relation, had) -%}
-    {%- set indexes = run_query(_indexes(relation)).rows -%}
+    {%- set indexes = run_query(data_angiogram._indexes(relation)).rows -%}
     {%- set known = [] -%}
     {%- for index in indexes if index['oid'] in had -%}
         {%- do known.append(index['what']) -%}
@@ -87,17 +87,17 @@ own materialization. Post-hooks see the new table under its name, as they do the
         exists (select 1 from pg_constraint where conindid = indexrelid) as is_of_constraint,
         regexp_replace(pg_get_indexdef(indexrelid), ' INDEX .*? ON ', ' INDEX ON ') as what
     from pg_index
-    where indrelid = {{ _regclass(relation) }}
+    where indrelid = {{ data_angiogram._regclass(relation) }}
 {%- endmacro %}
 
 {#- Whether anything of people's depends on a relation, outside the dye targets, where nobody's does. -#}
 {% macro is_read_by_people(relation) -%}
-    {%- if is_dye_target() -%}
+    {%- if data_angiogram.is_dye_target() -%}
         {{ return(false) }}
     {%- endif -%}
     {%- set relations = [{'schema': relation.schema, 'identifier': relation.identifier}] -%}
     {{ return(run_query(
-        'select exists (' ~ dependent_views(relations) ~ ') or exists (' ~ other_dependents(relations) ~ ')'
+        'select exists (' ~ data_angiogram.dependent_views(relations) ~ ') or exists (' ~ data_angiogram.other_dependents(relations) ~ ')'
     ).rows[0][0]) }}
 {%- endmacro %}
 
@@ -107,43 +107,43 @@ would meddle with the rows, a foreign key on it would refuse the deletion. -#}
 {% macro can_take_the_rows_of(existing, new) -%}
     {%- set query -%}
         with existing as (
-            {{ _shape(existing) }}
+            {{ data_angiogram._shape(existing) }}
         ),
 
         new as (
-            {{ _shape(new) }}
+            {{ data_angiogram._shape(new) }}
         )
 
         select
             not exists (select * from new except all select * from existing)
             and not exists (select * from existing where part <> 'index' except all select * from new)
             and not exists (
-                select 1 from pg_constraint where contype = 'f' and confrelid = {{ _regclass(existing) }}
+                select 1 from pg_constraint where contype = 'f' and confrelid = {{ data_angiogram._regclass(existing) }}
             )
             and not exists (
                 select 1 from pg_trigger
-                where not tgisinternal and tgrelid in ({{ _regclass(existing) }}, {{ _regclass(new) }})
+                where not tgisinternal and tgrelid in ({{ data_angiogram._regclass(existing) }}, {{ data_angiogram._regclass(new) }})
             )
             and not exists (
-                select 1 from pg_rewrite where ev_class in ({{ _regclass(existing) }}, {{ _regclass(new) }})
+                select 1 from pg_rewrite where ev_class in ({{ data_angiogram._regclass(existing) }}, {{ data_angiogram._regclass(new) }})
             )
             and not exists (
-                select 1 from pg_inherits where inhparent = {{ _regclass(existing) }}
+                select 1 from pg_inherits where inhparent = {{ data_angiogram._regclass(existing) }}
             )
             and not exists (
                 select 1 from pg_attribute
-                where attrelid = {{ _regclass(existing) }} and (attgenerated <> '' or attidentity <> '')
+                where attrelid = {{ data_angiogram._regclass(existing) }} and (attgenerated <> '' or attidentity <> '')
             )
             and not exists (
                 select 1 from pg_class
-                where relrowsecurity and oid in ({{ _regclass(existing) }}, {{ _regclass(new) }})
+                where relrowsecurity and oid in ({{ data_angiogram._regclass(existing) }}, {{ data_angiogram._regclass(new) }})
             )
     {%- endset -%}
     {{ return(run_query(query).rows[0][0]) }}
 {%- endmacro %}
 
 {% macro _shape(relation) -%}
-    {%- set oid = _regclass(relation) -%}
+    {%- set oid = data_angiogram._regclass(relation) -%}
     select
         'column' as part,
         concat_ws(
@@ -177,15 +177,15 @@ would meddle with the rows, a foreign key on it would refuse the deletion. -#}
         format(
             'grant %s on %s to %s%s',
             granted.privilege_type,
-            {{ _literal(target_relation | string) }}::text,
-            {{ _role('granted.grantee') }},
+            {{ data_angiogram._literal(target_relation | string) }}::text,
+            {{ data_angiogram._role('granted.grantee') }},
             case when granted.is_grantable then ' with grant option' end
         )
     from pg_class
     cross join lateral aclexplode(relacl) as granted
-    where pg_class.oid = {{ _regclass(new) }} and granted.grantee <> relowner
+    where pg_class.oid = {{ data_angiogram._regclass(new) }} and granted.grantee <> relowner
 {%- endmacro %}
 
 {% macro _regclass(relation) -%}
-    {{ _literal(relation | string) }}::regclass
+    {{ data_angiogram._literal(relation | string) }}::regclass
 {%- endmacro %}

@@ -1,11 +1,11 @@
 {#- The views that people made on relations, and the views on these, with the statements that make each again. -#}
 {% macro dependent_views(relations) -%}
     with recursive replaced as (
-        {{ _oids_of(relations) }}
+        {{ data_angiogram._oids_of(relations) }}
     ),
 
     project as (
-        {{ _oids_of(project_relations()) }}
+        {{ data_angiogram._oids_of(data_angiogram.project_relations()) }}
     ),
 
     reads as (
@@ -113,7 +113,7 @@
                 order by attnum
             )
             || array(
-                select distinct format('revoke all on %s from %s', relation, {{ _role('granted.grantee') }})
+                select distinct format('revoke all on %s from %s', relation, {{ data_angiogram._role('granted.grantee') }})
                 from pg_default_acl
                 cross join lateral aclexplode(defaclacl) as granted
                 where
@@ -128,7 +128,7 @@
                         'grant %s on %s to %s%s',
                         granted.privilege_type,
                         relation,
-                        {{ _role('granted.grantee') }},
+                        {{ data_angiogram._role('granted.grantee') }},
                         case when granted.is_grantable then ' with grant option' end
                     )
                 from aclexplode(relacl) as granted
@@ -141,7 +141,7 @@
                         granted.privilege_type,
                         attname,
                         relation,
-                        {{ _role('granted.grantee') }},
+                        {{ data_angiogram._role('granted.grantee') }},
                         case when granted.is_grantable then ' with grant option' end
                     )
                 from pg_attribute
@@ -161,11 +161,11 @@
 policies, columns of a row's type. -#}
 {% macro other_dependents(relations) -%}
     with replaced as (
-        {{ _oids_of(relations) }}
+        {{ data_angiogram._oids_of(relations) }}
     ),
 
     project as (
-        {{ _oids_of(project_relations()) }}
+        {{ data_angiogram._oids_of(data_angiogram.project_relations()) }}
     )
 
     select distinct pg_describe_object(pg_depend.classid, pg_depend.objid, pg_depend.objsubid) as what
@@ -198,7 +198,7 @@ policies, columns of a row's type. -#}
     left join pg_rewrite on pg_depend.classid = 'pg_rewrite'::regclass and pg_depend.objid = pg_rewrite.oid
     where
         pg_class.oid in (
-            {{ _oids_of(relations) }}
+            {{ data_angiogram._oids_of(relations) }}
         )
         and pg_depend.deptype = 'a'
         and (
@@ -224,7 +224,7 @@ policies, columns of a row's type. -#}
         (pg_namespace.nspname, pg_class.relname) in (
             (null, null)
             {%- for relation in relations %},
-            ({{ _literal(relation.schema) }}, {{ _literal(relation.identifier) }})
+            ({{ data_angiogram._literal(relation.schema) }}, {{ data_angiogram._literal(relation.identifier) }})
             {%- endfor %}
         )
 {%- endmacro %}

@@ -1,5 +1,5 @@
 {% macro print_differences(results) -%}
-    {%- if execute and is_dye_target() -%}
+    {%- if execute and data_angiogram.is_dye_target() -%}
         {%- for result in results -%}
             {%- set test_metadata = result.node.test_metadata -%}
             {%- if test_metadata and test_metadata.name == 'equals_expected' and result.status == 'fail' -%}

@@ -1,11 +1,11 @@
 {% macro record_node_results(results) -%}
-    {%- if not execute or not is_dye_target() or not results -%}
+    {%- if not execute or not data_angiogram.is_dye_target() or not results -%}
         {{ return('') }}
     {%- endif -%}
     {#- Several dbt commands may end at once: the lock lets one of them make schema and table. -#}
     select pg_advisory_xact_lock(hashtext('angiogram_results'));
-    create schema if not exists {{ results_relation().include(database=false, identifier=false) }};
-    create table if not exists {{ results_relation() }} (
+    create schema if not exists {{ data_angiogram.results_relation().include(database=false, identifier=false) }};
+    create table if not exists {{ data_angiogram.results_relation() }} (
         invocation_id text not null,
         unique_id text not null,
         name text not null,
@@ -17,8 +17,8 @@
         fingerprint text,
         recorded_at timestamptz not null default now()
     );
-    {%- set with_fingerprint = nodes_with_fingerprint(results) | map(attribute='node.unique_id') | list %}
-    insert into {{ results_relation() }}
+    {%- set with_fingerprint = data_angiogram.nodes_with_fingerprint(results) | map(attribute='node.unique_id') | list %}
+    insert into {{ data_angiogram.results_relation() }}
     (invocation_id, unique_id, name, resource_type, status, message, seconds, rows_affected, fingerprint)
     values
     {%- for result in results %}
@@ -38,7 +38,7 @@
         {{- result.execution_time | round(3) }},
         {%- set rows_affected = (result.adapter_response or {}).get('rows_affected') -%}
         {{- 'null' if rows_affected is none else rows_affected | int -}},
-        {{- fingerprint(result.node) if result.node.unique_id in with_fingerprint else 'null' -}}
+        {{- data_angiogram.fingerprint(result.node) if result.node.unique_id in with_fingerprint else 'null' -}}
     ){{ ',' if not loop.last }}
     {%- endfor %}
 {%- endmacro %}

@@ -1,14 +1,14 @@
 {#- On-run-end: make again what this build has dropped, say what was made again and what was not; of the former no note is
 kept. On-run-start, what an earlier build has left is tried; the end of the build says what cannot be made again. -#}
 {% macro restore_dependent_views(warns=true) -%}
-    {%- if not may_drop_views() -%}
+    {%- if not data_angiogram.may_drop_views() -%}
         {{ return('') }}
     {%- endif -%}
-    {%- set notes = noted_views() -%}
-    {%- if notes is none or not run_query('select to_regclass(' ~ _literal(notes) ~ ') is not null').rows[0][0] -%}
+    {%- set notes = data_angiogram.noted_views() -%}
+    {%- if notes is none or not run_query('select to_regclass(' ~ data_angiogram._literal(notes) ~ ') is not null').rows[0][0] -%}
         {{ return('') }}
     {%- endif -%}
-    {%- do run_query(_make_again(notes)) -%}
+    {%- do run_query(data_angiogram._make_again(notes)) -%}
     {%- set noted = run_query(
         "select format('%I.%I', schema_name, name) as view, owner, lost_because, made_again_at is not null as is_made_again, "
         ~ 'coalesce((select rolsuper from pg_roles where rolname = owner), false) as is_of_superuser from ' ~ notes
@@ -32,8 +32,8 @@ kept. On-run-start, what an earlier build has left is tried; the end of the buil
             ) -%}
         {%- endif -%}
     {%- endfor -%}
-    {%- do run_query('delete from ' ~ notes ~ ' where ' ~ is_there()) -%}
-    {%- do tell_the_verdict(notes) -%}
+    {%- do run_query('delete from ' ~ notes ~ ' where ' ~ data_angiogram.is_there()) -%}
+    {%- do data_angiogram.tell_the_verdict(notes) -%}
 {%- endmacro %}
 
 {#- Whether a noted view exists; to_regclass() would need a right on its schema. -#}
@@ -60,7 +60,7 @@ kept. On-run-start, what an earlier build has left is tried; the end of the buil
         perform set_config('search_path', 'pg_catalog', true);
         for noted in
             select * from {{ notes }}
-            where not {{ is_there() }}
+            where not {{ data_angiogram.is_there() }}
             order by depth, schema_name, name
         loop
             begin

@@ -11,18 +11,18 @@ as dbt's own materialization does it. -#}
     {%- call statement('main') -%}
         {{ get_create_view_as_sql(new, sql) }}
     {%- endcall -%}
-    {%- set stays = _has_columns_of(new, existing) -%}
+    {%- set stays = data_angiogram._has_columns_of(new, existing) -%}
     {%- if stays -%}
         {%- call statement('main') -%}
             drop view {{ new }};
             {{ get_replace_view_sql(existing, sql) }}
         {%- endcall -%}
     {%- else -%}
-        {%- do _put_in_place(existing, new, backup) -%}
+        {%- do data_angiogram._put_in_place(existing, new, backup) -%}
     {%- endif -%}
-    {%- do _grant_and_describe(existing, target_relation, stays) -%}
+    {%- do data_angiogram._grant_and_describe(existing, target_relation, stays) -%}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
-    {{ return(_commit(target_relation, backup, stays)) }}
+    {{ return(data_angiogram._commit(target_relation, backup, stays)) }}
 {%- endmacro %}
 
 {% macro _has_columns_of(new, existing) -%}
@@ -30,16 +30,16 @@ as dbt's own materialization does it. -#}
         select
             not exists (
                 select attnum, attname, atttypid, atttypmod, attcollation
-                from pg_attribute where attrelid = {{ _regclass(existing) }} and attnum > 0
+                from pg_attribute where attrelid = {{ data_angiogram._regclass(existing) }} and attnum > 0
                 except
                 select attnum, attname, atttypid, atttypmod, attcollation
-                from pg_attribute where attrelid = {{ _regclass(new) }}
+                from pg_attribute where attrelid = {{ data_angiogram._regclass(new) }}
             )
             and not exists (
-                select 1 from pg_trigger where tgrelid = {{ _regclass(existing) }} and not tgisinternal
+                select 1 from pg_trigger where tgrelid = {{ data_angiogram._regclass(existing) }} and not tgisinternal
             )
             and not exists (
-                select 1 from pg_rewrite where ev_class = {{ _regclass(existing) }} and ev_type <> '1'
+                select 1 from pg_rewrite where ev_class = {{ data_angiogram._regclass(existing) }} and ev_type <> '1'
             )
     {%- endset -%}
     {{ return(run_query(query).rows[0][0]) }}

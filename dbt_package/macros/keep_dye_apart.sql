@@ -3,9 +3,9 @@
         {{ return('') }}
     {%- endif -%}
     {%- set nodes = graph.nodes.values() | list -%}
-    {%- if not is_dye_target() -%}
+    {%- if not data_angiogram.is_dye_target() -%}
         {%- set seeds = [] -%}
-        {%- for node in nodes if node.resource_type == 'seed' and is_dye_seed(node) -%}
+        {%- for node in nodes if node.resource_type == 'seed' and data_angiogram.is_dye_seed(node) -%}
             {%- do seeds.append(node.name) -%}
         {%- endfor -%}
         {%- if seeds -%}
@@ -16,7 +16,7 @@
             ) }}
         {%- endif -%}
     {%- endif -%}
-    {%- if is_dye_target() -%}
+    {%- if data_angiogram.is_dye_target() -%}
         {%- set functions = [] -%}
         {%- for node in graph.get('functions', {}).values() if node.unique_id in selected_resources -%}
             {%- do functions.append(node.name) -%}
@@ -43,10 +43,10 @@
             'is_built': node.unique_id in selected_resources,
         }) -%}
     {%- endfor -%}
-    {%- if is_dye_target() -%}
+    {%- if data_angiogram.is_dye_target() -%}
         {#- `angiogram` gives dye_batches where it builds from the input seeds, and holds the lock itself. -#}
         {%- if var('dye_source', 'seeds') == 'seeds' and not var('dye_batches', none) -%}
-            {%- set holders = run_query(tables_lock_holders()) -%}
+            {%- set holders = run_query(data_angiogram.tables_lock_holders()) -%}
             {%- if holders | length -%}
                 {{ exceptions.raise_compiler_error(
                     'Session ' ~ holders.rows[0][0] ~ ' builds the models from the input seeds (`angiogram run --from-seeds` or '
@@ -61,22 +61,22 @@
     {%- if not asked.relations -%}
         {{ return('') }}
     {%- endif -%}
-    {%- set schemas = run_query(dye_schemas(asked)).rows | selectattr('is_built') | list -%}
+    {%- set schemas = run_query(data_angiogram.dye_schemas(asked)).rows | selectattr('is_built') | list -%}
     {%- set refused = [] -%}
     {%- set marks = [] -%}
     {%- for schema in schemas -%}
-        {%- if not is_dye_target() and schema['marked_for'] -%}
+        {%- if not data_angiogram.is_dye_target() and schema['marked_for'] -%}
             {%- do refused.append(schema['schema_name']) -%}
-        {%- elif is_dye_target() and schema['state'] in ('foreign', 'other_project') -%}
+        {%- elif data_angiogram.is_dye_target() and schema['state'] in ('foreign', 'other_project') -%}
             {%- do refused.append(schema['told']) -%}
-        {%- elif is_dye_target() and schema['state'] in ('empty', 'adopted') and schema['is_owner'] -%}
+        {%- elif data_angiogram.is_dye_target() and schema['state'] in ('empty', 'adopted') and schema['is_owner'] -%}
             {%- do marks.append(
                 'comment on schema ' ~ adapter.quote(schema['schema_name']) ~ ' is '
                 ~ dbt.string_literal(dbt.escape_single_quotes(schema['marked_comment']))
             ) -%}
         {%- endif -%}
     {%- endfor -%}
-    {%- if refused and not is_dye_target() -%}
+    {%- if refused and not data_angiogram.is_dye_target() -%}
         {{ exceptions.raise_compiler_error(
             'Target ' ~ target.name ~ ' is not a dye target, but would build in schemas of the dye: '
             ~ refused | join(', ') ~ '. The next dye run would drop it, so nothing was built. Give this target or the dye '

@@ -2,12 +2,12 @@
 other build of this project and target is under way, and say for whom. dbt keeps no session open for all of a build, so that
 a row stands for it, and its statements, which carry its id, show that it is at work. -#}
 {% macro one_build_at_a_time() -%}
-    {%- if not builds_alone() -%}
+    {%- if not data_angiogram.builds_alone() -%}
         {{ return('') }}
     {%- endif -%}
     {%- set waited = namespace(until_taken=false, silent=0, told=none, told_at=0) -%}
     {%- for second in range(86400) if not waited.until_taken -%}
-        {%- set other = run_query(_take_the_build(waited.silent >= 15)) -%}
+        {%- set other = run_query(data_angiogram._take_the_build(waited.silent >= 15)) -%}
         {%- if not other | length -%}
             {%- set waited.until_taken = true -%}
         {%- else -%}
@@ -32,14 +32,14 @@ a row stands for it, and its statements, which carry its id, show that it is at 
         ) }}
     {%- endif -%}
     {%- if waited.told -%}
-        {%- do _look_at_relations_again() -%}
+        {%- do data_angiogram._look_at_relations_again() -%}
     {%- endif -%}
 {%- endmacro %}
 
 {#- On-run-end, last: let the next build begin. -#}
 {% macro end_of_build() -%}
-    {%- if builds_alone() -%}
-    delete from angiogram.builds_under_way where invocation_id = {{ _literal(invocation_id) }}
+    {%- if data_angiogram.builds_alone() -%}
+    delete from angiogram.builds_under_way where invocation_id = {{ data_angiogram._literal(invocation_id) }}
     {%- endif -%}
 {%- endmacro %}
 
@@ -47,7 +47,7 @@ a row stands for it, and its statements, which carry its id, show that it is at 
 {% macro builds_alone() -%}
     {%- if not execute or target.type != 'postgres' or flags.WHICH not in ('build', 'run', 'seed', 'snapshot') -%}
         {{ return(false) }}
-    {%- elif is_dye_target() and (var('dye_source', 'seeds') != 'seeds' or var('dye_batches', none)) -%}
+    {%- elif data_angiogram.is_dye_target() and (var('dye_source', 'seeds') != 'seeds' or var('dye_batches', none)) -%}
         {{ return(false) }}
     {%- endif -%}
     {%- set can_be_noted -%}
@@ -69,7 +69,12 @@ a row stands for it, and its statements, which carry its id, show that it is at 
 {% macro _take_the_build(is_dead) -%}
     with taken as (
         insert into angiogram.builds_under_way as builds (pipeline, target, invocation_id, command)
-        values ({{ _literal(project_name) }}, {{ _literal(target.name) }}, {{ _literal(invocation_id) }}, {{ _literal(flags.WHICH) }})
+        values (
+            {{ data_angiogram._literal(project_name) }},
+            {{ data_angiogram._literal(target.name) }},
+            {{ data_angiogram._literal(invocation_id) }},
+            {{ data_angiogram._literal(flags.WHICH) }}
+        )
         on conflict (pipeline, target) do update set
             invocation_id = excluded.invocation_id,
             command = excluded.command,
@@ -93,22 +98,22 @@ a row stands for it, and its statements, which carry its id, show that it is at 
         ) as is_at_work
     from angiogram.builds_under_way as builds
     where
-        pipeline = {{ _literal(project_name) }}
-        and target = {{ _literal(target.name) }}
-        and invocation_id <> {{ _literal(invocation_id) }}
+        pipeline = {{ data_angiogram._literal(project_name) }}
+        and target = {{ data_angiogram._literal(target.name) }}
+        and invocation_id <> {{ data_angiogram._literal(invocation_id) }}
         and not exists (select from taken)
 {%- endmacro %}
 
 {#- dbt looked at what exists before it waited. -#}
 {% macro _look_at_relations_again() -%}
-    {%- for relation in project_relations() -%}
+    {%- for relation in data_angiogram.project_relations() -%}
         {%- set known = api.Relation.create(database=target.database, schema=relation.schema, identifier=relation.identifier) -%}
         {%- do adapter.cache_dropped(known) -%}
     {%- endfor -%}
     {%- set found = run_query(
         "select nspname, relname, case relkind when 'v' then 'view' when 'm' then 'materialized_view' else 'table' end as kind "
         ~ 'from pg_class inner join pg_namespace on pg_class.relnamespace = pg_namespace.oid where pg_class.oid in ('
-        ~ _oids_of(project_relations()) ~ ')'
+        ~ data_angiogram._oids_of(data_angiogram.project_relations()) ~ ')'
     ) -%}
     {%- for row in found.rows -%}
         {%- do adapter.cache_added(

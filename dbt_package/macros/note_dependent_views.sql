@@ -2,13 +2,17 @@
 on it with it. On-run-start: make again what a killed build has left, name the views as they are now, and note them in a
 table, from which restore_dependent_views() makes those again that this build drops. -#}
 {% macro note_dependent_views() -%}
-    {%- if not may_drop_views() -%}
+    {%- if not data_angiogram.may_drop_views() -%}
         {{ return('') }}
     {%- endif -%}
-    {%- do restore_dependent_views(warns=false) -%}
-    {%- set relations = project_relations() -%}
-    {%- set found = run_query('select relation from (' ~ dependent_views(relations) ~ ') as views order by depth, relation') -%}
-    {%- set others = run_query(other_dependents(relations) ~ ' union ' ~ own_dependents(relations) ~ ' order by 1') -%}
+    {%- do data_angiogram.restore_dependent_views(warns=false) -%}
+    {%- set relations = data_angiogram.project_relations() -%}
+    {%- set found = run_query(
+        'select relation from (' ~ data_angiogram.dependent_views(relations) ~ ') as views order by depth, relation'
+    ) -%}
+    {%- set others = run_query(
+        data_angiogram.other_dependents(relations) ~ ' union ' ~ data_angiogram.own_dependents(relations) ~ ' order by 1'
+    ) -%}
     {%- if others | length -%}
         {%- do log(
             'These objects also depend on what dbt builds. They are dropped, and not recreated, where dbt replaces a table: '
@@ -19,7 +23,7 @@ table, from which restore_dependent_views() makes those again that this build dr
         {{ return('') }}
     {%- endif -%}
     {%- set names = found.columns[0].values() | join(', ') -%}
-    {%- set notes = noted_views() -%}
+    {%- set notes = data_angiogram.noted_views() -%}
     {%- if notes is none -%}
         {%- do exceptions.warn(
             'These views read what dbt builds: ' ~ names ~ '. ' ~ target.user ~ ' cannot create a table in the schemas of the '
@@ -29,8 +33,8 @@ table, from which restore_dependent_views() makes those again that this build dr
         {{ return('') }}
     {%- endif -%}
     {%- do log('These views read what dbt builds, and are kept or recreated: ' ~ names ~ '.', info=true) -%}
-    {%- do run_query(_note(notes, relations)) -%}
-    {%- do tell_the_verdict(notes) -%}
+    {%- do run_query(data_angiogram._note(notes, relations)) -%}
+    {%- do data_angiogram.tell_the_verdict(notes) -%}
 {%- endmacro %}
 
 {#- Copies the notes to where a verdict reads them, if that table is there: who judges has no right on the schemas of live
@@ -53,31 +57,32 @@ tables. -#}
     {%- endset -%}
     {%- if run_query(is_kept).rows[0][0] -%}
         {%- do run_query(
-            'select set_config(' ~ _literal('angiogram.pipeline') ~ ', ' ~ _literal(project_name) ~ ', true)'
-            ~ '; delete from angiogram.noted_views where notes = ' ~ _literal(notes)
+            "select set_config('angiogram.pipeline', " ~ data_angiogram._literal(project_name) ~ ', true)'
+            ~ '; delete from angiogram.noted_views where notes = ' ~ data_angiogram._literal(notes)
             ~ '; insert into angiogram.noted_views (notes, schema_name, name, owner, lost_because, noted_at) select '
-            ~ _literal(notes) ~ ', schema_name, name, owner, lost_because, noted_at from ' ~ notes
+            ~ data_angiogram._literal(notes) ~ ', schema_name, name, owner, lost_because, noted_at from ' ~ notes
         ) -%}
     {%- endif -%}
 {%- endmacro %}
 
 {#- The table of the notes; none if dbt may create none. -#}
 {% macro noted_views() -%}
-    {%- set schemas = [_literal(target.schema)] -%}
-    {%- for relation in project_relations() -%}
-        {%- do schemas.append(_literal(relation.schema)) -%}
+    {%- set schemas = [data_angiogram._literal(target.schema)] -%}
+    {%- for relation in data_angiogram.project_relations() -%}
+        {%- do schemas.append(data_angiogram._literal(relation.schema)) -%}
     {%- endfor -%}
     {%- set found = run_query(
         "select format('%I.dependent_views', nspname) from pg_namespace where nspname in (" ~ schemas | unique | join(', ')
         ~ ") and has_schema_privilege(oid, 'create') order by to_regclass(format('%I.dependent_views', nspname)) is null, "
-        ~ 'nspname <> ' ~ _literal(target.schema) ~ ', nspname limit 1'
+        ~ 'nspname <> ' ~ data_angiogram._literal(target.schema) ~ ', nspname limit 1'
     ) -%}
     {{ return(found.rows[0][0] if found | length else none) }}
 {%- endmacro %}
 
 {% macro may_drop_views() -%}
     {{ return(
-        execute and target.type == 'postgres' and not is_dye_target() and flags.WHICH in ('build', 'run', 'seed', 'snapshot')
+        execute and target.type == 'postgres' and not data_angiogram.is_dye_target()
+        and flags.WHICH in ('build', 'run', 'seed', 'snapshot')
     ) }}
 {%- endmacro %}
 
@@ -99,10 +104,10 @@ tables. -#}
         );
         lock table {{ notes }} in share row exclusive mode;
         perform set_config('search_path', 'pg_catalog', true); -- so that every name in a definition has its schema
-        delete from {{ notes }} where {{ is_there() }};
+        delete from {{ notes }} where {{ data_angiogram.is_there() }};
         insert into {{ notes }} (schema_name, name, owner, depth, statements)
         select schema_name, name, owner, depth, statements
-        from ({{ dependent_views(relations) }}) as views
+        from ({{ data_angiogram.dependent_views(relations) }}) as views
         on conflict (schema_name, name) do nothing;
         perform set_config('search_path', path, true);
     end

@@ -185,7 +185,7 @@ select
         when states.state in ('live', 'maybe_live')
             then coalesce(
                 (
-                    select {{ first_ten("format('%s.%s (%s)', live.schema_name, live.relation_name, live.used_by)") }}
+                    select {{ data_angiogram.first_ten("format('%s.%s (%s)', live.schema_name, live.relation_name, live.used_by)") }}
                     from live
                     inner join written
                         on live.schema_name = written.schema_name and live.relation_name = written.relation_name
@@ -205,7 +205,7 @@ select
                 select
                     format(
                         'schema %s (it holds %s, which this project does not build)',
-                        states.schema_name, {{ first_ten('found.relation_name') }}
+                        states.schema_name, {{ data_angiogram.first_ten('found.relation_name') }}
                     )
                 from found
                 where found.schema_name = states.schema_name and not found.is_written and not found.was_written
@@ -213,20 +213,20 @@ select
         when states.state = 'foreign'
             then coalesce(
                 (
-                    select {{ first_ten("format('%s.%s', found.schema_name, found.relation_name)") }}
+                    select {{ data_angiogram.first_ten("format('%s.%s', found.schema_name, found.relation_name)") }}
                     from found
                     where found.schema_name = states.schema_name and found.is_written
                     having count(*) > 0
                 ),
                 (
-                    select format('schema %s (it holds %s)', states.schema_name, {{ first_ten('found.relation_name') }})
+                    select format('schema %s (it holds %s)', states.schema_name, {{ data_angiogram.first_ten('found.relation_name') }})
                     from found
                     where found.schema_name = states.schema_name
                 )
             )
     end as told,
     (
-        select {{ first_ten("format('%s.%s', found.schema_name, found.relation_name)") }}
+        select {{ data_angiogram.first_ten("format('%s.%s', found.schema_name, found.relation_name)") }}
         from found
         where found.schema_name = states.schema_name and found.is_written and not found.is_own
         having count(*) > 0

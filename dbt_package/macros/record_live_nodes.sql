@@ -2,7 +2,8 @@
     {%- if not execute or target.name != 'prod' -%}
         {{ return('') }}
     {%- endif -%}
-    {%- set built = nodes_with_fingerprint(results) | selectattr('message', 'ne', held_message()) | list -%}
+    {%- set held = data_angiogram.held_message() -%}
+    {%- set built = data_angiogram.nodes_with_fingerprint(results) | selectattr('message', 'ne', held) | list -%}
     {%- if not built -%}
         {{ return('') }}
     {%- endif -%}
@@ -61,7 +62,7 @@
         {%- for text in [node.config.meta.get('accounts_for'), node.config.meta.get('counts')] -%}
             {{ 'null' if text is none else dbt.string_literal(dbt.escape_single_quotes(text)) }},
         {%- endfor -%}
-        {{- fingerprint(node) -}}
+        {{- data_angiogram.fingerprint(node) -}}
     ){{ ',' if not loop.last }}
     {%- endfor %}
     on conflict (unique_id) do update set

@@ -1,9 +1,6 @@
 {#-
-    The comparison of a table with what it should hold: one SQL text for the dbt test equals_expected and for the
-    `angiogram` command, which renders this file with plain Jinja. So no dbt function may be used here.
-
-    Rows are compared as jsonb: 12.50 equals 12.5, null is no empty string, and no list of columns is needed. Times are
-    compared and shown in UTC: the statement sets the transaction's time zone before it reads a row.
+    Rows are compared as jsonb: 12.50 equals 12.5, null is not an empty string, and no list of columns is needed. Times
+    are compared and shown in UTC: the statement sets the transaction's time zone before it reads a row.
 -#}
 
 {%- macro text_literal(text) -%}
@@ -11,7 +8,7 @@
 {%- endmacro -%}
 
 {%- macro text_array(texts) -%}
-    array[{% for text in texts %}{{ text_literal(text) }}{{ ', ' if not loop.last }}{% endfor %}]::text[]
+    array[{% for text in texts %}{{ data_angiogram.text_literal(text) }}{{ ', ' if not loop.last }}{% endfor %}]::text[]
 {%- endmacro -%}
 
 {%- macro columns_of(relation, excluded) -%}
@@ -20,10 +17,10 @@
         format_type(attribute.atttypid, attribute.atttypmod) as type_name
     from pg_catalog.pg_attribute as attribute
     where
-        attribute.attrelid = {{ text_literal(relation) }}::regclass
+        attribute.attrelid = {{ data_angiogram.text_literal(relation) }}::regclass
         and attribute.attnum > 0
         and not attribute.attisdropped
-        and attribute.attname::text <> all({{ text_array(excluded) }})
+        and attribute.attname::text <> all({{ data_angiogram.text_array(excluded) }})
 {%- endmacro -%}
 
 {%- macro counted_rows(relation, excluded, where) -%}
@@ -31,7 +28,7 @@
         counted.content,
         count(*) as copies
     from (
-        select to_jsonb(compared.*) - {{ text_array(excluded) }} - unshared_columns.column_names as content
+        select to_jsonb(compared.*) - {{ data_angiogram.text_array(excluded) }} - unshared_columns.column_names as content
         from utc
         cross join unshared_columns
         cross join {% if where %}(
@@ -43,18 +40,17 @@
     group by counted.content
 {%- endmacro -%}
 
-{#- `where` chooses the rows of the actual table that are compared, as dbt's configuration of that name does. -#}
-{%- macro differences(actual, expected, key, excluded, where=none) -%}
+{%- macro postgres__differences(actual, expected, key, excluded, where=none) -%}
 with utc as materialized (
     select set_config('TimeZone', 'UTC', true) as time_zone
 ),
 
 actual_columns as (
-    {{ columns_of(actual, excluded) }}
+    {{ data_angiogram.columns_of(actual, excluded) }}
 ),
 
 expected_columns as (
-    {{ columns_of(expected, excluded) }}
+    {{ data_angiogram.columns_of(expected, excluded) }}
 ),
 
 compared_columns as (
@@ -73,18 +69,19 @@ unshared_columns as (
 ),
 
 actual_rows as (
-    {{ counted_rows(actual, excluded, where) }}
+    {{ data_angiogram.counted_rows(actual, excluded, where) }}
 ),
 
 expected_rows as (
-    {{ counted_rows(expected, excluded, none) }}
+    {{ data_angiogram.counted_rows(expected, excluded, none) }}
 ),
 
 unequal_rows as materialized (
     select
         jsonb_build_object(
             {%- for column in key %}
-            {{ text_literal(column) }}, coalesce(expected_rows.content, actual_rows.content) -> {{ text_literal(column) }}
+            {%- set name = data_angiogram.text_literal(column) %}
+            {{ name }}, coalesce(expected_rows.content, actual_rows.content) -> {{ name }}
             {{- ',' if not loop.last }}
             {%- endfor %}
         ) as row_key,

@@ -1,1 +1,0 @@
-../../../../dbt_project/macros/is_dye_seed.sql

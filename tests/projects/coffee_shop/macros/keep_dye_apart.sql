@@ -1,1 +1,0 @@
-../../../../dbt_project/macros/keep_dye_apart.sql

@@ -1,1 +1,0 @@
-../../../../../dbt_project/tests/generic/equals_expected.sql
