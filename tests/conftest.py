@@ -120,7 +120,10 @@ def fresh_topic(sandbox: Sandbox) -> Iterator[str]:
 
 @pytest.fixture
 def connect_as(sandbox: Sandbox) -> Iterator[Callable[..., connection]]:
-    """Function that opens an autocommit connection as a role; all are closed after the test."""
+    """Function that opens an autocommit connection as a role; all are closed after the test.
+
+    It says for no pipeline that it works, as a dashboard's, psql's and dbt's do not.
+    """
     opened: list[connection] = []
 
     def open_as(role: str, database: str | None = None) -> connection:
@@ -129,6 +132,8 @@ def connect_as(sandbox: Sandbox) -> Iterator[Callable[..., connection]]:
         else:
             server = connect(role, "tests", database)
             server.autocommit = True
+            with server.cursor() as query:
+                query.execute("reset angiogram.pipeline; reset angiogram.raw_table")
         opened.append(server)
         return server
 

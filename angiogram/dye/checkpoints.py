@@ -62,7 +62,7 @@ def unverified_dye(database: connection) -> Checkpoint:
         database: as a role that may read where they are.
     """
     with database.cursor() as query:
-        query.execute("select count(*), count(released_to) from raw.unverified_dye")
+        query.execute("select count(*), count(released_to) from raw.unverified_dye where raw.is_of_session(raw_table)")
         ((kept, released),) = query.fetchall()
     waiting = unverified.waiting(database) if kept > released else []
     return Checkpoint(

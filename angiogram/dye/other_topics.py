@@ -61,7 +61,8 @@ def _loaded(database: connection) -> dict[tuple[str, UUID], dict[int, int]]:
     with database.cursor() as query:
         query.execute(
             'select topic, topic_id, "partition", next_offset from raw.loaded_offsets as loaded '
-            "where not exists (select from raw.retired_topics as retired where retired.topic_id = loaded.topic_id)"
+            "where not exists (select from raw.retired_topics as retired where retired.topic_id = loaded.topic_id) "
+            "and raw.topic_is_of_session(loaded.topic_id)"
         )
         found: dict[tuple[str, UUID], dict[int, int]] = defaultdict(dict)
         for topic, topic_id, partition, next_offset in query.fetchall():

@@ -153,7 +153,8 @@ def _loaded_counts(database: connection, since: timedelta | None) -> list[dict[s
     with database.cursor(cursor_factory=RealDictCursor) as query:
         query.execute(
             "select *, live_rows as messages"
-            " from raw.loaded_counts(coalesce(clock_timestamp() - %s::interval, '-infinity'))",
+            " from raw.loaded_counts(coalesce(clock_timestamp() - %s::interval, '-infinity')) as counted"
+            " where raw.topic_is_of_session(counted.topic_id)",
             (since,),
         )
         return [dict(row) for row in query.fetchall()]
@@ -168,7 +169,8 @@ def _loaded(database: connection, found: Sequence[Mapping[str, Any]]) -> tuple[C
     kinds = ("messages", "dead_letters", "dye", "unverified_dye", "gaps", "empty_offsets", "taken_away")
     with database.cursor(cursor_factory=RealDictCursor) as query:
         query.execute(
-            'select topic, "partition", from_offset, to_offset from raw.gaps where passed_at is null'
+            'select topic, "partition", from_offset, to_offset from raw.gaps as gap'
+            " where raw.topic_is_of_session(gap.topic_id) and passed_at is null"
             " and reason in ('deleted_before_loaded', 'corrupt') order by topic, \"partition\""
         )
         told = [

@@ -84,7 +84,8 @@ def check_files(database: connection, since: timedelta | None) -> tuple[list[Che
     with database.cursor() as query:
         query.execute(
             "with files as (select topic_id, path, rows + dead_letters as loaded from raw.loaded_files"
-            " where retired_at is null and loaded_at >= coalesce(clock_timestamp() - %s::interval, '-infinity'))"
+            " where retired_at is null and raw.is_of_session(raw_table)"
+            " and loaded_at >= coalesce(clock_timestamp() - %s::interval, '-infinity'))"
             " select files.path, files.loaded, coalesce(stored.stored, 0) from files"
             " left join raw.file_rows((select array_agg(topic_id) from files)) as stored (topic_id, stored)"
             " on files.topic_id = stored.topic_id order by files.path",
@@ -142,7 +143,8 @@ def _partitions(database: connection, loaded: Sequence[Mapping[str, Any]]) -> li
 def _files(database: connection, since: timedelta | None) -> list[_Part]:
     with database.cursor() as query:
         query.execute(
-            "select topic_id::text, path from raw.loaded_files where retired_at is null"
+            "select topic_id::text, path from raw.loaded_files"
+            " where retired_at is null and raw.is_of_session(raw_table)"
             " and loaded_at >= coalesce(clock_timestamp() - %s::interval, '-infinity')",
             (since,),
         )

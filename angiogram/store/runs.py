@@ -22,7 +22,6 @@ from angiogram.store.old_reports import as_current
 from ingestion.database.errors import sentence
 from ingestion.database.sessions import connect
 from ingestion.errors import DatabaseUnavailable
-from ingestion.settings.pipeline import pipeline
 
 RUNS_ROLE = "angiogram"
 
@@ -103,7 +102,6 @@ def database(purpose: str) -> Iterator[connection]:
     opened = connect(RUNS_ROLE, f"angiogram {purpose}")
     try:
         opened.autocommit = True
-        work_for(opened, pipeline().name)
         yield opened
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         raise DatabaseUnavailable(f"During {purpose}: {sentence(error) or str(error).strip()}") from error

@@ -36,7 +36,7 @@ def row_counts() -> dict[str, int]:
             sql.SQL(
                 "select (select count(*) from {rows} where starts_with(topic, 'file:')), "
                 "(select count(*) from {letters} where starts_with(topic, 'file:')), "
-                "(select count(*) from raw.loaded_files)"
+                "(select count(*) from raw.loaded_files where raw.is_of_session(raw_table))"
             ).format(
                 rows=identifier(tables(pipeline)[LIVE_ROWS]),
                 letters=identifier(tables(pipeline)[LIVE_LETTERS]),

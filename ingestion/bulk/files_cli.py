@@ -42,7 +42,8 @@ def list_files(lost: Annotated[bool, typer.Option(help="Show only files with mis
                 "where days.topic_id = files.topic_id and days.day is not null order by days.day) "
                 "from raw.loaded_files as files "
                 "inner join raw.file_rows(array(select topic_id from raw.loaded_files)) as counted "
-                "on files.topic_id = counted.topic_id order by files.path, files.loaded_at"
+                "on files.topic_id = counted.topic_id where raw.is_of_session(files.raw_table) "
+                "order by files.path, files.loaded_at"
             )
             found: list[tuple[str, int, int, str, int, list[date]]] = query.fetchall()
     for topic_id, rows, letters, path, missing, days in found:

@@ -119,7 +119,10 @@ def plan_of_day(query: cursor, day: date, kept: Iterable[UUID]) -> DayPlan:
         "select distinct on (days.topic_id) days.topic_id, others.path, others.day, others.topic_id is not null "
         "from raw.file_days as days left join raw.file_days as others "
         "on days.topic_id = others.topic_id and others.day is distinct from days.day "
-        "where days.day = %s and days.topic_id <> all(%s::uuid[]) order by days.topic_id, others.day, others.path",
+        "where days.day = %s and exists (select from raw.loaded_files as files "
+        "where files.topic_id = days.topic_id and raw.is_of_session(files.raw_table)) "
+        "and days.topic_id <> all(%s::uuid[]) "
+        "order by days.topic_id, others.day, others.path",
         (day, [str(topic_id) for topic_id in staying]),
     )
     found = {UUID(topic_id): (path, other) if stays else None for topic_id, path, other, stays in query.fetchall()}

@@ -6,10 +6,14 @@ from typing import Any
 
 import psycopg2
 
-from ingestion.errors import DatabaseUnavailable, PooledByTransaction
+from ingestion.errors import ContractUnusable, DatabaseUnavailable, PooledByTransaction
 from ingestion.settings import DatabaseSettings, role, role_password
+from ingestion.settings.pipeline import Pipeline, pipeline
 
 _ANSWERS_WITHIN = 5.0  # seconds
+
+_NO_STREAM = "-"
+"""The raw table of a pipeline without a contract. No table has this name."""
 
 
 def connect(
@@ -36,6 +40,7 @@ def connect(
         opened: psycopg2.extensions.connection = psycopg2.connect(**options)
         try:
             _require_own_session(opened, options)
+            _work_for(opened, pipeline())
         except BaseException:
             opened.close()
             raise
@@ -53,6 +58,20 @@ def connect(
             f"{place} did not answer for role {name}: {said}. Is it running (`sandbox status`), and are PGHOST and "
             "PGPORT right?"
         ) from error
+
+
+def _work_for(opened: "psycopg2.extensions.connection", pipeline: Pipeline) -> None:
+    """Say for which pipeline and stream the session works: what it writes carries both names, see migration 0028."""
+    try:
+        table = pipeline.contract().table if pipeline.contract_path else _NO_STREAM
+    except ContractUnusable:
+        table = ""  # of which stream is not known: nothing is hidden
+    with opened.cursor() as query:
+        query.execute(
+            "select set_config('angiogram.pipeline', %s, false), set_config('angiogram.raw_table', %s, false)",
+            (pipeline.name, table),
+        )
+    opened.commit()
 
 
 def _require_own_session(opened: "psycopg2.extensions.connection", options: dict[str, Any]) -> None:

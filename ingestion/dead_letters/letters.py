@@ -78,7 +78,7 @@ def newest(limit: int, dye: bool = False, reason: str | None = None) -> list[Dea
     Raises:
         SettingsError, DatabaseUnavailable: as `ingestion.database.sessions.connect`.
     """
-    order = sql.SQL("where %(reason)s::text is null or reason = %(reason)s order by loaded_at desc limit %(limit)s")
+    order = sql.SQL("and (%(reason)s::text is null or reason = %(reason)s) order by loaded_at desc limit %(limit)s")
     with _session() as session:
         return list(_select(session, dye, False, order, {"reason": reason, "limit": limit}))
 
@@ -97,7 +97,7 @@ def at(partition: int, offset: int, topic_id: UUID | None = None, dye: bool = Fa
         SettingsError, DatabaseUnavailable: as `ingestion.database.sessions.connect`.
     """
     where = sql.SQL(
-        'where "partition" = %(partition)s and "offset" = %(offset)s '
+        'and "partition" = %(partition)s and "offset" = %(offset)s '
         "and (%(topic_id)s::uuid is null or topic_id = %(topic_id)s::uuid)"
     )
     wanted = {"partition": partition, "offset": offset, "topic_id": str(topic_id) if topic_id else None}
@@ -133,7 +133,7 @@ def not_replayed(reason: str | None = None) -> Iterator[DeadLetter]:
         As `every`.
     """
     tail = sql.SQL(
-        "where replayed_at is null and (%(reason)s::text is null or reason = %(reason)s) "
+        "and replayed_at is null and (%(reason)s::text is null or reason = %(reason)s) "
         'order by topic_id, "partition", "offset"'
     )
     with _session() as session:
@@ -158,7 +158,7 @@ def _select(
 ) -> Iterator[DeadLetter]:
     query_text = sql.SQL(
         'select topic, topic_id, "partition", "offset", reason, message_at, octet_length(value), '
-        "{value}, message_key, {stamp}, {replayed} from {table} {tail}"
+        "{value}, message_key, {stamp}, {replayed} from {table} where raw.is_of_session(raw_table) {tail}"
     ).format(
         value=sql.SQL("value" if with_value else "null::bytea"),
         replayed=sql.SQL("false" if dye else "replayed_at is not null"),

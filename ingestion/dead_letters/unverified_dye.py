@@ -164,7 +164,8 @@ def waiting(session: connection) -> list[Waiting]:
         query.execute(
             'select topic, "partition", count(*), min("offset"), max("offset"),'
             " array_agg(distinct reason order by reason)"
-            ' from raw.unverified_dye where released_to is null group by topic, "partition" order by topic, "partition"'
+            " from raw.unverified_dye where released_to is null and raw.is_of_session(raw_table)"
+            ' group by topic, "partition" order by topic, "partition"'
         )
         return [
             Waiting(topic, partition, messages, first, last, tuple(reasons))
@@ -277,7 +278,8 @@ def _select(
     query.execute(
         sql.SQL(
             'select topic, topic_id, "partition", "offset", reason, message_at, value, message_key, {headers}'
-            " from raw.unverified_dye where {chosen} and (%(of)s::text is null or topic = %(of)s)"
+            " from raw.unverified_dye where {chosen} and raw.is_of_session(raw_table)"
+            " and (%(of)s::text is null or topic = %(of)s)"
             " and (%(after)s::uuid is null"
             ' or (topic_id, "partition", "offset") > (%(after)s::uuid, %(after_partition)s, %(after_offset)s))'
             ' order by topic_id, "partition", "offset" limit %(limit)s'

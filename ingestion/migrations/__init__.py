@@ -15,7 +15,6 @@ from psycopg2.extensions import connection
 from ingestion.contract import OWNER
 from ingestion.database.sessions import connect
 from ingestion.errors import SchemaOutdated
-from ingestion.settings.pipeline import pipeline
 
 _NAME = re.compile(r"(?P<number>\d{4})_(?P<name>[a-z0-9_]+)\.sql")
 
@@ -84,8 +83,7 @@ def migrate(database: str | None = None, migrations: list[Migration] | None = No
         pending = [migration for migration in wanted if migration.number not in applied]
         for migration in pending:
             with database_connection, database_connection.cursor() as query:
-                # Records from before migration 0022 belong to the pipeline that migrates.
-                query.execute("select set_config('angiogram.pipeline', %s, true)", (pipeline().name,))
+                # The session names pipeline and stream: what carries neither yet belongs to those that migrate.
                 query.execute(migration.statements)
                 query.execute(
                     "insert into raw.schema_migrations (number, name, sha256) values (%s, %s, %s)",

@@ -90,7 +90,8 @@ def repair(accept_loss: bool = False) -> list[Repaired]:
             query.execute("lock table raw.loaded_offsets, raw.loaded_totals in exclusive mode")
             query.execute('select topic_id, topic, "partition", next_offset, stored_as from raw.loaded_offsets')
             offsets = {(UUID(row["topic_id"]), row["partition"]): row for row in query.fetchall()}
-            found = _known(query, offsets)
+            others = _of_other_streams(query)
+            found = {key: part for key, part in _known(query, offsets).items() if key[0] not in others}
             continued = _continued(query)
             missing = {key: _write_totals(query, key, part, continued, accept_loss) for key, part in found.items()}
             return [
@@ -150,6 +151,12 @@ def _known(query: RealDictCursor, offsets: dict[_Key, Any]) -> dict[_Key, _Parti
             part.topic = part.topic or row["topic"]
             part.behind = max(part.behind, row["next_offset"])
     return {key: part for key, part in found.items() if part.topic is not None}
+
+
+def _of_other_streams(query: RealDictCursor) -> set[UUID]:
+    """Topic ids whose rows are in the raw table of another pipeline's stream, which is not looked at here."""
+    query.execute("select topic_id, kafka_topic_id from raw.loaded_totals where not raw.is_of_session(raw_table)")
+    return {UUID(topic_id) for row in query.fetchall() for topic_id in row.values()}
 
 
 def _continued(query: RealDictCursor) -> dict[_Key, UUID]:

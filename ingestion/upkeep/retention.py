@@ -5,7 +5,7 @@ The offsets stay, so nothing deleted is loaded again. A full refresh of the mode
 
 import json
 from contextlib import closing
-from typing import Annotated
+from typing import Annotated, LiteralString
 
 import typer
 from psycopg2 import sql
@@ -17,6 +17,16 @@ from ingestion.message.tables import tables
 from ingestion.migrations import require_current
 from ingestion.settings import role
 from ingestion.settings.pipeline import contract
+
+_OF_STREAM = "raw.is_of_session(raw_table)"
+
+_CONDITIONS: dict[str, LiteralString] = {
+    "raw.dead_letters": _OF_STREAM,
+    "angiogram_raw.dead_letters": _OF_STREAM,
+    # Messages waiting for a release are never too old: nobody has seen them yet.
+    "raw.unverified_dye": f"released_to is not null and {_OF_STREAM}",
+}
+"""Which rows of a table may be deleted. Of tables that are not named here: all."""
 
 _AT_A_TIME = 50_000  # rows per transaction, so that no lock and no transaction lasts long
 
@@ -67,8 +77,7 @@ def _delete(session: connection, table: str, days: int) -> int:
         "select count(*) from gone"
     ).format(
         table=sql.Identifier(*table.split(".")),
-        # Messages waiting for a release are never too old: nobody has seen them yet.
-        condition=sql.SQL("released_to is not null" if table == "raw.unverified_dye" else "true"),
+        condition=sql.SQL(_CONDITIONS.get(table, "true")),
     )
     deleted = 0
     while True:

@@ -39,7 +39,8 @@ def retire(topic: str, reason: str) -> int:
             query.execute(
                 "insert into raw.retired_topics (topic_id, topic, reason) "
                 "select distinct loaded.topic_id, loaded.topic, %s from raw.loaded_offsets as loaded "
-                "where loaded.topic = %s on conflict (topic_id) do update set reason = excluded.reason",
+                "where loaded.topic = %s and raw.topic_is_of_session(loaded.topic_id) "
+                "on conflict (topic_id) do update set reason = excluded.reason",
                 (reason.strip(), topic),
             )
             retired = query.rowcount

@@ -124,6 +124,21 @@ def test_views_noted_before_0024_belong_to_the_pipeline_that_migrates(
     assert noted == [("after", ""), ("before", "taxi_angiogram")]
 
 
+def test_dead_letters_of_before_0028_belong_to_the_stream_of_the_pipeline_that_migrates(
+    database_of_before: str, connect_as: Callable[..., connection]
+) -> None:
+    """A loader of the version before still adds letters afterwards: nobody knows whose they are."""
+    letter = (
+        'insert into raw.dead_letters (value, reason, topic, topic_id, partition, "offset", message_at)'
+        " values ('', 'not_json', 't', gen_random_uuid(), 0, 0, now())"
+    )
+    loader = connect_as("loader").cursor()
+    loader.execute(letter)
+    migrate()
+    loader.execute(letter)
+    assert rows(connect_as("owner"), "raw.dead_letters", "raw_table", "loaded_at") == [("taxi_rides",), ("",)]
+
+
 def test_live_nodes_noted_before_0027_stay_and_belong_to_no_pipeline_until_one_names_them(
     database_of_before: str, connect_as: Callable[..., connection]
 ) -> None:
