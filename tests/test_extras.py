@@ -96,7 +96,7 @@ def test_the_command_installs_an_extra_from_where_the_package_came(origin: dict[
     ("imports", "told"),
     [
         ("angiogram.cli.run_cli, angiogram.cli.accept_cli, angiogram.cli.sensitivity_cli, angiogram.cli.pages_cli", ""),
-        ("angiogram.cli.operations_cli, angiogram.cli.hold_cli, angiogram.run.passage, angiogram.run.walk", ""),
+        ("angiogram.cli.operations_cli, angiogram.run.passage, angiogram.run.walk", ""),
         (
             "ingestion.cli, ingestion.migrations, ingestion.database.roles, taxi.commands, ingestion.upkeep.retention",
             "",

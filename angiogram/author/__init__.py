@@ -1,4 +1,5 @@
-"""Maintains the expected outputs: what `angiogram accept` shows, asks and writes.
+"""Maintains the expected outputs: what `angiogram accept` writes, and what to watch next.
 
-Input: a project after a build. Output: expected seeds and the accepted surface. May import: every room up to report.
+Input: a project, after a build where outputs are asked for. Output: expected seeds, the accepted surface, coverage.
+May import: every room up to report.
 """

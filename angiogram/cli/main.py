@@ -27,6 +27,7 @@ COMMANDS: dict[str | None, dict[str, str]] = {
     },
     CHANGE: {
         "accept": "angiogram.cli.accept_cli:accept",
+        "coverage": "angiogram.cli.coverage_cli:coverage",
     },
     OPERATE: {
         "status": "angiogram.cli.operations_cli:status",
@@ -36,7 +37,7 @@ COMMANDS: dict[str | None, dict[str, str]] = {
         "mute": "angiogram.cli.operations_cli:mute",
         "acknowledge": "angiogram.cli.operations_cli:acknowledge",
         "unmute": "angiogram.cli.operations_cli:unmute",
-        "hold": "angiogram.cli.hold_cli:hold",
+        "hold": "angiogram.cli.operations_cli:hold",
         "release": "angiogram.cli.run_cli:release_run",
         "prune": "angiogram.cli.run_cli:prune",
     },

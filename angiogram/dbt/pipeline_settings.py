@@ -55,6 +55,13 @@ class Intended(_Settings):
     live_sql: tuple[IntendedLiveSql, ...] = Field(default=(), description="Places whose live SQL may differ.")
 
 
+class LeftOut(_Settings):
+    """A model that nobody means to compare."""
+
+    model: str = Field(min_length=1, description="The model's name; a version is written as in dbt: orders.v2.")
+    reason: str = Field(min_length=1, description="Why its output need not be compared.")
+
+
 class DeclaredSettings(DeclaredContract, _Settings):
     """What a pipeline declares in angiogram.yml; another name is refused."""
 
@@ -73,6 +80,8 @@ class DeclaredSettings(DeclaredContract, _Settings):
         min_length=1,
         description="The dbt target whose tables people read: its SQL and surface are compared with the dye's.",
     )
+
+    left_out: tuple[LeftOut, ...] = Field(default=(), description="Models that are not to be compared, with reasons.")
 
     intended: Intended = Field(default_factory=Intended, description="Intended differences: not reported as red.")
 

@@ -4,7 +4,7 @@ A live run (live_run.py) brings stages before dbt and checkpoints, and keeps all
 (from_seeds.py) has none of these. All else is the same for both, and stands here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -167,6 +167,7 @@ def report(
             evidence.checkpoints,
             more=[*build_findings(project, evidence.builds, judged.health), *judged.findings],
             notices=[*too_slow(rows), *evidence.notices, *judged.notices],
+            left_out=[entry.model for entry in project.settings.left_out],
         ),
         "checkpoints": [point.report() for point in evidence.checkpoints],
         "stages": marked(rows, judged.findings),
@@ -196,6 +197,7 @@ def conclude(
     checkpoints: Sequence[Checkpoint],
     more: Sequence[Finding] = (),
     notices: Sequence[Notice] = (),
+    left_out: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return the verdict: blocked if anything is red, else healthy or no verdict.
 
@@ -207,6 +209,7 @@ def conclude(
         checkpoints: the counts that must agree.
         more: findings beyond those of stages and checkpoints.
         notices: what a reader should know in any case.
+        left_out: models that are not to be compared, by angiogram.yml.
 
     Returns:
         schema_version, verdict, blockage, findings, notices and models. If something could not be judged and nothing is
@@ -223,7 +226,7 @@ def conclude(
     ]
     verdict = BLOCKED if red or lost else HEALTHY
     error = {}
-    models = _models(health)
+    models = _models(health, left_out)
     if unjudged and not red:
         verdict, error = COULD_NOT_RUN, {"error": f"Could not compare {', '.join(unjudged)}."}
     elif verdict == HEALTHY and not models["watched"]:
@@ -247,11 +250,12 @@ _NOTHING_TO_COMPARE = (
 )
 
 
-def _models(health: Mapping[StageId, StageHealth]) -> dict[str, int]:
-    """Count the models, and those whose output was compared."""
-    models = [state for stage, state in health.items() if stage.kind == MODEL]
-    compared = [state for state in models if state not in _NOTHING_TO_COMPARE]
-    return {"watched": len(compared), "total": len(models)}
+def _models(health: Mapping[StageId, StageHealth], left_out: Collection[str]) -> dict[str, int]:
+    """Count the models, those whose output was compared, and those that were left out, if any."""
+    models = {stage.name: state for stage, state in health.items() if stage.kind == MODEL}
+    compared = [state for state in models.values() if state not in _NOTHING_TO_COMPARE]
+    apart = [name for name in left_out if models.get(name) is StageHealth.NOT_WATCHED]
+    return {"watched": len(compared), "total": len(models), **({"left_out": len(apart)} if apart else {})}
 
 
 def _finding(stage: StageId, found: Stage) -> Finding:

@@ -80,25 +80,23 @@ def _declared(file: SettingsFile, declared: DeclaredSettings) -> Iterator[InForc
     for name in type(declared).model_fields:
         value = getattr(declared, name)
         if isinstance(value, BaseModel):
-            yield from _within(file, name, value)
+            for field in type(value).model_fields:
+                yield from _declared_at(file, (name, field), getattr(value, field))
         else:
-            yield InForce(name, value, _origin(file, name))
+            yield from _declared_at(file, (name,), value)
 
 
-def _within(file: SettingsFile, name: str, group: BaseModel) -> Iterator[InForce]:
-    """The settings of a group; each item of a list has a line of its own."""
-    for field in type(group).model_fields:
-        items = getattr(group, field)
-        if not items:
-            yield InForce(f"{name}.{field}", None, NOT_SET)
-        for number, item in enumerate(items):
-            told = item.model_dump(exclude_none=True)
-            place = f"{SETTINGS_FILE}:{file.line_of(name, field, number)}"
-            yield InForce(f"{name}.{field}[{number}]", told, place)
-
-
-def _origin(file: SettingsFile, name: str) -> str:
-    return f"{SETTINGS_FILE}:{file.line_of(name)}" if name in file.values else NOT_SET
+def _declared_at(file: SettingsFile, name: tuple[str, ...], value: Any) -> Iterator[InForce]:
+    """A setting; each item of a list is one of its own, with its own line."""
+    told = ".".join(name)
+    if value in (None, ()):
+        yield InForce(told, None, NOT_SET)
+    elif isinstance(value, tuple):
+        for number, item in enumerate(value):
+            place = f"{SETTINGS_FILE}:{file.line_of(*name, number)}"
+            yield InForce(f"{told}[{number}]", item.model_dump(exclude_none=True), place)
+    else:
+        yield InForce(told, value, f"{SETTINGS_FILE}:{file.line_of(*name)}")
 
 
 def _variables(project: Path) -> Iterator[InForce]:

@@ -83,9 +83,10 @@ def healthy(report: Mapping[str, Any]) -> str:
     notices = len(report.get("notices", []))
     models = report.get("models", {})
     some = models.get("watched") != models.get("total")
+    apart = f", {models['left_out']} left out" if "left_out" in models else ""
     parts = [
         "1 model equals its expected seed" if compared == 1 else f"{compared} models equal their expected seeds",
-        f"{models['watched']} of {models['total']} watched" if some else "",
+        f"{models['watched']} of {models['total']} watched{apart}" if some else "",
         f"{held} checkpoint{'s hold' if held > 1 else ' holds'}" if held else "",
         f"{notices} notice{'s' if notices > 1 else ''}" if notices else "",
     ]

@@ -58,6 +58,21 @@ def is_called_by_hook(manifest: Any, macro: str) -> bool:
     return any(called.rpartition(".")[2] == macro for hook in hooks for called in hook.depends_on.macros)
 
 
+def readers_by_id(manifest: Any) -> Mapping[str, set[str]]:
+    """Return the IDs of the models, snapshots and exposures that read each node, directly."""
+    found: dict[str, set[str]] = {}
+    for reader in [*manifest.nodes.values(), *manifest.exposures.values()]:
+        if reader.resource_type in ("model", "snapshot", "exposure"):
+            for read in reader.depends_on.nodes:
+                found.setdefault(read, set()).add(reader.unique_id)
+    return found
+
+
+def exposure_names(manifest: Any) -> Mapping[str, str]:
+    """Return the names of the exposures, by dbt's ID."""
+    return {unique_id: exposure.name for unique_id, exposure in manifest.exposures.items()}
+
+
 def read_by_test(manifest: Any, unique_id: str) -> set[str]:
     """Return the IDs of what a test or unit test reads; none if dbt does not know it."""
     found = manifest.nodes.get(unique_id) or manifest.unit_tests.get(unique_id)
