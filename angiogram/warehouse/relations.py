@@ -3,6 +3,7 @@
 dbt's relation names are already quoted, with inner quotes doubled.
 """
 
+import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
@@ -42,6 +43,33 @@ def typed_columns(database: Warehouse, relations: Mapping[str, str]) -> dict[str
 def temporary(query: Query, name: str) -> sql.Identifier:
     """Name of a temporary relation of the session."""
     return sql.Identifier(engine_of(query).temporary_schema, name)
+
+
+_NUMBER = re.compile(r"((tiny|small|big|huge)?int(eger|[248])?|numeric|decimal)\b", re.IGNORECASE)
+
+
+def numbers_batches(type_name: str) -> bool:
+    """Return whether a column of this type can number batches.
+
+    A column of that name with another type is one like others.
+    """
+    return _NUMBER.match(type_name) is not None
+
+
+def has_batches(query: Query, relation: str) -> bool:
+    """Return whether a relation has a column that numbers batches."""
+    kind = _batch_type(query, relation)
+    return kind is not None and numbers_batches(kind)
+
+
+def other_batch_type(query: Query, relation: str) -> str | None:
+    """Return the type of a column `batch` that numbers none. None otherwise."""
+    kind = _batch_type(query, relation)
+    return None if kind is None or numbers_batches(kind) else kind
+
+
+def _batch_type(query: Query, relation: str) -> str | None:
+    return engine_of(query).typed_columns(query, {BATCH: relation}).get(BATCH, {}).get(BATCH)
 
 
 def later_batches(query: Query, relation: sql.Composable) -> set[int]:

@@ -54,7 +54,16 @@ def gone(file: str) -> Edit:
     return lambda project: (project / file).unlink()
 
 
+def in_latin_1(file: str) -> Edit:
+    """An edit that adds a row to a seed in another encoding."""
+    return lambda project: (project / file).write_bytes((project / file).read_bytes() + b"9,Ren\xe9e\n")
+
+
 TICKETS, GUESTS = "models/core/tickets.sql", "models/core/guests.sql"
+MENU, DYE, EXPECTED = (
+    *("seeds/reference/menu.csv", "seeds/input/raw_guests.csv"),
+    "seeds/expected/expected__guests.csv",
+)
 BELOW_TICKETS = {"tickets", "guests", "takings_by_month"}
 
 CASES = [
@@ -87,6 +96,15 @@ CASES = [
     ),
     pytest.param(
         [gone("seeds/reference/menu.csv")], {("tickets", TICKETS, 36)}, BELOW_TICKETS, id="a reference seed is gone"
+    ),
+    pytest.param(
+        [in_latin_1(MENU), in_latin_1(DYE)],
+        {("seed:menu", MENU, None), ("seed:raw_guests", DYE, None)},
+        {"base_guests", *BELOW_TICKETS},
+        id="a reference seed and an input seed in another encoding",
+    ),
+    pytest.param(
+        [in_latin_1(EXPECTED)], {("expected:guests", EXPECTED, None)}, set(), id="an expected seed in another encoding"
     ),
     pytest.param(
         [gone(TICKETS)],

@@ -63,6 +63,8 @@ class BrokenFile:
         """Return a placeholder that defines the names its readers need, or None if none is needed."""
         if self.kind == "model" and self.file.endswith(".sql"):
             return STUB
+        if self.kind == "seed":
+            return "stub\n"
         if self.kind in ("macro", "test", "docs"):
             return "".join(_STUBS[kind].format(name) for name, kind in self.names.items() if kind in _STUBS) or None
         return None

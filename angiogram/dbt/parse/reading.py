@@ -19,8 +19,8 @@ from angiogram.core.errors import DbtFailed
 from angiogram.core.findings import Finding, FindingKind
 from angiogram.core.short_message import in_a_line
 from angiogram.core.stage import Stage
-from angiogram.core.stage_id import FILE, MODEL, SEED, StageId, loader_stage
-from angiogram.dbt.manifest.nodes import absent_nodes, in_words, parents
+from angiogram.core.stage_id import EXPECTED, FILE, MODEL, SEED, StageId, loader_stage
+from angiogram.dbt.manifest.nodes import absent_nodes, expected_seeds, in_words, parents
 from angiogram.dbt.manifest.parts import cycles, dependents, leave_out, using_macros
 from angiogram.dbt.parse.broken_files import (
     STUB,
@@ -236,7 +236,11 @@ class _Parts:
             if node.resource_type in (MODEL, SEED) and (broken.mentions(node.name) or broken.mentions(node.search_name))
         }
         out = dependents(manifest, {*at_fault, *users, *in_circles, *described})
-        stages = {}
+        stages = {
+            StageId(EXPECTED, name): _failed([], broken)
+            for unique_id, (name, _) in expected_seeds(manifest).items()
+            if (broken := at_fault.get(unique_id)) is not None
+        }
         for unique_id in out:
             node = manifest.nodes.get(unique_id)
             if node is None or node.resource_type not in (MODEL, SEED) or node.name.startswith(EXPECTED_PREFIX):
@@ -313,8 +317,10 @@ def _nothing(directory: Path, broken: list[BrokenFile]) -> Reading:
     stages: dict[StageId, Stage] = {}
     for found in broken:
         if _is_stage(found):
-            kind = SEED if found.kind == "seed" else MODEL
-            stages[StageId(kind, Path(found.file).stem)] = _failed([], found)
+            name = Path(found.file).stem
+            kind = EXPECTED if name.startswith(EXPECTED_PREFIX) else SEED
+            stage = StageId(kind, name.removeprefix(EXPECTED_PREFIX)) if found.kind == "seed" else StageId(MODEL, name)
+            stages[stage] = _failed([], found)
     for name in _expected_models(directory):
         stages.setdefault(StageId(MODEL, name), _not_built([]))
     return Reading(None, directory, stages, [_finding(found) for found in broken if not _is_stage(found)])

@@ -45,6 +45,14 @@ def seed_text(columns: Sequence[str], rows: Iterable[Row]) -> str:
     return "".join(csv_line(line) for line in lines)
 
 
+def is_empty(file: Path) -> bool:
+    """Return whether a seed's file has no line with the names of columns."""
+    try:
+        return not file.read_text(encoding="utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
 def csv_line(fields: Iterable[str], delimiter: str = ",") -> str:
     """Return a line of a seed."""
     return delimiter.join(_quoted(field, delimiter) for field in fields) + "\n"

@@ -10,7 +10,7 @@ from angiogram.dbt.manifest.lookup import all_nodes, node_if_known
 from angiogram.dbt.manifest.nodes import BATCH
 from angiogram.dbt.project import Project
 from angiogram.warehouse.engines.protocol import Query, Warehouse
-from angiogram.warehouse.relations import columns, later_batches, temporary
+from angiogram.warehouse.relations import columns, has_batches, later_batches, other_batch_type, temporary
 
 
 class Batches:
@@ -25,14 +25,15 @@ class Batches:
         """
         self._database = database
         self._project = project
+        self._others: dict[str, str] = {}
         self._untested = {node.unique_id: node for node in all_nodes(project.manifest) if _has_incremental_form(node)}
 
     def __iter__(self) -> Iterator[int]:
         """Yield each batch number once the input seeds hold all batches up to it."""
         with self._database.cursor() as query:
-            seeds = [
-                node for node in self._project.nodes.values() if node.is_seed and BATCH in columns(query, node.relation)
-            ]
+            every = [node for node in self._project.nodes.values() if node.is_seed]
+            self._others = {node.name: kind for node in every if (kind := other_batch_type(query, node.relation))}
+            seeds = [node for node in every if has_batches(query, node.relation)]
             taken = {1}
             for number, node in enumerate(seeds):
                 # dbt's relation names are already quoted.
@@ -51,11 +52,17 @@ class Batches:
                 yield batch
 
     def notices(self) -> list[Notice]:
-        """Notices for the models whose incremental form no batch tested."""
-        if not self._untested:
-            return []
+        """Notices for what no batch tested, and for columns that number no batches."""
+        told = [
+            Notice(
+                "batch_not_numbered",
+                f"The column {BATCH} of {seed} is {kind}, so all its rows arrive in batch 1. If it numbers batches, "
+                "give it the type integer (+column_types).",
+            )
+            for seed, kind in sorted(self._others.items())
+        ]
         names = sorted(str(node.search_name) for node in self._untested.values())
-        return [untested_notice(names)]
+        return [*told, *([untested_notice(names)] if names else [])]
 
     def _note(self, query: Query, grown: set[str]) -> None:
         """Remove models from the untested list that already hold rows and now receive new ones."""

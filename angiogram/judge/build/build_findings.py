@@ -15,6 +15,7 @@ from angiogram.dbt.builds import Builds
 from angiogram.dbt.command import OPERATION, NodeResult
 from angiogram.dbt.manifest.lookup import is_node, node_if_known, nodes_by_id
 from angiogram.dbt.project import Project
+from angiogram.judge.build.node_stages import why_failed
 from ingestion.settings.project_file import PROJECT_FILE
 
 _KINDS = {OPERATION: HOOK, "unit_test": TEST}
@@ -70,7 +71,7 @@ def _is_explained(project: Project, unique_id: str, health: Mapping[StageId, Sta
 
 def _finding(project: Project, unique_id: str, stage: StageId, failed: NodeResult) -> Finding:
     node = node_if_known(project.manifest, unique_id)
-    text = in_a_line(failed.message) if failed.message else f"dbt reported status {failed.status}"
+    text = in_a_line(why_failed(project, failed, node.original_file_path if node else None))
     if stage.kind == HOOK:
         place = SourcePlace(PROJECT_FILE, _line_of_hooks(project, failed.name))
     else:

@@ -14,6 +14,7 @@ from angiogram.dbt.command import NodeResult
 from angiogram.dbt.manifest.lookup import node_with_id
 from angiogram.dbt.manifest.nodes import Node, inlined, parents
 from angiogram.dbt.project import Project
+from angiogram.dbt.seeds.seed_text import is_empty
 from angiogram.warehouse import ephemeral
 
 
@@ -40,6 +41,9 @@ def node_stages(
             stages[node.stage] = _ephemeral_stage(project, node, builds, unread, comparison)
         else:
             stages[node.stage] = node_stage(project, node, builds, last_batch, comparison)
+        expected = project.reading.stages.get(StageId(EXPECTED, node.name))
+        if expected and stages[node.stage].state in (OutputState.NOT_WATCHED, OutputState.RIGHT):
+            stages[node.stage] = replace(stages[node.stage], state=OutputState.UNKNOWN, reason=expected.reason)
     return _with_unread(project, stages, unread)
 
 
@@ -57,7 +61,7 @@ def _ephemeral_stage(
         return Stage(node.reads, state, Differences(), None, 0.0)
     if not node.is_to_be_compared:
         return Stage(node.reads, OutputState.RIGHT, Differences(), None, 0.0)
-    return _compared(node, builds, 0.0, comparison)
+    return _compared(project, node, builds, 0.0, comparison)
 
 
 def _with_unread(project: Project, stages: Mapping[StageId, Stage], unread: Mapping[str, str]) -> dict[StageId, Stage]:
@@ -94,19 +98,23 @@ def node_stage(
     seconds = build.seconds if build else 0.0
     if build and (failure := build.failure):
         place = place_of(project.directory, node.file, failure.message)
-        return unbuilt_stage(node.reads, seconds, _told(failure), place)
+        return unbuilt_stage(node.reads, seconds, why_failed(project, failure, node.file), place)
     if build is None or build.was_skipped or not (node.is_seed or build.saw(last_batch)):
         state = OutputState.NOT_BUILT if builds.was_kept_from_beginning else OutputState.SKIPPED
         return Stage(node.reads, state, Differences(), None, seconds)
     if not node.is_to_be_compared:
         return Stage(node.reads, OutputState.RIGHT, Differences(), None, seconds)
-    return _compared(node, builds, seconds, comparison)
+    return _compared(project, node, builds, seconds, comparison)
 
 
-def _compared(node: Node, builds: Builds, seconds: float, comparison: Callable[[], Comparison]) -> Stage:
-    expected = builds.of(node.expected_id) if node.expected_id else None
-    if expected and (failure := expected.failure):
-        reason = f"its expected seed could not be loaded: {_told(failure)}"
+def _compared(
+    project: Project, node: Node, builds: Builds, seconds: float, comparison: Callable[[], Comparison]
+) -> Stage:
+    expected_id = node.expected_id
+    expected = builds.of(expected_id) if expected_id else None
+    if expected_id and expected and (failure := expected.failure):
+        _, file = project.expected_seeds[expected_id]
+        reason = f"its expected seed could not be loaded: {why_failed(project, failure, file)}"
         return Stage(node.reads, OutputState.UNKNOWN, Differences(), None, seconds, reason)
     found = comparison()
     return Stage(node.reads, state_of(found), found.differences, found.rows, seconds, found.obstacle, found.tolerated)
@@ -137,14 +145,24 @@ def unloaded_stages(project: Project, builds: Builds) -> dict[StageId, Stage]:
     """
     return {
         StageId(EXPECTED, name): unbuilt_stage(
-            [], failed.seconds, _told(failed), place_of(project.directory, file, failed.message)
+            [], failed.seconds, why_failed(project, failed, file), place_of(project.directory, file, failed.message)
         )
         for unique_id, failed in builds.failures(SEED).items()
         for name, file in [project.expected_seeds.get(unique_id, (None, None))]
-        if name is not None
+        if name is not None and file is not None
     }
 
 
-def _told(failed: NodeResult) -> str:
-    """What went wrong, in words. dbt does not give a message for every status."""
+def why_failed(project: Project, failed: NodeResult, file: str | None) -> str:
+    """Return what went wrong, in words.
+
+    dbt does not give a message for every status, and none that helps for a seed without a line.
+
+    Args:
+        project: the project that was built.
+        failed: the result of a node.
+        file: the node's file, below the project's folder; None if unknown.
+    """
+    if failed.kind == SEED and file and is_empty(project.directory / file):
+        return f"{file} is empty: its first line must name the columns"
     return failed.message or f"dbt reported status {failed.status}"

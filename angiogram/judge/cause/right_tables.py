@@ -19,7 +19,7 @@ from angiogram.dye.messages import Sent
 from angiogram.dye.seeds import DyeMessage
 from angiogram.warehouse.engines.dispatch import engine_of
 from angiogram.warehouse.engines.protocol import Query
-from angiogram.warehouse.relations import MESSAGE_ID, columns, later_batches, temporary
+from angiogram.warehouse.relations import MESSAGE_ID, columns, has_batches, later_batches, temporary
 from ingestion.settings.pipeline import contract
 
 DYE_TABLE = "dye"
@@ -84,6 +84,8 @@ class RightTables:
             if self._is_input(node):
                 taken |= later_batches(self._query, sql.SQL(node.relation))
         last = max(taken)
+        if is_incremental and self._project.dye_source == "seeds" and not self._are_loaded():
+            return None
         if not is_incremental or last == 1:
             return [last]
         if all(
@@ -95,6 +97,10 @@ class RightTables:
         ):
             return sorted(taken)
         return [last] if self._project.dye_source == "topic" else None
+
+    def _are_loaded(self) -> bool:
+        """Whether dbt loaded all seeds, and so shows their batches."""
+        return all(columns(self._query, node.relation) for node in self._project.nodes.values() if node.is_seed)
 
     def are_there(self, parents: Iterable[Parent]) -> bool:
         """Whether everything that these parents should hold exists in the database.
@@ -194,7 +200,7 @@ class RightTables:
 
     def _is_input(self, node: Node) -> bool:
         """Whether a seed is dye that the models read batch by batch."""
-        return self._project.dye_source == "seeds" and node.is_seed and BATCH in columns(self._query, node.relation)
+        return self._project.dye_source == "seeds" and node.is_seed and has_batches(self._query, node.relation)
 
     def _is_constant(self, node: Node) -> bool:
         """Whether a relation depends on reference data alone and is the same for all batches."""

@@ -12,6 +12,7 @@ from psycopg2 import sql
 from psycopg2.extensions import cursor
 
 from angiogram.dbt.manifest.nodes import BATCH
+from angiogram.warehouse.relations import numbers_batches
 
 TextRow = tuple[str | None, ...]
 
@@ -51,7 +52,8 @@ class Table:
     @property
     def batch_column(self) -> int | None:
         """Index of the column with a row's batch. None if all rows arrive at once."""
-        return next((number for number, column in enumerate(self.columns) if column.name == BATCH), None)
+        named = ((number, column) for number, column in enumerate(self.columns) if column.name == BATCH)
+        return next((number for number, column in named if numbers_batches(column.type_name)), None)
 
     @property
     def id_column(self) -> int:

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from angiogram.core.findings import FindingKind
-from angiogram.core.stage_id import MODEL, SEED, StageId
+from angiogram.core.stage_id import EXPECTED, MODEL, SEED, StageId
 from angiogram.dbt.manifest.lookup import disabled_of
 from angiogram.dbt.project import Project
 from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX, expected_name
@@ -33,6 +33,8 @@ def changes(accepted: Surface, now: Surface, project: Project) -> Iterator[Chang
         if after is None or before.watched == after.watched:
             continue
         stage = StageId(MODEL, name)
+        if StageId(EXPECTED, name) in project.reading.stages:
+            continue  # its expected seed cannot be read, which is reported already
         if after.materialized == EPHEMERAL != before.materialized:
             continue  # readers no longer find it, which is reported already
         if after.watched:
@@ -42,6 +44,8 @@ def changes(accepted: Surface, now: Surface, project: Project) -> Iterator[Chang
             yield Change(text, stage, FindingKind.WATCH)
     for name in sorted(set(accepted.seeds) - set(now.seeds)):
         stage = StageId(SEED, name)
+        if {stage, StageId(EXPECTED, name)} & project.reading.stages.keys():
+            continue
         text = f"The reference seed {name} is no longer compared: {_why(project, stage)}."
         yield Change(text, stage, FindingKind.WATCH)
     for name in sorted(set(now.seeds) - set(accepted.seeds)):
@@ -49,7 +53,7 @@ def changes(accepted: Surface, now: Surface, project: Project) -> Iterator[Chang
     yield from _columns(accepted, now)
     yield from _rows(accepted, now)
     yield from _tolerated(accepted, now)
-    yield from _dye(accepted, now)
+    yield from _dye(accepted, now, project)
 
 
 def without_test(project: Project) -> Iterator[Change]:
@@ -152,8 +156,10 @@ def _tolerated(accepted: Surface, now: Surface) -> Iterator[Change]:
             yield Change(text, stage, FindingKind.WATCH)
 
 
-def _dye(accepted: Surface, now: Surface) -> Iterator[Change]:
+def _dye(accepted: Surface, now: Surface, project: Project) -> Iterator[Change]:
     for name in sorted(accepted.dye.keys() | now.dye.keys()):
+        if StageId(SEED, name) in project.reading.stages:
+            continue
         before, after = accepted.dye.get(name), now.dye.get(name)
         if before is None:
             yield Change(f"The input seed {name} is new.")

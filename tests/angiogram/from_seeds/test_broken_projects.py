@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from angiogram.core.stage_id import StageId
 from tests.angiogram.edits import edit
 from tests.angiogram.from_seeds.conftest import Judge
 from tests.angiogram.recorded import blocked, stages_of
@@ -34,6 +35,35 @@ def test_a_reference_seed_that_did_not_load_is_named_and_not_its_readers(coffee_
     assert (finding["kind"], finding["file"]) == ("build", "seeds/reference/menu.csv")
     assert 'invalid input syntax for type integer: "two fifty"' in finding["text"]
     assert stages_of(report)["base_lines"]["verdict"] == "healthy"
+
+
+def test_each_seed_that_cannot_be_read_is_named_and_nothing_else(coffee_shop: Path, judge: Judge) -> None:
+    """Another encoding, nothing at all, and a number that is none, below which an incremental model takes batches."""
+    expected = coffee_shop / "seeds" / "expected"
+    (expected / "expected__guests.csv").write_bytes((expected / "expected__guests.csv").read_bytes() + b"9,Ren\xe9e\n")
+    (expected / "expected__base_guests.csv").write_text("\n")
+    edit(coffee_shop / "seeds" / "input" / "raw_tickets.csv", "\n1,1,", "\n1,one,")
+    report = judge(coffee_shop)
+    found = {str(StageId.of(finding["stage"])): finding for finding in report["findings"]}
+    assert found.keys() == {*blocked(report)} == {"expected:guests", "expected:base_guests", "seed:raw_tickets"}
+    assert {finding["kind"] for finding in found.values()} == {"build"}
+    assert "not UTF-8" in found["expected:guests"]["text"]
+    assert "expected__base_guests.csv is empty" in found["expected:base_guests"]["text"]
+    assert 'invalid input syntax for type integer: "one"' in found["seed:raw_tickets"]["text"]
+    stages = stages_of(report)
+    assert [stages[name]["verdict"] for name in ("guests", "base_guests")] == ["not_built", "not_compared"]
+
+
+def test_a_batch_that_is_no_number_is_a_column_like_others_and_a_notice(coffee_shop: Path, judge: Judge) -> None:
+    edit(
+        coffee_shop / "dbt_project.yml", "{id: integer, batch: integer, guest_id", "{id: integer, batch: text, guest_id"
+    )
+    edit(coffee_shop / "seeds" / "input" / "raw_tickets.csv", "\n1,1,", "\n1,one,")
+    report = judge(coffee_shop)
+    assert blocked(report) == ["tickets"]
+    told = {notice["code"]: notice["text"] for notice in report["notices"]}
+    assert told.keys() == {"batch_not_numbered", "incremental_untested"}
+    assert "batch of raw_tickets is text" in told["batch_not_numbered"]
 
 
 def test_where_nothing_can_be_built_the_file_is_named_and_every_model_not_built(
