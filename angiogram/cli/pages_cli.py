@@ -14,7 +14,7 @@ from angiogram.report.pages.junit import junit
 from angiogram.report.pages.markdown import markdown
 from angiogram.report.pages.run_page import run_page
 from angiogram.report.pages.write import write
-from angiogram.store import runs
+from angiogram.store import records, runs
 
 
 class ReportFormat(StrEnum):
@@ -38,8 +38,7 @@ def report(
 
     Exit code: 0 written, whatever the verdict; 2 error.
     """
-    with runs.database("report") as database:
-        run = runs.read_or_last(database, run_id)
+    run = records.read_or_last("report", run_id)
     match written_as:
         case ReportFormat.HTML:
             text = run_page(run, output.parent if output else Path())
@@ -60,8 +59,7 @@ def history(
 
     It links to the pages of runs that are beside it as RUN_ID.html.
     """
-    with runs.database("history") as database:
-        found = runs.last(database, limit)
+    found = records.last("history", limit)
     folder = output.parent if output else Path()
     files = {run.run_id: f"{run.run_id}.html" for run in found}
     write(history_page(found, {i: file for i, file in files.items() if (folder / file).is_file()}), output)

@@ -22,8 +22,7 @@ from angiogram.report.pages.write import require_writable, write
 from angiogram.run import steps
 from angiogram.run.endings import in_words
 from angiogram.run.passage import Passage
-from angiogram.store import lease, runs
-from angiogram.store.kept_differences import read_all
+from angiogram.store import lease, records, runs
 from angiogram.store.prune import prune as delete_old_runs
 
 EXIT_CODE_BY_VERDICT = {HEALTHY: 0, BLOCKED: 1, COULD_NOT_RUN: 2}
@@ -41,7 +40,7 @@ def run(
         bool,
         typer.Option(
             "--from-seeds",
-            help="Test the models alone, on the input seeds: without Kafka, and without a record of the run.",
+            help="Test the models alone, on the input seeds, without Kafka. Recorded in .angiogram/local.db.",
         ),
     ] = False,
     page: Annotated[Path | None, typer.Option(help="Write the report as a page to this file.", dir_okay=False)] = None,
@@ -95,8 +94,7 @@ def list_runs(
     as_json: AsJson = False,
 ) -> None:
     """List the latest runs with their verdicts, newest first."""
-    with runs.database("runs") as database:
-        found = runs.last(database, limit)
+    found = records.last("runs", limit)
     if as_json:
         _print_json([_summary(r) for r in found])
     else:
@@ -132,8 +130,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Print the report on a run again."""
-    with runs.database("show") as database:
-        found = runs.read_or_last(database, run_id)
+    found = records.read_or_last("show", run_id)
     if found.verdict is None:
         state = "is in hand" if found.in_hand else "ended without a verdict"
         talk.print(f"Run {found.run_id} {state}.", markup=False)
@@ -151,14 +148,13 @@ def differences(
 
     A report shows only the first ones of each stage.
     """
-    with runs.database("differences") as database:
-        found = runs.read_or_last(database, run_id)
-        stages = [StageId.of(row) for row in found.report.get("stages", [])]
-        chosen = StageId.parse(stage) if stage else None
-        if chosen and stages and chosen not in stages:
-            raise typer.BadParameter(f"Run {found.run_id} has {listed(stages)}.", param_hint="--stage")
-        for difference in read_all(database, found.run_id, stages, chosen):
-            typer.echo(json.dumps(difference, ensure_ascii=False))
+    found = records.read_or_last("differences", run_id)
+    stages = [StageId.of(row) for row in found.report.get("stages", [])]
+    chosen = StageId.parse(stage) if stage else None
+    if chosen and stages and chosen not in stages:
+        raise typer.BadParameter(f"Run {found.run_id} has {listed(stages)}.", param_hint="--stage")
+    for difference in records.differences(found, stages, chosen):
+        typer.echo(json.dumps(difference, ensure_ascii=False))
 
 
 def _summary(found: runs.Run) -> dict[str, Any]:

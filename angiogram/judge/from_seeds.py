@@ -6,11 +6,12 @@ batch, every model is compared with its expected seed. A blockage found here lie
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 from angiogram.core.diagnose import diagnose
+from angiogram.core.errors import NotReady
 from angiogram.core.stage_id import from_json
 from angiogram.dbt.builds import Builds
 from angiogram.dbt.project import Project
@@ -19,6 +20,7 @@ from angiogram.judge.build.seed_build import build
 from angiogram.judge.guards.surface import Surface
 from angiogram.judge.verdict import Evidence, Judged, judge, report
 from angiogram.store.lease import WAIT, hold_tables
+from angiogram.store.local import OF_SEEDS, LocalKept, LocalRecord
 from angiogram.store.runs import Run, say_on_stderr
 from angiogram.warehouse.afresh import make_afresh
 from angiogram.warehouse.engines.dispatch import engine_of
@@ -39,7 +41,7 @@ def run_from_seeds(project: Project, wait: float = WAIT, say: Callable[[str], No
         say: receives messages about what the command waits for.
 
     Returns:
-        The run with its report, as from angiogram.judge.verdict.report. It is not stored.
+        The run with its report, as from angiogram.judge.verdict.report. It is in the local record of the project.
 
     Raises:
         DbtFailed: dbt ended before it built anything.
@@ -53,28 +55,50 @@ def run_from_seeds(project: Project, wait: float = WAIT, say: Callable[[str], No
         InvalidSurface: the accepted surface cannot be read.
     """
     started_at, begun = datetime.now(UTC), time.perf_counter()
+    run_id = f"{OF_SEEDS}{started_at:%Y%m%dT%H%M%SZ}"
     project.parse()
-    judged, evidence = _judged(project, wait, say) if project.can_be_built else _nothing_built(project)
-    run_id = f"seeds-{started_at:%Y%m%dT%H%M%SZ}"
-    found = report(run_id, project, judged, evidence, time.perf_counter() - begun, {})
-    return Run(
-        run_id=run_id,
-        in_hand=False,
-        batch=0,
-        lease_until=None,
-        owner=None,
-        started_at=started_at,
-        finished_at=datetime.now(UTC),
-        verdict=found["verdict"],
-        blockage=from_json(found["blockage"]),
-        report=found | {"kept": False},
-    )
+    with _record(project, say) as record:
+        kept = record.kept(run_id) if record else None
+        judged, evidence = _judged(project, wait, say, kept) if project.can_be_built else _nothing_built(project)
+        found = report(run_id, project, judged, evidence, time.perf_counter() - begun, {})
+        run = Run(
+            run_id=run_id,
+            in_hand=False,
+            batch=0,
+            lease_until=None,
+            owner=None,
+            started_at=started_at,
+            finished_at=datetime.now(UTC),
+            verdict=found["verdict"],
+            blockage=from_json(found["blockage"]),
+            report=found if record else found | {"kept": False},
+        )
+        if record:
+            record.put(run)
+    return run
 
 
-def _judged(project: Project, wait: float, say: Callable[[str], None]) -> tuple[Judged, Evidence]:
+@contextmanager
+def _record(project: Project, say: Callable[[str], None]) -> Iterator[LocalRecord | None]:
+    """Open the local record of runs, or say why it cannot be used.
+
+    The verdict does not depend on it.
+    """
+    with ExitStack() as stack:
+        try:
+            record = stack.enter_context(LocalRecord.opened(project.directory))
+        except NotReady as error:
+            say(f"This run is not recorded. {error}")
+            record = None
+        yield record
+
+
+def _judged(
+    project: Project, wait: float, say: Callable[[str], None], kept: LocalKept | None
+) -> tuple[Judged, Evidence]:
     with tables_of(project, wait, say) as database:
         built = build(database, project)
-        evidence = Evidence(built.builds, built.last_batch, notices=built.notices)
+        evidence = Evidence(built.builds, built.last_batch, notices=built.notices, kept=kept)
         return judge(database, project, evidence), evidence
 
 

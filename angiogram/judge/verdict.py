@@ -29,6 +29,7 @@ from angiogram.judge.guards import guards, live_columns, lost_views, production
 from angiogram.judge.guards.changes import as_told
 from angiogram.judge.guards.limits import too_slow
 from angiogram.store.kept_differences import Kept
+from angiogram.store.local import SomeKept
 from angiogram.warehouse import ephemeral
 from angiogram.warehouse.engines.protocol import Warehouse
 from ingestion.settings.pipeline import pipeline
@@ -61,7 +62,7 @@ class Evidence:
     last_batch: int
     before_dbt: Mapping[StageId, Stage] = field(default_factory=dict)
     sent: Sequence[Sent] = ()
-    kept: Kept | None = None
+    kept: SomeKept | None = None
     checkpoints: Sequence[Checkpoint] = ()
     notices: Sequence[Notice] = ()
     rows_in: Callable[[StageId, Stage], int | None] = lambda stage_id, stage: None
@@ -106,11 +107,12 @@ def judge(database: Warehouse, project: Project, evidence: Evidence) -> Judged:
     stages, health = Blame(database, project, evidence.sent, kept).judge(_stages(database, project, evidence))
     now = guards.present(database, project, [stage for stage, is_ in stages.items() if is_.state in WITH_OUTPUT])
     found, notices = guards.judge(project, now, stages, health)
-    if kept:
+    is_live = isinstance(kept, Kept)
+    if isinstance(kept, Kept):
         stages, misplaced = stored_positions.check(database, project, stages, health, kept)
         found = [*found, *misplaced]
     tested = None
-    if kept or production.is_noted(database):  # a live run is kept in the database that holds these notes
+    if is_live or production.is_noted(database):  # a live run is kept in the database that holds these notes
         tested = production.compare(database, project.nodes, project.target, name)
         of_live, told = as_told(live_columns.changes(database, project.nodes, tested, health))
         found, notices = [*found, *of_live], [*tested.notices(), *notices, *told]
@@ -302,7 +304,7 @@ def _without_loader(stage: Stage) -> list[StageId]:
     return [above for above in stage.reads if above != loader_stage()]
 
 
-def _difference_rows(stage: StageId, differences: Differences, tracer: Tracer, kept: Kept | None) -> dict[str, Any]:
+def _difference_rows(stage: StageId, differences: Differences, tracer: Tracer, kept: SomeKept | None) -> dict[str, Any]:
     """A stage's differences for the report: the count, and the first ones with their messages."""
     if kept is None:
         return tracer.told(stage, differences)

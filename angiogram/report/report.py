@@ -53,7 +53,7 @@ def render(report: Mapping[str, Any]) -> RenderableType:
 def all_differences(report: Mapping[str, Any], stage: StageId) -> str | None:
     """Return the command that prints all differences of a stage.
 
-    None for a run fed from seeds, which is not recorded.
+    None for a run that is kept nowhere.
     """
     return f"angiogram differences {report['run_id']} --stage {stage}" if report.get("kept", True) else None
 

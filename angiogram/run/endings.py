@@ -12,14 +12,18 @@ from contextlib import contextmanager, suppress
 
 import psycopg2
 from psycopg2.extensions import connection
+from psycopg2.extras import Json
 
-from angiogram.core.errors import Terminated
+from angiogram.core.errors import NotReady, Terminated
 from angiogram.core.words import COULD_NOT_RUN, ENDED_EARLY, INTERRUPTED
 from angiogram.judge.verdict import could_not_run
 from angiogram.operate import alert
 from angiogram.store import run_ids, runs
+from angiogram.store.local import LOCAL_FILE, LocalRecord, unrecorded
 from ingestion.addresses import without_user_info
-from ingestion.errors import IngestionError
+from ingestion.errors import IngestionError, SettingsError
+from ingestion.settings import DatabaseSettings
+from ingestion.settings.pipeline import project_folder
 
 
 def in_words(error: BaseException) -> str:
@@ -84,9 +88,42 @@ def end(run_id: str, error: str | None = None, alerts: bool = True) -> None:
             file=sys.stderr,
             flush=True,
         )
+        _keep_for_the_next_run(run_id, error or ENDED_EARLY)
         if alerts:
             alert.unrecorded(error or ENDED_EARLY, why)
         raise
+
+
+def _keep_for_the_next_run(run_id: str, error: str) -> None:
+    """Record in the local file that a run could not run. The next run takes it over."""
+    try:
+        with LocalRecord.opened(project_folder().resolve()) as record:
+            report = could_not_run(run_id, error)
+            database = DatabaseSettings.from_environment().name
+            record.put(unrecorded(run_id, run_ids.began(run_id), report), waiting_for=database)
+    except (NotReady, SettingsError) as failure:  # without settings no database will ask for it
+        print(str(failure), file=sys.stderr, flush=True)
+
+
+def take_over_local(database: connection) -> list[str]:
+    """Record the tries that could not run while PostgreSQL was away, and return their IDs.
+
+    Args:
+        database: as role angiogram, in autocommit.
+    """
+    if not (project_folder().resolve() / LOCAL_FILE).is_file():
+        return []
+    with LocalRecord.opened(project_folder().resolve()) as record:
+        waiting = record.waiting(database.info.dbname)
+        with database.cursor() as query:
+            for run in waiting:
+                query.execute(
+                    "insert into angiogram.runs (run_id, started_at, finished_at, verdict, blockage, report)"
+                    " values (%s, %s, %s, %s, '[]', %s) on conflict (run_id) do nothing",
+                    (run.run_id, run.started_at, run.finished_at, run.verdict, Json(run.report)),
+                )
+        record.taken_over(run.run_id for run in waiting)
+    return [run.run_id for run in waiting]
 
 
 def alert_taken_over(database: connection, run_id: str) -> None:

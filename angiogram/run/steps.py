@@ -85,6 +85,8 @@ def begin(
             started = time.perf_counter()
             if alerts:
                 endings.alert_taken_over(database, run_id)
+            for tried in endings.take_over_local(database):
+                say(f"Run {tried} could not run while PostgreSQL was away. It is recorded now.")
             versions.record(database, run_id)
             # Messages before these offsets do not belong to this run.
             starts = {str(p): bounds.readable for p, bounds in source.bounds(partitions).items()}

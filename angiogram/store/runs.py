@@ -201,19 +201,6 @@ def read(database: connection, run_id: str) -> Run:
     return _run(row)
 
 
-def read_or_last(database: connection, run_id: str | None) -> Run:
-    """Return one run, or the run that started last if no ID is given.
-
-    Raises:
-        UnknownRun: there is no run with this ID, or no run at all.
-    """
-    if run_id:
-        return read(database, run_id)
-    if not (found := last(database, 1)):
-        raise UnknownRun("There is no run yet. Start one with `angiogram run`.")
-    return found[0]
-
-
 def last(database: connection, limit: int) -> list[Run]:
     """Return the runs that started last, newest first."""
     with database.cursor(cursor_factory=RealDictCursor) as query:

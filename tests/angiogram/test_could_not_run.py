@@ -137,14 +137,39 @@ def test_a_run_whose_lease_ran_out_is_a_failure_at_once_and_told_when_the_next_o
 
 
 def test_without_postgresql_the_alert_is_sent_all_the_same(
-    database: connection, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+    database: connection, inbox: Inbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    for name in ("dbt_project.yml", "angiogram.yml"):
+        shutil.copy(PROJECT / name, tmp_path)
+    monkeypatch.setenv("DBT_PROJECT_DIR", str(tmp_path))
     monkeypatch.setenv("PGPORT", "1")
     with pytest.raises(DatabaseUnavailable):
         try_to_run()
     (message,) = inbox.received
     assert message["title"] == "Angiogram: could not run"
     assert "DatabaseUnavailable" in message["message"]
+
+
+def test_a_try_made_while_postgresql_was_away_is_recorded_by_the_next_run(
+    database: connection, inbox: Inbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("dbt_project.yml", "angiogram.yml"):
+        shutil.copy(PROJECT / name, tmp_path)
+    monkeypatch.setenv("DBT_PROJECT_DIR", str(tmp_path))
+    with monkeypatch.context() as away:
+        away.setenv("PGPORT", "1")
+        with pytest.raises(DatabaseUnavailable):
+            try_to_run()
+    assert len(runs.last(database, 10)) == 1
+    run_id = steps.begin(lease=60)
+    runs.release(database, run_id)
+    current, tried, _ = runs.last(database, 10)
+    assert current.run_id == run_id
+    assert (tried.verdict, tried.in_hand) == ("could_not_run", False)
+    assert "DatabaseUnavailable" in tried.report["error"]
+    again = steps.begin(lease=60)
+    runs.release(database, again)
+    assert [run.run_id for run in runs.last(database, 10)][1:3] == [run_id, tried.run_id]
 
 
 def test_a_step_that_fails_leaves_its_error_to_whoever_ends_the_run(

@@ -24,6 +24,7 @@ from angiogram.dye.seeds import read_dye, read_malformed
 from angiogram.judge.compare.compare import NO_EXPECTED_SEED
 from angiogram.run import before_dbt, passage, steps
 from angiogram.store import lease, runs
+from angiogram.store.local import LocalRecord
 from angiogram.warehouse import dye_schemas
 from ingestion.loader.run import follow
 from ingestion.loader.store import follower_alive
@@ -280,6 +281,10 @@ def test_a_database_that_is_away_could_not_run(angiogram: Angiogram) -> None:
     assert outcome.code == 2
     assert outcome.stdout == ""
     assert "DatabaseUnavailable" in outcome.stderr
+    with LocalRecord.opened(PROJECT) as record:  # kept for the next run, which is another test's here
+        (tried,) = record.waiting(os.environ["PGDATABASE"])
+        assert "DatabaseUnavailable" in tried.report["error"]
+        record.taken_over([tried.run_id])
 
 
 def test_an_interrupted_run_is_released_and_exits_with_130(angiogram: Angiogram) -> None:

@@ -18,7 +18,7 @@ from angiogram.judge.cause.isolate import BothForms
 from angiogram.judge.cause.right_input import RightInput
 from angiogram.judge.cause.stale import Calculated, Strangers
 from angiogram.judge.cause.unseen_input import UnseenInput
-from angiogram.store.kept_differences import Kept
+from angiogram.store.local import SomeKept
 from angiogram.warehouse.engines.protocol import Warehouse
 
 _NOT_STARTED = (OutputState.SKIPPED, OutputState.NOT_BUILT)
@@ -38,7 +38,7 @@ class Blame:
         database: Warehouse,
         project: Project,
         sent: Iterable[Sent] = (),
-        kept: Kept | None = None,
+        kept: SomeKept | None = None,
         forms: BothForms | None = None,
     ) -> None:
         """Remember the inputs. Nothing is compiled or calculated yet.

@@ -31,7 +31,7 @@ from angiogram.dbt.seeds.seed_text import Row
 from angiogram.dye.calculation import calculation_of
 from angiogram.dye.seeds import dye_messages, has_dye, read_dye
 from angiogram.judge.compare.compare import compare
-from angiogram.store.kept_differences import Kept
+from angiogram.store.local import SomeKept
 from angiogram.warehouse.engines.dispatch import engine_of
 from angiogram.warehouse.engines.protocol import Query, Warehouse
 from angiogram.warehouse.relations import temporary
@@ -117,7 +117,7 @@ class Calculated:
             calculated = replace(seed, expected_relation=relation)
             return compare(self._database, calculated, self._project.directory).differences.count > 0
 
-    def compare(self, node: Node, kept: Kept | None) -> Comparison:
+    def compare(self, node: Node, kept: SomeKept | None) -> Comparison:
         """Compare a model with the rows that the calculation gives for it.
 
         Args:
@@ -144,7 +144,7 @@ def compare_with_rows(
     names: Sequence[str],
     rows: Sequence[Row],
     project: Path,
-    kept: Kept | None = None,
+    kept: SomeKept | None = None,
 ) -> Comparison:
     """Compare a model with rows of the calculation.
 

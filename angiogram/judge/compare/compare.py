@@ -19,6 +19,7 @@ from angiogram.core.stage_id import StageId
 from angiogram.dbt.manifest.equality_test import Leniency
 from angiogram.dbt.package.rendering import macro as differences_macro
 from angiogram.store.kept_differences import Kept
+from angiogram.store.local import LocalKept, SomeKept
 from angiogram.warehouse.engines.dispatch import engine_of
 from angiogram.warehouse.engines.portable import portable_differences
 from angiogram.warehouse.engines.protocol import Engine, Query, Warehouse
@@ -60,7 +61,7 @@ NO_EXPECTED_SEED = "it has no expected seed: restore its file if it was deleted,
 
 
 def compare(
-    database: Warehouse, model: Compared, project: Path, kept: Kept | None = None, stage: StageId | None = None
+    database: Warehouse, model: Compared, project: Path, kept: SomeKept | None = None, stage: StageId | None = None
 ) -> Comparison:
     """Compare a model's table with its expected seed.
 
@@ -111,11 +112,19 @@ def compare(
         tolerated = (
             str(model.leniency) if found and model.leniency and _tolerates(query, model.leniency, statement) else None
         )
-    first = [
-        Difference(kind, json.loads(key) if key else None, column, expected, actual)
-        for kind, key, column, expected, actual, _ in found
-    ]
-    return Comparison(rows, Differences(found[0][-1] if found else 0, first), tolerated=tolerated)
+        count, first = found[0][-1] if found else 0, [_difference(row) for row in found]
+        if isinstance(kept, LocalKept) and stage is not None:
+            if count > len(first):
+                query.execute(statement, ())
+                kept.put(stage, map(_difference, query.fetchall()))
+            else:
+                kept.put(stage, first)
+    return Comparison(rows, Differences(count, first), tolerated=tolerated)
+
+
+def _difference(row: tuple[Any, ...]) -> Difference:
+    kind, key, column, expected, actual = row[:5]
+    return Difference(kind, json.loads(key) if key else None, column, expected, actual)
 
 
 def _tolerates(query: Query, leniency: Leniency, statement: sql.Composable) -> bool:
@@ -179,13 +188,13 @@ def _absent(model: Compared, sides: Mapping[str, Mapping[str, str]]) -> str:
     return ", ".join(name for name in model.key if name not in known)
 
 
-def _counted(statement: sql.Composable, kept: Kept | None, stage: StageId | None) -> sql.Composable:
+def _counted(statement: sql.Composable, kept: SomeKept | None, stage: StageId | None) -> sql.Composable:
     """Statement for the first differences and their total number.
 
     On the way it keeps all differences on the server.
     """
     counted = sql.SQL("select d.*, count(*) over () from d limit %s")
-    if kept is None or stage is None:
+    if not isinstance(kept, Kept) or stage is None:
         return sql.SQL("with d as ({}) {}").format(statement, counted)
     kept.forget(stage)
     return sql.SQL("with d as ({}), kept as ({}) {}").format(statement, kept.inserting(stage), counted)

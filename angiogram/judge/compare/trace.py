@@ -7,17 +7,17 @@ wrong, only actual tables count: a row that only such a seed has is fed by no me
 
 import json
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, LiteralString
 
 from psycopg2 import sql
 from psycopg2.extras import Json
 
-from angiogram.core.differences import Differences
+from angiogram.core.differences import KEPT, Differences
 from angiogram.core.stage_id import EXPECTED, MODEL, StageId
 from angiogram.dbt.manifest.nodes import Node
-from angiogram.store.kept_differences import Kept
+from angiogram.store.local import LocalKept, SomeKept
 from angiogram.warehouse.engines.dispatch import engine_of
 from angiogram.warehouse.engines.protocol import Warehouse
 from angiogram.warehouse.relations import MESSAGE_ID, beside_values, typed_columns
@@ -85,13 +85,17 @@ class Tracer:
         relations = [n.relation for n in nodes.values()] + [n.expected_relation or "" for n in nodes.values()]
         self._columns = typed_columns(database, {relation: relation for relation in relations if relation})
 
-    def name_messages(self, kept: Kept, stage: StageId) -> None:
+    def name_messages(self, kept: SomeKept, stage: StageId) -> None:
         """Add the names of the dye messages to all kept differences of a stage.
 
         Args:
             kept: the differences.
             stage: the stage. A wrong expected seed must come after its model.
         """
+        if isinstance(kept, LocalKept):
+            keys = {text: json.loads(text) for text in kept.row_keys(stage)}
+            kept.name_messages(stage, self._messages_of_keys(stage, keys), stage.kind == EXPECTED)
+            return
         with self._database.cursor() as query:
             query.execute(
                 "select distinct array(select jsonb_object_keys(row_key) order by 1) from angiogram.differences"
@@ -134,13 +138,55 @@ class Tracer:
             ((messages,),) = query.fetchall()
         return list(messages or [])
 
+    def _messages_of_keys(self, stage: StageId, keys: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+        """Names of the messages that feed each of many rows, by the text of its key.
+
+        Rows without messages are left out.
+
+        Args:
+            stage: the stage.
+            keys: the keys of the rows, by their text.
+        """
+        found: dict[str, list[str]] = {}
+        if len(keys) <= KEPT:
+            found = {text: self._messages(stage, key) for text, key in keys.items()}
+        else:
+            fed: dict[tuple[str, ...], dict[tuple[str, ...], set[str]]] = {}
+            for text, key in keys.items():
+                columns = tuple(sorted(key))
+                if columns not in fed:
+                    fed[columns] = self._fed_by_key(stage, columns)
+                found[text] = self._named(fed[columns].get(_cells(key, columns), ()))
+        return {text: messages for text, messages in found.items() if messages}
+
+    def _fed_by_key(self, stage: StageId, columns: Sequence[str]) -> dict[tuple[str, ...], set[str]]:
+        """The messages of all rows, by the cells of their key."""
+        engine, fed = engine_of(self._database), dict[tuple[str, ...], set[str]]()
+        with self._database.cursor() as query:
+            for relation in self._usable(stage, columns):
+                cells = [engine.as_json(name, self._columns[relation][name]) for name in columns]
+                query.execute(
+                    sql.SQL("select distinct cast({} as varchar), {} from {}").format(
+                        sql.Identifier(MESSAGE_ID), sql.SQL(", ").join(cells), sql.SQL(beside_values(relation))
+                    ),
+                    (),
+                )
+                for message_id, *texts in query.fetchall():
+                    key = {name: json.loads(text or "null") for name, text in zip(columns, texts, strict=True)}
+                    fed.setdefault(_cells(key, columns), set()).update([message_id] if message_id is not None else ())
+        return fed
+
+    def _named(self, message_ids: Iterable[str]) -> list[str]:
+        ids = sorted(message_ids, key=lambda one: (len(one), one))
+        return [self._names.get(one, f"message {one}") for one in ids]
+
     def _messages_of_row(self, stage: StageId, row_key: Mapping[str, Any]) -> list[str]:
         """The same where an engine has no function that makes JSON of a row as PostgreSQL does."""
         if MESSAGE_ID in row_key and stage.kind != EXPECTED:
             found = {str(row_key[MESSAGE_ID])}
         else:
             found = set(self._message_ids(self._usable(stage, list(row_key)), row_key))
-        return [self._names.get(one, f"message {one}") for one in sorted(found, key=lambda one: (len(one), one))]
+        return self._named(found)
 
     def _message_ids(self, relations: Sequence[str], row_key: Mapping[str, Any]) -> Iterator[str]:
         """Yield the message_id of each row of relations that has a key."""
@@ -204,3 +250,8 @@ class Tracer:
             seen.update(above)
             queue.extend(above)
         return tables
+
+
+def _cells(key: Mapping[str, Any], columns: Sequence[str]) -> tuple[str, ...]:
+    """The cells of a key as text, however an engine writes a number."""
+    return tuple(json.dumps(key[name], ensure_ascii=False) for name in columns)
