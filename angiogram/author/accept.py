@@ -27,7 +27,7 @@ from angiogram.judge.compare.trace import Tracer
 from angiogram.judge.from_seeds import tables_of
 from angiogram.judge.guards.surface import SURFACE_FILE, Surface
 from angiogram.store.lease import WAIT
-from angiogram.warehouse import ephemeral
+from angiogram.warehouse import ephemeral, snapshots
 from angiogram.warehouse.engines.dispatch import engine_of
 from angiogram.warehouse.engines.protocol import Warehouse
 
@@ -114,6 +114,7 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None],
         accepted = StoredSeed.read(project.directory / SURFACE_FILE, may_be_absent=True)
         say("Building the models from the input seeds")
         built_of_dye = build(database, project).builds
+        snapshots.show(database, project)
         unread = [node_with_id(project.manifest, one).name for one in ephemeral.show(database, project, built_of_dye)]
         if failed := list(dict.fromkeys([*built_of_dye.unbuilt(), *unread])):
             raise DbtFailed(

@@ -10,7 +10,8 @@ The kind keeps a model named `loader` apart from the loader itself.
 | expected | an expected seed, named only if it is wrong itself | the model's |
 | checkpoint | a count that must agree | what is compared |
 | hook | what dbt runs at the start or the end of a command | dbt's |
-| test, exposure, snapshot | a dbt node of that kind, named only if it is broken | dbt's |
+| snapshot | a dbt snapshot | the snapshot's |
+| test, exposure | a dbt node of that kind, named only if it is broken | dbt's |
 | file | a file of the project that is not a model, named only if it is broken | its path in the project |
 | target | the whole project under a dbt target | the target's |
 """
@@ -21,7 +22,8 @@ from typing import Any, NamedTuple, Self
 from ingestion.settings.pipeline import pipeline
 
 API, TOPIC, LOADER_STAGE = "api", "topic", "loader"
-MODEL, SEED, EXPECTED, CHECKPOINT = "model", "seed", "expected", "checkpoint"
+MODEL, SEED, SNAPSHOT = "model", "seed", "snapshot"
+EXPECTED, CHECKPOINT = "expected", "checkpoint"
 HOOK, TEST, FILE = "hook", "test", "file"
 TARGET = "target"
 

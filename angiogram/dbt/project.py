@@ -56,6 +56,7 @@ _APART = ("--no-fail-fast", "--no-populate-cache", "--no-defer", "--no-favor-sta
 _ALL_BUT_SEEDS = tuple(f"resource_type:{kind}" for kind in ("model", "snapshot", "test", "unit_test"))
 """The selection of `--exclude resource_type:seed`, plus the tests that read a seed."""
 
+_KINDS = ("--resource-type", "model")
 _FIRST_BATCH = ("--select", "resource_type:seed", "+config.materialized:incremental")
 
 
@@ -187,15 +188,23 @@ class Project:
         _ = self.nodes
 
     def build_first_batch(self) -> Outcome:
-        """Load all seeds, then build the incremental models and what they need.
+        """Load all seeds, then build incremental models and snapshots, and what they need.
 
         Tests run only after the whole build.
 
         Raises:
             DbtFailed: dbt ended before it built anything.
         """
-        kinds = ("--resource-type", "seed", "--resource-type", "model")
+        kinds = ("--resource-type", "seed", *_KINDS)
+        if self._has_snapshots:
+            return self.invoke(
+                ["build", *_FIRST_BATCH, "+resource_type:snapshot", *kinds, "--resource-type", "snapshot"]
+            )
         return self.invoke(["build", *_FIRST_BATCH, *kinds])
+
+    @cached_property
+    def _has_snapshots(self) -> bool:
+        return any(node.resource_type == "snapshot" for node in self.manifest.nodes.values())
 
     def build_all(self) -> Outcome:
         """Build and test everything on top of the loaded seeds.
@@ -228,7 +237,7 @@ class Project:
         return self.invoke(["seed", "--full-refresh", *EVERYTHING])
 
     def run_models(self, anew: bool) -> Outcome:
-        """Run all models.
+        """Run all models, and take all snapshots between them.
 
         Args:
             anew: rebuild the incremental ones from nothing.
@@ -236,7 +245,10 @@ class Project:
         Raises:
             DbtFailed: dbt ended before it built anything.
         """
-        return self.invoke(["run", *(["--full-refresh"] if anew else []), *EVERYTHING])
+        again = ["--full-refresh"] if anew else []
+        if self._has_snapshots:
+            return self.invoke(["build", *again, *EVERYTHING, *_KINDS, "--resource-type", "snapshot"])
+        return self.invoke(["run", *again, *EVERYTHING])
 
     def invoke(self, command: list[str]) -> Outcome:
         """Run any dbt command in this process, or nothing if dbt can build no part of the project.

@@ -30,7 +30,7 @@ from angiogram.judge.guards.changes import as_told
 from angiogram.judge.guards.limits import too_slow
 from angiogram.store.kept_differences import Kept
 from angiogram.store.local import SomeKept
-from angiogram.warehouse import ephemeral
+from angiogram.warehouse import ephemeral, snapshots
 from angiogram.warehouse.engines.protocol import Warehouse
 from ingestion.settings.pipeline import pipeline
 
@@ -288,6 +288,7 @@ def _lost(point: Checkpoint) -> Finding:
 
 def _stages(database: Warehouse, project: Project, evidence: Evidence) -> dict[StageId, Stage]:
     """The stages before dbt, then seeds and models as built and as compared."""
+    snapshots.show(database, project)
     of_nodes = node_stages(
         project,
         evidence.builds,

@@ -19,6 +19,7 @@ from psycopg2.extensions import connection
 
 from angiogram.core.environment import ALERT_URLS, REPORT_URL, Environment
 from angiogram.core.errors import AngiogramError
+from angiogram.core.stage_id import MODEL
 from angiogram.dbt.live_target import Unread
 from angiogram.dbt.live_target import read as read_live
 from angiogram.dbt.project import Project
@@ -312,7 +313,7 @@ def _dbt() -> Iterator[tuple[Mark, str]]:
         )
     else:
         yield Mark.OK, "dbt_utils is the hub's"
-    models = [node for node in project.nodes.values() if not node.is_seed]
+    models = [node for node in project.nodes.values() if node.stage.kind == MODEL]
     if bare := sorted(model.name for model in models if model.expected_relation is None):
         yield (
             Mark.NOTE if len(bare) < len(models) else Mark.PROBLEM,

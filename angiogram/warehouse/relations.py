@@ -29,6 +29,11 @@ def columns(query: Query, relation: str) -> set[str]:
     return set(engine_of(query).columns(query, relation))
 
 
+def ordered_columns(query: Query, relation: str) -> list[str]:
+    """Names of a relation's columns in order. Empty if the relation does not exist."""
+    return list(engine_of(query).columns(query, relation))
+
+
 def typed_columns(database: Warehouse, relations: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Types of relations' columns by name, in order. Relations that do not exist are left out.
 

@@ -121,11 +121,14 @@ def test_each_version_of_a_model_is_a_stage_with_an_expected_seed_of_its_own(pro
     assert nodes["orders.v2"].expected_relation == '"d"."s"."expected__orders_v2"'
 
 
-def test_a_snapshot_is_refused_by_name(project: Path) -> None:
+def test_a_snapshot_is_a_stage_and_its_key_is_that_of_its_records_with_their_version(project: Path) -> None:
     (project / "snapshots" / "past.yml").write_text(SNAPSHOT)
     (project / "models" / "orders.sql").write_text("select * from {{ ref('past') }}")
-    with pytest.raises(UnsupportedProject, match="orders reads the snapshot past"):
-        read(project)
+    nodes = read(project)
+    past = nodes["past"]
+    assert (past.stage, past.key[-1]) == (StageId("snapshot", "past"), "dbt_version")
+    assert past.read_as == past.table != past.relation
+    assert nodes["orders"].reads == [past.stage]
 
 
 def test_a_function_that_dbt_builds_is_refused_by_name_and_measured_by_nothing(project: Path) -> None:

@@ -6,12 +6,18 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from angiogram.core.errors import UnsupportedProject
-from angiogram.core.stage_id import MODEL, SEED, StageId, loader_stage
+from angiogram.core.stage_id import MODEL, SEED, SNAPSHOT, StageId, loader_stage
 from angiogram.dbt.manifest.equality_test import Leniency, equality_tests
 from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX, expected_name
 
 _LONGEST = 63
 """Length in bytes at which PostgreSQL cuts a name."""
+
+VERSION = "dbt_version"
+"""The column that numbers the versions of a snapshot's record from 1, in the order of their validity."""
+
+_READ = (MODEL, SEED, SNAPSHOT)
+"""dbt's words for the nodes whose content is known."""
 
 _TEMPORARY = {"duckdb": "temp"}
 """Where a session's temporary relations live, by adapter; elsewhere it is pg_temp."""
@@ -22,13 +28,14 @@ BATCH = "batch"
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A model, or a seed that models read.
+    """A model, a snapshot, or a seed that models read.
 
     Attributes:
         name: its name in dbt; one version of several is name.v2.
         unique_id: dbt's ID for it.
         is_seed: whether it is reference data.
-        relation: its table, quoted; for an ephemeral model the view of its SQL (warehouse.ephemeral).
+        relation: its table, quoted; for an ephemeral model the view of its SQL (warehouse.ephemeral), for a snapshot
+            the view without dbt's times (warehouse.snapshots).
         reads: the models and seeds that it reads, and the loader's stage for sources.
         expected_relation: the table of its expected seed, quoted; None if there is none.
         key: the columns that identify its rows, from its test equals_expected.
@@ -39,6 +46,7 @@ class Node:
         file: its file, relative to the project's folder.
         expected_id: dbt's ID of its expected seed; None if there is none.
         named: for an ephemeral model the relation that it would be, quoted; None for all others.
+        snapshot_table: for a snapshot its own table, quoted; None for all others.
     """
 
     name: str
@@ -55,6 +63,17 @@ class Node:
     file: str | None = None
     expected_id: str | None = None
     named: str | None = None
+    snapshot_table: str | None = None
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Return whether it is a snapshot."""
+        return self.snapshot_table is not None
+
+    @property
+    def table(self) -> str:
+        """Return the relation that dbt built, quoted; for an ephemeral model its view."""
+        return self.snapshot_table or self.relation
 
     @property
     def is_ephemeral(self) -> bool:
@@ -64,12 +83,12 @@ class Node:
     @property
     def read_as(self) -> str:
         """Return how the compiled SQL of its readers names it, quoted."""
-        return self.named or self.relation
+        return self.named or self.table
 
     @property
     def stage(self) -> StageId:
         """Return its stage."""
-        return StageId(SEED if self.is_seed else MODEL, self.name)
+        return StageId(SEED if self.is_seed else SNAPSHOT if self.is_snapshot else MODEL, self.name)
 
     @property
     def is_to_be_compared(self) -> bool:
@@ -81,7 +100,7 @@ class Node:
 
 
 def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Node]:
-    """Return the models, the seeds that they read, and other seeds with an expected seed.
+    """Return models and snapshots, the seeds that they read, and other seeds with an expected seed.
 
     An ephemeral model is included if it has an expected output; otherwise it is part of its readers.
 
@@ -91,27 +110,31 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
         target: the dye target under which it was parsed.
 
     Raises:
-        UnsupportedProject: a model is not SQL, or reads something other than a source, seed or model; or the project
-            has functions of dbt.
+        UnsupportedProject: a model is not SQL, or reads something other than a source, seed, model or snapshot; or
+            the project has functions of dbt.
     """
     require_no_functions(manifest, target)
     shown = watched_ephemeral(manifest)
-    models = [
-        n for n in manifest.nodes.values() if n.resource_type == "model" and (n.relation_name or n.unique_id in shown)
+    built = [
+        n
+        for n in manifest.nodes.values()
+        if n.resource_type == SNAPSHOT or (n.resource_type == MODEL and (n.relation_name or n.unique_id in shown))
     ]
     seeds = {n.name: n for n in manifest.nodes.values() if n.resource_type == "seed"}
     tests = equality_tests(manifest)
 
     def node(found: Any, reads: list[StageId]) -> Node:
         expected, test = seeds.get(expected_name(found.search_name)), tests.get(found.unique_id)
+        is_snapshot = found.resource_type == SNAPSHOT
+        is_view = is_snapshot or not found.relation_name
         return Node(
             name=found.search_name,
             unique_id=found.unique_id,
             is_seed=found.resource_type == "seed",
-            relation=found.relation_name or _view_of(found.search_name, manifest),
+            relation=_view_of(found.search_name, manifest) if is_view else found.relation_name,
             reads=reads,
             expected_relation=expected.relation_name if expected else None,
-            key=test.key if test else [],
+            key=test.key if test else [*unique_key(found), VERSION] if is_snapshot else [],
             excluded=excluded,
             accounts_for=found.config.meta.get("accounts_for"),
             where=test.where if test else None,
@@ -119,10 +142,11 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
             file=found.original_file_path,
             expected_id=expected.unique_id if expected else None,
             named=None if found.relation_name else _would_be(manifest, found),
+            snapshot_table=found.relation_name if is_snapshot else None,
         )
 
     nodes: dict[str, Node] = {}
-    for model in models:
+    for model in built:
         if model.language != "sql":
             raise UnsupportedProject(
                 f"{model.search_name} is a {model.language} model, which dbt cannot run on PostgreSQL. Replace "
@@ -134,7 +158,7 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
             if kind == "source":
                 reads.append(loader_stage())
                 continue
-            if kind not in (MODEL, SEED):
+            if kind not in _READ:
                 raise UnsupportedProject(
                     f"{model.search_name} reads the {in_words(parent)}, whose expected content is unknown. Under "
                     f"target {target}, make the model read an input seed instead."
@@ -170,7 +194,7 @@ def require_no_functions(manifest: Any, target: str) -> None:
 def expected_seeds(manifest: Any) -> dict[str, tuple[str, str]]:
     """Return the expected seeds by dbt's ID: the node that each is for, and its file."""
     nodes = list(manifest.nodes.values())
-    names = {expected_name(n.search_name): n.search_name for n in nodes if n.resource_type in (MODEL, SEED)}
+    names = {expected_name(n.search_name): n.search_name for n in nodes if n.resource_type in _READ}
     return {
         seed.unique_id: (names.get(seed.name, seed.name.removeprefix(EXPECTED_PREFIX)), seed.original_file_path)
         for seed in nodes
@@ -188,13 +212,11 @@ class Missing(NamedTuple):
 def missing_models(manifest: Any) -> dict[str, Missing]:
     """Return the missing models and seeds by name: those that have only an expected seed.
 
-    Tests, analyses and snapshots of that name are not compared.
+    Tests and analyses of that name are not compared.
     """
-    known = {n.search_name for n in manifest.nodes.values() if n.resource_type in (MODEL, SEED)}
+    known = {n.search_name for n in manifest.nodes.values() if n.resource_type in _READ}
     disabled = {n.name: n for several in manifest.disabled.values() for n in several}
-    others = {
-        n.name: n for n in manifest.nodes.values() if n.name not in known and n.resource_type not in (MODEL, SEED)
-    }
+    others = {n.name: n for n in manifest.nodes.values() if n.name not in known and n.resource_type not in _READ}
     versions: dict[str, list[str]] = {}
     for node in manifest.nodes.values():
         if node.resource_type == MODEL and node.search_name != node.name:
@@ -275,6 +297,12 @@ def watched_ephemeral(manifest: Any) -> set[str]:
         for n in manifest.nodes.values()
         if is_ephemeral(n) and (n.unique_id in tests or expected_name(n.search_name) in seeds)
     }
+
+
+def unique_key(snapshot: Any) -> list[str]:
+    """Return the columns by which dbt knows a record of a snapshot again."""
+    key = snapshot.config.unique_key or ()
+    return [key] if isinstance(key, str) else list(key)
 
 
 def _view_of(name: str, manifest: Any) -> str:

@@ -175,7 +175,7 @@ class Isolation:
     def _relations_above(self, node: Node) -> list[str]:
         sources = sources_by_id(self._project.manifest)
         return [
-            above.relation if (above := self._project.node_of(unique_id)) else sources[unique_id].relation_name
+            above.table if (above := self._project.node_of(unique_id)) else sources[unique_id].relation_name
             for unique_id in self._parents(node)
         ]
 
@@ -212,7 +212,9 @@ class Isolation:
             parent = self._project.nodes[parsed.search_name]
             if parent.stage == as_it_is or parent.name in trusted or (parent.is_seed and not is_watched(parent)):
                 is_own = parent.stage == as_it_is
-                plan.parents[unique_id] = Parent(parent.read_as, parsed.alias, parent.relation, parent, is_own)
+                plan.parents[unique_id] = Parent(parent.read_as, parsed.alias, parent.table, parent, is_own)
+            elif parent.is_snapshot:  # its expected seed does not have dbt's times
+                return False
             elif parent.stage not in remade and is_watched(parent) and not parent.where:
                 plan.parents[unique_id] = Parent(parent.read_as, parsed.alias, parent.expected_relation, parent)
             elif not self._add_step(plan, parent, trusted, remade, as_it_is):

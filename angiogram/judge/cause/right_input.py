@@ -9,7 +9,7 @@ from functools import cached_property
 from angiogram.core.diagnose import OutputState
 from angiogram.core.differences import Comparison
 from angiogram.core.stage import state_of
-from angiogram.core.stage_id import MODEL, SEED, StageId
+from angiogram.core.stage_id import MODEL, SEED, SNAPSHOT, StageId
 from angiogram.dbt.project import Project
 from angiogram.dye.messages import Sent
 from angiogram.judge.cause.isolate import BothForms, Isolation
@@ -54,7 +54,7 @@ class RightInput:
         if not self._is_model(stage):
             return None
         if stage not in self._known:
-            trusted = {other.name for other in sound if other.kind in (MODEL, SEED)}
+            trusted = {other.name for other in sound if other.kind in (MODEL, SEED, SNAPSHOT)}
             self._known[stage] = self._state(stage, self._isolation.judge(stage.name, trusted))
         return self._known[stage]
 

@@ -31,7 +31,7 @@ def changes(
     agreeing = {
         node.name: node
         for node in nodes.values()
-        if not node.is_seed and node.unique_id in tested.agreeing and health.get(node.stage) not in UNSOUND
+        if node.stage.kind == MODEL and node.unique_id in tested.agreeing and health.get(node.stage) not in UNSOUND
     }
     live = _live_columns(database, tested.pipeline, [node.unique_id for node in agreeing.values()])
     dye = typed_columns(database, {name: node.relation for name, node in agreeing.items()})

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from angiogram.core.errors import InvalidSurface
+from angiogram.core.stage_id import MODEL
 from angiogram.dbt.live_target import LiveTarget
 from angiogram.dbt.manifest.lookup import all_nodes, nodes_of
 from angiogram.dbt.manifest.nodes import BATCH, Node, is_ephemeral
@@ -186,7 +187,7 @@ def of_project(
         sql: how its SQL compares. None if it was not compared.
         built: names of the models that the run built.
     """
-    nodes = {name: node for name, node in project.nodes.items() if not node.is_seed}
+    nodes = {name: node for name, node in project.nodes.items() if node.stage.kind == MODEL}
     columns = typed_columns(database, {name: node.relation for name, node in nodes.items() if name in built})
     models = {name: _compared(node, columns.get(name)) for name, node in nodes.items()}
     for node in all_nodes(project.manifest):
