@@ -1,9 +1,6 @@
 {% macro fingerprint(node) -%}
     {%- if node.resource_type | string == 'seed' -%}
-    (
-        select md5(coalesce(string_agg(to_jsonb(content.*)::text, e'\n' order by to_jsonb(content.*)::text collate "C"), ''))
-        from {{ node.relation_name }} as content
-    )
+    {{- adapter.dispatch('fingerprint_of_rows', 'data_angiogram')(node.relation_name) -}}
     {%- else -%}
         {%- set names = namespace(code=node.compiled_code) -%}
         {%- for parent in node.depends_on.nodes -%}
@@ -23,4 +20,23 @@
         ] -%}
         {{- dbt.string_literal(local_md5(modules.re.sub('\\s+', ' ', names.code) ~ tojson(settings))) -}}
     {%- endif -%}
+{%- endmacro %}
+
+{% macro postgres__fingerprint_of_rows(relation) -%}
+    (
+        select md5(coalesce(string_agg(to_jsonb(content.*)::text, e'\n' order by to_jsonb(content.*)::text collate "C"), ''))
+        from {{ relation }} as content
+    )
+{%- endmacro %}
+
+{% macro duckdb__fingerprint_of_rows(relation) -%}
+    (
+        select md5(coalesce(string_agg(cast(content as varchar), chr(10) order by cast(content as varchar)), ''))
+        from {{ relation }} as content
+    )
+{%- endmacro %}
+
+{#- In plain SQL nothing tells rows from others. -#}
+{% macro default__fingerprint_of_rows(relation) -%}
+    null
 {%- endmacro %}

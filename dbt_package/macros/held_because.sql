@@ -1,5 +1,5 @@
 {% macro held_because() -%}
-    {%- if execute and target.name == 'prod' -%}
+    {%- if execute and target.type == 'postgres' and target.name == 'prod' -%}
         {%- set answer = run_query(
             "select angiogram.held_because('" ~ run_started_at.isoformat() ~ "', '" ~ project_name ~ "')"
         ) -%}

@@ -29,6 +29,15 @@
             ) }}
         {%- endif -%}
     {%- endif -%}
+    {{- adapter.dispatch('keep_schemas_apart', 'data_angiogram')(also_written) -}}
+{%- endmacro %}
+
+{#- Schemas have no owners and no marks here: `angiogram` looks at more before it builds. -#}
+{% macro default__keep_schemas_apart(also_written) -%}
+{%- endmacro %}
+
+{% macro postgres__keep_schemas_apart(also_written) -%}
+    {%- set nodes = graph.nodes.values() | list -%}
     {#- `angiogram` looks at more than this hook can before it builds: the other targets, and what the tables hold. -#}
     {%- set is_checked = var('dye_source', 'seeds') == 'topic' or var('dye_batches', none) -%}
     {%- set asked = {

@@ -1,5 +1,5 @@
 {% macro record_live_nodes(results) -%}
-    {%- if not execute or target.name != 'prod' -%}
+    {%- if not execute or target.type != 'postgres' or target.name != 'prod' -%}
         {{ return('') }}
     {%- endif -%}
     {%- set held = data_angiogram.held_message() -%}

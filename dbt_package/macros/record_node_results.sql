@@ -2,8 +2,7 @@
     {%- if not execute or not data_angiogram.is_dye_target() or not results -%}
         {{ return('') }}
     {%- endif -%}
-    {#- Several dbt commands may end at once: the lock lets one of them make schema and table. -#}
-    select pg_advisory_xact_lock(hashtext('angiogram_results'));
+    {{- adapter.dispatch('lock_results', 'data_angiogram')() }}
     create schema if not exists {{ data_angiogram.results_relation().include(database=false, identifier=false) }};
     create table if not exists {{ data_angiogram.results_relation() }} (
         invocation_id text not null,
@@ -41,4 +40,13 @@
         {{- data_angiogram.fingerprint(result.node) if result.node.unique_id in with_fingerprint else 'null' -}}
     ){{ ',' if not loop.last }}
     {%- endfor %}
+{%- endmacro %}
+
+{#- Several dbt commands may end at once: the lock lets one of them make schema and table. -#}
+{% macro postgres__lock_results() -%}
+    select pg_advisory_xact_lock(hashtext('angiogram_results'));
+{%- endmacro %}
+
+{#- An engine with one writer needs none. -#}
+{% macro default__lock_results() -%}
 {%- endmacro %}

@@ -8,8 +8,11 @@ import jinja2
 
 from angiogram.dbt.package.installing import PACKAGE, carried
 
-_OPENED = ("differences", "dye_schemas")
-"""The macros that are rendered here; they and what they call use nothing of dbt but `adapter`."""
+_RENDERED = (
+    *("differences", "postgres__differences", "default__differences", "portable_differences", "json_text"),
+    *("json_object_text", "quoted_name", "dye_schemas"),
+)
+"""The files that are rendered here: their macros use nothing of dbt but `adapter`."""
 
 ColumnsOf = Callable[[Any], Sequence[Any]]
 """Returns the columns of a relation, each with a name and a data_type, in order."""
@@ -64,10 +67,6 @@ class _Adapter:
 @cache
 def _template() -> jinja2.Template:
     """One template of the files that hold these macros, in whatever order: each only defines."""
-    texts = [
-        file.read_text(encoding="utf-8")
-        for file in sorted((carried() / "macros").glob("*.sql"))
-        if file.stem.rpartition("__")[2] in _OPENED
-    ]
+    texts = [(carried() / "macros" / f"{name}.sql").read_text(encoding="utf-8") for name in _RENDERED]
     # SQL, not HTML: nothing to escape. `tojson` escapes the single quotes of what is asked.
     return jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined).from_string("".join(texts))  # noqa: S701

@@ -156,7 +156,7 @@ def _statement(
     relations = model.relation, model.expected_relation or ""
     if engine.name != "postgres":
         columns = sides.get("actual", {}), sides.get("expected", {})
-        text = portable_differences(*relations, model.key, model.excluded, chosen["where"], *columns)
+        text = portable_differences(engine.name, *relations, model.key, model.excluded, chosen["where"], *columns)
         return sql.SQL(beside_values(text))
     copied = _copied(project)
     if copied and chosen["where"] and "where" not in copied.arguments:

@@ -198,7 +198,7 @@ class DuckEngine:
         """Expression for a column as JSON text, written as the comparison writes a cell."""
         from angiogram.warehouse.engines.portable import json_text
 
-        return sql.SQL(json_text(rendered(sql.Identifier(column)), type_name).replace("%", "%%"))
+        return sql.SQL(json_text(self.name, rendered(sql.Identifier(column)), type_name).replace("%", "%%"))
 
 
 def rendered(part: sql.Composable) -> str:

@@ -1,14 +1,12 @@
 """The comparison's SQL for engines that cannot look up columns within a statement."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib.resources import files
-from typing import Any
 
-import jinja2
+from angiogram.dbt.package.rendering import macro
 
 
 def portable_differences(
+    engine: str,
     actual: str,
     expected: str,
     key: Sequence[str],
@@ -22,6 +20,7 @@ def portable_differences(
     Its columns are those of the macro `differences`.
 
     Args:
+        engine: dbt's name of the engine.
         actual, expected: the relations, quoted.
         key: the columns that identify a row.
         excluded: the columns that are not compared.
@@ -29,16 +28,12 @@ def portable_differences(
         actual_columns, expected_columns: the types of their columns by name, in order.
     """
     sides = [[{"name": name, "type": kind} for name, kind in one.items()] for one in (actual_columns, expected_columns)]
-    return str(_macros().portable_differences(actual, expected, list(key), list(excluded), where, *sides))
+    return macro("portable_differences", engine)(actual, expected, list(key), list(excluded), where, *sides)
 
 
-def json_text(expression: str, type_name: str) -> str:
-    """Return the expression for a value as JSON text, as the comparison writes a cell."""
-    return str(_macros().json_text(expression, type_name))
+def json_text(engine: str, expression: str, type_name: str) -> str:
+    """Return the expression for a value as JSON text, as the comparison writes a cell.
 
-
-@cache
-def _macros() -> Any:
-    text = files("angiogram.warehouse").joinpath("macros", "portable_differences.sql").read_text(encoding="utf-8")
-    # SQL, not HTML: nothing to escape.
-    return jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined).from_string(text).module  # noqa: S701
+    A null becomes null.
+    """
+    return macro("json_text", engine)(expression, type_name)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from angiogram.dbt.package.installing import install
 from angiogram.dbt.project import Project
 from angiogram.judge.from_seeds import run_from_seeds
 from tests.report_schema import validated
@@ -20,7 +21,8 @@ Judge = Callable[[Path], dict[str, Any]]
 def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the project that a test may change, with a file for each of its targets and no server anywhere."""
     copy = tmp_path / "bakery"
-    shutil.copytree(BAKERY, copy, ignore=shutil.ignore_patterns("target*", "logs", "*.duckdb*"))
+    shutil.copytree(BAKERY, copy, ignore=shutil.ignore_patterns("target*", "logs", "*.duckdb*", "dbt_packages"))
+    install(copy)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DBT_PROFILES_DIR", str(copy))
     monkeypatch.setenv("BAKERY_FILE", str(tmp_path / "live.duckdb"))
