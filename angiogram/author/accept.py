@@ -27,9 +27,9 @@ from angiogram.judge.compare.trace import Tracer
 from angiogram.judge.from_seeds import tables_of
 from angiogram.judge.guards.surface import SURFACE_FILE, Surface
 from angiogram.store.lease import WAIT
-from angiogram.warehouse import ephemeral, snapshots
 from angiogram.warehouse.engines.dispatch import engine_of
 from angiogram.warehouse.engines.protocol import Warehouse
+from angiogram.warehouse.views import ephemeral, snapshots
 
 _Calculated = tuple[Sequence[str], list[Row]]
 """Columns and rows of a model according to the calculation."""

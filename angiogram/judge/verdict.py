@@ -30,8 +30,8 @@ from angiogram.judge.guards.changes import as_told
 from angiogram.judge.guards.limits import too_slow
 from angiogram.store.kept_differences import Kept
 from angiogram.store.local import SomeKept
-from angiogram.warehouse import ephemeral, snapshots
 from angiogram.warehouse.engines.protocol import Warehouse
+from angiogram.warehouse.views import ephemeral, snapshots
 from ingestion.settings.pipeline import pipeline
 
 _NOTHING_WATCHED = (

@@ -34,8 +34,8 @@ class Node:
         name: its name in dbt; one version of several is name.v2.
         unique_id: dbt's ID for it.
         is_seed: whether it is reference data.
-        relation: its table, quoted; for an ephemeral model the view of its SQL (warehouse.ephemeral), for a snapshot
-            the view without dbt's times (warehouse.snapshots).
+        relation: its table, quoted; for an ephemeral model the view of its SQL (warehouse/views), for a snapshot
+            the view without dbt's times.
         reads: the models and seeds that it reads, and the loader's stage for sources.
         expected_relation: the table of its expected seed, quoted; None if there is none.
         key: the columns that identify its rows, from its test equals_expected.
@@ -100,7 +100,7 @@ class Node:
 
 
 def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Node]:
-    """Return models and snapshots, the seeds that they read, and other seeds with an expected seed.
+    """Return models, snapshots, the seeds that they read, and seeds with an expected seed.
 
     An ephemeral model is included if it has an expected output; otherwise it is part of its readers.
 

@@ -15,7 +15,7 @@ from angiogram.dbt.manifest.lookup import node_with_id
 from angiogram.dbt.manifest.nodes import Node, inlined, parents
 from angiogram.dbt.project import Project
 from angiogram.dbt.seeds.seed_text import is_empty
-from angiogram.warehouse import ephemeral
+from angiogram.warehouse.views import ephemeral
 
 
 def node_stages(
@@ -31,7 +31,7 @@ def node_stages(
         project: the project that was built.
         builds: the build results of its nodes.
         last_batch: the batch after which models should equal their expected seeds.
-        unread: why an ephemeral model cannot be read, by its dbt id, as angiogram.warehouse.ephemeral.show returns it.
+        unread: why an ephemeral model cannot be read, by its dbt id, as ephemeral.show returns it.
         compare: compares a node with its expected seed.
     """
     stages = missing_stages(project) | unloaded_stages(project, builds)

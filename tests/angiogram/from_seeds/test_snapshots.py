@@ -80,7 +80,7 @@ def test_each_version_is_compared_and_a_missed_one_blocks_the_snapshot_itself(sh
     assert blocked(wrong) == ["snapshot:states_over_time"]
     states = {stage["name"]: stage["verdict"] for stage in wrong["stages"]}
     assert (states["states"], states["changes"]) == ("healthy", "affected")
-    lost = differences_at(wrong, "snapshot:states_over_time")
+    lost = differences_at(wrong, "snapshot:states_over_time")["first"]
     assert {(one["difference"], one["row_key"]["ticket_id"], one["row_key"]["dbt_version"]) for one in lost} == {
         *(("changed", ticket, 1) for ticket in (4, 5)),
         *(("missing", ticket, 2) for ticket in (4, 5)),

@@ -1,4 +1,4 @@
-"""Makes snapshots comparable: without the times that dbt writes, with the order of validity.
+"""Makes snapshots comparable: without dbt's times, with the order of validity.
 
 Each snapshot gets a temporary view for the time of a session. In place of dbt's own columns it has the number of each
 version of a record, from 1, and whether the version is the current one.
