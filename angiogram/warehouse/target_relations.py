@@ -6,6 +6,7 @@ or their tables hold what the dye expects. Everything else stops the command: wh
 the accepted surface names as live, what belongs to another project's dye, and what is unknown.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -93,6 +94,7 @@ def claim(
     with database.cursor() as query:
         query.execute("select current_user")
         ((user,),) = query.fetchall()
+        _require_no_approximate_match(query, project)
         if forbidden := [why for schema in schemas for why in _forbidden(schema, user)]:
             raise NotReady(f"{' '.join(forbidden)} Nothing was built.")
         query.execute("select pg_advisory_lock(hashtext('angiogram'), hashtext('marks'))")  # the same lock as the hook
@@ -253,7 +255,7 @@ def _why_refused(project: Project, refused: list[Schema], overwritten: list[str]
         mark = unmarked.marked_comment.splitlines()[-1]
         told.append(
             "If an earlier dye run left relations there, drop them. If nobody else uses that schema, you can mark it "
-            f"as the dye's instead: comment on schema {unmarked.schema_name} is '{mark}'."
+            f"as the dye's instead: comment on schema {_in_sql(unmarked.schema_name)} is '{mark}'."
         )
     return " ".join(told)
 
@@ -294,6 +296,26 @@ def _of_people(database: connection, schemas: Iterable[Schema]) -> Iterator[str]
                 yield f"schema {schema.schema_name} (it holds {names}, which each run would drop)"
 
 
+def _require_no_approximate_match(query: cursor, project: Project) -> None:
+    """Require that no other schema holds the same names but for the case of letters: dbt takes one for the other."""
+    found = [(schema, name) for schema, names in written(project).items() for name in names]
+    query.execute(
+        "select format('%%s (%%s.%%s)', written.schema, nspname, min(relname))"
+        " from unnest(%s::text[], %s::text[]) as written (schema, name)"
+        " join pg_namespace on lower(nspname) = lower(written.schema) and nspname <> written.schema"
+        " join pg_class on relnamespace = pg_namespace.oid and lower(relname) = lower(written.name)"
+        " where relkind::text = any('{r,p,v,m,f}') and not nspname = any(%s)"
+        " group by written.schema, nspname order by 1",
+        ([schema for schema, _ in found], [name for _, name in found], marked(query, project)),
+    )
+    if alike := ", ".join(told for (told,) in query.fetchall()):
+        raise NotReady(
+            f"dbt finds relations without regard to the case of letters, and so takes the dye's schemas for others: "
+            f"{alike}. Nothing was built. Give the dye schemas whose names differ by more than case "
+            "(docs/your-project.md, step 1)."
+        )
+
+
 def _forbidden(schema: Schema, user: str) -> Iterator[str]:
     """Yield a sentence for each right that the session's role is missing."""
     name = schema.schema_name
@@ -326,6 +348,11 @@ def _mark(query: cursor, schema: Schema) -> None:
 
 def _schema_of(relation: str) -> str:
     return _names_of(relation)[0]
+
+
+def _in_sql(name: str) -> str:
+    """A name as SQL needs it."""
+    return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'
 
 
 def _names_of(relation: str) -> tuple[str, str]:

@@ -139,9 +139,18 @@ def test_the_file_gives_back_what_was_written(tmp_path: Path) -> None:
     assert "\n      id: integer\n      total: numeric\n" in written.text(), "a column a line, for a readable diff"
 
 
-@pytest.mark.parametrize("text", ["", "- a", "models: [", "models: {orders: {colums: {}}}", "wrong: 1"])
-def test_a_file_that_is_no_surface_is_named(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "it is empty"),
+        ("- a", "it holds no names with values"),
+        ("models: [", "expected the node content"),
+        ("models: {orders: {colums: {}}}", "Extra inputs are not permitted"),
+        ("wrong: 1", "Extra inputs are not permitted"),
+    ],
+)
+def test_a_file_that_is_no_surface_is_named(tmp_path: Path, text: str, why: str) -> None:
     (tmp_path / SURFACE_FILE).parent.mkdir()
     (tmp_path / SURFACE_FILE).write_text(text, encoding="utf-8")
-    with pytest.raises(InvalidSurface, match=r"surface\.yml cannot be read"):
+    with pytest.raises(InvalidSurface, match=rf"(?s)surface\.yml cannot be read: .*{why}"):
         Surface.accepted(tmp_path)

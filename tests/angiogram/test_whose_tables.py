@@ -16,7 +16,7 @@ import pytest
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
-from angiogram.core.errors import DbtFailed, NotTheDyes
+from angiogram.core.errors import DbtFailed, NotReady, NotTheDyes
 from angiogram.dbt.command import run_in_scratch
 from angiogram.dbt.project import Project
 from angiogram.judge.from_seeds import opened, run_from_seeds
@@ -255,6 +255,20 @@ def test_names_that_postgresql_cuts_to_that_of_a_live_schema_are_refused(
         run_from_seeds(project, 0, quiet)
     assert f"{live}.orders (target live builds it)" in str(refused.value)
     assert contents(strange) == before
+
+
+def test_a_schema_whose_name_differs_from_a_live_ones_by_case_alone_is_refused(
+    strange: connection, shop: Callable[..., Project]
+) -> None:
+    """dbt would look for the dye's table, find the live one, and fail at that model."""
+    names, before = "{{ 'Marts' if target.name == 'angiogram' else 'marts' }}", contents(strange)
+    with pytest.raises(NotReady, match=r"takes the dye's schemas for others: Marts \(marts\.orders\)"):
+        run_from_seeds(shop(names, profiles=("      schema: shop", "      schema: Shop")), 0, quiet)
+    assert contents(strange) == before
+    with strange.cursor() as query:
+        query.execute('create schema "Other"; create table "Other".sheet as select 1 as one')
+    with pytest.raises(NotTheDyes, match='comment on schema "Other" is'):
+        run_from_seeds(shop("{{ 'Other' if target.name == 'angiogram' else 'marts' }}"), 0, quiet)
 
 
 def test_a_function_that_dbt_would_build_under_the_dye_target_stops_dbt_by_hand(

@@ -98,7 +98,10 @@ class Surface(_Part):
         """
         file = project / SURFACE_FILE
         try:
-            return cls(**yaml.safe_load(file.read_text(encoding="utf-8")))
+            held = yaml.safe_load(file.read_text(encoding="utf-8"))
+            if not isinstance(held, dict):
+                raise TypeError("it is empty" if held is None else "it holds no names with values")
+            return cls(**held)
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, ValidationError) as error:
