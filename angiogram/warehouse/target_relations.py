@@ -297,7 +297,13 @@ def _of_people(database: connection, schemas: Iterable[Schema]) -> Iterator[str]
 
 
 def _require_no_approximate_match(query: cursor, project: Project) -> None:
-    """Require that no other schema holds the same names but for the case of letters: dbt takes one for the other."""
+    """Require that no other schema holds the same names but for the case of letters.
+
+    dbt would take one for the other.
+
+    Raises:
+        NotReady: one does; the message names it.
+    """
     found = [(schema, name) for schema, names in written(project).items() for name in names]
     query.execute(
         "select format('%%s (%%s.%%s)', written.schema, nspname, min(relname))"

@@ -30,7 +30,7 @@ from angiogram.warehouse.target_relations import claim, examine
 from sandbox.services import Sandbox
 from taxi.faults import CATALOGUE
 from tests.angiogram.conftest import PROJECT as TAXI
-from tests.angiogram.conftest import Outcome
+from tests.angiogram.conftest import Outcome, command
 from tests.angiogram.shop import APART
 from tests.services import connect_as_administrator
 
@@ -84,7 +84,10 @@ def test_what_would_be_built_over_live_tables_is_refused_with_names_and_nothing_
         propose(project, [], quiet)
     with pytest.raises(DbtFailed) as by_hand:
         project.invoke(["build"])
+    by_command = command("run", "--from-seeds")
     assert contents(strange) == before
+    assert (by_command.code, by_command.stdout) == (2, "")
+    assert f"NotTheDyes: {from_seeds.value}" in by_command.stderr
     assert named in str(from_seeds.value)
     assert str(accepting.value) == str(from_seeds.value)
     assert [text.startswith("Target live cannot be read here") for text in said] == [True] * bool(live[1])
@@ -255,8 +258,8 @@ def test_what_the_records_of_dbt_say_counts_too(
 
 
 def test_a_target_that_is_not_for_the_dye_is_never_built(angiogram: Callable[..., Outcome]) -> None:
-    for command in (["run"], ["run", "--from-seeds"], ["accept"], ["sensitivity"], ["faults", "tax-left-out"]):
-        refused = angiogram(*command, "--target", "prod")
+    for arguments in (["run"], ["run", "--from-seeds"], ["accept"], ["sensitivity"], ["faults", "tax-left-out"]):
+        refused = angiogram(*arguments, "--target", "prod")
         assert refused.code == 2
         assert "prod is not a dye target" in refused.stderr
 

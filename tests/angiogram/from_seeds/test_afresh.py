@@ -44,6 +44,28 @@ def test_accept_is_answered_by_no_table_of_an_earlier_build(coffee_shop: Path) -
         propose(Project(coffee_shop, tests=False, dye_source="seeds"), [], print)
 
 
+READS_ITSELF = """{{{{ config(materialized='table') }}}}
+{{% if execute and load_relation(this) %}}select * from {{{{ this }}}}
+{{% else %}}select id as guest_id, {name} as guest_name from {{{{ raw('guests') }}}}{{% endif %}}
+"""
+
+
+def test_neither_a_model_that_reads_itself_nor_an_expected_seed_of_other_types_answers_from_before(
+    coffee_shop: Path, judge: Judge
+) -> None:
+    """`full_refresh: false` keeps the types of a seed's table, and a table that is there passes for its SQL."""
+    (coffee_shop / ".angiogram" / "surface.yml").unlink()
+    project, guests = coffee_shop / "dbt_project.yml", coffee_shop / "models" / "base" / "base_guests.sql"
+    types = "      expected__takings_by_month:\n        +column_types: {month: date, tickets: bigint, takings: numeric}"
+    edit(project, types, f"{types}\n        +full_refresh: false")
+    guests.write_text(READS_ITSELF.format(name="trim(full_name)"))
+    assert blocked(judge(coffee_shop)) == []
+    guests.write_text(READS_ITSELF.format(name="full_name"))
+    edit(project, "tickets: bigint, takings: numeric}", "tickets: text, takings: numeric}")
+    edit(coffee_shop / "models" / "reports" / "takings_by_month.sql", "count(*) as", "count(*)::text as")
+    assert blocked(judge(coffee_shop)) == ["base_guests"]
+
+
 def test_a_materialized_view_that_cannot_be_made_is_no_old_one_refreshed(coffee_shop: Path, judge: Judge) -> None:
     takings = coffee_shop / "models" / "reports" / "takings_by_month.sql"
     prepend(takings, "{{ config(materialized='materialized_view', full_refresh=false) }}\n")

@@ -1,10 +1,13 @@
 """What goes wrong in one batch stays wrong, and batches that test nothing are told."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.angiogram.edits import edit
+from ingestion.contract import ANGIOGRAM
+from ingestion.database.sessions import connect
+from tests.angiogram.edits import edit, prepend
 from tests.angiogram.from_seeds.conftest import Judge
 from tests.angiogram.recorded import blocked, stages_of
 
@@ -27,6 +30,29 @@ def test_an_error_in_the_first_batch_is_not_forgotten_for_a_second_that_went_wel
     health = {name: stage["verdict"] for name, stage in stages_of(report).items()}
     assert (health["takings_by_month"], health["guests"]) == ("not_built", "not_built")
     assert health["base_tickets"] == "healthy"
+
+
+LOCKED = """
+  - "{% if results | selectattr('node.resource_type', 'equalto', 'model') | list %}
+     select pg_terminate_backend(pid) from pg_locks where relation = 'elsewhere.rates'::regclass and granted
+     and pid <> pg_backend_pid(){% endif %}"
+"""
+
+
+def test_a_lock_of_another_session_in_the_first_batch_is_not_forgotten_either(coffee_shop: Path, judge: Judge) -> None:
+    """The other session ends with that batch."""
+    with closing(connect(ANGIOGRAM, "tests")) as other:
+        other.cursor().execute("create schema elsewhere; create table elsewhere.rates as select 1 as one")
+        other.commit()
+        other.cursor().execute("lock table elsewhere.rates")
+        guests = coffee_shop / "models" / "core" / "guests.sql"
+        prepend(guests, "{{ config(pre_hook=\"set local lock_timeout = '50ms'\") }}\n")
+        edit(guests, "select * from final", "select * from final where exists (select from elsewhere.rates)")
+        edit(coffee_shop / "dbt_project.yml", "\nmodels:\n", f"\non-run-end:{LOCKED}\nmodels:\n")
+        report = judge(coffee_shop)
+    assert blocked(report) == ["guests"]
+    (finding,) = report["findings"]
+    assert finding["text"].startswith("in batch 1: Database Error: canceling statement due to lock timeout")
 
 
 MICROBATCHES = """
