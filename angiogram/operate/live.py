@@ -26,7 +26,8 @@ from ingestion.errors import DatabaseUnavailable
 from ingestion.loader.reading.source import Bounds, Source
 from ingestion.loader.store import follower_alive
 from ingestion.settings import KafkaSettings
-from ingestion.settings.pipeline import pipeline
+from ingestion.settings.pipeline import contract, pipeline
+from ingestion.topic.admin import compacts_messages_away
 
 LIVE_ROLE = "dbt_prod"
 """The live models are its own, and it may ask for the loader's counts."""
@@ -97,6 +98,7 @@ def check_live(since: timedelta | None, within: float = LOADED_WITHIN) -> Live:
             split = split_keys(database, starts)
             claims = unverified_dye(database)
             others = other_topics(database)
+            compacts = compacts_messages_away(source.configuration(), contract())
             counts = [_offsets(bounds, before, reached), loaded, kept, claims, *of_models, *of_files, *others]
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             raise DatabaseUnavailable(
@@ -108,7 +110,8 @@ def check_live(since: timedelta | None, within: float = LOADED_WITHIN) -> Live:
         for number, part in bounds.items()
     ]
     details = [point.detail for point in (claims, *others) if point.detail]
-    return Live(counts, [words for words in behind if words] + told + wrong + lost + details, [split] if split else [])
+    notices = [told for told in (split, compacts) if told]
+    return Live(counts, [words for words in behind if words] + told + wrong + lost + details, notices)
 
 
 def _caught_up(database: connection, topic_id: str, bounds: Mapping[int, Bounds], within: float) -> dict[int, int]:

@@ -46,12 +46,19 @@ class Move(NamedTuple):
         after: the next offset to store.
         gap: skipped offsets that the topic no longer holds.
         empty: offsets that hold no message.
+        compacted: ranges of offsets that hold none any more, from (inclusive) and to (exclusive).
     """
 
     before: int
     after: int
     gap: int
     empty: int
+    compacted: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def lost(self) -> int:
+        """Number of offsets that count as lost."""
+        return self.gap + sum(end - begin for begin, end in self.compacted)
 
 
 @dataclass(slots=True)
@@ -64,12 +71,14 @@ class Batch:
         keys: dye keys whose signatures are accepted.
         contract: the contract, with the fields and former header names.
         stored_as: topic id of the rows, by partition, where it is not the topic's.
+        is_compacted: whether the topic deletes messages by compaction, so that an offset without one is a loss.
         lines: by kind of message, lines of COPY's CSV format, without line ends.
         size: bytes of all lines.
         counts: number of messages of each partition, by kind.
         last: the last message of each partition.
         moves: by partition, how far it advances.
         seconds: duration of its transaction; 0 until it is committed.
+        offsets: the offsets of the messages, by partition; only of a topic that is compacted.
     """
 
     topic: str
@@ -77,12 +86,14 @@ class Batch:
     keys: list[bytes]
     contract: Contract
     stored_as: Mapping[int, UUID] = field(default_factory=dict)
+    is_compacted: bool = False
     lines: dict[Kind, list[bytes]] = field(default_factory=lambda: {kind: [] for kind in Kind})
     size: int = 0
     counts: dict[int, Counter[Kind]] = field(default_factory=lambda: defaultdict(Counter))
     last: dict[int, Last] = field(default_factory=dict)
     moves: dict[int, Move] = field(default_factory=dict)
     seconds: float = 0.0
+    offsets: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
 
     @property
     def rows(self) -> int:
@@ -125,9 +136,11 @@ class Batch:
             counts[kind] += len(lines) - count
         if records:
             self.last[partition] = Last.of(records[-1])
+        if self.is_compacted:
+            self.offsets[partition] += [record.offset for record in records]
 
     def passed(self, partition: int, stored: int, read_from: int, read_to: int) -> None:
-        """Record how far a partition was read: offsets without a message are empty.
+        """Record how far a partition was read: offsets without a message are empty, or were compacted away.
 
         Args:
             partition: number of the partition.
@@ -136,7 +149,14 @@ class Batch:
             read_to: the next offset to read.
         """
         taken = self.counts[partition].total() if partition in self.counts else 0
-        self.moves[partition] = Move(stored, read_to, read_from - stored, read_to - read_from - taken)
+        empty = read_to - read_from - taken
+        compacted: tuple[tuple[int, int], ...] = ()
+        if self.is_compacted and empty:
+            # A transaction's marker holds no message either, and nothing tells it from one that was compacted away.
+            ends = zip([read_from - 1, *self.offsets[partition]], [*self.offsets[partition], read_to], strict=True)
+            compacted = tuple((before + 1, after) for before, after in ends if after > before + 1)
+            empty = 0
+        self.moves[partition] = Move(stored, read_to, read_from - stored, empty, compacted)
 
 
 def message_at(milliseconds: int) -> bytes:

@@ -14,6 +14,7 @@ from psycopg2.extras import execute_values
 
 from ingestion.errors import Fenced, OffsetsSetBack
 from ingestion.loader.batch import Batch, Last, Move
+from ingestion.loader.losses import Why
 from ingestion.message.tables import Kind
 
 MARK_EVERY = 100_000
@@ -139,6 +140,17 @@ def move(query: cursor, batch: Batch, stored_as: Mapping[int, UUID]) -> None:
             "and gap.from_offset = passed.from_offset and gap.passed_at is null",
             gaps,
         )
+    if compacted := [
+        (ids[at], batch.topic, number, *lost, Why.COMPACTED)
+        for at, (number, to) in enumerate(zip(numbers, moves, strict=True))
+        for lost in to.compacted
+    ]:
+        execute_values(
+            query,
+            'insert into raw.gaps (topic_id, topic, "partition", from_offset, to_offset, reason, passed_at) values %s',
+            compacted,
+            "(%s, %s, %s, %s, %s, %s, now())",
+        )
     if empty := [
         (ids[at], number, to.before + to.gap, to.after, to.empty)
         for at, (number, to) in enumerate(zip(numbers, moves, strict=True))
@@ -213,7 +225,7 @@ def _totals(batch: Batch, numbers: Sequence[int], ids: Sequence[str], moves: Seq
         "ids": ids,
         "numbers": numbers,
         "after": [to.after for to in moves],
-        "gaps": [to.gap for to in moves],
+        "gaps": [to.lost for to in moves],
         "empty": [to.empty for to in moves],
         "offsets": [one and one.offset for one in last],
         "timestamps": [one and one.timestamp for one in last],

@@ -11,16 +11,24 @@ class Why(StrEnum):
     DELETED = "deleted_before_loaded"
     CORRUPT = "corrupt"
     LOST = "lost_by_broker"
+    COMPACTED = "compacted_before_loaded"
 
 
 _WHAT = {
     Why.DELETED: "were deleted from the topic before they were loaded",
+    Why.COMPACTED: (
+        "were compacted away before they were loaded: they hold no message, and the topic's cleanup.policy deletes all "
+        "messages of a key but the newest"
+    ),
     Why.CORRUPT: "cannot be read: their bytes on the broker have changed (the checksum differs)",
     Why.LOST: (
         "were loaded, but the broker lost them and reuses the offsets: the stored rows stay, and what is "
         "there now is loaded under another topic id"
     ),
 }
+
+
+_SINGULAR = (("they were", "it was"), ("they hold", "it holds"), ("were ", "was "), ("their", "its"))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,6 +41,7 @@ class Loss:
         from_offset: the first offset.
         to_offset: the offset after the last one.
         why: why they are lost.
+        messages: how many of the offsets are lost. 0: all.
     """
 
     topic: str
@@ -40,17 +49,23 @@ class Loss:
     from_offset: int
     to_offset: int
     why: Why
+    messages: int = 0
 
     def __str__(self) -> str:
         many = self.to_offset - self.from_offset > 1
         offsets = f"Offsets {self.from_offset} to {self.to_offset - 1}" if many else f"Offset {self.from_offset}"
-        what = _WHAT[self.why] if many else _WHAT[self.why].replace("were ", "was ", 1).replace("their", "its")
+        if self.messages not in (0, self.to_offset - self.from_offset):
+            offsets = f"{self.messages} of the {offsets.lower()}"
+        what = _WHAT[self.why]
+        if not many:
+            for plural, singular in _SINGULAR:
+                what = what.replace(plural, singular, 1)
         return f"{offsets} of {self.topic}, partition {self.partition}, {what}"
 
     @property
     def is_passed(self) -> bool:
         """Whether the loader continued all the same, so that nothing is left to decide."""
-        return self.why is Why.LOST
+        return self.why in (Why.LOST, Why.COMPACTED)
 
 
 def in_words(losses: Iterable[Loss]) -> str:

@@ -108,8 +108,9 @@ class _Loader:
         source = open_source(self._kafka, self._client)
         try:
             topic_id, partitions = source.topic()
+            told = compacts_messages_away(source.configuration(), self._contract)
             if topic_id != self._topic_id:
-                if (told := compacts_messages_away(source.configuration(), self._contract)) and not self._accept_loss:
+                if told and not self._accept_loss:
                     raise TopicLosesMessages(
                         f"Nothing was loaded: {told}. `--accept-loss` loads what the topic still holds."
                     )
@@ -130,6 +131,7 @@ class _Loader:
                         self._contract,
                         reader,
                         self._accept_loss,
+                        told,
                         self._stop,
                         self._after_commit,
                         self._lost,

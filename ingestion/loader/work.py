@@ -27,6 +27,7 @@ from ingestion.loader.reading.source import Bounds, Source
 from ingestion.loader.store import Store
 from ingestion.loader.waits import LoadWaits
 from ingestion.message.rows import encoder
+from ingestion.topic.admin import compacts_messages_away
 
 log = logging.getLogger("ingestion.loader")
 
@@ -35,6 +36,7 @@ _BATCH_BYTES = 8 << 20
 _BATCH_SECONDS = 1.0
 _POLL_MILLISECONDS = 250
 _SHARE_SECONDS = 1.0  # how often followers rebalance their share of the partitions
+_SETTINGS_SECONDS = 10.0  # how often followers look at the topic's settings
 _SETTLED_SECONDS = 3.0  # a partition that changes its leader may briefly seem to end too early
 
 
@@ -50,6 +52,7 @@ class Work:
         contract: the contract of the topic's messages.
         reader: reads single messages, to check that the topic still holds what was loaded from it.
         accept_loss: continue after a gap; it is recorded in any case.
+        compacts: why the topic may delete messages by compaction, in words. None: it does not.
         stop: set from outside to end the work after the current batch.
         committed: called after each committed batch.
         lost: what the topic no longer holds as it was; the work adds to it.
@@ -65,6 +68,7 @@ class Work:
         contract: Contract,
         reader: Reader,
         accept_loss: bool,
+        compacts: str | None,
         stop: Event,
         committed: Callable[[Batch], None],
         lost: set[Loss],
@@ -77,6 +81,7 @@ class Work:
         self._contract = contract
         self._reader = reader
         self._accept_loss = accept_loss
+        self._compacts = compacts
         self._stop = stop
         self._committed = committed
         self._lost = lost
@@ -152,16 +157,26 @@ class Work:
             MessagesLost: the topic no longer holds messages that were never loaded, and nobody accepted that.
         """
         next_share = 0.0
+        next_look = time.monotonic() + _SETTINGS_SECONDS
         while not self._stop.is_set():
             if time.monotonic() >= next_share:
                 self._finish()
                 self._share()
                 next_share = time.monotonic() + _SHARE_SECONDS
+            if time.monotonic() >= next_look:
+                self._look_for_compaction()
+                next_look = time.monotonic() + _SETTINGS_SECONDS
             self._load_some()
             if self._given_up:
                 self._finish()
                 raise MessagesLost(in_words(self._lost))
         self._finish()
+
+    def _look_for_compaction(self) -> None:
+        """Warn if the topic began to delete messages that no loader has seen; whoever starts now is refused."""
+        was, self._compacts = self._compacts, compacts_messages_away(self._source.configuration(), self._contract)
+        if self._compacts and not was:
+            log.warning("A setting changed: %s. Offsets without a message now count as lost.", self._compacts)
 
     def _share(self) -> None:
         """Give up partitions beyond the fair share; take free ones up to it."""
@@ -286,7 +301,8 @@ class Work:
 
     def _read(self) -> tuple[Batch, bool]:
         """Read the next batch, and whether a corrupt message follows it."""
-        batch = Batch(self._topic, self._topic_id, self._keys, self._contract, dict(self._stored_as))
+        stored_as, is_compacted = dict(self._stored_as), self._compacts is not None
+        batch = Batch(self._topic, self._topic_id, self._keys, self._contract, stored_as, is_compacted)
         end = time.monotonic() + _BATCH_SECONDS
         rows = 0
         while rows < _BATCH_ROWS and batch.size < _BATCH_BYTES and time.monotonic() < end and not self._stop.is_set():
@@ -336,6 +352,17 @@ class Work:
             self._under_way = None
             future.result()
             self._committed(batch)
+            self._note_compacted(batch)
+
+    def _note_compacted(self, batch: Batch) -> None:
+        """Name what a committed batch records as compacted away."""
+        for partition, move in batch.moves.items():
+            if move.compacted:
+                ends, lost = (move.compacted[0][0], move.compacted[-1][1]), move.lost - move.gap
+                loss = Loss(self._topic, partition, *ends, Why.COMPACTED, lost)
+                log.warning("%s. It is recorded in raw.gaps. Continuing.", loss)
+                if not self._accept_loss:
+                    self._lost.add(loss)
 
     def _checked_topic(self) -> dict[int, int]:
         """The topic's partitions, with the epochs of their leaders.

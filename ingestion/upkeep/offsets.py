@@ -29,7 +29,8 @@ _EVIDENCE: LiteralString = (
     'select e.topic_id, max(e.topic) as topic, e."partition", max(e.to_offset) as to_offset from ('
     'select topic_id, null as topic, "partition", to_offset from raw.empty_offsets union all '
     'select topic_id, topic, "partition", to_offset from raw.gaps where passed_at is not null '
-    "and reason in ('deleted_before_loaded', 'corrupt')) as e group by e.topic_id, e.\"partition\""
+    "and reason in ('deleted_before_loaded', 'corrupt', 'compacted_before_loaded')) as e "
+    'group by e.topic_id, e."partition"'
 )
 
 
@@ -124,7 +125,8 @@ def _known(query: RealDictCursor, offsets: dict[_Key, Any]) -> dict[_Key, _Parti
         part.topic, part.behind = part.topic or row["topic"], max(part.behind, row["to_offset"])
     query.execute(
         'select topic_id, "partition", sum(to_offset - from_offset)::bigint as gaps from raw.gaps '
-        "where passed_at is not null and reason in ('deleted_before_loaded', 'corrupt') group by 1, 2"
+        "where passed_at is not null and reason in ('deleted_before_loaded', 'corrupt', 'compacted_before_loaded') "
+        "group by 1, 2"
     )
     for row in query.fetchall():
         found[UUID(row["topic_id"]), row["partition"]].gaps = row["gaps"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from kafka import KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 from psycopg2.extensions import connection
 from typer.testing import CliRunner
 
@@ -303,6 +304,16 @@ def test_keys_on_two_partitions_are_named(loaded: None, angiogram: Angiogram, ow
     assert told.startswith(
         "1 values of the key taxi_id have messages on more than one partition: t1 (partitions 0, 3). "
     )
+
+
+def test_a_topic_that_compacts_messages_away_is_named(loaded: None, angiogram: Angiogram, fresh_topic: str) -> None:
+    """A loader that follows it does not end, so `live` says it too."""
+    resource = ConfigResource(ConfigResourceType.TOPIC, fresh_topic, {"cleanup.policy": "compact"})
+    with closing(open_admin(KafkaSettings.from_environment())) as admin:
+        admin.alter_configs([resource])
+    code, found = live(angiogram)
+    assert code == 0, found
+    assert [told.split(":")[0] for told in found["notices"]] == ["the topic has cleanup.policy compact"]
 
 
 def test_lost_rows_of_a_file_are_named(loaded: None, angiogram: Angiogram, owner: Any, tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """Every offset is accounted for once: gaps, transactions, offsets that something else wrote, rows that went missing."""
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from threading import Event
 
 import psycopg2
 import pytest
@@ -13,14 +16,15 @@ from typer.testing import CliRunner, Result
 
 from ingestion.cli import app
 from ingestion.errors import MessagesLost, OffsetsSetBack, OpenTransaction, TopicLosesMessages
-from ingestion.loader import waits
+from ingestion.loader import waits, work
 from ingestion.loader.ledger import Place, record_gap
 from ingestion.loader.reading.clients import Client
-from ingestion.loader.run import load_until_caught_up
+from ingestion.loader.reading.reader import Reader
+from ingestion.loader.run import follow, load_until_caught_up
 from ingestion.settings import KafkaSettings
 from ingestion.topic.admin import open_admin, topic_id
 from sandbox.services import Sandbox
-from tests.ingestion.support import Message, count, publish, rows
+from tests.ingestion.support import Message, await_condition, count, publish, rows
 
 TOTALS = "next_offset, live_rows, gaps, empty_offsets, not_counted"
 
@@ -218,6 +222,69 @@ def test_a_topic_that_compacts_messages_away_is_loaded_only_if_that_is_accepted(
         load_until_caught_up(client=client)
     assert count(session, "raw.taxi_rides") == 0
     assert load_until_caught_up(client=client, accept_loss=True).live_rows == 3
+
+
+def alter(kind: ConfigResourceType, name: str, settings: dict[str, str]) -> None:
+    with closing(open_admin(KafkaSettings.from_environment())) as admin:
+        admin.alter_configs([ConfigResource(kind, name, settings)])
+
+
+@pytest.fixture
+def compact(fresh_topic: str) -> Iterator[Callable[[], None]]:
+    """Kafka compacts the topic whenever it can; what it gives waits until partition 0 begins with offset 4."""
+    alter(ConfigResourceType.BROKER, "1", {"log.cleaner.backoff.ms": "100"})
+    settings = {"cleanup.policy": "compact", "segment.ms": "1", "min.cleanable.dirty.ratio": "0"}
+
+    def compacted() -> None:
+        alter(ConfigResourceType.TOPIC, fresh_topic, settings)
+        publish([Message(key=b"t1")])  # the segment before it is closed
+        with closing(Reader(KafkaSettings.from_environment())) as reader:
+
+            def first() -> int:
+                found = reader.first(0, 0, 6)
+                return found.offset if found else 6
+
+            await_condition(lambda: first() == 4, "Kafka compacted the topic")
+
+    yield compacted
+    alter(ConfigResourceType.BROKER, "1", {"log.cleaner.backoff.ms": "15000"})
+
+
+@pytest.mark.parametrize("client", Client)
+def test_what_was_compacted_away_before_it_was_loaded_is_a_gap(
+    session: connection, compact: Callable[[], None], client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is lost, unlike offsets that never held a message."""
+    publish(Message(key=b"t1") for _ in range(5))
+    compact()
+    report = load_until_caught_up(client=client, accept_loss=True)
+    assert (report.live_rows, report.lost) == (2, ())
+    assert gaps(session) == [(0, 0, 4, "compacted_before_loaded", True)]
+    assert rows(session, "raw.loaded_totals", TOTALS, "partition")[0] == (6, 2, 4, 0, 0)
+    (told,) = [record.message for record in caplog.records if "compacted" in record.message]
+    assert re.match(r"Offsets 0 to 3 of rides_\w+, partition 0, were compacted away before they were loaded", told)
+    assert repair().exit_code == 0
+    assert rows(session, "raw.loaded_totals", TOTALS, "partition")[0] == (6, 2, 4, 0, 0)
+
+
+def test_a_follower_names_a_topic_that_becomes_compacted(
+    session: connection, fresh_topic: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever starts a loader now is refused. One that runs goes on: if it stopped, more would be lost."""
+    monkeypatch.setattr(work, "_SETTINGS_SECONDS", 0.1)
+    stop = Event()
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(follow, stop=stop)
+        try:
+            await_condition(lambda: count(session, "raw.loaded_offsets") > 0, "the follower was at work")
+            alter(ConfigResourceType.TOPIC, fresh_topic, {"cleanup.policy": "compact"})
+            told = "A setting changed: the topic has cleanup.policy compact"
+            await_condition(lambda: told in caplog.text, "it said so")
+            publish([Message(key=b"t1")])
+            await_condition(lambda: count(session, "raw.taxi_rides") == 1, "it loaded all the same")
+        finally:
+            stop.set()
+        assert following.result().lost == ()
 
 
 @pytest.mark.parametrize("client", Client)
