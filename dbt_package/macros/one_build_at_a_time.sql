@@ -1,6 +1,7 @@
 {#- Two builds of one target at once would both take the same new messages, and write them twice. On-run-start: wait until no
 other build of this project and target is under way, and say for whom. dbt keeps no session open for all of a build, so that
-a row stands for it, and its statements, which carry its id, show that it is at work. -#}
+a row stands for it, and its statements, which carry its id, show that it is at work. dbt closes each session at the end of a
+node, so that no lock can stand for a build, and one that compiles has none: only silence tells that it was killed. -#}
 {% macro one_build_at_a_time() -%}
     {%- if not data_angiogram.builds_alone() -%}
         {{ return('') }}
@@ -21,6 +22,11 @@ a row stands for it, and its statements, which carry its id, show that it is at 
                 ) -%}
                 {%- set waited.told = other['invocation_id'] -%}
                 {%- set waited.told_at = second -%}
+            {%- elif waited.silent == 5 -%}
+                {%- do log(
+                    'The build ' ~ waited.told ~ ' has had no session for 5 s. If it has none for 15 s, it counts as killed.',
+                    info=true
+                ) -%}
             {%- endif -%}
             {%- do run_query('select pg_sleep(1)') -%}
         {%- endif -%}

@@ -104,5 +104,6 @@ def test_a_killed_build_is_not_waited_for(projects: list[DbtProject], query: cur
         holder.rollback()
     again = projects[1].run("run", *ONLY)
     assert again.exit_code == 0, again.output
+    assert "has had no session for 5 s. If it has none for 15 s, it counts as killed." in again.output
     assert staged(query) == (MESSAGES, MESSAGES)
     assert under_way(query) == []
