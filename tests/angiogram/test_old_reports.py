@@ -1,7 +1,8 @@
 """Runs that the version before recorded: their rows are migrated, their reports read in the form of today."""
 
+import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from io import StringIO
@@ -25,7 +26,10 @@ from angiogram.store.old_reports import as_current
 from ingestion.database.roles import bootstrap
 from ingestion.database.sessions import connect
 from ingestion.migrations import all_migrations, migrate
+from ingestion.topic.admin import topic_id
 from sandbox.services import Sandbox
+from tests.angiogram.conftest import Outcome
+from tests.ingestion.support import Message, publish, rows
 from tests.report_schema import validated
 from tests.services import connect_as_administrator
 
@@ -71,42 +75,47 @@ BLOCKED = [
 
 
 @pytest.fixture
-def migrated(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A database of the version before with a run, an alert and an acknowledgement, migrated to today's."""
+def before(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A database of the version before, to which PGDATABASE points."""
     name = f"taxi_{secrets.token_hex(6)}"
     monkeypatch.setenv("PGDATABASE", name)
     try:
         bootstrap()
         migrate(migrations=all_migrations()[:BEFORE_STAGES])
-        with closing(connect("angiogram", "tests")) as database, database, database.cursor() as query:
-            query.execute(
-                "insert into angiogram.runs (run_id, started_at, finished_at, verdict, blockage, report)"
-                " values ('old', now(), now(), 'blocked', %s, %s),"
-                " ('lost', now() - interval '1 day', now() - interval '1 day', 'blocked', %s, '{}')",
-                (OLD["blockage"], Json(OLD), ["published = in Kafka"]),
-            )
-            query.execute(
-                "insert into angiogram.differences"
-                " (run_id, stage, number, difference, row_key, column_name, expected, actual, rides)"
-                " values ('old', 'exchange_rates', 1, 'changed', '{\"currency\": \"CAD\"}', 'usd_rate', '1', '2', %s)",
-                (["jeep-good"],),
-            )
-            query.execute(
-                "insert into angiogram.alerts (run_id, verdict, blockage, state, message)"
-                " values ('old', 'blocked', %s, 'sent', 'blocked')",
-                (OLD["blockage"],),
-            )
-            query.execute(
-                "insert into angiogram.mutes (run_id, blockage, reason, made_by, muted_until)"
-                " values ('old', %s, 'known', 'ada', now() + interval '1 hour'),"
-                " (null, null, 'holiday', 'ada', now() + interval '2 hours')",
-                (OLD["blockage"],),
-            )
-        migrate()
         yield
     finally:
         with closing(connect_as_administrator("postgres")) as server, server.cursor() as query:
             query.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def migrated(before: None) -> None:
+    """A run, an alert and an acknowledgement of the version before, migrated to today's."""
+    with closing(connect("angiogram", "tests")) as database, database, database.cursor() as query:
+        query.execute(
+            "insert into angiogram.runs (run_id, started_at, finished_at, verdict, blockage, report)"
+            " values ('old', now(), now(), 'blocked', %s, %s),"
+            " ('lost', now() - interval '1 day', now() - interval '1 day', 'blocked', %s, '{}')",
+            (OLD["blockage"], Json(OLD), ["published = in Kafka"]),
+        )
+        query.execute(
+            "insert into angiogram.differences"
+            " (run_id, stage, number, difference, row_key, column_name, expected, actual, rides)"
+            " values ('old', 'exchange_rates', 1, 'changed', '{\"currency\": \"CAD\"}', 'usd_rate', '1', '2', %s)",
+            (["jeep-good"],),
+        )
+        query.execute(
+            "insert into angiogram.alerts (run_id, verdict, blockage, state, message)"
+            " values ('old', 'blocked', %s, 'sent', 'blocked')",
+            (OLD["blockage"],),
+        )
+        query.execute(
+            "insert into angiogram.mutes (run_id, blockage, reason, made_by, muted_until)"
+            " values ('old', %s, 'known', 'ada', now() + interval '1 hour'),"
+            " (null, null, 'holiday', 'ada', now() + interval '2 hours')",
+            (OLD["blockage"],),
+        )
+    migrate()
 
 
 def test_what_the_version_before_recorded_is_read_as_today(migrated: None) -> None:
@@ -130,6 +139,39 @@ def test_what_the_version_before_recorded_is_read_as_today(migrated: None) -> No
     assert "BLOCKED at loader:rides, seed:exchange_rates, expected:fct_rides, fct_rides" in printed.export_text()
     for text in (page(old, {}), history([old, lost]), markdown(old), junit(old)):
         assert "exchange_rates" in text.replace("&#95;", "_")
+
+
+def test_a_second_run_on_a_database_of_the_version_before_is_healthy(
+    before: None, fresh_topic: str, angiogram: Callable[..., Outcome]
+) -> None:
+    """What that version loaded is not loaded again, what came since is, and its own last run stays."""
+    publish(Message(partition=partition) for partition in (0, 0, 1))
+    with closing(connect("loader", "tests")) as session, session, session.cursor() as query:
+        loaded = {"topic": fresh_topic, "id": str(topic_id())}
+        query.execute(
+            'insert into raw.taxi_rides (taxi_id, topic, topic_id, partition, "offset")'
+            " select 't1', %(topic)s, %(id)s, 0, n from generate_series(0, 1) as n;"
+            " insert into raw.loaded_offsets (topic_id, topic, partition, next_offset)"
+            " select %(id)s, %(topic)s, n, case n when 0 then 2 else 0 end from generate_series(0, 3) as n",
+            loaded,
+        )
+    with closing(connect("angiogram", "tests")) as session, session, session.cursor() as query:
+        query.execute(
+            "insert into angiogram.runs (run_id, started_at, finished_at, verdict, blockage, report)"
+            " values ('old', now(), now(), 'blocked', %s, %s)",
+            (OLD["blockage"], Json(OLD)),
+        )
+    migrate()
+    for _ in range(2):
+        done = angiogram("run")
+        assert done.code == 0, done.stdout + done.stderr
+    with runs.database("tests") as database:
+        assert [run.verdict for run in runs.last(database, 3)] == ["healthy", "healthy", "blocked"]
+    with closing(connect_as_administrator(os.environ["PGDATABASE"])) as server:
+        assert rows(server, "raw.taxi_rides", "partition, offset", "offset") in (
+            [(0, 0), (1, 0), (0, 1)],
+            [(1, 0), (0, 0), (0, 1)],
+        )
 
 
 def test_a_report_of_today_stays_as_it_is() -> None:
