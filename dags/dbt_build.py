@@ -3,6 +3,7 @@
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ Report = dict[str, Any]
 """Result of one model as JSON: `status`, `message`, and failed `tests`, each with `name` and `message`."""
 
 _BUILT = "success"
+_WARNED = "warn"
 _TESTS = ("test", "unit_test")
 
 
@@ -119,6 +121,19 @@ def failed_elsewhere(build: Build, models: Iterable[str]) -> list[str]:
     if not build.outcome.success and not failed:
         found.append("dbt exited with an error that none of its nodes explains; it is in this log")
     return found
+
+
+def in_words(build: Build) -> Iterator[str]:
+    """Yield a line for each node that failed or only warned, and one that counts the nodes by status.
+
+    They go to the task's log: the last lines that dbt prints may arrive behind its end, which Airflow folds.
+    """
+    results = build.outcome.results
+    for result in results:
+        if result.is_failure or result.status == _WARNED:
+            yield f"{result.kind} {result.name}: {result.status}: {result.message or 'dbt gives no reason'}"
+    counts = Counter(result.status for result in results)
+    yield f"dbt built {len(results)} nodes: {', '.join(f'{count} {status}' for status, count in counts.items())}"
 
 
 def why_not_right(report: Report | None) -> str | None:

@@ -14,7 +14,8 @@ from typing import Any
 from airflow.sdk import BaseOperator, BaseSensorOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
-from dbt_build import Build, Report, failed_elsewhere, reports, why_not_right
+from dbt_build import Build, Report, failed_elsewhere, in_words, reports, why_not_right
+from task_log import log_lines
 
 BUILD = "dbt_build"
 """Name of the task that builds everything."""
@@ -136,6 +137,8 @@ class DbtModel(BaseSensorOperator):
 
 def _build(context: Context, group: DbtGroup, select: list[str], models: list[str]) -> dict[str, Report]:
     built = group.build(context, select)
+    for line in in_words(built):
+        log_lines(line)
     found = reports(built, models, group.ephemeral)
     context["ti"].xcom_push(key=_XCOM, value={"clear": context["dag_run"].clear_number, "models": found})
     if failed := failed_elsewhere(built, group.models.values()):

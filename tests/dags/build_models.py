@@ -4,6 +4,7 @@ A process of its own, since Airflow configures itself at import. No scheduler an
 what they would give the task is its context.
 """
 
+import logging
 import sys
 from typing import Any
 
@@ -37,7 +38,10 @@ class DagRun:
 
 
 def main() -> int:
-    """Execute it; its error goes to stderr."""
+    """Execute it; its log and its error go to stderr."""
+    log = logging.getLogger("airflow.task")
+    log.addHandler(logging.StreamHandler(sys.stderr))
+    log.setLevel(logging.INFO)
     sys.path.insert(0, str(DAGS))
     task = DagBag(DAGS / "angiogram_dag.py").dags["angiogram"].get_task("models.dbt_build")
     try:

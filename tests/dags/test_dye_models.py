@@ -43,7 +43,7 @@ class DagRun:
     """A run whose second batch the DAG built.
 
     Attributes:
-        task: how the task `models.dbt_build` ended, and what it printed.
+        task: how the task `models.dbt_build` ended, what it printed (stdout), and its log (stderr).
         report: on the run.
         verdict: as it is kept.
     """
@@ -102,6 +102,15 @@ def test_no_variable_of_dbt_and_no_hook_makes_the_verdict_of_the_dag_better_than
     assert "Running with dbt" in dag_run.task.stdout
     assert {"stg_taxi__rides", "hook:taxi_angiogram-on-run-end-4"} <= {*blocked(dag_run.report)}
     assert "build_batch_2" in dag_run.report["seconds_by_step"]
+
+
+def test_what_dbt_could_not_build_is_in_the_log_of_the_task_itself(dag_run: DagRun) -> None:
+    """Airflow may fold the last lines that dbt prints: they arrive by another way."""
+    log = dag_run.task.stderr.splitlines()
+    (told,) = [line for line in log if line.startswith("model yearly: ")]
+    assert told.startswith("model yearly: partial success: ")
+    assert [line for line in log if line.startswith("operation taxi_angiogram-on-run-end-4: error: ")]
+    assert [line for line in log if line.startswith("dbt built ")]
 
 
 def test_an_ephemeral_model_that_dbt_cannot_compile_is_named(dag_run: DagRun) -> None:
