@@ -13,6 +13,7 @@ from angiogram.cli.options import AsJson, DyeTarget, RunId
 from angiogram.core.stage_id import StageId, as_json, listed
 from angiogram.core.words import BLOCKED, COULD_NOT_RUN, HEALTHY
 from angiogram.dbt.project import Project
+from angiogram.judge.across import run_on_both
 from angiogram.judge.from_seeds import run_from_seeds
 from angiogram.judge.verdict import could_not_run
 from angiogram.report import report
@@ -45,6 +46,14 @@ def run(
     ] = False,
     page: Annotated[Path | None, typer.Option(help="Write the report as a page to this file.", dir_okay=False)] = None,
     target: DyeTarget = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TARGET",
+            help="Also run under this dye target, such as one on another engine, and compare the cells of both. "
+            "Needs --from-seeds.",
+        ),
+    ] = None,
 ) -> None:
     """Send the dye once from the front door to the marts, and print the verdict.
 
@@ -53,10 +62,14 @@ def run(
     no such loader is running), dbt builds the dye target, and every model is compared with its expected seed. Live
     tables never hold a dye message. Takes about 20 seconds.
 
-    Exit code: 0 healthy, 1 blocked, 2 could not run. DBT_PROJECT_DIR chooses another dbt project.
+    Exit code: 0 healthy, 1 blocked (with --against also where cells differ), 2 could not run. DBT_PROJECT_DIR chooses
+    another dbt project.
     """
 
-    def open_project() -> Project:
+    if against and not from_seeds:
+        raise typer.BadParameter("--against compares runs from the seeds: add --from-seeds.", param_hint="--against")
+
+    def open_project(target: str | None = target) -> Project:
         if page:
             require_writable(page)
         return Project(verbose=verbose, dye_source="seeds" if from_seeds else "topic", target=target)
@@ -65,8 +78,12 @@ def run(
     try:
         if from_seeds:
             with interruptible("The run from the seeds is stopped, without a verdict. The next one builds all anew."):
-                found = run_from_seeds(open_project(), wait, _say)
-            outcome = found.report
+                if against:
+                    both = run_on_both(open_project(), open_project(against), wait, _say)
+                    found, other = both.first, both.report(against)
+                else:
+                    found, other = run_from_seeds(open_project(), wait, _say), None
+            outcome = found.report | ({"against": other} if other else {})
         else:
             outcome = passage.run()
     except Exception as error:  # reported by main; whoever reads stdout must get JSON in any case
@@ -86,7 +103,14 @@ def _end(outcome: dict[str, Any], as_json: bool, text: Callable[[], str], page: 
     _print(outcome, as_json)
     if page:
         write(text(), page)
-    raise typer.Exit(EXIT_CODE_BY_VERDICT[outcome["verdict"]])
+    raise typer.Exit(_exit_code(outcome))
+
+
+def _exit_code(outcome: dict[str, Any]) -> int:
+    if (other := outcome.get("against")) is None:
+        return EXIT_CODE_BY_VERDICT[outcome["verdict"]]
+    codes = {EXIT_CODE_BY_VERDICT[outcome["verdict"]], _exit_code(other["report"])}
+    return 1 if other["differences"] else max(codes)
 
 
 def list_runs(

@@ -32,13 +32,19 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection
 
 
-def run_from_seeds(project: Project, wait: float = WAIT, say: Callable[[str], None] = say_on_stderr) -> Run:
+def run_from_seeds(
+    project: Project,
+    wait: float = WAIT,
+    say: Callable[[str], None] = say_on_stderr,
+    look: Callable[[Warehouse, Project], None] = lambda database, project: None,
+) -> Run:
     """Build the project on its input seeds and judge it.
 
     Args:
         project: the project, opened with its dye taken from the seeds.
         wait: seconds to wait at most for others that hold the tables.
         say: receives messages about what the command waits for.
+        look: called once all is judged, while the tables are still there and held.
 
     Returns:
         The run with its report, as from angiogram.judge.verdict.report. It is in the local record of the project.
@@ -59,7 +65,7 @@ def run_from_seeds(project: Project, wait: float = WAIT, say: Callable[[str], No
     project.parse()
     with _record(project, say) as record:
         kept = record.kept(run_id) if record else None
-        judged, evidence = _judged(project, wait, say, kept) if project.can_be_built else _nothing_built(project)
+        judged, evidence = _judged(project, wait, say, kept, look) if project.can_be_built else _nothing_built(project)
         found = report(run_id, project, judged, evidence, time.perf_counter() - begun, {})
         run = Run(
             run_id=run_id,
@@ -94,12 +100,18 @@ def _record(project: Project, say: Callable[[str], None]) -> Iterator[LocalRecor
 
 
 def _judged(
-    project: Project, wait: float, say: Callable[[str], None], kept: LocalKept | None
+    project: Project,
+    wait: float,
+    say: Callable[[str], None],
+    kept: LocalKept | None,
+    look: Callable[[Warehouse, Project], None],
 ) -> tuple[Judged, Evidence]:
     with tables_of(project, wait, say) as database:
         built = build(database, project)
         evidence = Evidence(built.builds, built.last_batch, notices=built.notices, kept=kept)
-        return judge(database, project, evidence), evidence
+        judged = judge(database, project, evidence)
+        look(database, project)
+        return judged, evidence
 
 
 def _nothing_built(project: Project) -> tuple[Judged, Evidence]:

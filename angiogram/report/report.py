@@ -47,7 +47,28 @@ def render(report: Mapping[str, Any]) -> RenderableType:
     parts += [
         Text("! ", style="yellow").append(notice["text"], style="default") for notice in report.get("notices", [])
     ]
-    return Group(*parts, verdict_line(report))
+    parts.append(verdict_line(report))
+    if other := report.get("against"):
+        parts += [Text(), Text(f"Target {other['target']}:", style="bold"), render(other["report"]), Text()]
+        parts += _across(other)
+    return Group(*parts)
+
+
+def _across(other: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """What two targets made of the same input, where it differs."""
+    for one in other["not_compared"]:
+        yield Text(f"{StageId.of(one['stage'])} was not compared with target {other['target']}: {one['reason']}.")
+    for found in other["differences"]:
+        shown = found["first"][:DIFFERENCES_PRINTED]
+        some = f", the first {len(shown)}" if len(shown) < found["count"] else ""
+        yield Text(f"{StageId.of(found['stage'])}: {found['count']} cells or rows differ{some}:", style="bold")
+        yield from cells(shown)
+    count = sum(found["count"] for found in other["differences"])
+    yield (
+        Text(f"The two targets differ in {count} cells or rows.", style="bold red")
+        if count
+        else Text("All cells that both targets built are equal.", style="green")
+    )
 
 
 def all_differences(report: Mapping[str, Any], stage: StageId) -> str | None:
