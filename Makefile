@@ -72,6 +72,7 @@ lint: install ## check Python, its imports and SQL: ruff, mypy, import-linter, s
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/sqlfluff lint dbt_project
+	$(BIN)/sqlfluff lint --config .sqlfluff-duckdb dbt_project
 
 rooms: install ## write docs/rooms.md: the rooms of the code and the imports between them
 	$(BIN)/python scripts/rooms

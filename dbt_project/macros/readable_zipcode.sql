@@ -1,3 +1,11 @@
 {% macro readable_zipcode(column) -%}
+    {{- adapter.dispatch('readable_zipcode', 'taxi_angiogram')(column) -}}
+{%- endmacro %}
+
+{% macro postgres__readable_zipcode(column) -%}
     case when {{ column }} ~ '^[0-9]{5}$' then {{ column }} end
+{%- endmacro %}
+
+{% macro duckdb__readable_zipcode(column) -%}
+    case when regexp_full_match({{ column }}, '[0-9]{5}') then {{ column }} end
 {%- endmacro %}

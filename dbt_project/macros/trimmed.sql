@@ -1,3 +1,11 @@
 {% macro trimmed(column) -%}
+    {{- adapter.dispatch('trimmed', 'taxi_angiogram')(column) -}}
+{%- endmacro %}
+
+{% macro postgres__trimmed(column) -%}
     nullif(btrim({{ column }}, e' \t\n\r\x0b\f'), '')
+{%- endmacro %}
+
+{% macro duckdb__trimmed(column) -%}
+    nullif(trim({{ column }}, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)), '')
 {%- endmacro %}

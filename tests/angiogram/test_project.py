@@ -190,7 +190,7 @@ def test_dbt_repeats_no_work_that_costs_more_with_each_module_loaded(
 def test_a_project_without_its_packages_names_the_command_that_installs_them(tmp_path: Path) -> None:
     """It is dbt's own command, unless the project has a script for it."""
     (tmp_path / "dbt_project.yml").write_text("name: shop\n")
-    (tmp_path / "packages.yml").write_text("packages: []\n")
+    (tmp_path / "packages.yml").write_text("packages: [{package: dbt-labs/dbt_utils, version: 1.4.1}]\n")
     with pytest.raises(NotReady, match=f"not installed. Run `dbt deps --project-dir {tmp_path}`"):
         Project(tmp_path)
     (tmp_path / "install_packages.py").touch()
