@@ -55,7 +55,8 @@ def propose_surface(
             f"Target {project.settings.live_target} could not be read, so where the live tables are is unknown: "
             f"{now.live.reason}. Correct that, then accept."
         )
-    wanted = accepted.with_models(now.surface, models) if accepted and models else now.surface
+    surface = now.surface.in_terms_of(accepted) if accepted else now.surface
+    wanted = accepted.with_models(surface, models) if accepted and models else surface
     text = wanted.text()
     if accepted is not None and text == accepted.text():
         return None

@@ -40,6 +40,11 @@ class LiveTarget:
     dye_database: str
     dye_schema: str
 
+    @property
+    def adapter(self) -> str:
+        """Return dbt's name of its engine."""
+        return str(self.manifest.metadata.adapter_type)
+
 
 @dataclass(frozen=True, slots=True)
 class Unread:

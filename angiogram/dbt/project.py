@@ -152,6 +152,11 @@ class Project:
         return self.reading.manifest or Manifest()
 
     @property
+    def adapter(self) -> str:
+        """Return dbt's name of the engine of the dye target."""
+        return str(self.manifest.metadata.adapter_type)
+
+    @property
     def can_be_built(self) -> bool:
         """Return whether dbt can build any part of the project."""
         return self.reading.manifest is not None

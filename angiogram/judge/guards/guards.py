@@ -59,7 +59,7 @@ def present(database: Warehouse, project: Project, built: Sequence[StageId]) -> 
     target = project.settings.live_target
     live = live_target.read(project, target) if target else None
     known = live if isinstance(live, LiveTarget) else None
-    sql = live_sql.compare(project, known) if known else None
+    sql = live_sql.compare(project, known) if known and known.adapter == project.adapter else None
     names = [stage.name for stage in built if stage.kind == MODEL]
     return Present(of_project(database, project, known, sql, names), live, sql, left_by_hooks(database, project))
 
@@ -69,6 +69,7 @@ def changes(accepted: Surface, now: Present, project: Project) -> list[Change]:
 
     Each change says whether it is red or worth a notice.
     """
+    now = replace(now, surface=now.surface.in_terms_of(accepted))
     accepted, names = accepted.under_new_names(now.surface)
     found = [*surface_changes.changes(accepted, now.surface), *watch.changes(accepted, now.surface, project)]
     found += [
@@ -130,6 +131,14 @@ def _live(project: Project, now: Present, accepted: Surface | None) -> Iterator[
         yield from live_sql_changes.ambiguous(accepted, now.sql, target)
         if accepted is None:
             yield from live_sql_changes.not_accepted(Surface(), now.surface, now.sql, target)
+    elif isinstance(now.live, LiveTarget):
+        yield live_sql_changes.across_engines(now.live, project)
+    if accepted is not None and accepted.engine != now.surface.engine:
+        yield Change(
+            f"The types of columns were not compared: the surface was accepted on {accepted.engine}, and target "
+            f"{project.target} is on {now.surface.engine}.",
+            code="types_not_compared",
+        )
 
 
 def _kept(written: Mapping[str, str]) -> Iterator[Change]:

@@ -19,6 +19,7 @@ from angiogram.dbt.manifest.nodes import BATCH, Node, is_ephemeral
 from angiogram.dbt.project import Project
 from angiogram.dbt.seeds.dye_seeds import is_input_seed
 from angiogram.judge.guards.live_sql import LiveSql
+from angiogram.warehouse.engines.dispatch import engine_of
 from angiogram.warehouse.engines.protocol import Warehouse
 from angiogram.warehouse.live_relations import KnownLive
 from angiogram.warehouse.relations import typed_columns
@@ -72,9 +73,11 @@ class Surface(_Part):
         dye: the ids of all rows of each input seed.
         inputs: what the live target reads in place of an input of the dye, by the input's name.
         intended: fingerprints of the differences in live SQL that angiogram.yml lists, by model or macro.
+        engine: dbt's name of the engine that built the columns, whose types they have.
     """
 
     live_target: str | None = None
+    engine: str = "postgres"
     models: dict[str, ModelSurface] = {}
     seeds: list[str] = []
     dye: dict[str, list[str]] = {}
@@ -85,6 +88,21 @@ class Surface(_Part):
     def kept(self) -> dict[str, ModelSurface]:
         """The models that readers or the dye know: all but ephemeral models that are not compared."""
         return {name: model for name, model in self.models.items() if model.watched or model.materialized != EPHEMERAL}
+
+    def in_terms_of(self, accepted: Self) -> Self:
+        """Return this surface as it would be on the engine of the accepted one.
+
+        Types of two engines are not compared, nor is SQL: what was accepted of both is taken over.
+        """
+        if self.engine == accepted.engine:
+            return self
+        models = {}
+        for name, model in self.models.items():
+            known = (accepted.models[name].columns or {}) if name in accepted.models else {}
+            columns = {one: known.get(one, kind) for one, kind in model.columns.items()} if model.columns else None
+            models[name] = model.model_copy(update={"columns": columns})
+        taken_over = {"engine": accepted.engine, "inputs": accepted.inputs, "intended": accepted.intended}
+        return self.model_copy(update={"models": models, **taken_over})
 
     @classmethod
     def accepted(cls, project: Path) -> Self | None:
@@ -203,6 +221,7 @@ def of_project(
     fingerprints = _fingerprints(sql) if sql else {}
     return Surface(
         live_target=live.name if live else None,
+        engine=engine_of(database).name,
         models=dict(sorted(models.items())),
         seeds=sorted(node.name for node in project.nodes.values() if node.is_seed and is_watched(node)),
         dye=dict(sorted(_dye(project))),
