@@ -4,6 +4,7 @@ Nothing else is needed, so another process may judge the run.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from psycopg2.extensions import connection
@@ -48,12 +49,14 @@ def judge_run(database: connection, run: Run, project: Project, seconds: float) 
         before_dbt=_stages_before_dbt(run),
         sent=[Sent.of(state) for state in run.step("inject").get("sent", [])],
         kept=Kept(database, run.run_id),
-        checkpoints=_checkpoints(database, run, project.nodes),
         notices=_untested(run, project),
         rows_in=lambda stage_id, stage: _rows_in(stage_id, stage, run),
     )
+    judged = judge(database, project, evidence)
+    # Counted once the judge has made the views of ephemeral models.
+    evidence = replace(evidence, checkpoints=_checkpoints(database, run, project.nodes))
     seconds_by_step = {name: result["seconds"] for name, result in run.steps.items()}
-    return report(run.run_id, project, judge(database, project, evidence), evidence, seconds, seconds_by_step)
+    return report(run.run_id, project, judged, evidence, seconds, seconds_by_step)
 
 
 def _stages_before_dbt(run: Run) -> dict[StageId, Stage]:

@@ -31,6 +31,7 @@ ON_BASE = """    data_tests:
 
 def test_a_test_is_passed_over_only_where_the_verdict_names_what_it_found(coffee_shop: Path) -> None:
     """Nobody else tells of two models that differ, of a model that is not watched, or of an error of the test's own."""
+    (coffee_shop / "tests" / "generic").mkdir(parents=True, exist_ok=True)
     (coffee_shop / "tests" / "generic" / "equality.sql").write_text(EQUALITY)
     (coffee_shop / "models" / "reports" / "regulars.sql").write_text(REGULARS)
     (coffee_shop / "models" / "reports" / "regulars.yml").write_text(TESTS)
