@@ -26,13 +26,14 @@ COMMANDS: dict[str | None, dict[str, str]] = {
         "history": "angiogram.cli.pages_cli:history",
     },
     CHANGE: {
+        "init": "angiogram.cli.init_cli:init",
         "accept": "angiogram.cli.accept_cli:accept",
         "coverage": "angiogram.cli.coverage_cli:coverage",
     },
     OPERATE: {
         "status": "angiogram.cli.operations_cli:status",
         "doctor": "angiogram.cli.operations_cli:doctor",
-        "settings": "angiogram.cli.settings_cli:settings",
+        "settings": "angiogram.cli.operations_cli:settings",
         "live": "angiogram.cli.live_cli:live",
         "mute": "angiogram.cli.operations_cli:mute",
         "acknowledge": "angiogram.cli.operations_cli:acknowledge",

@@ -1,4 +1,4 @@
-"""The commands for operations: status, mute, acknowledge, unmute, doctor, hold."""
+"""The commands for operations: status, mute, acknowledge, unmute, doctor, hold, settings."""
 
 import json
 from collections.abc import Callable
@@ -8,12 +8,15 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.table import Column, Table
 
 from angiogram.cli.options import AsJson
 from angiogram.core.durations import duration, moment, utc
 from angiogram.core.stage_id import as_json as stages_as_json
 from angiogram.core.stage_id import listed
+from angiogram.dbt.project_file import project_directory
 from angiogram.operate.doctor import Line, Mark, examine
+from angiogram.operate.settings_in_force import json_schema, settings_in_force
 from angiogram.operate.status import EXIT_CODE_BY_STATE, metrics
 from angiogram.operate.status import status as judge_status
 from angiogram.store import hold as holds
@@ -203,3 +206,44 @@ def _turn(is_on: bool, reason: str) -> None:
     with runs.database("hold") as database:
         holds.turn(database, is_on, worded(reason))
     _talk.print(f"The hold is switched {'on' if is_on else 'off'}.")
+
+
+def settings(
+    as_json: AsJson = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of angiogram.yml instead, for editors.")
+    ] = False,
+) -> None:
+    """Print the settings in force and where each comes from.
+
+    That is a file and line, the environment, the contract or a default.
+    Secrets are not shown, and addresses are shown without user and password.
+
+    Exit code: 0; 2 if angiogram.yml or the contract it names cannot be used.
+    """
+    if as_json and schema:
+        raise typer.BadParameter("--json and --schema exclude each other.")
+    if schema:
+        typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+        return
+    project = project_directory()
+    found = settings_in_force(project)
+    if as_json:
+        told = {group: [asdict(setting) for setting in several] for group, several in found.items()}
+        typer.echo(json.dumps({"project": str(project), **told}, indent=2, ensure_ascii=False, default=str))
+        return
+    console = Console(highlight=False, markup=False)
+    console.print(f"Project: {project}\n", soft_wrap=True)
+    for group, settings_of_group in found.items():
+        table = Table(group, Column("value", overflow="fold"), Column("comes from", overflow="fold"), box=None)
+        for setting in settings_of_group:
+            table.add_row(setting.name, _shown(setting.value), setting.origin)
+        console.print(table)
+        console.print()
+
+
+def _shown(value: Any) -> str:
+    """A value as it would be written in the file."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

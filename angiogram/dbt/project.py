@@ -33,6 +33,7 @@ from angiogram.dbt.package.installing import install, is_complete
 from angiogram.dbt.parse.reading import Reading, is_whole, read_parts
 from angiogram.dbt.pipeline_settings import DeclaredSettings
 from angiogram.dbt.project_file import (
+    DYE_SOURCES,
     ProjectPaths,
     dye_target,
     dye_targets,
@@ -369,6 +370,11 @@ class Project:
     def _run_dependent_columns(self) -> list[str]:
         """Return the columns that no comparison looks at."""
         return list(self._variables.get("run_dependent_columns") or [])
+
+    @property
+    def stand_ins(self) -> set[str]:
+        """Return the names of the seeds that stand in for sources, by the variable dye_sources."""
+        return set((self._variables.get(DYE_SOURCES) or {}).values())
 
     @cached_property
     def _variables(self) -> dict[str, Any]:

@@ -14,6 +14,9 @@ from ingestion.settings.project_file import PROJECT_FILE, read_project_file
 DYE_TARGETS = "dye_targets"
 """The variable that names the dbt targets under which a project reads the dye."""
 
+DYE_SOURCES = "dye_sources"
+"""The variable that names the seed which stands in for each source: `angiogram init` writes it."""
+
 DEFAULT_DYE_TARGET = "angiogram"
 
 
@@ -43,10 +46,16 @@ class ProjectPaths:
         folder, places = (folder or project_directory()).resolve(), Environment.from_environment()
         return cls(
             folder,
-            places.profiles or folder,
+            places.profiles or _folder_of_profiles(folder),
             places.target_path or folder / "target_angiogram",
             places.log_path or folder / "logs" / "angiogram",
         )
+
+
+def _folder_of_profiles(folder: Path) -> Path:
+    """Where profiles.yml is if no variable says so: in the project, else in the home folder."""
+    at_home = Path.home() / ".dbt"
+    return at_home if not (folder / "profiles.yml").is_file() and (at_home / "profiles.yml").is_file() else folder
 
 
 def project_directory() -> Path:

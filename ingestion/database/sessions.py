@@ -61,7 +61,9 @@ def connect(
 
 
 def _work_for(opened: "psycopg2.extensions.connection", pipeline: Pipeline) -> None:
-    """Say for which pipeline and stream the session works: what it writes carries both names, see migration 0028."""
+    """Say for which pipeline and stream the session works.
+
+    What it writes carries both names, see migration 0028."""
     try:
         table = pipeline.contract().table if pipeline.contract_path else _NO_STREAM
     except ContractUnusable:

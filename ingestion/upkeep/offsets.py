@@ -156,7 +156,7 @@ def _known(query: RealDictCursor, offsets: dict[_Key, Any]) -> dict[_Key, _Parti
 
 
 def _of_other_streams(query: RealDictCursor) -> set[UUID]:
-    """Topic ids whose rows are in the raw table of another pipeline's stream, which is not looked at here."""
+    """Topic ids with rows in the raw table of another stream, which is not looked at here."""
     query.execute("select topic_id, kafka_topic_id from raw.loaded_totals where not raw.is_of_session(raw_table)")
     return {UUID(topic_id) for row in query.fetchall() for topic_id in row.values()}
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from angiogram.core.errors import UnsupportedProject
+from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX
 
 NAME = "equals_expected"
 
@@ -59,7 +60,9 @@ class EqualityTest:
     @classmethod
     def of(cls, test: Any) -> Self:
         """Read the test from dbt's manifest."""
-        return cls(key_columns(test.test_metadata.kwargs), test.config.where or None, Leniency.of(test.config))
+        metadata = getattr(test, "test_metadata", None)
+        arguments = metadata.kwargs if metadata else test.config.meta
+        return cls(key_columns(arguments), test.config.where or None, Leniency.of(test.config))
 
 
 def equality_tests(manifest: Any) -> dict[str, EqualityTest]:
@@ -70,16 +73,28 @@ def equality_tests(manifest: Any) -> dict[str, EqualityTest]:
     """
     found: dict[str, EqualityTest] = {}
     for node in manifest.nodes.values():
-        metadata = getattr(node, "test_metadata", None)
-        if node.resource_type != "test" or metadata is None or metadata.name != NAME:
+        if node.resource_type != "test" or (tested := _tested(node)) is None:
             continue
-        if node.attached_node in found:
+        if tested in found:
             raise UnsupportedProject(
-                f"{node.attached_node.split('.', 2)[-1]} has more than one test {NAME}, the last in "
+                f"{tested.split('.', 2)[-1]} has more than one test {NAME}, the last in "
                 f"{node.original_file_path}. Keep one: its key and `where` define which rows are compared, and how."
             )
-        found[node.attached_node] = EqualityTest.of(node)
+        found[tested] = EqualityTest.of(node)
     return found
+
+
+def _tested(test: Any) -> str | None:
+    """The ID of the node that a test equals_expected is about. None for any other test.
+
+    A test in a file of its own calls the macro with the model and its expected seed.
+    """
+    if (metadata := getattr(test, "test_metadata", None)) is not None:
+        return str(test.attached_node) if metadata.name == NAME else None
+    if not any(macro.endswith(f".test_{NAME}") for macro in test.depends_on.macros):
+        return None
+    read = [i for i in test.depends_on.nodes if not i.rpartition(".")[2].startswith(EXPECTED_PREFIX)]
+    return str(read[0]) if len(read) == 1 else None
 
 
 def key_columns(arguments: Mapping[str, Any]) -> list[str]:

@@ -47,6 +47,18 @@ def source_if_known(manifest: Any, unique_id: str) -> Any | None:
     return manifest.sources.get(unique_id)
 
 
+def own_macro(manifest: Any, name: str) -> Any | None:
+    """Return the project's own macro of this name, or None."""
+    return manifest.macros.get(f"macro.{manifest.metadata.project_name}.{name}")
+
+
+def reference_to(manifest: Any, unique_id: str) -> str:
+    """Return how Jinja refers to a model, by package, and by version where it has one."""
+    node = manifest.nodes[unique_id]
+    version = "" if node.version is None else f", v={node.version!r}"
+    return f"ref('{node.package_name}', '{node.name}'{version})"
+
+
 def disabled_of(manifest: Any, kind: str) -> list[Any]:
     """Return the disabled nodes of one kind."""
     return [node for several in manifest.disabled.values() for node in several if node.resource_type == kind]

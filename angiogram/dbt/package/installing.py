@@ -52,6 +52,11 @@ def install(project: Path) -> bool:
     return True
 
 
+def asks_for_package(project: Path) -> bool:
+    """Return whether a project asks for the package."""
+    return any(_is_ours(project, entry) for entry in entries(project))
+
+
 def is_complete(project: Path) -> bool:
     """Return whether as many packages are installed as the project asks for.
 

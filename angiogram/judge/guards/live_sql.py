@@ -233,13 +233,16 @@ class _Comparison:
     def _is_input(self, pair: Pair) -> bool:
         """Whether the dye's side of a pair exists for the dye only.
 
-        This is a source, or a seed that the live target does not have.
+        This is a source, or a seed that the live target does not have or that stands in for a source.
         """
         _, unique_id = pair
         seed = node_if_known(self._project.manifest, unique_id)
         if seed is None:
             return unique_id.startswith("source.")
-        return is_input_seed(seed) or (seed.resource_type == "seed" and not is_node(self._live.manifest, unique_id))
+        if is_input_seed(seed):
+            return True
+        is_dyes = seed.name in self._project.stand_ins or not is_node(self._live.manifest, unique_id)
+        return bool(seed.resource_type == "seed" and is_dyes)
 
     def _note_differences(self, unequal: Unequal) -> None:
         for form, models in unequal.items():

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from angiogram.core.errors import InvalidSurface
-from angiogram.core.stage_id import MODEL
+from angiogram.core.stage_id import MODEL, SEED
 from angiogram.dbt.live_target import LiveTarget
 from angiogram.dbt.manifest.lookup import all_nodes, nodes_of
 from angiogram.dbt.manifest.nodes import BATCH, Node, is_ephemeral
@@ -276,7 +276,7 @@ def _dye(project: Project) -> Iterable[tuple[str, list[str]]]:
     The id is the first column other than the batch.
     """
     for node in all_nodes(project.manifest):
-        if not is_input_seed(node):
+        if not (is_input_seed(node) or (node.resource_type == SEED and node.name in project.stand_ins)):
             continue
         with (project.directory / node.original_file_path).open(newline="", encoding="utf-8-sig") as lines:
             rows = csv.reader(lines, delimiter=node.config.delimiter or ",")

@@ -1,0 +1,1 @@
+"""`angiogram init`, on projects that know nothing of the dye."""
