@@ -124,7 +124,7 @@ def failed_elsewhere(build: Build, models: Iterable[str]) -> list[str]:
 
 
 def in_words(build: Build) -> Iterator[str]:
-    """Yield a line for each node that failed or only warned, and one that counts the nodes by status.
+    """Yield a line for each node that failed or warned, and one that counts nodes by status.
 
     They go to the task's log: the last lines that dbt prints may arrive behind its end, which Airflow folds.
     """

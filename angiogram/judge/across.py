@@ -101,12 +101,13 @@ def run_on_both(first: Project, second: Project, wait: float, say: Callable[[str
         if len(built) < len(answers):  # dbt could build no part of the project
             built.append({})
     ours, theirs = built
+    project = first  # its keys count
     differences, not_compared = {}, {}
     for stage in dict.fromkeys([*ours, *theirs]):
         if stage not in ours or stage not in theirs:
             target = first.target if stage in ours else second.target
             not_compared[stage] = f"only target {target} built it"
-        elif found := list(between(ours[stage], theirs[stage], first.nodes[stage.name].key)):
+        elif found := list(between(ours[stage], theirs[stage], project.nodes[stage.name].key)):
             differences[stage] = Differences.of(found)
     return BothAnswers(answers[0], answers[1], differences, not_compared)
 

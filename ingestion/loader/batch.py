@@ -140,7 +140,7 @@ class Batch:
             self.offsets[partition] += [record.offset for record in records]
 
     def passed(self, partition: int, stored: int, read_from: int, read_to: int) -> None:
-        """Record how far a partition was read: offsets without a message are empty, or were compacted away.
+        """Record how far a partition was read; offsets without a message are empty or compacted.
 
         Args:
             partition: number of the partition.

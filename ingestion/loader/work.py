@@ -173,7 +173,7 @@ class Work:
         self._finish()
 
     def _look_for_compaction(self) -> None:
-        """Warn if the topic began to delete messages that no loader has seen; whoever starts now is refused."""
+        """Warn if the topic began to delete unseen messages; whoever starts now is refused."""
         was, self._compacts = self._compacts, compacts_messages_away(self._source.configuration(), self._contract)
         if self._compacts and not was:
             log.warning("A setting changed: %s. Offsets without a message now count as lost.", self._compacts)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from angiogram.author.adoption.files import PlannedFile, Files, Profile, schema_macro
+from angiogram.author.adoption.files import Files, PlannedFile, Profile, schema_macro
 from angiogram.author.adoption.source_tables import SourceTable, source_tables
 from angiogram.core.errors import DbtFailed, UnsupportedProject
 from angiogram.core.short_message import in_a_line
