@@ -1,4 +1,6 @@
-"""Pictures of a run's page at 390 and 1280 pixels and as printed: page_pictures.py FOLDER PAGE...
+"""Take pictures of a run's page at 390 and 1280 pixels and as printed.
+
+Usage: page_pictures.py FOLDER PAGE...
 
 Each is cut off below a length that a reader of the docs still looks at.
 """

@@ -22,8 +22,8 @@ READ_BY_NAME = {
 WRITTEN = {
     "angiogram/dbt/command.py": "hides DBT_ variables from dbt, which reads the environment itself",
     "angiogram/dbt/live_target.py": "gives dbt a placeholder for secrets, where no server is asked",
-    "angiogram/faults/place.py": "gives dbt's profile, which reads it, a database of the faults' own, and a topic",
-    "sandbox/services.py": "makes roles, tables and topic on servers that this process has just started",
+    "angiogram/faults/place.py": "dbt takes the database from its profile, which asks env_var for it",
+    "sandbox/services.py": "started the servers, whose addresses and secrets settings read from variables alone",
 }
 """Who changes variables for a while, and why no argument can do it."""
 

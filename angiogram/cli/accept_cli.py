@@ -88,8 +88,8 @@ def _show(proposal: Proposal) -> None:
         types = ", ".join(f"{column}: {kind}" for column, kind in proposal.untyped.items())
         out.print(
             Text(
-                f"  give {proposal.seed.stem} its column_types in dbt_project.yml as well: {types}. Of another type, "
-                "as dbt may guess it, the column differs at the next run.",
+                f"  add column_types for {proposal.seed.stem} to dbt_project.yml: {types}. Otherwise dbt guesses the "
+                "type, and the column may differ in the next run.",
                 style="yellow",
             )
         )

@@ -77,7 +77,7 @@ def run(
     passage = Passage(open_project, wait, _say)
     try:
         if from_seeds:
-            with interruptible("The run from the seeds is stopped, without a verdict. The next one builds all anew."):
+            with interruptible("The run from the seeds was stopped without a verdict. The next one starts afresh."):
                 if against:
                     both = run_on_both(open_project(), open_project(against), wait, _say)
                     found, other = both.first, both.report(against)

@@ -98,7 +98,7 @@ def examine() -> Iterator[Line]:
 def _python() -> Iterator[tuple[Mark, str]]:
     wanted, found = metadata_of(DISTRIBUTION)["Requires-Python"], platform.python_version()
     if SpecifierSet(wanted).contains(found):
-        yield Mark.OK, f"{found}, as {wanted} asks"
+        yield Mark.OK, f"{found}, which satisfies {wanted}"
     else:
         yield Mark.PROBLEM, f"{found}, but {wanted} is needed. Create the environment again: make PYTHON=... install"
 
@@ -128,7 +128,7 @@ def _packages() -> Iterator[tuple[Mark, str]]:
         some = "; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else "")
         yield Mark.PROBLEM, f"{some}. Run {'`make install`' if pins.is_file() else install_command(','.join(extras))}."
     else:
-        yield Mark.OK, f"{len(needed)} packages and what they need are installed as asked"
+        yield Mark.OK, f"{len(needed)} packages and their dependencies are installed in the right versions"
     for extra in OF_A_USER:
         if extra not in extras:
             yield Mark.NOTE, f"the extra `{extra}` is not installed: {install_command(extra)}"
@@ -160,7 +160,7 @@ def _postgres() -> Iterator[tuple[Mark, str]]:
         yield Mark.OK, f"all {len(all_migrations())} migrations are applied"
         yield from _rights(database)
         check_key(database)
-        yield Mark.OK, "the last loader, and every one at work, knows the dye by DYE_KEY"
+        yield Mark.OK, "the latest loader and every running one verify dye with DYE_KEY"
     for job, (role, variable) in roles().items():
         if job == runs.RUNS_ROLE:
             continue
@@ -247,8 +247,8 @@ def _kafka() -> Iterator[tuple[Mark, str]]:
     else:
         yield (
             Mark.PROBLEM,
-            f"the topic has message.timestamp.type {stamp}: old dye would be deleted early, dye from the "
-            "future refused. Set LogAppendTime with `kafka-configs --alter`.",
+            f"the topic has message.timestamp.type {stamp}: old dye would be deleted early, and dye from "
+            "the future refused. Set LogAppendTime with `kafka-configs --alter`.",
         )
     if largest < MAX_MESSAGE_BYTES:
         yield (
@@ -260,15 +260,15 @@ def _kafka() -> Iterator[tuple[Mark, str]]:
     if found["unclean.leader.election.enable"] == "true":
         yield (
             Mark.PROBLEM,
-            "the topic has unclean.leader.election.enable true: a broker that lacks the newest messages may take over, "
-            "and they are lost. Set it to false with `kafka-configs --alter`.",
+            "the topic has unclean.leader.election.enable true: a broker without the newest messages may take over, "
+            "and they would be lost. Set it to false with `kafka-configs --alter`.",
         )
 
 
 def _keys() -> Iterator[tuple[Mark, str]]:
     jobs = [job for job, prefix in contract().model_roles.items() if not prefix and has_password(job)]
     if not jobs:
-        yield Mark.NOTE, "no password of a role that reads the raw tables is set here, so keys were not looked at"
+        yield Mark.NOTE, "no password of a role that reads the raw tables is set here, so keys were not checked"
         return
     with closing(connect(jobs[0], "angiogram doctor")) as database:
         split = split_keys(database)
@@ -308,8 +308,8 @@ def _dbt() -> Iterator[tuple[Mark, str]]:
     elif installed.read_text(encoding="utf-8").startswith("stand-in"):
         yield (
             Mark.NOTE,
-            "dbt_utils is the project's stand-in, for the hub did not answer. "
-            f"With the hub in reach run `{install_packages_command(project.directory)}`.",
+            "dbt_utils is the project's stand-in, because the hub did not answer. "
+            f"Once the hub can be reached, run `{install_packages_command(project.directory)}`.",
         )
     else:
         yield Mark.OK, "dbt_utils is the hub's"

@@ -43,14 +43,14 @@ def wrong_seeds(project: Project) -> Iterator[str]:
         try:
             enabled = _dye_seeds(project.manifest_under(target))
         except DbtFailed as error:
-            yield f"whether dye is enabled under target {target} cannot be told: {error}"
+            yield f"cannot tell whether dye is enabled under target {target}: {error}"
             continue
         if target in named and (off := dye - enabled):
             yield f"{_are(off)} disabled under the dye target {target}: name it in their +enabled"
         if target not in named and enabled:
             yield (
                 f"{_are(enabled)} enabled under target {target}, which is not a dye target: each build there would "
-                f"load dye among live tables. Let +enabled be true under {', '.join(named)} alone, or give a seed "
+                f"load dye into a live schema. Let +enabled be true under {', '.join(named)} alone, or give a seed "
                 "that is not dye +meta: {dye: false}"
             )
 

@@ -114,7 +114,7 @@ def test_where_no_calculation_knows_the_model_it_says_so_and_takes_a_yes(accept:
     assert written.code == 0, written.stderr
     assert "new column ride_count, " in written.stdout
     assert re.search(r"trip_date \d{4}-\d\d-\d\d: [1-9]\d*\n", written.stdout), "what the yes is about"
-    assert "give expected__rides_by_day its column_types in dbt_project.yml as well: ride_count: bigint" in " ".join(
+    assert "add column_types for expected__rides_by_day to dbt_project.yml: ride_count: bigint" in " ".join(
         written.stdout.split()
     )
     assert "No independent calculation knows rides_by_day" in written.stderr

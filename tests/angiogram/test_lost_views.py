@@ -25,7 +25,7 @@ def test_lost_views_are_named_with_why_and_one_that_is_there_is_not(
     connect_as("dbt_prod").cursor().execute(NOTED)
     refused, untried = notices(reader, TAXI)
     assert refused.code == LOST_VIEW
-    assert "people.refused of ann is lost" in refused.text
+    assert "people.refused, owned by ann, is missing" in refused.text
     assert "could not recreate it: permission denied for schema people" in refused.text
     assert "people.untried" in untried.text
     assert "the next build will" in untried.text

@@ -96,7 +96,7 @@ def test_what_readers_lose_is_red_and_what_is_compared_less_is_told(shop: DbtPro
     assert findings(report, "output") == findings(report, "build") == {}
     assert notices(report) == [
         ("watched_less", "state is no longer compared in 2 models (base_tickets, tickets)."),
-        ("dye_removed", "The input seed raw_lines lost 1 row (20) of dye."),
+        ("dye_removed", "The input seed raw_lines lost 1 dye row (20)."),
     ]
     assert (report["verdict"], report["models"]) == ("blocked", {"watched": 5, "total": 6})
     assert sorted(blocked(report)) == ["base_guests", "base_lines", "base_tickets", "guests", "takings_by_month"]

@@ -19,8 +19,8 @@ from angiogram.warehouse.engines.protocol import Warehouse
 from angiogram.warehouse.target_relations import left_by_hooks
 
 _NOT_ACCEPTED = (
-    "No surface is accepted, so nothing reports when readers lose a table, a column or a right, or when less is "
-    "compared. Record it: angiogram accept"
+    "No surface has been accepted, so nothing reports when readers lose a table, a column or a right, or when fewer "
+    "models are compared. Record one: angiogram accept"
 )
 
 

@@ -55,8 +55,12 @@ def _of_model(name: str, relation: str, live: Mapping[str, str], dye: Mapping[st
             "append_new_columns, dbt adds new columns by itself.",
         )
     if left := [column for column in live if column not in dye]:
-        text = f"The live table {relation} still has {', '.join(left)}, which {name} no longer has: null in new rows."
-        yield Change(text, stage, code="live_column_left")
+        yield Change(
+            f"The live table {relation} still has {', '.join(left)}, which {name} no longer has. New rows are null "
+            "there.",
+            stage,
+            code="live_column_left",
+        )
 
 
 def _live_columns(database: Warehouse, pipeline: str, unique_ids: list[str]) -> dict[str, tuple[str, dict[str, str]]]:

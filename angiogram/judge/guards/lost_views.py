@@ -39,6 +39,7 @@ def _notice(view: str, owner: str, lost_because: str | None, notes: str) -> Noti
     why = f"could not recreate it: {lost_because}" if lost_because else "has not yet recreated it; the next build will"
     return Notice(
         LOST_VIEW,
-        f"The view {view} of {owner} is lost: a live build dropped it with what it reads, and {why}. The statements "
-        f"that create it are in {notes}, and each build retries until the view exists or its row is deleted.",
+        f"The view {view}, owned by {owner}, is missing: a live build dropped it with a relation that it reads, and "
+        f"{why}. The statements that create it are in {notes}. Each build retries until the view exists or its row is "
+        "deleted.",
     )

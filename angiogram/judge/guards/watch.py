@@ -38,7 +38,7 @@ def changes(accepted: Surface, now: Surface, project: Project) -> Iterator[Chang
         if after.materialized == EPHEMERAL != before.materialized:
             continue  # readers no longer find it, which is reported already
         if after.watched:
-            yield Change(f"{name} is watched now.", stage)
+            yield Change(f"{name} is now watched.", stage)
         else:
             text = f"{name} is no longer compared: {_why(project, stage)}."
             yield Change(text, stage, FindingKind.WATCH)
@@ -49,7 +49,7 @@ def changes(accepted: Surface, now: Surface, project: Project) -> Iterator[Chang
         text = f"The reference seed {name} is no longer compared: {_why(project, stage)}."
         yield Change(text, stage, FindingKind.WATCH)
     for name in sorted(set(now.seeds) - set(accepted.seeds)):
-        yield Change(f"The reference seed {name} is watched now.", StageId(SEED, name))
+        yield Change(f"The reference seed {name} is now watched.", StageId(SEED, name))
     yield from _columns(accepted, now)
     yield from _rows(accepted, now)
     yield from _tolerated(accepted, now)
@@ -120,7 +120,7 @@ def _columns(accepted: Surface, now: Surface) -> Iterator[Change]:
     for column, models in sorted(less.items()):
         yield Change(f"{column} is no longer compared in {_counted(models)}.", code="watched_less")
     for column, models in sorted(more.items()):
-        yield Change(f"{column} is compared in {_counted(models)} now.")
+        yield Change(f"{column} is now compared in {_counted(models)}.")
 
 
 def _counted(models: list[str]) -> str:
@@ -133,10 +133,10 @@ def _rows(accepted: Surface, now: Surface) -> Iterator[Change]:
             continue
         stage = StageId(MODEL, name)
         if after.where is None:
-            yield Change(f"All rows of {name} are compared now; before, only those with {before.where}.", stage)
+            yield Change(f"All rows of {name} are now compared; before, only those with {before.where}.", stage)
             continue
         was = f"; before, those with {before.where}" if before.where else ""
-        text = f"Only rows of {name} with {after.where} are compared now{was}."
+        text = f"Only rows of {name} with {after.where} are now compared{was}."
         yield Change(text, stage, code="watched_less")
 
 
@@ -164,16 +164,16 @@ def _dye(accepted: Surface, now: Surface, project: Project) -> Iterator[Change]:
         if before is None:
             yield Change(f"The input seed {name} is new.")
         elif after is None:
-            yield Change(f"The input seed {name} is gone, with its {len(before)} rows of dye.", code="dye_removed")
+            yield Change(f"The input seed {name} was removed, with its {len(before)} dye rows.", code="dye_removed")
         else:
             lost, new = (list((Counter(a) - Counter(b)).elements()) for a, b in ((before, after), (after, before)))
             if lost:
-                text = f"The input seed {name} lost {_some(lost)} of dye."
+                text = f"The input seed {name} lost {_some(lost)}."
                 yield Change(text, code="dye_removed")
             if new:
-                yield Change(f"The input seed {name} gained {_some(new)} of dye.")
+                yield Change(f"The input seed {name} gained {_some(new)}.")
 
 
 def _some(ids: list[str]) -> str:
     named = ", ".join(ids[:NAMED]) + (", ..." if len(ids) > NAMED else "")
-    return f"{len(ids)} row{'s' if len(ids) > 1 else ''} ({named})"
+    return f"{len(ids)} dye row{'s' if len(ids) > 1 else ''} ({named})"
