@@ -1,4 +1,7 @@
-"""What dbt's `adapter` is to sqlfluff: it chooses the form of a macro for the engine that is linted."""
+"""Stands in for dbt's `adapter` in sqlfluff.
+
+It chooses the form of a macro for the engine that is linted.
+"""
 
 from collections.abc import Callable
 
