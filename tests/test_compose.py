@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -350,6 +351,27 @@ def test_own_files_of_this_machine_stay_out_of_the_image() -> None:
     for let_in in (rule.removeprefix("!") for rule in rules if rule.startswith("!")):
         assert (PROJECT / let_in).exists()
         assert not let_in.startswith(".")
+
+
+def test_the_image_holds_the_contract_and_the_dbt_package(tmp_path: Path) -> None:
+    """The settings file names the contract by import path, and dbt_packages links the package."""
+    lines = (PROJECT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    for name in (line.removeprefix("!") for line in lines if line.startswith("!")):
+        if (PROJECT / name).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "dbt_packages", "logs", "target*")
+            shutil.copytree(PROJECT / name, tmp_path / name, symlinks=True, ignore=ignored)
+    asked = (
+        "from pathlib import Path; from ingestion.settings.pipeline import pipeline;"
+        " from angiogram.dbt.package.installing import install, installed_packages; project = Path('dbt_project');"
+        " assert Path(pipeline.__code__.co_filename).is_relative_to(Path.cwd());"
+        " print(pipeline(project).contract().topic, install(project.resolve()),"
+        " (installed_packages(project) / 'data_angiogram' / 'macros').is_dir())"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", asked], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["taxi_rides", "True", "True"], done.stderr
 
 
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1), (None, 1)], ids=["well", "unwell", "away"])
