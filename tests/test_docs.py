@@ -81,6 +81,27 @@ def test_links_and_paths_lead_somewhere(document: Path) -> None:
             assert any((project / path).exists() for project in (PROJECT, COFFEE_SHOP)), path
 
 
+MAP = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8").split("\n## Map\n")[1].split("\n### ")[0]
+QUESTIONS = ["a message is signed", "a blockage is decided", "a new operator of sensitivity", "the text of an alert"]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_two_steps_lead_a_reader_to_a_place_in_the_code(question: str) -> None:
+    """The README to the map, the map to a file; what the map says is in that file is there."""
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    assert "[docs/architecture.md](docs/architecture.md) begins with a map" in readme
+    (row,) = [line for line in MAP.splitlines() if line.startswith("| ") and question in line.split("|")[1]]
+    words = re.findall(r"`([^`]+)`", row.split("|")[2])
+    files = [PROJECT / word for word in words if "/" in word]
+    files += [file / "__init__.py" for file in files if file.is_dir()]
+    defined = "".join(file.read_text(encoding="utf-8") for file in files if file.is_file())
+    names = [word for word in words if not word.endswith(".py") and re.fullmatch(r"[A-Za-z_]+(\.[a-z_]+)?", word)]
+    assert names
+    for name in names:
+        for part in name.split("."):
+            assert re.search(rf"^ *((def|class) {part}\b|{part}\b.* = )", defined, re.MULTILINE), name
+
+
 @pytest.mark.parametrize("program", ["angiogram", "ingestion", "sandbox"])
 def test_every_command_is_in_the_list_of_commands(program: str) -> None:
     """With its program's name before it, or among the others of its row."""
