@@ -54,6 +54,7 @@ class Comparison:
         obstacle: why the rows could not be compared; None if they were.
         tolerated: the configuration by which the test equals_expected tolerates these differences; None if it does not.
         is_watched: whether there is an expected output to compare with.
+        is_test_wrong: whether the obstacle is the test equals_expected itself.
     """
 
     rows: int | None
@@ -61,6 +62,7 @@ class Comparison:
     obstacle: str | None = None
     tolerated: str | None = None
     is_watched: bool = True
+    is_test_wrong: bool = False
 
 
 def fed_by(found: Mapping[str, Any], limit: int | None = None) -> str:

@@ -43,6 +43,22 @@ def place_of(directory: Path, file: str | None, message: str | None) -> SourcePl
     return SourcePlace(file, None)
 
 
+def place_of_name(directory: Path, file: str, name: str) -> SourcePlace:
+    """Return where a YAML file describes something by its name.
+
+    Args:
+        directory: the project's folder.
+        file: the file, relative to the folder.
+        name: the name, such as a model's.
+    """
+    try:
+        lines = (directory / file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return SourcePlace(file, None)
+    told = re.compile(rf"\bname:\s*['\"]?{re.escape(name)}['\"]?\s*(?:[,}}#]|$)")
+    return SourcePlace(file, next((number for number, line in enumerate(lines, 1) if told.search(line)), None))
+
+
 def _line_with(path: Path, excerpt: str) -> int | None:
     """Return the only line of a file that contains a text, or None if several or none do.
 

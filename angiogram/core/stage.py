@@ -33,6 +33,7 @@ class Stage:
         file: for a failure the file that caused it, relative to the dbt project; None if unknown.
         line: line number, from 1; None if unknown.
         kind: the kind of the finding if its output is wrong and the stage is blocked.
+        is_test_wrong: whether it could not be compared because its test equals_expected is wrong.
     """
 
     reads: list[StageId]
@@ -46,6 +47,7 @@ class Stage:
     file: str | None = None
     line: int | None = None
     kind: FindingKind = FindingKind.OUTPUT
+    is_test_wrong: bool = False
 
     @property
     def headline(self) -> str | None:

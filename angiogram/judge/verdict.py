@@ -19,7 +19,7 @@ from angiogram.dbt.builds import Builds
 from angiogram.dbt.project import Project
 from angiogram.dye.checkpoints import Checkpoint
 from angiogram.dye.messages import Sent
-from angiogram.judge.build.build_findings import build_findings
+from angiogram.judge.build.build_findings import build_findings, wrong_tests
 from angiogram.judge.build.node_stages import node_stages
 from angiogram.judge.cause.blame import Blame
 from angiogram.judge.compare import stored_positions
@@ -107,6 +107,7 @@ def judge(database: Warehouse, project: Project, evidence: Evidence) -> Judged:
     stages, health = Blame(database, project, evidence.sent, kept).judge(_stages(database, project, evidence))
     now = guards.present(database, project, [stage for stage, is_ in stages.items() if is_.state in WITH_OUTPUT])
     found, notices = guards.judge(project, now, stages, health)
+    found = [*wrong_tests(stages), *found]
     is_live = isinstance(kept, Kept)
     if isinstance(kept, Kept):
         stages, misplaced = stored_positions.check(database, project, stages, health, kept)

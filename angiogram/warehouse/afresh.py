@@ -12,6 +12,7 @@ from typing import cast
 from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 
+from angiogram.dbt.hooks.hook_writes import hook_writes
 from angiogram.dbt.project import Project
 from angiogram.dbt.targets import read_targets
 from angiogram.warehouse import dye_schemas, hook_schemas
@@ -19,7 +20,7 @@ from angiogram.warehouse.duckdb import schemas as duckdb_schemas
 from angiogram.warehouse.engines.dispatch import engine_of
 from angiogram.warehouse.engines.protocol import Warehouse
 from angiogram.warehouse.live_relations import KnownLive
-from angiogram.warehouse.target_relations import claim, live_schemas, marked, written
+from angiogram.warehouse.target_relations import built_before, claim, live_schemas, marked, written
 
 _NOTE = "angiogram: built "
 _NOTED = f"(?n)^{_NOTE}(.+)$"
@@ -75,11 +76,20 @@ def _make_afresh(
                 )
             schemas += [schema for schema in of_hooks if schema not in users]
             left = {schema: names for schema, names in left.items() if schema not in [*users, *schemas]}
+        for told in dye_schemas.strangers(query, schemas, _known(query, project, schemas)):
+            say(told)
         dye_schemas.empty(database, schemas, say, alive, also=left)
         targets = read_targets(project)
         for schema, names in written(project).items():
             if not targets.is_dyes(schema):
                 _note(query, schema, names)
+
+
+def _known(query: cursor, project: Project, schemas: list[str]) -> set[str]:
+    """Names of what dbt builds for the dye, built for it before, or hooks write."""
+    names = {name for names in written(project).values() for name in names}
+    names |= {name for names in _noted(query, schemas).values() for name in names}
+    return names | built_before(query, project) | {one.write.name for one in hook_writes(project) if one.write.name}
 
 
 def _note(query: cursor, schema: str, relations: Iterable[str]) -> None:

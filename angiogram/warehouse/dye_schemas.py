@@ -1,7 +1,8 @@
 """Empties the dye's schemas before a run, so that nothing of an earlier run remains."""
 
+import re
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from psycopg2 import sql
@@ -13,6 +14,8 @@ from angiogram.warehouse import functions_and_types
 
 TABLES_WITHIN = 60.0
 """Seconds that other sessions have to release the last run's tables."""
+
+_HALF_BUILT = re.compile(r"__dbt_(?:tmp|backup)[0-9_]*$")
 
 _KINDS = {"r": "table", "p": "table", "f": "foreign table", "m": "materialized view", "v": "view", "S": "sequence"}
 """What is dropped. Tables come first, because most views are dropped with them."""
@@ -69,6 +72,42 @@ def empty(
                 alive()
         finally:
             query.execute("reset lock_timeout")
+
+
+def strangers(query: cursor, schemas: Sequence[str], known: Collection[str]) -> Iterator[str]:
+    """Yield a sentence on what falls with the last run's relations and is not the dye's.
+
+    Args:
+        query: a cursor of the dye target's role.
+        schemas: the schemas that are to be emptied.
+        known: names of what the dye builds or built there. Relations that dbt left half built are known too.
+    """
+    query.execute(
+        "with recursive falling as ("
+        " select pg_class.oid, 0 as depth from pg_class join pg_namespace on pg_namespace.oid = relnamespace"
+        " where nspname = any(%(schemas)s) and relkind::text = any('{r,p,f,m,v}') and not relispartition"
+        " union select ev_class, depth + 1 from falling"
+        " join pg_depend on refclassid = 'pg_class'::regclass and refobjid = falling.oid"
+        " and classid = 'pg_rewrite'::regclass join pg_rewrite on pg_rewrite.oid = objid where ev_class <> falling.oid"
+        " and depth < 100)"
+        " select distinct nspname::text, relname::text from falling join pg_class using (oid)"
+        " join pg_namespace on pg_namespace.oid = relnamespace order by 1, 2",
+        {"schemas": list(schemas)},
+    )
+    found = query.fetchall()
+    own = [f"{schema}.{name}" for schema, name in found if schema in schemas and not _is_known(name, known)]
+    views = [f"{schema}.{name}" for schema, name in found if schema not in schemas]
+    if own:
+        yield f"Dropping {', '.join(own)}: nothing in this project builds that, and each run empties the dye's schemas."
+    if views:
+        yield f"Dropping {', '.join(views)} as well, which read relations in the dye's schemas."
+
+
+def _is_known(name: str, known: Collection[str]) -> bool:
+    half_built = _HALF_BUILT.search(name)
+    return name in known or (
+        half_built is not None and any(one.startswith(name[: half_built.start()]) for one in known)
+    )
 
 
 def _drops(query: cursor, schemas: Sequence[str], also: Mapping[str, Collection[str]]) -> sql.Composed | None:

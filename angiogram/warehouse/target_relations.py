@@ -190,6 +190,8 @@ def examine(
     names = {_schema_of(one["relation"]) for one in relations}
     own = {name for name in names if targets.is_dyes(name, known_live is not None)}
     live = noted_live(database, known_live)
+    with database.cursor() as query:
+        before = built_before(query, project)
     asked = {
         "project": project.manifest.metadata.project_name,
         "target": project.target,
@@ -197,7 +199,7 @@ def examine(
         "own_beginnings": [],
         "is_alike": False,
         "relations": relations,
-        "built_before": list(_built_before(database, project)),
+        "built_before": sorted(before),
         "live": live,
     }
     schemas = _whose(database, asked)
@@ -274,17 +276,17 @@ def _written(project: Project) -> Iterator[dict[str, Any]]:
         yield {"relation": results_relation(project.target), "is_expected": False, "is_built": True}
 
 
-def _built_before(database: connection, project: Project) -> Iterator[str]:
+def built_before(query: cursor, project: Project) -> set[str]:
     """Names of what dbt built under the dye target before.
 
     A model that has been renamed since left its table behind.
     """
     results = results_relation(project.target)
-    with database.cursor() as query:
-        query.execute("select coalesce(has_table_privilege(to_regclass(%s), 'select'), false)", (results,))
-        if query.fetchone() == (True,):
-            query.execute(sql.SQL("select distinct name from {}").format(sql.SQL(results)))
-            yield from (name for (name,) in query.fetchall())
+    query.execute("select coalesce(has_table_privilege(to_regclass(%s), 'select'), false)", (results,))
+    if query.fetchone() != (True,):
+        return set()
+    query.execute(sql.SQL("select distinct name from {}").format(sql.SQL(results)))
+    return {name for (name,) in query.fetchall()}
 
 
 def _of_people(database: connection, schemas: Iterable[Schema]) -> Iterator[str]:

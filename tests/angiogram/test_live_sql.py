@@ -311,10 +311,13 @@ on-run-end:
 
 
 def test_loops_of_hooks_names_in_literals_and_hooks_that_query_are_seen(shop: DbtProject) -> None:
-    """A schema's name in a literal is a value. A schema named after the target's is no difference."""
+    """The name of a schema or relation in a literal is a value. A schema named after the target's is no difference."""
     shop.replace("dbt_project.yml", "\nmodels:\n", f"{END_HOOKS}\nmodels:\n")
     condition = "where state = 'paid' and ('{{ target.schema }}' <> 'coffee_shop' or guest_id > 2)"
     shop.replace("models/core/guests.sql", "where state = 'paid'", condition)
+    shop.replace(
+        "models/core/tickets.sql", "select * from final", "select * from final where '{{ this }}' like '%dye%'"
+    )
     hook = "{% if execute and not data_angiogram.is_dye_target() %}{% do run_query('truncate ' ~ this) %}{% endif %}"
     asking = f'{{{{ config(post_hook="{hook}") }}}}\nwith '
     shop.replace("models/reports/takings_by_month.sql", "with ", asking)
@@ -325,7 +328,7 @@ def test_loops_of_hooks_names_in_literals_and_hooks_that_query_are_seen(shop: Db
 
     texts = red(list(unintended(found, project, "live")))
     hooks = {f"coffee_shop-on-run-end-{number}" for number in (0, 1)}
-    assert texts.keys() == {"guests", "takings_by_month", *hooks}
+    assert texts.keys() == {"guests", "tickets", "takings_by_month", *hooks}
     assert "A hook of takings_by_month depends on the target" in texts["takings_by_month"]
     assert "delete from coffee_shop.guests" in texts["coffee_shop-on-run-end-0"]
 

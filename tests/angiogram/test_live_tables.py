@@ -145,6 +145,25 @@ def marks(database: connection) -> dict[str, str]:
         return dict(query.fetchall())
 
 
+def test_what_people_made_in_the_dyes_schemas_or_of_its_tables_is_named_before_it_is_dropped(
+    strange: connection, shop: Callable[..., Project]
+) -> None:
+    """A model that is gone is the dye's own: only what no dye run made is named."""
+    project, said = shop(APART), list[str]()
+    assert run_from_seeds(project, 0, said.append).verdict == "healthy"
+    with strange.cursor() as query:
+        query.execute(
+            "set role angiogram; create table angiogram_marts.precious as select 1 as one;"
+            "create table angiogram_marts.orders__dbt_tmp as select 1 as one;"
+            "create schema people; create view people.sums as select sum(cents) from angiogram_marts.orders; reset role"
+        )
+    assert run_from_seeds(project, 0, said.append).verdict == "healthy"
+    assert [text.split(":")[0] for text in said] == [
+        "Dropping angiogram_marts.precious",
+        "Dropping people.sums as well, which read relations in the dye's schemas.",
+    ]
+
+
 def test_a_dye_seed_that_is_enabled_elsewhere_stops_the_build_with_names(
     strange: connection, shop: Callable[..., Project]
 ) -> None:

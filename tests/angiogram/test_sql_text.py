@@ -53,3 +53,22 @@ def test_what_varies_from_one_compilation_to_the_next_is_no_part_of_a_text() -> 
     assert steady(first, second) == steady(second, first)
     assert "7 as kept" in steady(first, second)
     assert steady(first, first) == first
+
+
+@pytest.mark.parametrize(
+    ("text", "is_value"),
+    [
+        pytest.param("select case when '{}' like '%live%' then 1 end", True, id="compared"),
+        pytest.param("where '{} ' > 'x' -- it's", True, id="with more around it"),
+        pytest.param("insert into audit values ('{}')", True, id="written"),
+        pytest.param("select to_regclass('{}')", False, id="looked up"),
+        pytest.param("select pg_total_relation_size('{}')", False, id="measured"),
+        pytest.param("where oid = '{}'::regclass", False, id="cast"),
+        pytest.param("create function f() returns int language sql as 'select 1 from {}'", False, id="SQL itself"),
+        pytest.param("-- it's\nselect 1 from {}", False, id="after a comment with a quote"),
+    ],
+)
+def test_the_name_of_a_relation_in_a_literal_is_a_value_unless_it_is_looked_up(text: str, is_value: bool) -> None:
+    live, dye = '"db"."live"."orders"', '"db"."dye"."orders"'
+    of_live, of_dye = (RelationNames([(name, ORDERS)]).aside(text.format(name)) for name in (live, dye))
+    assert (of_live != of_dye) == is_value

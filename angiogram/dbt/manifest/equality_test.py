@@ -51,18 +51,21 @@ class EqualityTest:
         key: the columns that identify its rows.
         where: which of its rows are compared, as SQL; None: all.
         leniency: when dbt tolerates differences; None: never.
+        file: the file that declares it, relative to the project's folder.
     """
 
     key: list[str]
     where: str | None
     leniency: Leniency | None
+    file: str
 
     @classmethod
     def of(cls, test: Any) -> Self:
         """Read the test from dbt's manifest."""
         metadata = getattr(test, "test_metadata", None)
         arguments = metadata.kwargs if metadata else test.config.meta
-        return cls(key_columns(arguments), test.config.where or None, Leniency.of(test.config))
+        leniency = Leniency.of(test.config)
+        return cls(key_columns(arguments), test.config.where or None, leniency, test.original_file_path)
 
 
 def equality_tests(manifest: Any) -> dict[str, EqualityTest]:

@@ -44,6 +44,7 @@ class Node:
         where: which of its rows are compared, from its test equals_expected, as SQL; None: all.
         leniency: when that test tolerates differences; None: never.
         file: its file, relative to the project's folder.
+        test_file: the file that declares its test equals_expected; None if it has none.
         expected_id: dbt's ID of its expected seed; None if there is none.
         named: for an ephemeral model the relation that it would be, quoted; None for all others.
         snapshot_table: for a snapshot its own table, quoted; None for all others.
@@ -61,6 +62,7 @@ class Node:
     where: str | None = None
     leniency: Leniency | None = None
     file: str | None = None
+    test_file: str | None = None
     expected_id: str | None = None
     named: str | None = None
     snapshot_table: str | None = None
@@ -140,6 +142,7 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
             where=test.where if test else None,
             leniency=test.leniency if test else None,
             file=found.original_file_path,
+            test_file=test.file if test else None,
             expected_id=expected.unique_id if expected else None,
             named=None if found.relation_name else _would_be(manifest, found),
             snapshot_table=found.relation_name if is_snapshot else None,

@@ -9,7 +9,7 @@ from angiogram.core.diagnose import StageHealth
 from angiogram.core.findings import Finding, FindingKind
 from angiogram.core.short_message import in_a_line
 from angiogram.core.source_places import SourcePlace, place_of
-from angiogram.core.stage import was_connection_lost
+from angiogram.core.stage import Stage, was_connection_lost
 from angiogram.core.stage_id import EXPECTED, FILE, HOOK, TEST, StageId
 from angiogram.dbt.builds import Builds
 from angiogram.dbt.command import OPERATION, NodeResult
@@ -30,6 +30,15 @@ def build_findings(project: Project, builds: Builds, health: Mapping[StageId, St
         health: the health of its stages.
     """
     return [*project.reading.findings, *_findings(project, builds, health)]
+
+
+def wrong_tests(stages: Mapping[StageId, Stage]) -> list[Finding]:
+    """Findings for tests equals_expected by which nothing can be compared."""
+    return [
+        Finding(FindingKind.BUILD, name, f"{stage.headline}. Nothing was compared", stage.file, stage.line)
+        for name, stage in stages.items()
+        if stage.is_test_wrong
+    ]
 
 
 def _findings(project: Project, builds: Builds, health: Mapping[StageId, StageHealth]) -> Iterator[Finding]:

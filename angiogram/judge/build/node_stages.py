@@ -6,7 +6,7 @@ from functools import partial
 
 from angiogram.core.diagnose import OutputState
 from angiogram.core.differences import Comparison, Differences
-from angiogram.core.source_places import place_of
+from angiogram.core.source_places import place_of, place_of_name
 from angiogram.core.stage import Stage, state_of, unbuilt_stage
 from angiogram.core.stage_id import EXPECTED, MODEL, SEED, StageId, loader_stage
 from angiogram.dbt.builds import Builds
@@ -117,7 +117,11 @@ def _compared(
         reason = f"its expected seed could not be loaded: {why_failed(project, failure, file)}"
         return Stage(node.reads, OutputState.UNKNOWN, Differences(), None, seconds, reason)
     found = comparison()
-    return Stage(node.reads, state_of(found), found.differences, found.rows, seconds, found.obstacle, found.tolerated)
+    stage = Stage(node.reads, state_of(found), found.differences, found.rows, seconds, found.obstacle, found.tolerated)
+    if not found.is_test_wrong or node.test_file is None:
+        return stage
+    place = place_of_name(project.directory, node.test_file, node.name.split(".")[0])
+    return replace(stage, is_test_wrong=True, file=place.file, line=place.line)
 
 
 def missing_stages(project: Project) -> dict[StageId, Stage]:

@@ -95,11 +95,13 @@ def compare(
             return Comparison(rows, Differences(), reason, is_watched=False)
         sides = engine.typed_columns(query, {"actual": model.relation, "expected": model.expected_relation})
         if absent := _absent(model, sides):
-            return Comparison(rows, Differences(), f"the key of its test equals_expected names no column: {absent}")
+            reason = f"the key of its test equals_expected names no column: {absent}"
+            return Comparison(rows, Differences(), reason, is_test_wrong=True)
         statement = _statement(engine, project, model, sides)
         if model.where and (why := _unusable(query, model.where, model.relation)):
             if _unusable(query, model.where, model.expected_relation):
-                return Comparison(rows, Differences(), f"the `where` of its test equals_expected fails: {why}")
+                reason = f"the `where` of its test equals_expected fails: {why}"
+                return Comparison(rows, Differences(), reason, is_test_wrong=True)
             # The model lost a column that chooses its rows. Only its columns can be compared.
             every = _statement(engine, project, model, sides, where=None)
             statement = sql.SQL("select * from ({}) as found where row_key is null").format(every)

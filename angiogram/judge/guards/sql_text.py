@@ -21,6 +21,14 @@ _NAME = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|[\w$]+|\s+|.""")
 _OF_CATALOG = re.compile(
     r"\b(?:schemaname|(?:table_)?schema(?:_name)?|nspname|table_catalog|datname)\s*=\s*$", re.IGNORECASE
 )
+_STATEMENT = re.compile(
+    r"\b(?:select|insert|update|delete|merge|create|alter|drop|truncate|copy|call)\s", re.IGNORECASE
+)
+_LOOKS_UP = re.compile(
+    r"(?:\b(?:to_reg\w+|pg_\w+|has_\w+|nextval|setval|currval|\w+_description)\s*\([^()]*|\bcast\s*\(\s*)\Z",
+    re.IGNORECASE,
+)
+_AS_RELATION = re.compile(r"\s*(?:::\s*|as\s+)(?:reg\w+|oid)\b", re.IGNORECASE)
 _RELATION = re.compile(r"\{((?:model|seed|source|snapshot)\.[^{}]+)\}")
 
 Pair = tuple[str, str]
@@ -44,13 +52,36 @@ class RelationNames:
                 self._ids.setdefault(known, unique_id)
 
     def aside(self, text: str) -> str:
-        """Return a text with relation names replaced by dbt's ids."""
-        return self._pattern.sub(lambda found: f"{{{self._ids[found[0]]}}}", text) if self._ids else text
+        """Return a text with relation names replaced by dbt's ids.
+
+        A name in a text literal is a value, unless the literal is SQL itself or PostgreSQL looks a relation up by it.
+        """
+        if not self._ids:
+            return text
+        kept, place = [], 0
+        for piece in _PIECE.finditer(text):
+            literal = piece["literal"]
+            if (
+                literal
+                and literal[-1] in "'$"
+                and not _is_code(literal, text[place : piece.start()], text[piece.end() :])
+            ):
+                kept += [self._replaced(text[place : piece.start()]), literal]
+                place = piece.end()
+        return "".join([*kept, self._replaced(text[place:])])
+
+    def _replaced(self, text: str) -> str:
+        return self._pattern.sub(lambda found: f"{{{self._ids[found[0]]}}}", text)
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         names = sorted(self._ids, key=len, reverse=True)
         return re.compile(rf'(?<![\w."$])(?:{"|".join(map(re.escape, names))})(?![\w"$])')
+
+
+def _is_code(literal: str, before: str, after: str) -> bool:
+    """Whether a text literal holds statements, or names a relation that PostgreSQL looks up."""
+    return bool(_STATEMENT.search(literal) or _LOOKS_UP.search(before) or _AS_RELATION.match(after))
 
 
 def lines_of(text: str) -> list[str]:

@@ -54,6 +54,23 @@ def test_each_seed_that_cannot_be_read_is_named_and_nothing_else(coffee_shop: Pa
     assert [stages[name]["verdict"] for name in ("guests", "base_guests")] == ["not_built", "not_compared"]
 
 
+def test_a_test_by_which_nothing_can_be_compared_is_named_with_its_place(coffee_shop: Path, judge: Judge) -> None:
+    """Its key is no column; or its `where` is no SQL, neither on the model nor on what is expected."""
+    models = coffee_shop / "models" / "models.yml"
+    edit(models, "key: [month]", "key: [mnth]")
+    before, guests, after = models.read_text().partition("  - name: guests\n")
+    models.write_text(before + guests + after.replace("config: {", "config: {where: 'spend >', ", 1))
+    report = judge(coffee_shop)
+    assert {*blocked(report)} == {"guests", "takings_by_month"}
+    found = {finding["stage"]["name"]: finding for finding in report["findings"]}
+    lines = models.read_text().splitlines()
+    for name, text in (("takings_by_month", "names no column: mnth"), ("guests", "`where` of its test")):
+        assert (found[name]["kind"], found[name]["file"]) == ("build", "models/models.yml")
+        assert lines[found[name]["line"] - 1] == f"  - name: {name}"
+        assert text in found[name]["text"]
+        assert stages_of(report)[name]["verdict"] == "blocked"
+
+
 def test_a_batch_that_is_no_number_is_a_column_like_others_and_a_notice(coffee_shop: Path, judge: Judge) -> None:
     edit(
         coffee_shop / "dbt_project.yml", "{id: integer, batch: integer, guest_id", "{id: integer, batch: text, guest_id"
