@@ -186,10 +186,11 @@ def test_a_model_that_is_not_sql_is_refused_before_the_work(run: Callable[..., O
 def test_an_error_that_nobody_foresaw_is_no_blockage(run: Callable[..., Outcome], coffee_shop: Path) -> None:
     """1 would say that the models are wrong. Whoever reads stdout gets JSON all the same."""
     after_batch_1 = "results | selectattr('node.resource_type', 'equalto', 'model') | list"
-    hook = f"{{% if {after_batch_1} %}}drop table {{{{ target.schema }}}}.raw_tickets cascade{{% endif %}}"
+    change = "alter table {{ target.schema }}.raw_tickets add constraint none check (id < 0) not valid"
+    hook = f"{{% if {after_batch_1} %}}{change}{{% endif %}}"
     edit(coffee_shop / "dbt_project.yml", "\nmodels:\n", f'\non-run-end: "{hook}"\nmodels:\n')
     result = run("--json")
     assert result.code == 2
     assert result.report()["verdict"] == "could_not_run"
-    assert "UndefinedTable" in result.report()["error"]
-    assert "UndefinedFunction is an unexpected error in angiogram. Please report it" in result.stderr
+    assert "CheckViolation" in result.report()["error"]
+    assert "CheckViolation is an unexpected error in angiogram. Please report it" in result.stderr
