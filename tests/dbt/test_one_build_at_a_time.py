@@ -61,9 +61,10 @@ def staged(query: cursor) -> tuple[int, int]:
     return query.fetchone() or (0, 0)
 
 
-def waits(query: cursor) -> bool:
+def waits(query: cursor, role: str = "dbt_prod") -> bool:
     query.execute(
-        "select exists (select from pg_stat_activity where query like '%select pg_sleep(1)%' and usename = 'dbt_prod')"
+        "select exists (select from pg_stat_activity where query like '%%select pg_sleep(1)%%' and usename = %s)",
+        (role,),
     )
     return bool(query.fetchall()[0][0])
 
@@ -90,6 +91,21 @@ def test_the_second_build_waits_and_says_for_whom(
     assert "Waiting for another build" not in first
     assert staged(query) == (MESSAGES, MESSAGES)
     assert under_way(query) == []
+
+
+def test_a_build_of_the_dye_by_hand_waits_for_one_in_airflow(projects: list[DbtProject], query: cursor) -> None:
+    """Whoever builds, and whatever: each target is built by one at a time."""
+    query.execute(
+        "insert into angiogram.builds_under_way (pipeline, target, invocation_id, command)"
+        " values ('taxi_angiogram', 'angiogram', 'that of Airflow', 'build')"  # this session is at work on it
+    )
+    by_hand = start(projects[0], "run", "--target", "angiogram", "--select", "dim_dates")
+    with closing(connect_as_administrator()) as other, other.cursor() as beside:
+        await_condition(lambda: waits(beside, "angiogram"), "the build by hand waited")
+    query.execute("delete from angiogram.builds_under_way")
+    output = by_hand.communicate(timeout=120)[0]
+    assert by_hand.returncode == 0, output
+    assert "Waiting for another build of target angiogram: `dbt build`, started by postgres" in output
 
 
 def test_a_killed_build_is_not_waited_for(projects: list[DbtProject], query: cursor) -> None:
