@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from os.path import relpath
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from angiogram.core.errors import UnsupportedProject
 from angiogram.dbt.manifest.lookup import own_macro
 from angiogram.dbt.package.installing import PACKAGE, asks_for_package, carried
 from angiogram.dbt.project_file import DYE_SOURCES, DYE_TARGETS, ProjectPaths
+from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX
 from angiogram.dbt.seeds.seed_text import seed_text
 from angiogram.dbt.seeds.stored_seeds import StoredSeed
 from ingestion.settings.project_file import PROJECT_FILE, read_project_file
@@ -21,6 +23,9 @@ from ingestion.settings.settings_file import SETTINGS_FILE
 
 FOLDER = "angiogram"
 """The folder of what init adds below each of the project's paths."""
+
+LONGEST_NAME = 63
+"""Bytes of a relation's name that PostgreSQL keeps."""
 
 ENABLED = "{{ target.name in var('dye_targets', ['angiogram']) }}"
 """What is part of the project under a dye target alone."""
@@ -191,17 +196,28 @@ class Files:
             if any(seed.get("name") == name for seed in seeds):
                 return
             config = CommentedMap(enabled=ENABLED, column_types=CommentedMap(types))
+            if len(name.encode()) > LONGEST_NAME:
+                config["alias"] = shortened(name)
             if not is_plain:
                 config["quote_columns"] = True
             seeds.append(CommentedMap(name=name, config=config))
 
         self.edit(self.seeds / "seeds.yml", f"types of {name}", add)
 
-    def add_test(self, model: str, expected: str, key: Sequence[str], reference: str) -> None:
+    def leave_out(self, columns: Sequence[str]) -> None:
+        """Leave columns whose content differs from run to run out of every comparison."""
+
+        def add(content: CommentedMap) -> None:
+            known = mapping_in(content, "vars").setdefault("run_dependent_columns", [])
+            known.extend(column for column in columns if column not in known)
+
+        if columns:
+            self.edit(Path(PROJECT_FILE), f"{', '.join(columns)}: not compared, since they differ in each run", add)
+
+    def add_test(self, expected: str, key: Sequence[str], reference: str) -> None:
         """Add the test that compares a model with its expected seed.
 
         Args:
-            model: the model's name.
             expected: its expected seed.
             key: the columns that identify a row.
             reference: how Jinja refers to the model.
@@ -211,7 +227,14 @@ class Files:
             f"{{{{ config(enabled=target.name in var('dye_targets', ['angiogram']), meta={{'key': [{keys}]}}) }}}}\n"
             f"{{{{ {PACKAGE}.test_equals_expected({reference}, ref('{expected}'), [{keys}]) }}}}\n"
         )
-        self.new(self.tests / f"equals_expected__{model}.sql", text, f"key {', '.join(key)}")
+        name = expected.removeprefix(EXPECTED_PREFIX)
+        self.new(self.tests / f"equals_expected__{name}.sql", text, f"key {', '.join(key)}")
+
+
+def shortened(name: str) -> str:
+    """Return a name that PostgreSQL does not cut, and that no other name gets."""
+    mark = sha256(name.encode()).hexdigest()[:8]
+    return f"{name.encode()[: LONGEST_NAME - len(mark) - 1].decode(errors='ignore')}_{mark}"
 
 
 def schema_macro(folder: Path, manifest: Any) -> tuple[Path, str] | None:

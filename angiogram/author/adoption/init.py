@@ -15,6 +15,7 @@ from angiogram.core.stage_id import MODEL
 from angiogram.dbt.command import as_it_stands, compiling_all, profile_name, run_in_scratch
 from angiogram.dbt.manifest.keys import row_key
 from angiogram.dbt.manifest.lookup import nodes_of, own_macro, reference_to
+from angiogram.dbt.manifest.nodes import Node
 from angiogram.dbt.package.installing import install
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import DYE_SOURCES, ProjectPaths, dye_targets, project_directory
@@ -24,6 +25,7 @@ from angiogram.judge.build.seed_build import build
 from angiogram.judge.from_seeds import tables_of
 from angiogram.warehouse.engines.dispatch import engine_of
 from angiogram.warehouse.sessions import open_warehouse
+from angiogram.warehouse.views import snapshots
 
 _CLOCK = re.compile(
     r"\b(now|getdate|current_timestamp|current_date|current_time|localtimestamp|localtime|sysdate|clock_timestamp"
@@ -142,6 +144,7 @@ def expectations(adoption: Adoption, say: Callable[[str], None], wait: float) ->
     with tables_of(project, wait, say) as database:
         say("Building the models from the dye")
         builds = build(database, project).builds
+        snapshots.show(database, project)
         engine = engine_of(database)
         for node in project.nodes.values():
             if node.is_seed:
@@ -153,20 +156,31 @@ def expectations(adoption: Adoption, say: Callable[[str], None], wait: float) ->
                     if made and made.failure
                     else "what it reads was not built"
                 )
-                refused.append(f"model {node.name}: {why}")
+                refused.append(f"{_told(node)}: {why}")
                 continue
             with database.cursor() as query:
                 types = {name: engine.seed_type(kind) for name, kind in engine.columns(query, node.relation).items()}
             watched.append(node.name)
             if node.key and node.expected_relation:
                 continue
-            left_out = set(node.excluded)
+            if not types:
+                watched.pop()
+                refused.append(f"{_told(node)}: its columns cannot be read")
+                continue
+            left_out = {*node.excluded, *(set() if node.is_snapshot else snapshots.COLUMNS_OF_DBT & types.keys())}
+            files.leave_out(sorted(left_out.difference(node.excluded)))
             compared = {name: kind for name, kind in types.items() if name not in left_out}
-            key = row_key(project.manifest, node.unique_id, list(compared))
             files.add_seed(expected_name(node.name), "expected", compared)
-            files.add_test(node.name, expected_name(node.name), key, reference_to(project.manifest, node.unique_id))
+            if node.is_snapshot:  # compared without dbt's own columns, which no test of dbt can leave out
+                continue
+            key = row_key(project.manifest, node.unique_id, list(compared))
+            files.add_test(expected_name(node.name), key, reference_to(project.manifest, node.unique_id))
     refused += _not_tables(project)
     return Expectations(list(files.changes.values()), watched, refused)
+
+
+def _told(node: Node) -> str:
+    return f"{'snapshot' if node.is_snapshot else 'model'} {node.name}"
 
 
 def _profile(paths: ProjectPaths, live_target: str | None, dye_target: str) -> Profile:

@@ -17,7 +17,7 @@ from angiogram.warehouse.relations import SQL_FAILED, attempted, ordered_columns
 CURRENT = "dbt_is_current"
 """The column that says whether a version is the current one."""
 
-_OWN = ("dbt_valid_from", "dbt_valid_to", "dbt_updated_at", "dbt_scd_id")
+COLUMNS_OF_DBT = frozenset({"dbt_valid_from", "dbt_valid_to", "dbt_updated_at", "dbt_scd_id"})
 """dbt's own columns, whose content differs from run to run."""
 
 
@@ -37,7 +37,7 @@ def show(database: Warehouse, project: Project) -> None:
 
 def _show(query: Query, node: Node, parsed: Any) -> None:
     names = parsed.config.snapshot_meta_column_names
-    own = {name: str(getattr(names, name, None) or name) for name in _OWN}
+    own = {name: str(getattr(names, name, None) or name) for name in COLUMNS_OF_DBT}
     present = ordered_columns(query, node.table)
     if not {own["dbt_valid_from"], own["dbt_valid_to"]} <= set(present):
         return  # it was not built, or is a table of something else

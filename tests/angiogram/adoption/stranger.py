@@ -1,6 +1,10 @@
 """A project that knows nothing of the dye, with what makes projects hard to adopt."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
+
+from tests.angiogram.conftest import Outcome, command
 
 LIVE = """
 create schema till;
@@ -100,9 +104,16 @@ ORDERS, LINES = ("seeds/angiogram/input/dye__till__orders.csv", "seeds/angiogram
 """The input seeds of the dye that init adds."""
 
 
-def write(folder: Path) -> None:
-    """Write the project into a folder."""
-    for name, text in FILES.items():
+def write(folder: Path, files: Mapping[str, str] = FILES) -> None:
+    """Write a project into a folder."""
+    for name, text in files.items():
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
+
+
+def call(folder: Path, *arguments: str) -> Outcome:
+    """Run `angiogram` in a process of its own, for the project in a folder."""
+    places = {"DBT_PROJECT_DIR": str(folder), "DBT_PROFILES_DIR": str(folder)}
+    other = {name: value for name, value in os.environ.items() if name not in ("DBT_TARGET_PATH", "DBT_LOG_PATH")}
+    return command(*arguments, environment={**other, **places})

@@ -1,6 +1,5 @@
 """`angiogram init` on a stranger's project: what it shows and writes, and that live tables and people's edits stay."""
 
-import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -11,8 +10,8 @@ import pytest
 
 from sandbox.services import Sandbox
 from tests import commands
-from tests.angiogram.adoption.stranger import FILES, LINES, LIVE, ORDERS, write
-from tests.angiogram.conftest import Outcome, command
+from tests.angiogram.adoption.stranger import FILES, LINES, LIVE, ORDERS, call, write
+from tests.angiogram.conftest import Outcome
 from tests.angiogram.test_live_tables import contents
 from tests.services import connect_as_administrator, new_database
 
@@ -54,12 +53,6 @@ def adopted(first: tuple[Path, Outcome], tmp_path: Path) -> Path:
 def git(folder: Path, *arguments: str) -> str:
     done = subprocess.run(["git", "-C", folder, *arguments], check=True, capture_output=True, text=True)
     return done.stdout
-
-
-def call(folder: Path, *arguments: str) -> Outcome:
-    places = {"DBT_PROJECT_DIR": str(folder), "DBT_PROFILES_DIR": str(folder)}
-    other = {name: value for name, value in os.environ.items() if name not in ("DBT_TARGET_PATH", "DBT_LOG_PATH")}
-    return command(*arguments, environment={**other, **places})
 
 
 def tables(name: str) -> dict[str, tuple[int, str]]:
