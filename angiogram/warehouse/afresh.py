@@ -1,8 +1,8 @@
 """Makes the dye's schemas empty, including those that only an earlier run wrote.
 
-Where the name of such a schema does not show that it is the dye's, it may be live by now. So before each build the
-names of the relations that the dye will write there are noted in the schema's comment, beside its mark. Only these are
-dropped once the dye writes elsewhere.
+Before each build the names of the relations that the dye will write are noted in their schema's comment, beside its
+mark. Where the name of such a schema does not show that it is the dye's, it may be live by now: only what is noted is
+dropped there once the dye writes elsewhere.
 """
 
 import json
@@ -14,7 +14,6 @@ from psycopg2.extensions import connection, cursor
 
 from angiogram.dbt.hooks.hook_writes import hook_writes
 from angiogram.dbt.project import Project
-from angiogram.dbt.targets import read_targets
 from angiogram.warehouse import dye_schemas, hook_schemas
 from angiogram.warehouse.duckdb import schemas as duckdb_schemas
 from angiogram.warehouse.engines.dispatch import engine_of
@@ -79,10 +78,8 @@ def _make_afresh(
         for told in dye_schemas.strangers(query, schemas, _known(query, project, schemas)):
             say(told)
         dye_schemas.empty(database, schemas, say, alive, also=left)
-        targets = read_targets(project)
         for schema, names in written(project).items():
-            if not targets.is_dyes(schema):
-                _note(query, schema, names)
+            _note(query, schema, names)
 
 
 def _known(query: cursor, project: Project, schemas: list[str]) -> set[str]:

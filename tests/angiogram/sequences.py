@@ -46,6 +46,10 @@ _MOOD = (
     "do $do$ begin create type {{ target.schema }}.mood as enum ('well');"
     " exception when duplicate_object then null; end $do$"
 )
+_MADE = (
+    '  - "create schema if not exists {{ target.schema }}_made"\n'
+    '  - "create table if not exists {{ target.schema }}_made.rates as select 100.0 as per_euro"\n'
+)
 _MENDED = (
     "{% if data_angiogram.is_dye_target() and flags.WHICH == 'run' %}"
     "update {{ target.schema }}.guests set spent = 0{% endif %}"
@@ -105,6 +109,10 @@ EDITS: dict[str, list[tuple[str, str, str]]] = {
     "a type is named": [
         (_TAKINGS, "where state = 'paid'", "where 'well'::{{ target.schema }}.mood is not null and state = 'paid'")
     ],
+    "a hook makes a schema": [(_PROJECT, _AT_THE_START, _AT_THE_START + _MADE)],
+    "a table of that schema is read": [
+        (_GUESTS, "/ 100.0", "/ (select per_euro from {{ target.schema }}_made.rates)"),
+    ],
     "a hook spoils what was built": [(_PROJECT, "\nflags:\n", f'\non-run-end: "{_MENDED}"\nflags:\n')],
     "a hook fails": [(_PROJECT, _AT_THE_START, f'{_AT_THE_START}  - "select 1 / 0"\n')],
     "a model lies in a schema without the dye's name": [
@@ -140,6 +148,7 @@ EDITS: dict[str, list[tuple[str, str, str]]] = {
 LEFT_BEHIND = (
     ("a hook makes a function", "a function is called"),
     ("a hook makes a type", "a type is named"),
+    ("a hook makes a schema", "a table of that schema is read"),
     ("a model lies in a schema without the dye's name", "a table is read where it once was"),
     ("a model has an alias", "a table is read by its old name"),
 )

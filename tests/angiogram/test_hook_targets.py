@@ -61,6 +61,16 @@ def at_the_end(*hooks: str) -> dict[str, tuple[str, str]]:
             id="a hook of an input seed",
         ),
         pytest.param(
+            {
+                "models/orders": (
+                    "select id,",
+                    "{% if execute %}{% do run_query('truncate marts.orders') %}{% endif %} select id,",
+                )
+            },
+            r"a query in the Jinja of model orders: truncate marts\.orders",
+            id="a query in a model's Jinja",
+        ),
+        pytest.param(
             at_the_end("update orders set cents = 0"),
             r"hook shop-on-run-end-0: update orders",
             id="a name without a schema",

@@ -1,7 +1,8 @@
-"""What the hooks of a project write by name under the dye target.
+"""What hooks, and queries in the Jinja of models, write by name under the dye target.
 
 Hooks of the project, its packages, models, seeds and snapshots are compiled without a server. Of a hook that queries
-the database while it is compiled, the texts in its own Jinja are read.
+the database while it is compiled, the texts in its own Jinja are read; of such a model also those in the macros that it
+calls.
 """
 
 import re
@@ -14,12 +15,15 @@ import jinja2
 from angiogram.dbt.command import OPERATION
 from angiogram.dbt.compiled_forms import FIRST, HOOKS, compile_forms
 from angiogram.dbt.hooks.sql_writes import Write, writes
+from angiogram.dbt.manifest.lookup import nodes_of
+from angiogram.dbt.manifest.macros import asks, called
 from angiogram.dbt.package.installing import PACKAGE
 from angiogram.dbt.project import Project
 from angiogram.dbt.stand_ins import hook_texts
 from angiogram.dbt.unseen import OWN
 
 _OWN_CALL = re.compile(rf"\s*\{{\{{-?\s*(?:{PACKAGE}\.)?(?:{'|'.join(sorted(OWN))})\([^{{}}]*\)\s*-?\}}\}}\s*")
+_QUERIES = re.compile(r"\b(?:run_query|statement|adapter\.execute)\b")
 _THIS = re.compile(r"\{\{-?\s*this\s*-?\}\}")
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
@@ -54,14 +58,30 @@ def hook_writes(project: Project) -> list[HookWrite]:
             asked[node.unique_id] = node
         else:
             found += _told(node, plain)
-    if asked:
+    querying = {node.unique_id: node for node in nodes_of(project.manifest, "model") if _may_query(project, node)}
+    if asked or querying:
         models = {unique_id for unique_id, node in asked.items() if node.resource_type == "model"}
-        only = {FIRST: asked.keys() - models, HOOKS: models}
+        only = {FIRST: {*asked.keys() - models, *querying}, HOOKS: models}
         forms = compile_forms(project.manifest, project.compile, (), only, with_dye=True)
         for unique_id, node in asked.items():
             text = forms.texts[HOOKS if unique_id in models else FIRST].get(unique_id)
             found += _told(node, [text] if text is not None else list(_literals(_texts(node))))
+        for unique_id in querying.keys() & forms.asking:
+            found += _of_queries(project, querying[unique_id])
     return found
+
+
+def _may_query(project: Project, node: Any) -> bool:
+    """Whether a model's Jinja may run statements."""
+    return asks(_QUERIES, project.manifest, [node.raw_code], node, OWN)
+
+
+def _of_queries(project: Project, node: Any) -> Iterator[HookWrite]:
+    """What the texts in a model's Jinja, and in macros that it calls, write by name."""
+    macros = called(project.manifest, node.depends_on.macros, OWN)
+    texts = [node.raw_code, *(macro.macro_sql for macro in macros if _QUERIES.search(macro.macro_sql))]
+    for text in _constants(texts):
+        yield from (HookWrite(f"a query in the Jinja of model {node.name}", write) for write in writes(text))
 
 
 def _texts(node: Any) -> list[str]:
@@ -79,8 +99,13 @@ def _told(node: Any, texts: list[str]) -> Iterator[HookWrite]:
 
 def _literals(texts: list[str]) -> Iterator[str]:
     """The SQL around the Jinja of hooks, and the texts within it."""
+    yield from (_JINJA.sub(" ", text) for text in texts)
+    yield from _constants(texts)
+
+
+def _constants(texts: list[str]) -> Iterator[str]:
+    """The texts within Jinja."""
     for text in texts:
-        yield _JINJA.sub(" ", text)
         try:
             tree = jinja2.Environment(autoescape=True, extensions=["jinja2.ext.do"]).parse(text)
         except jinja2.TemplateSyntaxError:  # a tag of dbt's own
