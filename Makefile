@@ -9,7 +9,7 @@ PYTEST := $(BIN)/pytest --verbose --max-worker-restart 0 --dist loadfile --no-lo
 PACKAGES := dbt_project/dbt_packages/dbt_utils/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast test-durations up down sensitivity docs bench torture lint rooms format requirements clean
+.PHONY: help install run run-duckdb test test-fast test-durations up down sensitivity docs bench torture lint rooms format requirements clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,11 @@ install: $(INSTALLED) $(PACKAGES) ## set up the virtual environment and the dbt 
 
 run: install ## from clone to verdict: live rides and dye through Kafka, PostgreSQL, dbt and Airflow
 	@scripts/walkthrough
+
+run-duckdb: install ## from clone to verdict without a server: the models alone, on the input seeds, on DuckDB
+	@mkdir -p dbt_project/target_angiogram
+	DUCKDB_FILE=$(CURDIR)/dbt_project/target_angiogram/dye.duckdb \
+	  $(BIN)/angiogram run --from-seeds --target duckdb
 
 test: install ## run every test against a real PostgreSQL and a real Kafka
 	$(PYTEST) --numprocesses 3

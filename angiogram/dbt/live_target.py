@@ -63,6 +63,19 @@ class Unread:
     file: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class OnOtherEngine:
+    """A live target that was not read, because it is on another engine than the dye target.
+
+    Attributes:
+        name: of the target.
+        adapter: dbt's name of its engine.
+    """
+
+    name: str
+    adapter: str
+
+
 def read(project: Project, target: str) -> LiveTarget | Unread:
     """Parse a project under the live target, without contacting a server.
 

@@ -120,11 +120,11 @@ def read_targets(project: Project) -> Targets:
     return Targets(dye, others, unread, other_engines)
 
 
-def credentials_of_others(project: Project) -> tuple[Any, dict[str, Any]]:
-    """Return dbt's credentials of the dye target, and by name those of the live targets.
+def credentials_of_others(project: Project, engine: str) -> tuple[Any, dict[str, Any]]:
+    """Return dbt's credentials of the dye target, and by name those of live targets.
 
-    All targets that are not for the dye count as live. Where credentials cannot be read here, the reason stands in
-    their place.
+    All targets on an engine that are not for the dye count as live. Where credentials cannot be read here, the reason
+    stands in their place.
 
     Raises:
         DbtFailed: the profile cannot be read, or not under the dye target.
@@ -139,8 +139,8 @@ def credentials_of_others(project: Project) -> tuple[Any, dict[str, Any]]:
         return Profile.from_raw_profile_info(raw, name, ProfileRenderer({}), target_override=target).credentials
 
     others: dict[str, Any] = {}
-    for other in raw.get("outputs") or {}:
-        if other not in dye_targets(project.directory):
+    for other, settings in (raw.get("outputs") or {}).items():
+        if other not in dye_targets(project.directory) and settings.get("type") == engine:
             try:
                 others[other] = credentials(other)
             except DbtRuntimeError as error:
@@ -149,6 +149,18 @@ def credentials_of_others(project: Project) -> tuple[Any, dict[str, Any]]:
         return credentials(project.target), others
     except DbtRuntimeError as error:
         raise DbtFailed(f"dbt cannot read the profile of {project.directory}: {error}") from error
+
+
+def engine_of_target(project: Project, target: str) -> str:
+    """Return dbt's name of the engine of a target.
+
+    It is empty if the profile does not name the target.
+
+    Raises:
+        DbtFailed: the profile cannot be read.
+    """
+    settings = (_profile(project)[1].get("outputs") or {}).get(target) or {}
+    return str(settings.get("type") or "")
 
 
 def target_names(project: Project) -> list[str]:

@@ -8,9 +8,10 @@ from angiogram.core.findings import Finding, FindingKind, Notice
 from angiogram.core.stage import Stage, all_above
 from angiogram.core.stage_id import MODEL, StageId
 from angiogram.dbt import live_target
-from angiogram.dbt.live_target import LiveTarget, Unread
+from angiogram.dbt.live_target import LiveTarget, OnOtherEngine, Unread
 from angiogram.dbt.manifest.lookup import all_nodes
 from angiogram.dbt.project import Project
+from angiogram.dbt.targets import engine_of_target
 from angiogram.judge.guards import live_sql, live_sql_changes, surface_changes, watch
 from angiogram.judge.guards.changes import Change, as_told
 from angiogram.judge.guards.live_sql import LiveSql
@@ -40,7 +41,7 @@ class Present:
     """
 
     surface: Surface
-    live: LiveTarget | Unread | None
+    live: LiveTarget | Unread | OnOtherEngine | None
     sql: LiveSql | None
     kept: Mapping[str, str] = field(default_factory=dict)
 
@@ -56,12 +57,24 @@ def present(database: Warehouse, project: Project, built: Sequence[StageId]) -> 
     Raises:
         DbtFailed: dbt cannot compile the project.
     """
-    target = project.settings.live_target
-    live = live_target.read(project, target) if target else None
+    live = _live_target(project)
     known = live if isinstance(live, LiveTarget) else None
     sql = live_sql.compare(project, known) if known and known.adapter == project.adapter else None
     names = [stage.name for stage in built if stage.kind == MODEL]
     return Present(of_project(database, project, known, sql, names), live, sql, left_by_hooks(database, project))
+
+
+def _live_target(project: Project) -> LiveTarget | Unread | OnOtherEngine | None:
+    """The project under the live target.
+
+    It is not read where it is on another engine and a run on that engine compares it with the accepted surface.
+    """
+    if (target := project.settings.live_target) is None:
+        return None
+    accepted, engine = Surface.accepted(project.directory), engine_of_target(project, target)
+    if accepted is not None and accepted.engine == engine != project.adapter:
+        return OnOtherEngine(target, engine)
+    return live_target.read(project, target)
 
 
 def changes(accepted: Surface, now: Present, project: Project) -> list[Change]:
@@ -131,7 +144,7 @@ def _live(project: Project, now: Present, accepted: Surface | None) -> Iterator[
         yield from live_sql_changes.ambiguous(accepted, now.sql, target)
         if accepted is None:
             yield from live_sql_changes.not_accepted(Surface(), now.surface, now.sql, target)
-    elif isinstance(now.live, LiveTarget):
+    elif now.live is not None:
         yield live_sql_changes.across_engines(now.live, project)
     if accepted is not None and accepted.engine != now.surface.engine:
         yield Change(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from angiogram.core.findings import FindingKind
 from angiogram.core.stage_id import MODEL, TARGET, StageId
-from angiogram.dbt.live_target import LiveTarget, Unread
+from angiogram.dbt.live_target import LiveTarget, OnOtherEngine, Unread
 from angiogram.dbt.project import Project
 from angiogram.judge.guards.changes import Change
 from angiogram.judge.guards.live_sql import LiveSql, Places, SqlDifference
@@ -62,7 +62,7 @@ def of_unread(target: str, unread: Unread) -> Change:
     )
 
 
-def across_engines(live: LiveTarget, project: Project) -> Change:
+def across_engines(live: LiveTarget | OnOtherEngine, project: Project) -> Change:
     """Notice that the live target and the dye target are on two engines."""
     return Change(
         f"Live SQL was not compared: target {live.name} is on {live.adapter}, and target {project.target} on "

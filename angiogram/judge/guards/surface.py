@@ -23,6 +23,7 @@ from angiogram.warehouse.engines.dispatch import engine_of
 from angiogram.warehouse.engines.protocol import Warehouse
 from angiogram.warehouse.live_relations import KnownLive
 from angiogram.warehouse.relations import typed_columns
+from ingestion.settings.project_file import SafeLoader
 
 SURFACE_FILE = Path(".angiogram") / "surface.yml"
 """File of the accepted surface, below the project's folder."""
@@ -92,16 +93,28 @@ class Surface(_Part):
     def in_terms_of(self, accepted: Self) -> Self:
         """Return this surface as it would be on the engine of the accepted one.
 
-        Types of two engines are not compared, nor is SQL: what was accepted of both is taken over.
+        Types of two engines are not compared, nor is SQL: what was accepted of both is taken over, and of the live
+        target if that was not read.
         """
         if self.engine == accepted.engine:
             return self
         models = {}
         for name, model in self.models.items():
-            known = (accepted.models[name].columns or {}) if name in accepted.models else {}
+            before = accepted.models.get(name, ModelSurface())
+            known = before.columns or {}
             columns = {one: known.get(one, kind) for one, kind in model.columns.items()} if model.columns else None
-            models[name] = model.model_copy(update={"columns": columns})
-        taken_over = {"engine": accepted.engine, "inputs": accepted.inputs, "intended": accepted.intended}
+            update: dict[str, Any] = {"columns": columns}
+            if self.live_target is None:
+                update |= {one: getattr(before, one) for one in ("relation", "grants")}
+                update["materialized"] = model.materialized or before.materialized
+            models[name] = model.model_copy(update=update)
+        taken_over: dict[str, Any] = {
+            "engine": accepted.engine,
+            "inputs": accepted.inputs,
+            "intended": accepted.intended,
+        }
+        if self.live_target is None:
+            taken_over["live_target"] = accepted.live_target
         return self.model_copy(update={"models": models, **taken_over})
 
     @classmethod
@@ -116,7 +129,7 @@ class Surface(_Part):
         """
         file = project / SURFACE_FILE
         try:
-            held = yaml.safe_load(file.read_text(encoding="utf-8"))
+            held = yaml.load(file.read_text(encoding="utf-8"), Loader=SafeLoader)  # noqa: S506
             if not isinstance(held, dict):
                 raise TypeError("it is empty" if held is None else "it holds no names with values")
             return cls(**held)

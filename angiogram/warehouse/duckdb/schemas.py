@@ -105,13 +105,13 @@ def _live(
     project: Project, known_live: KnownLive | None, say: Callable[[str], None]
 ) -> Iterator[tuple[SchemaPlace, str]]:
     """Yield the places that other targets write or read in the dye target's file."""
-    dye, others = credentials_of_others(project)
+    dye, others = credentials_of_others(project, "duckdb")
     own = _files(dye)
     for name, credentials in others.items():
         if isinstance(credentials, str):
             say(f"Target {name} cannot be read here, so only relations that exist are known: {credentials}")
             continue
-        if credentials.type != "duckdb" or own.isdisjoint(_files(credentials)):
+        if own.isdisjoint(_files(credentials)):
             continue
         try:
             manifest = project.manifest_under(name)
