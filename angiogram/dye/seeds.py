@@ -212,7 +212,9 @@ def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
             reader = csv.DictReader(lines, strict=True)
             rows, found = list(reader), reader.fieldnames
     except FileNotFoundError:
-        raise SeedError(f"The dye seed {path} is missing. Is this the right project folder?") from None
+        raise SeedError(
+            f"The dye seed {path} is missing. Restore it, or set DBT_PROJECT_DIR if this is not the right project."
+        ) from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise SeedError(f"The dye seed {path} is not CSV in UTF-8: {error}. Correct it.") from None
     if tuple(found or ()) != columns:

@@ -183,7 +183,7 @@ def test_a_step_that_fails_leaves_its_error_to_whoever_ends_the_run(
     with pytest.raises(SeedError):
         steps.build_batch(run_id, 1)
     steps.finish(run_id)
-    assert_left(database, inbox, f"SeedError: The dye seed {tmp_path}/")
+    assert_left(database, inbox, f"SeedError: The seed dye_rides.csv is missing below {tmp_path}/seeds")
 
 
 @pytest.mark.parametrize(
