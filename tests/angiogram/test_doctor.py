@@ -164,11 +164,11 @@ def test_dye_seeds_that_are_enabled_elsewhere_are_a_problem_and_so_is_one_that_i
         monkeypatch.setenv(name, str(project_copy))
     settings, profiles = project_copy / "dbt_project.yml", project_copy / "profiles.yml"
     text = settings.read_text(encoding="utf-8")
-    text = text.replace("dye_targets: [angiogram]", "dye_targets: [angiogram, ci_dye, no_such]")
-    off = "+enabled: \"{{ target.name == 'angiogram' }}\""
+    text = text.replace("dye_targets: [angiogram, duckdb]", "dye_targets: [angiogram, duckdb, ci_dye, no_such]")
+    off = "+enabled: \"{{ target.name in ['angiogram', 'duckdb'] }}\""
     assert off in text
-    for_dev = off.replace("== 'angiogram'", "in ['angiogram', 'ci_dye', 'dev']")
-    text = text.replace(off, off.replace("== 'angiogram'", "in ['angiogram', 'ci_dye']"))
+    for_dev = off.replace("'duckdb'", "'duckdb', 'ci_dye', 'dev'")
+    text = text.replace(off, off.replace("'duckdb'", "'duckdb', 'ci_dye'"))
     text = text.replace("        expected__car_models:\n", f"        expected__car_models:\n          {for_dev}\n")
     text = text.replace("        dye_malformed:\n", f"        dye_malformed:\n          {off}\n")
     text = text.replace("        dye_rides:\n", "        dye_rides:\n          +meta: {dye: false}\n")
