@@ -18,6 +18,7 @@ from angiogram.dbt.manifest.nodes import Node
 from angiogram.dbt.project import Project
 from angiogram.dbt.seeds.seed_text import Row, seed_text
 from angiogram.dbt.seeds.stored_seeds import StoredSeed, replace_all
+from angiogram.dbt.targets import require_engine
 from angiogram.dye.calculation import calculation_of
 from angiogram.dye.seeds import DyeMessage, dye_messages, has_dye, read_dye
 from angiogram.judge.build.seed_build import build
@@ -106,6 +107,7 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None],
         InvalidSettings: the project declares a calculation that cannot be used.
         SeedError: the dye or the reference data cannot be read.
     """
+    require_engine(project, "postgres", "duckdb")
     project.require_whole()
     nodes = project.nodes
     chosen = _chosen(project, models)

@@ -13,6 +13,7 @@ from angiogram.cli.options import AsJson, DyeTarget, RunId
 from angiogram.core.stage_id import StageId, as_json, listed
 from angiogram.core.words import BLOCKED, COULD_NOT_RUN, HEALTHY
 from angiogram.dbt.project import Project
+from angiogram.dbt.targets import require_engine
 from angiogram.judge.across import run_on_both
 from angiogram.judge.from_seeds import run_from_seeds
 from angiogram.judge.verdict import could_not_run
@@ -72,7 +73,10 @@ def run(
     def open_project(target: str | None = target) -> Project:
         if page:
             require_writable(page)
-        return Project(verbose=verbose, dye_source="seeds" if from_seeds else "topic", target=target)
+        project = Project(verbose=verbose, dye_source="seeds" if from_seeds else "topic", target=target)
+        if not from_seeds:
+            require_engine(project, "postgres")
+        return project
 
     passage = Passage(open_project, wait, _say)
     try:

@@ -8,10 +8,11 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
-from angiogram.core.errors import DbtFailed
+from angiogram.core.errors import DbtFailed, UnsupportedProject
 from angiogram.core.short_message import in_a_line
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import dye_targets
+from ingestion.extras import require
 
 _LONGEST = 63
 """Length in bytes at which PostgreSQL cuts a name."""
@@ -161,6 +162,28 @@ def engine_of_target(project: Project, target: str) -> str:
     """
     settings = (_profile(project)[1].get("outputs") or {}).get(target) or {}
     return str(settings.get("type") or "")
+
+
+def require_engine(project: Project, *engines: str) -> None:
+    """Require that a project's dye target is on one of some engines, and that its adapter is installed.
+
+    Args:
+        project: the project, which need not be parsed yet.
+        engines: dbt's names of the engines.
+
+    Raises:
+        ExtraMissing: the adapter is an extra that is not installed.
+        UnsupportedProject: the target is on another engine.
+        DbtFailed: the profile cannot be read.
+    """
+    engine = engine_of_target(project, project.target)
+    if engine == "duckdb":
+        require("duckdb")
+    if engine and engine not in engines:
+        raise UnsupportedProject(
+            f"Target {project.target} of {project.directory} is on {engine}, and this works on {' and '.join(engines)}."
+            + (" The models alone are tested there: angiogram run --from-seeds." if engine == "duckdb" else "")
+        )
 
 
 def target_names(project: Project) -> list[str]:

@@ -15,6 +15,7 @@ from angiogram.core.errors import NotReady
 from angiogram.core.stage_id import from_json
 from angiogram.dbt.builds import Builds
 from angiogram.dbt.project import Project
+from angiogram.dbt.targets import require_engine
 from angiogram.judge.build.node_stages import missing_stages
 from angiogram.judge.build.seed_build import build
 from angiogram.judge.guards.surface import Surface
@@ -51,6 +52,7 @@ def run_from_seeds(
 
     Raises:
         DbtFailed: dbt ended before it built anything.
+        ExtraMissing: the adapter of the target is not installed.
         NotReady: the profile does not name a PostgreSQL server that lets its user in.
         UnsupportedProject: the project's own macro `differences` is too old, or a model reads a source that the dye
             cannot enter.
@@ -60,6 +62,7 @@ def run_from_seeds(
         SeedError: the dye cannot be read.
         InvalidSurface: the accepted surface cannot be read.
     """
+    require_engine(project, "postgres", "duckdb")
     started_at, begun = datetime.now(UTC), time.perf_counter()
     run_id = f"{OF_SEEDS}{started_at:%Y%m%dT%H%M%SZ}"
     project.parse()

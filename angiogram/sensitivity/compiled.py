@@ -103,6 +103,11 @@ def compile_project(directory: Path, target: str | None = None) -> Compiled:
     settle(directory)
     target = dye_target(directory, target)
     manifest = run_in_scratch(directory, ["parse"], target)
+    if (engine := manifest.metadata.adapter_type) != "postgres":
+        raise UnsupportedProject(
+            f"Target {target} of {directory} is on {engine}, and sensitivity works on PostgreSQL: name such a dye "
+            "target with --target."
+        )
     require_no_functions(manifest, target)
     shown = watched_ephemeral(manifest)
     return _compiled(directory, manifest, shown, *runnable_forms(directory, manifest, target, shown=shown))

@@ -7,10 +7,13 @@ from typing import Any
 
 import duckdb
 import pytest
+from typer.testing import CliRunner
 
+from angiogram.cli.main import app
 from angiogram.core.errors import NotTheDyes, RunInHand, UnsupportedProject
 from angiogram.dbt.project import Project
 from angiogram.judge.from_seeds import run_from_seeds
+from ingestion.errors import ExtraMissing
 from tests.angiogram.duckdb.conftest import Judge
 
 
@@ -148,3 +151,23 @@ def test_a_database_in_memory_is_refused_since_each_dbt_command_loses_it(bakery:
     edit(bakery / "profiles.yml", "{{ env_var('BAKERY_DYE_FILE', 'bakery_dye.duckdb') }}", ":memory:")
     with pytest.raises(UnsupportedProject, match="in memory"):
         judge(bakery)
+
+
+def test_without_its_extra_the_command_that_installs_it_is_named(
+    bakery: Path, judge: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingestion.extras.find_spec", lambda name: None)
+    with pytest.raises(ExtraMissing, match=r"extra `duckdb`.*install"):
+        judge(bakery)
+
+
+def test_a_live_run_and_sensitivity_say_that_they_work_on_postgresql(
+    bakery: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBT_PROJECT_DIR", str(bakery))
+    live = CliRunner().invoke(app, ["run"])
+    assert isinstance(live.exception, UnsupportedProject)
+    assert "--from-seeds" in str(live.exception)
+    measured = CliRunner().invoke(app, ["sensitivity"])
+    assert isinstance(measured.exception, UnsupportedProject)
+    assert "works on PostgreSQL" in str(measured.exception)
