@@ -165,7 +165,7 @@ def engine_of_target(project: Project, target: str) -> str:
 
 
 def require_engine(project: Project, *engines: str) -> None:
-    """Require that a project's dye target is on one of some engines, and that its adapter is installed.
+    """Require that a dye target is on one of some engines, with its adapter installed.
 
     Args:
         project: the project, which need not be parsed yet.
