@@ -1,6 +1,6 @@
 """The switch that keeps the published marts unchanged while the latest verdict is blocked.
 
-It is off by default. dbt reads it under target prod (dbt_project/macros/held_because.sql), so that it applies to the
+It is off by default. dbt reads it under target prod (dbt_package/macros/held_because.sql), so that it applies to the
 live DAG and to a plain `dbt build` alike.
 """
 

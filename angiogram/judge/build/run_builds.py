@@ -20,7 +20,7 @@ LAST_BATCH = 2
 def builds_of_run(database: connection, run: Run, target: str) -> Builds:
     """Return the build result of each node in each batch of a run.
 
-    dbt writes its results to the database at the end of each command (dbt_project/macros/record_node_results.sql). So a
+    dbt writes its results to the database at the end of each command (dbt_package/macros/record_node_results.sql). So a
     separate process, such as an Airflow task, reports as much as this one. The steps of the run add what dbt's notes
     cannot hold: hooks that run afterwards, failures of single batches of a microbatch model, and dbt's exit code.
 

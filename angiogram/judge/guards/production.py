@@ -1,7 +1,7 @@
 """Compares what production runs with what the dye tested, by fingerprints.
 
 At the end of each command, dbt notes fingerprints of models and reference seeds: target prod in angiogram.live_nodes, a
-dye target in <target>_results.node_results. So no project has to be read here. dbt_project/macros/fingerprint.sql says
+dye target in <target>_results.node_results. So no project has to be read here. dbt_package/macros/fingerprint.sql says
 what a fingerprint leaves out.
 """
 

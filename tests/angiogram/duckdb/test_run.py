@@ -116,7 +116,7 @@ def test_what_a_live_target_builds_is_not_overwritten(
     bakery: Path, judge: Judge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BAKERY_FILE", str(Path("dye.duckdb").resolve()))
-    edit(bakery / "macros/generate_schema_name.sql", "{{ 'dye_' if target.name in var('dye_targets') }}", "")
+    edit(bakery / "macros/generate_schema_name.sql", "{{ 'dye_' if data_angiogram.is_dye_target() }}", "")
     with pytest.raises(NotTheDyes, match="target live builds"):
         judge(bakery)
     monkeypatch.setenv("BAKERY_FILE", "elsewhere.duckdb")

@@ -1,3 +1,3 @@
 {% macro generate_schema_name(custom_schema_name, node) -%}
-    {{ 'dye_' if target.name in var('dye_targets') }}{{ custom_schema_name or target.schema }}
+    {{ 'dye_' if data_angiogram.is_dye_target() }}{{ custom_schema_name or target.schema }}
 {%- endmacro %}

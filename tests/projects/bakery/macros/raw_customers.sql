@@ -1,3 +1,3 @@
 {% macro raw_customers() -%}
-    {{ ref('raw_customers') if target.name in var('dye_targets') else source('till', 'raw_customers') }}
+    {{ data_angiogram.dye_or_source('raw_customers', 'till', 'raw_customers') }}
 {%- endmacro %}

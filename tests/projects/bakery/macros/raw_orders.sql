@@ -1,3 +1,3 @@
 {% macro raw_orders() -%}
-    {{ ref('raw_orders') if target.name in var('dye_targets') else source('till', 'raw_orders') }}
+    {{ data_angiogram.dye_or_source('raw_orders', 'till', 'raw_orders') }}
 {%- endmacro %}
