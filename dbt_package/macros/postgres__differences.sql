@@ -78,13 +78,15 @@ expected_rows as (
 
 unequal_rows as materialized (
     select
-        jsonb_build_object(
-            {%- for column in key %}
+        {%- for columns in key | batch(50) %} {# PostgreSQL passes no more than 100 arguments to a function #}
+        {{ '|| ' if not loop.first }}jsonb_build_object(
+            {%- for column in columns %}
             {%- set name = data_angiogram.text_literal(column) %}
             {{ name }}, coalesce(expected_rows.content, actual_rows.content) -> {{ name }}
             {{- ',' if not loop.last }}
             {%- endfor %}
-        ) as row_key,
+        )
+        {%- endfor %} as row_key,
         expected_rows.content as expected_content,
         actual_rows.content as actual_content,
         coalesce(expected_rows.copies, 0) as expected_copies,

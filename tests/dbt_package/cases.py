@@ -60,7 +60,22 @@ MANY = (
     " from generate_series(1, 1000000) as s (i)"
 )
 
+WIDE = {f"c{number}": number for number in range(130)}
+"""A row of more columns than PostgreSQL passes arguments to a function."""
+
+
+def wide(**changes: int) -> str:
+    return "select " + ", ".join(f"{value} as {name}" for name, value in (WIDE | changes).items())
+
+
 CASES = (
+    Case(
+        "a_whole_row_of_130_columns_as_key",
+        wide(c129=1),
+        wide(),
+        (("missing", WIDE, None, WIDE, None), ("unexpected", WIDE | {"c129": 1}, None, None, WIDE | {"c129": 1})),
+        key=tuple(WIDE),
+    ),
     Case(
         "order_of_rows_and_columns",
         rows("id, name", "(1, 'x')", "(2, 'y')"),

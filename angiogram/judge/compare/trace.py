@@ -22,6 +22,9 @@ from angiogram.warehouse.engines.dispatch import engine_of
 from angiogram.warehouse.engines.protocol import Warehouse
 from angiogram.warehouse.relations import MESSAGE_ID, beside_values, typed_columns
 
+_MOST_PAIRS = 50
+"""Names and values that one call of jsonb_build_object takes: PostgreSQL passes no more than 100 arguments."""
+
 _MESSAGES = sql.SQL(
     "with names as (select * from unnest(%s::text[], %s::text[]) as named (message_id, name)),"
     " wanted as (select %s::jsonb as row_key), fed as ({fed})"
@@ -220,12 +223,16 @@ class Tracer:
             return sql.SQL("select row_key, row_key ->> {} as message_id from wanted").format(sql.Literal(MESSAGE_ID))
         if not (usable := self._usable(stage, key)):
             return None
-        row_key = sql.SQL(", ").join(
+        pairs = [
             sql.SQL("{}, {}").format(sql.Literal(column), sql.Identifier(column)) for column in map(beside_values, key)
+        ]
+        row_key = sql.SQL(" || ").join(
+            sql.SQL("jsonb_build_object({})").format(sql.SQL(", ").join(pairs[start : start + _MOST_PAIRS]))
+            for start in range(0, len(pairs), _MOST_PAIRS)
         )
         return sql.SQL(" union ").join(
             # dbt's relation names are already quoted.
-            sql.SQL("select jsonb_build_object({}) as row_key, {}::text as message_id from {}").format(
+            sql.SQL("select {} as row_key, {}::text as message_id from {}").format(
                 row_key, sql.Identifier(MESSAGE_ID), sql.SQL(beside_values(relation))
             )
             for relation in usable
