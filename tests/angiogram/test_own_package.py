@@ -1,12 +1,16 @@
 """The dbt package data_angiogram is there in every project that asks for it, also where its entry cannot be fetched."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
 from angiogram.dbt.package.installing import carried, install, is_complete
+from tests.angiogram.coffee_shop import copied
+from tests.dbt.project import NO_HUB, DbtProject
 
 ROOT = Path(__file__).parents[2]
 GIT = {"git": "https://git.invalid/angiogram.git", "subdirectory": "dbt_package", "revision": "1.0.0"}
@@ -97,3 +101,30 @@ def test_each_macro_of_the_package_is_described() -> None:
     names = {one["name"] for one in described["macros"]}
     files = {path.stem for path in (carried() / "macros").glob("*.sql")}
     assert {name for name in files if "__" not in name} <= {name.removeprefix("test_") for name in names}
+
+
+@pytest.mark.parametrize("from_where", ["local", "git"])
+def test_dbt_deps_installs_it_by_one_entry_without_a_hub(tmp_path: Path, from_where: str) -> None:
+    """A macro and the test of the package are then found, with no file of the package in the project."""
+    entry = {"local": str(ROOT / "dbt_package")}
+    if from_where == "git":
+        repository = tmp_path / "repository"
+        shutil.copytree(ROOT / "dbt_package", repository / "dbt_package")
+        identity = ("-c", "user.name=a", "-c", "user.email=a@b.invalid")
+        for command in (("init", "-q", "-b", "main"), ("add", "."), (*identity, "commit", "-q", "-m", "package")):
+            subprocess.run(["git", *command], cwd=repository, check=True)
+        entry = {"git": repository.as_uri(), "subdirectory": "dbt_package", "revision": "main"}
+    project = DbtProject(copied(tmp_path / "coffee_shop"))
+    shutil.rmtree(project.folder / "dbt_packages")
+    asking_for = yaml.safe_dump({"packages": [entry]})
+    (project.folder / "packages.yml").write_text(asking_for, encoding="utf-8")
+    asked = ("PGHOST", "PGDATABASE", "DBT_ENV_SECRET_ANGIOGRAM_PASSWORD")
+    environment = {"DBT_PACKAGE_HUB_URL": NO_HUB, "PGPORT": "1"} | dict.fromkeys(asked, "none")
+    installed = project.run("deps", **environment)
+    assert installed.exit_code == 0, installed.output
+    parsed = project.run("parse", "--target", "angiogram", **environment)
+    assert parsed.exit_code == 0, parsed.output
+    manifest = project.manifest()
+    assert "macro.data_angiogram.keep_dye_apart" in manifest["macros"]
+    namespaces = {node["test_metadata"]["namespace"] for node in manifest["nodes"].values() if "equals" in node["name"]}
+    assert namespaces == {"data_angiogram"}

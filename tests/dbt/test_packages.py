@@ -1,11 +1,13 @@
 """The stand-in for dbt_utils comes in only where the hub does not answer, and judges as the package does."""
 
+import io
 import json
 import os
 import shutil
+import tarfile
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -42,9 +44,56 @@ class EmptyHub(BaseHTTPRequestHandler):
         """Keep the requests out of the tests' output."""
 
 
+class SmallHub(BaseHTTPRequestHandler):
+    """A hub that has one version of dbt_utils, with the stand-in's files."""
+
+    def do_GET(self) -> None:
+        """Send the index, what the hub says of the package, or the package."""
+        if self.path.endswith(".tar.gz"):
+            body = _packed(PROJECT / "stand_in" / "dbt_utils")
+        elif self.path == "/api/v1/index.json":
+            body = json.dumps(["dbt-labs/dbt_utils"]).encode()
+        else:
+            host, version = self.headers["Host"], "1.4.1"
+            told = {
+                "id": f"dbt-labs/dbt_utils/{version}",
+                "name": "dbt_utils",
+                "version": version,
+                "packages": [],
+                "require_dbt_version": [],
+                "downloads": {"tarball": f"http://{host}/dbt_utils.tar.gz", "format": "tgz", "sha1": ""},
+            }
+            body = json.dumps({"name": "dbt_utils", "namespace": "dbt-labs", "versions": {version: told}}).encode()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep the requests out of the tests' output."""
+
+
+def _packed(folder: Path) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        archive.add(folder, arcname="dbt_utils-1.4.1")
+    return packed.getvalue()
+
+
 @pytest.fixture
 def empty_hub() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), EmptyHub) as server:
+    with _serving(EmptyHub) as address:
+        yield address
+
+
+@pytest.fixture
+def small_hub() -> Iterator[str]:
+    with _serving(SmallHub) as address:
+        yield address
+
+
+@contextmanager
+def _serving(hub: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), hub) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/"
@@ -55,10 +104,15 @@ def empty_hub() -> Iterator[str]:
 @pytest.fixture
 def uninstalled(tmp_path: Path) -> Path:
     """A copy of the project without packages."""
-    shutil.copytree(
-        PROJECT, tmp_path / "dbt_project", ignore=shutil.ignore_patterns("target*", "dbt_packages", "logs", "seeds")
-    )
-    return tmp_path / "dbt_project"
+    return copy_without_packages(tmp_path)
+
+
+def copy_without_packages(folder: Path) -> Path:
+    """A copy of the project beside the package that its packages.yml names."""
+    project = folder / "dbt_project"
+    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target*", "dbt_packages", "logs", "seeds"))
+    (folder / "dbt_package").symlink_to(PROJECT.parent / "dbt_package")
+    return project
 
 
 def installed_text(project: Path) -> str:
@@ -70,8 +124,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Address of a package hub that answers; without one the test is skipped."""
     from dbt.clients.registry import DEFAULT_REGISTRY_BASE_URL
 
-    project = tmp_path_factory.mktemp("probe") / "dbt_project"
-    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target*", "dbt_packages", "logs", "seeds"))
+    project = copy_without_packages(tmp_path_factory.mktemp("probe"))
     address = os.environ.get("DBT_PACKAGE_HUB_URL") or DEFAULT_REGISTRY_BASE_URL
     assert address is not None
     if "stand-in" in install_packages(project, address).stderr:
@@ -95,6 +148,16 @@ def test_a_hub_that_answers_is_never_passed_over(uninstalled: Path, empty_hub: s
     assert installed.returncode == 2
     assert "dbt deps" in installed.stderr
     assert not (uninstalled / "dbt_packages" / "dbt_utils" / "macros").exists()
+
+
+def test_from_a_hub_that_answers_all_packages_are_installed(uninstalled: Path, small_hub: str) -> None:
+    """The one that the hub has, and our own from its folder; once installed, no hub is asked."""
+    installed = install_packages(uninstalled, small_hub)
+    assert installed.returncode == 0, installed.stderr
+    packages = uninstalled / "dbt_packages"
+    assert {path.name for path in packages.iterdir()} == {"dbt_utils", "data_angiogram"}
+    assert (packages / "data_angiogram" / "macros" / "differences.sql").is_file()
+    assert install_packages(uninstalled, NO_HUB).stderr == ""
 
 
 def test_what_dbt_deps_has_installed_is_not_replaced(uninstalled: Path) -> None:
