@@ -10,6 +10,7 @@ from typing import Any
 
 from angiogram.core.errors import DbtFailed, UnsupportedProject
 from angiogram.core.short_message import in_a_line
+from angiogram.dbt.parse.broken_files import project_file_problem
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import dye_targets
 from ingestion.extras import require
@@ -167,6 +168,8 @@ def engine_of_target(project: Project, target: str) -> str:
 def require_engine(project: Project, *engines: str) -> None:
     """Require that a dye target is on one of some engines, with its adapter installed.
 
+    Where dbt_project.yml is no YAML, its profile is unknown: the run judges that file itself.
+
     Args:
         project: the project, which need not be parsed yet.
         engines: dbt's names of the engines.
@@ -176,6 +179,8 @@ def require_engine(project: Project, *engines: str) -> None:
         UnsupportedProject: the target is on another engine.
         DbtFailed: the profile cannot be read.
     """
+    if project_file_problem(project.directory) is not None:
+        return
     engine = engine_of_target(project, project.target)
     if engine == "duckdb":
         require("duckdb")
