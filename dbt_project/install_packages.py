@@ -68,6 +68,7 @@ def main() -> int:
     from_hub = f"hub {fingerprint(PROJECT / 'packages.yml')}"
     from_stand_in = f"stand-in {fingerprint(*sorted(path for path in STAND_IN.rglob('*') if path.is_file()))}"
     if installed == from_hub:
+        install(PROJECT)  # mends its link where the checkout was moved
         return 0
     if hub_answers():
         if install_from_hub() != 0:
