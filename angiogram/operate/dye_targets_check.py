@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from angiogram.core.errors import DbtFailed
 from angiogram.dbt.manifest.lookup import nodes_of
@@ -11,9 +11,14 @@ from angiogram.dbt.project_file import DYE_TARGETS, dye_targets
 from angiogram.dbt.seeds.dye_seeds import INPUT_FOLDER, is_dye_seed
 from angiogram.dbt.targets import target_names
 from angiogram.judge.guards.surface import Surface
-from angiogram.warehouse.sessions import open_sessions
+from angiogram.warehouse.duckdb import schemas as duckdb_schemas
+from angiogram.warehouse.engines.dispatch import engine_of
+from angiogram.warehouse.sessions import open_warehouse
 from angiogram.warehouse.target_relations import examine
 from ingestion.settings.pipeline import contract, pipeline
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection
 
 
 def wrong_seeds(project: Project) -> Iterator[str]:
@@ -62,17 +67,19 @@ def foreign_relations(project: Project) -> Iterator[str]:
 
     Raises:
         DbtFailed: the project or its profile cannot be read.
-        NotReady: PostgreSQL does not let the profile's user in.
+        NotReady: the database does not let the profile's user in.
+        RunInHand: another process has the DuckDB file of the target open.
         InvalidSurface: the accepted surface cannot be read.
     """
     _ = project.manifest  # dbt finds its profile only after it has run
-    (database,) = open_sessions(project.directory, project.target, 1)
-    with closing(database):
-        database.autocommit = True
-        unread: list[str] = []
-        for schema in examine(database, project, Surface.known_live(project.directory), unread.append):
-            if schema.told:
-                yield f"target {project.target} would overwrite what the dye did not create: {schema.told}"
+    known_live = Surface.known_live(project.directory)
+    with closing(open_warehouse(project.directory, project.target)) as database:
+        if engine_of(database).name == "duckdb":
+            told = duckdb_schemas.not_the_dyes(database, project, known_live)
+        else:
+            schemas = examine(cast("connection", database), project, known_live, lambda _: None)
+            told = [schema.told for schema in schemas if schema.told]
+    yield from (f"target {project.target} would overwrite what the dye did not create: {one}" for one in told)
 
 
 def _are(names: set[str]) -> str:

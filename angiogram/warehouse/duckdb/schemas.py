@@ -56,7 +56,7 @@ def make_afresh(
         live = dict(_live(project, known_live, say))
         marks = _marks(query)
         schemas = _schemas(query, project, marks)
-        if told := [why for place, one in schemas.items() if (why := _refused(place, one, project, live))]:
+        if told := list(_all_refused(schemas, project, live)):
             raise NotTheDyes(
                 f"Target {project.target} would overwrite what the dye did not create: {'; '.join(told)}. Nothing was "
                 "built. Give the dye a file or schemas of its own: a `path` in profiles.yml that no other target "
@@ -69,6 +69,25 @@ def make_afresh(
         _mark_all(query, project, own)
         for place in own:
             _empty(query, place)
+
+
+def not_the_dyes(database: Warehouse, project: Project, known_live: KnownLive | None) -> list[str]:
+    """Return what the dye target would overwrite although it is not the dye's, in words.
+
+    Args:
+        database: a session of the dye target.
+        project: the parsed project.
+        known_live: what the accepted surface names as live. None if there is no accepted surface.
+    """
+    with database.cursor() as query:
+        live = dict(_live(project, known_live, lambda _: None))
+        return list(_all_refused(_schemas(query, project, _marks(query)), project, live))
+
+
+def _all_refused(
+    schemas: Mapping[SchemaPlace, _Schema], project: Project, live: dict[SchemaPlace, str]
+) -> Iterator[str]:
+    return (why for place, one in schemas.items() if (why := _refused(place, one, project, live)))
 
 
 def _refused(place: SchemaPlace, schema: _Schema, project: Project, live: dict[SchemaPlace, str]) -> str | None:

@@ -13,6 +13,7 @@ from angiogram.cli.main import app
 from angiogram.core.errors import NotTheDyes, RunInHand, UnsupportedProject
 from angiogram.dbt.project import Project
 from angiogram.judge.from_seeds import run_from_seeds
+from angiogram.operate.dye_targets_check import foreign_relations
 from ingestion.errors import ExtraMissing
 from tests.angiogram.duckdb.conftest import Judge
 
@@ -128,6 +129,8 @@ def test_a_schema_that_holds_what_the_project_does_not_build_is_left_alone(baker
         database.execute("create schema dye_sales; create table dye_sales.accounts as select 1 as id")
     with pytest.raises(NotTheDyes, match="accounts"):
         judge(bakery)
+    (told,) = foreign_relations(Project(bakery, dye_source="seeds"))
+    assert "it holds accounts" in told
     with duckdb.connect("dye.duckdb") as database:
         database.execute("drop table dye_sales.accounts; create table dye_sales.orders as select 1 as id")
     with pytest.raises(NotTheDyes, match=r"dye_sales\.orders"):
