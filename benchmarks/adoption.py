@@ -1,6 +1,6 @@
-"""How quickly public dbt projects come under the dye: `python -m benchmarks.adoption NAME@COMMIT=FOLDER ...`.
+"""How quickly public dbt projects come under the dye: `python -m benchmarks.adoption`.
 
-Each project is copied, built under its live target, adopted with `angiogram init`, and judged with what its models
+Its arguments are NAME@COMMIT=FOLDER for each project. Each project is copied, built under its live target, adopted with `angiogram init`, and judged with what its models
 return as recorded expectations. A project without a profiles.yml of its own gets one for the sandbox's PostgreSQL.
 Packages must be in its dbt_packages where `dbt deps` cannot fetch them. Writes docs/adoption.md. Exit code 1 if a live
 table changed.
