@@ -1,9 +1,9 @@
-"""How quickly public dbt projects come under the dye: `python -m benchmarks.adoption`.
+"""How quickly dbt projects come under the dye: `python -m benchmarks.adoption PROJECT...`.
 
-Its arguments are NAME@COMMIT=FOLDER for each project. Each project is copied, built under its live target, adopted with `angiogram init`, and judged with what its models
-return as recorded expectations. A project without a profiles.yml of its own gets one for the sandbox's PostgreSQL.
-Packages must be in its dbt_packages where `dbt deps` cannot fetch them. Writes docs/adoption.md. Exit code 1 if a live
-table changed.
+A PROJECT is NAME@COMMIT=FOLDER. Each is copied, built under its live target, adopted with `angiogram init`, and judged
+with what its models return as recorded expectations. A project without a profiles.yml of its own gets one for the
+sandbox's PostgreSQL. Packages must be in its dbt_packages where `dbt deps` cannot fetch them. Writes docs/adoption.md.
+Exit code 1 if a live table changed.
 """
 
 import json
@@ -143,7 +143,7 @@ def _told(report: dict[str, Any], accepted: subprocess.CompletedProcess[str]) ->
 
 
 def _live(copy: Path) -> dict[str, str]:
-    """Checksums of the live tables: of PostgreSQL's outside of the dye's schemas, and of DuckDB's files."""
+    """Checksums of live tables: of PostgreSQL's outside the dye's schemas, of DuckDB's files."""
     found = {str(file): sha256(file.read_bytes()).hexdigest() for file in copy.glob("*.duckdb")}
     session = psycopg2.connect(user=os.environ["PG_ADMIN_USER"], password=os.environ["PG_ADMIN_PASSWORD"])
     with closing(session), session.cursor() as query:
