@@ -96,7 +96,7 @@ def adopt(name: str, commit: str, folder: Path, home: Path) -> Adopted:
         (copy / "profiles.yml").write_text(_PROFILE.format(profile=settings["profile"]), encoding="utf-8")
     profile = yaml.safe_load((copy / "profiles.yml").read_text(encoding="utf-8"))[settings["profile"]]
     adapter = profile["outputs"][profile["target"]]["type"]
-    environment = {**os.environ, "DBT_PROJECT_DIR": str(copy), "DBT_PROFILES_DIR": str(copy)}
+    environment = {**os.environ, **_for_profiles(), "DBT_PROJECT_DIR": str(copy), "DBT_PROFILES_DIR": str(copy)}
 
     def call(program: str, *arguments: str) -> tuple[float, subprocess.CompletedProcess[str]]:
         began = time.monotonic()
@@ -129,6 +129,15 @@ def adopt(name: str, commit: str, folder: Path, home: Path) -> Adopted:
         refused=_REFUSED.findall(init.stdout),
         is_live_unchanged=_live(copy) == before,
     )
+
+
+def _for_profiles() -> dict[str, str]:
+    """What the profiles of public projects ask the environment for."""
+    user, password = "angiogram", os.environ["DBT_ENV_SECRET_ANGIOGRAM_PASSWORD"]
+    place = {"HOST": "PGHOST", "PORT": "PGPORT", "DB": "PGDATABASE", "DATABASE": "PGDATABASE"}
+    known = {f"POSTGRES_{name}": os.environ[variable] for name, variable in place.items()}
+    passwords = dict.fromkeys(("POSTGRES_PASSWORD", "DBT_ENV_SECRET_POSTGRES_PASS"), password)
+    return known | passwords | {"POSTGRES_USER": user, "POSTGRES_SCHEMA": "live"}
 
 
 def _has_rows(stage: dict[str, Any]) -> bool:
