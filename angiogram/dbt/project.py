@@ -30,6 +30,7 @@ from angiogram.dbt.manifest.nodes import (
 )
 from angiogram.dbt.manifest.parts import leave_out
 from angiogram.dbt.package.installing import install, is_complete
+from angiogram.dbt.package.own_hooks import own_hooks_aside
 from angiogram.dbt.parse.reading import Reading, is_whole, read_parts
 from angiogram.dbt.pipeline_settings import DeclaredSettings
 from angiogram.dbt.project_file import (
@@ -240,7 +241,8 @@ class Project:
         Raises:
             DbtFailed: dbt ended before it built anything.
         """
-        return self.invoke(["seed", "--full-refresh", *EVERYTHING])
+        with own_hooks_aside(self.manifest):
+            return self.invoke(["seed", "--full-refresh", *EVERYTHING])
 
     def run_models(self, anew: bool) -> Outcome:
         """Run all models, and take all snapshots between them.
@@ -252,9 +254,10 @@ class Project:
             DbtFailed: dbt ended before it built anything.
         """
         again = ["--full-refresh"] if anew else []
-        if self._has_snapshots:
-            return self.invoke(["build", *again, *EVERYTHING, *_KINDS, "--resource-type", "snapshot"])
-        return self.invoke(["run", *again, *EVERYTHING])
+        with own_hooks_aside(self.manifest):
+            if self._has_snapshots:
+                return self.invoke(["build", *again, *EVERYTHING, *_KINDS, "--resource-type", "snapshot"])
+            return self.invoke(["run", *again, *EVERYTHING])
 
     def invoke(self, command: list[str]) -> Outcome:
         """Run any dbt command in this process, or nothing if dbt can build no part of the project.

@@ -14,16 +14,8 @@ from typing import Any
 from angiogram.core.stage_id import HOOK, StageId
 from angiogram.dbt.command import OPERATION
 from angiogram.dbt.manifest.macros import CIRCUMSTANCES, asks, asks_in, called, is_internal
+from angiogram.dbt.package.own_hooks import OWN
 from angiogram.dbt.stand_ins import hook_texts
-
-OWN = frozenset(
-    {
-        *("keep_dye_apart", "require_no_run_in_hand", "note_dependent_views", "restore_dependent_views"),
-        *("record_node_results", "record_live_nodes", "print_differences", "results_relation"),
-        *("one_build_at_a_time", "end_of_build", "is_dye_target", "is_read_by_people", "held_because"),
-    }
-)
-"""Macros of angiogram itself, of its package or copied into a project. They ask for the target on purpose."""
 
 _STRATEGY = re.compile(r"get_incremental_\w+_sql")
 _PREFIX = re.compile(r"^[a-z]+__")

@@ -17,12 +17,10 @@ from angiogram.dbt.compiled_forms import FIRST, HOOKS, compile_forms
 from angiogram.dbt.hooks.sql_writes import Write, writes
 from angiogram.dbt.manifest.lookup import nodes_of
 from angiogram.dbt.manifest.macros import asks, called
-from angiogram.dbt.package.installing import PACKAGE
+from angiogram.dbt.package.own_hooks import OWN, OWN_CALL
 from angiogram.dbt.project import Project
 from angiogram.dbt.stand_ins import hook_texts
-from angiogram.dbt.unseen import OWN
 
-_OWN_CALL = re.compile(rf"\s*\{{\{{-?\s*(?:{PACKAGE}\.)?(?:{'|'.join(sorted(OWN))})\([^{{}}]*\)\s*-?\}}\}}\s*")
 _QUERIES = re.compile(r"\b(?:run_query|statement|adapter\.execute)\b")
 _THIS = re.compile(r"\{\{-?\s*this\s*-?\}\}")
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
@@ -52,7 +50,7 @@ def hook_writes(project: Project) -> list[HookWrite]:
     found: list[HookWrite] = []
     asked: dict[str, Any] = {}
     for node in project.manifest.nodes.values():
-        texts = [text for text in _texts(node) if not _OWN_CALL.fullmatch(text)]
+        texts = [text for text in _texts(node) if not OWN_CALL.fullmatch(text)]
         plain = [_THIS.sub(lambda _, node=node: node.relation_name or "", text) for text in texts]  # type: ignore[misc]
         if any("{" in text for text in plain):
             asked[node.unique_id] = node

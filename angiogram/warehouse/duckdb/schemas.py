@@ -1,8 +1,8 @@
 """Makes the dye's schemas in a DuckDB file empty, once it is sure that they are the dye's.
 
-DuckDB has no comments on schemas, so
-the schemas of the dye are noted in a table of the file. A schema counts as the dye's if it is noted, or if it holds
-nothing but what dbt builds under the dye target, an expected seed included. All else stops the command.
+DuckDB has no comments on schemas, so the schemas of the dye are noted in a table of the file. A schema counts as the
+dye's if it is noted, or if it holds nothing but what dbt builds under the dye target, in a file that holds expected
+seeds. All else stops the command.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,8 +15,9 @@ from psycopg2 import sql
 from angiogram.core.errors import DbtFailed, NotReady, NotTheDyes
 from angiogram.core.short_message import in_a_line
 from angiogram.dbt.hooks.hook_writes import hook_writes
-from angiogram.dbt.manifest.lookup import all_nodes, sources_by_id
+from angiogram.dbt.manifest.lookup import all_nodes, is_called_by_hook, sources_by_id
 from angiogram.dbt.project import Project
+from angiogram.dbt.project_file import results_relation
 from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX
 from angiogram.dbt.targets import credentials_of_others, name_parts
 from angiogram.warehouse import hook_targets
@@ -33,7 +34,7 @@ class _Schema:
     """A schema that the dye target would write, and what is there now."""
 
     written: dict[str, bool] = field(default_factory=dict)
-    """Names, and whether it is an expected seed."""
+    """Names, and whether only dye builds make a relation of that name: an expected seed, or dbt's results."""
     found: list[str] = field(default_factory=list)
     marked_for: str | None = None
 
@@ -87,11 +88,21 @@ def not_the_dyes(database: Warehouse, project: Project, known_live: KnownLive | 
 def _all_refused(
     schemas: Mapping[SchemaPlace, _Schema], project: Project, live: dict[SchemaPlace, str]
 ) -> Iterator[str]:
-    return (why for place, one in schemas.items() if (why := _refused(place, one, project, live)))
+    is_of_a_dye = any(one.written.get(name) for one in schemas.values() for name in one.found)
+    return (why for place, one in schemas.items() if (why := _refused(place, one, project, live, is_of_a_dye)))
 
 
-def _refused(place: SchemaPlace, schema: _Schema, project: Project, live: dict[SchemaPlace, str]) -> str | None:
-    """Why a schema may not be written. None if it may."""
+def _refused(
+    place: SchemaPlace, schema: _Schema, project: Project, live: dict[SchemaPlace, str], is_of_a_dye: bool
+) -> str | None:
+    """Why a schema may not be written. None if it may.
+
+    Args:
+        place, schema: the schema.
+        project: the parsed project.
+        live: why a place is live.
+        is_of_a_dye: whether the file holds what only a build of the dye makes.
+    """
     name = place[1]
     if place in live:
         return f"schema {name} ({live[place]})"
@@ -102,7 +113,7 @@ def _refused(place: SchemaPlace, schema: _Schema, project: Project, live: dict[S
     if strangers:
         shown = ", ".join(strangers[:10]) + (f" and {len(strangers) - 10} more" if len(strangers) > 10 else "")
         return f"schema {name} (it holds {shown}, which this project does not build)"
-    if schema.found and not any(schema.written[one] for one in schema.found):
+    if schema.found and not is_of_a_dye:
         return ", ".join(f"{name}.{one}" for one in schema.found[:10])
     return None
 
@@ -114,6 +125,9 @@ def _schemas(query: Query, project: Project, marks: dict[SchemaPlace, tuple[str,
             *_, name = [part.lower() for part in name_parts(node.relation_name)]
             written = found.setdefault(_place(node.relation_name), _Schema()).written
             written[name] = written.get(name, False) or node.name.startswith(EXPECTED_PREFIX)
+    if found and is_called_by_hook(project.manifest, "record_node_results"):
+        in_schema, results = name_parts(results_relation(project.target).lower())
+        found.setdefault((next(iter(found))[0], in_schema), _Schema()).written[results] = True
     for place, schema in found.items():
         schema.found = [name for _, name in _relations(query, place)]
         schema.marked_for = marks[place][0] if place in marks else None

@@ -174,3 +174,16 @@ def test_a_live_run_and_sensitivity_say_that_they_work_on_postgresql(
     measured = CliRunner().invoke(app, ["sensitivity"])
     assert isinstance(measured.exception, UnsupportedProject)
     assert "works on PostgreSQL" in str(measured.exception)
+
+
+def test_a_build_by_hand_is_the_dyes_and_what_it_recorded_is_gone_afterwards(bakery: Path, judge: Judge) -> None:
+    """dbt's results too, which would grow with every build."""
+    edit(bakery / "dbt_project.yml", "print_differences(results)", "record_node_results(results)")
+    assert Project(bakery, dye_source="seeds").invoke(["build", "--resource-type", "seed"]).success
+    with duckdb.connect("dye.duckdb") as database:
+        (recorded,) = database.execute("select count(*) from angiogram_results.node_results").fetchall()
+        assert recorded[0] > 0
+    assert judge(bakery)["verdict"] == "healthy"
+    with duckdb.connect("dye.duckdb") as database:
+        found = database.execute("select table_name from duckdb_tables() where schema_name = 'angiogram_results'")
+        assert found.fetchall() == []
