@@ -21,7 +21,7 @@ from tests.services import connect_as_administrator
 @pytest.mark.parametrize(
     ("command", "sent", "told"),
     [
-        pytest.param(["run", "--from-seeds"], signal.SIGINT, "The run from the seeds is stopped", id="run"),
+        pytest.param(["run", "--from-seeds"], signal.SIGINT, "The run from the seeds was stopped", id="run"),
         pytest.param(["accept"], signal.SIGTERM, "The models were not compared, and nothing is written.", id="accept"),
     ],
 )
