@@ -69,7 +69,7 @@ def _print(found: Coverage) -> None:
     console.print(f"{found.count(Watch.WATCHED)} of {len(found.models)} models watched{apart}.", soft_wrap=True)
     if upcoming := next((model for model in found.models if model.watch is Watch.NOT_YET), None):
         console.print(
-            f"Next: {upcoming.name}. Give it a test equals_expected, then write its expected seed with "
-            f"`angiogram accept {upcoming.name}`; or name it under left_out in angiogram.yml, with the reason.",
+            f"Next: {upcoming.name}. `angiogram init` adds its test and an empty expected seed, which "
+            f"`angiogram accept {upcoming.name}` fills; or name it under left_out in angiogram.yml, with the reason.",
             soft_wrap=True,
         )
