@@ -71,6 +71,56 @@ def at_the_end(*hooks: str) -> dict[str, tuple[str, str]]:
             id="a query in a model's Jinja",
         ),
         pytest.param(
+            {
+                **at_the_end("{{ note() }}"),
+                "macros/raw": (
+                    "{% macro raw() %}",
+                    "{% macro note() %}{% set text %}insert into marts.orders values ({{ 1 }}, 2){% endset %}"
+                    "{% if execute %}{% do run_query(text) %}{% endif %}{% endmacro %}{% macro raw() %}",
+                ),
+            },
+            r"the macro note of hook shop-on-run-end-0: insert into marts\.orders",
+            id="a query in the macro of a hook, in a block",
+        ),
+        pytest.param(
+            {
+                "models/orders": (MODEL, MODEL + ", post_hook='{{ note() }}'"),
+                "macros/raw": (
+                    "{% macro raw() %}",
+                    "{% macro note() %}{% call statement('x') %}truncate marts.orders{% endcall %}{% endmacro %}"
+                    "{% macro raw() %}",
+                ),
+            },
+            r"the macro note of a hook of model orders: truncate marts\.orders",
+            id="a statement in the macro of a model's hook",
+        ),
+        pytest.param(
+            {
+                "models/orders": (
+                    "select id,",
+                    "{% call set_sql_header(config) %} truncate marts.orders; {% endcall %} select id,",
+                )
+            },
+            r"the SQL header of model orders: truncate marts\.orders",
+            id="the SQL header of a model",
+        ),
+        pytest.param(
+            {
+                "macros/raw": (
+                    "{% macro raw() %}",
+                    "{% macro postgres__create_table_as(temporary, relation, sql) %}truncate marts.orders;"
+                    " create table {{ relation }} as {{ sql }}{% endmacro %}{% macro raw() %}",
+                )
+            },
+            r"the macro postgres__create_table_as: truncate marts\.orders",
+            id="a macro in place of dbt's own",
+        ),
+        pytest.param(
+            at_the_end("set search_path to marts; delete from orders"),
+            r"hook shop-on-run-end-0: delete from marts\.orders",
+            id="a name that a search path places",
+        ),
+        pytest.param(
             at_the_end("update orders set cents = 0"),
             r"hook shop-on-run-end-0: update orders",
             id="a name without a schema",

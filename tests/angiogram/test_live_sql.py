@@ -8,6 +8,7 @@ from angiogram.core.errors import InvalidSettings
 from angiogram.core.findings import FindingKind
 from angiogram.dbt import live_target
 from angiogram.dbt.live_target import LiveTarget, Unread
+from angiogram.dbt.manifest.macros import CIRCUMSTANCES
 from angiogram.dbt.project import Project
 from angiogram.judge.guards import guards, live_sql
 from angiogram.judge.guards.changes import Change
@@ -461,3 +462,40 @@ def test_a_dye_target_is_no_live_target(shop: DbtProject) -> None:
     shop.replace("angiogram.yml", "live_target: live", "live_target: angiogram")
     with pytest.raises(InvalidSettings, match="is a dye target"):
         Project(shop.folder)
+
+
+def test_a_schema_that_is_compared_in_what_no_compilation_shows_is_the_target(shop: DbtProject) -> None:
+    """Of a hook that queries, of a macro that a hook calls, and of one that takes the place of dbt's own."""
+    queried = "execute and run_query('select 1').rows and this.schema == 'shop'"
+    hook = '{{ config(post_hook="{% if QUERIED %}update {{ this }} set spent = 1{% endif %}") }}'
+    shop.replace("models/core/guests.sql", "with ", hook.replace("QUERIED", queried) + "\nwith ")
+    shop.replace("models/core/tickets.sql", "with ", "{{ config(post_hook='{{ only_live() }}') }}\nwith ")
+    (shop.folder / "macros" / "built.sql").write_text(
+        "{% macro only_live() %}{% if schema != 'angiogram' %}{% do run_query('select 1') %}update {{ this }} set n = 0"
+        "{% endif %}{% endmacro %}\n"
+        "{% macro postgres__create_table_as(temporary, relation, sql) %}create table {{ relation }} as {{ sql }}"
+        "{% if 'angiogram' not in relation.schema|string %} limit 2{% endif %}{% endmacro %}\n"
+    )
+
+    project, found = compared(shop)
+
+    told = {str(change.stage) for change in unintended(found, project, "live") if change.kind}
+    assert {"guests", "tickets"} <= told
+    assert any("create_table_as" in change.text for change in unintended(found, project, "live") if change.kind)
+
+
+@pytest.mark.parametrize(
+    ("text", "asks"),
+    [
+        ("{% if this.schema == 'live' %}", True),
+        ("{% if 'dye' not in relation.schema | string %}", True),
+        ("{% if model['schema']|lower != 'live' %}", True),
+        ("{% if schema in ('a', 'b') %}", True),
+        ("{% if 'live' in schemas %}", True),
+        ("grant usage on schema {{ schema }} to x; insert into log values ('{{ this.schema }}')", False),
+        ("{% for s in schemas %}{{ s }}{% endfor %} create schema {{ relation.schema }}", False),
+        ("select * from information_schema.tables where table_schema in ('a') and schema_name = 'b'", False),
+    ],
+)
+def test_a_name_of_a_schema_asks_for_the_target_where_it_is_compared(text: str, asks: bool) -> None:
+    assert bool(CIRCUMSTANCES.search(text)) is asks

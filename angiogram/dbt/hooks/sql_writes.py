@@ -5,7 +5,7 @@ What a function does that they call, and what `execute` runs, is not seen.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from angiogram.dbt.targets import name_parts
 
@@ -35,9 +35,16 @@ _WRITES = [
         r"^(?P<verb>create)(?: or replace)?(?: \w+)* (?:index|trigger|rule|policy)\b.*? (?:on|to) (?:only )?"
         r"<(?P<place>\d+)>",
         rf"^(?P<verb>drop|alter) {_KIND} {_NAME}",
+        rf"^(?P<verb>drop|alter) index (?:concurrently )?{_NAME}",
+        r"^(?P<verb>drop|alter) (?:trigger|rule|policy) (?:if exists )?<\d+> on (?:only )?<(?P<place>\d+)>",
+        rf"^(?P<verb>comment on) (?:{_KIND}|index|(?P<part>column)) {_NAME}",
+        r"^(?P<verb>comment on) (?:trigger|rule|policy|constraint) <\d+> on <(?P<place>\d+)>",
+        r"^(?P<verb>revoke) .*? on (?:table )?<(?P<place>\d+)>",
+        r"^(?P<verb>revoke) .*? on (?P<kind>schema|function) <(?P<place>\d+)>",
         r"^(?P<verb>select)\b[^;]*? into (?:unlogged |temp(?:orary)? )?(?:table )?<(?P<place>\d+)>",
     )
 ]
+_PATH = re.compile(r"^set (?:<\d+> )?<(\d+)> (?:=|to|<\d+>) <(\d+)>")
 _MORE = re.compile(r" , (?:only )?<(\d+)>")
 _WORDS = frozenset(
     {
@@ -45,7 +52,24 @@ _WORDS = frozenset(
         *("materialized", "view", "concurrently", "create", "or", "replace", "foreign", "unlogged", "temp"),
         *("temporary", "recursive", "sequence", "function", "procedure", "routine", "aggregate", "type"),
         *("domain", "schema", "index", "trigger", "rule", "policy", "unique", "constraint", "on", "to", "only"),
-        *("if", "not", "exists", "drop", "alter", "select", "set", "do", "for", "key", "no", "with", "as"),
+        *(
+            "if",
+            "not",
+            "exists",
+            "drop",
+            "alter",
+            "comment",
+            "column",
+            "revoke",
+            "select",
+            "set",
+            "do",
+            "for",
+            "key",
+            "no",
+            "with",
+            "as",
+        ),
     }
 )
 """Words that are no names where a pattern above reads them."""
@@ -74,24 +98,35 @@ class Write:
 
 def writes(text: str) -> Iterator[Write]:
     """Yield what the statements of a text write by name."""
+    path = None
     for words, names, bodies in _statements(text):
+        path = _first_of_path(words, names) or path
         if words.startswith("do "):
             for body in bodies:
                 # A block: each of its statements may follow `begin`, `then`, `else` or `loop`.
                 yield from writes(re.sub(r"(?i)\b(begin|then|else|loop)\b", ";", body))
         for pattern in _WRITES:
             for found in pattern.finditer(words):
-                kind = found.groupdict().get("kind") or ""
+                kind = found.groupdict().get("kind") or found.groupdict().get("part") or ""
                 places = [found["place"]]
                 if found["verb"] in ("truncate", "drop"):
                     rest = re.match(rf"(?:{_MORE.pattern})*", words[found.end() :])
                     places += _MORE.findall(rest[0]) if rest else []
                 for place in places:
-                    yield _write(found["verb"], kind, names[int(place)])
+                    write = _write(found["verb"], kind, names[int(place)])
+                    is_placed = write.schema is not None or write.is_temporary
+                    yield write if is_placed or path is None else replace(write, schema=path)
+
+
+def _first_of_path(words: str, names: list[str]) -> str | None:
+    """The first schema of a search path that a statement sets. None: it sets none."""
+    if not (found := _PATH.match(words)) or names[int(found[1])].lower() != "search_path":
+        return None
+    return name_parts(names[int(found[2])])[-1]
 
 
 def _write(verb: str, kind: str, name: str) -> Write:
-    parts = name_parts(name)
+    parts = name_parts(name)[:-1] if kind == "column" else name_parts(name)
     if kind == "schema":
         return Write(f"{verb} schema", parts[-1], None)
     return Write(verb, parts[-2] if len(parts) > 1 else None, parts[-1], "temp" in kind)

@@ -7,13 +7,20 @@ from typing import Any
 ASKS_TARGET = re.compile(r"\btarget\b|\bthis\.(schema|database|name|identifier)\b|\bis_dye_target\b")
 """How Jinja asks for the target."""
 
+_OWNER = r"(?:this|model|node|\w*relation)\s*(?:\.\s*|\[\s*['\"])"
+_PLACE = rf"(?:\b{_OWNER}(?:schema|database)\b(?:['\"]\s*\])?|\b(?:schema|database)\b)"
+_FILTERS = r"(?:\s*\|\s*\w+(?:\([^()]*\))?)*"
+
 CIRCUMSTANCES = re.compile(
     r"\btarget\s*[.\[]|\bis_dye_target\b|\bdye_(source|batches)\b"
     r"|\benv_var\b|\bflags\b|\binvocation_args_dict\b"
+    rf"|{_PLACE}{_FILTERS}\s*(?:==|!=|\bin\b|\bnot\s+in\b)|(?:==|!=)\s*{_PLACE}"
+    rf"|['\"]\s*(?:not\s+)?in\s+(?:{_PLACE}|schemas\b)"
 )
 """How Jinja asks for what may differ between a build of the dye and a live one.
 
-A macro's argument may be called target; dbt's own merge has one.
+A macro's argument may be called target; dbt's own merge has one. The name of a schema or database counts where it is
+compared with something, and not where it is only written.
 """
 
 ASKS_ENVIRONMENT = re.compile(r"\benv_var\b")

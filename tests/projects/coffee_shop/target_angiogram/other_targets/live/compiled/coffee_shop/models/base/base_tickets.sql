@@ -1,0 +1,19 @@
+with source as (
+
+    select * from "taxi"."shop"."tickets"
+
+),
+
+renamed as (
+
+    select
+        id as ticket_id,
+        guest_id,
+        opened_on,
+        lower(state) as state,
+        changed_at
+    from source
+
+)
+
+select * from renamed
