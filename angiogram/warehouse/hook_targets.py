@@ -54,8 +54,8 @@ def require_own(
     if refused:
         told = dict.fromkeys(f"{one.hook}: {one.write}" for one in refused)
         raise NotTheDyes(
-            f"Hooks under target {target} would write outside of the dye's schemas: {'; '.join(told)}. Nothing was "
-            "built. Let such a hook write where the dye builds ({{ this }}, {{ target.schema }}), or leave its "
-            "statement out under a dye target: {% if not data_angiogram.is_dye_target() %} "
+            f"A build of target {target} would write outside of the dye's schemas: {'; '.join(told)}. Nothing was "
+            "built. Let such a statement write where the dye builds ({{ this }}, {{ target.schema }}), or leave "
+            "it out under a dye target: {% if not data_angiogram.is_dye_target() %} "
             "(docs/your-project.md, step 1)."
         )
