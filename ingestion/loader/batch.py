@@ -136,6 +136,9 @@ class Batch:
             counts[kind] += len(lines) - count
         if records:
             self.last[partition] = Last.of(records[-1])
+
+    def note_offsets(self, partition: int, records: Sequence[Record]) -> None:
+        """Note where messages lie, if the topic is compacted: what is missing between them is lost."""
         if self.is_compacted:
             self.offsets[partition] += [record.offset for record in records]
 

@@ -316,6 +316,7 @@ class Work:
                 if partition in self._unverified or partition in self._differs:
                     records = self._verified(partition, records)
                 batch.add(partition, records)
+                batch.note_offsets(partition, records)
                 rows += len(records)
         return batch, False
 
