@@ -139,7 +139,7 @@ def test_dbt_alone_builds_the_live_target_as_before_and_tests_the_dye(adopted: P
     found = tables(live)
     assert found["marts.orders"][0] == 50
     done = commands.run("dbt.cli.main:cli", ["build", *places, "--target", "angiogram"])
-    assert re.search(r"FAIL \d+ equals_expected__orders ", done.stdout), "one row is expected nowhere yet"
+    assert re.search(r"FAIL \d+ equals_expected__stg_orders ", done.stdout), "one row is expected nowhere yet"
     assert tables(live) == found
 
 
