@@ -42,7 +42,7 @@ test: install ## run every test against a real PostgreSQL and a real Kafka
 	$(PYTEST) --numprocesses 3
 
 test-fast: install ## run the tests that need no server and no browser
-	$(PYTEST) --numprocesses 2 -m "not servers"
+	$(PYTEST) --numprocesses 2 -m "not servers and not projects"
 
 test-durations: install ## run every test, and write how long each file takes, by which they are ordered
 	$(PYTEST) --numprocesses 3 --write-durations

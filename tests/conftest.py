@@ -38,6 +38,9 @@ NOT_IN_TESTS = (
 )
 """Variables of a developer's own that would lead a test away from the sandbox, or tell others of its blockages."""
 
+BUILD_PROJECTS = ("angiogram/duckdb/", "dbt/test_duckdb.py", "angiogram/adoption/test_odd.py")
+"""Files whose tests build whole projects without a server."""
+
 DURATIONS = Path(__file__).with_name("durations.json")
 """The seconds that each file of tests took when they were last measured, by `make test-durations`."""
 
@@ -59,6 +62,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "sandbox" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.servers)
+        elif _file(item.nodeid).startswith(BUILD_PROJECTS):
+            item.add_marker(pytest.mark.projects)
     seconds: dict[str, float] = json.loads(DURATIONS.read_text(encoding="utf-8"))
     items.sort(key=lambda item: -seconds.get(_file(item.nodeid), 0.0))
 
