@@ -10,13 +10,11 @@ from typing import Any
 
 from angiogram.core.errors import DbtFailed, UnsupportedProject
 from angiogram.core.short_message import in_a_line
+from angiogram.dbt.manifest.long_names import cut_name
 from angiogram.dbt.parse.broken_files import project_file_problem
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import dye_targets
 from ingestion.extras import require
-
-_LONGEST = 63
-"""Length in bytes at which PostgreSQL cuts a name."""
 
 _PART = re.compile(r'"((?:[^"]|"")*)"|([^".\s]+)')
 """One part of a qualified name, quoted or not."""
@@ -216,11 +214,6 @@ def _profile(project: Project) -> tuple[str, dict[str, Any]]:
 
 def _target(name: str, credentials: Any) -> Target:
     return Target(name, credentials.host, credentials.port, credentials.database, credentials.schema)
-
-
-def cut_name(name: str) -> str:
-    """Return a name as PostgreSQL cuts it: at 63 bytes, between two letters."""
-    return name.encode()[:_LONGEST].decode(errors="ignore")
 
 
 def name_parts(name: str) -> list[str]:

@@ -109,13 +109,14 @@ def _variables(project: Path) -> Iterator[InForce]:
 
 
 def _environment() -> Iterator[InForce]:
+    defaults = contract_defaults()
     for group in _ENVIRONMENT:
         for field in group.model_fields.values():
             name, is_secret = str(field.alias), SecretStr in _types(field.annotation)
             if (found := _set_by_hand(name, is_secret)) is not None:
                 yield found
-            elif name in contract_defaults():
-                yield InForce(name, contract_defaults()[name], f"contract {pipeline().contract_path}")
+            elif name in defaults:
+                yield InForce(name, defaults[name], f"contract {pipeline().contract_path}")
             elif is_secret or field.is_required() or field.default in (None, ""):
                 yield InForce(name, None, NOT_SET)
             else:

@@ -18,12 +18,13 @@ from psycopg2.extras import RealDictCursor
 
 from angiogram.core.errors import NotReady, NotTheDyes
 from angiogram.dbt.hooks.hook_writes import hook_writes
+from angiogram.dbt.manifest.long_names import cut_name
 from angiogram.dbt.manifest.lookup import all_nodes, is_called_by_hook
 from angiogram.dbt.package.rendering import macro
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import results_relation
 from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX
-from angiogram.dbt.targets import Targets, cut_name, name_parts, read_targets
+from angiogram.dbt.targets import Targets, name_parts, read_targets
 from angiogram.warehouse import expected_rows, functions_and_types, hook_schemas, hook_targets
 from angiogram.warehouse.duckdb import schemas as duckdb_schemas
 from angiogram.warehouse.engines.dispatch import engine_of

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from os.path import relpath
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from ruamel.yaml.comments import CommentedMap
 from angiogram.author.adoption.source_tables import SourceTable
 from angiogram.author.adoption.yaml_edits import edited, mapping_in, prepend
 from angiogram.core.errors import UnsupportedProject
+from angiogram.dbt.manifest.long_names import shortened
 from angiogram.dbt.manifest.lookup import own_macro
 from angiogram.dbt.package.installing import PACKAGE, asks_for_package, carried
 from angiogram.dbt.project_file import DYE_SOURCES, DYE_TARGETS, ProjectPaths
@@ -23,9 +23,6 @@ from ingestion.settings.settings_file import SETTINGS_FILE
 
 FOLDER = "angiogram"
 """The folder of what init adds below each of the project's paths."""
-
-LONGEST_NAME = 63
-"""Bytes of a relation's name that PostgreSQL keeps."""
 
 ENABLED = "{{ target.name in var('dye_targets', ['angiogram']) }}"
 """What is part of the project under a dye target alone."""
@@ -196,8 +193,8 @@ class Files:
             if any(seed.get("name") == name for seed in seeds):
                 return
             config = CommentedMap(enabled=ENABLED, column_types=CommentedMap(types))
-            if len(name.encode()) > LONGEST_NAME:
-                config["alias"] = shortened(name)
+            if (alias := shortened(name, "_")) != name:
+                config["alias"] = alias
             if not is_plain:
                 config["quote_columns"] = True
             seeds.append(CommentedMap(name=name, config=config))
@@ -229,12 +226,6 @@ class Files:
         )
         name = expected.removeprefix(EXPECTED_PREFIX)
         self.new(self.tests / f"equals_expected__{name}.sql", text, f"key {', '.join(key)}")
-
-
-def shortened(name: str) -> str:
-    """Return a name that PostgreSQL does not cut, and that no other name gets."""
-    mark = sha256(name.encode()).hexdigest()[:8]
-    return f"{name.encode()[: LONGEST_NAME - len(mark) - 1].decode(errors='ignore')}_{mark}"
 
 
 def schema_macro(folder: Path, manifest: Any) -> tuple[Path, str] | None:

@@ -112,11 +112,7 @@ def _whole(text: str) -> Iterator[Write]:
 
 def _blocks(text: str) -> Iterator[str]:
     """The texts of blocks that Jinja calls or sets with: `call statement()`, `set query`."""
-    try:
-        tree = jinja2.Environment(autoescape=True, extensions=["jinja2.ext.do"]).parse(text)
-    except jinja2.TemplateSyntaxError:  # a tag of dbt's own
-        return
-    for block in tree.find_all((jinja2.nodes.CallBlock, jinja2.nodes.AssignBlock)):
+    for block in _parsed(text).find_all((jinja2.nodes.CallBlock, jinja2.nodes.AssignBlock)):
         yield "".join(
             part.data if isinstance(part, jinja2.nodes.TemplateData) else f" {_UNKNOWN} "
             for output in block.find_all(jinja2.nodes.Output)
@@ -161,8 +157,12 @@ def _literals(texts: list[str]) -> Iterator[str]:
 def _constants(texts: list[str]) -> Iterator[str]:
     """The texts within Jinja."""
     for text in texts:
-        try:
-            tree = jinja2.Environment(autoescape=True, extensions=["jinja2.ext.do"]).parse(text)
-        except jinja2.TemplateSyntaxError:  # a tag of dbt's own
-            continue
-        yield from (const.value for const in tree.find_all(jinja2.nodes.Const) if isinstance(const.value, str))
+        yield from (const.value for const in _parsed(text).find_all(jinja2.nodes.Const) if isinstance(const.value, str))
+
+
+def _parsed(text: str) -> jinja2.nodes.Template:
+    """Jinja as a tree, which is empty where a tag is dbt's own."""
+    try:
+        return jinja2.Environment(autoescape=True, extensions=["jinja2.ext.do"]).parse(text)
+    except jinja2.TemplateSyntaxError:
+        return jinja2.nodes.Template([])

@@ -1,6 +1,5 @@
 """Reads from dbt's manifest the models, the seeds they read, and their expected outputs."""
 
-import hashlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -8,10 +7,8 @@ from typing import Any, NamedTuple
 from angiogram.core.errors import UnsupportedProject
 from angiogram.core.stage_id import MODEL, SEED, SNAPSHOT, StageId, loader_stage
 from angiogram.dbt.manifest.equality_test import Leniency, equality_tests
+from angiogram.dbt.manifest.long_names import shortened
 from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX, expected_name
-
-_LONGEST = 63
-"""Length in bytes at which PostgreSQL cuts a name."""
 
 VERSION = "dbt_version"
 """The column that numbers the versions of a snapshot's record from 1, in the order of their validity."""
@@ -313,10 +310,7 @@ def _view_of(name: str, manifest: Any) -> str:
 
     No dbt model has such a name.
     """
-    view = f"~{name}"
-    if len(view.encode()) > _LONGEST:
-        mark = hashlib.sha256(name.encode()).hexdigest()[:16]
-        view = f"{view.encode()[: _LONGEST - len(mark) - 1].decode(errors='ignore')}~{mark}"
+    view = shortened(f"~{name}", "~")
     return f'"{_TEMPORARY.get(manifest.metadata.adapter_type, "pg_temp")}"."{view}"'
 
 
