@@ -4,8 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# The order of the tests in a file, the same each time, so that a commit passes or fails whenever it is tried;
+# `make test SEED=2` plays another one: no test may need what another leaves.
+SEED ?= 1
 # A worker that crashed ends the run: what replaces it may wait for work for ever (pytest-xdist #1327).
-PYTEST := $(BIN)/pytest --verbose --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/pytest --verbose --max-worker-restart 0 --dist loadfile --no-loadscope-reorder --randomly-seed $(SEED)
 PACKAGES := dbt_project/dbt_packages/dbt_utils/.installed
 
 .DEFAULT_GOAL := help

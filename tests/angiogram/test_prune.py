@@ -3,11 +3,19 @@
 import os
 from collections.abc import Callable
 
+import pytest
 from psycopg2.extensions import connection
 
 from tests.angiogram.conftest import Outcome
 
 AGES = {"old-healthy": 60, "old-blocked": 50, "kept-healthy": 40, "kept-last": 35, "in-hand": 100, "young": 2}
+
+
+@pytest.fixture(autouse=True)
+def no_runs(pipeline: None, connect_as: Callable[..., connection]) -> None:
+    """The module's database has no run and no dye, whatever the test before this one left in it."""
+    query = connect_as("postgres", os.environ["PGDATABASE"]).cursor()
+    query.execute("truncate angiogram.runs cascade; truncate angiogram_raw.taxi_rides")
 
 
 def test_old_runs_go_with_their_dye_but_never_the_last_verdict_nor_the_last_healthy_one(
@@ -43,7 +51,6 @@ def test_runs_of_another_pipeline_stay_with_their_dye(
 ) -> None:
     """Pipelines that share a database each delete their own: the owner's session sees the rows of all."""
     query = connect_as("postgres", os.environ["PGDATABASE"]).cursor()
-    query.execute("truncate angiogram.runs cascade; truncate angiogram_raw.taxi_rides")
     for number, pipeline in enumerate(["orders", "taxi_angiogram"]):
         for verdict in ("blocked", "healthy"):
             query.execute(
