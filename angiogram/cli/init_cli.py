@@ -59,8 +59,13 @@ def _show(adoption: Adoption) -> None:
     for table in adoption.tables:
         if table.is_own_seed:
             typer.echo(f"source {table.name} is read from the project's seed {table.seed} under the dye target")
-    for model, word in adoption.clock.items():
-        typer.echo(f"model {model} reads the clock ({word}): what it returns may change from day to day")
+    for model in adoption.clock.by_dbt if not adoption.is_frozen else ():
+        typer.echo(f"model {model} reads the clock (dbt.current_timestamp): what it returns may change from day to day")
+    for model, word in adoption.clock.otherwise.items():
+        typer.echo(
+            f"model {model} reads the clock ({word}): what it returns may change from day to day, until it asks "
+            "data_angiogram.frozen_clock"
+        )
     for refused in adoption.refused:
         typer.echo(f"left out: {refused}")
 

@@ -14,6 +14,7 @@ from angiogram.cli.options import AsJson
 from angiogram.core.durations import duration, moment, utc
 from angiogram.core.stage_id import as_json as stages_as_json
 from angiogram.core.stage_id import listed
+from angiogram.dbt.package.installing import carried
 from angiogram.dbt.project_file import project_directory
 from angiogram.operate.doctor import Line, Mark, examine
 from angiogram.operate.settings_in_force import json_schema, settings_in_force
@@ -213,6 +214,9 @@ def settings(
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON schema of angiogram.yml instead, for editors.")
     ] = False,
+    package: Annotated[
+        bool, typer.Option("--package", help="Print the folder of the dbt package instead, for packages.yml.")
+    ] = False,
 ) -> None:
     """Print the settings in force and where each comes from.
 
@@ -221,8 +225,11 @@ def settings(
 
     Exit code: 0; 2 if angiogram.yml or the contract it names cannot be used.
     """
-    if as_json and schema:
-        raise typer.BadParameter("--json and --schema exclude each other.")
+    if as_json + schema + package > 1:
+        raise typer.BadParameter("--json, --schema and --package exclude each other.")
+    if package:
+        typer.echo(carried())
+        return
     if schema:
         typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
         return

@@ -320,6 +320,8 @@ class Project:
             target_path = parsed
         if other_target:
             target, dbt_vars, target_path = other_target, "{}", parsed / "other_targets" / other_target
+        if directory == self.directory:
+            self.paths.keep_parsed_out_of_git()
         levels = ("--log-level", "info" if self._verbose else "none", "--log-level-file", "info")
         folders = Folders(directory, self.paths.profiles, target_path, self.paths.logs)
         arguments = arguments_of(command, folders, target, (*levels, *options), dbt_vars)

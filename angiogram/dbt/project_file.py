@@ -18,6 +18,7 @@ DYE_SOURCES = "dye_sources"
 """The variable that names the seed which stands in for each source: `angiogram init` writes it."""
 
 DEFAULT_DYE_TARGET = "angiogram"
+_PARSED = "target_angiogram"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,15 @@ class ProjectPaths:
         return cls(
             folder,
             places.profiles or _folder_of_profiles(folder),
-            places.target_path or folder / "target_angiogram",
+            places.target_path or folder / _PARSED,
             places.log_path or folder / "logs" / "angiogram",
         )
+
+    def keep_parsed_out_of_git(self) -> None:
+        """Have git ignore the folder of what was parsed, unless a variable of dbt names it."""
+        if self.parsed == self.folder / _PARSED and not (ignored := self.parsed / ".gitignore").is_file():
+            self.parsed.mkdir(parents=True, exist_ok=True)
+            ignored.write_text("*\n", encoding="utf-8")
 
 
 def _folder_of_profiles(folder: Path) -> Path:

@@ -2,18 +2,22 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from os.path import relpath
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
+from angiogram.author.adoption.ci import GITHUB, GITLAB, Job, repository_of
+from angiogram.author.adoption.clock import FREEZING
 from angiogram.author.adoption.source_tables import SourceTable
 from angiogram.author.adoption.yaml_edits import edited, mapping_in, prepend
 from angiogram.core.errors import UnsupportedProject
 from angiogram.dbt.manifest.long_names import shortened
 from angiogram.dbt.manifest.lookup import own_macro
-from angiogram.dbt.package.installing import PACKAGE, asks_for_package, carried
+from angiogram.dbt.package.installing import PACKAGE, PLACE, asks_for_package, carried
 from angiogram.dbt.project_file import DYE_SOURCES, DYE_TARGETS, ProjectPaths
 from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX
 from angiogram.dbt.seeds.seed_text import seed_text
@@ -126,7 +130,8 @@ class Files:
         name = Path("dependencies.yml" if (self._folder / "dependencies.yml").is_file() else "packages.yml")
         place = carried().resolve()
         shared = place.is_relative_to(self._folder.resolve()) or place.is_relative_to(self._folder.resolve().parent)
-        entry = CommentedMap(local=relpath(place, self._folder) if shared else str(place))
+        elsewhere = f"{{{{ env_var('{PLACE}', '{place.as_posix()}') }}}}"
+        entry = CommentedMap(local=relpath(place, self._folder) if shared else elsewhere)
 
         def add(content: CommentedMap) -> None:
             content.setdefault("packages", []).append(entry)
@@ -174,6 +179,47 @@ class Files:
         head = "# What is not secret about the dye test. `angiogram settings` prints what is in force."
         text = f"{head}\nlive_target: {live_target}\n"
         self.new(Path(SETTINGS_FILE), text, "the live target")
+
+    def freeze_clock(self, macro: str, text: str, is_known: bool) -> bool:
+        """Let dbt's clock stand still under the dye, and say so in the settings.
+
+        Args:
+            macro: the macro that takes the place of the adapter's.
+            text: its text.
+            is_known: whether the project has one of that name.
+
+        Returns:
+            whether it stands still: a macro of the project's own stays as it is.
+        """
+        place = self.macro_folder / "clock.sql"
+        if is_known:
+            return (self._folder / place).is_file()
+        self.new(place, text, "the clock of the dye: the variable dye_clock")
+        noon = f"{datetime.now(UTC):%Y-%m-%d} 12:00:00+00"
+
+        def set_clock(content: CommentedMap) -> None:
+            mapping_in(content, "vars").setdefault("dye_clock", noon)
+
+        def intend(content: CommentedMap) -> None:
+            listed = mapping_in(content, "intended").setdefault("live_sql", [])
+            if all(entry.get("macro") != FREEZING for entry in listed):
+                listed.append(CommentedMap(macro=FREEZING, reason="The dye's clock stands still."))
+
+        self.edit(Path(PROJECT_FILE), "the moment at which the dye's clock stands", set_clock)
+        self.edit(Path(SETTINGS_FILE), "the clock under the dye is meant to differ", intend)
+        return True
+
+    def add_ci(self, profile: Profile, engine: str) -> None:
+        """Add the job that runs the dye on every change, if the project is in a git checkout."""
+        if (root := repository_of(self._folder)) is None:
+            return
+        outputs = YAML(typ="safe").load(profile.file.read_text(encoding="utf-8"))[profile.name]["outputs"]
+        job = Job.of(root, self._folder, profile.file, engine, outputs[profile.live_target])
+        if (root / ".gitlab-ci.yml").is_file():
+            what = "the dye test of every merge request; include it in .gitlab-ci.yml"
+            self.new(Path(relpath(root / GITLAB, self._folder)), job.gitlab(), what)
+        else:
+            self.new(Path(relpath(root / GITHUB, self._folder)), job.github(), "the dye test of every pull request")
 
     def add_seed(self, name: str, kind: str, types: dict[str, str]) -> None:
         """Add a seed without rows, with the types of its columns.

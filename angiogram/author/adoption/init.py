@@ -1,12 +1,12 @@
 """Puts a dbt project under the dye: works out what to write, and writes it."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from angiogram.author.adoption.clock import Clock, overriding
 from angiogram.author.adoption.files import Files, PlannedFile, Profile, schema_macro
 from angiogram.author.adoption.source_tables import SourceTable, source_tables
 from angiogram.core.errors import DbtFailed, UnsupportedProject
@@ -15,7 +15,7 @@ from angiogram.core.stage_id import MODEL
 from angiogram.dbt.command import as_it_stands, compiling_all, profile_name, run_in_scratch
 from angiogram.dbt.manifest.keys import row_key
 from angiogram.dbt.manifest.lookup import nodes_of, own_macro, reference_to
-from angiogram.dbt.manifest.nodes import Node
+from angiogram.dbt.manifest.nodes import BATCH, Node
 from angiogram.dbt.package.installing import install
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import DYE_SOURCES, ProjectPaths, dye_targets, project_directory
@@ -27,13 +27,6 @@ from angiogram.warehouse.engines.dispatch import engine_of
 from angiogram.warehouse.sessions import open_warehouse
 from angiogram.warehouse.views import snapshots
 
-_CLOCK = re.compile(
-    r"\b(now|getdate|current_timestamp|current_date|current_time|localtimestamp|localtime|sysdate|clock_timestamp"
-    r"|statement_timestamp|transaction_timestamp|today|run_started_at)\b",
-    re.IGNORECASE,
-)
-"""What reads the clock, in SQL or in Jinja."""
-
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
@@ -44,7 +37,8 @@ class Adoption:
         profile: where its connection is declared.
         changes: the files to write.
         tables: the sources that models read.
-        clock: the models that read the clock, with what reads it.
+        clock: the models that read the clock.
+        is_frozen: whether the clock that dbt's macro reads is frozen under the dye.
         refused: what cannot be put under the dye, and why.
     """
 
@@ -52,7 +46,8 @@ class Adoption:
     profile: Profile
     changes: list[PlannedFile]
     tables: list[SourceTable]
-    clock: dict[str, str]
+    clock: Clock
+    is_frozen: bool
     refused: list[str] = field(default_factory=list)
 
 
@@ -88,7 +83,8 @@ def plan(live_target: str | None, dye_target: str | None) -> Adoption:
     profile = _profile(paths, live_target, dye_target or dye_targets(paths.folder)[0])
     _compile(paths, profile, manifest)
     with closing(open_warehouse(paths.folder, profile.live_target)) as database:
-        found = list(source_tables(manifest, database, engine_of(database).name))
+        engine = engine_of(database).name
+        found = list(source_tables(manifest, database, engine))
     known = [table for table in found if table.is_own_seed or table.columns]
     refused = [
         f"source {table.name}: the database has no such table, and the project declares no types of its columns"
@@ -105,12 +101,15 @@ def plan(live_target: str | None, dye_target: str | None) -> Adoption:
     files.add_target(profile)
     files.add_to_project(profile.dye_target, known)
     files.add_settings(profile.live_target)
+    clock, (macro, text) = Clock.of(manifest), overriding(engine)
+    is_frozen = bool(clock.by_dbt) and files.freeze_clock(macro, text, is_known=own_macro(manifest, macro) is not None)
+    files.add_ci(profile, engine)
     if changed := schema_macro(paths.folder, manifest):
         files.replace(*changed, "the dye's own schemas")
     for table in known:
         if not table.is_own_seed:
-            files.add_seed(table.seed, "input", dict(table.columns))
-    return Adoption(paths, profile, list(files.changes.values()), known, _clock(manifest), refused)
+            files.add_seed(table.seed, "input", dict(table.columns) | ({BATCH: "integer"} if table.has_batches else {}))
+    return Adoption(paths, profile, list(files.changes.values()), known, clock, is_frozen, refused)
 
 
 def write(folder: Path, changes: Sequence[PlannedFile]) -> list[Path]:
@@ -175,7 +174,7 @@ def expectations(adoption: Adoption, say: Callable[[str], None], wait: float) ->
                 continue
             key = row_key(project.manifest, node.unique_id, list(compared))
             files.add_test(expected_name(node.name), key, reference_to(project.manifest, node.unique_id))
-    refused += _not_tables(project)
+    refused += [*map(str, project.reading.broken), *_not_tables(project)]
     return Expectations(list(files.changes.values()), watched, refused)
 
 
@@ -214,13 +213,6 @@ def _compile(paths: ProjectPaths, profile: Profile, manifest: Any) -> None:
             )
     except DbtFailed:  # a model that does not compile is read as it stands: all columns of its sources count
         return
-
-
-def _clock(manifest: Any) -> dict[str, str]:
-    """What reads the clock in each model that does."""
-    return {
-        model.search_name: found[0] for model in nodes_of(manifest, MODEL) if (found := _CLOCK.search(model.raw_code))
-    }
 
 
 def _not_tables(project: Project) -> Iterator[str]:

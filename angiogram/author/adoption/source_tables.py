@@ -10,8 +10,9 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.pushdown_projections import pushdown_projections
 from sqlglot.optimizer.qualify import qualify
 
-from angiogram.core.stage_id import MODEL, SEED
+from angiogram.core.stage_id import MODEL, SEED, SNAPSHOT
 from angiogram.dbt.manifest.lookup import nodes_by_id, nodes_of, readers_by_id, sources_by_id
+from angiogram.dbt.manifest.nodes import BATCH
 from angiogram.dbt.seeds.dye_seeds import is_dye_seed
 from angiogram.warehouse.engines.dispatch import engine_of
 from angiogram.warehouse.engines.protocol import Query, Warehouse
@@ -27,6 +28,8 @@ class SourceTable:
         seed: the seed that stands in for it under the dye target.
         is_own_seed: whether the project has that seed already.
         columns: types of its columns by name, as a seed may hold them. Empty if they are unknown.
+        has_batches: whether its rows are to arrive in batches: an incremental model or a snapshot depends on it, and
+            nothing reads all of its columns.
     """
 
     source: str
@@ -34,6 +37,7 @@ class SourceTable:
     seed: str
     is_own_seed: bool
     columns: Mapping[str, str]
+    has_batches: bool = False
 
     @property
     def name(self) -> str:
@@ -60,12 +64,26 @@ def source_tables(manifest: Any, database: Warehouse, dialect: str) -> Iterator[
                 yield SourceTable(source.source_name, source.name, stand_in, True, {})
             else:
                 seed = f"dye__{source.source_name}__{source.name}".lower()
-                columns = _columns(query, source, models, dialect)
-                yield SourceTable(source.source_name, source.name, seed, False, columns)
+                columns, is_read_whole = _columns(query, source, models, dialect)
+                batches = not is_read_whole and BATCH not in columns and _feeds_batches(unique_id, readers, nodes)
+                yield SourceTable(source.source_name, source.name, seed, False, columns, batches)
 
 
-def _columns(query: Query, source: Any, models: list[Any], dialect: str) -> dict[str, str]:
-    """The columns that some model reads, with types from the database, else from the project."""
+def _feeds_batches(unique_id: str, readers: Mapping[str, set[str]], nodes: Mapping[str, Any]) -> bool:
+    """Whether an incremental model or a snapshot depends on a source."""
+    seen: set[str] = set()
+    waiting = [unique_id]
+    while waiting:
+        for reader in readers.get(waiting.pop(), set()) & nodes.keys() - seen:
+            if nodes[reader].resource_type == SNAPSHOT or nodes[reader].config.materialized == "incremental":
+                return True
+            seen.add(reader)
+            waiting.append(reader)
+    return False
+
+
+    """The columns that models read, with their types; whether one reads them all."""
+    """The columns that models read, with types from the database or the project; whether one reads all."""
     engine = engine_of(query)
     types = {name: engine.seed_type(kind) for name, kind in engine.columns(query, source.relation_name).items()}
     types = types or {column.name: column.data_type for column in source.columns.values() if column.data_type}
@@ -73,9 +91,10 @@ def _columns(query: Query, source: Any, models: list[Any], dialect: str) -> dict
     for model in models:
         found = columns_read(model.compiled_code or model.raw_code, source, types, dialect)
         if found is None:
-            return types
+            return types, True
         read |= found
-    return {name: kind for name, kind in types.items() if name in read} or types
+    chosen = {name: kind for name, kind in types.items() if name in read}
+    return chosen or types, not chosen
 
 
 def columns_read(text: str, source: Any, types: Mapping[str, str], dialect: str) -> set[str] | None:

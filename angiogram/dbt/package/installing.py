@@ -17,6 +17,9 @@ from ingestion.settings.project_file import PROJECT_FILE, read_project_file
 PACKAGE = "data_angiogram"
 """The package's name in dbt."""
 
+PLACE = "ANGIOGRAM_PACKAGE"
+"""The environment variable by which an entry names the package's folder where its own is another machine's."""
+
 _FILES = ("packages.yml", "dependencies.yml")
 _FOLDER = "dbt_package"
 """The package's folder in its repository."""
@@ -91,6 +94,8 @@ def entries(project: Path) -> Iterator[dict[str, Any]]:
 def _is_ours(project: Path, entry: dict[str, Any]) -> bool:
     """Return whether an entry names this package, by its name or by the folder that holds it."""
     if "local" in entry:
+        if PLACE in str(entry["local"]):
+            return True
         local = project / str(entry["local"])
         if (local / PROJECT_FILE).is_file():
             return bool(read_project_file(local).get("name") == PACKAGE)

@@ -5,8 +5,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from ruamel.yaml.comments import CommentedMap
 
+from angiogram.author.adoption.ci import Job
 from angiogram.author.adoption.files import schema_macro
 from angiogram.author.adoption.source_tables import columns_read
 from angiogram.author.adoption.yaml_edits import edited, mapping_in, prepend
@@ -157,3 +159,46 @@ def test_a_test_in_a_file_of_its_own_is_the_models_test() -> None:
     )
     found = equality_tests(SimpleNamespace(nodes={"t": test}))
     assert {name: one.key for name, one in found.items()} == {"model.shop.orders": ["order_id"]}
+
+
+POSTGRES = {
+    "type": "postgres",
+    "host": "{{ env_var('DB_HOST') }}",
+    "port": "{{ env_var('DB_PORT') | as_number }}",
+    "user": "till",
+    "password": "{{ env_var('DBT_ENV_SECRET_TILL') }}",
+    "dbname": "{{ env_var('DB_NAME') }}",
+    "sslmode": "{{ env_var('DB_SSL', 'prefer') }}",
+    "role": "{{ env_var('DB_ROLE') }}",
+}
+
+
+def test_the_job_starts_a_server_of_its_own_and_the_profile_leads_there(tmp_path: Path) -> None:
+    job = Job.of(tmp_path, tmp_path / "dbt", tmp_path / "dbt/profiles.yml", "postgres", POSTGRES)
+    read = yaml.safe_load(job.github())["jobs"]["angiogram"]
+    assert read["env"] == {
+        "DBT_ENV_SECRET_TILL": "angiogram",
+        "DB_HOST": "localhost",
+        "DB_NAME": "angiogram",
+        "DB_PORT": "5432",
+        "DB_ROLE": "ci",
+    }
+    server = read["services"]["postgres"]["env"]
+    assert (server["POSTGRES_USER"], server["POSTGRES_DB"]) == ("till", "angiogram")
+    assert read["defaults"]["run"]["working-directory"] == "dbt"
+
+
+def test_on_gitlab_the_server_has_the_name_of_its_service(tmp_path: Path) -> None:
+    (tmp_path / ".gitlab-ci.yml").touch()
+    job = Job.of(tmp_path, tmp_path, tmp_path / "profiles.yml", "postgres", POSTGRES)
+    read = yaml.safe_load(job.gitlab())["angiogram"]
+    assert read["variables"]["DB_HOST"] == read["services"][0]["alias"]
+    assert read["artifacts"]["reports"]["junit"] == "angiogram.xml"
+
+
+def test_what_only_a_person_can_see_to_is_a_note_in_the_job(tmp_path: Path) -> None:
+    fixed = {"type": "postgres", "host": "db.shop.example", "user": "till", "password": "p", "dbname": "shop"}
+    text = Job.of(tmp_path / "a", tmp_path / "a", tmp_path / "b/profiles.yml", "postgres", fixed).github()
+    assert "# profiles.yml is outside of the repository" in text
+    assert "# profiles.yml has a fixed host" in text
+    assert "password" not in text
