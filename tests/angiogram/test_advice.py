@@ -23,7 +23,7 @@ def test_the_loaders_wrong_password_ends_the_run_before_anything_is_sent(
         query.execute("delete from angiogram.runs")
         monkeypatch.setenv("LOADER_PASSWORD", "a wrong one")
         with pytest.raises(DatabaseUnavailable, match=r"refused .* role taxi_loader.*LOADER_PASSWORD"):
-            steps.begin(lease=60)
+            steps.begin(lease=600)
         query.execute("select verdict, report ->> 'error' like '%LOADER_PASSWORD%' from angiogram.runs")
         assert query.fetchall() == [("could_not_run", True)], "the try is kept"
     assert records() == {}

@@ -130,7 +130,7 @@ def test_a_run_whose_lease_ran_out_is_a_failure_at_once_and_told_when_the_next_o
     dead = lease.take(database, 0, 0, print)
     found = status(database, DAY)
     assert (found.state, found.failure and found.failure.run_id) == (State.COULD_NOT_RUN, dead)
-    run_id = steps.begin(lease=60)
+    run_id = steps.begin(lease=600)
     assert [message["title"] for message in inbox.received] == ["Angiogram: could not run"]
     assert "its lease expired" in inbox.received[0]["message"]
     runs.release(database, run_id)
@@ -161,13 +161,13 @@ def test_a_try_made_while_postgresql_was_away_is_recorded_by_the_next_run(
         with pytest.raises(DatabaseUnavailable):
             try_to_run()
     assert len(runs.last(database, 10)) == 1
-    run_id = steps.begin(lease=60)
+    run_id = steps.begin(lease=600)
     runs.release(database, run_id)
     current, tried, _ = runs.last(database, 10)
     assert current.run_id == run_id
     assert (tried.verdict, tried.in_hand) == ("could_not_run", False)
     assert "DatabaseUnavailable" in tried.report["error"]
-    again = steps.begin(lease=60)
+    again = steps.begin(lease=600)
     runs.release(database, again)
     assert [run.run_id for run in runs.last(database, 10)][1:3] == [run_id, tried.run_id]
 
@@ -176,7 +176,7 @@ def test_a_step_that_fails_leaves_its_error_to_whoever_ends_the_run(
     database: connection, inbox: Inbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """In Airflow each step is a task, and the task `finish`, which comes last, knows of no error."""
-    run_id = steps.begin(lease=60)
+    run_id = steps.begin(lease=600)
     for name in ("dbt_project.yml", "angiogram.yml"):
         shutil.copy(PROJECT / name, tmp_path)
     monkeypatch.setenv("DBT_PROJECT_DIR", str(tmp_path))

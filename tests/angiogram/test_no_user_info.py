@@ -40,7 +40,7 @@ def test_a_run_keeps_no_password_of_the_front_door(
     """Readers of the marts read the runs, too."""
     with serving() as url:
         monkeypatch.setenv("FRONT_DOOR_URL", with_secret(url))
-        run_id = steps.begin(lease=60)
+        run_id = steps.begin(lease=600)
         try:
             assert before_dbt.inject(run_id)["front_door"] == url
         finally:

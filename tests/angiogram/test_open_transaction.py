@@ -33,7 +33,7 @@ def test_an_open_transaction_on_the_topic_is_the_blockage(
 ) -> None:
     """With topic, partition and offset; the front door, which did its part, is not blamed."""
     monkeypatch.setattr(topic, "_TRANSACTION_WITHIN", 0.5)
-    run_id = steps.begin(lease=60)
+    run_id = steps.begin(lease=600)
     try:
         producer.send(fresh_topic, value=b"{}", partition=1).get(timeout=30)
         load = dict(through(Walk(run_id=run_id), "inject", "check_loaded"))["load"]
@@ -58,7 +58,7 @@ def test_an_open_transaction_on_the_topic_is_the_blockage(
 def test_a_transaction_that_ends_in_time_holds_nothing_back(
     producer: KafkaProducer, fresh_topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_id = steps.begin(lease=60)
+    run_id = steps.begin(lease=600)
     try:
         producer.send(fresh_topic, value=b"{}", partition=1).get(timeout=30)
         before_dbt.inject(run_id)

@@ -87,7 +87,7 @@ def test_a_front_door_that_sends_to_another_topic_is_named_at_once(
     with new_topic(partitions=6) as other, serving() as url:
         monkeypatch.setenv("FRONT_DOOR_URL", url)
         monkeypatch.setenv("KAFKA_TOPIC", fresh_topic)
-        run_id = steps.begin(lease=60)
+        run_id = steps.begin(lease=600)
         try:
             load = dict(through(Walk(run_id=run_id), "inject", "check_loaded"))["load"]
             report = angiogram_verdict(run_id)
@@ -103,7 +103,7 @@ def test_a_front_door_that_sends_to_another_topic_is_named_at_once(
 def test_a_topic_that_ends_before_the_dye_is_not_called_late(
     pipeline: None, fresh_topic: str, connect_as: Callable[..., connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_id = steps.begin(lease=60)
+    run_id = steps.begin(lease=600)
     try:
         before_dbt.inject(run_id)
         with connect_as("postgres", os.environ["PGDATABASE"]).cursor() as query:

@@ -45,7 +45,7 @@ RIDES, MALFORMED = len(read_dye()), len(read_malformed())
 @pytest.fixture
 def run_in_hand(pipeline: None, fresh_topic: str) -> Iterator[str]:
     """A run that has begun and sent its dye, to a topic of its own."""
-    run_id = steps.begin(lease=60)
+    run_id = steps.begin(lease=600)
     try:
         before_dbt.inject(run_id)
         yield run_id
@@ -160,7 +160,7 @@ def test_the_run_waits_for_a_loader_that_follows_instead_of_loading_itself(pipel
         try:
             while not follower_alive(database):
                 assert not follower.done(), follower.result()
-            run_id = steps.begin(lease=60)
+            run_id = steps.begin(lease=600)
             before_dbt.inject(run_id)
             load = before_dbt.load(run_id)
             loaded = before_dbt.check_loaded(run_id)
@@ -370,7 +370,7 @@ def test_a_lost_connection_does_not_end_the_signs_of_life(
     pipeline: None, connect_as: Callable[..., connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(passage, "LEASE_OF_PROCESS", 0.6)
-    run_id = steps.begin(lease=60)
+    run_id = steps.begin(lease=600)
     administrator = connect_as("postgres").cursor()
 
     def next_sign(after: datetime | None) -> datetime:

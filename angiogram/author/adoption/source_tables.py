@@ -82,8 +82,8 @@ def _feeds_batches(unique_id: str, readers: Mapping[str, set[str]], nodes: Mappi
     return False
 
 
+def _columns(query: Query, source: Any, models: list[Any], dialect: str) -> tuple[dict[str, str], bool]:
     """The columns that models read, with their types; whether one reads them all."""
-    """The columns that models read, with types from the database or the project; whether one reads all."""
     engine = engine_of(query)
     types = {name: engine.seed_type(kind) for name, kind in engine.columns(query, source.relation_name).items()}
     types = types or {column.name: column.data_type for column in source.columns.values() if column.data_type}
