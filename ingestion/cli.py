@@ -35,7 +35,7 @@ def _new_app() -> typer.Typer:
     made = typer.Typer(
         cls=lazy(GROUPS),
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=True,
         pretty_exceptions_show_locals=False,
         help=__doc__,
     )

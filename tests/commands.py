@@ -34,7 +34,7 @@ def run(
     *,
     environment: dict[str, str] | None = None,
     folder: Path | None = None,
-    seconds: float = 300,
+    seconds: float = 600,
 ) -> Done:
     """Run a function that is a program, such as the `main` of a command line, to its end.
 

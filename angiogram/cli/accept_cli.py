@@ -9,7 +9,7 @@ from rich.text import Text
 from angiogram.author.accept import Proposal, propose, write
 from angiogram.author.accept_surface import SurfaceProposal
 from angiogram.cli.interrupted import interruptible
-from angiogram.cli.options import DyeTarget
+from angiogram.cli.options import DyeTarget, model_names
 from angiogram.dbt.project import Project
 from angiogram.report.report import DIFFERENCES_PRINTED, cells, console
 from angiogram.store.lease import WAIT
@@ -29,7 +29,8 @@ _DISAGREES = (
 
 def accept(
     models: Annotated[
-        list[str] | None, typer.Argument(metavar="MODEL...", help="Models to accept. Default: all.")
+        list[str] | None,
+        typer.Argument(metavar="MODEL...", help="Models to accept. Default: all.", autocompletion=model_names),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     wait: Annotated[

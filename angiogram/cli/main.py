@@ -55,7 +55,7 @@ app = typer.Typer(
     "of it with what it should make. "
     'Addresses and secrets come from the environment: in the sandbox run eval "$(sandbox env)" first.',
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_show_locals=False,
 )
 

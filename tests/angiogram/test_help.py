@@ -1,5 +1,6 @@
 """`angiogram --help` lists every command by its task, at once: it imports none of them."""
 
+import os
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from angiogram.cli.main import COMMANDS, app
+from tests.angiogram.conftest import PROJECT
 
 NAMES = [name for commands in COMMANDS.values() for name in commands]
 HEAVY = ("dbt", "httpx", "kafka", "msgspec", "psycopg2", "pydantic", "sqlglot")
@@ -45,3 +47,24 @@ def test_help_imports_no_command_and_none_of_what_they_need() -> None:
 def test_a_command_that_is_none_is_a_usage_error() -> None:
     result = CliRunner().invoke(app, ["runn"])
     assert (result.exit_code, "No such command 'runn'" in result.output) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("se", ["settings", "sensitivity"]),
+        ("run --ag", ["--against"]),
+        ("accept fct_", ["fct_rejected_rides", "fct_rides"]),
+    ],
+)
+def test_the_shell_completes_commands_options_and_models(typed: str, completed: list[str]) -> None:
+    words = f"angiogram {typed}"
+    asked = {"_ANGIOGRAM_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    command = [
+        sys.executable,
+        "-c",
+        "from angiogram.cli.main import main; import sys; sys.argv[0] = 'angiogram'; main()",
+    ]
+    place = {"DBT_PROJECT_DIR": str(PROJECT)}
+    done = subprocess.run(command, env={**os.environ, **place, **asked}, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == completed

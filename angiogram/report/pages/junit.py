@@ -1,7 +1,8 @@
-"""A run as JUnit XML, which every CI shows: one test case per stage and per checkpoint."""
+"""A run as test cases, one per stage and checkpoint: for pytest, and as JUnit XML for CI."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from xml.etree import ElementTree  # only writes
 
 from angiogram.core.stage_id import CHECKPOINT
@@ -17,33 +18,62 @@ DIFFERENCES_LISTED = 20
 """How many rows of one stage are listed. The full count is always given."""
 
 
-def junit(run: Run) -> str:
-    """Return the run as JUnit XML.
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A test case.
 
-    Each finding is a failure of its stage's case, or of a case of its own. Notices are the suite's output. Affected
-    stages are failures too, those not built, reached or watched are skipped, those not compared are errors. A run
-    without a verdict is one error.
+    Attributes:
+        kind, name: of the stage or checkpoint.
+        seconds: how long it took.
+        outcome: failure, error or skipped. None: it passed.
+        verdict: why, as the report calls it.
+        summary: why, in a line.
+        text: why, in full. None: the summary says it all.
+    """
+
+    kind: str
+    name: str
+    seconds: float
+    outcome: str | None = None
+    verdict: str = ""
+    summary: str = ""
+    text: str | None = None
+
+
+def cases(run: Run) -> Iterator[Case]:
+    """Yield the test cases of a run.
+
+    Each finding is a failure of its stage's case, or of a case of its own. Affected stages are failures too, those not
+    built, reached or watched are skipped, those not compared are errors. A run without a verdict is one error.
     """
     view = view_of(run)
-    suite = ElementTree.Element("testsuite", name=f"angiogram {run.run_id}", timestamp=run.started_at.isoformat())
     for stage in view.stages:
-        _stage(suite, stage, [found for found in view.findings if found.stage == stage.id])
+        yield _stage(stage, [found for found in view.findings if found.stage == stage.id])
     counted = {point["name"] for point in view.checkpoints}
     for found in view.findings:
         if not found.is_shown and not (found.stage.kind == CHECKPOINT and found.stage.name in counted):
-            case = _case(suite, found.stage.kind, str(found.stage), 0.0)
-            _told(case, "failure", "blocked", found.text, _line(found))
+            yield Case(found.stage.kind, str(found.stage), 0.0, "failure", "blocked", found.text, _line(found))
     for point in view.checkpoints:
-        case = _case(suite, "checkpoint", point["name"], 0.0)
-        if not point["holds"]:
+        if point["holds"]:
+            yield Case("checkpoint", point["name"], 0.0)
+        else:
             counts = ", ".join(f"{name} {count}" for name, count in point["counts"].items())
-            _told(case, "failure", "blocked", f"expected {point['expected']}, found {counts}")
+            why = f"expected {point['expected']}, found {counts}"
+            yield Case("checkpoint", point["name"], 0.0, "failure", "blocked", why)
     if view.verdict not in ("healthy", "blocked"):
-        _told(_case(suite, "run", "verdict", 0.0), "error", view.verdict, view.explanation)
-    cases = list(suite)
+        yield Case("run", "verdict", 0.0, "error", view.verdict, view.explanation)
+
+
+def junit(run: Run) -> str:
+    """Return the run as JUnit XML. Notices are the suite's output."""
+    view = view_of(run)
+    suite = ElementTree.Element("testsuite", name=f"angiogram {run.run_id}", timestamp=run.started_at.isoformat())
+    for case in cases(run):
+        _add(suite, case)
+    written = list(suite)
     for kind, name in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
-        suite.set(name, str(sum(case.find(kind) is not None for case in cases)))
-    suite.set("tests", str(len(cases)))
+        suite.set(name, str(sum(case.find(kind) is not None for case in written)))
+    suite.set("tests", str(len(written)))
     if view.notices:
         ElementTree.SubElement(suite, "system-out").text = _clean("\n".join(map("notice: {}".format, view.notices)))
     suite.set("time", f"{view.seconds or 0:.3f}")
@@ -53,18 +83,19 @@ def junit(run: Run) -> str:
     return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _stage(suite: ElementTree.Element, stage: StageView, findings: Sequence[FindingView]) -> None:
-    case = _case(suite, stage.kind, stage.name, stage.seconds)
+def _stage(stage: StageView, findings: Sequence[FindingView]) -> Case:
     summary = findings[0].text if findings else stage.reason or f"{stage.differences} differences"
+    outcome, verdict, text = None, stage.verdict, None
     if stage.verdict in ("blocked", "affected") or findings:
         words = [f"{stage.verdict_name}: {stage.meaning}", *(map(_line, findings) if findings else [summary])]
         words += [stage.details] if stage.details else []
         words += [line for row in stage.rows[:DIFFERENCES_LISTED] for line in lines_of(row)]
-        _told(case, "failure", "blocked" if findings else stage.verdict, summary, "\n".join(words))
+        outcome, verdict, text = "failure", "blocked" if findings else stage.verdict, "\n".join(words)
     elif stage.verdict in ("not_built", "not_reached", "not_watched"):
-        _told(case, "skipped", stage.verdict, stage.meaning)
+        outcome, summary = "skipped", stage.meaning
     elif stage.verdict == "not_compared":
-        _told(case, "error", stage.verdict, summary, stage.details)
+        outcome, text = "error", stage.details
+    return Case(stage.kind, stage.name, stage.seconds, outcome, verdict, summary, text)
 
 
 def _line(found: FindingView) -> str:
@@ -72,15 +103,14 @@ def _line(found: FindingView) -> str:
     return f"{found.stage}, {found.kind}: {found.text}" + (f" ({found.place})" if found.place else "")
 
 
-def _case(suite: ElementTree.Element, kind: str, name: str, seconds: float) -> ElementTree.Element:
-    return ElementTree.SubElement(
-        suite, "testcase", classname=f"angiogram.{kind}", name=_clean(name), time=f"{seconds:.3f}"
+def _add(suite: ElementTree.Element, case: Case) -> None:
+    element = ElementTree.SubElement(
+        suite, "testcase", classname=f"angiogram.{case.kind}", name=_clean(case.name), time=f"{case.seconds:.3f}"
     )
-
-
-def _told(case: ElementTree.Element, kind: str, verdict: str, summary: str, text: str | None = None) -> None:
-    attributes = {"message": _clean(summary)} | ({} if kind == "skipped" else {"type": verdict})
-    ElementTree.SubElement(case, kind, attributes).text = _clean(text) if text else None
+    if case.outcome is not None:
+        attributes = {"message": _clean(case.summary)}
+        attributes |= {} if case.outcome == "skipped" else {"type": case.verdict}
+        ElementTree.SubElement(element, case.outcome, attributes).text = _clean(case.text) if case.text else None
 
 
 def _clean(text: str) -> str:
