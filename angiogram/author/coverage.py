@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import Any
 
 from angiogram.core.stage_id import MODEL, SEED
-from angiogram.dbt.manifest.equality_test import equality_tests
 from angiogram.dbt.manifest.lookup import exposure_names, nodes_of, readers_by_id
 from angiogram.dbt.project import Project
 from angiogram.dbt.seeds.dye_seeds import expected_name
@@ -18,9 +17,9 @@ class Watch(StrEnum):
     """Whether a model's output is compared."""
 
     WATCHED = "watched"
-    """It has an expected seed and a test equals_expected."""
+    """It has an expected seed."""
     NOT_YET = "not yet watched"
-    """It has not both, and nobody said that it need not."""
+    """It has none, and nobody said that it need not."""
     LEFT_OUT = "left out"
     """angiogram.yml says why it need not be compared."""
 
@@ -82,7 +81,6 @@ def coverage(project: Project) -> Coverage:
 
     Raises:
         InvalidSurface: the accepted surface cannot be read.
-        UnsupportedProject: a model has two tests equals_expected.
         DbtFailed: dbt cannot read the project.
     """
     manifest, accepted = project.manifest, Surface.accepted(project.directory)
@@ -114,12 +112,7 @@ def coverage(project: Project) -> Coverage:
 
 def _watched(manifest: Any) -> set[str]:
     seeds = {seed.name for seed in nodes_of(manifest, SEED)}
-    tests = equality_tests(manifest)
-    return {
-        model.unique_id
-        for model in nodes_of(manifest, MODEL)
-        if model.unique_id in tests and expected_name(model.search_name) in seeds
-    }
+    return {model.unique_id for model in nodes_of(manifest, MODEL) if expected_name(model.search_name) in seeds}
 
 
 def _watch(is_watched: bool, is_left_out: bool) -> Watch:

@@ -34,10 +34,7 @@ from angiogram.warehouse.engines.protocol import Warehouse
 from angiogram.warehouse.views import ephemeral, snapshots
 from ingestion.settings.pipeline import pipeline
 
-_NOTHING_WATCHED = (
-    "No model is watched, so nothing was compared. Give one an expected seed and a test equals_expected that names its "
-    "key: see docs/your-project.md."
-)
+_NOTHING_WATCHED = "No model is watched, so nothing was compared. Give one an expected seed: see docs/your-project.md."
 
 SCHEMA_VERSION = 2
 """Version of the report's JSON, which docs/report.schema.json describes."""

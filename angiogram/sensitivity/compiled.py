@@ -6,7 +6,8 @@ from typing import Any
 
 from angiogram.core.errors import UnsupportedProject
 from angiogram.dbt.command import run_in_scratch
-from angiogram.dbt.manifest.equality_test import equality_tests
+from angiogram.dbt.manifest.equality_test import EqualityTest, equality_tests
+from angiogram.dbt.manifest.keys import declared_key, seed_columns
 from angiogram.dbt.manifest.lookup import node_with_id, nodes_by_id, source_if_known, sources_by_id
 from angiogram.dbt.manifest.nodes import is_ephemeral, parents, require_no_functions, watched_ephemeral
 from angiogram.dbt.project_file import dye_target, project_variables
@@ -139,7 +140,7 @@ def _compiled(
                     dict.fromkeys(_local_name(manifest, parent) for parent in parents(manifest, node.unique_id, shown))
                 ),
                 expected=SeedFile.of(directory, expected).table if expected else None,
-                key=tuple(tests[node.unique_id].key) if node.unique_id in tests else (),
+                key=_key(manifest, node, tests.get(node.unique_id), expected),
                 where=tests[node.unique_id].where if node.unique_id in tests else None,
                 unheeded=_unheeded(node.config),
             )
@@ -163,6 +164,13 @@ def _compiled(
         tests={key: sql for key, sql in later.items() if key.startswith("test.") and sql},
         manifest=manifest,
     )
+
+
+def _key(manifest: Any, node: Any, test: EqualityTest | None, expected: Any) -> tuple[str, ...]:
+    """The columns that the project says identify a row."""
+    if test:
+        return tuple(test.key)
+    return tuple(declared_key(manifest, node.unique_id, seed_columns(expected))) if expected else ()
 
 
 def _require_known(manifest: Any, models: list[Any], shown: set[str]) -> None:

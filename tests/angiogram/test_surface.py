@@ -63,7 +63,7 @@ def without_test(shop: DbtProject, model: str) -> None:
 
 
 def test_what_readers_lose_is_red_and_what_is_compared_less_is_told(shop: DbtProject) -> None:
-    """An alias, a grant, an order of columns; a test removed or made a warning, a column or a row left out."""
+    """An alias, a grant, an order of columns; a seed removed, a test made a warning, a column or a row left out."""
     shop.replace("models/core/guests.sql", "with guests", "{{ config(alias='customers') }}\nwith guests")
     shop.replace(
         "models/base/base_lines.sql", "id as line_id,\n        ticket_id,", "ticket_id,\n        id as line_id,"
@@ -81,6 +81,7 @@ def test_what_readers_lose_is_red_and_what_is_compared_less_is_told(shop: DbtPro
     shop.replace("seeds/expected/expected__base_lines.csv", "20,13,ESP,1\n", "")
     shop.replace("seeds/expected/expected__tickets.csv", "09:00:00,1,0,250\n14", "09:00:00,0,0,0\n14")
     without_test(shop, "base_guests")
+    (shop.folder / "seeds" / "expected" / "expected__base_guests.csv").unlink()
     monthly = "key: [month]\n          config: {"
     shop.replace("models/models.yml", monthly, f"{monthly}severity: warn, ")
 
@@ -91,7 +92,7 @@ def test_what_readers_lose_is_red_and_what_is_compared_less_is_told(shop: DbtPro
     assert "till may no longer select from coffee_shop.base_tickets" in findings(report, "surface")["base_tickets"]
     assert "in another order, from ticket_id on" in findings(report, "surface")["base_lines"]
     assert findings(report, "watch").keys() == {"base_guests", "takings_by_month"}
-    assert "its test equals_expected is gone" in findings(report, "watch")["base_guests"]
+    assert "its expected seed is gone" in findings(report, "watch")["base_guests"]
     assert "its test equals_expected has severity: warn" in findings(report, "watch")["takings_by_month"]
     assert findings(report, "output") == findings(report, "build") == {}
     assert notices(report) == [

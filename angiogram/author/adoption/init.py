@@ -160,7 +160,7 @@ def expectations(adoption: Adoption, say: Callable[[str], None], wait: float) ->
             with database.cursor() as query:
                 types = {name: engine.seed_type(kind) for name, kind in engine.columns(query, node.relation).items()}
             watched.append(node.name)
-            if node.key and node.expected_relation:
+            if node.is_watched:
                 continue
             if not types:
                 watched.pop()

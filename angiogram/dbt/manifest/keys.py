@@ -1,16 +1,29 @@
 """Which columns identify a row of a model, by what the project says of it."""
 
+import csv
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 _PRIMARY, _UNIQUE = "primary_key", "unique"
 
 
 def row_key(manifest: Any, unique_id: str, columns: Sequence[str]) -> list[str]:
-    """Return the columns that identify a row of a model.
+    """Return the columns by which rows of a model are told apart: its declared key, or else the whole row.
+
+    Args:
+        manifest: of the parsed project.
+        unique_id: dbt's ID of the model.
+        columns: the columns that are compared. A key of others is not used.
+    """
+    return declared_key(manifest, unique_id, columns) or list(columns)
+
+
+def declared_key(manifest: Any, unique_id: str, columns: Sequence[str]) -> list[str]:
+    """Return the columns that identify a row of a model, as the project says. Empty if it does not.
 
     They are those of its primary key, of a test `unique` or `unique_combination_of_columns`, of a unique constraint, or
-    the unique_key of an incremental model; if there is none, the whole row.
+    the unique_key of an incremental model.
 
     Args:
         manifest: of the parsed project.
@@ -25,15 +38,28 @@ def row_key(manifest: Any, unique_id: str, columns: Sequence[str]) -> list[str]:
     for key in said:
         if key and all(column.lower() in known for column in key):
             return [known[column.lower()] for column in key]
-    return list(columns)
+    return []
 
 
 def _constraints(model: Any, kind: str) -> list[list[str]]:
-    of_model = [list(found.columns) for found in model.constraints if found.type == kind]
+    of_model = [list(found.columns) for found in getattr(model, "constraints", ()) if found.type == kind]
     of_columns = [
         [column.name] for column in model.columns.values() for found in column.constraints if found.type == kind
     ]
     return of_model + of_columns
+
+
+def seed_columns(seed: Any) -> list[str]:
+    """Return the columns that the first line of a seed's file names, as dbt names them in its table.
+
+    Empty if the file cannot be read: dbt reports that when it loads the seed.
+    """
+    try:
+        with (Path(seed.root_path or "") / seed.original_file_path).open(newline="", encoding="utf-8-sig") as lines:
+            header = next(csv.reader(lines, delimiter=seed.config.delimiter or ","), [])
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return []
+    return [name.lower() for name in header] if seed.config.quote_columns is False else header
 
 
 def _tests(manifest: Any, unique_id: str) -> list[list[str]]:

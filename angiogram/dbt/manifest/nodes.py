@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from angiogram.core.errors import UnsupportedProject
 from angiogram.core.stage_id import MODEL, SEED, SNAPSHOT, StageId, loader_stage
-from angiogram.dbt.manifest.equality_test import Leniency, equality_tests
+from angiogram.dbt.manifest.equality_test import EqualityTest, Leniency, equality_tests
+from angiogram.dbt.manifest.keys import row_key, seed_columns
 from angiogram.dbt.manifest.long_names import shortened
 from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX, expected_name
 
@@ -35,7 +36,8 @@ class Node:
             the view without dbt's times.
         reads: the models and seeds that it reads, and the loader's stage for sources.
         expected_relation: the table of its expected seed, quoted; None if there is none.
-        key: the columns that identify its rows, from its test equals_expected.
+        key: the columns that identify its rows, from its test equals_expected. Without one: those that the project
+            declares, or all columns of its expected seed.
         excluded: the columns that differ from run to run.
         accounts_for: accepted, rejected or checked: which of the messages its rows account for (meta.accounts_for).
         where: which of its rows are compared, from its test equals_expected, as SQL; None: all.
@@ -95,7 +97,12 @@ class Node:
 
         A model must be. Reference data must be only if it has an expected output.
         """
-        return not self.is_seed or self.expected_relation is not None or bool(self.key)
+        return not self.is_seed or self.is_watched or self.test_file is not None
+
+    @property
+    def is_watched(self) -> bool:
+        """Return whether it has expected content to compare it with."""
+        return self.expected_relation is not None
 
 
 def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Node]:
@@ -133,7 +140,7 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
             relation=_view_of(found.search_name, manifest) if is_view else found.relation_name,
             reads=reads,
             expected_relation=expected.relation_name if expected else None,
-            key=test.key if test else [*unique_key(found), VERSION] if is_snapshot else [],
+            key=_key(found, test, expected),
             excluded=excluded,
             accounts_for=found.config.meta.get("accounts_for"),
             where=test.where if test else None,
@@ -144,6 +151,15 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
             named=None if found.relation_name else _would_be(manifest, found),
             snapshot_table=found.relation_name if is_snapshot else None,
         )
+
+    def _key(found: Any, test: EqualityTest | None, expected: Any) -> list[str]:
+        if test:
+            return test.key
+        if found.resource_type == SNAPSHOT:
+            return [*unique_key(found), VERSION]
+        if expected is None:
+            return []
+        return row_key(manifest, found.unique_id, [name for name in seed_columns(expected) if name not in excluded])
 
     nodes: dict[str, Node] = {}
     for model in built:

@@ -210,12 +210,12 @@ class Isolation:
                 continue
             parsed = node_with_id(self._project.manifest, unique_id)
             parent = self._project.nodes[parsed.search_name]
-            if parent.stage == as_it_is or parent.name in trusted or (parent.is_seed and not is_watched(parent)):
+            if parent.stage == as_it_is or parent.name in trusted or (parent.is_seed and not parent.is_watched):
                 is_own = parent.stage == as_it_is
                 plan.parents[unique_id] = Parent(parent.read_as, parsed.alias, parent.table, parent, is_own)
             elif parent.is_snapshot:  # its expected seed does not have dbt's times
                 return False
-            elif parent.stage not in remade and is_watched(parent) and not parent.where:
+            elif parent.stage not in remade and parent.is_watched and not parent.where:
                 plan.parents[unique_id] = Parent(parent.read_as, parsed.alias, parent.expected_relation, parent)
             elif not self._add_step(plan, parent, trusted, remade, as_it_is):
                 return False
@@ -240,11 +240,6 @@ class Isolation:
                 lacking -= tables.known(plan.parents[unique_id])
         supposed = [plan.parents[unique_id] for unique_id in read if unique_id in plan.parents]
         return bool(lacking) and any(p.node is not None and p.holds != p.node.relation for p in supposed)
-
-
-def is_watched(node: Node) -> bool:
-    """Whether a model or seed has expected content to compare it with."""
-    return node.expected_relation is not None and bool(node.key or node.is_seed)
 
 
 def _run_dependent(step: _Recipe) -> set[str]:

@@ -14,7 +14,6 @@ from angiogram.dbt.manifest.lookup import node_with_id
 from angiogram.dbt.manifest.nodes import Node, inlined
 from angiogram.dbt.project import Project
 from angiogram.dbt.seeds.dye_seeds import is_dye_seed
-from angiogram.judge.cause.isolate import is_watched
 from angiogram.judge.cause.right_input import RightInput
 
 _BROKEN = (OutputState.WRONG, OutputState.FAILED)
@@ -41,7 +40,7 @@ class UnseenInput:
         """
         node = self._project.nodes.get(stage.name)
         apart = self._right_input.apart(stage)
-        if node is None or apart is None or apart in _BROKEN or (is_watched(node) and apart is not OutputState.RIGHT):
+        if node is None or apart is None or apart in _BROKEN or (node.is_watched and apart is not OutputState.RIGHT):
             return None
         return self._above(stage, ())
 
@@ -66,7 +65,7 @@ class UnseenInput:
         """
         for parent in node.reads:
             above = self._project.nodes.get(parent.name)
-            if parent == loader_stage() or (above and is_watched(above)):
+            if parent == loader_stage() or (above and above.is_watched):
                 yield parent
             elif above:
                 yield from self._compared_parents(above)
@@ -102,7 +101,7 @@ class UnseenInput:
             yield StageId(MODEL, node_with_id(manifest, inside).search_name)
         for parent in node.reads:
             above = self._project.nodes.get(parent.name)
-            if above and not is_watched(above) and not self._is_dye(above):
+            if above and not above.is_watched and not self._is_dye(above):
                 yield parent
                 yield from self._unwatched(above)
 

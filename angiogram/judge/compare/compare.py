@@ -90,9 +90,6 @@ def compare(
         (rows,) = query.fetchone() or (0,)
         if model.expected_relation is None:
             return Comparison(rows, Differences(), NO_EXPECTED_SEED, is_watched=False)
-        if not model.key:
-            reason = "it has no test equals_expected that names its key"
-            return Comparison(rows, Differences(), reason, is_watched=False)
         sides = engine.typed_columns(query, {"actual": model.relation, "expected": model.expected_relation})
         if absent := _absent(model, sides):
             reason = f"the key of its test equals_expected names no column: {absent}"

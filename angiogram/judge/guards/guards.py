@@ -116,7 +116,7 @@ def judge(
     else:
         found += changes(accepted, now, project)
     known = {change.stage for change in found if change.kind is FindingKind.WATCH}
-    found += [change for change in watch.without_test(project) if change.stage not in known]
+    found += [change for change in watch.disabled_expected(project) if change.stage not in known]
     return as_told(
         replace(change, file=change.file or _file(change.stage, now, project))
         for change in _first_of_each(_unexplained(found, project, stages, health), stages)

@@ -236,7 +236,7 @@ def of_project(
         live_target=live.name if live else None,
         engine=engine_of(database).name,
         models=dict(sorted(models.items())),
-        seeds=sorted(node.name for node in project.nodes.values() if node.is_seed and is_watched(node)),
+        seeds=sorted(node.name for node in project.nodes.values() if node.is_seed and node.is_watched),
         dye=dict(sorted(_dye(project))),
         inputs=sql.inputs if sql else {},
         intended={name: mark for name, mark in sorted(fingerprints.items()) if name in listed},
@@ -250,16 +250,11 @@ def _fingerprints(sql: LiveSql) -> dict[str, str]:
     return unseen | sql.switches | {name: found.fingerprint for name, found in sql.differences.items()}
 
 
-def is_watched(node: Node) -> bool:
-    """Whether the rows of a model or seed are compared."""
-    return bool(node.expected_relation and node.key)
-
-
 def _compared(node: Node, columns: dict[str, str] | None) -> ModelSurface:
     where = " ".join(node.where.split()) if node.where else None
     left_out = [name for name in columns or () if name in node.excluded]
-    tolerates = str(node.leniency) if node.leniency and is_watched(node) else None
-    return ModelSurface(columns=columns, watched=is_watched(node), left_out=left_out, where=where, tolerates=tolerates)
+    tolerates = str(node.leniency) if node.leniency and node.is_watched else None
+    return ModelSurface(columns=columns, watched=node.is_watched, left_out=left_out, where=where, tolerates=tolerates)
 
 
 def _under(live: LiveTarget) -> dict[str, dict[str, Any]]:

@@ -56,8 +56,8 @@ def changes(accepted: Surface, now: Surface, project: Project) -> Iterator[Chang
     yield from _dye(accepted, now, project)
 
 
-def without_test(project: Project) -> Iterator[Change]:
-    """Yield the expected seeds that no model or seed is compared with although it is there.
+def disabled_expected(project: Project) -> Iterator[Change]:
+    """Yield the expected seeds that are disabled although their model or seed is there.
 
     Args:
         project: the project under the dye target.
@@ -69,15 +69,7 @@ def without_test(project: Project) -> Iterator[Change]:
     }
     for name, node in project.nodes.items():
         seed = expected_name(name)
-        if node.expected_relation and not node.key:
-            yield Change(
-                f"Nothing is compared with the expected seed {seed}: {node.stage} has no test equals_expected, or that "
-                "test is disabled.",
-                node.stage,
-                FindingKind.WATCH,
-                advice=f"Restore the test, or delete the seed if {node.stage} should not be compared.",
-            )
-        elif node.expected_relation is None and seed in disabled:
+        if not node.is_watched and seed in disabled:
             yield Change(
                 f"Nothing is compared with the expected seed {seed}: it is disabled under target {project.target}.",
                 node.stage,
@@ -90,12 +82,10 @@ def without_test(project: Project) -> Iterator[Change]:
 def _why(project: Project, stage: StageId) -> str:
     node = project.nodes.get(stage.name)
     if node is None and stage.kind == MODEL and stage.name in project.inlined_models:
-        return "its expected seed and its test equals_expected are gone or disabled"
+        return "its expected seed is gone or disabled"
     if node is None:
         return "the dye does not reach it" if stage.kind == MODEL else "no model that the dye reaches reads it"
-    lacking = ["its expected seed"] if node.expected_relation is None else []
-    lacking += [] if node.key else ["its test equals_expected"]
-    return f"{' and '.join(lacking)} {'are' if len(lacking) > 1 else 'is'} gone or disabled"
+    return "its expected seed is gone or disabled"
 
 
 def _watched_in_both(accepted: Surface, now: Surface) -> Iterator[tuple[str, ModelSurface, ModelSurface]]:

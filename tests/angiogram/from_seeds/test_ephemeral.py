@@ -140,6 +140,4 @@ def test_it_is_accepted_and_what_no_longer_compares_it_is_named(shop: Path, judg
     (shop / "models" / "models.yml").write_text(told.replace(test, ""))
     [found] = judge(shop)["findings"]
     assert found["kind"] == "watch"
-    assert found["text"].startswith(
-        "guests is no longer compared: its expected seed and its test equals_expected are gone or disabled."
-    )
+    assert found["text"].startswith("guests is no longer compared: its expected seed is gone or disabled.")
