@@ -6,16 +6,19 @@ the person who says yes vouches for them.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from angiogram.author.accept_surface import SurfaceProposal, propose_surface
 from angiogram.author.output import Output, SeedForm
+from angiogram.author.recording import after_writing
+from angiogram.core.differences import Differences
 from angiogram.core.errors import DbtFailed, UnknownModel
 from angiogram.dbt.manifest.lookup import node_with_id
 from angiogram.dbt.manifest.nodes import Node
 from angiogram.dbt.project import Project
+from angiogram.dbt.seeds.recorded import RECORDED_FILE, Recorded
 from angiogram.dbt.seeds.seed_text import Row, seed_text
 from angiogram.dbt.seeds.stored_seeds import StoredSeed, replace_all
 from angiogram.dbt.targets import require_engine
@@ -49,6 +52,9 @@ class Proposal:
         calculated: whether the independent calculation knows the model.
         text: the new seed; None if it is not to be written.
         new_columns: columns that the seed did not have, with their cells in words.
+        form: how dbt reads the seed.
+        key: the columns that identify a row.
+        first_rows: how many rows are written into a seed that waited for its first ones; None: it did not wait.
         untyped: those new columns to which dbt_project.yml gives no type, with the model's type.
     """
 
@@ -61,6 +67,9 @@ class Proposal:
     text: str | None
     new_columns: dict[str, list[str]]
     untyped: dict[str, str]
+    form: SeedForm
+    key: Sequence[str]
+    first_rows: int | None = None
 
     @property
     def seed(self) -> Path:
@@ -78,12 +87,18 @@ class Proposals:
     """What would be written for the models and the surface.
 
     Attributes:
-        models: models whose output differs from their expected seeds.
+        models: models whose output differs from their expected seeds, or is the first to be written there.
         surface: the new surface; None if the accepted one is unchanged.
+        recorded: the list of the seeds that were filled from the models' own output, as it was.
+        listed: its file.
+        unrecorded: why models get no first rows, by name. They go on waiting.
     """
 
     models: list[Proposal]
     surface: SurfaceProposal | None
+    recorded: Recorded
+    listed: StoredSeed
+    unrecorded: dict[str, str] = field(default_factory=dict)
 
 
 def propose(project: Project, models: Sequence[str], say: Callable[[str], None], wait: float = WAIT) -> Proposals:
@@ -105,6 +120,7 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None],
             live target.
         InvalidSurface: the accepted surface cannot be read.
         InvalidSettings: the project declares a calculation that cannot be used.
+        InvalidRecord: the list of recorded seeds cannot be read.
         SeedError: the dye or the reference data cannot be read.
     """
     require_engine(project, "postgres", "duckdb")
@@ -114,11 +130,14 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None],
     with tables_of(project, wait, say) as database:
         stored = {node.name: StoredSeed.read(_file(project, node.name)) for node in chosen}
         accepted = StoredSeed.read(project.directory / SURFACE_FILE, may_be_absent=True)
+        listed = StoredSeed.read(project.directory / RECORDED_FILE, may_be_absent=True)
+        recorded = Recorded.read(project.directory)
         say("Building the models from the input seeds")
         built_of_dye = build(database, project).builds
         snapshots.show(database, project)
         unread = [node_with_id(project.manifest, one).name for one in ephemeral.show(database, project, built_of_dye)]
-        if failed := list(dict.fromkeys([*built_of_dye.unbuilt(), *unread])):
+        unbuilt = list(dict.fromkeys([*built_of_dye.unbuilt(), *unread]))
+        if failed := [name for name in unbuilt if name not in _never_watched(project)]:
             raise DbtFailed(
                 f"dbt could not build {', '.join(failed)}; its log is {project.paths.logs / 'dbt.log'}. "
                 "Correct it, then accept."
@@ -127,25 +146,65 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None],
         names = {str(message.number): message.name for message in messages}
         tables = _calculated(project, messages) if messages else {}
         tracer = Tracer(database, nodes, names)
-        proposals = [
-            proposal
-            for node in chosen
-            if (proposal := _proposal(database, project, node, stored[node.name], tables.get(node.name), tracer))
-        ]
-        built = [node.stage for node in nodes.values()]
-        return Proposals(proposals, propose_surface(database, project, models, built, accepted))
+        proposals, unrecorded = [], {}
+        for node in chosen:
+            if node.is_waiting and node.name in unbuilt:
+                unrecorded[node.name] = "dbt could not build it"
+                continue
+            proposal = _proposal(database, project, node, stored[node.name], tables.get(node.name), tracer)
+            if proposal and proposal.obstacle and node.is_waiting:
+                unrecorded[node.name] = proposal.obstacle
+            elif proposal:
+                proposals.append(proposal)
+        for one in proposals:  # the surface is that of the project with these seeds filled
+            nodes[one.model] = nodes[one.model].as_if_filled()
+        built = [node.stage for node in nodes.values() if node.name not in unbuilt]
+        surface = propose_surface(database, project, models, built, accepted)
+        return Proposals(proposals, surface, recorded, listed, unrecorded)
 
 
-def write(project: Project, proposals: Proposals) -> list[Path]:
-    """Write the new seeds and the surface, all or none, and return the files written.
+def write(project: Project, proposals: Proposals, is_confirmed: bool = True) -> list[Path]:
+    """Write seeds, surface and the list of what is recorded, all or none.
+
+    Args:
+        project: whose models were built.
+        proposals: what is written.
+        is_confirmed: whether a person saw the differences and said yes; otherwise what changes counts as recorded.
 
     Raises:
         SeedNotWritten: a file cannot be written, or is no longer the one that was compared.
+
+    Returns:
+        The files written.
     """
     changes = [(one.stored, one.stored.as_stored(one.text)) for one in proposals.models if one.text is not None]
     if surface := proposals.surface:
         changes.append((surface.stored, surface.text.encode()))
+    if (text := _listed(proposals, is_confirmed).text()) != proposals.recorded.text():
+        changes.append((proposals.listed, proposals.listed.as_stored(text)))
     return replace_all(project.directory, changes)
+
+
+def _listed(proposals: Proposals, is_confirmed: bool) -> Recorded:
+    """The list of what is recorded, after the proposals are written."""
+    recorded = proposals.recorded
+    for one in proposals.models:
+        if one.text is None:
+            continue
+        name, before = one.seed.stem, one.stored.text
+        of_output = None
+        if not one.calculated:
+            of_output = after_writing(name, before, one.text, one.key, one.form, recorded, is_confirmed)
+        recorded = recorded.with_seeds({name: of_output}) if of_output else recorded.without([name])
+    return recorded
+
+
+def _never_watched(project: Project) -> set[str]:
+    """Models that were never watched: one that is not built keeps no other from being accepted."""
+    accepted = Surface.accepted(project.directory)
+    known = accepted.models if accepted else {}
+    unwatched = {node.name for node in project.nodes.values() if not (node.is_watched or node.is_seed)}
+    return unwatched - {name for name, model in known.items() if model.watched}
 
 
 def _chosen(project: Project, models: Sequence[str]) -> list[Node]:
@@ -156,7 +215,8 @@ def _chosen(project: Project, models: Sequence[str]) -> list[Node]:
         raise UnknownModel(
             f"There is no model {', '.join(sorted(unknown))}. Current and former models: {', '.join(sorted(known))}."
         )
-    return [node for node in project.nodes.values() if node.expected_relation and (not models or node.name in models)]
+    expected = [node for node in project.nodes.values() if node.is_watched or node.is_waiting]
+    return [node for node in expected if not models or node.name in models]
 
 
 def _calculated(project: Project, messages: Sequence[DyeMessage]) -> dict[str, _Calculated]:
@@ -185,10 +245,11 @@ def _proposal(
     tracer: Tracer,
 ) -> Proposal | None:
     """Return what would be written for a model, or None if its seed is unchanged."""
+    is_first, node = node.is_waiting, node.as_if_filled()
     found = compare(database, node, project.directory)
     if found.rows is None:
         raise DbtFailed(f"{node.name} cannot be read: {found.obstacle}. Correct it, then accept.")
-    if not found.is_watched or (not found.differences.count and not found.obstacle):
+    if not found.is_watched or not (is_first or found.differences.count or found.obstacle):
         return None
     objection, obstacle, text = None, found.obstacle, None
     output = Output.of(database, node)
@@ -206,13 +267,16 @@ def _proposal(
     return Proposal(
         model=node.name,
         stored=stored,
-        differences=tracer.told(node.stage, found.differences),
+        differences=tracer.told(node.stage, Differences() if is_first else found.differences),
         objection=objection,
         obstacle=obstacle,
         calculated=calculated is not None,
         text=text,
         new_columns={column: output.told(column) for column in new_columns},
         untyped=_untyped(database, seed, node, new_columns),
+        form=form,
+        key=node.key,
+        first_rows=found.rows if is_first else None,
     )
 
 

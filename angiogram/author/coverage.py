@@ -17,7 +17,7 @@ class Watch(StrEnum):
     """Whether a model's output is compared."""
 
     WATCHED = "watched"
-    """It has an expected seed."""
+    """It has an expected seed with rows, or one that says that it has none."""
     NOT_YET = "not yet watched"
     """It has none, and nobody said that it need not."""
     LEFT_OUT = "left out"
@@ -87,7 +87,7 @@ def coverage(project: Project) -> Coverage:
     project.require_whole()
     known = accepted.models if accepted else {}
     left_out = {entry.model: entry.reason for entry in project.settings.left_out}
-    watched = _watched(manifest)
+    watched = _watched(manifest, project.waiting_seeds)
     models = nodes_of(manifest, MODEL)
     names = {model.unique_id: model.search_name for model in models}
     published = {model.unique_id for model in models if model.config.meta.get("published")}
@@ -110,8 +110,8 @@ def coverage(project: Project) -> Coverage:
     return Coverage(found, list(_mistakes(project, found)))
 
 
-def _watched(manifest: Any) -> set[str]:
-    seeds = {seed.name for seed in nodes_of(manifest, SEED)}
+def _watched(manifest: Any, waiting: set[str]) -> set[str]:
+    seeds = {seed.name for seed in nodes_of(manifest, SEED)} - waiting
     return {model.unique_id for model in nodes_of(manifest, MODEL) if expected_name(model.search_name) in seeds}
 
 

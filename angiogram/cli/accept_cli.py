@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from angiogram.author.accept import Proposal, propose, write
+from angiogram.author.accept import Proposal, Proposals, propose, write
 from angiogram.author.accept_surface import SurfaceProposal
 from angiogram.cli.interrupted import interruptible
 from angiogram.cli.options import DyeTarget, model_names
@@ -20,6 +20,10 @@ _NOT_CALCULATED = (
     "No independent calculation knows {models}: only you can confirm that this output is right. "
     "Work out by hand what the cells above should be before you say yes."
 )
+_RECORDED = (
+    "Recorded from the models' own output: {seeds}. They catch later changes, not mistakes that are there already. "
+    "Review their rows and correct what is wrong; each verdict says how many are recorded."
+)
 _DISAGREES = (
     "The independent calculation disagrees with {models}: nothing is written. If the model is right, change the "
     "calculation first ({calculation}), without looking at the SQL; if the calculation is right, change the model. "
@@ -32,7 +36,12 @@ def accept(
         list[str] | None,
         typer.Argument(metavar="MODEL...", help="Models to accept. Default: all.", autocompletion=model_names),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    all_models: Annotated[
+        bool, typer.Option("--all", help="Accept all models, also those whose expected seeds have no rows yet.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask for confirmation. What is written counts as recorded.")
+    ] = False,
     wait: Annotated[
         float, typer.Option(min=0, help="Seconds to wait for a run or another build from the seeds to end.")
     ] = WAIT,
@@ -45,31 +54,45 @@ def accept(
     Then asks, and writes the seeds and the surface. Nothing is written if the independent calculation disagrees with
     one of the models. Needs the tables of the dye target, so it waits while a run is active.
 
+    The first rows of an expected seed that `angiogram init` made are *recorded*: they repeat what the model does today,
+    right or wrong. They are listed in .angiogram/recorded.jsonl, and every verdict counts them until someone has
+    reviewed them. So is what --yes writes, unless an independent calculation knows the model.
+
     Exit code: 0 written, or no differences; 1 refused or declined, nothing written; 2 error.
     """
+    if all_models and models:
+        raise typer.BadParameter("Name models, or all of them by --all.", param_hint="--all")
     with interruptible("The models were not compared, and nothing is written."):
         project = Project(tests=False, dye_source="seeds", target=target)
         proposals = propose(project, models or [], _say, wait)
     for proposal in proposals.models:
-        _show(proposal)
+        if proposal.first_rows is None or not proposal.acceptable:
+            _show(proposal)
+    _show_first(proposals)
     if proposals.surface:
         _show_surface(proposals.surface)
     if not proposals.models and not proposals.surface:
+        if proposals.unrecorded:
+            _say("Nothing is written.")
+            raise typer.Exit(1)
         _say("Nothing to accept: every output equals its expected seed, and the surface is the accepted one.")
         return
     if not all(proposal.acceptable for proposal in proposals.models):
         if disagreeing := [proposal.model for proposal in proposals.models if proposal.objection]:
             _say(_DISAGREES.format(models=", ".join(disagreeing), calculation=project.settings.calculation))
         raise typer.Exit(1)
-    if unknown := [proposal.model for proposal in proposals.models if not proposal.calculated]:
+    unknown = [one.model for one in proposals.models if not one.calculated and one.first_rows is None]
+    if unknown:
         _say(_NOT_CALCULATED.format(models=", ".join(unknown)))
     files = [_count(len(proposals.models), "expected seed")] if proposals.models else []
     files += ["the surface"] if proposals.surface else []
     if not yes and not typer.confirm(f"Write {' and '.join(files)}?", err=True):
         _say("Nothing is written.")
         raise typer.Exit(1)
-    for file in write(project, proposals):
+    for file in write(project, proposals, is_confirmed=not yes):
         typer.echo(file)
+    if recorded := sum(one.first_rows is not None and not one.calculated for one in proposals.models):
+        _say(_RECORDED.format(seeds=_count(recorded, "expected seed")))
 
 
 def _show(proposal: Proposal) -> None:
@@ -77,6 +100,8 @@ def _show(proposal: Proposal) -> None:
     count, first = proposal.differences["count"], proposal.differences["first"][:DIFFERENCES_PRINTED]
     some = f"; the first {DIFFERENCES_PRINTED}" if len(first) < count else ""
     found = f"{_count(count, 'difference')}{some}" if count else "not compared"
+    if proposal.first_rows is not None:
+        found = f"first {_count(proposal.first_rows, 'row')}"
     out.print(Text(f"{proposal.model}: ", style="bold").append(found, style="not bold"))
     for line in cells(first):
         out.print(line)
@@ -85,15 +110,7 @@ def _show(proposal: Proposal) -> None:
         out.print(Text(f"  new column {column}, {_count(len(values), 'row')}{some}:"))
         for value in values[:DIFFERENCES_PRINTED]:
             out.print(Text(f"    {value}"))
-    if proposal.untyped:
-        types = ", ".join(f"{column}: {kind}" for column, kind in proposal.untyped.items())
-        out.print(
-            Text(
-                f"  add column_types for {proposal.seed.stem} to dbt_project.yml: {types}. Otherwise dbt guesses the "
-                "type, and the column may differ in the next run.",
-                style="yellow",
-            )
-        )
+    _show_untyped(proposal)
     if messages := sorted({name for found in proposal.differences["first"] for name in found["messages"]}):
         out.print(Text(f"  dye messages concerned: {', '.join(messages)}"))
     if proposal.objection:
@@ -103,6 +120,33 @@ def _show(proposal: Proposal) -> None:
     if proposal.obstacle:
         out.print(Text(f"  cannot become a seed: {proposal.obstacle}", style="bold red"))
     out.print()
+
+
+def _show_untyped(proposal: Proposal) -> None:
+    if proposal.untyped:
+        types = ", ".join(f"{column}: {kind}" for column, kind in proposal.untyped.items())
+        console().print(
+            Text(
+                f"  add column_types for {proposal.seed.stem} to dbt_project.yml: {types}. Otherwise dbt guesses the "
+                "type, and the column may differ in the next run.",
+                style="yellow",
+            )
+        )
+
+
+def _show_first(proposals: Proposals) -> None:
+    """The models whose expected seeds get their first rows, and those that get none."""
+    out = console()
+    first = [one for one in proposals.models if one.first_rows is not None and one.acceptable]
+    for one in first:
+        out.print(Text(f"{one.model}: ", style="bold").append(f"first {_count(one.first_rows or 0, 'row')}"))
+        _show_untyped(one)
+    for model, why in proposals.unrecorded.items():
+        out.print(Text(f"{model}: ", style="bold").append(f"not recorded: {why}", style="yellow"))
+    if empty := sum(not one.first_rows for one in first):
+        out.print(Text(f"{_count(empty, 'model')} of these without rows: the dye does not reach that far."))
+    if first or proposals.unrecorded:
+        out.print()
 
 
 def _show_surface(proposal: SurfaceProposal) -> None:

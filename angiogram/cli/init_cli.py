@@ -81,7 +81,7 @@ def _close(adoption: Adoption, found: Expectations, written: list[Path]) -> None
         return
     if rows := [table.seed for table in adoption.tables if not table.is_own_seed]:
         typer.echo(f"Next: write rows with known results into {', '.join(rows)}.")
-    typer.echo("Then `angiogram accept` fills the expected seeds, and `angiogram run --from-seeds` gives the verdict.")
+    typer.echo("Then `angiogram accept --all` fills the expected seeds, and `angiogram run --from-seeds` judges.")
     typer.echo(f"To undo it all: {_undo(adoption, changes)}")
 
 

@@ -7,6 +7,7 @@ AngiogramError
 ├── SeedError              an input seed cannot be read; correct it
 ├── InvalidSettings        angiogram.yml holds an invalid setting; the message names the line
 ├── InvalidSurface         .angiogram/surface.yml cannot be read; restore it from version control
+├── InvalidRecord          a list of recorded or confirmed rows cannot be read; correct it, or restore it
 ├── KeyMismatch            the loader does not accept the key that would sign the dye; set the same key
 ├── NeverBegan             `begin` ended without starting a run; see its log, and start a new run
 ├── NotTheDyes             a dye target would write relations that are not the dye's; nothing was built
@@ -74,6 +75,10 @@ class InvalidSettings(AngiogramError):
 
 class InvalidSurface(AngiogramError):
     """The accepted surface cannot be read. A retry does not help until its file is restored."""
+
+
+class InvalidRecord(AngiogramError):
+    """A list of recorded or confirmed rows cannot be read."""
 
 
 class KeyMismatch(AngiogramError):

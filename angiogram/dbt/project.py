@@ -29,6 +29,7 @@ from angiogram.dbt.manifest.nodes import (
     watched_ephemeral,
 )
 from angiogram.dbt.manifest.parts import leave_out
+from angiogram.dbt.manifest.seed_files import waiting_seeds
 from angiogram.dbt.package.installing import install, is_complete
 from angiogram.dbt.package.own_hooks import own_hooks_aside
 from angiogram.dbt.parse.reading import Reading, is_whole, read_parts
@@ -43,6 +44,7 @@ from angiogram.dbt.project_file import (
 )
 from angiogram.dbt.seeds.dye_seeds import expected_name
 from angiogram.dbt.seeds.file_journal import settle
+from angiogram.dbt.seeds.recorded import Recorded
 from ingestion.settings.project_file import PROJECT_FILE
 from ingestion.settings.settings_file import SETTINGS_FILE
 
@@ -345,8 +347,14 @@ class Project:
         Raises:
             DbtFailed: the project cannot be read.
             UnsupportedProject: a model reads something other than a source, seed or model.
+        InvalidRecord: the list of recorded seeds cannot be read.
         """
-        return read_nodes(self.manifest, self._run_dependent_columns(), self.target)
+        return read_nodes(self.manifest, self._run_dependent_columns(), self.target, self.waiting_seeds)
+
+    @cached_property
+    def waiting_seeds(self) -> set[str]:
+        """Return the result of the function `waiting_seeds`."""
+        return waiting_seeds(self.manifest, Recorded.read(self.directory))
 
     @cached_property
     def missing_models(self) -> dict[str, Missing]:

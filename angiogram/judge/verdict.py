@@ -28,6 +28,7 @@ from angiogram.judge.compare.trace import Tracer
 from angiogram.judge.guards import guards, live_columns, lost_views, production
 from angiogram.judge.guards.changes import as_told
 from angiogram.judge.guards.limits import too_slow
+from angiogram.judge.provenance import NOTHING_KNOWN, Provenance
 from angiogram.store.kept_differences import Kept
 from angiogram.store.local import SomeKept
 from angiogram.warehouse.engines.protocol import Warehouse
@@ -168,6 +169,7 @@ def report(
             more=[*build_findings(project, evidence.builds, judged.health), *judged.findings],
             notices=[*too_slow(rows), *evidence.notices, *judged.notices],
             left_out=[entry.model for entry in project.settings.left_out],
+            provenance=Provenance.of(project, judged.stages),
         ),
         "checkpoints": [point.report() for point in evidence.checkpoints],
         "stages": marked(rows, judged.findings),
@@ -198,6 +200,7 @@ def conclude(
     more: Sequence[Finding] = (),
     notices: Sequence[Notice] = (),
     left_out: Collection[str] = (),
+    provenance: Provenance = NOTHING_KNOWN,
 ) -> dict[str, Any]:
     """Return the verdict: blocked if anything is red, else healthy or no verdict.
 
@@ -210,6 +213,7 @@ def conclude(
         more: findings beyond those of stages and checkpoints.
         notices: what a reader should know in any case.
         left_out: models that are not to be compared, by angiogram.yml.
+        provenance: which expected seeds are recorded, and which wait for their first rows.
 
     Returns:
         schema_version, verdict, blockage, findings, notices and models. If something could not be judged and nothing is
@@ -226,17 +230,17 @@ def conclude(
     ]
     verdict = BLOCKED if red or lost else HEALTHY
     error = {}
-    models = _models(health, left_out)
+    models = _models(health, left_out, provenance)
     if unjudged and not red:
         verdict, error = COULD_NOT_RUN, {"error": f"Could not compare {', '.join(unjudged)}."}
     elif verdict == HEALTHY and not models["watched"]:
-        verdict, error = COULD_NOT_RUN, {"error": _NOTHING_WATCHED}
+        verdict, error = COULD_NOT_RUN, {"error": provenance.to_accept or _NOTHING_WATCHED}
     return {
         "schema_version": SCHEMA_VERSION,
         "verdict": verdict,
         "blockage": as_json(findings.blocked_stages(red or lost)) if verdict == BLOCKED else [],
         "findings": findings.as_json([*red, *lost]),
-        "notices": findings.as_json([*tolerated, *notices]),
+        "notices": findings.as_json([*tolerated, *notices, *provenance.notices()]),
         "models": models,
         **error,
     }
@@ -250,12 +254,16 @@ _NOTHING_TO_COMPARE = (
 )
 
 
-def _models(health: Mapping[StageId, StageHealth], left_out: Collection[str]) -> dict[str, int]:
-    """Count the models, those whose output was compared, and those that were left out, if any."""
+def _models(health: Mapping[StageId, StageHealth], left_out: Collection[str], provenance: Provenance) -> dict[str, int]:
+    """Count the models, those that were compared, and those left out or recorded, if any."""
     models = {stage.name: state for stage, state in health.items() if stage.kind == MODEL}
     compared = [state for state in models.values() if state not in _NOTHING_TO_COMPARE]
     apart = [name for name in left_out if models.get(name) is StageHealth.NOT_WATCHED]
-    return {"watched": len(compared), "total": len(models), **({"left_out": len(apart)} if apart else {})}
+    counts = {"watched": len(compared), "total": len(models), **({"left_out": len(apart)} if apart else {})}
+    those = [models.get(stage.name) for stage in provenance.recorded if stage.kind == MODEL]
+    if recorded := sum(state in compared for state in those):
+        counts |= {"worked_out": len(compared) - recorded, "recorded": recorded}
+    return counts
 
 
 def _finding(stage: StageId, found: Stage) -> Finding:

@@ -108,6 +108,7 @@ def healthy(report: Mapping[str, Any]) -> str:
     parts = [
         "1 model equals its expected seed" if compared == 1 else f"{compared} models equal their expected seeds",
         f"{models['watched']} of {models['total']} watched{apart}" if some else "",
+        f"{models['worked_out']} worked out, {models['recorded']} recorded" if "recorded" in models else "",
         f"{held} checkpoint{'s hold' if held > 1 else ' holds'}" if held else "",
         f"{notices} notice{'s' if notices > 1 else ''}" if notices else "",
     ]

@@ -7,13 +7,15 @@ from typing import Any
 from angiogram.core.errors import UnsupportedProject
 from angiogram.dbt.command import run_in_scratch
 from angiogram.dbt.manifest.equality_test import EqualityTest, equality_tests
-from angiogram.dbt.manifest.keys import declared_key, seed_columns
+from angiogram.dbt.manifest.keys import declared_key
 from angiogram.dbt.manifest.lookup import node_with_id, nodes_by_id, source_if_known, sources_by_id
 from angiogram.dbt.manifest.nodes import is_ephemeral, parents, require_no_functions, watched_ephemeral
+from angiogram.dbt.manifest.seed_files import seed_columns, waiting_seeds
 from angiogram.dbt.project_file import dye_target, project_variables
 from angiogram.dbt.runnable_forms import runnable_forms
 from angiogram.dbt.seeds.dye_seeds import expected_name
 from angiogram.dbt.seeds.file_journal import settle
+from angiogram.dbt.seeds.recorded import Recorded
 from angiogram.judge.cause.incremental import Incremental, incremental_of
 from angiogram.judge.cause.seed_files import SeedFile
 from angiogram.judge.cause.tables import Table
@@ -119,7 +121,7 @@ def _compiled(
 ) -> Compiled:
     nodes = nodes_by_id(manifest)
     seeds = {node.name: node for node in nodes.values() if node.resource_type == "seed"}
-    tests = equality_tests(manifest)
+    tests, waiting = equality_tests(manifest), waiting_seeds(manifest, Recorded.read(directory))
     models: dict[str, Model] = {}
     pending = [
         node
@@ -130,7 +132,8 @@ def _compiled(
     made = {node.unique_id for node in nodes.values() if node.resource_type != "model"} | set(sources_by_id(manifest))
     while ready := [node for node in pending if made.issuperset(parents(manifest, node.unique_id, shown))]:
         for node in sorted(ready, key=lambda node: str(node.name)):
-            expected = seeds.get(expected_name(node.name))
+            name = expected_name(node.name)
+            expected = seeds.get(name) if name not in waiting else None
             models[node.name] = Model(
                 name=node.name,
                 path=node.original_file_path,

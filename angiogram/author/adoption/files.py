@@ -20,6 +20,7 @@ from angiogram.dbt.manifest.lookup import own_macro
 from angiogram.dbt.package.installing import PACKAGE, PLACE, asks_for_package, carried
 from angiogram.dbt.project_file import DYE_SOURCES, DYE_TARGETS, ProjectPaths
 from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX
+from angiogram.dbt.seeds.recorded import RECORDED_FILE, Recorded, RecordedSeed
 from angiogram.dbt.seeds.seed_text import seed_text
 from angiogram.dbt.seeds.stored_seeds import StoredSeed
 from ingestion.settings.project_file import PROJECT_FILE, read_project_file
@@ -246,6 +247,15 @@ class Files:
             seeds.append(CommentedMap(name=name, config=config))
 
         self.edit(self.seeds / "seeds.yml", f"types of {name}", add)
+
+    def await_rows(self, seeds: Sequence[str]) -> None:
+        """Note that new expected seeds wait for their first rows, and expect no empty output."""
+        stored = StoredSeed.read(self._folder / RECORDED_FILE, may_be_absent=True)
+        recorded = Recorded.read(self._folder)
+        new = {name: RecordedSeed() for name in seeds if name not in recorded.seeds}
+        if new:
+            text = recorded.with_seeds(new).text()
+            self.changes[stored.path] = PlannedFile(stored, text, f"{len(new)} expected seeds wait for their rows")
 
     def leave_out(self, columns: Sequence[str]) -> None:
         """Leave columns whose content differs from run to run out of every comparison."""

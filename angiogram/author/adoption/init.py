@@ -139,6 +139,7 @@ def expectations(adoption: Adoption, say: Callable[[str], None], wait: float) ->
     install(folder)
     project = Project(adoption.paths, tests=False, dye_source="seeds", target=adoption.profile.dye_target)
     files, watched, refused = Files(adoption.paths), [], []
+    new: list[str] = []
     (folder / "target").mkdir(exist_ok=True)  # where a DuckDB file of the dye is
     with tables_of(project, wait, say) as database:
         say("Building the models from the dye")
@@ -160,7 +161,7 @@ def expectations(adoption: Adoption, say: Callable[[str], None], wait: float) ->
             with database.cursor() as query:
                 types = {name: engine.seed_type(kind) for name, kind in engine.columns(query, node.relation).items()}
             watched.append(node.name)
-            if node.is_watched:
+            if node.is_watched or node.is_waiting:
                 continue
             if not types:
                 watched.pop()
@@ -170,10 +171,12 @@ def expectations(adoption: Adoption, say: Callable[[str], None], wait: float) ->
             files.leave_out(sorted(left_out.difference(node.excluded)))
             compared = {name: kind for name, kind in types.items() if name not in left_out}
             files.add_seed(expected_name(node.name), "expected", compared)
+            new.append(expected_name(node.name))
             if node.is_snapshot:  # compared without dbt's own columns, which no test of dbt can leave out
                 continue
             key = row_key(project.manifest, node.unique_id, list(compared))
             files.add_test(expected_name(node.name), key, reference_to(project.manifest, node.unique_id))
+    files.await_rows(new)
     refused += [*map(str, project.reading.broken), *_not_tables(project)]
     return Expectations(list(files.changes.values()), watched, refused)
 

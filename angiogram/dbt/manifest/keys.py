@@ -1,15 +1,13 @@
 """Which columns identify a row of a model, by what the project says of it."""
 
-import csv
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 _PRIMARY, _UNIQUE = "primary_key", "unique"
 
 
 def row_key(manifest: Any, unique_id: str, columns: Sequence[str]) -> list[str]:
-    """Return the columns by which rows of a model are told apart: its declared key, or else the whole row.
+    """Return the columns that tell rows of a model apart: its declared key, or else all.
 
     Args:
         manifest: of the parsed project.
@@ -20,10 +18,10 @@ def row_key(manifest: Any, unique_id: str, columns: Sequence[str]) -> list[str]:
 
 
 def declared_key(manifest: Any, unique_id: str, columns: Sequence[str]) -> list[str]:
-    """Return the columns that identify a row of a model, as the project says. Empty if it does not.
+    """Return the columns that identify a row of a model, as the project says.
 
     They are those of its primary key, of a test `unique` or `unique_combination_of_columns`, of a unique constraint, or
-    the unique_key of an incremental model.
+    the unique_key of an incremental model. Empty if it says nothing.
 
     Args:
         manifest: of the parsed project.
@@ -47,19 +45,6 @@ def _constraints(model: Any, kind: str) -> list[list[str]]:
         [column.name] for column in model.columns.values() for found in column.constraints if found.type == kind
     ]
     return of_model + of_columns
-
-
-def seed_columns(seed: Any) -> list[str]:
-    """Return the columns that the first line of a seed's file names, as dbt names them in its table.
-
-    Empty if the file cannot be read: dbt reports that when it loads the seed.
-    """
-    try:
-        with (Path(seed.root_path or "") / seed.original_file_path).open(newline="", encoding="utf-8-sig") as lines:
-            header = next(csv.reader(lines, delimiter=seed.config.delimiter or ","), [])
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return []
-    return [name.lower() for name in header] if seed.config.quote_columns is False else header
 
 
 def _tests(manifest: Any, unique_id: str) -> list[list[str]]:

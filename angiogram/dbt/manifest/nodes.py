@@ -1,14 +1,15 @@
 """Reads from dbt's manifest the models, the seeds they read, and their expected outputs."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from angiogram.core.errors import UnsupportedProject
 from angiogram.core.stage_id import MODEL, SEED, SNAPSHOT, StageId, loader_stage
 from angiogram.dbt.manifest.equality_test import EqualityTest, Leniency, equality_tests
-from angiogram.dbt.manifest.keys import row_key, seed_columns
+from angiogram.dbt.manifest.keys import row_key
 from angiogram.dbt.manifest.long_names import shortened
+from angiogram.dbt.manifest.seed_files import seed_columns
 from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX, expected_name
 
 VERSION = "dbt_version"
@@ -35,7 +36,8 @@ class Node:
         relation: its table, quoted; for an ephemeral model the view of its SQL (warehouse/views), for a snapshot
             the view without dbt's times.
         reads: the models and seeds that it reads, and the loader's stage for sources.
-        expected_relation: the table of its expected seed, quoted; None if there is none.
+        expected_relation: the table of its expected seed, quoted; None if there is none, or if it waits for its first
+            rows.
         key: the columns that identify its rows, from its test equals_expected. Without one: those that the project
             declares, or all columns of its expected seed.
         excluded: the columns that differ from run to run.
@@ -47,6 +49,7 @@ class Node:
         expected_id: dbt's ID of its expected seed; None if there is none.
         named: for an ephemeral model the relation that it would be, quoted; None for all others.
         snapshot_table: for a snapshot its own table, quoted; None for all others.
+        waiting_relation: the table of its expected seed while that waits for its first rows, quoted; otherwise None.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Node:
     expected_id: str | None = None
     named: str | None = None
     snapshot_table: str | None = None
+    waiting_relation: str | None = None
 
     @property
     def is_snapshot(self) -> bool:
@@ -104,8 +108,19 @@ class Node:
         """Return whether it has expected content to compare it with."""
         return self.expected_relation is not None
 
+    @property
+    def is_waiting(self) -> bool:
+        """Return whether its expected seed waits for its first rows."""
+        return self.waiting_relation is not None
 
-def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Node]:
+    def as_if_filled(self) -> "Node":
+        """Return the node as if its expected seed did not wait for rows but expected none."""
+        if self.waiting_relation is None:
+            return self
+        return replace(self, expected_relation=self.waiting_relation, waiting_relation=None)
+
+
+def read_nodes(manifest: Any, excluded: list[str], target: str, waiting: Collection[str] = ()) -> dict[str, Node]:
     """Return models, snapshots, the seeds that they read, and seeds with an expected seed.
 
     An ephemeral model is included if it has an expected output; otherwise it is part of its readers.
@@ -114,6 +129,7 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
         manifest: of the parsed project.
         excluded: the columns that differ from run to run.
         target: the dye target under which it was parsed.
+        waiting: the expected seeds that wait for their first rows.
 
     Raises:
         UnsupportedProject: a model is not SQL, or reads something other than a source, seed, model or snapshot; or
@@ -132,6 +148,7 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
     def node(found: Any, reads: list[StageId]) -> Node:
         expected, test = seeds.get(expected_name(found.search_name)), tests.get(found.unique_id)
         is_snapshot = found.resource_type == SNAPSHOT
+        filled, awaited = (None, expected) if expected and expected.name in waiting else (expected, None)
         is_view = is_snapshot or not found.relation_name
         return Node(
             name=found.search_name,
@@ -139,7 +156,7 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
             is_seed=found.resource_type == "seed",
             relation=_view_of(found.search_name, manifest) if is_view else found.relation_name,
             reads=reads,
-            expected_relation=expected.relation_name if expected else None,
+            expected_relation=filled.relation_name if filled else None,
             key=_key(found, test, expected),
             excluded=excluded,
             accounts_for=found.config.meta.get("accounts_for"),
@@ -150,6 +167,7 @@ def read_nodes(manifest: Any, excluded: list[str], target: str) -> dict[str, Nod
             expected_id=expected.unique_id if expected else None,
             named=None if found.relation_name else _would_be(manifest, found),
             snapshot_table=found.relation_name if is_snapshot else None,
+            waiting_relation=awaited.relation_name if awaited else None,
         )
 
     def _key(found: Any, test: EqualityTest | None, expected: Any) -> list[str]:

@@ -40,6 +40,10 @@ class Compared(Protocol):
         """Its expected seed's table, quoted."""
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether its expected seed waits for its first rows."""
+
+    @property
     def key(self) -> list[str]:
         """The columns that identify its rows."""
 
@@ -58,6 +62,8 @@ class Compared(Protocol):
 
 NO_EXPECTED_SEED = "it has no expected seed: restore its file if it was deleted, else write one with `angiogram accept`"
 """Why a model without an expected seed could not be compared."""
+
+_WAITING = "its expected seed has no rows yet: `angiogram accept --all` would write {rows}"
 
 
 def compare(
@@ -89,7 +95,8 @@ def compare(
             return Comparison(None, Differences(), str(error).strip())
         (rows,) = query.fetchone() or (0,)
         if model.expected_relation is None:
-            return Comparison(rows, Differences(), NO_EXPECTED_SEED, is_watched=False)
+            reason = _WAITING.format(rows=rows) if model.is_waiting else NO_EXPECTED_SEED
+            return Comparison(rows, Differences(), reason, is_watched=False)
         sides = engine.typed_columns(query, {"actual": model.relation, "expected": model.expected_relation})
         if absent := _absent(model, sides):
             reason = f"the key of its test equals_expected names no column: {absent}"

@@ -116,12 +116,14 @@ def test_from_init_to_verdict_and_to_a_blockage(adopted: Path, live: str) -> Non
         (adopted / "models/marts" / name).unlink()
     _add(adopted / ORDERS, "1,2026-01-01T00:00:00Z,150,{a},1\n2,2026-01-02T00:00:00Z,250,{},2\n")
     _add(adopted / LINES, "1,1,2,1\n2,1,3,1\n")
-    assert call(adopted, "accept", "--yes").code == 0
+    first = call(adopted, "run", "--from-seeds", "--json")
+    assert (first.code, "`angiogram accept --all` would write" in first.report()["error"]) == (2, True)
+    assert call(adopted, "accept", "--all", "--yes").code == 0
     done = call(adopted, "run", "--from-seeds", "--json")
     report = done.report()
     assert (done.code, report["findings"]) == (0, [])
-    assert report["models"] == {"watched": 4, "total": 4}
-    assert "incremental_untested" not in {notice["kind"] for notice in report["notices"]}
+    assert report["models"] == {"watched": 4, "total": 4, "worked_out": 0, "recorded": 4}
+    assert "incremental_untested" not in {notice["code"] for notice in report["notices"]}
     model = adopted / "models/staging/stg_orders.sql"
     model.write_text(model.read_text(encoding="utf-8").replace("/ 100.0", "/ 10.0"), encoding="utf-8")
     wrong = call(adopted, "run", "--from-seeds", "--json").report()
