@@ -9,7 +9,6 @@ from benchmarks.measure import Contender
 
 CONSUMER = "kafka-python's consumer alone"
 FAST_CONSUMER = "confluent-kafka's consumer alone"
-UNCHECKED_CONSUMER = "confluent-kafka's consumer alone, CRCs not checked"
 PARSE = "message to line of COPY alone, one process"
 COPY_TEN = "COPY alone, ten columns"
 COPY_RAW = "COPY alone, the loader's 16 columns and key"
@@ -21,6 +20,7 @@ FASTER = "our loader, faster client"
 POISON = "our loader, 1 % poison"
 LONG = "our loader, four times the rides"
 LONG_FASTER = "our loader, faster client, four times the rides"
+LONG_UNCHECKED = "our loader, faster client, CRCs not checked, four times the rides"
 EXECUTEMANY = "executemany loop"
 EXECUTE_VALUES = "execute_values loop"
 
@@ -41,7 +41,6 @@ def contenders(count: int, lines: Path) -> list[Contender]:
     return [
         _part(CONSUMER, "defaults, max_poll_records 5000", "consumer", count),
         _part(FAST_CONSUMER, "as our loader sets it", "fast_consumer", count),
-        _part(UNCHECKED_CONSUMER, "as our loader sets it, but for the CRCs", "unchecked_consumer", count),
         replace(_part(PARSE, "100,000 rides again and again", "parse", count), environment={"BENCH_RIDES": str(count)}),
         _part(COPY_TEN, f"{_TEN}, 20,000 rows a transaction", "copy_ten", count, "bench.rides", lines),
         _part(
@@ -59,6 +58,12 @@ def contenders(count: int, lines: Path) -> list[Contender]:
             command=[*ours.command, "--client", "confluent"],
             topic="bench_long",
             rows=4 * count,
+        ),
+        replace(
+            _part(LONG_UNCHECKED, "--client confluent, check.crcs off", "unchecked_loader", 4 * count),
+            table=ours.table,
+            extra_tables=ours.extra_tables,
+            topic="bench_long",
         ),
         _part(EXECUTEMANY, f"1,000 rows a transaction, {_TEN}", "executemany", count, "bench.rides"),
         _part(EXECUTE_VALUES, f"1,000 rows a statement and transaction, {_TEN}", "values_loop", count, "bench.rides"),

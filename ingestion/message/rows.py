@@ -47,7 +47,9 @@ _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
 _as_tuple = msgspec.structs.astuple
 
-_QUOTE = ord('"')
+_QUOTE, _BACKSLASH, _BRACE, _BRACKET = b'"\\{['
+"""Single bytes as numbers: `number in bytes` takes 35 ns, `bytes in bytes` 160 ns, for each message."""
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _COLUMN = re.compile(r'(?:^|,)(?:"((?:[^"]|"")*)"|([^",]*))')
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -68,6 +70,7 @@ class RowEncoder:
             [(name, msgspec.Raw, msgspec.Raw(b"null")) for name in names],
             rename=dict(zip(names, fields, strict=True)),
             forbid_unknown_fields=True,
+            gc=False,  # holds bytes only, so that no cycle can go through it
         )
         self._decode = msgspec.json.Decoder(message).decode
 
@@ -84,7 +87,7 @@ class RowEncoder:
                 return self._any_columns(value)
             # Escapes, objects and lists (whose commas and quotes have a meaning in CSV) take the slow path.
             # Escapes and invalid bytes may be in the earlier of two equal keys, and so in no column.
-            if b"\\" not in value and b"{" not in columns and b"[" not in columns and _is_utf8(value):
+            if _BACKSLASH not in value and _BRACE not in columns and _BRACKET not in columns and _is_utf8(value):
                 return columns + b",null"
         return self._any_columns(value)
 

@@ -5,10 +5,14 @@ Its consumer works outside of Python. It needs the optional extra `fast`, and is
 
 import time
 from collections import defaultdict
-from operator import methodcaller
-from typing import Any, NamedTuple, Self
+from collections.abc import Iterable
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Self
 
 import confluent_kafka as confluent
+import msgspec
+from confluent_kafka import Message
 from kafka.errors import CorruptRecordError
 
 from ingestion.errors import KafkaUnavailable, SettingsError
@@ -19,16 +23,13 @@ from ingestion.topic.admin import open_admin
 _POLL_RECORDS = 5_000
 _TIMEOUT_MS = 10_000
 _QUEUED_KILOBYTES = 32 << 10  # what librdkafka may buffer, for all partitions together
-_headers_of = methodcaller("headers")
-"""Calls `message.headers()` so that Python always checks for an error.
-
-For a name that is not UTF-8, confluent-kafka sets an error and yet returns a list with a hole in it. A plain call, once
-Python has specialised it, lets that list pass, and the code that reads it crashes.
-"""
+_milliseconds = itemgetter(1)
+_UNREADABLE = object()
+"""Stands for headers that confluent-kafka cannot read."""
 
 
-class FastRecord(NamedTuple):
-    """A message as `Batch` expects it."""
+class FastRecord(msgspec.Struct, gc=False):
+    """A message as `Batch` expects it: quickly made, and quickly read."""
 
     offset: int
     timestamp: int
@@ -55,6 +56,7 @@ class FastSource(Source):
         """
         consumer = _consumer(settings)
         try:
+            _await_leaders(settings, consumer)
             return cls(settings, open_admin(settings), consumer)
         except BaseException:
             consumer.close()
@@ -101,24 +103,33 @@ class FastSource(Source):
         if not messages and milliseconds and (message := self._consumer.poll(milliseconds / 1000)) is not None:
             messages = [message]
         polled: dict[int, list[Any]] = defaultdict(list)
+        if not any(map(Message.error, messages)):
+            self._take(messages, polled)
+            return polled
         for message in messages:
-            partition, offset = message.partition(), message.offset()
-            if partition is None or offset is None:
-                raise self._failed(message.error(), partition)
             if error := message.error():
-                self._note(error, partition, offset)
-            elif partition in self._positions and partition not in self._corrupt:
-                polled[partition].append(
-                    FastRecord(
-                        offset,
-                        message.timestamp()[1],
-                        message.key(),
-                        message.value(),
-                        self._headers(message, partition, offset),
-                    )
-                )
-                self._positions[partition] = offset + 1
+                self._note(error, message.partition(), message.offset())
+            else:
+                self._take([message], polled)
         return polled
+
+    def _take(self, messages: list[Message], polled: dict[int, list[Any]]) -> None:
+        """Add messages to what was polled, one run of a partition after the other."""
+        headers, all_read = _headers(messages)
+        times = map(_milliseconds, map(Message.timestamp, messages))
+        places, keys, values = map(Message.offset, messages), map(Message.key, messages), map(Message.value, messages)
+        columns: tuple[Iterable[Any], ...] = (places, times, keys, values, headers)
+        records = list(map(FastRecord, *columns))  # outside of Python, in a third of the time
+        begin = 0
+        for partition, run in groupby(map(Message.partition, messages)):
+            end = begin + len(list(run))
+            if partition in self._positions and partition not in self._corrupt:
+                taken = records[begin:end]
+                if not all_read:
+                    self._read_headers(partition, taken)
+                polled[partition] += taken
+                self._positions[partition] = taken[-1].offset + 1
+            begin = end
 
     def position(self, partition: int) -> int:
         """As `Source.position`."""
@@ -131,27 +142,34 @@ class FastSource(Source):
         """
         self._consumer.close()
         self._consumer = _consumer(self._settings)
+        _await_leaders(self._settings, self._consumer)
         places = [confluent.TopicPartition(self._settings.topic, p, offset) for p, offset in self._positions.items()]
         self._consumer.incremental_assign(places)
 
-    def _headers(self, message: confluent.Message, partition: int, offset: int) -> Any:
-        try:
-            return _headers_of(message)
-        except SystemError:  # how confluent-kafka fails if a header's name is not UTF-8; kafka-python reads it
-            self._tolerant = self._tolerant or Source.open(self._settings)
-            self._tolerant.read_from(partition, offset)
-            end = time.monotonic() + _TIMEOUT_MS / 1000
-            while time.monotonic() < end:
-                for record in self._tolerant.poll(_TIMEOUT_MS).get(partition, []):
-                    if record.offset == offset:
-                        return record.headers
-            raise self._failed(None, partition) from None
+    def _read_headers(self, partition: int, records: list[FastRecord]) -> None:
+        """Read the headers that confluent-kafka cannot read with kafka-python."""
+        for record in records:
+            if record.headers is _UNREADABLE:
+                record.headers = self._headers(partition, record.offset)
 
-    def _note(self, error: confluent.KafkaError, partition: int, offset: int) -> None:
+    def _headers(self, partition: int, offset: int) -> Any:
+        """The headers of one message, read with kafka-python."""
+        self._tolerant = self._tolerant or Source.open(self._settings)
+        self._tolerant.read_from(partition, offset)
+        end = time.monotonic() + _TIMEOUT_MS / 1000
+        while time.monotonic() < end:
+            for record in self._tolerant.poll(_TIMEOUT_MS).get(partition, []):
+                if record.offset == offset:
+                    return record.headers
+        raise self._failed(None, partition)
+
+    def _note(self, error: confluent.KafkaError, partition: int | None, offset: int | None) -> None:
         """Handle what comes instead of a message: a partition's end, a corrupt batch, a failure.
 
         At its end, a partition's position moves past offsets without a message. A failure is raised.
         """
+        if partition is None or offset is None:
+            raise self._failed(error, partition)
         if partition in self._corrupt:
             return  # librdkafka continues in the middle of the corrupt batch, and takes its bytes for the next one
         if error.code() == confluent.KafkaError._BAD_MSG and partition in self._positions:
@@ -166,6 +184,25 @@ class FastSource(Source):
             f"Kafka at {self._settings.bootstrap_servers} failed ({error.name() if error else 'no reason given'}) in "
             f"{self._settings.topic}, partition {partition}."
         )
+
+
+def _headers(messages: list[Message]) -> tuple[list[Any], bool]:
+    """The headers of each message, and whether all were read.
+
+    Those with a name that is not UTF-8 are `_UNREADABLE`: confluent-kafka sets an error and yet returns a list with a
+    hole in it. `map` checks each call for an error. A plain call, once Python has specialised it, lets that list pass,
+    and the code that reads it crashes. So does a second call for the same message, which sets no error.
+    """
+    each = map(Message.headers, messages)
+    headers: list[Any] = []
+    all_read = True
+    while len(headers) < len(messages):
+        try:
+            headers.extend(each)
+        except SystemError:  # what was read before it is in the list; `each` continues after it
+            headers.append(_UNREADABLE)
+            all_read = False
+    return headers, all_read
 
 
 def _consumer(settings: KafkaSettings) -> confluent.Consumer:
@@ -195,6 +232,23 @@ def _consumer(settings: KafkaSettings) -> confluent.Consumer:
         raise SettingsError(
             f"confluent-kafka cannot connect to Kafka with these settings: {error.args[0].str()}. "
             "Correct the variables that begin with KAFKA_SECURITY, KAFKA_SASL and KAFKA_SSL."
+        ) from error
+
+
+def _await_leaders(settings: KafkaSettings, consumer: confluent.Consumer) -> None:
+    """Wait until a consumer knows who leads the topic's partitions.
+
+    What is assigned before that is read only after librdkafka's next look, up to a second later.
+
+    Raises:
+        KafkaUnavailable: the broker does not answer.
+    """
+    try:
+        consumer.list_topics(settings.topic, _TIMEOUT_MS / 1000)
+    except confluent.KafkaException as error:
+        raise KafkaUnavailable(
+            f"Kafka at {settings.bootstrap_servers} did not answer: {error.args[0].name()}. "
+            "Is it running (`sandbox status`), and is KAFKA_BOOTSTRAP_SERVERS right?"
         ) from error
 
 
