@@ -21,6 +21,8 @@ from angiogram.dbt.project import Project
 from angiogram.dbt.seeds.recorded import RECORDED_FILE, Recorded
 from angiogram.dbt.seeds.seed_text import Row, seed_text
 from angiogram.dbt.seeds.stored_seeds import StoredSeed, replace_all
+from angiogram.dbt.selection.criteria import NO_CRITERIA, Criteria
+from angiogram.dbt.selection.resolve import selected
 from angiogram.dbt.targets import require_engine
 from angiogram.dye.calculation import calculation_of
 from angiogram.dye.seeds import DyeMessage, dye_messages, has_dye, read_dye
@@ -30,6 +32,7 @@ from angiogram.judge.compare.compare import compare
 from angiogram.judge.compare.trace import Tracer
 from angiogram.judge.from_seeds import tables_of
 from angiogram.judge.guards.surface import SURFACE_FILE, Surface
+from angiogram.judge.selected.build import build_selected
 from angiogram.store.lease import WAIT
 from angiogram.warehouse.engines.dispatch import engine_of
 from angiogram.warehouse.engines.protocol import Warehouse
@@ -101,16 +104,24 @@ class Proposals:
     unrecorded: dict[str, str] = field(default_factory=dict)
 
 
-def propose(project: Project, models: Sequence[str], say: Callable[[str], None], wait: float = WAIT) -> Proposals:
-    """Build all models from the input seeds, and compare them with seeds and surface.
+def propose(
+    project: Project,
+    models: Sequence[str],
+    say: Callable[[str], None],
+    wait: float = WAIT,
+    criteria: Criteria = NO_CRITERIA,
+) -> Proposals:
+    """Build models from the input seeds, and compare them with seeds and surface.
 
     Args:
         project: with the dye taken from the input seeds.
         models: names of the requested models; all if empty.
         say: called with what is being done or waited for.
         wait: maximum number of seconds to wait for whoever holds the tables.
+        criteria: which models are built; these are the requested ones.
 
     Raises:
+        NothingSelected, UnusableState: see angiogram.dbt.selection.resolve.selected.
         UnknownModel: neither the project nor the accepted surface has such a model.
         NotTheDyes: dbt would write live relations, or relations that the dye did not create.
         RunInHand: a run, or another build from the seeds, outlasted the wait. None starts while the tables are built.
@@ -126,6 +137,9 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None],
     require_engine(project, "postgres", "duckdb")
     project.require_whole()
     nodes = project.nodes
+    only = selected(project, criteria) if criteria else None
+    if only is not None:
+        models = sorted(node_with_id(project.manifest, unique_id).search_name for unique_id in only)
     chosen = _chosen(project, models)
     with tables_of(project, wait, say) as database:
         stored = {node.name: StoredSeed.read(_file(project, node.name)) for node in chosen}
@@ -133,7 +147,7 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None],
         listed = StoredSeed.read(project.directory / RECORDED_FILE, may_be_absent=True)
         recorded = Recorded.read(project.directory)
         say("Building the models from the input seeds")
-        built_of_dye = build(database, project).builds
+        built_of_dye = (build(database, project) if only is None else build_selected(database, project, only)).builds
         snapshots.show(database, project)
         unread = [node_with_id(project.manifest, one).name for one in ephemeral.show(database, project, built_of_dye)]
         unbuilt = list(dict.fromkeys([*built_of_dye.unbuilt(), *unread]))
@@ -158,8 +172,10 @@ def propose(project: Project, models: Sequence[str], say: Callable[[str], None],
                 proposals.append(proposal)
         for one in proposals:  # the surface is that of the project with these seeds filled
             nodes[one.model] = nodes[one.model].as_if_filled()
-        built = [node.stage for node in nodes.values() if node.name not in unbuilt]
-        surface = propose_surface(database, project, models, built, accepted)
+        built = [node.stage for node in nodes.values() if project.passes(node) and node.name not in unbuilt]
+        surface = None
+        if only is None or Surface.accepted(project.directory):  # the first one is of the whole project
+            surface = propose_surface(database, project, models, built, accepted)
         return Proposals(proposals, surface, recorded, listed, unrecorded)
 
 
@@ -210,7 +226,7 @@ def _never_watched(project: Project) -> set[str]:
 def _chosen(project: Project, models: Sequence[str]) -> list[Node]:
     """Return the requested models that have an expected seed."""
     accepted = Surface.accepted(project.directory)
-    known = project.nodes.keys() | (accepted.models.keys() if accepted else set())
+    known = project.nodes.keys() | project.inlined_models | (accepted.models.keys() if accepted else set())
     if unknown := set(models) - known:
         raise UnknownModel(
             f"There is no model {', '.join(sorted(unknown))}. Current and former models: {', '.join(sorted(known))}."

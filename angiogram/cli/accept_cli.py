@@ -9,7 +9,7 @@ from rich.text import Text
 from angiogram.author.accept import Proposal, Proposals, propose, write
 from angiogram.author.accept_surface import SurfaceProposal
 from angiogram.cli.interrupted import interruptible
-from angiogram.cli.options import DyeTarget, model_names
+from angiogram.cli.options import ComparedState, DyeTarget, Exclude, Select, Selector, criteria, model_names
 from angiogram.dbt.project import Project
 from angiogram.report.report import DIFFERENCES_PRINTED, cells, console
 from angiogram.store.lease import WAIT
@@ -46,13 +46,18 @@ def accept(
         float, typer.Option(min=0, help="Seconds to wait for a run or another build from the seeds to end.")
     ] = WAIT,
     target: DyeTarget = None,
+    select: Select = None,
+    exclude: Exclude = None,
+    selector: Selector = None,
+    state: ComparedState = None,
 ) -> None:
     """Accept an intentional model change: make the model's new output its expected seed.
 
     Builds the models from the input seeds and shows how they differ from their expected seeds, which messages are
     concerned, and what changes in the surface (.angiogram/surface.yml: what readers depend on, and what is compared).
     Then asks, and writes the seeds and the surface. Nothing is written if the independent calculation disagrees with
-    one of the models. Needs the tables of the dye target, so it waits while a run is active.
+    one of the models. Needs the tables of the dye target, so it waits while a run is active. With --select only the
+    selected models are built, on the expected seeds of what they read, and only their seeds are written.
 
     The first rows of an expected seed that `angiogram init` made are *recorded*: they repeat what the model does today,
     right or wrong. They are listed in .angiogram/recorded.jsonl, and every verdict counts them until someone has
@@ -62,9 +67,11 @@ def accept(
     """
     if all_models and models:
         raise typer.BadParameter("Name models, or all of them by --all.", param_hint="--all")
+    if (chosen := criteria(select, exclude, selector, state)) and (models or all_models):
+        raise typer.BadParameter("Name models or select them, not both.", param_hint="--select")
     with interruptible("The models were not compared, and nothing is written."):
         project = Project(tests=False, dye_source="seeds", target=target)
-        proposals = propose(project, models or [], _say, wait)
+        proposals = propose(project, models or [], _say, wait, chosen)
     for proposal in proposals.models:
         if proposal.first_rows is None or not proposal.acceptable:
             _show(proposal)

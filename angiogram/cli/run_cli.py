@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from angiogram.cli.interrupted import interruptible
-from angiogram.cli.options import AsJson, DyeTarget, RunId
+from angiogram.cli.options import AsJson, ComparedState, DyeTarget, Exclude, RunId, Select, Selector, criteria
 from angiogram.core.stage_id import StageId, as_json, listed
 from angiogram.core.words import BLOCKED, COULD_NOT_RUN, HEALTHY
 from angiogram.dbt.project import Project
@@ -55,6 +55,10 @@ def run(
             "Needs --from-seeds.",
         ),
     ] = None,
+    select: Select = None,
+    exclude: Exclude = None,
+    selector: Selector = None,
+    state: ComparedState = None,
 ) -> None:
     """Send the dye once from the front door to the marts, and print the verdict.
 
@@ -63,12 +67,16 @@ def run(
     no such loader is running), dbt builds the dye target, and every model is compared with its expected seed. Live
     tables never hold a dye message. Takes about 20 seconds.
 
+    With --from-seeds, --select tests some models alone: what they read is filled from its expected seeds.
+
     Exit code: 0 healthy, 1 blocked (with --against also where cells differ), 2 could not run. DBT_PROJECT_DIR chooses
     another dbt project.
     """
 
     if against and not from_seeds:
         raise typer.BadParameter("--against compares runs from the seeds: add --from-seeds.", param_hint="--against")
+    if (chosen := criteria(select, exclude, selector, state)) and not from_seeds:
+        raise typer.BadParameter("A live run tests all models. To test some, add --from-seeds.", param_hint="--select")
 
     def open_project(target: str | None = target) -> Project:
         if page:
@@ -83,10 +91,10 @@ def run(
         if from_seeds:
             with interruptible("The run from the seeds was stopped without a verdict. The next one starts afresh."):
                 if against:
-                    both = run_on_both(open_project(), open_project(against), wait, _say)
+                    both = run_on_both(open_project(), open_project(against), wait, _say, chosen)
                     found, other = both.first, both.report(against)
                 else:
-                    found, other = run_from_seeds(open_project(), wait, _say), None
+                    found, other = run_from_seeds(open_project(), wait, _say, criteria=chosen), None
             outcome = found.report | ({"against": other} if other else {})
         else:
             outcome = passage.run()
@@ -193,6 +201,7 @@ def _summary(found: runs.Run) -> dict[str, Any]:
         "finished_at": found.finished_at.isoformat() if found.finished_at else None,
         "verdict": found.verdict,
         "blockage": as_json(found.blockage or []),
+        **({"selection": found.report["selection"]} if found.is_selected else {}),
     }
 
 

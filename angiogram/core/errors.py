@@ -18,6 +18,8 @@ AngiogramError
 ├── NothingToAcknowledge   the run is not blocked
 ├── PageNotWritten         the page's file cannot be written; name another one
 ├── InjectFailed           the front door or the topic took no dye; a retry helps once it answers
+├── NothingSelected        --select and --exclude leave no model; select at least one
+├── UnusableState          the manifest.json of --state is missing or not this project's; name another folder
 ├── SeedNotWritten         an expected seed cannot be written, or was changed meanwhile; no file was changed
 ├── UnknownModel           the project has no such model with an expected seed; the message lists its models
 ├── UnknownFault           the catalogue has no fault of this name; `angiogram faults --list` lists them
@@ -125,6 +127,17 @@ class SeedNotWritten(AngiogramError):
     """An expected seed cannot be written, or was changed meanwhile. No file was changed.
 
     If a command was killed while it wrote, some files are changed, and the next command tries to complete the rest.
+    """
+
+
+class NothingSelected(AngiogramError):
+    """No model is selected, so nothing was built or compared. Another selection helps."""
+
+
+class UnusableState(AngiogramError):
+    """The manifest of an earlier state is missing, unreadable or of another project.
+
+    Another folder helps.
     """
 
 

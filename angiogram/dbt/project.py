@@ -28,6 +28,7 @@ from angiogram.dbt.manifest.nodes import (
     read_nodes,
     watched_ephemeral,
 )
+from angiogram.dbt.manifest.part import Part, selecting
 from angiogram.dbt.manifest.parts import leave_out
 from angiogram.dbt.manifest.seed_files import waiting_seeds
 from angiogram.dbt.package.installing import install, is_complete
@@ -74,6 +75,7 @@ class Project:
         paths: the project's folder, and where its profiles, log and parsed files are.
         dye_source: where the models read the dye: from the active run (topic), or straight from the input seeds.
         dbt_vars: the variables passed to dbt, as YAML.
+        part: the part of it that a selected run builds. None: all is built.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class Project:
         self.dbt_vars = _VARS[dye_source]
         self._verbose = verbose
         self._tests = tests
+        self.part: Part | None = None
         if not (self.directory / PROJECT_FILE).is_file():
             raise UnsupportedProject(
                 f"{self.directory} contains no dbt_project.yml. Set DBT_PROJECT_DIR to a dbt project."
@@ -204,12 +207,8 @@ class Project:
         Raises:
             DbtFailed: dbt ended before it built anything.
         """
-        kinds = ("--resource-type", "seed", *_KINDS)
-        if self._has_snapshots:
-            return self.invoke(
-                ["build", *_FIRST_BATCH, "+resource_type:snapshot", *kinds, "--resource-type", "snapshot"]
-            )
-        return self.invoke(["build", *_FIRST_BATCH, *kinds])
+        more = ("+resource_type:snapshot", "--resource-type", "snapshot") if self._has_snapshots else ()
+        return self.invoke(["build", *_FIRST_BATCH, *more, "--resource-type", "seed", *_KINDS])
 
     @cached_property
     def _has_snapshots(self) -> bool:
@@ -238,16 +237,16 @@ class Project:
         return self.invoke(["build", "--select", *(select or _ALL_BUT_SEEDS)])
 
     def load_seeds(self) -> Outcome:
-        """Load all seeds again.
+        """Load all seeds again, or those of the part.
 
         Raises:
             DbtFailed: dbt ended before it built anything.
         """
-        with own_hooks_aside(self.manifest):
-            return self.invoke(["seed", "--full-refresh", *EVERYTHING])
+        with own_hooks_aside(self.manifest), selecting(self.manifest, self.part, seeds=True) as select:
+            return self.invoke(["seed", "--full-refresh", *select])
 
     def run_models(self, anew: bool) -> Outcome:
-        """Run all models, and take all snapshots between them.
+        """Run all models or those of the part, and take the snapshots between them.
 
         Args:
             anew: rebuild the incremental ones from nothing.
@@ -256,10 +255,10 @@ class Project:
             DbtFailed: dbt ended before it built anything.
         """
         again = ["--full-refresh"] if anew else []
-        with own_hooks_aside(self.manifest):
+        with own_hooks_aside(self.manifest), selecting(self.manifest, self.part) as select:
             if self._has_snapshots:
-                return self.invoke(["build", *again, *EVERYTHING, *_KINDS, "--resource-type", "snapshot"])
-            return self.invoke(["run", *again, *EVERYTHING])
+                return self.invoke(["build", *again, *select, *_KINDS, "--resource-type", "snapshot"])
+            return self.invoke(["run", *again, *select])
 
     def invoke(self, command: list[str]) -> Outcome:
         """Run any dbt command in this process, or nothing if dbt can build no part of the project.
@@ -355,6 +354,10 @@ class Project:
     def waiting_seeds(self) -> set[str]:
         """Return the result of the function `waiting_seeds`."""
         return waiting_seeds(self.manifest, Recorded.read(self.directory))
+
+    def passes(self, node: Node) -> bool:
+        """Return whether a run passes a model or seed: all, or those of the part."""
+        return self.part is None or node.unique_id in (self.part.read if node.is_seed else self.part.built)
 
     @cached_property
     def missing_models(self) -> dict[str, Missing]:

@@ -16,6 +16,7 @@ from psycopg2 import sql
 from angiogram.core.differences import Difference, Differences
 from angiogram.core.stage_id import StageId
 from angiogram.dbt.project import Project
+from angiogram.dbt.selection.criteria import NO_CRITERIA, Criteria
 from angiogram.judge.from_seeds import run_from_seeds
 from angiogram.store.runs import Run
 from angiogram.warehouse.engines.dispatch import engine_of
@@ -83,13 +84,16 @@ class BothAnswers:
         }
 
 
-def run_on_both(first: Project, second: Project, wait: float, say: Callable[[str], None]) -> BothAnswers:
+def run_on_both(
+    first: Project, second: Project, wait: float, say: Callable[[str], None], criteria: Criteria = NO_CRITERIA
+) -> BothAnswers:
     """Build and judge a project under two targets, and compare what they built.
 
     Args:
         first, second: the project under each target, with its dye taken from the seeds.
         wait: seconds to wait at most for others that hold the tables.
         say: receives messages about what the command waits for.
+        criteria: which models are built and compared.
 
     Raises:
         AngiogramError: see run_from_seeds.
@@ -97,7 +101,7 @@ def run_on_both(first: Project, second: Project, wait: float, say: Callable[[str
     built: list[dict[StageId, BuiltRows]] = []
     answers = []
     for project in (first, second):
-        answers.append(run_from_seeds(project, wait, say, lambda *found: built.append(rows_of(*found))))
+        answers.append(run_from_seeds(project, wait, say, lambda *found: built.append(rows_of(*found)), criteria))
         if len(built) < len(answers):  # dbt could build no part of the project
             built.append({})
     ours, theirs = built
@@ -120,10 +124,11 @@ def rows_of(database: Warehouse, project: Project) -> dict[StageId, BuiltRows]:
         project: the project that was built.
     """
     engine, found = engine_of(database), {}
+    nodes = {name: node for name, node in project.nodes.items() if project.passes(node)}
     with database.cursor() as query:
         query.execute("set TimeZone = 'UTC'")
-        types = engine.typed_columns(query, {name: node.relation for name, node in project.nodes.items()})
-        for name, node in project.nodes.items():
+        types = engine.typed_columns(query, {name: node.relation for name, node in nodes.items()})
+        for name, node in nodes.items():
             columns = {one: kind for one, kind in types.get(name, {}).items() if one not in node.excluded}
             if not columns:
                 continue

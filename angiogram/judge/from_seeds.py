@@ -5,8 +5,9 @@ batch, every model is compared with its expected seed. A blockage found here lie
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
@@ -15,10 +16,14 @@ from angiogram.core.errors import NotReady
 from angiogram.core.stage_id import from_json
 from angiogram.dbt.builds import Builds
 from angiogram.dbt.project import Project
+from angiogram.dbt.selection.criteria import NO_CRITERIA, Criteria
+from angiogram.dbt.selection.resolve import selected
 from angiogram.dbt.targets import require_engine
 from angiogram.judge.build.node_stages import missing_stages
 from angiogram.judge.build.seed_build import build
 from angiogram.judge.guards.surface import Surface
+from angiogram.judge.selected.build import build_selected
+from angiogram.judge.selected.told import told
 from angiogram.judge.verdict import Evidence, Judged, judge, report
 from angiogram.store.lease import WAIT, hold_tables
 from angiogram.store.local import OF_SEEDS, LocalKept, LocalRecord
@@ -38,14 +43,16 @@ def run_from_seeds(
     wait: float = WAIT,
     say: Callable[[str], None] = say_on_stderr,
     look: Callable[[Warehouse, Project], None] = lambda database, project: None,
+    criteria: Criteria = NO_CRITERIA,
 ) -> Run:
-    """Build the project on its input seeds and judge it.
+    """Build the project, or what is selected of it, on its input seeds and judge it.
 
     Args:
         project: the project, opened with its dye taken from the seeds.
         wait: seconds to wait at most for others that hold the tables.
         say: receives messages about what the command waits for.
         look: called once all is judged, while the tables are still there and held.
+        criteria: which models are built and compared.
 
     Returns:
         The run with its report, as from angiogram.judge.verdict.report. It is in the local record of the project.
@@ -61,14 +68,21 @@ def run_from_seeds(
         TablesInUse: other sessions held tables of the last run for too long.
         SeedError: the dye cannot be read.
         InvalidSurface: the accepted surface cannot be read.
+        NothingSelected, UnusableState: see angiogram.dbt.selection.resolve.selected.
     """
     require_engine(project, "postgres", "duckdb")
     started_at, begun = datetime.now(UTC), time.perf_counter()
     run_id = f"{OF_SEEDS}{started_at:%Y%m%dT%H%M%SZ}"
     project.parse()
+    chosen = selected(project, criteria) if criteria else None
     with _record(project, say) as record:
         kept = record.kept(run_id) if record else None
-        judged, evidence = _judged(project, wait, say, kept, look) if project.can_be_built else _nothing_built(project)
+        if project.can_be_built:
+            judged, evidence = _judged(project, wait, say, kept, look, chosen)
+        else:
+            judged, evidence = _nothing_built(project)
+        if chosen is not None:
+            evidence = replace(evidence, selection=told(project, criteria, chosen))
         found = report(run_id, project, judged, evidence, time.perf_counter() - begun, {})
         run = Run(
             run_id=run_id,
@@ -108,9 +122,10 @@ def _judged(
     say: Callable[[str], None],
     kept: LocalKept | None,
     look: Callable[[Warehouse, Project], None],
+    chosen: Collection[str] | None,
 ) -> tuple[Judged, Evidence]:
     with tables_of(project, wait, say) as database:
-        built = build(database, project)
+        built = build(database, project) if chosen is None else build_selected(database, project, chosen)
         evidence = Evidence(built.builds, built.last_batch, notices=built.notices, kept=kept)
         judged = judge(database, project, evidence)
         look(database, project)

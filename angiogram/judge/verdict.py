@@ -20,7 +20,7 @@ from angiogram.dbt.project import Project
 from angiogram.dye.checkpoints import Checkpoint
 from angiogram.dye.messages import Sent
 from angiogram.judge.build.build_findings import build_findings, wrong_tests
-from angiogram.judge.build.node_stages import node_stages
+from angiogram.judge.build.node_stages import node_stages, within
 from angiogram.judge.cause.blame import Blame
 from angiogram.judge.compare import stored_positions
 from angiogram.judge.compare.compare import compare
@@ -35,6 +35,10 @@ from angiogram.warehouse.engines.protocol import Warehouse
 from angiogram.warehouse.views import ephemeral, snapshots
 from ingestion.settings.pipeline import pipeline
 
+_NOTHING_OF_THEM_WATCHED = (
+    "None of the selected models is watched, so nothing was compared. Select one that has an expected seed: `angiogram "
+    "coverage` lists them."
+)
 _NOTHING_WATCHED = "No model is watched, so nothing was compared. Give one an expected seed: see docs/your-project.md."
 
 SCHEMA_VERSION = 2
@@ -54,6 +58,7 @@ class Evidence:
         checkpoints: the counts that must agree.
         notices: what the batches leave untested.
         rows_in: rows given to a stage. None: those that the stages above it produced.
+        selection: what was selected, as a report holds it. None: everything.
     """
 
     builds: Builds
@@ -64,6 +69,7 @@ class Evidence:
     checkpoints: Sequence[Checkpoint] = ()
     notices: Sequence[Notice] = ()
     rows_in: Callable[[StageId, Stage], int | None] = lambda stage_id, stage: None
+    selection: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +117,8 @@ def judge(database: Warehouse, project: Project, evidence: Evidence) -> Judged:
         stages, misplaced = stored_positions.check(database, project, stages, health, kept)
         found = [*found, *misplaced]
     tested = None
-    if is_live or production.is_noted(database):  # a live run is kept in the database that holds these notes
+    # A live run is kept in the database that holds these notes. A selected one tests too little to be compared.
+    if is_live or (project.part is None and production.is_noted(database)):
         tested = production.compare(database, project.nodes, project.target, name)
         of_live, told = as_told(live_columns.changes(database, project.nodes, tested, health))
         found, notices = [*found, *of_live], [*tested.notices(), *notices, *told]
@@ -170,7 +177,9 @@ def report(
             notices=[*too_slow(rows), *evidence.notices, *judged.notices],
             left_out=[entry.model for entry in project.settings.left_out],
             provenance=Provenance.of(project, judged.stages),
+            nothing_watched=_NOTHING_OF_THEM_WATCHED if evidence.selection else _NOTHING_WATCHED,
         ),
+        **({"selection": dict(evidence.selection)} if evidence.selection else {}),
         "checkpoints": [point.report() for point in evidence.checkpoints],
         "stages": marked(rows, judged.findings),
         "differences": list(judged.differences),
@@ -201,6 +210,7 @@ def conclude(
     notices: Sequence[Notice] = (),
     left_out: Collection[str] = (),
     provenance: Provenance = NOTHING_KNOWN,
+    nothing_watched: str = _NOTHING_WATCHED,
 ) -> dict[str, Any]:
     """Return the verdict: blocked if anything is red, else healthy or no verdict.
 
@@ -214,6 +224,7 @@ def conclude(
         notices: what a reader should know in any case.
         left_out: models that are not to be compared, by angiogram.yml.
         provenance: which expected seeds are recorded, and which wait for their first rows.
+        nothing_watched: what to say if no model is watched.
 
     Returns:
         schema_version, verdict, blockage, findings, notices and models. If something could not be judged and nothing is
@@ -234,7 +245,7 @@ def conclude(
     if unjudged and not red:
         verdict, error = COULD_NOT_RUN, {"error": f"Could not compare {', '.join(unjudged)}."}
     elif verdict == HEALTHY and not models["watched"]:
-        verdict, error = COULD_NOT_RUN, {"error": provenance.to_accept or _NOTHING_WATCHED}
+        verdict, error = COULD_NOT_RUN, {"error": provenance.to_accept or nothing_watched}
     return {
         "schema_version": SCHEMA_VERSION,
         "verdict": verdict,
@@ -302,6 +313,8 @@ def _stages(database: Warehouse, project: Project, evidence: Evidence) -> dict[S
         ephemeral.show(database, project, evidence.builds),
         lambda node: compare(database, node, project.directory, evidence.kept, node.stage),
     )
+    if project.part:
+        of_nodes = within(of_nodes)
     if loader_stage() not in evidence.before_dbt:
         of_nodes = {name: replace(stage, reads=_without_loader(stage)) for name, stage in of_nodes.items()}
     return {**evidence.before_dbt, **of_nodes}

@@ -7,14 +7,18 @@ from angiogram.core.differences import fed_by, of_stage
 from angiogram.core.findings import MEANINGS, FindingKind
 from angiogram.core.stage_id import StageId, from_json, listed
 from angiogram.core.words import BLOCKED, HEALTHY
-from angiogram.report.report import healthy, visible
+from angiogram.report.report import healthy, in_short, selection, visible
 
 MESSAGES_NAMED = 3
 """How many messages one sentence names. The rest are counted."""
 
 
 def title(report: Mapping[str, Any]) -> str:
-    """Return the verdict, such as `Blocked at orders`."""
+    """Return the verdict, such as `Blocked at orders (1 of 74 models)`."""
+    return in_short(_title(report), report)
+
+
+def _title(report: Mapping[str, Any]) -> str:
     verdict = report.get("verdict")
     if verdict == HEALTHY:
         return "Healthy"
@@ -28,10 +32,11 @@ def explanation(report: Mapping[str, Any]) -> str:
     verdict = report.get("verdict")
     if verdict == HEALTHY:
         return f"{healthy(report)}."
+    covers = f" Covers {selection(report)}." if report.get("selection") else ""
     if verdict == BLOCKED:
-        return " ".join(_why_blocked(report))
+        return " ".join(_why_blocked(report)) + covers
     if verdict:
-        return str(report.get("error") or "The pipeline could not be judged.")
+        return str(report.get("error") or "The pipeline could not be judged.") + covers
     return "The run is in progress: there is no verdict yet."
 
 

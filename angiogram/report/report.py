@@ -89,6 +89,8 @@ def verdict_line(report: Mapping[str, Any]) -> Text:
         line.append(f" at {listed(from_json(report['blockage']))}", style="default not bold")
     elif "error" in report:
         line.append(f": {report['error']}", style="default not bold")
+    if verdict != HEALTHY and (chosen := selection(report)):
+        line.append(f" · {chosen}", style="default not bold")
     line.append(f"  (run {report['run_id']}", style="dim not bold")
     if "seconds" in report:
         line.append(f", {report['seconds']:.1f} s", style="dim not bold")
@@ -104,15 +106,29 @@ def healthy(report: Mapping[str, Any]) -> str:
     notices = len(report.get("notices", []))
     models = report.get("models", {})
     some = models.get("watched") != models.get("total")
+    chosen = selection(report)
     apart = f", {models['left_out']} left out" if "left_out" in models else ""
     parts = [
         "1 model equals its expected seed" if compared == 1 else f"{compared} models equal their expected seeds",
+        chosen,
         f"{models['watched']} of {models['total']} watched{apart}" if some else "",
         f"{models['worked_out']} worked out, {models['recorded']} recorded" if "recorded" in models else "",
         f"{held} checkpoint{'s hold' if held > 1 else ' holds'}" if held else "",
         f"{notices} notice{'s' if notices > 1 else ''}" if notices else "",
     ]
     return " · ".join(filter(None, parts))
+
+
+def selection(report: Mapping[str, Any]) -> str:
+    """Return what was selected, such as `2 of 6 models, selected by --select orders+`.
+
+    Empty if nothing was, so that the run tested the whole project.
+    """
+    if (chosen := report.get("selection")) is None:
+        return ""
+    also = len(chosen["also_built"])
+    more = f", {also} more built for {'them' if chosen['selected'] > 1 else 'it'}" if also else ""
+    return f"{chosen['selected']} of {chosen['total']} models, selected by {chosen['by']}{more}"
 
 
 def runs_table(found: list[Run]) -> Table:
@@ -126,11 +142,18 @@ def runs_table(found: list[Run]) -> Table:
         table.add_row(
             run.run_id,
             f"{run.started_at:%Y-%m-%d %H:%M:%S%z}",
-            Text(verdict.replace("_", " "), style=_COLOURS.get(verdict, "")),
+            Text(in_short(verdict.replace("_", " "), run.report), style=_COLOURS.get(verdict, "")),
             listed(run.blockage or []) or "-",
             took,
         )
     return table
+
+
+def in_short(verdict: str, report: Mapping[str, Any]) -> str:
+    """Return a verdict with how many models it covers, if they were selected."""
+    chosen = report.get("selection")
+    some = f" ({chosen['selected']} of {chosen['total']} models)" if chosen else ""
+    return f"{verdict}{some}"
 
 
 def _stages(stages: list[dict[str, Any]]) -> Table:

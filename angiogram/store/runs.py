@@ -69,6 +69,11 @@ class Run:
         return result
 
     @property
+    def is_selected(self) -> bool:
+        """Return whether it tested selected models only, not the whole project."""
+        return "selection" in self.report
+
+    @property
     def seconds(self) -> float | None:
         """Return the time to its verdict, or to its end without one.
 

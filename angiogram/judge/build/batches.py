@@ -26,7 +26,7 @@ class Batches:
         self._database = database
         self._project = project
         self._others: dict[str, str] = {}
-        self._untested = {node.unique_id: node for node in all_nodes(project.manifest) if _has_incremental_form(node)}
+        self._untested = {node.unique_id: node for node in _incremental(project)}
 
     def __iter__(self) -> Iterator[int]:
         """Yield each batch number once the input seeds hold all batches up to it."""
@@ -86,6 +86,12 @@ def untested_notice(names: list[str]) -> Notice:
 def incremental_models(manifest: Any) -> list[str]:
     """Names of the models that a later batch updates instead of rebuilding."""
     return sorted(str(node.search_name) for node in all_nodes(manifest) if _has_incremental_form(node))
+
+
+def _incremental(project: Project) -> list[Any]:
+    """The incremental models that the run builds."""
+    nodes = (node for node in all_nodes(project.manifest) if _has_incremental_form(node))
+    return [node for node in nodes if project.part is None or node.unique_id in project.part.built]
 
 
 def _has_incremental_form(node: Any) -> bool:

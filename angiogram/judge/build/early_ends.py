@@ -7,7 +7,7 @@ model that is not built yet, which says nothing about a build of the whole proje
 import re
 
 from angiogram.dbt.builds import Builds
-from angiogram.dbt.manifest.lookup import node_if_known
+from angiogram.dbt.manifest.lookup import node_if_known, nodes_by_id
 from angiogram.dbt.project import Project
 
 SEEDS = 0
@@ -17,17 +17,25 @@ SEEDS = 0
 def forget_early_ends(project: Project, builds: Builds) -> None:
     """Drop failures of hooks at the end of a command that had not built yet what they need.
 
-    A hook that does not run again later keeps its failure.
+    A hook that does not run again later keeps its failure, unless it names what a selected run leaves out.
 
     Args:
         project: the project that was built.
         builds: the build results of its nodes, over all batches.
     """
     for unique_id, hook in builds.at_end().items():
-        last = max(hook.results)
-        for batch in [batch for batch, found in hook.results.items() if found.is_failure and batch < last]:
-            if batch == SEEDS or _names(project, unique_id, builds.not_yet_built(batch)):
+        last, never = max(hook.results), _never_built(project)
+        for batch in [batch for batch, found in hook.results.items() if found.is_failure]:
+            later = builds.not_yet_built(batch) if batch < last else set()
+            if (batch == SEEDS and batch < last) or _names(project, unique_id, later | never):
                 builds.forget(unique_id, batch)
+
+
+def _never_built(project: Project) -> set[str]:
+    """IDs of what a selected run leaves out."""
+    if (part := project.part) is None:
+        return set()
+    return nodes_by_id(project.manifest).keys() - part.built - part.fed - part.seeds
 
 
 def _names(project: Project, unique_id: str, others: set[str]) -> bool:

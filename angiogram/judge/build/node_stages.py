@@ -35,7 +35,7 @@ def node_stages(
         compare: compares a node with its expected seed.
     """
     stages = missing_stages(project) | unloaded_stages(project, builds)
-    for node in project.nodes.values():
+    for node in filter(project.passes, project.nodes.values()):
         comparison = partial(compare, node)
         if node.is_ephemeral:
             stages[node.stage] = _ephemeral_stage(project, node, builds, unread, comparison)
@@ -45,6 +45,15 @@ def node_stages(
         if expected and stages[node.stage].state in (OutputState.NOT_WATCHED, OutputState.RIGHT):
             stages[node.stage] = replace(stages[node.stage], state=OutputState.UNKNOWN, reason=expected.reason)
     return _with_unread(project, stages, unread)
+
+
+def within(stages: Mapping[StageId, Stage]) -> dict[StageId, Stage]:
+    """Return stages that read only each other, and the loader.
+
+    What a selected run fills from expected seeds is no stage.
+    """
+    known = {*stages, loader_stage()}
+    return {name: replace(stage, reads=[one for one in stage.reads if one in known]) for name, stage in stages.items()}
 
 
 def _ephemeral_stage(
@@ -76,7 +85,7 @@ def _with_unread(project: Project, stages: Mapping[StageId, Stage], unread: Mapp
         above = [node.stage for i in parents(manifest, unique_id, shown) if (node := project.node_of(i))]
         file, message = node_with_id(manifest, unique_id).original_file_path, unread[unique_id]
         found[name] = unbuilt_stage(above, 0.0, message, place_of(project.directory, file, message))
-    for node in project.nodes.values():
+    for node in filter(project.passes, project.nodes.values()):
         if read := [names[i] for i in inlined(manifest, node.unique_id, shown) if i in names]:
             found[node.stage] = replace(found[node.stage], reads=[*found[node.stage].reads, *read])
     return found
@@ -127,11 +136,11 @@ def _compared(
 def missing_stages(project: Project) -> dict[StageId, Stage]:
     """Return stages for missing models, broken models, and the models that depend on them.
 
-    A model is missing if it has an expected seed but is not in the project.
+    A model is missing if it has an expected seed but is not in the project. Nobody can select it.
     """
     gone = {
         StageId(MODEL, name): Stage([], OutputState.FAILED, Differences(), None, 0.0, missing.reason, file=missing.file)
-        for name, missing in project.missing_models.items()
+        for name, missing in ({} if project.part else project.missing_models).items()
     }
     known = {loader_stage(), *gone, *project.reading.stages, *(node.stage for node in project.nodes.values())}
     return gone | {

@@ -79,24 +79,35 @@ class RightTables:
             parents: what the models read.
             is_incremental: whether one of the models is incremental.
         """
-        taken = {1} | {message.batch for message in self._messages}
-        for node in self._project.nodes.values():
-            if self._is_input(node):
-                taken |= later_batches(self._query, sql.SQL(node.relation))
+        taken = self._taken()
         last = max(taken)
         if is_incremental and self._project.dye_source == "seeds" and not self._are_loaded():
             return None
         if not is_incremental or last == 1:
             return [last]
-        if all(
+        if all(map(self.batches_are_known, parents)):
+            return sorted(taken)
+        return [last] if self._project.dye_source == "topic" else None
+
+    def last_batch(self) -> int:
+        """The number of the batch that completes the input."""
+        return max(self._taken())
+
+    def _taken(self) -> set[int]:
+        taken = {1} | {message.batch for message in self._messages}
+        for node in self._project.nodes.values():
+            if self._is_input(node):
+                taken |= later_batches(self._query, sql.SQL(node.relation))
+        return taken
+
+    def batches_are_known(self, parent: Parent) -> bool:
+        """Whether it is known what a parent should hold after each batch."""
+        return (
             parent.node is None
             or self._has_message_id(parent.holds)
             or self._is_input(parent.node)
             or self._is_constant(parent.node)
-            for parent in parents
-        ):
-            return sorted(taken)
-        return [last] if self._project.dye_source == "topic" else None
+        )
 
     def _are_loaded(self) -> bool:
         """Whether dbt loaded all seeds, and so shows their batches."""
@@ -154,49 +165,41 @@ class RightTables:
             batch: the batch. Rows of later batches are left out.
         """
         create = sql.SQL("create temporary table {} as ").format(sql.Identifier(parent.identifier))
+        self._query.execute(create + self.content(parent, excluded, batch))
+
+    def content(self, parent: Parent, excluded: Iterable[str], batch: int) -> sql.Composable:
+        """Return the query for what a parent should hold after a batch, without placeholders.
+
+        Args:
+            parent: the parent.
+            excluded: the columns that differ from run to run.
+            batch: the batch. Rows of later batches are left out.
+        """
         if parent.holds is None:
-            self._query.execute(
-                create
-                + sql.SQL(
-                    "select dye.*, 'dye'::text as topic, sent_at as message_at, now() as loaded_at,"
-                    " null::text as run_id from {} as dye where batch <= %s"
-                ).format(self._dye),
-                (batch,),
-            )
-        elif parent.node is None:
-            self._query.execute(
-                create
-                + sql.SQL(
-                    "select stored.* from {} as stored left join {} as dye using ({})"
-                    " where coalesce(dye.batch, 1) <= %s"
-                ).format(sql.SQL(parent.holds), self._dye, self._number),
-                (batch,),
-            )
-        elif self._has_message_id(parent.holds):
+            return sql.SQL(
+                "select dye.*, 'dye'::text as topic, sent_at as message_at, now() as loaded_at,"
+                " null::text as run_id from {} as dye where batch <= {}"
+            ).format(self._dye, sql.Literal(batch))
+        if parent.node is None:
+            return sql.SQL(
+                "select stored.* from {} as stored left join {} as dye using ({}) where coalesce(dye.batch, 1) <= {}"
+            ).format(sql.SQL(parent.holds), self._dye, self._number, sql.Literal(batch))
+        if self._has_message_id(parent.holds):
             present = columns(self._query, parent.holds)
             absent = [name for name in excluded if name in _PLACED_COLUMNS and name not in present]
             absent = [] if parent.is_own else absent
             chosen = sql.SQL("").join(sql.SQL(", placed.{}").format(sql.Identifier(name)) for name in absent)
-            self._query.execute(
-                create
-                + sql.SQL(
-                    "select held.*{} from {} as held left join (select {}::text as message_id, batch,"
-                    ' topic_id as source_topic_id, "partition" as source_partition, "offset" as source_offset,'
-                    " now() as loaded_at from {} as dye) as placed on held.message_id = placed.message_id"
-                    " where coalesce(placed.batch, 1) <= %s"
-                ).format(chosen, sql.SQL(parent.holds), self._number, self._dye),
-                (batch,),
+            return sql.SQL(
+                "select held.*{} from {} as held left join (select {}::text as message_id, batch,"
+                ' topic_id as source_topic_id, "partition" as source_partition, "offset" as source_offset,'
+                " now() as loaded_at from {} as dye) as placed on held.message_id = placed.message_id"
+                " where coalesce(placed.batch, 1) <= {}"
+            ).format(chosen, sql.SQL(parent.holds), self._number, self._dye, sql.Literal(batch))
+        if self._is_input(parent.node):
+            return sql.SQL("select * from {} where coalesce({}, 1) <= {}").format(
+                sql.SQL(parent.holds), sql.Identifier(BATCH), sql.Literal(batch)
             )
-        elif self._is_input(parent.node):
-            self._query.execute(
-                create
-                + sql.SQL("select * from {} where coalesce({}, 1) <= %s").format(
-                    sql.SQL(parent.holds), sql.Identifier(BATCH)
-                ),
-                (batch,),
-            )
-        else:
-            self._query.execute(create + sql.SQL("select * from {}").format(sql.SQL(parent.holds)))
+        return sql.SQL("select * from {}").format(sql.SQL(parent.holds))
 
     def _is_input(self, node: Node) -> bool:
         """Whether a seed is dye that the models read batch by batch."""

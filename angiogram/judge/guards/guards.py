@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from angiogram.core.diagnose import UNSOUND, StageHealth
 from angiogram.core.findings import Finding, FindingKind, Notice
 from angiogram.core.stage import Stage, all_above
-from angiogram.core.stage_id import MODEL, StageId
+from angiogram.core.stage_id import EXPECTED, MODEL, SEED, SNAPSHOT, StageId
 from angiogram.dbt import live_target
 from angiogram.dbt.live_target import LiveTarget, OnOtherEngine, Unread
 from angiogram.dbt.manifest.lookup import all_nodes
@@ -117,10 +117,19 @@ def judge(
         found += changes(accepted, now, project)
     known = {change.stage for change in found if change.kind is FindingKind.WATCH}
     found += [change for change in watch.disabled_expected(project) if change.stage not in known]
+    found = [change for change in found if _concerns(change, project)]
     return as_told(
         replace(change, file=change.file or _file(change.stage, now, project))
         for change in _first_of_each(_unexplained(found, project, stages, health), stages)
     )
+
+
+def _concerns(change: Change, project: Project) -> bool:
+    """Whether a change concerns what the run builds, or no single model or seed."""
+    if project.part is None or change.stage is None or change.stage.kind not in (MODEL, SEED, SNAPSHOT, EXPECTED):
+        return True
+    node = project.nodes.get(change.stage.name)
+    return node is not None and project.passes(node)
 
 
 def _file(stage: StageId | None, now: Present, project: Project) -> str | None:

@@ -8,6 +8,7 @@ from angiogram.report import headline
 from angiogram.report.pages.cells import printable
 from angiogram.report.pages.templates import fill
 from angiogram.report.pages.view import VERDICT_WORDS
+from angiogram.report.report import in_short, selection
 from angiogram.store.runs import Run
 
 WIDTH, HEIGHT, FOOT, LEFT = 1200, 190, 26, 44
@@ -48,20 +49,25 @@ def history(runs: Sequence[Run], pages: Mapping[str, str] | None = None) -> str:
     """Return the page on these runs.
 
     Args:
-        runs: newest first, as angiogram.store.runs.last returns them.
+        runs: newest first, as angiogram.store.runs.last returns them. A run of selected models is only listed: it
+            stands for no verdict on the whole.
         pages: addresses of the runs' pages by run ID, as far as they exist.
     """
     oldest_first = list(reversed(runs))
-    judged = [run for run in oldest_first if run.verdict]
+    judged = [run for run in oldest_first if run.verdict and not run.is_selected]
     pillars = _pillars(judged)
     return fill(
         "history.html",
-        runs=[(run, _verdict(run), _seconds(run), printable(_words(run))) for run in runs],
+        runs=[
+            (run, _verdict(run), _seconds(run), in_short(_verdict(run).replace("_", " "), run.report), _words(run))
+            for run in runs
+        ],
         counts={
-            verdict: sum(run.verdict == verdict for run in runs) for verdict in ("healthy", "blocked", "could_not_run")
+            verdict: sum(run.verdict == verdict for run in judged)
+            for verdict in ("healthy", "blocked", "could_not_run")
         },
-        verified=next((run for run in runs if run.verdict == "healthy"), None),
-        latest=next((run for run in runs if run.verdict), None),
+        verified=next((run for run in reversed(judged) if run.verdict == "healthy"), None),
+        latest=next(reversed(judged), None),
         pillars=pillars,
         longest=max((pillar.seconds for pillar in pillars), default=0.0),
         rows=_rows(judged),
@@ -80,6 +86,11 @@ def _seconds(run: Run) -> float:
 
 
 def _words(run: Run) -> str:
+    """Return an example of what is wrong, or which models were selected."""
+    return printable(" · ".join(filter(None, [_example(run), selection(run.report)])))
+
+
+def _example(run: Run) -> str:
     if run.verdict == "blocked":
         return headline.example({**run.report, "blockage": as_json(run.blockage or [])}) or headline.title(
             {"verdict": run.verdict, "blockage": as_json(run.blockage or [])}

@@ -10,6 +10,7 @@ from angiogram.report.pages.cells import printable
 from angiogram.report.pages.markdown import lines_of
 from angiogram.report.pages.view import FindingView, StageView
 from angiogram.report.pages.view import view as view_of
+from angiogram.report.report import selection
 from angiogram.store.runs import Run
 
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -67,7 +68,9 @@ def cases(run: Run) -> Iterator[Case]:
 def junit(run: Run) -> str:
     """Return the run as JUnit XML. Notices are the suite's output."""
     view = view_of(run)
-    suite = ElementTree.Element("testsuite", name=f"angiogram {run.run_id}", timestamp=run.started_at.isoformat())
+    chosen = f" ({selection(run.report)})" if run.is_selected else ""
+    name = _clean(f"angiogram {run.run_id}{chosen}")
+    suite = ElementTree.Element("testsuite", name=name, timestamp=run.started_at.isoformat())
     for case in cases(run):
         _add(suite, case)
     written = list(suite)

@@ -33,6 +33,8 @@ def show(database: Warehouse, project: Project, builds: Builds) -> dict[str, str
     """
     unread = {i: failed.message or failed.status for i, failed in builds.failures(MODEL).items() if _is_one(project, i)}
     asked = sorted(project.shown_ephemeral | set(_unproven(project, builds)))
+    if project.part:
+        asked = [unique_id for unique_id in asked if unique_id in project.part.built]
     texts: dict[str, str] = {}
     if ready := [i for i in asked if i not in unread and is_there(project, builds, unread, i)]:
         texts, uncompiled = _compiled(project, ready)
