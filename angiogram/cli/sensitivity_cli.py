@@ -19,6 +19,7 @@ from angiogram.sensitivity.bench.runner import Runner
 from angiogram.sensitivity.bench.score import BLIND_SPOT, SEEN, Score, Spoiled, verdict
 from angiogram.sensitivity.bench.side_by_side import as_markdown, side_by_side
 from angiogram.sensitivity.compiled import Compiled, compile_project
+from angiogram.sensitivity.mutants.trees import REFERENCE
 from angiogram.sensitivity.page import badge as badge_of
 from angiogram.sensitivity.page import sensitivity_page
 from angiogram.sensitivity.routing.mutants import ROUTING_OF_LOADER
@@ -81,7 +82,7 @@ def sensitivity(
         talk.print(f"{len(survivors)} survivors: checking them with {INPUTS:,} random inputs")
         inputs = crowds(project, directory)
         apart = told_apart(project, directory, target, survivors, inputs, lambda text: talk.print(text, markup=False))
-        equivalent = read_equivalent(directory)
+        equivalent = read_equivalent(directory, project.engine)
         verdicts = [verdict(m, o, apart.keys(), equivalent) for m, o in zip(mutants, outcomes, strict=True)]
         if compare_checks:
             score = Score(verdicts, seconds, {})
@@ -95,13 +96,16 @@ def sensitivity(
         blind = blind[:shown]  # the others are not shown, and each takes time
     found = witnesses(project, directory, target, blind, apart, inputs, seen)
     spoiled = {witness.mutant.id: witness.told(project) for witness in found}
-    if project.sources:
+    if has_loader(project):
         talk.print("Making mutants of the loader's routing")
         routed = measure_routing(directory, target, equivalent)
         verdicts += routed.verdicts
         seconds += routed.seconds
         spoiled |= {mutant: Spoiled(words) for mutant, words in routed.spoiled.items()}
-    for stale in sorted(equivalent.keys() - {v.mutant.id for v in verdicts if v.outcome.how == "survived"}):
+    stale_ids = equivalent.keys() - {v.mutant.id for v in verdicts if v.outcome.how == "survived"}
+    if project.engine != REFERENCE:  # the list has mutants of the other engine's SQL, too
+        stale_ids &= {v.mutant.id for v in verdicts}
+    for stale in sorted(stale_ids):
         talk.print(f"{EQUIVALENT_FILE} lists {stale}, which did not survive: delete the entry.")
     score = Score(verdicts, seconds, spoiled)
     if as_json:
@@ -124,12 +128,21 @@ def sensitivity(
     raise typer.Exit(0 if (score.total.score or 0.0) >= floor else 1)
 
 
+def has_loader(project: Compiled) -> bool:
+    """Whether the loader is a part of what is measured: it writes to PostgreSQL only."""
+    return bool(project.sources) and project.engine == "postgres"
+
+
 def lineage_of(project: Compiled) -> dict[str, list[str]]:
     """Return what each model, reference seed and the loader reads, in order of reading."""
-    found: dict[str, list[str]] = {ROUTING_OF_LOADER: []} if project.sources else {}
+    found: dict[str, list[str]] = {ROUTING_OF_LOADER: []} if has_loader(project) else {}
     found |= {name: [] for name in project.seeds}
     for model in project.models.values():
-        found[model.name] = [ROUTING_OF_LOADER if name in project.sources else name for name in model.reads]
+        found[model.name] = [
+            ROUTING_OF_LOADER if name in project.sources else name
+            for name in model.reads
+            if has_loader(project) or name not in project.sources
+        ]
     return found
 
 

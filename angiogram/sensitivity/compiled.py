@@ -64,6 +64,7 @@ class Compiled:
         excluded: columns that differ from run to run.
         tests: compiled SQL of the project's tests, by dbt's id.
         manifest: dbt's manifest, for the tests of the project.
+        engine: the engine of the target, as dbt and sqlglot call it.
     """
 
     models: dict[str, Model]
@@ -74,6 +75,7 @@ class Compiled:
     excluded: tuple[str, ...]
     tests: dict[str, str] = field(repr=False)
     manifest: Any = field(repr=False)
+    engine: str = "postgres"
 
     @property
     def dye(self) -> dict[str, Table]:
@@ -106,10 +108,10 @@ def compile_project(directory: Path, target: str | None = None) -> Compiled:
     settle(directory)
     target = dye_target(directory, target)
     manifest = run_in_scratch(directory, ["parse"], target)
-    if (engine := manifest.metadata.adapter_type) != "postgres":
+    if (engine := manifest.metadata.adapter_type) not in ("postgres", "duckdb"):
         raise UnsupportedProject(
-            f"Target {target} of {directory} is on {engine}, and sensitivity works on PostgreSQL: name such a dye "
-            "target with --target."
+            f"Target {target} of {directory} is on {engine}, and sensitivity works on PostgreSQL and DuckDB: name such "
+            "a dye target with --target."
         )
     require_no_functions(manifest, target)
     shown = watched_ephemeral(manifest)
@@ -119,6 +121,7 @@ def compile_project(directory: Path, target: str | None = None) -> Compiled:
 def _compiled(
     directory: Path, manifest: Any, shown: set[str], first: dict[str, str], later: dict[str, str]
 ) -> Compiled:
+    engine = manifest.metadata.adapter_type
     nodes = nodes_by_id(manifest)
     seeds = {node.name: node for node in nodes.values() if node.resource_type == "seed"}
     tests, waiting = equality_tests(manifest), waiting_seeds(manifest, Recorded.read(directory))
@@ -142,7 +145,7 @@ def _compiled(
                 reads=tuple(
                     dict.fromkeys(_local_name(manifest, parent) for parent in parents(manifest, node.unique_id, shown))
                 ),
-                expected=SeedFile.of(directory, expected).table if expected else None,
+                expected=SeedFile.of(directory, expected, engine).table if expected else None,
                 key=_key(manifest, node, tests.get(node.unique_id), expected),
                 where=tests[node.unique_id].where if node.unique_id in tests else None,
                 unheeded=_unheeded(node.config),
@@ -150,7 +153,7 @@ def _compiled(
             made.add(node.unique_id)
         pending = [node for node in pending if node.unique_id not in made]
     read = {name for model in models.values() for name in model.reads}
-    files = {name: SeedFile.of(directory, seed) for name, seed in seeds.items() if name in read}
+    files = {name: SeedFile.of(directory, seed, engine) for name, seed in seeds.items() if name in read}
     relations = [node for node in nodes.values() if node.resource_type in ("model", "seed")]
     return Compiled(
         models=models,
@@ -166,6 +169,7 @@ def _compiled(
         excluded=tuple(project_variables(directory).get("run_dependent_columns") or ()),
         tests={key: sql for key, sql in later.items() if key.startswith("test.") and sql},
         manifest=manifest,
+        engine=engine,
     )
 
 

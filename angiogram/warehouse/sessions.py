@@ -10,8 +10,11 @@ from psycopg2.extensions import connection
 
 from angiogram.core.errors import DbtFailed, NotReady, UnsupportedProject
 from angiogram.dbt.command import profile_name
-from angiogram.warehouse.engines.duckdb_file import open_file
+from angiogram.warehouse.engines.duckdb_file import let_go, open_file
+from angiogram.warehouse.engines.duckdb_scratch import DuckScratch
+from angiogram.warehouse.engines.postgres_scratch import PostgresScratch
 from angiogram.warehouse.engines.protocol import Warehouse
+from angiogram.warehouse.engines.scratch import Scratch
 
 
 def open_warehouse(directory: Path, target: str, wait: float = 0.0, say: Callable[[str], None] = print) -> Warehouse:
@@ -35,6 +38,23 @@ def open_warehouse(directory: Path, target: str, wait: float = 0.0, say: Callabl
     (session,) = open_sessions(directory, target, 1)
     session.autocommit = True
     return session
+
+
+def open_scratches(directory: Path, target: str, number: int) -> list[Scratch]:
+    """Open sessions for temporary tables, which on DuckDB are in memory.
+
+    Call it after dbt has read the project. The caller closes them.
+
+    Raises:
+        DbtFailed: dbt cannot read the profile.
+        UnsupportedProject: angiogram does not know the target's engine.
+        NotReady: the database cannot be reached, or refuses the user.
+    """
+    credentials = _credentials(directory, target)
+    if credentials.type == "duckdb":
+        let_go()  # others may build in the file meanwhile
+        return [DuckScratch(credentials) for _ in range(number)]
+    return [PostgresScratch(session) for session in open_sessions(directory, target, number)]
 
 
 def open_sessions(directory: Path, target: str, number: int) -> list[connection]:

@@ -7,5 +7,5 @@
 {%- endmacro %}
 
 {% macro duckdb__comparable_car_model(column) -%}
-    lower(translate({{ column }}, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13), ''))
+    lower(translate({{ column }}, e' \t\n\r\x0b\f', ''))
 {%- endmacro %}

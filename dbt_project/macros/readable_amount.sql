@@ -7,5 +7,5 @@
 {%- endmacro %}
 
 {% macro duckdb__readable_amount(column) -%}
-    case when regexp_full_match({{ column }}, '[+-]?[0-9]{1,16}([.][0-9]{1,4})?') then {{ column }}::decimal(20, 4) end
+    case when regexp_matches({{ column }}, '^[+-]?[0-9]{1,16}([.][0-9]{1,4})?$') then {{ column }}::decimal(20, 4) end
 {%- endmacro %}

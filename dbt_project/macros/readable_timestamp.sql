@@ -21,10 +21,10 @@
 {% macro duckdb__readable_timestamp(column) -%}
     case
         when
-            regexp_full_match(
+            regexp_matches(
                 {{ column }},
-                '[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?'
-                '(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])?'
+                '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?'
+                '(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])?$'
             )
             {#- The zone is put in before the text is read: without one DuckDB would take the session's. -#}
             then try_cast(

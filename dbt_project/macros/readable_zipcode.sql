@@ -7,5 +7,5 @@
 {%- endmacro %}
 
 {% macro duckdb__readable_zipcode(column) -%}
-    case when regexp_full_match({{ column }}, '[0-9]{5}') then {{ column }} end
+    case when regexp_matches({{ column }}, '^[0-9]{5}$') then {{ column }} end
 {%- endmacro %}

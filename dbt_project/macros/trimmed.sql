@@ -7,5 +7,5 @@
 {%- endmacro %}
 
 {% macro duckdb__trimmed(column) -%}
-    nullif(trim({{ column }}, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)), '')
+    nullif(trim({{ column }}, e' \t\n\r\x0b\f'), '')
 {%- endmacro %}

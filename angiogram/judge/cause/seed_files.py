@@ -5,13 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX, is_dye_seed
 from angiogram.dbt.seeds.seed_text import CARRIAGE_RETURN
-from angiogram.judge.cause.tables import Column, Table, TextRow, in_batches
+from angiogram.judge.cause.tables import Column, Table, in_batches
+from angiogram.warehouse.engines.scratch import TextRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class SeedFile:
         delimiter: the character between two fields.
         is_dye: whether it is an input seed.
         quotes: whether dbt quotes column names. PostgreSQL folds unquoted names to lower case.
+        engine: the engine whose types dbt guesses.
     """
 
     name: str
@@ -62,9 +65,10 @@ class SeedFile:
     delimiter: str
     is_dye: bool
     quotes: bool = True
+    engine: str = "postgres"
 
     @classmethod
-    def of(cls, directory: Path, seed: Any) -> "SeedFile":
+    def of(cls, directory: Path, seed: Any, engine: str = "postgres") -> "SeedFile":
         """Return the file of a seed in the manifest."""
         return cls(
             name=seed.name,
@@ -74,7 +78,8 @@ class SeedFile:
             declared={name: str(kind) for name, kind in seed.config.column_types.items()},
             delimiter=seed.config.delimiter,
             is_dye=is_dye_seed(seed) and not seed.name.startswith(EXPECTED_PREFIX),
-            quotes=seed.config.quote_columns is not False,
+            quotes=seed.config.quote_columns is not False or engine != "postgres",
+            engine=engine,
         )
 
     @cached_property
@@ -83,12 +88,12 @@ class SeedFile:
 
         <CR> stands for a carriage return.
         """
-        from dbt.adapters.postgres.impl import PostgresAdapter  # takes 2 s to import, too slow for `angiogram --help`
-
+        # takes 2 s to import, too slow for `angiogram --help`
+        adapter = import_module(f"dbt.adapters.{self.engine}").Plugin.adapter
         columns = tuple(
             Column(
                 name if self.quotes else name.lower(),
-                self.declared.get(name) or str(PostgresAdapter.convert_agate_type(self._read, number)),
+                self.declared.get(name) or str(adapter.convert_agate_type(self._read, number)),
             )
             for number, name in enumerate(self._read.column_names)
         )

@@ -3,26 +3,17 @@
 These are the seeds, and the messages as the loader stores them.
 """
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from psycopg2 import sql
-from psycopg2.extensions import cursor
-
 from angiogram.dbt.manifest.nodes import BATCH
+from angiogram.warehouse.engines.scratch import TextRow
 from angiogram.warehouse.relations import numbers_batches
-
-TextRow = tuple[str | None, ...]
-
-_NULL = "\\N"
-"""Null in COPY. The same characters as text are quoted, so PostgreSQL can tell them apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column and its type, as PostgreSQL writes it."""
+    """A column and its type, as the engine writes it."""
 
     name: str
     type_name: str
@@ -48,6 +39,11 @@ class Table:
         A table that no batch changes always holds the same rows.
         """
         return self.batches[min(batch, len(self.batches)) - 1]
+
+    @property
+    def typed(self) -> tuple[tuple[str, str], ...]:
+        """Names and types of the columns."""
+        return tuple((column.name, column.type_name) for column in self.columns)
 
     @property
     def batch_column(self) -> int | None:
@@ -81,31 +77,3 @@ def in_batches(name: str, columns: tuple[Column, ...], rows: Sequence[TextRow], 
     return table.with_rows(
         *([row for row in rows if table.batch_of(row) <= number] for number in range(1, max(last, at_least) + 1))
     )
-
-
-def create(query: cursor, name: str, table: Table, rows: Iterable[TextRow]) -> None:
-    """Create a temporary table `name` with the columns of `table` and copy `rows` into it."""
-    columns = sql.SQL(", ").join(
-        # type names come from the project's own settings and from the catalogue
-        sql.SQL("{} " + column.type_name).format(sql.Identifier(column.name))
-        for column in table.columns
-    )
-    relation = sql.Identifier("pg_temp", name)
-    query.execute(sql.SQL("create temporary table {} ({})").format(sql.Identifier(name), columns))
-    copied = io.StringIO("".join(_line(row) for row in rows))
-    query.copy_expert(sql.SQL("copy {} from stdin (format csv, null '\\N')").format(relation), copied)
-
-
-def _line(row: TextRow) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="")
-    fields = []
-    for value in row:
-        if value is None:
-            fields.append(_NULL)
-            continue
-        text.seek(0)
-        text.truncate()
-        writer.writerow([value])
-        fields.append(text.getvalue())
-    return ",".join(fields) + "\n"

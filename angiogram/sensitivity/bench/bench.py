@@ -1,31 +1,30 @@
 """The bench: a database session that holds the project's tables and runs mutants.
 
 It holds each table after each batch. All tables are temporary, so nothing is left behind even if the process is killed.
-"1:orders" is the table after batch 1. A mutant's own tables are called "new 1:orders" and made in a transaction that is
-rolled back.
+"1:orders" is the table after batch 1. A mutant's own tables are called "new 1:orders", and undone after it.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-
-import psycopg2
-from psycopg2 import errors, sql
-from psycopg2.extensions import connection, cursor
+from dataclasses import dataclass
 
 from angiogram.core.errors import NotReady, UnmutatedFails
 from angiogram.judge.cause.incremental import Incremental
-from angiogram.judge.cause.merge import merge_statements
-from angiogram.judge.cause.tables import Table, create
-from angiogram.sensitivity.bench.equality import Shape, differs, shape_of
+from angiogram.judge.cause.merge import INCREMENT, merge_statements
+from angiogram.judge.cause.tables import Table
 from angiogram.sensitivity.compiled import Compiled, Model
 from angiogram.sensitivity.mutants.mutants import Mutant, Variant, original
 from angiogram.sensitivity.mutants.trees import MARK
-from angiogram.sensitivity.operators.kinds import Columns
-
-TIMEOUT_MS = 10_000
-"""A mutant that takes longer counts as seen, as anyone would see a model that never ends."""
+from angiogram.warehouse.engines.scratch import (
+    Columns,
+    FailsOnData,
+    RefusedAlways,
+    Scratch,
+    ScratchError,
+    Shape,
+    TakesTooLong,
+)
 
 _LOCAL_NAME = re.compile(f'"{MARK}([^"]+)"')
 
@@ -39,10 +38,22 @@ class SchemaChanged(Exception):
 
 
 class Stillborn(Exception):
-    """PostgreSQL refuses the mutant whatever the data, so nobody could merge such a mistake.
+    """The engine refuses the mutant whatever the data, so nobody could merge such a mistake.
 
     It refuses the statement of a model, or the row of a seed.
     """
+
+
+class _SeenEarly(Exception):
+    """A batch leaves a row that is not expected, and no later batch takes rows away.
+
+    Attributes:
+        model: the model that has the row.
+    """
+
+    def __init__(self, model: str) -> None:
+        super().__init__(model)
+        self.model = model
 
 
 class CannotBuild(Exception):
@@ -94,7 +105,7 @@ class Bench:
 
     def __init__(
         self,
-        database: connection,
+        session: Scratch,
         project: Compiled,
         tables: Iterable[Table],
         time_zone: str | None = None,
@@ -104,51 +115,45 @@ class Bench:
         """Load the tables and build every model on them, unmutated.
 
         Args:
-            database: a connection for the bench alone, not in autocommit.
+            session: a session for the bench alone.
             project: the project.
             tables: everything that models read and no model makes.
-            time_zone: the session's time zone. None: the role's own.
+            time_zone: the session's time zone. None: its own.
             against_expected: whether mutants are compared with the expected seeds, or else with the unmutated models.
             originals: the unmutated models, if they are parsed already.
 
         Raises:
             Unbuilt: a table cannot be filled, or a model cannot be built on the tables.
-            NotReady: the connection ended.
+            NotReady: the session ended.
         """
-        self._database = database
-        self._query: cursor = database.cursor()
+        self._session = session
         self.project = project
         self._tables = {table.name: table for table in tables}
         self._given = "the dye" if against_expected else "random input"
         self.batches = max((len(table.batches) for table in self._tables.values()), default=1)
         self.originals = originals or {model.name: original(project, model) for model in project.models.values()}
-        self._shapes: dict[str, Shape] = {}
-        self._query.execute("discard temporary")
-        self._query.execute("set client_min_messages to error")
-        if time_zone:
-            self._query.execute("select set_config('TimeZone', %s, false)", (time_zone,))
+        self._expected: dict[str, Shape] = {}
+        self._unmutated: dict[str, Shape] = {}
+        session.begin(time_zone)
         for table in self._tables.values():
             with self._making(table.name):
                 for batch in self._needed(table.name):
-                    create(self._query, f"{batch}:{table.name}", table, table.after(batch))
+                    session.fill(f"{batch}:{table.name}", table.typed, table.after(batch))
         for model in project.models.values():
             with self._making(model.name):
                 self._build(model, self.originals[model.name], "", frozenset())
+                for batch in self._needed(model.name):
+                    name = f"{batch}:{model.name}"
+                    self._unmutated[name] = session.shape(name)
             if model.expected:
-                expected = f"{self.batches}:{model.name}"
+                expected, own_where = f"{self.batches}:{model.name}", model.where
                 if against_expected:
-                    expected = f"expected:{model.name}"
+                    expected, own_where = f"expected:{model.name}", None
                     with self._making(f"the expected seed of {model.name}"):
-                        create(self._query, expected, model.expected, model.expected.after(self.batches))
-                self._shapes[model.name] = replace(
-                    shape_of(self._query, expected, project.excluded),
-                    where=model.where,
-                    own_where=None if against_expected else model.where,
-                )
-        self._query.execute("analyze")
-        database.commit()
-        self._query.execute(sql.SQL("set statement_timeout to {}").format(sql.Literal(TIMEOUT_MS)))
-        database.commit()
+                        session.fill(expected, model.expected.typed, model.expected.after(self.batches))
+                with self._making(model.name):
+                    self._expected[model.name] = session.shape(expected, project.excluded, model.where, own_where)
+        session.settle()
 
     @contextmanager
     def _making(self, name: str) -> Iterator[None]:
@@ -158,17 +163,21 @@ class Bench:
         """
         try:
             yield
-        except (psycopg2.Error, SchemaChanged) as error:
+        except (ScratchError, SchemaChanged, NotReady) as error:
             why = f"{name} cannot be built on {self._given}: {str(error).strip()}"
-            if self._database.closed:
+            if isinstance(error, NotReady):
                 raise NotReady(why) from error
-            self._database.rollback()
+            self._session.undo()
             raise Unbuilt(why) from error
 
     def unequal_models(self) -> list[str]:
         """Models that differ from their expected seed although nothing is mutated."""
-        found = [name for name, shape in self._shapes.items() if differs(self._query, f"{self.batches}:{name}", shape)]
-        self._database.rollback()
+        found = [
+            name
+            for name, expected in self._expected.items()
+            if self._session.differs(f"{self.batches}:{name}", expected)
+        ]
+        self._session.undo()
         return found
 
     def made(self) -> list[str | None]:
@@ -176,45 +185,40 @@ class Bench:
 
         They do not depend on the session's time zone.
         """
-        self._query.execute("select set_config('TimeZone', 'UTC', true)")
-        hashes = []
-        for name, shape in self._shapes.items():
-            relation = sql.Identifier("pg_temp", f"{self.batches}:{name}")
-            self._query.execute(
-                sql.SQL(
-                    "select md5(string_agg(row_made, ',' order by row_made))"
-                    " from (select (to_jsonb(r) - {}::text[])::text as row_made from {} as r where\n{}\n) as made"
-                ).format(sql.Literal(list(shape.excluded)), relation, sql.SQL(shape.where or "true"))
+        hashes = [
+            self._session.digest(
+                self._session.shape(f"{self.batches}:{name}", expected.excluded, own_where=expected.where)
             )
-            hashes.append(self._query.fetchall()[0][0])
-        self._database.rollback()
+            for name, expected in self._expected.items()
+        ]
+        self._session.undo()
         return hashes
 
     def describe(self, query: str) -> Columns:
         """Names and types of a query's columns. Its relations have their local names."""
-        located = sql.SQL(self._located(query, self.batches, frozenset()))
-        self._query.execute(sql.SQL("select * from ({}) as described limit 0").format(located))
-        columns = tuple((column.name, str(column.type_code)) for column in self._query.description or ())
-        self._database.rollback()
+        columns = self._session.describe(self._located(query, self.batches, frozenset()))
+        self._session.undo()
         return columns
 
     def run(self, mutant: Mutant) -> MutantOutcome:
         """Run a mutant and the models downstream of it until a check sees it."""
         try:
-            for model in self._rebuilt(mutant):
-                shape = self._shapes.get(model)
+            for model in self._rebuilt(mutant, until_seen=True):
+                expected = self._expected.get(model)
                 try:
-                    if shape and differs(self._query, f"new {self.batches}:{model}", shape):
+                    if expected and self._session.differs(f"new {self.batches}:{model}", expected):
                         return MutantOutcome(model, "differs")
-                except (psycopg2.ProgrammingError, psycopg2.DataError):  # the `where` of the test fails
+                except (RefusedAlways, FailsOnData):  # the `where` of the test fails
                     return MutantOutcome(model, "fails")
             return MutantOutcome(None, "survived")
+        except _SeenEarly as seen:
+            return MutantOutcome(seen.model, "differs")
         except Stillborn:
             return MutantOutcome(None, "stillborn")
         except CannotBuild as failure:
             return MutantOutcome(failure.model, failure.how)
         finally:
-            self._database.rollback()
+            self._session.undo()
 
     def failing(self, mutant: Mutant, checks: Iterable[Check]) -> set[str]:
         """Run a mutant and everything downstream of it. Return the kinds of checks that fail.
@@ -227,37 +231,37 @@ class Bench:
             failed: set[str] = set()
             for check in checks:
                 if check.kind not in failed and changed.intersection(check.reads):
-                    failed |= {check.kind} if self._finds_rows(check.query, changed) else set()
+                    located = self._located(check.query, self.batches, changed)
+                    failed |= {check.kind} if self._session.finds_rows(located) else set()
             return failed
         except CannotBuild:
             return {check.kind for check in checks}
         finally:
-            self._database.rollback()
+            self._session.undo()
 
     def failing_unmutated(self, checks: Iterable[Check]) -> set[str]:
         """The kinds of checks that fail although nothing is mutated."""
-        found = {check.kind for check in checks if self._finds_rows(check.query, frozenset())}
-        self._database.rollback()
+        found = {
+            check.kind
+            for check in checks
+            if self._session.finds_rows(self._located(check.query, self.batches, frozenset()))
+        }
+        self._session.undo()
         return found
 
-    def _finds_rows(self, query: str, changed: frozenset[str]) -> bool:
-        self._query.execute("savepoint before_check")
-        try:
-            located = sql.SQL(self._located(query, self.batches, changed))
-            self._query.execute(sql.SQL("select exists (select from ({}) as found)").format(located))
-            return bool(self._query.fetchall()[0][0])
-        except (psycopg2.ProgrammingError, psycopg2.DataError):  # a check that cannot be run counts as failed
-            self._query.execute("rollback to savepoint before_check")
-            return True
-
-    def _rebuilt(self, mutant: Mutant) -> Iterator[str]:
+    def _rebuilt(self, mutant: Mutant, until_seen: bool = False) -> Iterator[str]:
         """Build the mutant and what is downstream of it, and yield each model that is rebuilt.
 
         The readers of a model that comes out unchanged are not rebuilt.
 
+        Args:
+            mutant: the mutant.
+            until_seen: whether to stop where it is certain that a model will differ.
+
         Raises:
-            Stillborn: PostgreSQL refuses the mutant's statement, or its row of a seed.
+            Stillborn: the engine refuses the mutant's statement, or its row of a seed.
             CannotBuild: a model fails on the data.
+            _SeenEarly: a model will differ.
         """
         changed: frozenset[str] = frozenset()
         chain = self.project.downstream(mutant.node)
@@ -265,8 +269,8 @@ class Bench:
             changed = frozenset({mutant.node})
             try:
                 for batch in self._needed(mutant.node):
-                    create(self._query, f"new {batch}:{mutant.node}", mutant.table, mutant.table.after(batch))
-            except (psycopg2.DataError, psycopg2.IntegrityError) as error:
+                    self._session.fill(f"new {batch}:{mutant.node}", mutant.table.typed, mutant.table.after(batch))
+            except FailsOnData as error:
                 raise Stillborn from error
         else:
             chain = [self.project.models[mutant.node], *chain]
@@ -276,14 +280,14 @@ class Bench:
                 continue
             variant = mutant.variant if is_mutated and mutant.variant else self.originals[model.name]
             try:
-                self._build(model, variant, "new ", changed)
-            except errors.QueryCanceled as error:
+                self._build(model, variant, "new ", changed, until_seen)
+            except TakesTooLong as error:
                 raise CannotBuild(model.name, "timeout") from error
-            except (psycopg2.ProgrammingError, psycopg2.NotSupportedError) as error:
-                if is_mutated and not isinstance(error, errors.CardinalityViolation):
+            except RefusedAlways as error:
+                if is_mutated:
                     raise Stillborn from error
                 raise CannotBuild(model.name, "fails") from error
-            except (SchemaChanged, psycopg2.DataError, psycopg2.IntegrityError, psycopg2.InternalError) as error:
+            except (SchemaChanged, FailsOnData) as error:
                 raise CannotBuild(model.name, "fails") from error
             yield model.name
             if self._changes_anything(model):
@@ -295,33 +299,56 @@ class Bench:
         Run-dependent columns count too.
         """
         return any(
-            differs(self._query, f"new {batch}:{model.name}", shape_of(self._query, f"{batch}:{model.name}", ()))
+            self._session.differs(f"new {batch}:{model.name}", self._unmutated[f"{batch}:{model.name}"])
             for batch in self._needed(model.name)
         )
 
-    def _build(self, model: Model, variant: Variant, prefix: str, changed: frozenset[str]) -> None:
+    def _build(
+        self, model: Model, variant: Variant, prefix: str, changed: frozenset[str], until_seen: bool = False
+    ) -> None:
         """Build a model after each batch, as dbt's materialization does."""
         for batch in self._needed(model.name):
-            name = sql.Identifier(f"{prefix}{batch}:{model.name}")
-            if variant.later is None or batch == 1:
-                query = self._located(variant.sql, batch, changed)
-                self._query.execute(sql.SQL("create temporary table {} as ").format(name) + sql.SQL(query))
+            name = f"{prefix}{batch}:{model.name}"
+            if variant.later is not None and batch > 1:
+                self._session.copy(name, f"{prefix}{batch - 1}:{model.name}")
+                own = changed | {model.name} if prefix else changed
+                self._take_in(name, variant.later, self._located(variant.later.sql, batch, own))
+            elif prefix and variant.later is not None and self._is_as_ever(model, variant, changed):
+                self._session.copy(name, f"{batch}:{model.name}")
                 continue
-            before = sql.Identifier(f"{prefix}{batch - 1}:{model.name}")
-            self._query.execute(sql.SQL("create temporary table {} as table {}").format(name, before))
-            own = changed | {model.name} if prefix else changed
-            self._take_in(f"{prefix}{batch}:{model.name}", variant.later, self._located(variant.later.sql, batch, own))
+            else:
+                self._session.make(name, self._located(variant.sql, batch, changed))
+            if until_seen and batch < self.batches and self._will_differ(model, variant, name):
+                raise _SeenEarly(model.name)
+
+    def _is_as_ever(self, model: Model, variant: Variant, changed: frozenset[str]) -> bool:
+        """Whether the first batch of an incremental model comes out as it does unmutated."""
+        return variant.sql == self.originals[model.name].sql and not changed.intersection(model.reads)
+
+    def _will_differ(self, model: Model, variant: Variant, name: str) -> bool:
+        """Whether a table has a row that is not expected and that no later batch takes away.
+
+        A mistake in later batches alone is left to them, for the engine may refuse it.
+        """
+        expected, later = self._expected.get(model.name), variant.later
+        if expected is None or later is None or (later.strategy != "append" and later.unique_key):
+            return False
+        if variant.sql == self.originals[model.name].sql and variant != self.originals[model.name]:
+            return False
+        try:
+            return self._session.has_stranger(name, expected)
+        except (RefusedAlways, FailsOnData) as error:  # the `where` of the test fails
+            raise CannotBuild(model.name, "fails") from error
 
     def _take_in(self, target: str, later: Incremental, query: str) -> None:
         """Add an increment to the table, as dbt's incremental strategies do."""
-        self._query.execute("drop table if exists pg_temp.increment")
-        self._query.execute("create temporary table increment as " + query)
-        increment, table = shape_of(self._query, "increment", ()), shape_of(self._query, target, ())
-        names = [name for name, _ in table.columns]
-        if later.on_schema_change == "fail" and increment.columns != table.columns:
+        session = self._session
+        session.make_again(INCREMENT, query)
+        columns = session.columns(target)
+        if later.on_schema_change == "fail" and session.columns(INCREMENT) != columns:
             raise SchemaChanged("later batches have other columns than the table, and on_schema_change is fail")
-        for statement in merge_statements(target, names, later):
-            self._query.execute(statement)
+        for statement in merge_statements(target, [name for name, _ in columns], later, session.temporary_schema):
+            session.run(statement)
 
     def _needed(self, node: str) -> range:
         """The batches after which a node's table is needed.

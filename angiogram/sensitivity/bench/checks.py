@@ -46,7 +46,8 @@ def _equality(project: Compiled) -> list[Check]:
             exp.select(*columns).from_(exp.Table(this=exp.to_identifier(name, quoted=True)))
             for name in (MARK + model.name, f"expected:{model.name}")
         )
-        query = f"({generate(actual.except_(expected))}) union all ({generate(expected.except_(actual))})"
+        differences = [generate(one, project.engine) for one in (actual.except_(expected), expected.except_(actual))]
+        query = f"({differences[0]}) union all ({differences[1]})"
         checks.append(Check(EQUALITY, query, frozenset({model.name})))
     return checks
 
@@ -63,8 +64,8 @@ def checks_of_data(project: Compiled) -> list[Check]:
             made = exp.Table(this=exp.to_identifier(MARK + model.name, quoted=True))
             repeated = exp.select(*key).from_(made).group_by(*key).having("count(*) > 1")
             if model.where:
-                repeated = repeated.where(model.where, dialect="postgres")
-            checks.append(Check(f"key of {model.name}", generate(repeated), frozenset({model.name})))
+                repeated = repeated.where(model.where, dialect=project.engine)
+            checks.append(Check(f"key of {model.name}", generate(repeated, project.engine), frozenset({model.name})))
     return checks
 
 
@@ -73,9 +74,9 @@ def _generic(project: Compiled) -> list[Check]:
     for node in nodes_of(project.manifest, "test"):
         test = getattr(node, "test_metadata", None)
         if test and test.name in GENERIC_TESTS and node.unique_id in project.tests:
-            query = generate(parse(project.tests[node.unique_id], project.names, node.name))
+            query = parse(project.tests[node.unique_id], project.names, node.name, project.engine)
             reads = frozenset(unique_id.split(".")[-1] for unique_id in node.depends_on.nodes)
-            checks.append(Check(GENERIC, query, reads))
+            checks.append(Check(GENERIC, generate(query, project.engine), reads))
     return checks
 
 

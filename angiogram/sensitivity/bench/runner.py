@@ -16,7 +16,7 @@ from angiogram.judge.cause.tables import Table
 from angiogram.sensitivity.bench.bench import Bench, Check, MutantOutcome
 from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.mutants.mutants import Mutant, model_mutants, seed_mutants
-from angiogram.warehouse.sessions import open_sessions
+from angiogram.warehouse.sessions import open_scratches
 
 WORKERS = os.cpu_count() or 1
 
@@ -56,7 +56,7 @@ class Runner:
         with self._stack:
             sessions = [
                 self._stack.enter_context(closing(session))
-                for session in open_sessions(directory, target, WORKERS * len(surroundings))
+                for session in open_scratches(directory, target, WORKERS * len(surroundings))
             ]
             self._pool = self._stack.enter_context(ThreadPoolExecutor(WORKERS))
             self._benches = list(

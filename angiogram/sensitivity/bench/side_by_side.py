@@ -15,7 +15,7 @@ from angiogram.sensitivity.bench.runner import Runner
 from angiogram.sensitivity.bench.score import EQUIVALENT, SEEN, STILLBORN, Score
 from angiogram.sensitivity.bench.unit_tests import UnitTests
 from angiogram.sensitivity.mutants.mutants import Mutant
-from angiogram.warehouse.sessions import open_sessions
+from angiogram.warehouse.sessions import open_scratches
 
 COMPARED = "equality with the expected seeds (ours)"
 COMPARED_AS_USUAL = "the same, in the usual surroundings alone"
@@ -80,7 +80,7 @@ def _seen_by_unit_tests(
     tables: Sequence[Table],
     mutants: Sequence[Mutant],
 ) -> set[str]:
-    (session,) = open_sessions(directory, target, 1)
+    (session,) = open_scratches(directory, target, 1)
     try:
         tests = UnitTests(directory, unit_test_target, session, Bench(session, runner.project, tables))
         if failing := tests.unequal():

@@ -3,21 +3,19 @@
 The tests are rendered once, with their fixtures as tables.
 """
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psycopg2
-from psycopg2 import sql
-from psycopg2.extensions import connection
+from sqlglot import exp
 
 from angiogram.core.errors import UnsupportedProject
 from angiogram.dbt.command import run_in_scratch
 from angiogram.sensitivity.bench.bench import Bench
 from angiogram.sensitivity.mutants.mutants import Mutant
 from angiogram.sensitivity.mutants.trees import MARK
+from angiogram.warehouse.engines.scratch import Scratch, ScratchError
 
 _INPUT = re.compile(r"""(?:ref|source)\(\s*(?:['"](\w+)['"]\s*,\s*)?['"](\w+)['"]\s*\)""")
 _LOCAL_NAME = re.compile(f'"{MARK}([^"]+)"')
@@ -43,21 +41,20 @@ class UnitTests:
     Columns that a fixture leaves out take their types from the bench's tables.
     """
 
-    def __init__(self, directory: Path, target: str | None, database: connection, bench: Bench) -> None:
+    def __init__(self, directory: Path, target: str | None, session: Scratch, bench: Bench) -> None:
         """Read the unit tests and make tables of their fixtures.
 
         Args:
             directory: the project's folder.
             target: the dbt target under which they are enabled. None: the profile's default.
-            database: the bench's session.
+            session: the bench's session.
             bench: the bench with the tables whose columns the fixtures have.
         """
-        self._database = database
+        self._session = session
         self._bench = bench
-        self._query = database.cursor()
         found = run_in_scratch(directory, ["parse"], target).unit_tests.values()
         self._tests = [self._prepared(number, test) for number, test in enumerate(found)]
-        database.commit()
+        session.settle()
 
     def unequal(self) -> list[str]:
         """Models whose unit tests fail although nothing is mutated."""
@@ -81,20 +78,17 @@ class UnitTests:
 
     def _fails(self, test: _UnitTest, first: str, later: str | None) -> bool:
         query = _LOCAL_NAME.sub(lambda match: f'"{test.inputs.get(match[1], match[0])}"', later or first)
-        columns = sql.SQL(", ").join(map(sql.Identifier, test.columns))
-        actual = sql.SQL("select {} from ({}) as actual").format(columns, sql.SQL(query))
-        expected = sql.SQL("select {} from {}").format(columns, sql.Identifier(test.expected))
+        columns = ", ".join(exp.to_identifier(name, quoted=True).sql(self._session.dialect) for name in test.columns)
+        actual = f"select {columns} from ({query}) as actual"  # noqa: S608  the project's own SQL
+        expected = f'select {columns} from "{test.expected}"'  # noqa: S608
         try:
-            self._query.execute(
-                sql.SQL("select exists (({0}) except all ({1})) or exists (({1}) except all ({0}))").format(
-                    actual, expected
-                )
+            return self._session.finds_rows(
+                f"(({actual}) except all ({expected})) union all (({expected}) except all ({actual}))"
             )
-            return bool(self._query.fetchall()[0][0])
-        except psycopg2.Error:  # dbt also fails a unit test whose SQL cannot be run
+        except ScratchError:  # dbt also fails a unit test whose SQL cannot be run
             return True
         finally:
-            self._database.rollback()
+            self._session.undo()
 
     def _prepared(self, number: int, test: Any) -> _UnitTest:
         inputs = {}
@@ -118,14 +112,5 @@ class UnitTests:
 
     def _fixture(self, table: str, like: str, rows: Any) -> str:
         """Make a table with the columns of another one. What the rows leave out is null."""
-        original = sql.Identifier(f"{self._bench.batches}:{like}")
-        self._query.execute(
-            sql.SQL("create temporary table {} as select * from {} limit 0").format(sql.Identifier(table), original)
-        )
-        self._query.execute(
-            sql.SQL("insert into {0} select * from jsonb_populate_recordset(null::{0}, %s)").format(
-                sql.Identifier(table)
-            ),
-            (json.dumps(rows, default=str),),
-        )
+        self._session.fixture(table, f"{self._bench.batches}:{like}", rows)
         return table

@@ -11,9 +11,9 @@ from angiogram.judge.cause.incremental import Incremental
 from angiogram.judge.cause.tables import Table
 from angiogram.sensitivity.compiled import Compiled, Model
 from angiogram.sensitivity.mutants.nearby import other_value
-from angiogram.sensitivity.mutants.trees import generate, parse, scope_of
+from angiogram.sensitivity.mutants.trees import REFERENCE, generate, parse, scope_of
 from angiogram.sensitivity.operators import OPERATORS, Scope
-from angiogram.sensitivity.operators.kinds import Columns
+from angiogram.warehouse.engines.scratch import Columns
 
 LAST_SELECT = "(last select)"
 
@@ -61,12 +61,9 @@ class _Change:
     place: str
     before: str
     after: str
-    number: int
     sql: str
-
-    @property
-    def key(self) -> tuple[str, str, str, str, int]:
-        return self.operator, self.place, self.before, self.after, self.number
+    key: tuple[str, str, str, str, int]
+    """Operator, place, texts before and after in the reference dialect, and the number of the same before it."""
 
 
 def mutant_id(node: str, *parts: object) -> str:
@@ -78,10 +75,11 @@ def mutant_id(node: str, *parts: object) -> str:
 def original(project: Compiled, model: Model) -> Variant:
     """Return the unmutated model in the form in which its mutants run."""
     later = model.incremental
-    return Variant(
-        generate(parse(model.sql, project.names, model.name)),
-        later and replace(later, sql=generate(parse(later.sql, project.names, model.name))),
-    )
+
+    def generated(query: str) -> str:
+        return generate(parse(query, project.names, model.name, project.engine), project.engine)
+
+    return Variant(generated(model.sql), later and replace(later, sql=generated(later.sql)))
 
 
 def model_mutants(project: Compiled, model: Model, describe: Callable[[str], Columns]) -> Iterator[Mutant]:
@@ -94,13 +92,14 @@ def model_mutants(project: Compiled, model: Model, describe: Callable[[str], Col
         model: the model.
         describe: returns names and types of the columns of a query.
     """
-    first_tree = parse(model.sql, project.names, model.name)
+
+    def changes(query: str) -> dict[tuple[str, str, str, str, int], _Change]:
+        tree = parse(query, project.names, model.name, project.engine)
+        scope = scope_of(tree, describe, project.engine)
+        return {change.key: change for change in _changes(tree, scope, project.engine)}
+
     unchanged = original(project, model)
-    first = {change.key: change for change in _changes(first_tree, scope_of(first_tree, describe))}
-    later: dict[tuple[str, str, str, str, int], _Change] = {}
-    if model.incremental:
-        later_tree = parse(model.incremental.sql, project.names, model.name)
-        later = {change.key: change for change in _changes(later_tree, scope_of(later_tree, describe))}
+    first, later = changes(model.sql), changes(model.incremental.sql) if model.incremental else {}
     seen = {unchanged}
     for key, change in (first | later).items():
         variant = Variant(
@@ -167,21 +166,23 @@ def _materialization_mutants(model: Model, unchanged: Variant) -> Iterator[Mutan
             )
 
 
-def _changes(tree: exp.Expr, scope: Scope) -> Iterator[_Change]:
+def _changes(tree: exp.Expr, scope: Scope, dialect: str) -> Iterator[_Change]:
     numbers: Counter[tuple[str, str, str, str]] = Counter()
-    whole = generate(tree)
+    whole = generate(tree, dialect)
     for node in list(tree.walk()):
         if _reads_source(node):
             continue
         for operator, replacements in OPERATORS.items():
             for replacement in replacements(node, scope):
-                before, after = generate(node), generate(replacement)
-                sql = after if node is tree else _generated_with(tree, whole, node, replacement)
+                before, after = generate(node, dialect), generate(replacement, dialect)
+                sql = after if node is tree else _generated_with(tree, whole, node, replacement, dialect)
                 if before == after or sql == whole:
                     continue
-                place = _place(node)
-                same = (operator, place, before, after)
-                yield _Change(*same, numbers[same], sql)
+                place, texts = _place(node), (before, after)
+                if dialect != REFERENCE:
+                    texts = generate(node), generate(replacement)
+                same = (operator, place, *texts)
+                yield _Change(operator, place, before, after, sql, (*same, numbers[same]))
                 numbers[same] += 1
 
 
@@ -195,16 +196,16 @@ def _reads_source(node: exp.Expr) -> bool:
     return bool(source and isinstance(source.this, exp.Table) and "." in source.this.name)
 
 
-def _generated_with(tree: exp.Expr, whole: str, node: exp.Expr, replacement: exp.Expr) -> str:
+def _generated_with(tree: exp.Expr, whole: str, node: exp.Expr, replacement: exp.Expr, dialect: str) -> str:
     """Return the tree's SQL with one node replaced.
 
     Only the common table expression around the node is written anew.
     """
     around = node.find_ancestor(exp.CTE)
     part = around if around is not None and around.parent_select is tree else tree
-    text = whole if part is tree else generate(part)
+    text = whole if part is tree else generate(part, dialect)
     node.replace(replacement)
-    changed = generate(part)
+    changed = generate(part, dialect)
     replacement.replace(node)
     return whole.replace(text, changed, 1)
 

@@ -11,7 +11,7 @@ from sqlglot.errors import SqlglotError
 
 from angiogram.core.errors import UnsupportedProject
 from angiogram.sensitivity.operators import Scope
-from angiogram.sensitivity.operators.kinds import Columns
+from angiogram.warehouse.engines.scratch import Columns
 
 MARK = "@"
 """Prefix of the local name of every relation in a tree.
@@ -20,14 +20,24 @@ Which table it stands for is decided when the SQL is run.
 """
 
 
-def parse(sql: str, names: Mapping[tuple[str, str], str], model: str) -> exp.Expr:
+REFERENCE = "postgres"
+"""The dialect in which a mutant's id is worked out, so that the same change has one id on each engine."""
+
+
+def parse(sql: str, names: Mapping[tuple[str, str], str], model: str, dialect: str = REFERENCE) -> exp.Expr:
     """Parse a model's compiled SQL. Relations get their local names.
+
+    Args:
+        sql: the SQL.
+        names: the local name of each relation, by its schema and identifier.
+        model: the model's name.
+        dialect: the engine whose SQL it is.
 
     Raises:
         UnsupportedProject: the SQL cannot be parsed, or reads a relation outside the project.
     """
     try:
-        tree = sqlglot.parse_one(sql, read="postgres")
+        tree = sqlglot.parse_one(sql, read=dialect)
     except SqlglotError as error:
         raise UnsupportedProject(
             f"The compiled SQL of {model} cannot be parsed, so it cannot be mutated: {error}"
@@ -41,7 +51,7 @@ def parse(sql: str, names: Mapping[tuple[str, str], str], model: str) -> exp.Exp
             continue
         if (table.db, table.name) not in names:
             raise UnsupportedProject(
-                f"{model} reads {table.sql('postgres')}, which is not a model, seed or source of the project."
+                f"{model} reads {table.sql(dialect)}, which is not a model, seed or source of the project."
             )
         local = exp.Table(this=exp.to_identifier(MARK + names[table.db, table.name], quoted=True))
         local.set("alias", table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name, quoted=True)))
@@ -50,26 +60,27 @@ def parse(sql: str, names: Mapping[tuple[str, str], str], model: str) -> exp.Exp
 
 
 def _is_of_the_system(table: exp.Table) -> bool:
-    """Whether a relation without a schema is a function or part of PostgreSQL's catalog."""
+    """Whether a relation without a schema is a function or part of the catalog."""
     return not isinstance(table.this, exp.Identifier) or table.name.lower().startswith("pg_")
 
 
-def generate(tree: exp.Expr) -> str:
-    """Write the tree as PostgreSQL's SQL."""
-    return tree.sql("postgres")
+def generate(tree: exp.Expr, dialect: str = REFERENCE) -> str:
+    """Write the tree as an engine's SQL."""
+    return tree.sql(dialect)
 
 
-def scope_of(tree: exp.Expr, describe: Callable[[str], Columns]) -> Scope:
+def scope_of(tree: exp.Expr, describe: Callable[[str], Columns], dialect: str = REFERENCE) -> Scope:
     """Look up the columns of all relations that the tree's selects read, in the database.
 
     Args:
         tree: a model's SQL.
         describe: returns names and types of the columns of a query.
+        dialect: the engine whose SQL it is.
     """
     ctes: list[exp.CTE] = tree.ctes if isinstance(tree, exp.Query) else []
     known: dict[str, Columns] = {}
     for number, cte in enumerate(ctes):
-        known[cte.alias] = describe(_with(ctes[: number + 1], _all_of(cte.alias)))
+        known[cte.alias] = describe(_with(ctes[: number + 1], _all_of(cte.alias, dialect), dialect))
     relations: dict[int, dict[str, Columns]] = {}
     for select in tree.find_all(exp.Select):
         sources = [source for source in (select.args.get("from_"), *(select.args.get("joins") or [])) if source]
@@ -79,18 +90,18 @@ def scope_of(tree: exp.Expr, describe: Callable[[str], Columns]) -> Scope:
             if isinstance(relation, exp.Table) and relation.name in known:
                 found[relation.alias_or_name] = known[relation.name]
             elif isinstance(relation, exp.Table) and relation.name.startswith(MARK):
-                found[relation.alias_or_name] = describe(_all_of(relation.name))
+                found[relation.alias_or_name] = describe(_all_of(relation.name, dialect))
             elif isinstance(relation, exp.Subquery) and not source.args.get("lateral"):
                 found[relation.alias_or_name] = describe(
-                    _with(ctes, exp.select("*").from_(relation.copy()).sql("postgres"))
+                    _with(ctes, exp.select("*").from_(relation.copy()).sql(dialect), dialect)
                 )
         relations[id(select)] = found
     return Scope(relations)
 
 
-def _all_of(name: str) -> str:
-    return exp.select("*").from_(exp.Table(this=exp.to_identifier(name, quoted=True))).sql("postgres")
+def _all_of(name: str, dialect: str) -> str:
+    return exp.select("*").from_(exp.Table(this=exp.to_identifier(name, quoted=True))).sql(dialect)
 
 
-def _with(ctes: list[exp.CTE], query: str) -> str:
-    return f"with {', '.join(cte.sql('postgres') for cte in ctes)} {query}" if ctes else query
+def _with(ctes: list[exp.CTE], query: str, dialect: str) -> str:
+    return f"with {', '.join(cte.sql(dialect) for cte in ctes)} {query}" if ctes else query

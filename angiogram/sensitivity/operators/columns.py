@@ -5,7 +5,8 @@ from difflib import SequenceMatcher
 
 from sqlglot import exp
 
-from angiogram.sensitivity.operators.kinds import Columns, Scope
+from angiogram.sensitivity.operators.kinds import Scope
+from angiogram.warehouse.engines.scratch import Columns
 
 NEIGHBOURS = 3
 """How many columns replace a column: those with the most similar names."""

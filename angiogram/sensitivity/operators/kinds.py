@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
-Columns = tuple[tuple[str, str], ...]
-"""Names and types of a relation's columns."""
+from angiogram.warehouse.engines.scratch import Columns
 
 
 @dataclass(frozen=True, slots=True)

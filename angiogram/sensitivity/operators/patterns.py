@@ -86,6 +86,7 @@ def _is_pattern(node: exp.Literal) -> bool:
     while isinstance(parent, exp.Paren | exp.Concat | exp.DPipe):
         node_or_around: exp.Expr = parent
         parent = parent.parent
-        if isinstance(parent, exp.RegexpLike | exp.RegexpILike):
+        if isinstance(parent, exp.RegexpLike | exp.RegexpILike | exp.RegexpFullMatch):
             return parent.expression is node_or_around
-    return isinstance(parent, exp.RegexpLike | exp.RegexpILike | exp.RegexpReplace) and parent.expression is node
+    matches = exp.RegexpLike | exp.RegexpILike | exp.RegexpFullMatch | exp.RegexpReplace
+    return isinstance(parent, matches) and parent.expression is node

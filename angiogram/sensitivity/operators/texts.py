@@ -7,7 +7,7 @@ from sqlglot import exp
 from angiogram.sensitivity.operators.kinds import Scope, changed
 
 _FORMATS = (exp.TimeToStr, exp.StrToTime, exp.StrToDate, exp.AtTimeZone, exp.Cast, exp.Interval, exp.JSONPath)
-_PATTERNS = (exp.RegexpLike, exp.RegexpILike, exp.RegexpReplace, exp.Trim)
+_PATTERNS = (exp.RegexpLike, exp.RegexpILike, exp.RegexpFullMatch, exp.RegexpReplace, exp.Trim, exp.Translate)
 
 
 def string_literal(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
@@ -38,12 +38,17 @@ def string_function(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
     elif isinstance(node, exp.RegexpLike | exp.RegexpILike):
         other = exp.RegexpILike if isinstance(node, exp.RegexpLike) else exp.RegexpLike
         yield other(this=node.this.copy(), expression=node.expression.copy())
+    elif isinstance(node, exp.RegexpFullMatch):
+        yield exp.RegexpLike(this=node.this.copy(), expression=node.expression.copy())
     elif isinstance(node, exp.Like | exp.ILike):
         yield (exp.ILike if isinstance(node, exp.Like) else exp.Like)(
             this=node.this.copy(), expression=node.expression.copy()
         )
     elif isinstance(node, exp.Trim):
         yield from _trimmed_less(node)
+    elif isinstance(node, exp.Translate):
+        yield node.this.copy()
+        yield from _with_fewer_characters(node, "from_")
     elif isinstance(node, exp.ConcatWs):
         yield exp.Concat(expressions=[member.copy() for member in node.expressions[1:]], coalesce=True)
 
@@ -56,6 +61,13 @@ def _trimmed_less(node: exp.Trim) -> Iterator[exp.Expr]:
     characters = node.args.get("expression")
     if isinstance(characters, exp.Literal) and len(characters.this) > 1:
         yield changed(node, expression=None)
+        yield from _with_fewer_characters(node, "expression")
+
+
+def _with_fewer_characters(node: exp.Expr, argument: str) -> Iterator[exp.Expr]:
+    """Drop one of the characters that a text stands for."""
+    characters = node.args.get(argument)
+    if isinstance(characters, exp.Literal) and len(characters.this) > 1:
         for number in range(len(characters.this)):
             left = characters.this[:number] + characters.this[number + 1 :]
-            yield changed(node, expression=exp.Literal.string(left))
+            yield changed(node, **{argument: exp.Literal.string(left)})

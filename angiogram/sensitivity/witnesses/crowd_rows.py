@@ -6,9 +6,10 @@ The rows are always the same ones for the same seed of the random generator.
 from collections.abc import Callable, Sequence
 from random import Random
 
-from angiogram.judge.cause.tables import Table, TextRow, in_batches
+from angiogram.judge.cause.tables import Table, in_batches
 from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.mutants.nearby import kind_of, made_up_id, shifted
+from angiogram.warehouse.engines.scratch import TextRow
 
 
 def crowded_rows(

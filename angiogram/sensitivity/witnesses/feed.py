@@ -15,10 +15,11 @@ from angiogram.core.errors import UnsupportedProject
 from angiogram.dbt.seeds.dye_seeds import INPUT_FOLDER
 from angiogram.dye.calculation import calculation_of
 from angiogram.dye.seeds import UNKNOWN_FIELDS, DyeMessage, StoredMessage, dye_messages, read_dye
-from angiogram.judge.cause.tables import Column, Table, TextRow, in_batches
+from angiogram.judge.cause.tables import Column, Table, in_batches
 from angiogram.sensitivity.bench.runner import Surroundings
 from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.made_topic import MADE_TOPIC_ID, PARTITIONS
+from angiogram.warehouse.engines.scratch import TextRow
 from ingestion.contract import Contract
 from ingestion.settings.pipeline import contract, pipeline
 

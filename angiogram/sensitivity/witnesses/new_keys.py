@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from itertools import count
 
 from angiogram.dbt.manifest.lookup import nodes_of
-from angiogram.judge.cause.tables import TextRow
 from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.mutants.nearby import kind_of, made_up_id
 from angiogram.sensitivity.witnesses.crowd_rows import parents_of
+from angiogram.warehouse.engines.scratch import TextRow
 
 _COUNTED = ("integer", "number", "text", "json")
 """Kinds of types whose made-up ids are numbers that count up.

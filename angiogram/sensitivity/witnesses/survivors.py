@@ -20,7 +20,7 @@ from angiogram.sensitivity.witnesses.crowd import HANDFUL, HANDFULS, INPUTS, SLI
 from angiogram.sensitivity.witnesses.crowd_rows import crowded_rows, strangeness
 from angiogram.sensitivity.witnesses.feed import OTHER_TIME_ZONE, Feed, renumbered
 from angiogram.sensitivity.witnesses.new_keys import as_seeds_read, with_new_keys
-from angiogram.warehouse.sessions import open_sessions
+from angiogram.warehouse.sessions import open_scratches
 
 EQUIVALENT_FILE = "equivalent_mutants.yml"
 """File with the mutants known to be equivalent and the reasons, in the project's folder."""
@@ -73,8 +73,10 @@ def _size(number: int) -> int:
     return SLICE if number < INPUTS // SLICE else HANDFUL
 
 
-def read_equivalent(directory: Path) -> dict[str, str]:
-    """Read the mutants that are known to be equivalent, with the reasons.
+def read_equivalent(directory: Path, engine: str) -> dict[str, str]:
+    """Read the mutants that are known to be equivalent on an engine, with the reasons.
+
+    A group without `engine` counts on each.
 
     Raises:
         SeedError: the file is malformed.
@@ -84,8 +86,13 @@ def read_equivalent(directory: Path) -> dict[str, str]:
         return {}
     try:
         groups = yaml.safe_load(path.read_text(encoding="utf-8")) or []
-        return {str(mutant): str(group["reason"]) for group in groups for mutant in group["mutants"]}
-    except (yaml.YAMLError, KeyError, TypeError) as error:
+        return {
+            str(mutant): str(group["reason"])
+            for group in groups
+            if group.get("engine", engine) == engine
+            for mutant in group["mutants"]
+        }
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
         raise SeedError(f"{path} is not a list of groups with a reason and mutants: {error!r}") from error
 
 
@@ -138,7 +145,7 @@ def _outcomes(
 
 def _buildable(project: Compiled, directory: Path, target: str, crowd: Crowd) -> list[Any]:
     """The items of a crowd on which no unmutated model fails."""
-    (session,) = open_sessions(directory, target, 1)
+    (session,) = open_scratches(directory, target, 1)
     with closing(session):
 
         def builds(items: Sequence[Any]) -> bool:

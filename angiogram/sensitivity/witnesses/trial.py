@@ -6,8 +6,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from psycopg2.extensions import connection
-
 from angiogram.judge.cause.tables import Table
 from angiogram.sensitivity.bench.bench import Bench, Unbuilt
 from angiogram.sensitivity.bench.checks import checks_of_data
@@ -15,7 +13,8 @@ from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.mutants.mutants import Mutant, original
 from angiogram.sensitivity.witnesses.crowd import Crowd
 from angiogram.sensitivity.witnesses.feed import surroundings
-from angiogram.warehouse.sessions import open_sessions
+from angiogram.warehouse.engines.scratch import Scratch
+from angiogram.warehouse.sessions import open_scratches
 
 
 class Trial:
@@ -29,7 +28,7 @@ class Trial:
         with ExitStack() as stack:
             number = len(surroundings(project, directory))
             self._sessions = [
-                stack.enter_context(closing(session)) for session in open_sessions(directory, target, number)
+                stack.enter_context(closing(session)) for session in open_scratches(directory, target, number)
             ]
             checks = checks_of_data(project)
             failing = self._taking((), sound=False)[0].failing_unmutated(checks)
@@ -96,5 +95,5 @@ class Trial:
             return []
         return benches
 
-    def _bench(self, session: connection, tables: Sequence[Table], time_zone: str | None) -> Bench:
+    def _bench(self, session: Scratch, tables: Sequence[Table], time_zone: str | None) -> Bench:
         return Bench(session, self._project, tables, time_zone, against_expected=False, originals=self._originals)

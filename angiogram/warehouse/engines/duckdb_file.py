@@ -15,6 +15,16 @@ _LOOK_AGAIN = 0.5
 """Seconds after which a file that another process has open is tried again. DuckDB reports no release."""
 
 
+def let_go() -> None:
+    """Close the file that dbt's adapter keeps open in this process after a command."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    connections: Any = DuckDBConnectionManager
+    if connections._ENV is not None:
+        connections._ENV.close()
+    connections.close_all_connections()
+
+
 def open_file(
     credentials: Any, target: str, wait: float = 0.0, say: Callable[[str], None] = lambda _: None
 ) -> DuckSession:

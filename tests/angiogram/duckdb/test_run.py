@@ -164,16 +164,11 @@ def test_without_its_extra_the_command_that_installs_it_is_named(
         judge(bakery)
 
 
-def test_a_live_run_and_sensitivity_say_that_they_work_on_postgresql(
-    bakery: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_live_run_says_that_it_works_on_postgresql(bakery: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DBT_PROJECT_DIR", str(bakery))
     live = CliRunner().invoke(app, ["run"])
     assert isinstance(live.exception, UnsupportedProject)
     assert "--from-seeds" in str(live.exception)
-    measured = CliRunner().invoke(app, ["sensitivity"])
-    assert isinstance(measured.exception, UnsupportedProject)
-    assert "works on PostgreSQL" in str(measured.exception)
 
 
 def test_a_build_by_hand_is_the_dyes_and_what_it_recorded_is_gone_afterwards(bakery: Path, judge: Judge) -> None:

@@ -10,6 +10,7 @@ from angiogram.sensitivity.bench.bench import Bench
 from angiogram.sensitivity.bench.runner import Runner
 from angiogram.sensitivity.compiled import Compiled, compile_project
 from angiogram.sensitivity.witnesses.feed import surroundings
+from angiogram.warehouse.engines.postgres_scratch import PostgresScratch
 from tests.angiogram.edits import edit
 from tests.services import connect_as_administrator
 
@@ -57,13 +58,13 @@ def test_each_trial_of_a_session_starts_without_the_tables_of_the_one_before(
     coffee_shop: Path, compiled: Compiled, session: connection
 ) -> None:
     (usual, *_) = surroundings(compiled, coffee_shop)
-    first = Bench(session, compiled, usual.tables, against_expected=False)
+    first = Bench(PostgresScratch(session), compiled, usual.tables, against_expected=False)
     left = first.made()
     with session.cursor() as query:
         query.execute('create temporary table "2:guests_of_old" as select 1')
     session.commit()
     empty = [table.with_rows(()) for table in usual.tables]
-    assert Bench(session, compiled, empty, against_expected=False).made() != left
+    assert Bench(PostgresScratch(session), compiled, empty, against_expected=False).made() != left
     with session.cursor() as query:
         query.execute("select to_regclass('pg_temp.\"2:guests_of_old\"')")
         assert query.fetchall() == [(None,)]

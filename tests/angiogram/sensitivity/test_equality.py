@@ -1,12 +1,10 @@
 """The fast verdict is the verdict of the macro differences."""
 
-from dataclasses import replace
-
 import pytest
 from psycopg2.extensions import connection
 
 from angiogram.dbt.package.rendering import macro
-from angiogram.sensitivity.bench.equality import differs, shape_of
+from angiogram.warehouse.engines.postgres_scratch import PostgresScratch
 
 
 @pytest.mark.parametrize(
@@ -42,7 +40,8 @@ def test_it_agrees_with_the_text_that_the_dbt_test_and_the_verdict_use(
     with session.cursor() as query:
         query.execute(f"create temporary table expected as {expected}")
         query.execute(f"create temporary table actual as {actual}")
-        fast = differs(query, "actual", shape_of(query, "expected", excluded))
+        scratch = PostgresScratch(session)
+        fast = scratch.differs("actual", scratch.shape("expected", excluded))
         statement = macro("differences")("pg_temp.actual", "pg_temp.expected", ["a"], excluded)
         query.execute(statement)
         found = query.fetchall()
@@ -55,7 +54,8 @@ def test_it_agrees_on_the_rows_of_a_where(session: connection, where: str | None
     with session.cursor() as query:
         query.execute("create temporary table expected as select 1 as a")
         query.execute("create temporary table actual as select a from generate_series(1, 3) as series (a)")
-        fast = differs(query, "actual", replace(shape_of(query, "expected", []), where=where))
+        scratch = PostgresScratch(session)
+        fast = scratch.differs("actual", scratch.shape("expected", where=where))
         statement = macro("differences")("pg_temp.actual", "pg_temp.expected", ["a"], [], where)
         query.execute(statement)
         found = query.fetchall()

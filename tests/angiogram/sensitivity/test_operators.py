@@ -78,6 +78,8 @@ def mutated(operator: str, sql: str) -> set[str]:
         ("string_literal", "select a = 'paid'", "select a = 'paid~'"),
         ("string_function", "select upper(a)", "select lower(a)"),
         ("string_function", "select btrim(a, ' x')", "select trim('x' from a)"),
+        ("string_function", "select translate(a, ' x', '')", "select translate(a, 'x', '')"),
+        ("string_function", "select translate(a, ' x', '')", "select a"),
         ("pattern", "select a ~ '^[0-9]{5}$'", "select a ~ '^[0-9]{4}$'"),
         ("time_zone", "select a at time zone 'UTC'", "select (a)"),
         ("date_part", "select extract(isodow from a)", "select extract(dow from a)"),

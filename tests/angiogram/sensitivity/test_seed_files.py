@@ -7,8 +7,8 @@ from psycopg2.extensions import connection
 
 from angiogram.dbt.command import run_in_scratch
 from angiogram.judge.cause.seed_files import SeedFile
-from angiogram.judge.cause.tables import TextRow
 from angiogram.sensitivity.compiled import compile_project
+from angiogram.warehouse.engines.scratch import TextRow
 
 DECLARED = (
     "id: integer, name: text, born: date, seen: timestamp with time zone, noted: timestamp, sum: 'numeric(12, 4)', "
