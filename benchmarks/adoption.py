@@ -1,8 +1,8 @@
 """How quickly dbt projects come under the dye: `python -m benchmarks.adoption PROJECT...`.
 
 A PROJECT is NAME@COMMIT=FOLDER. Each is copied, built under its live target, adopted with `angiogram init`, and judged
-with what its models return as recorded expectations. A project without a profiles.yml of its own gets one for the
-sandbox's PostgreSQL. Packages must be in its dbt_packages where `dbt deps` cannot fetch them. Writes docs/adoption.md.
+with what its models return as recorded expectations. A project without a profile whose default target is on
+PostgreSQL or DuckDB gets one for the sandbox's PostgreSQL. Packages must be in its dbt_packages where `dbt deps` cannot fetch them. Writes docs/adoption.md.
 Exit code 1 if a live table changed.
 """
 
@@ -92,10 +92,7 @@ def adopt(name: str, commit: str, folder: Path, home: Path) -> Adopted:
     copy = home / re.sub(r"\W", "_", name)
     shutil.copytree(folder, copy, symlinks=False, ignore=shutil.ignore_patterns(".git", "target", "logs"))
     settings = yaml.safe_load((copy / "dbt_project.yml").read_text(encoding="utf-8"))
-    if not (copy / "profiles.yml").is_file():
-        (copy / "profiles.yml").write_text(_PROFILE.format(profile=settings["profile"]), encoding="utf-8")
-    profile = yaml.safe_load((copy / "profiles.yml").read_text(encoding="utf-8"))[settings["profile"]]
-    adapter = profile["outputs"][profile["target"]]["type"]
+    adapter = _adapter(copy / "profiles.yml", settings["profile"])
     environment = {**os.environ, **_for_profiles(), "DBT_PROJECT_DIR": str(copy), "DBT_PROFILES_DIR": str(copy)}
 
     def call(program: str, *arguments: str) -> tuple[float, subprocess.CompletedProcess[str]]:
@@ -129,6 +126,16 @@ def adopt(name: str, commit: str, folder: Path, home: Path) -> Adopted:
         refused=_REFUSED.findall(init.stdout),
         is_live_unchanged=_live(copy) == before,
     )
+
+
+def _adapter(profiles: Path, name: str) -> str:
+    """The adapter of the default target; a profile that has none on the engines tried here gets PostgreSQL's."""
+    given = yaml.safe_load(profiles.read_text(encoding="utf-8")).get(name, {}) if profiles.is_file() else {}
+    output = given.get("outputs", {}).get(given.get("target", "default"), {})
+    if output.get("type") not in ("postgres", "duckdb"):
+        profiles.write_text(_PROFILE.format(profile=name), encoding="utf-8")
+        return "postgres"
+    return str(output["type"])
 
 
 def _for_profiles() -> dict[str, str]:
