@@ -17,7 +17,14 @@ from angiogram.warehouse.engines.protocol import Warehouse
 from angiogram.warehouse.engines.scratch import Scratch
 
 
-def open_warehouse(directory: Path, target: str, wait: float = 0.0, say: Callable[[str], None] = print) -> Warehouse:
+def open_warehouse(
+    directory: Path,
+    target: str,
+    wait: float = 0.0,
+    say: Callable[[str], None] = print,
+    *,
+    may_be_empty: bool = False,
+) -> Warehouse:
     """Open a session in the database of a target, in autocommit. The caller closes it.
 
     Args:
@@ -25,6 +32,7 @@ def open_warehouse(directory: Path, target: str, wait: float = 0.0, say: Callabl
         target: the target.
         wait: seconds to wait at most for a process that has a database in a file open.
         say: receives a message about what is waited for.
+        may_be_empty: whether a database in memory will do, in which there is nothing.
 
     Raises:
         DbtFailed: dbt cannot read the profile.
@@ -34,7 +42,7 @@ def open_warehouse(directory: Path, target: str, wait: float = 0.0, say: Callabl
     """
     credentials = _credentials(directory, target)
     if credentials.type == "duckdb":
-        return open_file(credentials, target, wait, say)
+        return open_file(credentials, target, wait, say, may_be_empty=may_be_empty)
     (session,) = open_sessions(directory, target, 1)
     session.autocommit = True
     return session

@@ -82,7 +82,7 @@ def plan(live_target: str | None, dye_target: str | None) -> Adoption:
     manifest = run_in_scratch(paths.folder, ["parse"], live_target, profiles=paths.profiles, variables="{}")
     profile = _profile(paths, live_target, dye_target or dye_targets(paths.folder)[0])
     _compile(paths, profile, manifest)
-    with closing(open_warehouse(paths.folder, profile.live_target)) as database:
+    with closing(open_warehouse(paths.folder, profile.live_target, may_be_empty=True)) as database:
         engine = engine_of(database).name
         found = list(source_tables(manifest, database, engine))
     known = [table for table in found if table.is_own_seed or table.columns]

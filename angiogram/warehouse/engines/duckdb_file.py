@@ -26,7 +26,12 @@ def let_go() -> None:
 
 
 def open_file(
-    credentials: Any, target: str, wait: float = 0.0, say: Callable[[str], None] = lambda _: None
+    credentials: Any,
+    target: str,
+    wait: float = 0.0,
+    say: Callable[[str], None] = lambda _: None,
+    *,
+    may_be_empty: bool = False,
 ) -> DuckSession:
     """Open the file that a target of dbt-duckdb names.
 
@@ -35,6 +40,7 @@ def open_file(
         target: its name.
         wait: seconds to wait at most for a process that has the file open.
         say: receives a message about what is waited for.
+        may_be_empty: whether a database in memory will do, in which there is nothing.
 
     Raises:
         UnsupportedProject: the target's database is in memory.
@@ -44,7 +50,7 @@ def open_file(
     import duckdb
     from dbt.adapters.duckdb.environments import create
 
-    if credentials.path == ":memory:":
+    if credentials.path == ":memory:" and not may_be_empty:
         raise UnsupportedProject(
             f"Target {target} keeps its database in memory, which is gone after each dbt command. Give it a `path` in "
             "profiles.yml."
