@@ -1,10 +1,9 @@
 """How quickly dbt projects come under the dye: `python -m benchmarks.adoption PROJECT...`.
 
 A PROJECT is NAME@COMMIT=FOLDER. Each is copied, built under its live target, adopted with `angiogram init`, and judged
-with what its models return as recorded expectations. A project without a profile whose default target is on PostgreSQL
-or DuckDB gets one for the sandbox's PostgreSQL. Packages must be in its dbt_packages where `dbt deps` cannot fetch them.
-Writes docs/adoption.md.
-Exit code 1 if a live table changed.
+with what its models return as recorded expectations. A project without a default target on PostgreSQL or DuckDB gets
+one for the sandbox's PostgreSQL. Packages must be in its dbt_packages where `dbt deps` cannot fetch them. Writes
+docs/adoption.md. Exit code 1 if a live table changed.
 """
 
 import json
@@ -130,7 +129,7 @@ def adopt(name: str, commit: str, folder: Path, home: Path) -> Adopted:
 
 
 def _adapter(profiles: Path, name: str) -> str:
-    """The adapter of the default target; a profile that has none on the engines tried here gets PostgreSQL's."""
+    """The adapter of the default target, which is PostgreSQL's if it was another."""
     given = yaml.safe_load(profiles.read_text(encoding="utf-8")).get(name, {}) if profiles.is_file() else {}
     output = given.get("outputs", {}).get(given.get("target", "default"), {})
     if output.get("type") not in ("postgres", "duckdb"):
