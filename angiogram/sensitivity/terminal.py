@@ -29,6 +29,14 @@ def print_score(console: Console, score: Score, shown: int) -> None:
         f"{score.seen_elsewhere} of them only in other surroundings than a run's; "
         f"{score.mutants_per_second:.0f} mutants per second"
     )
+    if score.interval:
+        low, high = (f"{int(bound * 1000) / 10:.1f} %" for bound in score.interval)
+        console.print(
+            f"A random sample: {score.unmeasured} mutants were not measured. With a confidence of 95 %, the score of "
+            f"all is between {low} and {high}."
+        )
+    elif score.unmeasured:
+        console.print(f"{score.unmeasured} mutants were not measured.")
 
 
 def _print_spoiled(console: Console, mutants: str, spoiled: Spoiled) -> None:

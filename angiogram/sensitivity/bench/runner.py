@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -14,8 +14,10 @@ from typing import Self
 from angiogram.core.errors import UnmutatedFails
 from angiogram.judge.cause.tables import Table
 from angiogram.sensitivity.bench.bench import Bench, Check, MutantOutcome
+from angiogram.sensitivity.choice import listed, unsteady
 from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.mutants.mutants import Mutant, model_mutants, seed_mutants
+from angiogram.sensitivity.mutants.trees import all_of
 from angiogram.warehouse.sessions import open_scratches
 
 WORKERS = os.cpu_count() or 1
@@ -39,6 +41,21 @@ class Surroundings:
     tables: Sequence[Table]
     time_zone: str | None = None
     against_expected: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What is known of mutants after a time.
+
+    Attributes:
+        outcomes: the result of each. None: it was not run.
+        seconds: how long it took.
+        interrupt: the interrupt that ended it. None: there was none.
+    """
+
+    outcomes: list[MutantOutcome | None]
+    seconds: float
+    interrupt: KeyboardInterrupt | None
 
 
 class Runner:
@@ -74,7 +91,7 @@ class Runner:
                     raise UnmutatedFails(
                         f"Unmutated models differ from their expected seeds ({name}): {', '.join(unequal)}. "
                         "Correct them first (`dbt build --target angiogram` shows the differences)."
-                        f"{_unheeded(project)}"
+                        f"{_unsteady(project)}{_unheeded(project)}"
                     )
             self._sets = [
                 self._benches[number : number + len(surroundings)]
@@ -96,11 +113,18 @@ class Runner:
         """A bench for single questions while no mutants run."""
         return self._benches[0][1]
 
-    def mutants(self) -> list[Mutant]:
-        """Return all mutants of the project's models and reference seeds."""
+    def mutants(self, chosen: Collection[str] | None = None) -> list[Mutant]:
+        """Return all mutants of the project's models and reference seeds, or of those chosen."""
         describe = self.first_bench.describe
-        found = [m for model in self.project.models.values() for m in model_mutants(self.project, model, describe)]
-        return found + [m for seed in self.project.seeds.values() for m in seed_mutants(seed)]
+        models = [model for model in self.project.models.values() if chosen is None or model.name in chosen]
+        seeds = [seed for name, seed in self.project.seeds.items() if chosen is None or name in chosen]
+        found = [m for model in models for m in model_mutants(self.project, model, describe)]
+        return found + [m for seed in seeds for m in seed_mutants(seed)]
+
+    def empty_models(self) -> list[str]:
+        """Models without a row, in which no mistake can be seen."""
+        rows = [Check(name, all_of(name), frozenset({name})) for name in self.project.models]
+        return sorted(self.project.models.keys() - self.first_bench.failing_unmutated(rows))
 
     def run(
         self, mutants: Iterable[Mutant], noticed: Callable[[], None] = lambda: None
@@ -117,6 +141,42 @@ class Runner:
             outcomes.append(outcome)
             noticed()
         return outcomes, perf_counter() - begun
+
+    def run_within(
+        self, mutants: Sequence[Mutant], noticed: Callable[[], None], limit: float | None = None
+    ) -> Measured:
+        """Run mutants until all are done, a time is over, or somebody interrupts.
+
+        Args:
+            mutants: the mutants to run.
+            noticed: called after each mutant.
+            limit: seconds after which no further mutant is begun. None: no limit.
+
+        Raises:
+            KeyboardInterrupt: a second interrupt, while the mutants under way were waited for.
+        """
+        begun = perf_counter()
+        is_over = threading.Event()
+
+        def unless_over(mutant: Mutant) -> MutantOutcome | None:
+            if is_over.is_set() or (limit is not None and perf_counter() - begun >= limit):
+                return None
+            return self._run_one(mutant)
+
+        futures = [self._pool.submit(unless_over, mutant) for mutant in mutants]
+        waited_for, interrupt = iter(futures), None
+        while True:
+            try:
+                for future in waited_for:
+                    if future.result():
+                        noticed()
+                break
+            except KeyboardInterrupt as told:
+                if interrupt:
+                    raise
+                interrupt = told
+                is_over.set()
+        return Measured([future.result() for future in futures], perf_counter() - begun, interrupt)
 
     def seen_by_others(
         self, mutants: Sequence[Mutant], checks: Sequence[Check], noticed: Callable[[], None] = lambda: None
@@ -154,6 +214,12 @@ class Runner:
             if outcome.how != "survived":
                 return MutantOutcome(outcome.seen_by, outcome.how, name if number else None)
         return outcome
+
+
+def _unsteady(project: Compiled) -> str:
+    """Name the models whose output is another each time, since they may differ because of it."""
+    found = unsteady(project)
+    return f" These read what changes from run to run: {listed(found)}." if found else ""
 
 
 def _unheeded(project: Compiled) -> str:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from math import sqrt
 from typing import Any
 
 from angiogram.judge.cause.seed_files import SeedRows
@@ -122,11 +123,15 @@ class Score:
         verdicts: one verdict for each mutant.
         seconds: how long the mutants took on the dye.
         spoiled: the smallest input that shows a blind spot, by the mutant's id.
+        unmeasured: number of mutants that were not run, because the time was over or somebody interrupted.
+        is_sample: whether the others are a random sample of all.
     """
 
     verdicts: list[Verdict]
     seconds: float
     spoiled: Mapping[str, Spoiled]
+    unmeasured: int = 0
+    is_sample: bool = False
     total: Tally = field(init=False)
     by_node: dict[str, Tally] = field(init=False)
     by_operator: dict[str, Tally] = field(init=False)
@@ -148,13 +153,27 @@ class Score:
         """Number of mutants run per second, including those that PostgreSQL refused."""
         return len(self.verdicts) / self.seconds if self.seconds else 0.0
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Where the score of all mutants lies, with a confidence of 95 %.
+
+        None unless it comes from a sample.
+        """
+        if not (self.is_sample and self.unmeasured and self.total.score is not None):
+            return None
+        return _wilson(self.total.score, self.total.mutants - self.total.equivalent)
+
     def survivors(self) -> list[Verdict]:
-        """Mutants that no check saw and that are not known to be equivalent."""
-        return [v for v in self.verdicts if v.state in (BLIND_SPOT, UNDECIDED)]
+        """Mutants that no check saw and that are not known to be equivalent, blind spots first."""
+        return sorted(
+            (v for v in self.verdicts if v.state in (BLIND_SPOT, UNDECIDED)), key=lambda v: v.state != BLIND_SPOT
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return the score in the typed shape that `--json` prints."""
         return self.total.as_json() | {
+            "unmeasured": self.unmeasured,
+            "interval": self.interval,
             "stillborn": sum(v.state == STILLBORN for v in self.verdicts),
             "seen_elsewhere": self.seen_elsewhere,
             "seconds": round(self.seconds, 3),
@@ -187,3 +206,15 @@ def _tally(states: Iterable[tuple[str | None, str]]) -> dict[Any, Tally]:
     for name, state in states:
         tallies[name].add(state)
     return dict(tallies)
+
+
+def _wilson(share: float, number: int) -> tuple[float, float]:
+    """The interval of a share with a confidence of 95 %, after Wilson.
+
+    It holds near 0 and 1, too.
+    """
+    z = 1.96
+    middle = share + z * z / (2 * number)
+    width = z * sqrt(share * (1 - share) / number + z * z / (4 * number * number))
+    whole = 1 + z * z / number
+    return max(0.0, (middle - width) / whole), min(1.0, (middle + width) / whole)

@@ -4,10 +4,13 @@ Relations have local names in a tree.
 """
 
 from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import SqlglotError
+from sqlglot.parsers.postgres import PostgresParser
 
 from angiogram.core.errors import UnsupportedProject
 from angiogram.sensitivity.operators import Scope
@@ -24,6 +27,25 @@ REFERENCE = "postgres"
 """The dialect in which a mutant's id is worked out, so that the same change has one id on each engine."""
 
 
+class _Parser(PostgresParser):
+    """A parser that leaves date_part a function: EXTRACT has another type."""
+
+    FUNCTION_PARSERS: ClassVar = {
+        name: read for name, read in PostgresParser.FUNCTION_PARSERS.items() if name != "DATE_PART"
+    }
+
+
+class _AsWritten(Postgres):
+    """PostgreSQL's dialect, read in such a way that it can be written as it was."""
+
+    Parser = _Parser
+
+
+def as_tree(sql: str, dialect: str = REFERENCE) -> exp.Expr:
+    """Parse SQL in such a way that `generate` writes what means the same."""
+    return sqlglot.parse_one(sql, read=_AsWritten if dialect == REFERENCE else dialect)
+
+
 def parse(sql: str, names: Mapping[tuple[str, str], str], model: str, dialect: str = REFERENCE) -> exp.Expr:
     """Parse a model's compiled SQL. Relations get their local names.
 
@@ -37,7 +59,7 @@ def parse(sql: str, names: Mapping[tuple[str, str], str], model: str, dialect: s
         UnsupportedProject: the SQL cannot be parsed, or reads a relation outside the project.
     """
     try:
-        tree = sqlglot.parse_one(sql, read=dialect)
+        tree = as_tree(sql, dialect)
     except SqlglotError as error:
         raise UnsupportedProject(
             f"The compiled SQL of {model} cannot be parsed, so it cannot be mutated: {error}"
@@ -101,6 +123,11 @@ def scope_of(tree: exp.Expr, describe: Callable[[str], Columns], dialect: str = 
 
 def _all_of(name: str, dialect: str) -> str:
     return exp.select("*").from_(exp.Table(this=exp.to_identifier(name, quoted=True))).sql(dialect)
+
+
+def all_of(name: str) -> str:
+    """A query of all rows of a model, seed or source, by its local name."""
+    return _all_of(MARK + name, REFERENCE)
 
 
 def _with(ctes: list[exp.CTE], query: str, dialect: str) -> str:

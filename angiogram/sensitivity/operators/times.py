@@ -52,6 +52,10 @@ def date_part(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
     if isinstance(node, exp.Extract):
         for part in _PARTS.get(node.this.name.upper(), ()):
             yield changed(node, this=exp.var(part))
+    elif isinstance(node, exp.Anonymous) and node.name.upper() == "DATE_PART":
+        unit, moment = node.expressions
+        for part in _PARTS.get(unit.name.upper(), ()):
+            yield changed(node, expressions=[exp.Literal.string(part), moment.copy()])
     elif isinstance(node, exp.TimestampTrunc | exp.DateTrunc):
         unit = node.args["unit"]
         if other := _UNITS.get(unit.name.upper()):
