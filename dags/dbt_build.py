@@ -16,7 +16,7 @@ from manifests import manifest
 from project_settings import PROFILES, PROJECT
 
 if TYPE_CHECKING:  # slow to import, and not needed to read a DAG file
-    from angiogram.dbt.command import NodeResult, Outcome
+    from angiogram.dbt.runner.results import NodeResult, Outcome
 
 Report = dict[str, Any]
 """Result of one model as JSON: `status`, `message`, and failed `tests`, each with `name` and `message`."""

@@ -11,6 +11,7 @@ from angiogram.author.accept_surface import SurfaceProposal
 from angiogram.cli.interrupted import interruptible
 from angiogram.cli.options import ComparedState, DyeTarget, Exclude, Select, Selector, criteria, model_names
 from angiogram.dbt.project import Project
+from angiogram.report.progress import progress
 from angiogram.report.report import DIFFERENCES_PRINTED, cells, console
 from angiogram.store.lease import WAIT
 
@@ -69,7 +70,7 @@ def accept(
         raise typer.BadParameter("Name models, or all of them by --all.", param_hint="--all")
     if (chosen := criteria(select, exclude, selector, state)) and (models or all_models):
         raise typer.BadParameter("Name models or select them, not both.", param_hint="--select")
-    with interruptible("The models were not compared, and nothing is written."):
+    with interruptible("The models were not compared, and nothing is written."), progress(_talk):
         project = Project(tests=False, dye_source="seeds", target=target)
         proposals = propose(project, models or [], _say, wait, chosen)
     for proposal in proposals.models:

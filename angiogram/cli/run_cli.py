@@ -21,6 +21,7 @@ from angiogram.report import report
 from angiogram.report.pages import page as pages
 from angiogram.report.pages.run_page import run_page
 from angiogram.report.pages.write import require_writable, write
+from angiogram.report.progress import progress
 from angiogram.run import steps
 from angiogram.run.endings import in_words
 from angiogram.run.passage import Passage
@@ -89,7 +90,8 @@ def run(
     passage = Passage(open_project, wait, _say)
     try:
         if from_seeds:
-            with interruptible("The run from the seeds was stopped without a verdict. The next one starts afresh."):
+            stopped = "The run from the seeds was stopped without a verdict. The next one starts afresh."
+            with interruptible(stopped), progress(talk, not verbose):
                 if against:
                     both = run_on_both(open_project(), open_project(against), wait, _say, chosen)
                     found, other = both.first, both.report(against)
@@ -97,7 +99,8 @@ def run(
                     found, other = run_from_seeds(open_project(), wait, _say, criteria=chosen), None
             outcome = found.report | ({"against": other} if other else {})
         else:
-            outcome = passage.run()
+            with progress(talk, not verbose):
+                outcome = passage.run()
     except Exception as error:  # reported by main; whoever reads stdout must get JSON in any case
         if as_json:
             _print_json(_could_not_run(passage.run_id, error))

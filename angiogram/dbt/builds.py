@@ -6,7 +6,7 @@ A failure in one batch remains a failure of the run.
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from angiogram.dbt.command import OPERATION, SKIPPED, NodeResult, Outcome
+from angiogram.dbt.runner.results import OPERATION, SKIPPED, NodeResult, Outcome
 
 _AT_START, _AT_END = "on-run-start", "on-run-end"
 

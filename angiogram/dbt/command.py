@@ -18,6 +18,8 @@ from typing import Any
 from angiogram.core.environment import Environment
 from angiogram.core.errors import DbtFailed
 from angiogram.dbt.project_file import ProjectPaths
+from angiogram.dbt.runner.events import Heard, result_of
+from angiogram.dbt.runner.results import OPERATION, NodeResult, Outcome
 from ingestion.settings.environ import changed
 
 PLACES = frozenset(
@@ -43,77 +45,8 @@ EVERYTHING = ("--select", "fqn:*")
 FROM_TOPIC = "{dye_source: topic}"
 """Variables, as YAML, under which the models read the dye of the active run."""
 
-SUCCESS = frozenset({"success", "pass", "warn"})
-"""dbt's words for success of a model, of a test, and of a test that only warns."""
-
-SKIPPED = "skipped"
-"""dbt's word for a node that it did not try because one that it reads failed."""
-
-NO_OP = "no-op"
-BUILDABLE = frozenset({"model", "seed", "snapshot"})
-"""dbt's words for what it builds."""
-
-OPERATION = "operation"
-"""dbt's word for a hook that runs at the start or the end of a command."""
-
 _GUARDS = ("require_no_run_in_hand", "keep_dye_apart")
 """Macros that stop a build on purpose. What they refuse is not the project's fault."""
-
-
-@dataclass(frozen=True, slots=True)
-class NodeResult:
-    """The result of one node in one dbt command.
-
-    Attributes:
-        unique_id: dbt's ID of the node.
-        name: its name.
-        kind: dbt's word for its kind: model, seed, test, operation and so on.
-        status: dbt's word for its result.
-        message: dbt's message.
-        seconds: how long it took.
-    """
-
-    unique_id: str
-    name: str
-    kind: str
-    status: str
-    message: str | None
-    seconds: float
-
-    @property
-    def is_success(self) -> bool:
-        """Return whether dbt reports no problem with the node.
-
-        Exposures and the like have nothing to build.
-        """
-        return self.status in SUCCESS or (self.status == NO_OP and self.kind not in BUILDABLE)
-
-    @property
-    def is_failure(self) -> bool:
-        """Return whether dbt tried the node and reports a problem with it."""
-        return not self.is_success and self.status != SKIPPED
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The outcome of one dbt command.
-
-    Attributes:
-        answer: dbt's own result: the manifest of a parse, the results of a build; None if dbt ended with an error.
-        results: the result of each node, including hooks, and ephemeral models, which dbt only reports as events.
-        success: whether dbt would have exited with 0.
-        error: what stopped the command early; None if it completed, or if a hook stopped it, which then has a result.
-    """
-
-    answer: Any
-    results: list[NodeResult]
-    success: bool
-    error: BaseException | None
-
-    @property
-    def is_unexplained(self) -> bool:
-        """Return whether dbt would exit with an error although it reports no failed node."""
-        return not self.success and all(result.is_success for result in self.results)
 
 
 def run_dbt(arguments: Sequence[str], manifest: Any = None) -> Outcome:
@@ -130,7 +63,7 @@ def run_dbt(arguments: Sequence[str], manifest: Any = None) -> Outcome:
     """
     from dbt.cli.main import dbtRunner  # takes 2 s to import, too slow for `angiogram --help`
 
-    heard = _Heard()
+    heard = Heard()
     with as_it_stands(), _without_repeated_work(), redirect_stdout(sys.stderr):
         try:
             done = dbtRunner(manifest=manifest, callbacks=[heard]).invoke(list(arguments))
@@ -143,7 +76,7 @@ def run_dbt(arguments: Sequence[str], manifest: Any = None) -> Outcome:
         hook = _failed_hook(error)
         ended_by_hook = hook is not None and not _was_refused(error)
         return Outcome(None, heard.finished + ([hook] if hook else []), False, None if ended_by_hook else error)
-    results = [heard.completed(_result(found)) for found in getattr(done.result, "results", None) or ()]
+    results = [heard.completed(result_of(found)) for found in getattr(done.result, "results", None) or ()]
     told = {result.unique_id for result in results}
     results += [result for result in heard.ephemeral if result.unique_id not in told]
     return Outcome(done.result, results, done.success, None)
@@ -325,49 +258,6 @@ def _own_variables() -> set[str]:
     names = {name for known in KNOWN_ENV_VARS for name in (known.name, known.old_name) if name}
     names |= {f"DBT_{engine}RECORDER_{part}" for engine in ("", "ENGINE_") for part in _RECORDER}
     return {name for name in names if name.replace("DBT_ENGINE_", "DBT_") not in PLACES}
-
-
-class _Heard:
-    """What dbt reports as events while it works, and not in its results."""
-
-    def __init__(self) -> None:
-        self.finished: list[NodeResult] = []
-        self.ephemeral: list[NodeResult] = []
-        self._errors: dict[str, list[str]] = {}
-
-    def __call__(self, event: Any) -> None:
-        if event.info.name == "NodeFinished":
-            node, result = event.data.node_info, event.data.run_result
-            finished = NodeResult(
-                node.unique_id,
-                node.node_name,
-                node.resource_type,
-                result.status,
-                result.message or None,
-                result.execution_time,
-            )
-            self.finished.append(finished)
-            if node.materialized == "ephemeral":
-                self.ephemeral.append(finished)
-        elif event.info.name == "GenericExceptionOnRun":
-            told = event.data.exc.removeprefix("Exception on worker thread. ")
-            self._errors.setdefault(event.data.node_info.unique_id, []).append(told)
-
-    def completed(self, result: NodeResult) -> NodeResult:
-        """Add the errors of microbatches to a result, since dbt's own message only counts them."""
-        errors = [told for told in self._errors.get(result.unique_id, []) if told not in (result.message or "")]
-        if result.is_success or not errors:
-            return result
-        message = f"{result.message}: {errors[0]}" if result.message else errors[0]
-        return NodeResult(result.unique_id, result.name, result.kind, result.status, message, result.seconds)
-
-
-def _result(found: Any) -> NodeResult:
-    node, kind = found.node, str(found.node.resource_type)
-    message = None if found.message is None else str(found.message)
-    if kind == OPERATION and message:
-        message = message.replace(" failed, error:\n", " failed:", 1)  # the next line says what happened
-    return NodeResult(node.unique_id, node.name, kind, str(found.status), message, found.execution_time)
 
 
 def _failed_hook(error: BaseException) -> NodeResult | None:

@@ -13,7 +13,6 @@ from angiogram.dbt.command import (
     FROM_TOPIC,
     PLAIN,
     Folders,
-    Outcome,
     arguments_of,
     explain,
     forget_ephemeral,
@@ -43,6 +42,7 @@ from angiogram.dbt.project_file import (
     install_packages_command,
     project_variables,
 )
+from angiogram.dbt.runner.results import Outcome
 from angiogram.dbt.seeds.dye_seeds import expected_name
 from angiogram.dbt.seeds.file_journal import settle
 from angiogram.dbt.seeds.recorded import Recorded

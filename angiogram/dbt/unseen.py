@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from angiogram.core.stage_id import HOOK, StageId
-from angiogram.dbt.command import OPERATION
 from angiogram.dbt.manifest.macros import CIRCUMSTANCES, asks, asks_in, called, is_internal
 from angiogram.dbt.package.own_hooks import OWN
+from angiogram.dbt.runner.results import OPERATION
 from angiogram.dbt.stand_ins import hook_texts
 
 _STRATEGY = re.compile(r"get_incremental_\w+_sql")

@@ -18,8 +18,8 @@ from typing import Any, Literal
 
 from angiogram.core.errors import NeverBegan
 from angiogram.core.stage_id import from_json
-from angiogram.dbt.command import SKIPPED, Outcome
 from angiogram.dbt.project import Project
+from angiogram.dbt.runner.results import SKIPPED, Outcome
 from angiogram.dye.key_check import check_key
 from angiogram.judge.build.run_builds import heard
 from angiogram.judge.from_seeds import opened

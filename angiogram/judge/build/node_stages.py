@@ -10,10 +10,10 @@ from angiogram.core.source_places import place_of, place_of_name
 from angiogram.core.stage import Stage, state_of, unbuilt_stage
 from angiogram.core.stage_id import EXPECTED, MODEL, SEED, StageId, loader_stage
 from angiogram.dbt.builds import Builds
-from angiogram.dbt.command import NodeResult
 from angiogram.dbt.manifest.lookup import node_with_id
 from angiogram.dbt.manifest.nodes import Node, inlined, parents
 from angiogram.dbt.project import Project
+from angiogram.dbt.runner.results import NodeResult
 from angiogram.dbt.seeds.seed_text import is_empty
 from angiogram.warehouse.views import ephemeral
 

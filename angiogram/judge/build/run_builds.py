@@ -9,8 +9,8 @@ from psycopg2.extensions import connection
 from psycopg2.extras import Json
 
 from angiogram.dbt.builds import Builds
-from angiogram.dbt.command import NodeResult, Outcome
 from angiogram.dbt.project_file import results_relation
+from angiogram.dbt.runner.results import NodeResult, Outcome
 from angiogram.store.runs import Run
 
 LAST_BATCH = 2

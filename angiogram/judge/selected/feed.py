@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from psycopg2 import sql
 
-from angiogram.dbt.command import NodeResult
 from angiogram.dbt.manifest.lookup import node_with_id
 from angiogram.dbt.manifest.nodes import Node
 from angiogram.dbt.project import Project
+from angiogram.dbt.runner.results import NodeResult
 from angiogram.judge.cause.right_tables import DYE_TABLE, RightTables
 from angiogram.judge.selected.plan import known_columns, supposed
 from angiogram.warehouse.engines.dispatch import engine_of

@@ -8,8 +8,8 @@ import pytest
 from psycopg2.extensions import connection
 
 from angiogram.dbt.builds import Builds
-from angiogram.dbt.command import NodeResult
 from angiogram.dbt.project import Project
+from angiogram.dbt.runner.results import NodeResult
 from angiogram.judge.build.early_ends import forget_early_ends
 from tests.angiogram.edits import edit, prepend
 from tests.angiogram.from_seeds.conftest import Judge
