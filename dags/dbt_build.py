@@ -59,7 +59,8 @@ def dbt_build(target: str, select: Sequence[str] = ()) -> Build:
     Raises:
         AirflowException: dbt ended before it built anything; the message says why.
     """
-    from angiogram.dbt.command import EAGER, EVERYTHING, PLAIN, Folders, arguments_of, run_dbt
+    from angiogram.dbt.command import EAGER, PLAIN, Folders, arguments_of, run_dbt
+    from angiogram.dbt.manifest.part import EVERYTHING
 
     with tempfile.TemporaryDirectory(prefix="dbt-") as folder, dbt_words():
         parsed = manifest(target).with_name("partial_parse.msgpack")

@@ -27,4 +27,5 @@ class Environment(Settings):
     target_path: Path | None = Field(alias="DBT_TARGET_PATH", default=None)
     log_path: Path | None = Field(alias="DBT_LOG_PATH", default=None)
     profile: str | None = Field(alias="DBT_PROFILE", default=None)
+    dbt_command: str | None = Field(alias="ANGIOGRAM_DBT_COMMAND", default=None)
     engine_profile: str | None = Field(alias="DBT_ENGINE_PROFILE", default=None)

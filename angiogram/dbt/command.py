@@ -18,8 +18,10 @@ from typing import Any
 from angiogram.core.environment import Environment
 from angiogram.core.errors import DbtFailed
 from angiogram.dbt.project_file import ProjectPaths
+from angiogram.dbt.runner.by_command import is_build, run_command
 from angiogram.dbt.runner.events import Heard, result_of
 from angiogram.dbt.runner.results import OPERATION, NodeResult, Outcome
+from angiogram.dbt.runner.versions import names_of
 from ingestion.settings.environ import changed
 
 PLACES = frozenset(
@@ -39,9 +41,6 @@ PLAIN = ("--no-fail-fast", "--populate-cache", "--no-cache-selected-only", "--no
 EAGER = ("--indirect-selection", "eager")
 """A test runs wherever one of the nodes that it reads is selected."""
 
-EVERYTHING = ("--select", "fqn:*")
-"""Selects everything, whatever selector the project names as its default."""
-
 FROM_TOPIC = "{dye_source: topic}"
 """Variables, as YAML, under which the models read the dye of the active run."""
 
@@ -50,9 +49,9 @@ _GUARDS = ("require_no_run_in_hand", "keep_dye_apart")
 
 
 def run_dbt(arguments: Sequence[str], manifest: Any = None) -> Outcome:
-    """Run one dbt command in this process.
+    """Run one dbt command in this process, or by the command that the environment names.
 
-    dbt's output goes to stderr, because stdout is for the report.
+    dbt's output goes to stderr, because stdout is for the report. Only builds of a parsed project go to a command.
 
     Args:
         arguments: as on dbt's command line.
@@ -60,7 +59,12 @@ def run_dbt(arguments: Sequence[str], manifest: Any = None) -> Outcome:
 
     Raises:
         KeyboardInterrupt, SystemExit: dbt was told to stop.
+        NotReady, UnsupportedProject, DbtFailed: see angiogram.dbt.runner.by_command.run_command.
     """
+    program = Environment.from_environment().dbt_command
+    if program and manifest is not None and is_build(arguments):
+        with as_it_stands():
+            return run_command(program, arguments, manifest)
     from dbt.cli.main import dbtRunner  # takes 2 s to import, too slow for `angiogram --help`
 
     heard = Heard()
@@ -255,7 +259,7 @@ def _own_variables() -> set[str]:
     """Return the names of dbt's own variables in both spellings, without those for locations."""
     from dbt.cli.params import KNOWN_ENV_VARS
 
-    names = {name for known in KNOWN_ENV_VARS for name in (known.name, known.old_name) if name}
+    names = names_of(KNOWN_ENV_VARS)
     names |= {f"DBT_{engine}RECORDER_{part}" for engine in ("", "ENGINE_") for part in _RECORDER}
     return {name for name in names if name.replace("DBT_ENGINE_", "DBT_") not in PLACES}
 

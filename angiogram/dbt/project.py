@@ -7,17 +7,7 @@ from typing import Any, Literal
 
 from angiogram.core.errors import DbtFailed, InvalidSettings, NotReady, UnsupportedProject
 from angiogram.core.stage_id import SEED, StageId
-from angiogram.dbt.command import (
-    EAGER,
-    EVERYTHING,
-    FROM_TOPIC,
-    PLAIN,
-    Folders,
-    arguments_of,
-    explain,
-    forget_ephemeral,
-    run_dbt,
-)
+from angiogram.dbt.command import EAGER, FROM_TOPIC, PLAIN, Folders, arguments_of, explain, forget_ephemeral, run_dbt
 from angiogram.dbt.manifest.nodes import (
     Missing,
     Node,
@@ -27,7 +17,7 @@ from angiogram.dbt.manifest.nodes import (
     read_nodes,
     watched_ephemeral,
 )
-from angiogram.dbt.manifest.part import Part, selecting
+from angiogram.dbt.manifest.part import EVERYTHING, Part, selecting
 from angiogram.dbt.manifest.parts import leave_out
 from angiogram.dbt.manifest.seed_files import waiting_seeds
 from angiogram.dbt.package.installing import install, is_complete

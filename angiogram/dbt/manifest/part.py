@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from angiogram.dbt.command import EVERYTHING
+EVERYTHING = ("--select", "fqn:*")
+"""Selects everything, whatever selector the project names as its default."""
 
 TAG = "angiogram_builds_this"
 """The tag of what is to be built. No selector of a project can mean anything else by it."""

@@ -5,8 +5,8 @@ from typing import Any
 
 from angiogram.core.errors import NothingSelected
 from angiogram.core.stage_id import MODEL, SNAPSHOT
-from angiogram.dbt.command import EVERYTHING
 from angiogram.dbt.manifest.lookup import node_if_known
+from angiogram.dbt.manifest.part import EVERYTHING
 from angiogram.dbt.project import Project
 from angiogram.dbt.selection.criteria import Criteria
 from angiogram.dbt.selection.state import target_of_state
