@@ -25,6 +25,7 @@ import typer
 import yaml
 from psycopg2 import sql
 
+from benchmarks.first_verdict import steps, table
 from benchmarks.servers import servers
 from sandbox.services import Sandbox
 
@@ -174,8 +175,8 @@ def _live(copy: Path) -> dict[str, str]:
     return found
 
 
-def page(found: list[Adopted]) -> str:
-    """The text of docs/adoption.md."""
+def page(found: list[Adopted], first: list[str]) -> str:
+    """The text of docs/adoption.md: the projects, and the way from an empty folder."""
     lines = [
         "# Public projects under the dye",
         "",
@@ -196,6 +197,14 @@ def page(found: list[Adopted]) -> str:
             f"{live} |"
         )
     lines += ["", "An empty model returns no row from the dye that the project has: its seeds, or none.", ""]
+    lines += [
+        "## From an empty folder",
+        "",
+        "The wheel, a new project on DuckDB, and no service running.",
+        "",
+        *first,
+        "",
+    ]
     for one in found:
         if one.refused:
             lines += [f"## Left out of {one.name}", "", *(f"- {refused}" for refused in one.refused), ""]
@@ -217,7 +226,8 @@ def main(
             found.append(adopt(parts["name"], parts["commit"], Path(parts["folder"]).resolve(), Path(home)))
             typer.echo(str(found[-1]))
     if write:
-        PAGE.write_text(page(found), encoding="utf-8")
+        with tempfile.TemporaryDirectory() as home:
+            PAGE.write_text(page(found, table(list(steps(Path(home))))), encoding="utf-8")
     raise typer.Exit(0 if all(one.is_live_unchanged for one in found) else 1)
 
 

@@ -211,8 +211,11 @@ class Files:
         return True
 
     def add_ci(self, profile: Profile, engine: str) -> None:
-        """Add the job that runs the dye on every change, if the project is in a git checkout."""
-        if (root := repository_of(self._folder)) is None:
+        """Add the job that runs the dye on every change, if the project is in a git checkout.
+
+        Once: a project that has settings already is one whose people know whether they want it.
+        """
+        if (root := repository_of(self._folder)) is None or (self._folder / SETTINGS_FILE).is_file():
             return
         outputs = YAML(typ="safe").load(profile.file.read_text(encoding="utf-8"))[profile.name]["outputs"]
         job = Job.of(root, self._folder, profile.file, engine, outputs[profile.live_target])

@@ -91,6 +91,10 @@ def test_a_project_on_duckdb_needs_no_server(tmp_path: Path, monkeypatch: pytest
     assert (report["verdict"], report["findings"]) == ("healthy", [])
     assert file.read_bytes() == before, "the live file is as it was"
     _run_the_job(tmp_path)
+    job = tmp_path / ".github/workflows/angiogram.yml"
+    job.unlink()
+    assert "Nothing to add" in call(folder, "init", "--yes").stdout
+    assert not job.exists(), "nobody wants it"
     _set_clock(folder, "2024-02-29 12:00:00+00")
     assert call(folder, "accept", "--yes").code == 0
     expected = (folder / "seeds/angiogram/expected/expected__ages.csv").read_text(encoding="utf-8")
