@@ -13,6 +13,7 @@ from angiogram.core.errors import NotReady, UnmutatedFails
 from angiogram.judge.cause.incremental import Incremental
 from angiogram.judge.cause.merge import INCREMENT, merge_statements
 from angiogram.judge.cause.tables import Table
+from angiogram.sensitivity.bench.unequal import difference
 from angiogram.sensitivity.compiled import Compiled, Model
 from angiogram.sensitivity.mutants.mutants import Mutant, Variant, original
 from angiogram.sensitivity.mutants.trees import MARK
@@ -177,6 +178,13 @@ class Bench:
             for name, expected in self._expected.items()
             if self._session.differs(f"{self.batches}:{name}", expected)
         ]
+        self._session.undo()
+        return found
+
+    def difference(self, name: str) -> str:
+        """Where a model differs from its expected seed, as a sentence."""
+        key = self.project.models[name].key
+        found = difference(self._session, f"{self.batches}:{name}", self._expected[name], key)
         self._session.undo()
         return found
 

@@ -90,6 +90,7 @@ class Runner:
                 if unequal := bench.unequal_models():
                     raise UnmutatedFails(
                         f"Unmutated models differ from their expected seeds ({name}): {', '.join(unequal)}. "
+                        f"{unequal[0]}: {bench.difference(unequal[0])} "
                         "Correct them first (`dbt build --target angiogram` shows the differences)."
                         f"{_unsteady(project)}{_unheeded(project)}"
                     )

@@ -116,6 +116,10 @@ class DuckScratch:
         except (RefusedAlways, FailsOnData):
             return True
 
+    def rows(self, query: str, most: int) -> list[TextRow]:
+        """The first rows of a query of texts."""
+        return self._rows(query)[:most]
+
     def describe(self, query: str) -> Columns:
         """Names and types of a query's columns, without precisions."""
         described = self._described(f"select * from ({query}) as described limit 0")  # noqa: S608

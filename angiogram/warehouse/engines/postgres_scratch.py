@@ -39,6 +39,8 @@ _COLUMNS = """
         and a.attname::text <> all({excluded}::text[])
 """
 
+_OWN_TABLES = "select relname from pg_catalog.pg_class where relnamespace = pg_my_temp_schema() and relkind = 'r'"
+
 
 class PostgresScratch:
     """See `angiogram.warehouse.engines.scratch.Scratch`."""
@@ -60,7 +62,10 @@ class PostgresScratch:
 
     def settle(self) -> None:
         """Keep what was made so far."""
-        self._execute("analyze")
+        self._execute(_OWN_TABLES)
+        # Not the whole database: other sessions may hold its tables, or analyze them at the same time.
+        for (name,) in self._query.fetchall():
+            self._execute(sql.SQL("analyze {}").format(sql.Identifier("pg_temp", name)))
         self._database.commit()
         self._execute(sql.SQL("set statement_timeout to {}").format(sql.Literal(1000 * TIMEOUT_S)))
         self._database.commit()
@@ -109,6 +114,11 @@ class PostgresScratch:
         except (RefusedAlways, FailsOnData):
             self._execute("rollback to savepoint before_check")
             return True
+
+    def rows(self, query: str, most: int) -> list[TextRow]:
+        """The first rows of a query of texts."""
+        self._execute(query)
+        return self._query.fetchmany(most)
 
     def describe(self, query: str) -> Columns:
         """Names and types of a query's columns."""

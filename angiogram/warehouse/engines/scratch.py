@@ -96,6 +96,9 @@ class Scratch(Protocol):
     def finds_rows(self, query: str) -> bool:
         """Whether a query finds rows, or cannot be run. The session continues."""
 
+    def rows(self, query: str, most: int) -> list[TextRow]:
+        """The first rows of a query of texts."""
+
     def describe(self, query: str) -> Columns:
         """Names and types of a query's columns.
 
