@@ -17,6 +17,7 @@ from typing import Any
 
 from angiogram.core.environment import Environment
 from angiogram.core.errors import DbtFailed
+from angiogram.dbt.manifest.parts import settings_as_read
 from angiogram.dbt.project_file import ProjectPaths
 from angiogram.dbt.runner.by_command import is_build, run_command
 from angiogram.dbt.runner.events import Heard, result_of
@@ -68,7 +69,7 @@ def run_dbt(arguments: Sequence[str], manifest: Any = None) -> Outcome:
     from dbt.cli.main import dbtRunner  # takes 2 s to import, too slow for `angiogram --help`
 
     heard = Heard()
-    with as_it_stands(), _without_repeated_work(), redirect_stdout(sys.stderr):
+    with as_it_stands(), settings_as_read(manifest), _without_repeated_work(), redirect_stdout(sys.stderr):
         try:
             done = dbtRunner(manifest=manifest, callbacks=[heard]).invoke(list(arguments))
         finally:

@@ -1,6 +1,8 @@
 """Parts of dbt's manifest: dependents, cycles, and the manifest without some nodes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 
@@ -31,6 +33,22 @@ def leave_out(manifest: Any, unique_ids: set[str]) -> None:
             kind.pop(unique_id, None)
     manifest.rebuild_ref_lookup()
     manifest.build_parent_and_child_maps()
+
+
+@contextmanager
+def settings_as_read(manifest: Any | None) -> Iterator[None]:
+    """Take back what macros change in the settings of nodes in the meantime.
+
+    With `config.get('labels').append(...)` a macro changes the settings themselves. dbt reads them anew for each
+    command, so that it does not last.
+    """
+    nodes = [] if manifest is None else [node for node in manifest.nodes.values() if hasattr(node, "config")]
+    before = [(node.config, deepcopy(node.config._extra), deepcopy(node.config.meta)) for node in nodes]
+    try:
+        yield
+    finally:
+        for config, extra, meta in before:
+            config._extra, config.meta = extra, meta
 
 
 def using_macros(manifest: Any, names: set[str]) -> set[str] | None:

@@ -182,3 +182,17 @@ def test_a_build_by_hand_is_the_dyes_and_what_it_recorded_is_gone_afterwards(bak
     with duckdb.connect("dye.duckdb") as database:
         found = database.execute("select table_name from duckdb_tables() where schema_name = 'angiogram_results'")
         assert found.fetchall() == []
+
+
+def test_what_a_macro_changes_in_a_models_settings_lasts_for_one_command_as_with_dbt_alone(
+    bakery: Path, judge: Judge
+) -> None:
+    """dbt reads the project anew for each command; angiogram gives several commands what was read once."""
+    (bakery / "models/sales/labels.sql").write_text(
+        "{{ config(materialized='table', labels=['a']) }}\n"
+        "{% if execute %}{% do config.get('labels').append('b') %}{% endif %}\n"
+        "select '{{ config.get('labels') | join }}' as labels\n"
+    )
+    (bakery / "seeds/expected/expected__labels.csv").write_text("labels\nab\n")
+    found = judge(bakery)
+    assert (found["verdict"], states(found)["labels"]) == ("healthy", "healthy")
