@@ -10,6 +10,7 @@ from rich.console import Console
 
 from angiogram.cli.interrupted import interruptible
 from angiogram.cli.options import AsJson, ComparedState, DyeTarget, Exclude, RunId, Select, Selector, criteria
+from angiogram.core.errors import NothingSelected
 from angiogram.core.stage_id import StageId, as_json, listed
 from angiogram.core.words import BLOCKED, COULD_NOT_RUN, HEALTHY
 from angiogram.dbt.project import Project
@@ -60,6 +61,9 @@ def run(
     exclude: Exclude = None,
     selector: Selector = None,
     state: ComparedState = None,
+    if_any: Annotated[
+        bool, typer.Option("--if-any", help="Exit with 0 if nothing is selected, such as where no model was modified.")
+    ] = False,
 ) -> None:
     """Send the dye once from the front door to the marts, and print the verdict.
 
@@ -104,6 +108,9 @@ def run(
     except Exception as error:  # reported by main; whoever reads stdout must get JSON in any case
         if as_json:
             _print_json(_could_not_run(passage.run_id, error))
+        if if_any and isinstance(error, NothingSelected):
+            _say(str(error))
+            raise typer.Exit(0) from None
         raise
     _end(outcome, as_json, lambda: pages.page(found, {}) if from_seeds else _page_of(outcome["run_id"], page), page)
 

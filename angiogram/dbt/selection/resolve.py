@@ -1,10 +1,12 @@
 """Asks dbt which models a selection means."""
 
 import json
+from contextlib import nullcontext
 from typing import Any
 
 from angiogram.core.errors import NothingSelected
 from angiogram.core.stage_id import MODEL, SNAPSHOT
+from angiogram.dbt.live_target import secrets_set
 from angiogram.dbt.manifest.lookup import node_if_known
 from angiogram.dbt.manifest.part import EVERYTHING
 from angiogram.dbt.project import Project
@@ -29,8 +31,9 @@ def selected(project: Project, criteria: Criteria) -> set[str]:
         DbtFailed: dbt does not understand the selection.
     """
     other = target_of_state(project, criteria.state) if criteria.state else None
-    manifest = project.manifest_under(other) if other else None
-    listed = project.compile(["list", *_options(criteria), *_OUTPUT], manifest, other).answer or ()
+    with secrets_set(project) if other else nullcontext():
+        manifest = project.manifest_under(other) if other else None
+        listed = project.compile(["list", *_options(criteria), *_OUTPUT], manifest, other).answer or ()
     ids = {json.loads(line)["unique_id"] for line in listed}
     expected = {node.expected_id: node.unique_id for node in project.nodes.values() if node.expected_id}
     ids |= {expected[unique_id] for unique_id in ids & expected.keys()}

@@ -9,7 +9,7 @@ from angiogram.judge.build.batches import Batches
 from angiogram.judge.build.early_ends import SEEDS, forget_early_ends
 from angiogram.judge.build.seed_build import SeedBuild
 from angiogram.judge.cause.right_tables import RightTables
-from angiogram.judge.selected.feed import Feeding
+from angiogram.judge.selected.feed import Feeding, accepted_columns
 from angiogram.judge.selected.plan import keeps_state, planned, with_seeds
 from angiogram.warehouse.engines.protocol import Warehouse
 
@@ -34,9 +34,9 @@ def build_selected(database: Warehouse, project: Project, selected: Collection[s
     builds.add(SEEDS, project.load_seeds())
     with database.cursor() as query:
         tables = RightTables(query, project, _messages(project), ())
-        project.part = planned(project, project.part, query, tables)
-        feed = Feeding(project, query, tables)
+        feed = Feeding(project, query, tables, accepted_columns(project))
         feed.begin()
+        project.part = planned(project, project.part, feed)
         batches = Batches(database, project)
         last = SEEDS
         for batch in batches if keeps_state(project, project.part) else [tables.last_batch()]:

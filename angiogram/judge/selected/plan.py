@@ -4,20 +4,17 @@ A model that a selected one reads is fed: its table is filled from its expected 
 seed does not say all that its readers may ask for. A live relation is never read, nor one that another run left.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from angiogram.core.stage_id import MODEL, SEED, SNAPSHOT
 from angiogram.dbt.manifest.lookup import node_if_known, node_with_id, nodes_of
-from angiogram.dbt.manifest.nodes import Node, is_ephemeral
+from angiogram.dbt.manifest.nodes import is_ephemeral
 from angiogram.dbt.manifest.part import Part
 from angiogram.dbt.project import Project
 from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX, expected_name
-from angiogram.judge.cause.right_tables import Parent, RightTables
-from angiogram.judge.guards.surface import Surface
-from angiogram.warehouse.engines.protocol import Query
-from angiogram.warehouse.relations import columns
+from angiogram.judge.selected.feed import Feeding
 
 _STATELESS = frozenset({"view", "table", "ephemeral", "materialized_view"})
 """Materializations that hold nothing of an earlier batch."""
@@ -42,14 +39,13 @@ def with_seeds(project: Project, selected: Collection[str]) -> Part:
     return Part(frozenset(selected), frozenset(wanted))
 
 
-def planned(project: Project, part: Part, query: Query, tables: RightTables) -> Part:
+def planned(project: Project, part: Part, feed: Feeding) -> Part:
     """Return the part with what it needs besides: what is fed, and what must be built.
 
     Args:
         project: the project whose seeds are loaded.
         part: the part, with its seeds.
-        query: a query of the session that sees the seeds.
-        tables: knows what the batches of the dye are.
+        feed: knows what the expected seeds say, and in which batches.
     """
     needed: dict[str, str] = {}
     while True:
@@ -65,7 +61,7 @@ def planned(project: Project, part: Part, query: Query, tables: RightTables) -> 
                     continue
                 if parent in built or parent in more:
                     continue
-                fact = _Fact(project, query, tables, parent, unique_id in stateful)
+                fact = _Fact(project, feed, parent, unique_id in stateful)
                 if reason := fact.why_built():
                     more[parent] = reason
                 else:
@@ -85,14 +81,13 @@ class _Fact:
     """A model that is read and not selected.
 
     Attributes:
-        project, query, tables: as for `planned`.
+        project, feed: as for `planned`.
         unique_id: its ID.
         by_state: whether something that keeps rows of earlier batches reads it, directly or not.
     """
 
     project: Project
-    query: Query
-    tables: RightTables
+    feed: Feeding
     unique_id: str
     by_state: bool
 
@@ -107,34 +102,13 @@ class _Fact:
         if node is None or node.expected_relation is None:
             is_waiting = node is not None and node.is_waiting
             return "its expected seed waits for its first rows" if is_waiting else "it has no expected seed"
-        if not columns(self.query, node.expected_relation):
-            return "its expected seed could not be loaded"
         if node.where:
             return "its expected seed has only the rows that the test's `where` chooses"
-        parent = supposed(node, parsed)
-        if absent := _absent(self.project, self.tables, node, parent):
-            return f"its expected seed does not have the columns {', '.join(sorted(absent))}"
-        if self.by_state and self.tables.last_batch() > 1 and not self.tables.batches_are_known(parent):
+        if why := self.feed.why_not(node):
+            return why
+        if self.by_state and not self.feed.knows_batches(node):
             return "its expected seed does not say what it holds after each batch, as models that keep rows must know"
         return None
-
-
-def supposed(node: Node, parsed: Any) -> Parent:
-    """Return a model as the parent that holds what its expected seed says."""
-    return Parent(node.read_as, parsed.alias, node.expected_relation, node)
-
-
-def known_columns(project: Project, name: str) -> Mapping[str, str]:
-    """Return a model's columns with their types by the accepted surface, or none."""
-    surface = Surface.accepted(project.directory)
-    model = surface.models.get(name) if surface is not None and surface.engine == project.adapter else None
-    return (model.columns if model else None) or {}
-
-
-def _absent(project: Project, tables: RightTables, node: Node, parent: Parent) -> set[str]:
-    """The columns that a model may have and of which nothing says what they hold."""
-    real = set(known_columns(project, node.name)) or set(node.excluded)
-    return real - tables.known(parent)
 
 
 def _reads(project: Project, unique_id: str) -> Iterator[str]:

@@ -243,3 +243,6 @@ def test_nothing_selected_could_not_run(bakery: Path, monkeypatch: pytest.Monkey
     found = validated(json.loads(outcome.stdout))
     assert found["verdict"] == "could_not_run"
     assert "No model is selected by --select nowhere" in found["error"]
+    outcome = CliRunner().invoke(app, ["run", "--from-seeds", "--select", "nowhere", "--if-any"])
+    assert (outcome.exit_code, outcome.stdout) == (0, "")
+    assert "so nothing was built or compared" in " ".join(outcome.stderr.split())

@@ -4,6 +4,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from angiogram.dbt.project import Project
 from angiogram.dbt.selection.criteria import Criteria
 from angiogram.judge.from_seeds import run_from_seeds
@@ -85,3 +87,27 @@ def test_a_where_gives_no_table_to_read(coffee_shop: Path) -> None:
     reasons = {one["stage"]["name"]: one["reason"] for one in found["selection"]["also_built"]}
     assert reasons == {"base_guests": "its expected seed has only the rows that the test's `where` chooses"}
     assert found["verdict"] == "healthy"
+
+
+def test_an_incremental_model_is_fed_batch_by_batch_where_rows_are_messages(
+    project_copy: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row with a message_id arrives with its message, at a position that is known too."""
+    for variable in ("DBT_PROJECT_DIR", "DBT_PROFILES_DIR"):
+        monkeypatch.setenv(variable, str(project_copy))
+    found = select(project_copy, "fct_rides")
+    assert (found["verdict"], [stage["name"] for stage in found["stages"]]) == ("healthy", ["fct_rides"])
+    assert [one["name"] for one in found["selection"]["fed"]] == ["int_rides__checked"]
+    assert "incremental_untested" not in {notice["code"] for notice in found["notices"]}
+
+
+def test_an_expected_seed_that_cannot_have_the_models_types_does_not_stand_for_it(coffee_shop: Path) -> None:
+    edit(
+        coffee_shop / ".angiogram/surface.yml",
+        "      guest_id: integer\n      guest_name: text",
+        "      guest_id: integer\n      guest_name: mood",
+    )
+    found = select(coffee_shop, "guests")
+    (also,) = found["selection"]["also_built"]
+    assert also["stage"]["name"] == "base_guests"
+    assert also["reason"] == 'its expected seed cannot be read with the model\'s types: type "mood" does not exist'
