@@ -19,7 +19,8 @@ _OUTPUT = ("--output", "json", "--output-keys", "unique_id")
 def selected(project: Project, criteria: Criteria) -> set[str]:
     """Return dbt's IDs of the selected models and snapshots.
 
-    A model is selected as well if its expected seed is.
+    A model is selected as well if its expected seed is. None may be left where a file of the project is broken: dbt
+    does not know what is in it, and the run names it.
 
     Args:
         project: the project under the dye target.
@@ -30,6 +31,8 @@ def selected(project: Project, criteria: Criteria) -> set[str]:
         UnusableState: the state to compare with is missing, or is not of this project.
         DbtFailed: dbt does not understand the selection.
     """
+    if not project.can_be_built:
+        return set()
     other = target_of_state(project, criteria.state) if criteria.state else None
     with secrets_set(project) if other else nullcontext():
         manifest = project.manifest_under(other) if other else None
@@ -37,7 +40,8 @@ def selected(project: Project, criteria: Criteria) -> set[str]:
     ids = {json.loads(line)["unique_id"] for line in listed}
     expected = {node.expected_id: node.unique_id for node in project.nodes.values() if node.expected_id}
     ids |= {expected[unique_id] for unique_id in ids & expected.keys()}
-    if found := {unique_id for unique_id in ids if _is_built(project.manifest, unique_id)}:
+    found = {unique_id for unique_id in ids if _is_built(project.manifest, unique_id)}
+    if found or project.reading.broken:
         return found
     raise NothingSelected(
         f"No model is selected by {criteria}, so nothing was built or compared. "

@@ -75,6 +75,10 @@ def test_a_broken_model_elsewhere_does_not_stop_the_selected_ones(coffee_shop: P
     (coffee_shop / "models/reports/takings_by_month.sql").write_text("{% if %}")
     found = select(coffee_shop, "guests")
     assert [(one["kind"], one["name"]) for one in found["blockage"]] == [("model", "takings_by_month")]
+    found = select(coffee_shop, "takings_by_month")
+    assert [(one["kind"], one["name"]) for one in found["blockage"]] == [("model", "takings_by_month")]
+    (coffee_shop / "dbt_project.yml").write_text("name: [")
+    assert [one["kind"] for one in select(coffee_shop, "guests")["findings"]] == ["build"]
 
 
 def test_a_where_gives_no_table_to_read(coffee_shop: Path) -> None:
