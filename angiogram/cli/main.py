@@ -44,6 +44,7 @@ COMMANDS: dict[str | None, dict[str, str]] = {
     },
     MEASURE: {
         "sensitivity": "angiogram.cli.sensitivity_cli:sensitivity",
+        "conditions": "angiogram.cli.sensitivity_cli:conditions",
         "faults": "angiogram.cli.faults_cli:faults",
     },
 }

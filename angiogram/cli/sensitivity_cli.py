@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -14,15 +14,19 @@ from rich.progress import Progress
 
 from angiogram.cli.interrupted import interruptible
 from angiogram.cli.operations_cli import parsed
-from angiogram.cli.options import AsJson, DyeTarget, Select, criteria
+from angiogram.cli.options import AsJson, DyeTarget, Select, criteria, model_names
 from angiogram.core.durations import duration
+from angiogram.core.errors import UnknownModel
 from angiogram.dbt.project_file import dye_target, project_directory
 from angiogram.report.pages.write import write
+from angiogram.sensitivity.bench.bench import Bench
 from angiogram.sensitivity.bench.runner import Runner
 from angiogram.sensitivity.bench.score import BLIND_SPOT, SEEN, Score, Spoiled, verdict
 from angiogram.sensitivity.bench.side_by_side import as_markdown, side_by_side
 from angiogram.sensitivity.choice import chosen, from_packages, listed, unsteady
 from angiogram.sensitivity.compiled import Compiled, compile_project
+from angiogram.sensitivity.conditions.count import counted
+from angiogram.sensitivity.conditions.show import print_conditions
 from angiogram.sensitivity.mutants.trees import REFERENCE
 from angiogram.sensitivity.page import badge as badge_of
 from angiogram.sensitivity.page import sensitivity_page
@@ -34,6 +38,7 @@ from angiogram.sensitivity.witnesses.feed import surroundings
 from angiogram.sensitivity.witnesses.suggest import add_to_dye, require_calculation
 from angiogram.sensitivity.witnesses.survivors import EQUIVALENT_FILE, crowds, read_equivalent, told_apart
 from angiogram.sensitivity.witnesses.witness import Witness, witnesses
+from angiogram.warehouse.sessions import open_scratches
 
 T = TypeVar("T")
 UNIT_TEST_TARGET = None  # the profile's own, where people run them
@@ -165,6 +170,39 @@ def sensitivity(
 def has_loader(project: Compiled) -> bool:
     """Whether the loader is a part of what is measured: it writes to PostgreSQL only."""
     return bool(project.sources) and project.engine == "postgres"
+
+
+@interruptible("Nothing was counted.")
+def conditions(
+    model: Annotated[
+        str | None, typer.Argument(help="A model. Default: all of the project's own.", autocompletion=model_names)
+    ] = None,
+    as_json: AsJson = False,
+    target: DyeTarget = None,
+) -> None:
+    """Show how often the dye makes each condition true, false and null.
+
+    Takes the conditions of the compiled SQL one by one: where, having, filter and case; for joins, which rows of either
+    side have a partner; for coalesce, rounding and trimming, which values they change. The models are built on the dye
+    in temporary tables. Red: never true, or never false, so a mistake there stays unseen.
+
+    Exit code: 0 shown, 2 could not run. DBT_PROJECT_DIR chooses another dbt project.
+    """
+    directory = project_directory()
+    target = dye_target(directory, target)
+    project = compile_project(directory, target)
+    if model is not None and model not in project.models:
+        raise UnknownModel(f"{model} is not a model that sensitivity runs: {', '.join(project.models)} are.")
+    names = {model} if model else chosen(project, directory, target, ())
+    [usual, *_] = surroundings(project, directory)
+    [session] = open_scratches(directory, target, 1)
+    with closing(session):
+        bench = Bench(session, project, usual.tables, usual.time_zone)
+        found = [one for each in project.models.values() if each.name in names for one in counted(bench, each)]
+    if as_json:
+        print(json.dumps([one.as_json() for one in found], indent=2, ensure_ascii=False))
+    else:
+        print_conditions(Console(highlight=False), found)
 
 
 class _Steps:

@@ -25,6 +25,7 @@ from angiogram.warehouse.engines.scratch import (
     ScratchError,
     Shape,
     TakesTooLong,
+    TextRow,
 )
 
 _LOCAL_NAME = re.compile(f'"{MARK}([^"]+)"')
@@ -207,6 +208,13 @@ class Bench:
         columns = self._session.describe(self._located(query, self.batches, frozenset()))
         self._session.undo()
         return columns
+
+    def ask(self, query: str, batch: int) -> list[TextRow]:
+        """The first row of a query of texts, on the tables after a batch."""
+        try:
+            return self._session.rows(self._located(query, batch, frozenset()), 1)
+        finally:
+            self._session.undo()
 
     def run(self, mutant: Mutant) -> MutantOutcome:
         """Run a mutant and the models downstream of it until a check sees it."""

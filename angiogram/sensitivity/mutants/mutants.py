@@ -178,7 +178,7 @@ def _changes(tree: exp.Expr, scope: Scope, dialect: str) -> Iterator[_Change]:
                 sql = after if node is tree else _generated_with(tree, whole, node, replacement, dialect)
                 if before == after or sql == whole:
                     continue
-                place, texts = _place(node), (before, after)
+                place, texts = place_of(node), (before, after)
                 if dialect != REFERENCE:
                     texts = generate(node), generate(replacement)
                 same = (operator, place, *texts)
@@ -210,6 +210,7 @@ def _generated_with(tree: exp.Expr, whole: str, node: exp.Expr, replacement: exp
     return whole.replace(text, changed, 1)
 
 
-def _place(node: exp.Expr) -> str:
+def place_of(node: exp.Expr) -> str:
+    """The common table expression that a node is in."""
     around = node if isinstance(node, exp.CTE) else node.find_ancestor(exp.CTE)
     return around.alias if around else LAST_SELECT
