@@ -151,7 +151,7 @@ def propose(
         snapshots.show(database, project)
         unread = [node_with_id(project.manifest, one).name for one in ephemeral.show(database, project, built_of_dye)]
         unbuilt = list(dict.fromkeys([*built_of_dye.unbuilt(), *unread]))
-        if failed := [name for name in unbuilt if name not in _never_watched(project)]:
+        if failed := [name for name in unbuilt if name in _ever_watched(project)]:
             raise DbtFailed(
                 f"dbt could not build {', '.join(failed)}; its log is {project.paths.logs / 'dbt.log'}. "
                 "Correct it, then accept."
@@ -160,10 +160,9 @@ def propose(
         names = {str(message.number): message.name for message in messages}
         tables = _calculated(project, messages) if messages else {}
         tracer = Tracer(database, nodes, names)
-        proposals, unrecorded = [], {}
+        proposals, unrecorded = [], dict.fromkeys(unbuilt, "dbt could not build it")
         for node in chosen:
-            if node.is_waiting and node.name in unbuilt:
-                unrecorded[node.name] = "dbt could not build it"
+            if node.name in unrecorded:
                 continue
             proposal = _proposal(database, project, node, stored[node.name], tables.get(node.name), tracer)
             if proposal and proposal.obstacle and node.is_waiting:
@@ -215,12 +214,12 @@ def _listed(proposals: Proposals, is_confirmed: bool) -> Recorded:
     return recorded
 
 
-def _never_watched(project: Project) -> set[str]:
-    """Models that were never watched: one that is not built keeps no other from being accepted."""
+def _ever_watched(project: Project) -> set[str]:
+    """Seeds, and models that are watched or were: none is accepted while one of them is not built."""
     accepted = Surface.accepted(project.directory)
     known = accepted.models if accepted else {}
-    unwatched = {node.name for node in project.nodes.values() if not (node.is_watched or node.is_seed)}
-    return unwatched - {name for name, model in known.items() if model.watched}
+    watched = {node.name for node in project.nodes.values() if node.is_watched or node.is_seed}
+    return watched | {name for name, model in known.items() if model.watched}
 
 
 def _chosen(project: Project, models: Sequence[str]) -> list[Node]:
