@@ -55,7 +55,7 @@ class Coverage:
 
     Attributes:
         models: first those to watch next, the most important first, then the watched ones, then those left out.
-        mistakes: entries of angiogram.yml that leave out what is watched, or what is no model.
+        mistakes: entries of angiogram.yml that leave out what is watched, or are about what is no model.
     """
 
     models: list[CoveredModel]
@@ -146,3 +146,7 @@ def _mistakes(project: Project, found: list[CoveredModel]) -> Iterator[str]:
             yield f"{place} names {entry.model}, which is no model. Correct the name, or delete the entry."
         elif model.watch is Watch.WATCHED:
             yield f"{place} leaves out {entry.model}, which is watched. Delete the entry."
+    for number, compared in enumerate(project.settings.expectations):
+        if compared.model not in by_name and compared.model not in project.nodes:
+            place = file.place("expectations", number)
+            yield f"{place} names {compared.model}, which is no model. Correct the name, or delete the entry."

@@ -4,11 +4,12 @@ Cells that did not change keep the text that the seed had for them.
 """
 
 import csv
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import MAX_PREC, ROUND_HALF_UP, Decimal, InvalidOperation, localcontext
 from io import StringIO
+from math import isfinite
 from typing import Any
 
 from psycopg2 import sql
@@ -61,11 +62,15 @@ class Output:
         columns: names, in the table's order.
         key: the columns that identify the rows.
         rows: cells by column.
+        precision: to how many decimals numbers are compared, by column.
+        beside: columns that this model's test leaves out, and that a seed may hold all the same.
     """
 
     columns: list[str]
     key: list[str]
     rows: list[dict[str, Any]]
+    precision: Mapping[str, int] = field(default_factory=dict)
+    beside: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, database: Warehouse, node: Node) -> "Output":
@@ -84,12 +89,16 @@ class Output:
                 sql.SQL("{}" if engine.is_read_by_python(column) else "{}::text").format(sql.Identifier(column.name))
                 for column in query.description or ()
             )
-            compared = sql.SQL("select {} from {} where\n{}\n").format(
+            chosen = sql.SQL("select {} from {} where\n{}\n").format(
                 sql.SQL(", ").join(cells), relation, sql.SQL(node.where or "true")
             )
-            query.execute(compared)
+            query.execute(chosen)
             rows = [dict(zip(names, row, strict=True)) for row in query.fetchall()]
-        return cls([name for name in names if name not in node.excluded], node.key, rows)
+        for row in rows:
+            row |= {name: _rounded(row[name], decimals) for name, decimals in node.precision.items() if name in row}
+        compared = [name for name in names if node.compares(name)]
+        beside = [name for name in names if name not in compared and node.leaves_out(name)]
+        return cls(compared, node.key, rows, node.precision, beside)
 
     def unwritable(self, hooks: Sequence[str] = ()) -> str | None:
         """Return why a seed cannot hold these rows, or None if it can.
@@ -138,15 +147,21 @@ class Output:
         rows_before = [dict(zip(header, line + [""] * (len(header) - len(line)), strict=True)) for line in lines]
         before = {self._name(row): (place, row) for place, row in enumerate(rows_before)}
         beyond = self.columns_beyond(stored, form)
-        columns = [name for name in header if name in self.columns] + beyond
+        kept = [name for name in header if name in self.columns or name in self.beside]
+        columns = kept + beyond
         decimals = {name: max((_decimals(row[name]) for row in rows_before), default=0) for name in header}
         placed = []
         for row in self.rows:
             name = tuple(_text(row[column]) for column in self.key)
             place, old = before.get(name, (len(before), {}))
-            cells = [_kept(old.get(column), _shortened(row[column], decimals.get(column))) for column in columns]
+            cells = [
+                old[column]
+                if column in self.beside and column in old
+                else _kept(old.get(column), _shortened(row[column], decimals.get(column)), self.precision.get(column))
+                for column in columns
+            ]
             placed.append((place, name, cells))
-        titles = [word for word, name in zip(words, header, strict=True) if name in self.columns] + beyond
+        titles = [word for word, name in zip(words, header, strict=True) if name in kept] + beyond
         table = (titles, *(cells for _, _, cells in sorted(placed)))
         return "".join(csv_line(line, form.delimiter) for line in table)
 
@@ -161,9 +176,29 @@ def _text(cell: Any) -> str:
     return cell.isoformat() if isinstance(cell, datetime) and cell.tzinfo is None else seed_value(cell)
 
 
-def _kept(before: str | None, cell: Any) -> str:
-    """Return the seed's text for a cell if it still means the same, else the standard text."""
-    return before if before is not None and _says(before, cell) else _text(cell)
+def _kept(before: str | None, cell: Any, decimals: int | None = None) -> str:
+    """Return the seed's text for a cell if it still means the same, else the standard text.
+
+    With a number of decimals, it means the same if it is the same once rounded.
+    """
+    if before is None:
+        return _text(cell)
+    if decimals is not None and isinstance(cell, Decimal):
+        try:
+            return before if _rounded(Decimal(before), decimals) == cell else _text(cell)
+        except InvalidOperation:
+            return _text(cell)
+    return before if _says(before, cell) else _text(cell)
+
+
+def _rounded(cell: Any, decimals: int) -> Any:
+    """Round a number as the comparison does: half away from zero. Anything else stays as it is."""
+    if isinstance(cell, float) and isfinite(cell):
+        cell = Decimal(repr(cell))
+    if not isinstance(cell, Decimal) or not cell.is_finite():
+        return cell
+    with localcontext(prec=MAX_PREC):
+        return cell.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
 
 
 def _decimals(text: str) -> int:

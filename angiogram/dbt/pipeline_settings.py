@@ -5,9 +5,9 @@ environment, and what macros must know is a dbt variable in dbt_project.yml.
 """
 
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
 from angiogram.core.errors import InvalidSettings
 from ingestion.errors import SettingsFileUnusable
@@ -62,6 +62,24 @@ class LeftOut(_Settings):
     reason: str = Field(min_length=1, description="Why its output need not be compared.")
 
 
+_Columns = str | tuple[str, ...]
+
+
+class DeclaredExpectation(_Settings):
+    """How a model without a test equals_expected is compared, such as one of a package."""
+
+    model: str = Field(min_length=1, description="The model's name; a version is written as in dbt: orders.v2.")
+    key: _Columns | None = Field(default=None, description="The columns that identify a row.")
+    only: _Columns | None = Field(default=None, description="The columns that are compared besides the key.")
+    exclude: _Columns | None = Field(default=None, description="Columns that are not compared.")
+    precision: dict[str, NonNegativeInt] | None = Field(
+        default=None, description="To how many decimals numbers are compared, by column."
+    )
+    where: str | None = Field(default=None, min_length=1, description="SQL condition for the rows that are compared.")
+    types: bool | None = Field(default=None, description="Whether the types of columns are compared. Default: true.")
+    column_order: bool | None = Field(default=None, description="Whether their order is compared. Default: false.")
+
+
 class DeclaredSettings(DeclaredContract, _Settings):
     """What a pipeline declares in angiogram.yml; another name is refused."""
 
@@ -83,7 +101,28 @@ class DeclaredSettings(DeclaredContract, _Settings):
 
     left_out: tuple[LeftOut, ...] = Field(default=(), description="Models that are not to be compared, with reasons.")
 
+    expectations: tuple[DeclaredExpectation, ...] = Field(
+        default=(), description="How models without a test equals_expected are compared."
+    )
+
     intended: Intended = Field(default_factory=Intended, description="Intended differences: not reported as red.")
+
+    def declared_expectations(self, file: SettingsFile) -> dict[str, tuple[str, dict[str, Any]]]:
+        """Return how models are compared, by model: the place that says so, and what it says.
+
+        Args:
+            file: the file that was read.
+
+        Raises:
+            InvalidSettings: a model has two entries.
+        """
+        found: dict[str, tuple[str, dict[str, Any]]] = {}
+        for number, entry in enumerate(self.expectations):
+            place = file.place("expectations", number)
+            if entry.model in found:
+                raise InvalidSettings(f"{place}: {entry.model} has another entry, {found[entry.model][0]}. Keep one.")
+            found[entry.model] = place, entry.model_dump(exclude={"model"}, exclude_none=True)
+        return found
 
     @classmethod
     def read(cls, project: Path) -> Self:

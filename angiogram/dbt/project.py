@@ -8,12 +8,10 @@ from typing import Any, Literal
 from angiogram.core.errors import DbtFailed, InvalidSettings, NotReady, UnsupportedProject
 from angiogram.core.stage_id import SEED, StageId
 from angiogram.dbt.command import EAGER, FROM_TOPIC, PLAIN, Folders, arguments_of, explain, forget_ephemeral, run_dbt
+from angiogram.dbt.manifest.missing import Missing, expected_seeds, missing_models
 from angiogram.dbt.manifest.nodes import (
-    Missing,
     Node,
-    expected_seeds,
     is_ephemeral,
-    missing_models,
     read_nodes,
     watched_ephemeral,
 )
@@ -37,7 +35,7 @@ from angiogram.dbt.seeds.dye_seeds import expected_name
 from angiogram.dbt.seeds.file_journal import settle
 from angiogram.dbt.seeds.recorded import Recorded
 from ingestion.settings.project_file import PROJECT_FILE
-from ingestion.settings.settings_file import SETTINGS_FILE
+from ingestion.settings.settings_file import SETTINGS_FILE, SettingsFile
 
 # With dye_batches set, a build does not rebuild models from nothing, so the incremental ones grow. No batch is hidden
 # here: the input seeds are filled batch by batch.
@@ -338,7 +336,9 @@ class Project:
             UnsupportedProject: a model reads something other than a source, seed or model.
         InvalidRecord: the list of recorded seeds cannot be read.
         """
-        return read_nodes(self.manifest, self._run_dependent_columns(), self.target, self.waiting_seeds)
+        declared = self.settings.declared_expectations(SettingsFile.of(self.directory))
+        columns = self._run_dependent_columns()
+        return read_nodes(self.manifest, columns, self.target, self.waiting_seeds, declared)
 
     @cached_property
     def waiting_seeds(self) -> set[str]:

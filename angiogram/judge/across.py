@@ -129,7 +129,7 @@ def rows_of(database: Warehouse, project: Project) -> dict[StageId, BuiltRows]:
         query.execute("set TimeZone = 'UTC'")
         types = engine.typed_columns(query, {name: node.relation for name, node in nodes.items()})
         for name, node in nodes.items():
-            columns = {one: kind for one, kind in types.get(name, {}).items() if one not in node.excluded}
+            columns = {one: kind for one, kind in types.get(name, {}).items() if node.compares(one)}
             if not columns:
                 continue
             cells = sql.SQL(", ").join(engine.as_json(column, kind) for column, kind in columns.items())

@@ -6,11 +6,13 @@ from typing import Any
 
 from angiogram.core.errors import UnsupportedProject
 from angiogram.dbt.command import run_in_scratch
-from angiogram.dbt.manifest.equality_test import EqualityTest, equality_tests
+from angiogram.dbt.manifest.equality_test import equality_tests, expectation_of
+from angiogram.dbt.manifest.expectation import Expectation
 from angiogram.dbt.manifest.keys import declared_key
 from angiogram.dbt.manifest.lookup import node_with_id, nodes_by_id, source_if_known, sources_by_id
 from angiogram.dbt.manifest.nodes import is_ephemeral, parents, require_no_functions, watched_ephemeral
 from angiogram.dbt.manifest.seed_files import seed_columns, waiting_seeds
+from angiogram.dbt.pipeline_settings import DeclaredSettings
 from angiogram.dbt.project_file import dye_target, project_variables
 from angiogram.dbt.runnable_forms import runnable_forms
 from angiogram.dbt.seeds.dye_seeds import expected_name
@@ -19,6 +21,7 @@ from angiogram.dbt.seeds.recorded import Recorded
 from angiogram.judge.cause.incremental import Incremental, incremental_of
 from angiogram.judge.cause.seed_files import SeedFile
 from angiogram.judge.cause.tables import Table
+from ingestion.settings.settings_file import SettingsFile
 
 _MATERIALIZED = ("table", "view", "incremental")
 _DO_WITHOUT = "Replace it with a seed under the dye target, or disable it there."
@@ -125,6 +128,7 @@ def _compiled(
     nodes = nodes_by_id(manifest)
     seeds = {node.name: node for node in nodes.values() if node.resource_type == "seed"}
     tests, waiting = equality_tests(manifest), waiting_seeds(manifest, Recorded.read(directory))
+    declared = DeclaredSettings.read(directory).declared_expectations(SettingsFile.of(directory))
     models: dict[str, Model] = {}
     pending = [
         node
@@ -135,6 +139,7 @@ def _compiled(
     made = {node.unique_id for node in nodes.values() if node.resource_type != "model"} | set(sources_by_id(manifest))
     while ready := [node for node in pending if made.issuperset(parents(manifest, node.unique_id, shown))]:
         for node in sorted(ready, key=lambda node: str(node.name)):
+            how = expectation_of(node, tests.get(node.unique_id), declared.get(node.name))
             name = expected_name(node.name)
             expected = seeds.get(name) if name not in waiting else None
             models[node.name] = Model(
@@ -146,8 +151,8 @@ def _compiled(
                     dict.fromkeys(_local_name(manifest, parent) for parent in parents(manifest, node.unique_id, shown))
                 ),
                 expected=SeedFile.of(directory, expected, engine).table if expected else None,
-                key=_key(manifest, node, tests.get(node.unique_id), expected),
-                where=tests[node.unique_id].where if node.unique_id in tests else None,
+                key=_key(manifest, node, how, expected),
+                where=how.where,
                 unheeded=_unheeded(node.config),
             )
             made.add(node.unique_id)
@@ -173,10 +178,10 @@ def _compiled(
     )
 
 
-def _key(manifest: Any, node: Any, test: EqualityTest | None, expected: Any) -> tuple[str, ...]:
+def _key(manifest: Any, node: Any, how: Expectation, expected: Any) -> tuple[str, ...]:
     """The columns that the project says identify a row."""
-    if test:
-        return tuple(test.key)
+    if how.key:
+        return how.key
     return tuple(declared_key(manifest, node.unique_id, seed_columns(expected))) if expected else ()
 
 

@@ -1,5 +1,7 @@
 {#- Asks the engine for the columns of both sides, which the SQL lists. -#}
-{%- macro default__differences(actual, expected, key, excluded, where=none) -%}
+{%- macro default__differences(
+    actual, expected, key, excluded, where=none, only=[], precision={}, types=true, column_order=false
+) -%}
     {%- set sides = [] -%}
     {%- for relation in [actual, expected] -%}
         {%- set columns = [] -%}
@@ -8,5 +10,7 @@
         {%- endfor -%}
         {%- set _ = sides.append(columns) -%}
     {%- endfor -%}
-    {{- data_angiogram.portable_differences(actual, expected, key, excluded, where, sides[0], sides[1]) -}}
+    {{- data_angiogram.portable_differences(
+        actual, expected, key, excluded, where, sides[0], sides[1], only, precision, types, column_order
+    ) -}}
 {%- endmacro -%}

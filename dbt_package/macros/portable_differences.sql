@@ -4,17 +4,22 @@
     Each cell is compared as the JSON text that PostgreSQL's jsonb has for it: 12.50 equals 12.5, null is not an empty
     text, times are in UTC. Rows of both sides are counted by their cells; those whose numbers differ are unequal.
 -#}
-{%- macro portable_differences(actual, expected, key, excluded, where, actual_columns, expected_columns) -%}
+{%- macro portable_differences(
+    actual, expected, key, excluded, where, actual_columns, expected_columns, only=[], precision={}, types=true,
+    column_order=false
+) -%}
 {%- set actual_types, expected_types, names, none_text = {}, {}, [], 'cast(null as varchar)' -%}
-{%- for column in actual_columns if column.name not in excluded -%}
+{%- for column in actual_columns if column.name not in excluded and (not only or column.name in only + key) -%}
     {%- set _ = actual_types.update({column.name: column.type}) -%}
     {%- set _ = names.append(column.name) -%}
 {%- endfor -%}
-{%- for column in expected_columns if column.name not in excluded -%}
+{%- for column in expected_columns if column.name not in excluded and (not only or column.name in only + key) -%}
     {%- set _ = expected_types.update({column.name: column.type}) -%}
     {%- if column.name not in actual_types -%}{%- set _ = names.append(column.name) -%}{%- endif -%}
 {%- endfor -%}
 {%- set shared, keys = [], [] -%}
+{%- set actual_order = actual_types | select('in', expected_types) | list -%}
+{%- set expected_order = expected_types | select('in', actual_types) | list -%}
 {%- for name in names if name in actual_types and name in expected_types -%}
     {%- set _ = shared.append({
         'name': name, 'length': name.encode() | length, 'value': 'compared.' ~ data_angiogram.quoted_name(name),
@@ -30,7 +35,7 @@
 with both_sides as (
     select
         {%- for column in shared %}
-        coalesce({{ data_angiogram.json_text(column.value, expected_types[column.name]) }}, 'null') as {{ column.cell }},
+        coalesce({{ data_angiogram.rounded_json_text(column.value, expected_types[column.name], precision[column.name]) }}, 'null') as {{ column.cell }},
         {%- endfor %}
         1 as expected_copies,
         0 as actual_copies
@@ -40,7 +45,7 @@ with both_sides as (
 
     select
         {%- for column in shared %}
-        coalesce({{ data_angiogram.json_text(column.value, actual_types[column.name]) }}, 'null') as {{ column.cell }},
+        coalesce({{ data_angiogram.rounded_json_text(column.value, actual_types[column.name], precision[column.name]) }}, 'null') as {{ column.cell }},
         {%- endfor %}
         0 as expected_copies,
         1 as actual_copies
@@ -103,7 +108,7 @@ one_sided as (
 ),
 
 all_differences as (
-    {%- for name in names if actual_types.get(name) != expected_types.get(name) %}
+    {%- for name in names if actual_types.get(name) != expected_types.get(name) and (types or name not in actual_order) %}
     select
         {%- set kind = 'missing' if name not in actual_types else 'unexpected' if name not in expected_types else 'changed' %}
         '{{ kind }}' as difference,
@@ -111,6 +116,16 @@ all_differences as (
         {{ data_angiogram.portable_literal(name) }} as column_name,
         {{ data_angiogram.portable_literal(expected_types[name]) if name in expected_types else none_text }} as expected,
         {{ data_angiogram.portable_literal(actual_types[name]) if name in actual_types else none_text }} as actual
+
+    union all
+    {% endfor %}
+    {%- for name in expected_order if column_order and actual_order.index(name) != expected_order.index(name) %}
+    select
+        'changed' as difference,
+        {{ none_text }} as row_key,
+        {{ data_angiogram.portable_literal(name) }} as column_name,
+        'place {{ expected_order.index(name) + 1 }}' as expected,
+        'place {{ actual_order.index(name) + 1 }}' as actual
 
     union all
     {% endfor %}
@@ -184,4 +199,14 @@ sides. -#}
         unnest(range(expected_copies + actual_copies))
     from unmatched_rows
     where not is_paired
+{%- endmacro -%}
+
+{#- A value as JSON text, a number rounded to so many decimals. -#}
+{%- macro rounded_json_text(value, type, decimals) -%}
+    {%- set kind = type | upper -%}
+    {%- if decimals is defined and kind.startswith(('DECIMAL', 'NUMERIC', 'DOUBLE', 'FLOAT', 'REAL')) -%}
+        {{ data_angiogram.json_text('round(' ~ value ~ ', ' ~ decimals ~ ')', type) }}
+    {%- else -%}
+        {{ data_angiogram.json_text(value, type) }}
+    {%- endif -%}
 {%- endmacro -%}

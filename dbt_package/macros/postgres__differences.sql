@@ -11,24 +11,45 @@
     array[{% for text in texts %}{{ data_angiogram.text_literal(text) }}{{ ', ' if not loop.last }}{% endfor %}]::text[]
 {%- endmacro -%}
 
-{%- macro columns_of(relation, excluded) -%}
+{%- macro columns_of(relation, excluded, only) -%}
     select
         attribute.attname::text as column_name,
-        format_type(attribute.atttypid, attribute.atttypmod) as type_name
+        format_type(attribute.atttypid, attribute.atttypmod) as type_name,
+        attribute.attnum as place
     from pg_catalog.pg_attribute as attribute
     where
         attribute.attrelid = {{ data_angiogram.text_literal(relation) }}::regclass
         and attribute.attnum > 0
         and not attribute.attisdropped
         and attribute.attname::text <> all({{ data_angiogram.text_array(excluded) }})
+        {%- if only %}
+        and attribute.attname::text = any({{ data_angiogram.text_array(only) }})
+        {%- endif %}
 {%- endmacro -%}
 
-{%- macro counted_rows(relation, excluded, where) -%}
+{%- macro counted_rows(relation, excluded, where, only, precision) -%}
     select
-        counted.content,
+        counted.content
+        {%- for name, decimals in precision.items() %}
+        {%- set cell = "counted.content -> " ~ data_angiogram.text_literal(name) %}
+        || case
+            when jsonb_typeof({{ cell }}) = 'number'
+                then jsonb_build_object({{ data_angiogram.text_literal(name) }}, round(({{ cell }})::numeric, {{ decimals }}))
+            else '{}'::jsonb
+        end
+        {%- endfor %} as content,
         count(*) as copies
     from (
-        select to_jsonb(compared.*) - {{ data_angiogram.text_array(excluded) }} - unshared_columns.column_names as content
+        select
+            {%- if only %}
+            (
+                select coalesce(jsonb_object_agg(cells.key, cells.value), '{}'::jsonb)
+                from jsonb_each(to_jsonb(compared.*)) as cells
+                where cells.key = any({{ data_angiogram.text_array(only) }})
+            )
+            {%- else %}
+            to_jsonb(compared.*)
+            {%- endif %} - {{ data_angiogram.text_array(excluded) }} - unshared_columns.column_names as content
         from utc
         cross join unshared_columns
         cross join {% if where %}(
@@ -37,27 +58,36 @@
                 {{ where }}
         ){% else %}{{ relation }}{% endif %} as compared
     ) as counted
-    group by counted.content
+    group by 1
 {%- endmacro -%}
 
-{%- macro postgres__differences(actual, expected, key, excluded, where=none) -%}
+{%- macro postgres__differences(
+    actual, expected, key, excluded, where=none, only=[], precision={}, types=true, column_order=false
+) -%}
+{%- set chosen = only + key if only else [] -%}
 with utc as materialized (
     select set_config('TimeZone', 'UTC', true) as time_zone
 ),
 
 actual_columns as (
-    {{ data_angiogram.columns_of(actual, excluded) }}
+    {{ data_angiogram.columns_of(actual, excluded, chosen) }}
 ),
 
 expected_columns as (
-    {{ data_angiogram.columns_of(expected, excluded) }}
+    {{ data_angiogram.columns_of(expected, excluded, chosen) }}
 ),
 
 compared_columns as (
     select
         coalesce(actual_columns.column_name, expected_columns.column_name) as column_name,
         actual_columns.type_name as actual_type,
-        expected_columns.type_name as expected_type
+        expected_columns.type_name as expected_type,
+        row_number() over (
+            partition by actual_columns.place + expected_columns.place is null order by actual_columns.place
+        ) as actual_place,
+        row_number() over (
+            partition by actual_columns.place + expected_columns.place is null order by expected_columns.place
+        ) as expected_place
     from actual_columns
     full join expected_columns on actual_columns.column_name = expected_columns.column_name
 ),
@@ -69,15 +99,18 @@ unshared_columns as (
 ),
 
 actual_rows as (
-    {{ data_angiogram.counted_rows(actual, excluded, where) }}
+    {{ data_angiogram.counted_rows(actual, excluded, where, chosen, precision) }}
 ),
 
 expected_rows as (
-    {{ data_angiogram.counted_rows(expected, excluded, none) }}
+    {{ data_angiogram.counted_rows(expected, excluded, none, chosen, precision) }}
 ),
 
 unequal_rows as materialized (
     select
+        {%- if not key %}
+        '{}'::jsonb
+        {%- endif %}
         {%- for columns in key | batch(50) %} {# PostgreSQL passes no more than 100 arguments to a function #}
         {{ '|| ' if not loop.first }}jsonb_build_object(
             {%- for column in columns %}
@@ -132,9 +165,27 @@ all_differences as (
         expected_type as expected,
         actual_type as actual
     from compared_columns
-    where expected_type is distinct from actual_type
+    where
+        {%- if types %}
+        expected_type is distinct from actual_type
+        {%- else %}
+        expected_type is null or actual_type is null
+        {%- endif %}
 
     union all
+    {%- if column_order %}
+
+    select
+        'changed' as difference,
+        null::text as row_key,
+        column_name,
+        'place ' || expected_place as expected,
+        'place ' || actual_place as actual
+    from compared_columns
+    where actual_type is not null and expected_type is not null and actual_place <> expected_place
+
+    union all
+    {%- endif %}
 
     select
         'multiplicity' as difference,

@@ -201,4 +201,4 @@ def test_what_cannot_be_compared_is_not_told_as_no_difference(
     refused = CliRunner().invoke(app, ["orders", "--yes"])
     assert refused.exit_code == 1, refused.output
     assert "orders: not compared\n" in refused.stdout
-    assert "cannot become a seed: the key of its test equals_expected names no column: number" in refused.stdout
+    assert "cannot become a seed: its test equals_expected names no column that is compared: number" in refused.stdout

@@ -59,7 +59,7 @@ def test_a_key_that_names_no_column_to_compare_is_an_obstacle(database: connecti
     """Without one every row would have the same key."""
     model = replace(BELOW, expected_relation='"shop"."expected__below"', key=["id", key], excluded=["loaded_at"])
     found = compare(database, model, PROJECT)
-    assert (found.rows, found.obstacle) == (3, f"the key of its test equals_expected names no column: {key}")
+    assert (found.rows, found.obstacle) == (3, f"its test equals_expected names no column that is compared: {key}")
 
 
 def test_only_the_rows_of_the_where_are_compared(database: connection) -> None:
@@ -101,8 +101,10 @@ def test_a_project_whose_copied_comparison_knows_no_where_is_told_to_install_the
     (tmp_path / "macros").mkdir()
     macro = (carried() / "macros" / "postgres__differences.sql").read_text(encoding="utf-8")
     macro = macro.replace("postgres__differences", "differences").replace("data_angiogram.", "")
-    macro = macro.replace(", where=none)", ")")
-    macro = macro.replace("(actual, excluded, where)", "(actual, excluded, none)")
+    head = "where=none, only=[], precision={}, types=true, column_order=false\n) -%}"
+    assert head in macro
+    names = "where, only, precision, types, column_order = none, [], {}, true, false"
+    macro = macro.replace(f", {head}", f") -%}}{{%- set {names} -%}}")
     (tmp_path / "macros" / "differences.sql").write_text(macro, encoding="utf-8")
     below = replace(BELOW, expected_relation='"shop"."expected__below"', excluded=["loaded_at"])
     assert compare(database, below, tmp_path).obstacle is None

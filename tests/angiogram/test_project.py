@@ -9,7 +9,6 @@ import pytest
 from angiogram.core.errors import NotReady, UnsupportedProject
 from angiogram.core.stage_id import StageId, loader_stage
 from angiogram.dbt.command import run_in_scratch
-from angiogram.dbt.manifest.equality_test import key_columns
 from angiogram.dbt.manifest.nodes import Node
 from angiogram.dbt.project import Project
 from angiogram.dbt.project_file import dye_target, dye_targets, project_variables
@@ -99,11 +98,6 @@ def test_no_target_but_a_dye_target_is_built_and_the_first_by_default(
     assert [dye_target(tmp_path, target) for target in (None, targets[-1])] == [targets[0], targets[-1]]
     with pytest.raises(UnsupportedProject, match=f"prod is not a dye target .* names {', '.join(targets)}"):
         dye_target(tmp_path, "prod")
-
-
-@pytest.mark.parametrize("key", ["guest_id", ["guest_id"]])
-def test_a_key_of_one_column_needs_no_list(key: str | list[str]) -> None:
-    assert key_columns({"key": key}) == ["guest_id"]
 
 
 def test_each_version_of_a_model_is_a_stage_with_an_expected_seed_of_its_own(project: Path) -> None:

@@ -1,6 +1,7 @@
 """Hard cases of the comparison: two tables and all their differences, whichever engine holds them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -26,6 +27,9 @@ class Case:
         key: the columns that identify a row.
         alias: the name of the relation that is compared, if it matters.
         where: which rows of `actual` are compared.
+        how: further arguments of the test: only, exclude, precision, types, column_order.
+        meta: what the model says of its comparison in meta.equals_expected.
+        unique: the column of `actual` that has a test `unique`.
     """
 
     name: str
@@ -35,6 +39,9 @@ class Case:
     key: tuple[str, ...] = ("id",)
     alias: str | None = None
     where: str | None = None
+    how: Mapping[str, Any] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    unique: str | None = None
 
 
 def rows(columns: str, *values: str) -> str:
@@ -294,6 +301,119 @@ CASES = (
         rows("id, name", "(1, 'x')", "(3, 'z')"),
         (("changed", {"id": 3}, "name", "z", "y"),),
         where="id = 1 or id = 3",
+    ),
+    Case(
+        "only_some_columns",
+        rows("id, name, town, age", "(1, 'x', 'Rome', 5)", "(2, 'y', 'Oslo', 6)", "(2, 'y', 'Oslo', 7)"),
+        rows("id, name, town", "(1, 'x', 'Pisa')", "(2, 'z', 'Riga')", "(2, 'y', 'Riga')"),
+        (
+            ("missing", {"id": 2}, None, {"id": 2, "name": "z"}, None),
+            ("multiplicity", {"id": 2}, None, 1, 2),
+        ),
+        how={"only": "name"},
+    ),
+    Case(
+        "only_a_column_that_one_side_has",
+        rows("id, town", "(1, 'Rome')"),
+        rows("id, name, town", "(1, 'x', 'Pisa')"),
+        (("missing", None, "name", None, None),),
+        how={"only": ["name"]},
+    ),
+    Case(
+        "some_columns_are_excluded",
+        rows("id, name, town, extra", "(1, 'x', 'Rome', 1)", "(2, 'y', 'Oslo', 2)"),
+        rows("id, name, town, gone", "(1, 'x', 'Pisa', 1)", "(2, 'z', 'Riga', 2)"),
+        (("changed", {"id": 2}, "name", "z", "y"),),
+        how={"exclude": ["town", "extra", "gone"]},
+    ),
+    Case(
+        "numbers_to_some_decimals",
+        rows(
+            "id, amount, rate, name",
+            *(f"(1, 2.345, {double('0.3333333')}, 'x')", f"(2, 2.344, {double('0.5')}, 'x')"),
+            *(f"(3, -2.345, {double('nan')}, 'y')", f"(4, null, {double('-0.001')}, 'y')"),
+        ),
+        rows(
+            "id, amount, rate, name",
+            *(f"(1, 2.350, {double('0.3299999')}, 'x')", f"(2, 2.346, {double('0.51')}, 'x')"),
+            *(f"(3, -2.350, {double('nan')}, 'y')", f"(4, null, {double('0')}, 'y')"),
+        ),
+        (
+            ("changed", {"id": 2}, "amount", Decimal("2.35"), Decimal("2.34")),
+            ("changed", {"id": 2}, "rate", Decimal("0.51"), Decimal("0.5")),
+        ),
+        how={"precision": {"amount": 2, "rate": 2, "name": 1}},
+    ),
+    Case(
+        "rows_that_are_equal_once_rounded_count_as_often",
+        rows("id, amount", "(1, 1.001)", "(1, 1.002)"),
+        rows("id, amount", "(1, 1.000)"),
+        (("multiplicity", {"id": 1}, None, 1, 2),),
+        how={"precision": {"amount": 1}},
+    ),
+    Case(
+        "types_that_are_not_compared",
+        rows("id, n, t", "(1, cast(2 as integer), cast('x' as varchar(9)))", "(2, 3, 'y')"),
+        rows("id, n, t", "(1, cast(2.0 as decimal(5, 1)), 'x')", "(2, 4.0, 'y')"),
+        (("changed", {"id": 2}, "n", 4, 3),),
+        how={"types": False},
+    ),
+    Case(
+        "columns_that_one_side_has_count_without_types_too",
+        one("1 as gone"),
+        one("'x' as fresh"),
+        (("missing", None, "fresh", None, None), ("unexpected", None, "gone", None, None)),
+        how={"types": False},
+    ),
+    Case(
+        "columns_in_another_order",
+        "select 1 as a, 2 as gone, 1 as id, 3 as b, 4 as c",
+        "select 1 as id, 3 as b, 1 as a, 4 as c, 5 as fresh",
+        (
+            *(("missing", None, "fresh", None, None), ("unexpected", None, "gone", None, None)),
+            *(("changed", None, name, None, None) for name in ("a", "b", "id")),
+        ),
+        how={"column_order": True},
+    ),
+    Case(
+        "columns_in_the_same_order",
+        "select 1 as id, 2 as loaded, 3 as b",
+        "select 1 as id, 3 as b",
+        how={"column_order": True},
+    ),
+    Case(
+        "no_key_is_the_whole_row",
+        rows("id, name", "(1, 'x')", "(2, 'y')"),
+        rows("id, name", "(1, 'x')", "(2, 'z')"),
+        (
+            ("missing", {"id": 2, "name": "z"}, None, {"id": 2, "name": "z"}, None),
+            ("unexpected", {"id": 2, "name": "y"}, None, None, {"id": 2, "name": "y"}),
+        ),
+        key=(),
+    ),
+    Case(
+        "no_key_is_the_column_of_a_test_unique",
+        rows("name, id", "('x', 1)", "('y', 2)"),
+        rows("name, id", "('x', 1)", "('z', 2)"),
+        (("changed", {"id": 2}, "name", "z", "y"),),
+        key=(),
+        unique="id",
+    ),
+    Case(
+        "what_the_model_says_counts_where_the_test_says_nothing",
+        rows("id, name, amount", "(1, 'x', 1.26)", "(2, 'y', 9.9)", "(3, 'z', 9.9)"),
+        rows("id, name, amount", "(1, 'w', 1.31)", "(2, 'w', 9.9)"),
+        (("changed", {"id": 1}, "amount", Decimal("1.31"), Decimal("1.26")),),
+        how={"precision": {"amount": 2}},
+        meta={"exclude": "name", "precision": {"amount": 1}, "where": "id <= 2", "types": True},
+    ),
+    Case(
+        "everything_at_once",
+        rows("id, name, amount, note", "(1, 'x', 1.26, 'a')", "(2, 'y', 2.24, 'b')", "(3, 'z', 9, 'c')"),
+        rows("id, name, amount, note", "(1, 'x', 1.3, 'b')", "(2, 'y', 2.3, 'c')"),
+        (("changed", {"id": 2}, "amount", Decimal("2.3"), Decimal("2.2")),),
+        where="id < 3",
+        how={"only": ["name", "amount"], "precision": {"amount": 1}, "types": False, "column_order": True},
     ),
     Case(
         "a_million_rows",

@@ -4,12 +4,20 @@ import json
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
+from angiogram.dbt.manifest.equality_test import EqualityTest, expectation_of
+from angiogram.dbt.manifest.keys import row_key
+from angiogram.dbt.manifest.nodes import Node
 from angiogram.dbt.package.installing import install
+from angiogram.judge.compare.compare import compare
+from angiogram.warehouse.engines.dispatch import engine_of
+from angiogram.warehouse.engines.duckdb import DuckSession
+from angiogram.warehouse.engines.protocol import Warehouse
 from sandbox.services import Sandbox
 from tests.dbt.project import DbtProject, DbtRun
 from tests.dbt_package.cases import CASES, DUCKDB, POSTGRES, Case, Sql
@@ -48,11 +56,13 @@ class Outcome:
     Attributes:
         run: with the status of each test.
         stored: the differences that each test stored.
+        compared: the differences that `angiogram` finds in the same tables, or why it cannot compare them.
         folder: the project's folder, with DuckDB's file.
     """
 
     run: DbtRun
     stored: dict[str, list[tuple[Any, ...]]]
+    compared: dict[str, list[tuple[Any, ...]] | str]
     folder: Path
 
 
@@ -64,20 +74,28 @@ def write_project(folder: Path) -> DbtProject:
     models = folder / "models"
     models.mkdir()
     (models / "pair.sql").write_text("select 1 as a, 'x' as b")
-    described = [{"name": "pair"}]
+    described: list[dict[str, Any]] = [{"name": "pair"}]
     for case in CASES:
         for side, query in (("actual", case.actual), ("expected", case.expected)):
             named = f"{{{{ config(alias={case.alias!r}) }}}}\n" if case.alias and side == "actual" else ""
             (models / f"{side}_{case.name}.sql").write_text(named + _on_each_engine(query), encoding="utf-8")
         test = {
             "name": case.name,
-            "arguments": {"compare_model": f"ref('expected_{case.name}')", "key": list(case.key)},
+            "arguments": {"compare_model": f"ref('expected_{case.name}')", **_key(case), **case.how},
             "config": {"where": case.where} if case.where else {},
         }
-        described.append({"name": f"actual_{case.name}", "data_tests": [{"data_angiogram.equals_expected": test}]})
+        model: dict[str, Any] = {"name": f"actual_{case.name}"}
+        model["data_tests"] = [{"data_angiogram.equals_expected": test}]
+        model["columns"] = [{"name": case.unique, "data_tests": ["unique"]}] if case.unique else []
+        model["config"] = {"meta": {"equals_expected": dict(case.meta)}} if case.meta else {}
+        described.append(model)
     (models / "cases.yml").write_text(json.dumps({"models": described}), encoding="utf-8")
     install(folder)
     return DbtProject(folder)
+
+
+def _key(case: Case) -> dict[str, list[str]]:
+    return {"key": list(case.key)} if case.key else {}
 
 
 def _on_each_engine(query: Sql) -> str:
@@ -102,12 +120,45 @@ def outcomes(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> dict
         run = project.run("build", "--target", POSTGRES, PGTZ="Asia/Kathmandu")
         with closing(connect_as_administrator(name)) as server, server.cursor() as query:
             stored = {case.name: _rows(query, case) for case in CASES if case.name in run.statuses}
-        found = {POSTGRES: Outcome(run, stored, project.folder)}
+            compared = _compared(project.folder, server)
+        found = {POSTGRES: Outcome(run, stored, compared, project.folder)}
     run = project.run("build", "--target", DUCKDB, TZ="Asia/Kathmandu")
     with closing(duckdb.connect(str(project.folder / "cases.duckdb"), read_only=True)) as file:
         stored = {case.name: _rows(file.cursor(), case) for case in CASES if case.name in run.statuses}
-    found[DUCKDB] = Outcome(run, stored, project.folder)
+        compared = _compared(project.folder, DuckSession(SimpleNamespace(handle=file.cursor)))
+    found[DUCKDB] = Outcome(run, stored, compared, project.folder)
     return found
+
+
+def _compared(folder: Path, database: Warehouse) -> dict[str, list[tuple[Any, ...]] | str]:
+    """Compare the tables as `angiogram` does, with what it reads of the same tests and models."""
+    manifest = json.loads((folder / "target" / "manifest.json").read_text(encoding="utf-8"))
+    nodes, found = manifest["nodes"], {}
+    tests = {node["name"]: node for node in nodes.values() if node["resource_type"] == "test"}
+    with database.cursor() as query:
+        for case in CASES:
+            test, actual = tests[case.name], nodes[f"model.cases.actual_{case.name}"]
+            expected = nodes[f"model.cases.expected_{case.name}"]["relation_name"]
+            model = SimpleNamespace(search_name=actual["name"], config=SimpleNamespace(**actual["config"]))
+            how = expectation_of(model, EqualityTest.of(_as_object(test)), None)
+            names = [name for name in engine_of(query).columns(query, expected) if name not in ("loaded", *how.exclude)]
+            key = how.key or row_key(SimpleNamespace(nodes=nodes), actual["unique_id"], names)
+            node = Node(
+                *(case.name, actual["unique_id"], False, actual["relation_name"], [], expected, list(key)),
+                excluded=["loaded", *how.exclude],
+                **{name: getattr(how, name) for name in ("where", "only", "precision", "types", "column_order")},
+            )
+            done = compare(database, node, folder)
+            cells = [
+                (one.difference, one.row_key, one.column, one.expected, one.actual) for one in done.differences.first
+            ]
+            found[case.name] = done.obstacle or cells
+    return found
+
+
+def _as_object(test: dict[str, Any]) -> Any:
+    metadata, config = (SimpleNamespace(**test[part]) for part in ("test_metadata", "config"))
+    return SimpleNamespace(test_metadata=metadata, config=config, original_file_path=test["original_file_path"])
 
 
 def _rows(query: Any, case: Case) -> list[tuple[Any, ...]]:

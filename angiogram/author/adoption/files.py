@@ -280,7 +280,7 @@ class Files:
         """
         keys = ", ".join(f"'{column}'" for column in key)
         text = (
-            f"{{{{ config(enabled=target.name in var('dye_targets', ['angiogram']), meta={{'key': [{keys}]}}) }}}}\n"
+            "{{ config(enabled=target.name in var('dye_targets', ['angiogram'])) }}\n"
             f"{{{{ {PACKAGE}.test_equals_expected({reference}, ref('{expected}'), [{keys}]) }}}}\n"
         )
         name = expected.removeprefix(EXPECTED_PREFIX)

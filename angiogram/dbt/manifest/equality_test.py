@@ -4,10 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+import jinja2
+from jinja2 import nodes
+
 from angiogram.core.errors import UnsupportedProject
+from angiogram.dbt.manifest.expectation import ENTRIES, META, Expectation
 from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX
 
 NAME = "equals_expected"
+
+_ARGUMENTS = ("key", "only", "exclude", "precision", "types", "column_order")
+"""Those that follow the model and its expected seed, in order."""
 
 _DEFAULTS = {"limit": None, "error_if": "!= 0", "fail_calc": "count(*)"}
 
@@ -48,24 +55,27 @@ class EqualityTest:
     """The test of one model or seed.
 
     Attributes:
-        key: the columns that identify its rows.
-        where: which of its rows are compared, as SQL; None: all.
+        arguments: how its rows are compared, by the names of class Expectation.
         leniency: when dbt tolerates differences; None: never.
         file: the file that declares it, relative to the project's folder.
     """
 
-    key: list[str]
-    where: str | None
+    arguments: Mapping[str, Any]
     leniency: Leniency | None
     file: str
+
+    @property
+    def place(self) -> str:
+        """Return the test in words, for messages."""
+        return f"The test {NAME} in {self.file}"
 
     @classmethod
     def of(cls, test: Any) -> Self:
         """Read the test from dbt's manifest."""
         metadata = getattr(test, "test_metadata", None)
-        arguments = metadata.kwargs if metadata else test.config.meta
-        leniency = Leniency.of(test.config)
-        return cls(key_columns(arguments), test.config.where or None, leniency, test.original_file_path)
+        given = metadata.kwargs if metadata else _written(test)
+        arguments = {name: given[name] for name in ENTRIES if name in given} | {"where": test.config.where or None}
+        return cls(arguments, Leniency.of(test.config), test.original_file_path)
 
 
 def equality_tests(manifest: Any) -> dict[str, EqualityTest]:
@@ -87,6 +97,29 @@ def equality_tests(manifest: Any) -> dict[str, EqualityTest]:
     return found
 
 
+def expectation_of(node: Any, test: EqualityTest | None, declared: tuple[str, Mapping[str, Any]] | None) -> Expectation:
+    """Return how a node is compared: as its test says, or angiogram.yml, and then its meta.
+
+    Args:
+        node: of dbt's manifest.
+        test: its test equals_expected. None: it has none.
+        declared: the place in angiogram.yml that says how it is compared, and what. None: there is none.
+
+    Raises:
+        UnsupportedProject: something of it cannot be, or angiogram.yml says what dbt's test does not know.
+    """
+    if test and declared:
+        raise UnsupportedProject(
+            f"{declared[0]}: {node.search_name} has a test equals_expected, in {test.file}, which dbt runs as well and "
+            "which knows nothing of angiogram.yml. Say it there, or in meta.equals_expected of the model."
+        )
+    said = [(test.place, test.arguments)] if test else [declared] if declared else []
+    of_meta = (node.config.meta or {}).get(META)
+    if of_meta is not None and not isinstance(of_meta, Mapping):
+        raise UnsupportedProject(f"meta.{META} of {node.search_name} must be a mapping, as {{exclude: [note]}}.")
+    return Expectation.read(*said, (f"meta.{META} of {node.search_name}", of_meta or {}))
+
+
 def _tested(test: Any) -> str | None:
     """The ID of the node that a test equals_expected is about. None for any other test.
 
@@ -100,7 +133,25 @@ def _tested(test: Any) -> str | None:
     return str(read[0]) if len(read) == 1 else None
 
 
-def key_columns(arguments: Mapping[str, Any]) -> list[str]:
-    """Return the key columns of a test equals_expected, given as a list or as one name."""
-    key = arguments.get("key") or []
-    return [key] if isinstance(key, str) else list(key)
+def _written(test: Any) -> Mapping[str, Any]:
+    """The arguments of a test in a file of its own, where it calls the macro.
+
+    Raises:
+        UnsupportedProject: they are worked out by Jinja, so that only dbt knows them.
+    """
+    try:
+        tree = jinja2.Environment(autoescape=True, extensions=["jinja2.ext.do"]).parse(test.raw_code)
+    except jinja2.TemplateSyntaxError:  # a tag of dbt's own
+        return {name: value for name, value in test.config.meta.items() if name in ENTRIES}
+    for call in tree.find_all(nodes.Call):
+        if getattr(call.node, "attr", getattr(call.node, "name", None)) != f"test_{NAME}":
+            continue
+        named = [*zip(_ARGUMENTS, call.args[2:], strict=False), *((one.key, one.value) for one in call.kwargs)]
+        try:
+            return {name: value.as_const() for name, value in named if name in ENTRIES}
+        except nodes.Impossible as error:
+            raise UnsupportedProject(
+                f"{test.original_file_path} works out an argument of test_{NAME} by Jinja. Write it as it is, so that "
+                "angiogram knows it too."
+            ) from error
+    return {}

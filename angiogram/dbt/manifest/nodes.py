@@ -1,16 +1,18 @@
 """Reads from dbt's manifest the models, the seeds they read, and their expected outputs."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any
 
 from angiogram.core.errors import UnsupportedProject
 from angiogram.core.stage_id import MODEL, SEED, SNAPSHOT, StageId, loader_stage
-from angiogram.dbt.manifest.equality_test import EqualityTest, Leniency, equality_tests
+from angiogram.dbt.manifest.equality_test import Leniency, equality_tests, expectation_of
+from angiogram.dbt.manifest.expectation import Expectation
 from angiogram.dbt.manifest.keys import row_key
 from angiogram.dbt.manifest.long_names import shortened
 from angiogram.dbt.manifest.seed_files import seed_columns
-from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX, expected_name
+from angiogram.dbt.seeds.dye_seeds import expected_name
 
 VERSION = "dbt_version"
 """The column that numbers the versions of a snapshot's record from 1, in the order of their validity."""
@@ -20,6 +22,9 @@ _READ = (MODEL, SEED, SNAPSHOT)
 
 _TEMPORARY = {"duckdb": "temp"}
 """Where a session's temporary relations live, by adapter; elsewhere it is pg_temp."""
+
+NOTHING_DECLARED: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType({})
+"""Nothing is said of how models are compared."""
 
 BATCH = "batch"
 """The column of an input seed with the batch of each row. Without it, all rows are one batch."""
@@ -40,7 +45,8 @@ class Node:
             rows.
         key: the columns that identify its rows, from its test equals_expected. Without one: those that the project
             declares, or all columns of its expected seed.
-        excluded: the columns that differ from run to run.
+        excluded: the columns that are not compared: those that differ from run to run, and those that its test
+            excludes.
         accounts_for: accepted, rejected or checked: which of the messages its rows account for (meta.accounts_for).
         where: which of its rows are compared, from its test equals_expected, as SQL; None: all.
         leniency: when that test tolerates differences; None: never.
@@ -50,6 +56,11 @@ class Node:
         named: for an ephemeral model the relation that it would be, quoted; None for all others.
         snapshot_table: for a snapshot its own table, quoted; None for all others.
         waiting_relation: the table of its expected seed while that waits for its first rows, quoted; otherwise None.
+        only: the columns that are compared besides the key; empty: all.
+        precision: to how many decimals numbers are compared, by column.
+        types: whether the types of columns are compared.
+        column_order: whether the order of columns is compared.
+        own_excluded: the columns that its own test or meta excludes.
     """
 
     name: str
@@ -69,6 +80,11 @@ class Node:
     named: str | None = None
     snapshot_table: str | None = None
     waiting_relation: str | None = None
+    only: tuple[str, ...] = ()
+    precision: Mapping[str, int] = field(default_factory=dict)
+    types: bool = True
+    column_order: bool = False
+    own_excluded: tuple[str, ...] = ()
 
     @property
     def is_snapshot(self) -> bool:
@@ -113,6 +129,19 @@ class Node:
         """Return whether its expected seed waits for its first rows."""
         return self.waiting_relation is not None
 
+    def compares(self, column: str) -> bool:
+        """Return whether a column is compared."""
+        return column not in self.excluded and (not self.only or column in self.only or column in self.key)
+
+    def leaves_out(self, column: str) -> bool:
+        """Return whether it is this node's own test, and no other rule, that leaves a column out."""
+        return column in self.own_excluded or (column not in self.excluded and not self.compares(column))
+
+    @property
+    def is_partly_expected(self) -> bool:
+        """Return whether a right output may differ from its expected seed."""
+        return bool(self.where or self.only or self.precision or self.own_excluded or not self.types)
+
     def as_if_filled(self) -> "Node":
         """Return the node as if its expected seed did not wait for rows but expected none."""
         if self.waiting_relation is None:
@@ -120,7 +149,13 @@ class Node:
         return replace(self, expected_relation=self.waiting_relation, waiting_relation=None)
 
 
-def read_nodes(manifest: Any, excluded: list[str], target: str, waiting: Collection[str] = ()) -> dict[str, Node]:
+def read_nodes(
+    manifest: Any,
+    excluded: list[str],
+    target: str,
+    waiting: Collection[str] = (),
+    declared: Mapping[str, tuple[str, Mapping[str, Any]]] = NOTHING_DECLARED,
+) -> dict[str, Node]:
     """Return models, snapshots, the seeds that they read, and seeds with an expected seed.
 
     An ephemeral model is included if it has an expected output; otherwise it is part of its readers.
@@ -130,6 +165,7 @@ def read_nodes(manifest: Any, excluded: list[str], target: str, waiting: Collect
         excluded: the columns that differ from run to run.
         target: the dye target under which it was parsed.
         waiting: the expected seeds that wait for their first rows.
+        declared: what angiogram.yml says of how models are compared, each with its place.
 
     Raises:
         UnsupportedProject: a model is not SQL, or reads something other than a source, seed, model or snapshot; or
@@ -148,6 +184,7 @@ def read_nodes(manifest: Any, excluded: list[str], target: str, waiting: Collect
     def node(found: Any, reads: list[StageId]) -> Node:
         expected, test = seeds.get(expected_name(found.search_name)), tests.get(found.unique_id)
         is_snapshot = found.resource_type == SNAPSHOT
+        how = expectation_of(found, test, declared.get(found.search_name))
         filled, awaited = (None, expected) if expected and expected.name in waiting else (expected, None)
         is_view = is_snapshot or not found.relation_name
         return Node(
@@ -157,10 +194,10 @@ def read_nodes(manifest: Any, excluded: list[str], target: str, waiting: Collect
             relation=_view_of(found.search_name, manifest) if is_view else found.relation_name,
             reads=reads,
             expected_relation=filled.relation_name if filled else None,
-            key=_key(found, test, expected),
-            excluded=excluded,
+            key=_key(found, how, expected),
+            excluded=[*excluded, *how.exclude],
             accounts_for=found.config.meta.get("accounts_for"),
-            where=test.where if test else None,
+            where=how.where,
             leniency=test.leniency if test else None,
             file=found.original_file_path,
             test_file=test.file if test else None,
@@ -168,16 +205,22 @@ def read_nodes(manifest: Any, excluded: list[str], target: str, waiting: Collect
             named=None if found.relation_name else _would_be(manifest, found),
             snapshot_table=found.relation_name if is_snapshot else None,
             waiting_relation=awaited.relation_name if awaited else None,
+            only=how.only,
+            precision=how.precision,
+            types=how.types,
+            column_order=how.column_order,
+            own_excluded=how.exclude,
         )
 
-    def _key(found: Any, test: EqualityTest | None, expected: Any) -> list[str]:
-        if test:
-            return test.key
+    def _key(found: Any, how: Expectation, expected: Any) -> list[str]:
+        if how.key:
+            return list(how.key)
         if found.resource_type == SNAPSHOT:
             return [*unique_key(found), VERSION]
         if expected is None:
             return []
-        return row_key(manifest, found.unique_id, [name for name in seed_columns(expected) if name not in excluded])
+        names = [name for name in seed_columns(expected) if name not in (*excluded, *how.exclude)]
+        return row_key(manifest, found.unique_id, [name for name in names if not how.only or name in how.only])
 
     nodes: dict[str, Node] = {}
     for model in built:
@@ -223,67 +266,6 @@ def require_no_functions(manifest: Any, target: str) -> None:
             "prevents the dye's functions from replacing live ones. Write them as macros, or disable those that no "
             f"model calls (`enabled`) under target {target}."
         )
-
-
-def expected_seeds(manifest: Any) -> dict[str, tuple[str, str]]:
-    """Return the expected seeds by dbt's ID: the node that each is for, and its file."""
-    nodes = list(manifest.nodes.values())
-    names = {expected_name(n.search_name): n.search_name for n in nodes if n.resource_type in _READ}
-    return {
-        seed.unique_id: (names.get(seed.name, seed.name.removeprefix(EXPECTED_PREFIX)), seed.original_file_path)
-        for seed in nodes
-        if seed.resource_type == SEED and seed.name.startswith(EXPECTED_PREFIX)
-    }
-
-
-class Missing(NamedTuple):
-    """An expected seed that is compared with nothing: the file to look at, and the reason."""
-
-    file: str
-    reason: str
-
-
-def missing_models(manifest: Any) -> dict[str, Missing]:
-    """Return the missing models and seeds by name: those that have only an expected seed.
-
-    Tests and analyses of that name are not compared.
-    """
-    known = {n.search_name for n in manifest.nodes.values() if n.resource_type in _READ}
-    disabled = {n.name: n for several in manifest.disabled.values() for n in several}
-    others = {n.name: n for n in manifest.nodes.values() if n.name not in known and n.resource_type not in _READ}
-    versions: dict[str, list[str]] = {}
-    for node in manifest.nodes.values():
-        if node.resource_type == MODEL and node.search_name != node.name:
-            versions.setdefault(node.name, []).append(node.search_name)
-    found = {}
-    for name, seed in sorted(expected_seeds(manifest).values()):
-        if name in known:
-            continue
-        told = f"but its expected seed {expected_name(name)} still exists"
-        if node := disabled.get(name):
-            found[name] = Missing(
-                node.original_file_path,
-                f"the {node.resource_type} is disabled, {told}: enable it. If you disabled it on purpose, delete that "
-                "seed",
-            )
-        elif called := sorted(versions.get(name, [])):
-            found[name] = Missing(
-                seed,
-                f"the model has versions, {told}, which is compared with none of them: rename the seed after a version "
-                f"({', '.join(map(expected_name, called))}), in dbt_project.yml and in the test equals_expected too",
-            )
-        elif node := others.get(name):
-            found[name] = Missing(
-                node.original_file_path,
-                f"{node.original_file_path} contains the {node.resource_type} {name} and no model, {told}: nothing is "
-                "compared with that seed. Move the model back. If you moved it on purpose, delete the seed",
-            )
-        else:
-            found[name] = Missing(
-                seed,
-                f"the project has no model of this name, {told}. If you removed the model on purpose, delete that seed",
-            )
-    return found
 
 
 def is_ephemeral(node: Any) -> bool:

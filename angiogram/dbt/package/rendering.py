@@ -10,7 +10,7 @@ from angiogram.dbt.package.installing import PACKAGE, carried
 
 _RENDERED = (
     *("differences", "postgres__differences", "default__differences", "portable_differences", "json_text"),
-    *("json_object_text", "quoted_name", "dye_schemas"),
+    *("json_object_text", "quoted_name", "dye_schemas", "declared_key"),
 )
 """The files that are rendered here: their macros use nothing of dbt but `adapter`."""
 

@@ -20,7 +20,8 @@ from angiogram.core.findings import Finding, FindingKind
 from angiogram.core.short_message import in_a_line
 from angiogram.core.stage import Stage
 from angiogram.core.stage_id import EXPECTED, FILE, MODEL, SEED, StageId, loader_stage
-from angiogram.dbt.manifest.nodes import absent_nodes, expected_seeds, in_words, parents
+from angiogram.dbt.manifest.missing import expected_seeds
+from angiogram.dbt.manifest.nodes import absent_nodes, in_words, parents
 from angiogram.dbt.manifest.parts import cycles, dependents, leave_out, using_macros
 from angiogram.dbt.parse.broken_files import (
     STUB,

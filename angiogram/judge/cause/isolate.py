@@ -215,7 +215,7 @@ class Isolation:
                 plan.parents[unique_id] = Parent(parent.read_as, parsed.alias, parent.table, parent, is_own)
             elif parent.is_snapshot:  # its expected seed does not have dbt's times
                 return False
-            elif parent.stage not in remade and parent.is_watched and not parent.where:
+            elif parent.stage not in remade and parent.is_watched and not parent.is_partly_expected:
                 plan.parents[unique_id] = Parent(parent.read_as, parsed.alias, parent.expected_relation, parent)
             elif not self._add_step(plan, parent, trusted, remade, as_it_is):
                 return False

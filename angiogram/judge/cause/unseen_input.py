@@ -78,7 +78,9 @@ class UnseenInput:
         node = self._project.nodes.get(stage.name)
         if node is None or node.stage != stage:
             return None
-        partly = [above for above in node.reads if (read := self._project.nodes.get(above.name)) and read.where]
+        reads = [(above, read) for above in node.reads if (read := self._project.nodes.get(above.name))]
+        partly = [above for above, read in reads if read.where]
+        coarsely = [above for above, read in reads if read.is_partly_expected and not read.where]
         told = []
         if unwatched := list(dict.fromkeys(self._unwatched(node))):
             are = "are" if len(unwatched) > 1 else "is"
@@ -87,6 +89,11 @@ class UnseenInput:
             told.append(
                 f"It reads {listed(partly)}, where a `where` limits the comparison to some rows: the cause may lie in "
                 "the others."
+            )
+        if coarsely:
+            told.append(
+                f"It reads {listed(coarsely)}, of which only some columns, or rounded numbers, are compared: the cause "
+                "may lie in the rest."
             )
         if lost := self._right_input.unknown_columns(stage):
             told.append(

@@ -57,7 +57,23 @@ class Compared(Protocol):
 
     @property
     def excluded(self) -> list[str]:
-        """The columns that differ from run to run and are not compared."""
+        """The columns that are not compared."""
+
+    @property
+    def only(self) -> tuple[str, ...]:
+        """The columns that are compared besides the key. Empty: all."""
+
+    @property
+    def precision(self) -> Mapping[str, int]:
+        """To how many decimals numbers are compared, by column."""
+
+    @property
+    def types(self) -> bool:
+        """Whether the types of columns are compared."""
+
+    @property
+    def column_order(self) -> bool:
+        """Whether the order of columns is compared."""
 
 
 NO_EXPECTED_SEED = "it has no expected seed: restore its file if it was deleted, else write one with `angiogram accept`"
@@ -99,7 +115,7 @@ def compare(
             return Comparison(rows, Differences(), reason, is_watched=False)
         sides = engine.typed_columns(query, {"actual": model.relation, "expected": model.expected_relation})
         if absent := _absent(model, sides):
-            reason = f"the key of its test equals_expected names no column: {absent}"
+            reason = f"its test equals_expected names no column that is compared: {absent}"
             return Comparison(rows, Differences(), reason, is_test_wrong=True)
         statement = _statement(engine, project, model, sides)
         if model.where and (why := _unusable(query, model.where, model.relation)):
@@ -151,26 +167,29 @@ def _tolerates(query: Query, leniency: Leniency, statement: sql.Composable) -> b
 
 
 def _statement(
-    engine: Engine, project: Path, model: Compared, sides: Mapping[str, Mapping[str, str]], **otherwise: str | None
+    engine: Engine, project: Path, model: Compared, sides: Mapping[str, Mapping[str, str]], **otherwise: Any
 ) -> sql.Composable:
     """The comparison's SQL, as part of a statement that is executed with values.
 
     Raises:
         UnsupportedProject: the project's own macro `differences` knows no `where`.
     """
-    chosen = {"where": model.where} | otherwise
+    chosen: dict[str, Any] = {"where": model.where, "only": list(model.only), "precision": dict(model.precision)}
+    chosen |= {"types": model.types, "column_order": model.column_order} | otherwise
     relations = model.relation, model.expected_relation or ""
     if engine.name != "postgres":
         columns = sides.get("actual", {}), sides.get("expected", {})
-        text = portable_differences(engine.name, *relations, model.key, model.excluded, chosen["where"], *columns)
+        text = portable_differences(engine.name, *relations, model.key, model.excluded, columns, **chosen)
         return sql.SQL(beside_values(text))
     copied = _copied(project)
-    if copied and chosen["where"] and "where" not in copied.arguments:
+    said = [name for name, value in chosen.items() if bool(value) is not (name == "types")]
+    if unheeded := [name for name in said if copied and name not in copied.arguments]:
         raise UnsupportedProject(
-            f"{project / _MACRO} is an earlier version, which ignores the `where` of a test equals_expected. "
-            "Delete it and tests/generic/equals_expected.sql, and install the package data_angiogram instead."
+            f"{project / _MACRO} is an earlier version, which ignores {', '.join(unheeded)} of a test "
+            "equals_expected. Delete it and tests/generic/equals_expected.sql, and install the package data_angiogram "
+            "instead."
         )
-    heeded = {name: text for name, text in chosen.items() if not copied or name in copied.arguments}
+    heeded = {name: value for name, value in chosen.items() if not copied or name in copied.arguments}
     macro = copied or differences_macro("differences")
     return sql.SQL(beside_values(str(macro(*relations, model.key, model.excluded, **heeded))))
 
@@ -186,12 +205,13 @@ def _unusable(query: Query, where: str, relation: str | None) -> str | None:
 
 
 def _absent(model: Compared, sides: Mapping[str, Mapping[str, str]]) -> str:
-    """Key columns that neither side has, or that are excluded, in words.
+    """Named columns that neither side has, or that are excluded, in words.
 
     A column that only one side has is a difference instead.
     """
     known = {name for columns in sides.values() for name in columns} - set(model.excluded)
-    return ", ".join(name for name in model.key if name not in known)
+    named = dict.fromkeys([*model.key, *model.only, *model.precision])
+    return ", ".join(name for name in named if name not in known)
 
 
 def _counted(statement: sql.Composable, kept: SomeKept | None, stage: StageId | None) -> sql.Composable:

@@ -62,6 +62,8 @@ class ModelSurface(_Part):
     left_out: list[str] = []
     where: str | None = None
     tolerates: str | None = None
+    precision: dict[str, int] = {}
+    types: bool = True
 
 
 class Surface(_Part):
@@ -252,9 +254,17 @@ def _fingerprints(sql: LiveSql) -> dict[str, str]:
 
 def _compared(node: Node, columns: dict[str, str] | None) -> ModelSurface:
     where = " ".join(node.where.split()) if node.where else None
-    left_out = [name for name in columns or () if name in node.excluded]
+    left_out = [name for name in columns or () if not node.compares(name)]
     tolerates = str(node.leniency) if node.leniency and node.is_watched else None
-    return ModelSurface(columns=columns, watched=node.is_watched, left_out=left_out, where=where, tolerates=tolerates)
+    return ModelSurface(
+        columns=columns,
+        watched=node.is_watched,
+        left_out=left_out,
+        where=where,
+        tolerates=tolerates,
+        precision=dict(sorted(node.precision.items())),
+        types=node.types,
+    )
 
 
 def _under(live: LiveTarget) -> dict[str, dict[str, Any]]:

@@ -52,6 +52,7 @@ def changes(accepted: Surface, now: Surface, project: Project) -> Iterator[Chang
         yield Change(f"The reference seed {name} is now watched.", StageId(SEED, name))
     yield from _columns(accepted, now)
     yield from _rows(accepted, now)
+    yield from _exactness(accepted, now)
     yield from _tolerated(accepted, now)
     yield from _dye(accepted, now, project)
 
@@ -128,6 +129,27 @@ def _rows(accepted: Surface, now: Surface) -> Iterator[Change]:
         was = f"; before, those with {before.where}" if before.where else ""
         text = f"Only rows of {name} with {after.where} are now compared{was}."
         yield Change(text, stage, code="watched_less")
+
+
+def _exactness(accepted: Surface, now: Surface) -> Iterator[Change]:
+    """Yield numbers compared to fewer or more decimals, and types compared no more."""
+    for name, before, after in _watched_in_both(accepted, now):
+        stage = StageId(MODEL, name)
+        for column in sorted(before.precision.keys() | after.precision.keys()):
+            was, is_ = before.precision.get(column), after.precision.get(column)
+            if was == is_:
+                continue
+            text = f"{column} of {name} is now compared {_decimals(is_)}; before, {_decimals(was)}."
+            is_less = is_ is not None and (was is None or is_ < was)
+            yield Change(text, stage, code="watched_less") if is_less else Change(text, stage)
+        if before.types and not after.types:
+            yield Change(f"Types of columns are no longer compared in {name}.", stage, code="watched_less")
+        elif after.types and not before.types:
+            yield Change(f"Types of columns are now compared in {name}.", stage)
+
+
+def _decimals(number: int | None) -> str:
+    return "exactly" if number is None else f"to {number} decimal{'s' if number != 1 else ''}"
 
 
 def _tolerated(accepted: Surface, now: Surface) -> Iterator[Change]:

@@ -1,6 +1,7 @@
 """The comparison's SQL for engines that cannot look up columns within a statement."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from angiogram.dbt.package.rendering import macro
 
@@ -11,9 +12,9 @@ def portable_differences(
     expected: str,
     key: Sequence[str],
     excluded: Sequence[str],
-    where: str | None,
-    actual_columns: Mapping[str, str],
-    expected_columns: Mapping[str, str],
+    columns: tuple[Mapping[str, str], Mapping[str, str]],
+    where: str | None = None,
+    **how: Any,
 ) -> str:
     """Return the statement that finds the differences.
 
@@ -25,10 +26,11 @@ def portable_differences(
         key: the columns that identify a row.
         excluded: the columns that are not compared.
         where: SQL condition for the rows of `actual` that are compared. None: all rows.
-        actual_columns, expected_columns: the types of their columns by name, in order.
+        columns: the types of the columns of both by name, in order.
+        how: only, precision, types and column_order, as in the macro `differences`.
     """
-    sides = [[{"name": name, "type": kind} for name, kind in one.items()] for one in (actual_columns, expected_columns)]
-    return macro("portable_differences", engine)(actual, expected, list(key), list(excluded), where, *sides)
+    sides = [[{"name": name, "type": kind} for name, kind in one.items()] for one in columns]
+    return macro("portable_differences", engine)(actual, expected, list(key), list(excluded), where, *sides, **how)
 
 
 def json_text(engine: str, expression: str, type_name: str) -> str:

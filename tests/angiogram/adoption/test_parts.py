@@ -153,12 +153,13 @@ def test_a_test_in_a_file_of_its_own_is_the_models_test() -> None:
             macros=["macro.data_angiogram.test_equals_expected"],
             nodes=["model.shop.orders", "seed.shop.expected__orders"],
         ),
+        raw_code="{{ data_angiogram.test_equals_expected(ref('orders'), ref('expected__orders'), ['order_id']) }}",
         config=SimpleNamespace(
-            meta={"key": "order_id"}, where=None, severity="error", limit=None, error_if="!= 0", fail_calc="count(*)"
+            meta={}, where=None, severity="error", limit=None, error_if="!= 0", fail_calc="count(*)"
         ),
     )
     found = equality_tests(SimpleNamespace(nodes={"t": test}))
-    assert {name: one.key for name, one in found.items()} == {"model.shop.orders": ["order_id"]}
+    assert {name: one.arguments["key"] for name, one in found.items()} == {"model.shop.orders": ["order_id"]}
 
 
 POSTGRES = {

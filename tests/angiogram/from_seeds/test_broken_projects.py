@@ -64,7 +64,10 @@ def test_a_test_by_which_nothing_can_be_compared_is_named_with_its_place(coffee_
     assert {*blocked(report)} == {"guests", "takings_by_month"}
     found = {finding["stage"]["name"]: finding for finding in report["findings"]}
     lines = models.read_text().splitlines()
-    for name, text in (("takings_by_month", "names no column: mnth"), ("guests", "`where` of its test")):
+    for name, text in (
+        ("takings_by_month", "names no column that is compared: mnth"),
+        ("guests", "`where` of its test"),
+    ):
         assert (found[name]["kind"], found[name]["file"]) == ("build", "models/models.yml")
         assert lines[found[name]["line"] - 1] == f"  - name: {name}"
         assert text in found[name]["text"]
