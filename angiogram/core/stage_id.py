@@ -25,6 +25,7 @@ API, TOPIC, LOADER_STAGE = "api", "topic", "loader"
 MODEL, SEED, SNAPSHOT = "model", "seed", "snapshot"
 EXPECTED, CHECKPOINT = "expected", "checkpoint"
 HOOK, TEST, FILE = "hook", "test", "file"
+OPERATION = "operation"  # dbt's word for what HOOK is
 TARGET = "target"
 
 UNNAMED_STREAM = "stream"

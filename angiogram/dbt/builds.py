@@ -6,7 +6,8 @@ A failure in one batch remains a failure of the run.
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from angiogram.dbt.runner.results import OPERATION, SKIPPED, NodeResult, Outcome
+from angiogram.core.stage_id import OPERATION
+from angiogram.dbt.runner.results import SKIPPED, NodeResult, Outcome
 
 _AT_START, _AT_END = "on-run-start", "on-run-end"
 

@@ -17,11 +17,12 @@ from typing import Any
 
 from angiogram.core.environment import Environment
 from angiogram.core.errors import DbtFailed
+from angiogram.core.stage_id import OPERATION
 from angiogram.dbt.manifest.parts import settings_as_read
 from angiogram.dbt.project_file import ProjectPaths
 from angiogram.dbt.runner.by_command import is_build, run_command
 from angiogram.dbt.runner.events import Heard, result_of
-from angiogram.dbt.runner.results import OPERATION, NodeResult, Outcome
+from angiogram.dbt.runner.results import NodeResult, Outcome
 from angiogram.dbt.runner.versions import names_of
 from ingestion.settings.environ import changed
 

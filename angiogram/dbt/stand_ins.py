@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from angiogram.core.stage_id import OPERATION
 from angiogram.dbt.command import forget_ephemeral
-from angiogram.dbt.runner.results import OPERATION
 from angiogram.dbt.seeds.dye_seeds import is_dye_seed
 
 _RESULTS = (

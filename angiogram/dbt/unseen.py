@@ -11,10 +11,9 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from angiogram.core.stage_id import HOOK, StageId
+from angiogram.core.stage_id import HOOK, OPERATION, StageId
 from angiogram.dbt.manifest.macros import CIRCUMSTANCES, asks, asks_in, called, is_internal
 from angiogram.dbt.package.own_hooks import OWN
-from angiogram.dbt.runner.results import OPERATION
 from angiogram.dbt.stand_ins import hook_texts
 
 _STRATEGY = re.compile(r"get_incremental_\w+_sql")

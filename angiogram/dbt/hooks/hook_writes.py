@@ -12,13 +12,13 @@ from typing import Any
 
 import jinja2
 
+from angiogram.core.stage_id import OPERATION
 from angiogram.dbt.compiled_forms import FIRST, HOOKS, compile_forms
 from angiogram.dbt.hooks.sql_writes import Write, writes
 from angiogram.dbt.manifest.lookup import nodes_of
 from angiogram.dbt.manifest.macros import asks, called, is_internal
 from angiogram.dbt.package.own_hooks import OWN, OWN_CALL
 from angiogram.dbt.project import Project
-from angiogram.dbt.runner.results import OPERATION
 from angiogram.dbt.stand_ins import hook_texts
 
 _QUERIES = re.compile(r"\b(?:run_query|statement|adapter\.execute)\b")

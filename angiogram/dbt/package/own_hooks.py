@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from angiogram.core.stage_id import OPERATION
 from angiogram.dbt.package.installing import PACKAGE
-from angiogram.dbt.runner.results import OPERATION
 
 OWN = frozenset(
     {

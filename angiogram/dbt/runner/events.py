@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from angiogram.dbt.runner.results import OPERATION, NodeResult
+from angiogram.core.stage_id import OPERATION
+from angiogram.dbt.runner.results import NodeResult
 
 
 @dataclass(frozen=True, slots=True)

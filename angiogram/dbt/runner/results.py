@@ -13,9 +13,6 @@ NO_OP = "no-op"
 BUILDABLE = frozenset({"model", "seed", "snapshot"})
 """dbt's words for what it builds."""
 
-OPERATION = "operation"
-"""dbt's word for a hook that runs at the start or the end of a command."""
-
 
 @dataclass(frozen=True, slots=True)
 class NodeResult:

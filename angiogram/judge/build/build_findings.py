@@ -10,11 +10,11 @@ from angiogram.core.findings import Finding, FindingKind
 from angiogram.core.short_message import in_a_line
 from angiogram.core.source_places import SourcePlace, place_of
 from angiogram.core.stage import Stage, was_connection_lost
-from angiogram.core.stage_id import EXPECTED, FILE, HOOK, TEST, StageId
+from angiogram.core.stage_id import EXPECTED, FILE, HOOK, OPERATION, TEST, StageId
 from angiogram.dbt.builds import Builds
 from angiogram.dbt.manifest.lookup import is_node, node_if_known, nodes_by_id
 from angiogram.dbt.project import Project
-from angiogram.dbt.runner.results import OPERATION, NodeResult
+from angiogram.dbt.runner.results import NodeResult
 from angiogram.judge.build.node_stages import why_failed
 from ingestion.settings.project_file import PROJECT_FILE
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from angiogram.core.stage_id import HOOK, StageId
+from angiogram.core.stage_id import HOOK, OPERATION, StageId
 from angiogram.dbt.compiled_forms import ACROSS, FIRST, FORMS, HOOKS, Forms, compile_forms, without_switches
 from angiogram.dbt.live_target import LiveTarget, secrets_set
 from angiogram.dbt.manifest.lookup import (
@@ -27,7 +27,6 @@ from angiogram.dbt.manifest.lookup import (
 from angiogram.dbt.manifest.macros import ASKS_ENVIRONMENT, ASKS_TARGET, asks
 from angiogram.dbt.manifest.row_settings import of_model, of_seed
 from angiogram.dbt.project import Project
-from angiogram.dbt.runner.results import OPERATION
 from angiogram.dbt.seeds.dye_seeds import is_dye_seed, is_input_seed
 from angiogram.dbt.unseen import Unseen, fingerprint, unseen
 from angiogram.judge.guards.sql_text import (
