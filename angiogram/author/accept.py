@@ -215,7 +215,7 @@ def _listed(proposals: Proposals, is_confirmed: bool) -> Recorded:
 
 
 def _ever_watched(project: Project) -> set[str]:
-    """Seeds, and models that are watched or were: none is accepted while one of them is not built."""
+    """Seeds, and models that are or were watched: all must be built before any is accepted."""
     accepted = Surface.accepted(project.directory)
     known = accepted.models if accepted else {}
     watched = {node.name for node in project.nodes.values() if node.is_watched or node.is_seed}
