@@ -32,7 +32,7 @@
     {{- adapter.dispatch('keep_schemas_apart', 'data_angiogram')(also_written) -}}
 {%- endmacro %}
 
-{#- Schemas have no owners and no marks here: `angiogram` looks at more before it builds. -#}
+{#- Nothing is known of such an engine's schemas: `angiogram` looks at more before it builds. -#}
 {% macro default__keep_schemas_apart(also_written) -%}
 {%- endmacro %}
 
@@ -85,24 +85,29 @@
             ) -%}
         {%- endif -%}
     {%- endfor -%}
-    {%- if refused and not data_angiogram.is_dye_target() -%}
+    {%- if refused -%}{{ data_angiogram.refuse_schemas(refused) }}{%- endif -%}
+    {%- if marks -%}
+    {#- Two dbt commands may start at once. -#}
+    select pg_advisory_xact_lock(hashtext('angiogram'), hashtext('marks'));
+    {{ marks | join(';\n    ') }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Stop the command, because schemas are not those of this target. -#}
+{% macro refuse_schemas(refused) -%}
+    {%- if not data_angiogram.is_dye_target() -%}
         {{ exceptions.raise_compiler_error(
             'Target ' ~ target.name ~ ' is not a dye target, but would build in schemas of the dye: '
             ~ refused | join(', ') ~ '. The next dye run would drop it, so nothing was built. Give this target or the dye '
             ~ 'its own schemas.'
         ) }}
-    {%- elif refused -%}
+    {%- else -%}
         {{ exceptions.raise_compiler_error(
             'Target ' ~ target.name ~ ' would overwrite what the dye did not create: ' ~ refused | join('; ')
             ~ '. Nothing was built. Give the dye its own schemas: generate_schema_name should prefix the schema with the dye '
             ~ 'target\'s name. If an earlier dye run left relations there, drop them, or run '
             ~ '`angiogram run --from-seeds`, which checks whose they are.'
         ) }}
-    {%- endif -%}
-    {%- if marks -%}
-    {#- Two dbt commands may start at once. -#}
-    select pg_advisory_xact_lock(hashtext('angiogram'), hashtext('marks'));
-    {{ marks | join(';\n    ') }}
     {%- endif -%}
 {%- endmacro %}
 

@@ -68,8 +68,9 @@ def make_afresh(
         own = dict.fromkeys([*schemas, *(one for one in of_hooks if one in marks or not _relations(query, one))])
         own |= {place: None for place, mark in marks.items() if mark == _mark(project) and place not in live}
         _mark_all(query, project, own)
+        others = _others(query)
         for place in own:
-            _empty(query, place)
+            _empty(query, place, others.get(place, []))
 
 
 def not_the_dyes(database: Warehouse, project: Project, known_live: KnownLive | None) -> list[str]:
@@ -242,27 +243,31 @@ def _relations(query: Query, place: SchemaPlace) -> list[tuple[str, str]]:
     return [(kind, name.lower()) for kind, name in query.fetchall()]
 
 
-def _others(query: Query, place: SchemaPlace) -> list[tuple[str, str]]:
-    """Kinds and names of what hooks may have made in a schema besides."""
+def _others(query: Query) -> dict[SchemaPlace, list[tuple[str, str]]]:
+    """Kinds and names of what hooks may have made besides, by schema.
+
+    All schemas at once: DuckDB lists its own thousands of functions each time.
+    """
     query.execute(
-        "select 'sequence', sequence_name from duckdb_sequences()"
-        " where lower(database_name) = %s and lower(schema_name) = %s"
-        " union select case function_type when 'macro' then 'macro' else 'macro table' end, function_name"
+        "select lower(database_name), lower(schema_name), 'sequence', sequence_name from duckdb_sequences()"
+        " union select lower(database_name), lower(schema_name),"
+        " case function_type when 'macro' then 'macro' else 'macro table' end, function_name"
         " from duckdb_functions() where not internal and function_type in ('macro', 'table_macro')"
-        " and lower(database_name) = %s and lower(schema_name) = %s"
-        " union select 'type', type_name from duckdb_types() where not internal"
-        " and lower(database_name) = %s and lower(schema_name) = %s order by 1, 2",
-        (*place, *place, *place),
+        " union select lower(database_name), lower(schema_name), 'type', type_name"
+        " from duckdb_types() where not internal order by 3, 4"
     )
-    return [(kind, name) for kind, name in query.fetchall()]
+    found: dict[SchemaPlace, list[tuple[str, str]]] = {}
+    for database, schema, kind, name in query.fetchall():
+        found.setdefault((database, schema), []).append((kind, name))
+    return found
 
 
-def _empty(query: Query, place: SchemaPlace) -> None:
-    """Drop all that is in a schema.
+def _empty(query: Query, place: SchemaPlace, others: list[tuple[str, str]]) -> None:
+    """Drop all that is in a schema, and what hooks made there besides.
 
     A table that another one's foreign key names is dropped after that one.
     """
-    left = [*_relations(query, place), *_others(query, place)]
+    left = [*_relations(query, place), *others]
     while left:
         kept: list[tuple[str, str]] = []
         for kind, name in left:
