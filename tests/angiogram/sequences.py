@@ -26,6 +26,7 @@ from psycopg2 import sql
 from angiogram.author.accept import propose
 from angiogram.core.errors import AngiogramError
 from angiogram.dbt.project import Project
+from angiogram.dbt.selection.criteria import Criteria
 from angiogram.judge.from_seeds import run_from_seeds
 from tests.angiogram.coffee_shop import COFFEE_SHOP, copied
 from tests.services import connect_as_administrator, new_database
@@ -220,6 +221,14 @@ class Sequences(RuleBasedStateMachine):
         tally["run"] += 1
         assert self._report(self._used, "used") == self._on_an_empty_database(), self._edits
 
+    @rule(words=st.sampled_from([*MODELS, *(f"{model}+" for model in MODELS)]))
+    def select(self, words: str) -> None:
+        """A run of selected models says what it would say on an empty database."""
+        tally["select"] += 1
+        self._schemas_away(self._empty)
+        used, empty = (self._report(*place, words) for place in ((self._used, "used"), (self._empty, "empty")))
+        assert used == empty, (words, self._edits)
+
     @rule(model=st.sampled_from(MODELS), edit=st.sampled_from(sorted(EDITS)))
     def accept(self, model: str, edit: str) -> None:
         """Somebody changes a file; what `accept` would write is what it would write on an empty database."""
@@ -299,13 +308,14 @@ class Sequences(RuleBasedStateMachine):
                 if place.read_text(encoding="utf-8") != text:
                     place.write_text(text, encoding="utf-8", newline="")
 
-    def _report(self, database: str, name: str) -> Any:
+    def _report(self, database: str, name: str, *select: str) -> Any:
         """What a run from the seeds gives: what is compared of its report, or the error that ended it."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PGDATABASE", database)
             patch.setenv("DBT_TARGET_PATH", str(self._home / name))
             try:
-                return _comparable(run_from_seeds(Project(dye_source="seeds")).report)
+                run = run_from_seeds(Project(dye_source="seeds"), criteria=Criteria(select=select))
+                return _comparable(run.report)
             except AngiogramError as error:
                 return type(error).__name__
 
@@ -357,4 +367,5 @@ def _comparable(report: dict[str, Any]) -> dict[str, Any]:
             for stage in report["stages"]
         ],
         "differences": sorted(report["differences"], key=lambda found: json.dumps(found["stage"])),
+        "selection": report.get("selection"),
     }
