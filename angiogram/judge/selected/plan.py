@@ -104,6 +104,8 @@ class _Fact:
             return "its expected seed waits for its first rows" if is_waiting else "it has no expected seed"
         if node.where:
             return "its expected seed has only the rows that the test's `where` chooses"
+        if node.is_partly_expected:
+            return "its expected seed need not equal it in each cell (only, exclude, precision or types)"
         if why := self.feed.why_not(node):
             return why
         if self.by_state and not self.feed.knows_batches(node):

@@ -81,15 +81,23 @@ def test_a_broken_model_elsewhere_does_not_stop_the_selected_ones(coffee_shop: P
     assert [one["kind"] for one in select(coffee_shop, "guests")["findings"]] == ["build"]
 
 
-def test_a_where_gives_no_table_to_read(coffee_shop: Path) -> None:
+def test_what_is_compared_in_part_gives_no_table_to_read(coffee_shop: Path) -> None:
     edit(
         coffee_shop / "models/models.yml",
         "            key: guest_id\n          config: {enabled",
         '            key: guest_id\n          config: {where: "guest_id > 0", enabled',
     )
+    edit(
+        coffee_shop / "models/models.yml",
+        "            key: [ticket_id]\n",
+        "            key: [ticket_id]\n            precision: {total_cents: 0}\n",
+    )
     found = select(coffee_shop, "guests")
     reasons = {one["stage"]["name"]: one["reason"] for one in found["selection"]["also_built"]}
-    assert reasons == {"base_guests": "its expected seed has only the rows that the test's `where` chooses"}
+    assert reasons.keys() == {"base_guests", "tickets", "base_tickets"}
+    assert reasons["base_guests"] == "its expected seed has only the rows that the test's `where` chooses"
+    assert "precision" in reasons["tickets"]
+    assert [one["name"] for one in found["selection"]["fed"]] == ["base_lines"]
     assert found["verdict"] == "healthy"
 
 
