@@ -7,7 +7,7 @@ from typing import Any
 from angiogram.core.errors import UnsupportedProject
 from angiogram.dbt.command import run_in_scratch
 from angiogram.dbt.manifest.equality_test import equality_tests, expectation_of
-from angiogram.dbt.manifest.expectation import Expectation
+from angiogram.dbt.manifest.expectation import EXACTLY, Expectation
 from angiogram.dbt.manifest.keys import declared_key
 from angiogram.dbt.manifest.lookup import node_with_id, nodes_by_id, source_if_known, sources_by_id
 from angiogram.dbt.manifest.nodes import is_ephemeral, parents, require_no_functions, watched_ephemeral
@@ -41,6 +41,7 @@ class Model:
         key: the columns that identify its rows, from its test equals_expected.
         where: SQL condition of the same test for the rows that are compared. None: all rows.
         unheeded: what dbt does for this model and sensitivity ignores.
+        how: which columns are compared, and how exactly.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Model:
     key: tuple[str, ...] = ()
     where: str | None = None
     unheeded: tuple[str, ...] = ()
+    how: Expectation = EXACTLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,7 @@ def _compiled(
                 expected=SeedFile.of(directory, expected, engine).table if expected else None,
                 key=_key(manifest, node, how, expected),
                 where=how.where,
+                how=how,
                 unheeded=_unheeded(node.config),
             )
             made.add(node.unique_id)

@@ -93,3 +93,7 @@ class Expectation:
                     raise UnsupportedProject(f"{place}: {name} {error}, not {value!r}.") from error
                 found.setdefault(name, checked)
         return cls(**found)
+
+
+EXACTLY = Expectation()
+"""All columns and their types are compared, and numbers with all their digits."""

@@ -154,7 +154,9 @@ class Bench:
                     with self._making(f"the expected seed of {model.name}"):
                         session.fill(expected, model.expected.typed, model.expected.after(self.batches))
                 with self._making(model.name):
-                    self._expected[model.name] = session.shape(expected, project.excluded, model.where, own_where)
+                    self._expected[model.name] = session.shape(
+                        expected, project.excluded, model.where, own_where, model.how
+                    )
         session.settle()
 
     @contextmanager
@@ -196,7 +198,7 @@ class Bench:
         """
         hashes = [
             self._session.digest(
-                self._session.shape(f"{self.batches}:{name}", expected.excluded, own_where=expected.where)
+                self._session.shape(f"{self.batches}:{name}", expected.excluded, None, expected.where, expected.how)
             )
             for name, expected in self._expected.items()
         ]

@@ -16,6 +16,7 @@ from angiogram.dbt.runnable_forms import GENERIC_TESTS
 from angiogram.sensitivity.bench.bench import Check
 from angiogram.sensitivity.compiled import Compiled
 from angiogram.sensitivity.mutants.trees import MARK, generate, parse
+from angiogram.warehouse.engines.scratch import chosen
 
 EQUALITY, UNIT, GENERIC = "dbt_utils.equality alone", "dbt unit tests alone", "generic tests alone"
 
@@ -41,7 +42,8 @@ def _equality(project: Compiled) -> list[Check]:
     for model in project.models.values():
         if model.expected is None:
             continue
-        columns = [exp.column(c.name, quoted=True) for c in model.expected.columns if c.name not in project.excluded]
+        named = [(c.name, "") for c in model.expected.columns if c.name not in project.excluded]
+        columns = [exp.column(name, quoted=True) for name, _ in chosen(tuple(named), model.how)]
         actual, expected = (
             exp.select(*columns).from_(exp.Table(this=exp.to_identifier(name, quoted=True)))
             for name in (MARK + model.name, f"expected:{model.name}")

@@ -13,7 +13,9 @@ from typing import Any
 from psycopg2 import sql
 
 from angiogram.core.errors import NotReady
+from angiogram.dbt.manifest.expectation import EXACTLY, Expectation
 from angiogram.warehouse.engines.duckdb import DuckEngine, DuckSession, rendered
+from angiogram.warehouse.engines.portable import json_text
 from angiogram.warehouse.engines.protocol import Statement
 from angiogram.warehouse.engines.scratch import (
     TIMEOUT_S,
@@ -24,6 +26,7 @@ from angiogram.warehouse.engines.scratch import (
     Shape,
     TakesTooLong,
     TextRow,
+    chosen,
 )
 
 _HASHED = re.compile(
@@ -130,24 +133,32 @@ class DuckScratch:
         return self._columns(name, ())
 
     def shape(
-        self, name: str, excluded: Sequence[str] = (), where: str | None = None, own_where: str | None = None
+        self,
+        name: str,
+        excluded: Sequence[str] = (),
+        where: str | None = None,
+        own_where: str | None = None,
+        how: Expectation = EXACTLY,
     ) -> Shape:
         """Return what other tables are compared with."""
-        columns = self._columns(name, excluded)
-        return Shape(name, columns, tuple(excluded), where, own_where, self._content(name, columns, own_where))
+        columns = chosen(self._columns(name, excluded), how)
+        content = self._content(name, columns, own_where, how)
+        return Shape(name, columns, tuple(excluded), where, own_where, content, how)
 
     def differs(self, name: str, expected: Shape) -> bool:
         """Whether a table differs from the expected one."""
-        if self._columns(name, expected.excluded) != expected.columns:
+        columns = expected.chosen(self._columns(name, expected.excluded))
+        if not expected.has_same(columns):
             return True
-        different: bool = self._content(name, expected.columns, expected.where) != expected.content
+        different: bool = self._content(name, columns, expected.where, expected.how) != expected.content
         return different
 
     def has_stranger(self, name: str, expected: Shape) -> bool:
         """Whether a table has a row that the expected one does not have."""
-        if self._columns(name, expected.excluded) != expected.columns or not expected.columns:
+        columns = expected.chosen(self._columns(name, expected.excluded))
+        if not expected.has_same(columns) or not columns:
             return False
-        return not set(expected.content).issuperset(self._content(name, expected.columns, expected.where))
+        return not set(expected.content).issuperset(self._content(name, columns, expected.where, expected.how))
 
     def digest(self, shape: Shape) -> str | None:
         """A hash of a table's compared rows."""
@@ -175,18 +186,22 @@ class DuckScratch:
             known = self._own[name] = tuple(sorted(self._described(f"select * from temp.{_quoted(name)} limit 0")))  # noqa: S608
         return tuple(column for column in known if column[0] not in excluded) if excluded else known
 
-    def _content(self, name: str, columns: Columns, where: str | None) -> list[int]:
+    def _content(self, name: str, columns: Columns, where: str | None, how: Expectation) -> list[int]:
         """The hashes of the rows, in order."""
-        hashed = self._hashed(columns) if columns else "1"
+        hashed = self._hashed(columns, how) if columns else "1"
         found = self._rows(f"select {hashed} from temp.{_quoted(name)} where\n{where or 'true'}\n")  # noqa: S608
         return sorted(row[0] for row in found)
 
-    def _hashed(self, columns: Columns) -> str:
-        cells = (
-            _quoted(name) if _HASHED.fullmatch(kind) else rendered(self._engine.as_json(name, kind)).replace("%%", "%")
-            for name, kind in columns
-        )
-        return f"hash({', '.join(cells)})"
+    def _hashed(self, columns: Columns, how: Expectation) -> str:
+        return f"hash({', '.join(self._cell(name, kind, how) for name, kind in columns)})"
+
+    def _cell(self, name: str, kind: str, how: Expectation) -> str:
+        """A cell as it is hashed: two that are equal have one text."""
+        if name in how.precision and kind.startswith(("DECIMAL", "DOUBLE", "FLOAT")):
+            return json_text(self._engine.name, f"round({_quoted(name)}, {how.precision[name]})", kind)
+        if how.types and _HASHED.fullmatch(kind):
+            return _quoted(name)
+        return rendered(self._engine.as_json(name, kind)).replace("%%", "%")
 
     def _described(self, query: str) -> list[tuple[str, str]]:
         return [(name, str(kind)) for name, kind, *_ in self._execute(query).description or ()]

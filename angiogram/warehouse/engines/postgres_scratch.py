@@ -12,6 +12,7 @@ from psycopg2 import errors, sql
 from psycopg2.extensions import connection, cursor
 
 from angiogram.core.errors import NotReady
+from angiogram.dbt.manifest.expectation import EXACTLY, Expectation
 from angiogram.warehouse.engines.protocol import Statement
 from angiogram.warehouse.engines.scratch import (
     TIMEOUT_S,
@@ -22,7 +23,11 @@ from angiogram.warehouse.engines.scratch import (
     Shape,
     TakesTooLong,
     TextRow,
+    chosen,
 )
+
+_NUMBERS = ("numeric", "double precision", "real", "integer", "bigint", "smallint")
+"""Types whose values may be rounded."""
 
 _COMPARED_AS_JSONB = ("json", "jsonb", "xml", "character", "citext", "point", "polygon", "box", "circle")
 """Types without equality, or whose equality differs from that of their jsonb."""
@@ -130,16 +135,22 @@ class PostgresScratch:
         return self._columns(name, ())
 
     def shape(
-        self, name: str, excluded: Sequence[str] = (), where: str | None = None, own_where: str | None = None
+        self,
+        name: str,
+        excluded: Sequence[str] = (),
+        where: str | None = None,
+        own_where: str | None = None,
+        how: Expectation = EXACTLY,
     ) -> Shape:
         """Return what other tables are compared with."""
-        return Shape(name, self._columns(name, excluded), tuple(excluded), where, own_where)
+        return Shape(name, chosen(self._columns(name, excluded), how), tuple(excluded), where, own_where, how=how)
 
     def differs(self, name: str, expected: Shape) -> bool:
         """Whether a table differs from the expected one, also where a column is missing."""
-        if self._columns(name, expected.excluded) != expected.columns:
+        columns = expected.chosen(self._columns(name, expected.excluded))
+        if not expected.has_same(columns):
             return True
-        rows = _compared(name, expected)
+        rows = _compared(name, columns, expected)
         self._execute(
             sql.SQL("select exists (({0}) except all ({1})) or exists (({1}) except all ({0}))").format(*rows)
         )
@@ -147,20 +158,22 @@ class PostgresScratch:
 
     def has_stranger(self, name: str, expected: Shape) -> bool:
         """Whether a table has a row that the expected one does not have."""
-        if self._columns(name, expected.excluded) != expected.columns:
+        columns = expected.chosen(self._columns(name, expected.excluded))
+        if not expected.has_same(columns):
             return False
-        self._execute(sql.SQL("select exists (({0}) except ({1}))").format(*_compared(name, expected)))
+        self._execute(sql.SQL("select exists (({0}) except ({1}))").format(*_compared(name, columns, expected)))
         return bool(self._query.fetchall()[0][0])
 
     def digest(self, shape: Shape) -> str | None:
         """A hash of a table's compared rows."""
+        beside = {name for name, _ in self.columns(shape.name)} - {name for name, _ in shape.columns}
         self._execute("select set_config('TimeZone', 'UTC', true)")
         self._execute(
             sql.SQL(
                 "select md5(string_agg(row_made, ',' order by row_made))"
                 " from (select (to_jsonb(r) - {}::text[])::text as row_made from {} as r where\n{}\n) as made"
             ).format(
-                sql.Literal(list(shape.excluded)),
+                sql.Literal(sorted(beside)),
                 sql.Identifier("pg_temp", shape.name),
                 sql.SQL(shape.own_where or "true"),
             )
@@ -213,18 +226,27 @@ class PostgresScratch:
             raise ScratchError(str(error)) from error
 
 
-def _compared(name: str, expected: Shape) -> list[sql.Composed]:
-    """The compared rows of a table, and those of the expected one."""
-    columns = sql.SQL(", ").join(
-        sql.SQL("to_jsonb({})" if kind.split("(")[0] in _COMPARED_AS_JSONB else "{}").format(sql.Identifier(column))
-        for column, kind in expected.columns
-    )
+def _compared(name: str, columns: Columns, expected: Shape) -> list[sql.Composed]:
+    """The compared rows of a table with these columns, and those of the expected one."""
     return [
         sql.SQL("select {} from {} where\n{}\n").format(
-            columns, sql.Identifier("pg_temp", table), sql.SQL(where or "true")
+            sql.SQL(", ").join(_cell(column, kind, expected.how) for column, kind in of_table),
+            sql.Identifier("pg_temp", table),
+            sql.SQL(where or "true"),
         )
-        for table, where in ((name, expected.where), (expected.name, expected.own_where))
+        for table, of_table, where in (
+            (name, columns, expected.where),
+            (expected.name, expected.columns, expected.own_where),
+        )
     ]
+
+
+def _cell(column: str, kind: str, how: Expectation) -> sql.Composable:
+    """A cell as it is compared. A number is rounded by its text, which has all digits."""
+    bare, cell = kind.split("(")[0], sql.Composed([sql.Identifier(column)])
+    if column in how.precision and bare in _NUMBERS:
+        cell = sql.SQL("round({}::text::numeric, {})").format(cell, sql.Literal(how.precision[column]))
+    return sql.SQL("to_jsonb({})").format(cell) if bare in _COMPARED_AS_JSONB or not how.types else cell
 
 
 def _line(row: TextRow) -> str:

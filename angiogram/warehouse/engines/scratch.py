@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from angiogram.dbt.manifest.expectation import EXACTLY, Expectation
 from angiogram.warehouse.engines.protocol import Statement
 
 TextRow = tuple[str | None, ...]
@@ -48,6 +49,7 @@ class Shape:
         where: SQL condition for the rows of the other table that are compared. None: all rows.
         own_where: SQL condition for its own rows that are compared. None: all rows.
         content: what the rows come to, where the engine compares by that.
+        how: which of the columns are compared, and how exactly.
     """
 
     name: str
@@ -56,6 +58,23 @@ class Shape:
     where: str | None = None
     own_where: str | None = None
     content: Any = None
+    how: Expectation = EXACTLY
+
+    def chosen(self, columns: Columns) -> Columns:
+        """Return those of a table's columns that are compared."""
+        return chosen(columns, self.how)
+
+    def has_same(self, columns: Columns) -> bool:
+        """Return whether a table with these compared columns has the expected ones."""
+        if self.how.types:
+            return columns == self.columns
+        return [name for name, _ in columns] == [name for name, _ in self.columns]
+
+
+def chosen(columns: Columns, how: Expectation) -> Columns:
+    """Return the columns that an expectation compares, without those that it excludes."""
+    wanted = {*how.only, *how.key}
+    return tuple(one for one in columns if one[0] not in how.exclude and (not how.only or one[0] in wanted))
 
 
 class Scratch(Protocol):
@@ -109,7 +128,12 @@ class Scratch(Protocol):
         """Names and types of a table's columns, by name."""
 
     def shape(
-        self, name: str, excluded: Sequence[str] = (), where: str | None = None, own_where: str | None = None
+        self,
+        name: str,
+        excluded: Sequence[str] = (),
+        where: str | None = None,
+        own_where: str | None = None,
+        how: Expectation = EXACTLY,
     ) -> Shape:
         """Return what other tables are compared with. The table must not change afterwards."""
 

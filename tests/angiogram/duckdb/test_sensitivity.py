@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -13,12 +14,14 @@ from typer.testing import CliRunner
 
 from angiogram.cli.main import app
 from angiogram.dbt.command import run_in_scratch
+from angiogram.dbt.manifest.expectation import Expectation
 from angiogram.sensitivity.witnesses import survivors
 from angiogram.warehouse.engines import duckdb_scratch
 from angiogram.warehouse.engines.duckdb_scratch import DuckScratch
 from angiogram.warehouse.engines.portable import portable_differences
 from angiogram.warehouse.engines.scratch import FailsOnData, RefusedAlways, TakesTooLong
 from angiogram.warehouse.sessions import open_scratches
+from tests.angiogram.sensitivity.partly_expected import PARTLY_EXPECTED
 
 
 @pytest.fixture
@@ -75,9 +78,22 @@ def test_the_fast_verdict_is_that_of_a_run(scratch: DuckScratch, expected: str, 
     scratch.make("expected", expected)
     scratch.make("actual", actual)
     fast = scratch.differs("actual", scratch.shape("expected", ["loaded_at"]))
-    sides = [dict(scratch.columns(name)) for name in ("actual", "expected")]
-    statement = portable_differences("duckdb", "temp.actual", "temp.expected", ["a"], ["loaded_at"], None, *sides)
+    sides = dict(scratch.columns("actual")), dict(scratch.columns("expected"))
+    statement = portable_differences("duckdb", "temp.actual", "temp.expected", ["a"], ["loaded_at"], sides)
     assert fast == scratch.finds_rows(statement)
+
+
+@pytest.mark.parametrize(("how", "expected", "actual", "is_equal"), PARTLY_EXPECTED)
+def test_the_fast_verdict_knows_what_an_expectation_leaves_out(
+    scratch: DuckScratch, how: Expectation, expected: str, actual: str, is_equal: bool
+) -> None:
+    scratch.make("expected", expected)
+    scratch.make("actual", actual)
+    fast = scratch.differs("actual", scratch.shape("expected", how.exclude, how=how))
+    sides = dict(scratch.columns("actual")), dict(scratch.columns("expected"))
+    told: dict[str, Any] = {"only": list(how.only), "precision": how.precision, "types": how.types}
+    statement = portable_differences("duckdb", "temp.actual", "temp.expected", ["id"], how.exclude, sides, **told)
+    assert fast == scratch.finds_rows(statement) == (not is_equal)
 
 
 def test_a_row_that_is_not_expected_is_told_from_one_that_is_missing(scratch: DuckScratch) -> None:

@@ -48,7 +48,11 @@ def test_rows_are_paired_by_the_declared_key_or_told_apart_as_a_whole(shop: Path
     assert {one["difference"] for one in found} == {"missing", "unexpected"}
 
 
-def test_sensitivity_knows_the_declared_keys(shop: Path) -> None:
-    keys = {name: model.key for name, model in compile_project(shop).models.items() if model.expected}
+def test_sensitivity_knows_the_declared_keys_and_what_is_compared(shop: Path) -> None:
+    with (shop / "angiogram.yml").open("a", encoding="utf-8") as settings:
+        settings.write("expectations: [{model: takings_by_month, precision: {takings: 1}}]\n")
+    models = compile_project(shop).models
+    assert models["takings_by_month"].how.precision == {"takings": 1}
+    keys = {name: model.key for name, model in models.items() if model.expected}
     assert len(keys) == 6
     assert {name: key for name, key in keys.items() if key} == {"guests": ("guest_id",), "tickets": ("ticket_id",)}

@@ -3,8 +3,10 @@
 import pytest
 from psycopg2.extensions import connection
 
+from angiogram.dbt.manifest.expectation import Expectation
 from angiogram.dbt.package.rendering import macro
 from angiogram.warehouse.engines.postgres_scratch import PostgresScratch
+from tests.angiogram.sensitivity.partly_expected import PARTLY_EXPECTED
 
 
 @pytest.mark.parametrize(
@@ -61,3 +63,19 @@ def test_it_agrees_on_the_rows_of_a_where(session: connection, where: str | None
         found = query.fetchall()
     session.rollback()
     assert fast == bool(found) == (where != "a < 2")
+
+
+@pytest.mark.parametrize(("how", "expected", "actual", "is_equal"), PARTLY_EXPECTED)
+def test_it_agrees_on_what_an_expectation_leaves_out(
+    session: connection, how: Expectation, expected: str, actual: str, is_equal: bool
+) -> None:
+    with session.cursor() as query:
+        query.execute(f"create temporary table expected as {expected}")
+        query.execute(f"create temporary table actual as {actual}")
+        scratch = PostgresScratch(session)
+        fast = scratch.differs("actual", scratch.shape("expected", how.exclude, how=how))
+        told = list(how.exclude), None, list(how.only), how.precision, how.types
+        query.execute(macro("differences")("pg_temp.actual", "pg_temp.expected", ["id"], *told))
+        found = query.fetchall()
+    session.rollback()
+    assert fast == bool(found) == (not is_equal)
