@@ -115,7 +115,7 @@ class PostgresEngine:
 
     def seed_type(self, type_name: str) -> str:
         """Type that a seed is given to hold such a column: PostgreSQL's numeric needs no precision."""
-        return re.sub(r"\([^)]*\)", "", type_name)
+        return re.sub(r"^numeric\([^)]*\)", "numeric", type_name)
 
     def is_read_by_python(self, column: Any) -> bool:
         """Whether Python's text for a value of a column is what a seed needs."""

@@ -55,7 +55,7 @@ models:
     columns: [{name: event_id, data_tests: [unique]}]
 """,
     "pkg/models/lib_events.sql": """\
-select id as event_id, kind from {{ source('libsrc','events') }}
+select id as event_id, kind::varchar(7) as kind from {{ source('libsrc','events') }}
 """,
     "profiles.yml": """\
 odd:
