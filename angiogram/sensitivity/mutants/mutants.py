@@ -121,7 +121,7 @@ def model_mutants(project: Compiled, model: Model, describe: Callable[[str], Col
 
 
 def seed_mutants(seed: Table) -> Iterator[Mutant]:
-    """Yield mistakes in a reference seed: a row dropped, or its last column changed.
+    """Yield mistakes in a reference seed: a row dropped or twice, or its last column changed.
 
     The other columns identify the row. Another value there would equal a dropped row and a new row that nothing asks
     for. A value for which no other one is known stays.
@@ -131,7 +131,7 @@ def seed_mutants(seed: Table) -> Iterator[Mutant]:
         place = ",".join(value or "" for value in row)
         before, after = rows[:number], rows[number + 1 :]
         other = other_value(row[-1], seed.columns[-1].type_name)
-        mistakes = [("seed_row", "(dropped)", (*before, *after))]
+        mistakes = [("seed_row", "(dropped)", (*before, *after)), ("seed_double", "(twice)", (*rows, row))]
         if other != row[-1]:
             changed = (*row[:-1], other)
             mistakes.append(("seed_value", "(null)" if other is None else other, (*before, changed, *after)))

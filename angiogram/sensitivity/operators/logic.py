@@ -60,14 +60,18 @@ def join_condition(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
     """Drop one condition of a join, or all of them."""
     if isinstance(node, exp.And | exp.Or) and _in_join(node):
         yield from _halves(node)
+    elif isinstance(node, exp.Join) and len(node.args.get("using") or ()) > 1:
+        yield from without(node, "using")
     elif isinstance(node, exp.Join) and node.args.get("on") and not isinstance(node.args["on"], exp.And):
         yield changed(node, on=exp.true())
 
 
 def in_list(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
-    """Drop a member of a list."""
+    """Drop a member of a list, or let a null into what must not be in it."""
     if isinstance(node, exp.In):
         yield from without(node, "expressions")
+        if isinstance(node.parent, exp.Not) and node.expressions:
+            yield changed(node, expressions=[*(member.copy() for member in node.expressions), exp.null()])
 
 
 def _halves(node: exp.Expr) -> Iterator[exp.Expr]:

@@ -41,3 +41,19 @@ def case_branch(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
             yield copy
         if node.args.get("default"):
             yield changed(node, default=None)
+        if node.this is not None:
+            yield from _simple_case(node)
+
+
+def _simple_case(node: exp.Case) -> Iterator[exp.Expr]:
+    """Take a branch of `case value when ...` never, or always.
+
+    Those before it still come first.
+    """
+    branches, default = node.args["ifs"], node.args.get("default")
+    for number, branch in enumerate(branches):
+        others = [other.copy() for other in branches if other is not branch]
+        before = [other.copy() for other in branches[:number]]
+        never, always = default.copy() if default else exp.null(), branch.args["true"].copy()
+        yield changed(node, ifs=others) if others else exp.Paren(this=never)
+        yield changed(node, ifs=before, default=always) if before else exp.Paren(this=always)

@@ -14,7 +14,9 @@ _SIDES = {"": ("LEFT", "RIGHT"), "LEFT": ("", "FULL"), "RIGHT": ("", "FULL"), "F
 
 def join_type(node: exp.Expr, _: Scope) -> Iterator[exp.Expr]:
     """Swap inner and outer joins."""
-    if isinstance(node, exp.Join) and node.args.get("on") and node.kind in ("", "INNER", "OUTER"):
+    if not isinstance(node, exp.Join) or node.kind not in ("", "INNER", "OUTER"):
+        return
+    if node.args.get("on") or node.args.get("using"):
         for side in _SIDES.get(node.side, ()):
             yield changed(node, side=side or None, kind=None)
 

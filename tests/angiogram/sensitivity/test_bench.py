@@ -105,9 +105,11 @@ def test_a_mistake_is_seen_downstream_where_its_own_model_has_no_expected_seed(
     assert bench.run(mutant).seen_by == "tickets"
 
 
-def test_a_dropped_reference_row_is_seen(bench: Bench) -> None:
-    dropped = [m for m in seed_mutants(bench.project.seeds["menu"]) if m.operator == "seed_row"]
-    assert [bench.run(m).seen_by for m in dropped] == ["tickets"] * 3
+@pytest.mark.parametrize("operator", ["seed_row", "seed_double"])
+def test_a_reference_row_that_is_dropped_or_there_twice_is_seen(bench: Bench, operator: str) -> None:
+    """A lookup with doubles multiplies what it joins."""
+    mutants = [m for m in seed_mutants(bench.project.seeds["menu"]) if m.operator == operator]
+    assert [bench.run(m).seen_by for m in mutants] == ["tickets"] * 3
 
 
 def test_a_reference_value_that_postgresql_refuses_is_no_mutant(bench: Bench) -> None:
