@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlglot import exp
 
@@ -143,6 +144,14 @@ def seed_mutants(seed: Table) -> Iterator[Mutant]:
             )
 
 
+_NARROWING = {
+    "update_columns": "merge_update_columns",
+    "exclude_columns": "merge_exclude_columns",
+    "predicates": "incremental_predicates",
+}
+"""What narrows the strategies of incremental models, by the names of dbt's settings."""
+
+
 def _materialization_mutants(model: Model, unchanged: Variant) -> Iterator[Mutant]:
     """Yield mistakes in adding later batches.
 
@@ -157,6 +166,11 @@ def _materialization_mutants(model: Model, unchanged: Variant) -> Iterator[Mutan
     for number, column in enumerate(later.unique_key if len(later.unique_key) > 1 else ()):
         key = tuple(name for i, name in enumerate(later.unique_key) if i != number)
         others[f"unique_key without {column}"] = replace(later, unique_key=key)
+    for field, name in _NARROWING.items():
+        members: tuple[str, ...] = getattr(later, field)
+        for number, member in enumerate(members):
+            left: dict[str, Any] = {field: (*members[:number], *members[number + 1 :])}
+            others[f"{name} without {member}"] = replace(later, **left)
     for after, other in others.items():
         if other != later:
             yield Mutant(

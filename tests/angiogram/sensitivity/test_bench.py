@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from psycopg2.extensions import connection
@@ -103,6 +104,24 @@ def test_a_mistake_is_seen_downstream_where_its_own_model_has_no_expected_seed(
     bench = Bench(PostgresScratch(session), project, surroundings(project, coffee_shop)[0].tables)
     mutant = next(m for m in mutants_of(bench, "base_lines") if m.operator == "condition")
     assert bench.run(mutant).seen_by == "tickets"
+
+
+def test_what_narrows_a_merge_is_forgotten_piece_by_piece(bench: Bench) -> None:
+    tickets = bench.project.models["tickets"]
+    assert tickets.incremental is not None
+    settings: dict[str, Any] = {
+        "update_columns": ("state", "changed_at"),
+        "exclude_columns": ("guest_id",),
+        "predicates": ("true",),
+    }
+    narrowed = replace(tickets, incremental=replace(tickets.incremental, **settings))
+    made = {m.after for m in model_mutants(bench.project, narrowed, bench.describe) if m.operator == "incremental"}
+    assert {text for text in made if " without " in text} == {
+        "merge_update_columns without state",
+        "merge_update_columns without changed_at",
+        "merge_exclude_columns without guest_id",
+        "incremental_predicates without true",
+    }
 
 
 @pytest.mark.parametrize("operator", ["seed_row", "seed_double"])
