@@ -1,10 +1,14 @@
 """Says where a table differs from the expected one: in a type, a row or a cell."""
 
+from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from functools import partial
 
+from angiogram.dbt.manifest.expectation import Expectation
 from angiogram.warehouse.engines.scratch import Scratch, Shape, TextRow
 
-_MOST_ROWS = 1_000
+_MOST_ROWS = 100_000
 
 
 def difference(session: Scratch, name: str, expected: Shape, key: Sequence[str]) -> str:
@@ -16,19 +20,36 @@ def difference(session: Scratch, name: str, expected: Shape, key: Sequence[str])
         expected: the table that it differs from.
         key: the columns that identify a row. Empty: all do.
     """
-    made = {column: kind for column, kind in session.columns(name) if column not in expected.excluded}
+    made = dict(expected.chosen(tuple(one for one in session.columns(name) if one[0] not in expected.excluded)))
     wanted = dict(expected.columns)
     for column in sorted(wanted.keys() | made.keys()):
-        if made.get(column) != wanted.get(column):
-            return _of_a_column(column, made.get(column), wanted.get(column))
+        ours, theirs = made.get(column), wanted.get(column)
+        if ours != theirs and (expected.how.types or ours is None or theirs is None):
+            return _of_a_column(column, ours, theirs)
     columns = list(wanted)
-    ours = _query(session, name, columns, expected.where)
-    theirs = _query(session, expected.name, columns, expected.own_where)
+    rows = [
+        Counter(
+            tuple(map(partial(_compared, expected.how), columns, row))
+            for row in session.rows(_query(session, table, columns, where), _MOST_ROWS)
+        )
+        for table, where in ((name, expected.where), (expected.name, expected.own_where))
+    ]
     surplus, missing = (
-        sorted(session.rows(f"{one} except all {other}", _MOST_ROWS), key=repr)
-        for one, other in ((ours, theirs), (theirs, ours))
+        sorted((one - other).elements(), key=repr) for one, other in ((rows[0], rows[1]), (rows[1], rows[0]))
     )
     return _of_rows(columns, [column for column in key if column in wanted] or columns, surplus, missing)
+
+
+def _compared(how: Expectation, column: str, text: str | None) -> str | None:
+    """A cell as it is compared: rounded, or a number like any other of its value."""
+    try:
+        if text is not None and column in how.precision:
+            return str(round(Decimal(text), how.precision[column]))
+        if text is not None and not how.types:
+            return str(Decimal(text).normalize())
+    except InvalidOperation:  # it is no number
+        pass
+    return text
 
 
 def _of_a_column(column: str, made: str | None, wanted: str | None) -> str:

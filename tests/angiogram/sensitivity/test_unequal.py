@@ -8,6 +8,7 @@ import pytest
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from psycopg2.extensions import connection
 
+from angiogram.dbt.manifest.expectation import Expectation
 from angiogram.sensitivity.bench.unequal import difference
 from angiogram.warehouse.engines.duckdb_scratch import DuckScratch
 from angiogram.warehouse.engines.postgres_scratch import PostgresScratch
@@ -53,6 +54,16 @@ def test_rows_that_are_not_compared_are_no_difference(duckdb: DuckScratch) -> No
     another = EXPECTED.replace("1 as", "0 as")
     sentence = told(duckdb, f"{another} union all {EXPECTED.replace('2.5', '9')}", where="id = 1")
     assert sentence == "In the row id '1', price is '9.00'; '2.50' is expected."
+
+
+def test_what_the_expectation_does_not_compare_is_no_difference(duckdb: DuckScratch) -> None:
+    how = Expectation(exclude=("note",), precision={"price": 1}, types=False)
+    duckdb.make("expected", EXPECTED)
+    expected = duckdb.shape("expected", ["taken_at"], how=how)
+    duckdb.make("made", EXPECTED.replace("2.5::numeric(9, 2)", "2.52::double").replace("null::text", "'x'"))
+    assert difference(duckdb, "made", expected, ["id"]) == ""
+    duckdb.make("other", EXPECTED.replace("2.5", "2.56"))
+    assert difference(duckdb, "other", expected, ["id"]) == "In the row id '1', price is '2.6'; '2.5' is expected."
 
 
 def test_on_postgresql_the_same_is_said_and_only_own_tables_are_analyzed(session: connection) -> None:
