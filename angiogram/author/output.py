@@ -81,6 +81,8 @@ class Output:
             node: the model, built.
         """
         with database.cursor() as query:
+            if node.is_ephemeral:  # its SQL is read as the comparison reads it
+                query.execute("set TimeZone = 'UTC'")
             relation = sql.SQL(node.relation)  # dbt has quoted its names already
             query.execute(sql.SQL("select * from {} limit 0").format(relation))
             names = [column.name for column in query.description or ()]

@@ -21,6 +21,11 @@
     {%- endif -%}
     {#- Whoever only compiles, such as dbt docs, may have no server. -#}
     {%- set is_run = flags.WHICH in ['test', 'build', 'retry'] -%}
+    {%- if is_run and node and node.config.materialized == 'ephemeral' -%}
+        {{- exceptions.raise_compiler_error(
+            node.name ~ ' is ephemeral: dbt has no table of it to compare. Remove this test; angiogram compares the model by its expected seed.'
+        ) -}}
+    {%- endif -%}
     {%- for side in [compared.relation, expected] if is_run -%}
         {%- set _ = sides.append(adapter.get_columns_in_relation(side) | map(attribute='name') | list) -%}
     {%- endfor -%}
