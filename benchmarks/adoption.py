@@ -175,6 +175,16 @@ def _live(copy: Path) -> dict[str, str]:
     return found
 
 
+def _by_reason(refused: list[str]) -> list[str]:
+    """The lines of a list: each reason once, with all that it holds for."""
+    reasons: dict[str, list[str]] = {}
+    for text in refused:
+        what, is_colon, why = text.partition(": ")
+        kind, name, *rest = what.split(" ", 2)
+        reasons.setdefault(f"{kind}: {why}" if is_colon else f"{kind}: it {rest[0]}", []).append(f"`{name}`")
+    return [f"- {reason.partition(': ')[2]}: {', '.join(names)}" for reason, names in reasons.items()]
+
+
 def page(found: list[Adopted], first: list[str]) -> str:
     """The text of docs/adoption.md: the projects, and the way from an empty folder."""
     lines = [
@@ -184,7 +194,8 @@ def page(found: list[Adopted], first: list[str]) -> str:
         "",
         "The *dye* is a set of test records with known results. Each project below was copied, built under its live",
         "target, put under the dye with `angiogram init --yes`, and judged after `angiogram accept --all` had recorded",
-        "what its models return. No line was edited by hand. Seconds are wall time, start-up included.",
+        "what its models return. No line was edited by hand. Seconds are wall time, on two cores",
+        "shared with other work.",
         "",
         f"| {' | '.join(_HEADS)} |",
         "|---|---|---|---:|---:|---:|---:|---:|---:|---|---|",
@@ -207,7 +218,7 @@ def page(found: list[Adopted], first: list[str]) -> str:
     ]
     for one in found:
         if one.refused:
-            lines += [f"## Left out of {one.name}", "", *(f"- {refused}" for refused in one.refused), ""]
+            lines += [f"## What init said of {one.name}", "", *_by_reason(one.refused), ""]
     return "\n".join(lines)
 
 

@@ -88,7 +88,7 @@ def table(found: list[Step]) -> list[str]:
     lines += [f"| `{step.command}` | {step.seconds:.1f} s |" for step in found]
     first = next(number for number, step in enumerate(found) if step.command == FROM)
     total = sum(step.seconds for step in found[first:])
-    return [*lines, "", f"From `{FROM}` to the verdict: {total:.1f} s. It said `{found[-1].said}`."]
+    return [*lines, "", f"From `{FROM}` to the verdict: {total:.1f} s. It said:", "", f"    {found[-1].said}"]
 
 
 def main() -> None:

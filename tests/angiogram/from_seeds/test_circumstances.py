@@ -132,6 +132,7 @@ def test_what_production_runs_otherwise_is_said_as_in_a_run(
             " ('orders', 'orders:model.orders.theirs', 'theirs', 'model', 'orders.theirs', 'f')"
         )
     report = validated(judge(coffee_shop))
+    connect_as("postgres").cursor().execute("delete from angiogram.live_nodes")  # for the tests that follow
     assert report["verdict"] == "healthy"
     assert report["production"]["differing"] == {"model": ["gone"], "seed": []}
     sentence = "The dye did not test what runs in production: model gone differs."
