@@ -132,6 +132,7 @@ def test_the_environment_of_all_other_tests_has_the_newer_version() -> None:
     assert version("dbt-core").startswith("1.11.")
 
 
+@pytest.mark.projects
 def test_a_run_on_duckdb_is_judged_as_with_the_newer_version(
     on_duckdb: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
