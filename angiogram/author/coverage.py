@@ -1,12 +1,13 @@
 """Which models are watched, which are not, and which to watch next by what they feed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from angiogram.core.stage_id import MODEL, SEED
 from angiogram.dbt.manifest.lookup import exposure_names, nodes_of, readers_by_id
+from angiogram.dbt.manifest.parts import reached
 from angiogram.dbt.project import Project
 from angiogram.dbt.seeds.dye_seeds import expected_name
 from angiogram.judge.guards.surface import Surface
@@ -94,7 +95,7 @@ def coverage(project: Project) -> Coverage:
     readers, exposures = readers_by_id(manifest), exposure_names(manifest)
 
     def covered(model: Any) -> CoveredModel:
-        name, fed = model.search_name, _fed(readers, model.unique_id)
+        name, fed = model.search_name, reached([model.unique_id], lambda one: readers.get(one, ()))
         return CoveredModel(
             name=name,
             file=model.original_file_path,
@@ -119,17 +120,6 @@ def _watch(is_watched: bool, is_left_out: bool) -> Watch:
     if is_watched:
         return Watch.WATCHED
     return Watch.LEFT_OUT if is_left_out else Watch.NOT_YET
-
-
-def _fed(readers: Mapping[str, set[str]], unique_id: str) -> set[str]:
-    """The IDs of all that a model feeds, directly or not."""
-    found: set[str] = set()
-    ahead = [unique_id]
-    while ahead:
-        new = readers.get(ahead.pop(), set()) - found
-        found |= new
-        ahead += new
-    return found
 
 
 def _importance(model: CoveredModel) -> tuple[int, int, int, int, str]:

@@ -13,6 +13,7 @@ from sqlglot.optimizer.qualify import qualify
 from angiogram.core.stage_id import MODEL, SEED, SNAPSHOT
 from angiogram.dbt.manifest.lookup import nodes_by_id, nodes_of, readers_by_id, sources_by_id
 from angiogram.dbt.manifest.nodes import BATCH
+from angiogram.dbt.manifest.parts import reached
 from angiogram.dbt.seeds.dye_seeds import is_dye_seed
 from angiogram.warehouse.engines.dispatch import engine_of
 from angiogram.warehouse.engines.protocol import Query, Warehouse
@@ -71,15 +72,8 @@ def source_tables(manifest: Any, database: Warehouse, dialect: str) -> Iterator[
 
 def _feeds_batches(unique_id: str, readers: Mapping[str, set[str]], nodes: Mapping[str, Any]) -> bool:
     """Whether an incremental model or a snapshot depends on a source."""
-    seen: set[str] = set()
-    waiting = [unique_id]
-    while waiting:
-        for reader in readers.get(waiting.pop(), set()) & nodes.keys() - seen:
-            if nodes[reader].resource_type == SNAPSHOT or nodes[reader].config.materialized == "incremental":
-                return True
-            seen.add(reader)
-            waiting.append(reader)
-    return False
+    below = (nodes[one] for one in reached([unique_id], lambda one: readers.get(one, set()) & nodes.keys()))
+    return any(node.resource_type == SNAPSHOT or node.config.materialized == "incremental" for node in below)
 
 
 def _columns(query: Query, source: Any, models: list[Any], dialect: str) -> tuple[dict[str, str], bool]:

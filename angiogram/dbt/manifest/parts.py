@@ -1,9 +1,25 @@
 """Parts of dbt's manifest: dependents, cycles, and the manifest without some nodes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
+
+
+def reached(starts: Iterable[str], following: Callable[[str], Iterable[str]]) -> set[str]:
+    """Return the IDs of all that follows some nodes, directly or not.
+
+    Args:
+        starts: the nodes to start from, which count only if they follow one of themselves.
+        following: the IDs of what follows a node directly.
+    """
+    found: set[str] = set()
+    ahead = list(starts)
+    while ahead:
+        new = set(following(ahead.pop())) - found
+        found |= new
+        ahead += new
+    return found
 
 
 def dependents(manifest: Any, unique_ids: Iterable[str]) -> set[str]:
@@ -15,14 +31,8 @@ def dependents(manifest: Any, unique_ids: Iterable[str]) -> set[str]:
         manifest: with its child map built.
         unique_ids: the nodes to start from.
     """
-    found: set[str] = set()
-    waiting = list(unique_ids)
-    while waiting:
-        unique_id = waiting.pop()
-        if unique_id not in found:
-            found.add(unique_id)
-            waiting += manifest.child_map.get(unique_id, [])
-    return found
+    starts = set(unique_ids)
+    return starts | reached(starts, lambda unique_id: manifest.child_map.get(unique_id, []))
 
 
 def leave_out(manifest: Any, unique_ids: set[str]) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 from psycopg2 import sql
 
 from angiogram.core.findings import Notice
-from angiogram.dbt.manifest.lookup import all_nodes, node_if_known
+from angiogram.dbt.manifest.lookup import all_nodes, nodes_by_id
 from angiogram.dbt.manifest.nodes import BATCH
+from angiogram.dbt.manifest.parts import reached
 from angiogram.dbt.project import Project
 from angiogram.warehouse.engines.protocol import Query, Warehouse
 from angiogram.warehouse.relations import columns, has_batches, later_batches, other_batch_type, temporary
@@ -102,14 +103,8 @@ def _has_incremental_form(node: Any) -> bool:
 
 def _above(manifest: Any, unique_id: str) -> set[str]:
     """Ids of everything that a node reads, directly or indirectly."""
-    found: set[str] = set()
-    waiting = [unique_id]
-    while waiting:
-        node = node_if_known(manifest, waiting.pop())
-        above = set(node.depends_on_nodes if node else ()) - found
-        found |= above
-        waiting += above
-    return found
+    nodes = nodes_by_id(manifest)
+    return reached([unique_id], lambda one: nodes[one].depends_on_nodes if one in nodes else ())
 
 
 def _kept(number: int) -> str:

@@ -12,6 +12,7 @@ from angiogram.core.stage_id import MODEL, SEED, SNAPSHOT
 from angiogram.dbt.manifest.lookup import node_if_known, node_with_id, nodes_of
 from angiogram.dbt.manifest.nodes import is_ephemeral
 from angiogram.dbt.manifest.part import Part
+from angiogram.dbt.manifest.parts import reached
 from angiogram.dbt.project import Project
 from angiogram.dbt.seeds.dye_seeds import EXPECTED_PREFIX, expected_name
 from angiogram.judge.selected.feed import Feeding
@@ -27,12 +28,7 @@ def with_seeds(project: Project, selected: Collection[str]) -> Part:
         project: the project, parsed.
         selected: IDs of the selected models and snapshots.
     """
-    above = set(selected)
-    waiting = list(selected)
-    while waiting:
-        more = set(_reads(project, waiting.pop())) - above
-        above |= more
-        waiting += more
+    above = {*selected, *reached(selected, lambda unique_id: _reads(project, unique_id))}
     names = {expected_name(node_with_id(project.manifest, unique_id).search_name) for unique_id in above}
     seeds = nodes_of(project.manifest, SEED)
     wanted = (one.unique_id for one in seeds if not one.name.startswith(EXPECTED_PREFIX) or one.name in names)
@@ -124,12 +120,7 @@ def _reads(project: Project, unique_id: str) -> Iterator[str]:
 def _with_state(project: Project, built: frozenset[str]) -> set[str]:
     """Those that keep rows of earlier batches, and all above them."""
     found = {unique_id for unique_id in built if _is_stateful(node_with_id(project.manifest, unique_id))}
-    waiting = list(found)
-    while waiting:
-        more = {parent for parent in _reads(project, waiting.pop()) if parent in built} - found
-        found |= more
-        waiting += more
-    return found
+    return found | reached(found, lambda unique_id: (one for one in _reads(project, unique_id) if one in built))
 
 
 def _is_stateful(node: Any) -> bool:
