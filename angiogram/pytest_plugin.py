@@ -5,7 +5,6 @@ Comes in with the option; goes out as a test for each watched model, seed and sn
 fails for what is no model's alone. The project is the one that the command `angiogram` finds.
 """
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +13,8 @@ if TYPE_CHECKING:
     from angiogram.report.pages.junit import Case
 
 _OPTION, _TARGET = "--angiogram", "--angiogram-target"
-_FOUND = pytest.StashKey["list[Case]"]()
+_PROJECT = pytest.StashKey[Any]()
+_FOUND = pytest.StashKey["dict[str, list[Case]]"]()
 VERDICT = "verdict"
 """The name of the test of all that is no watched model's."""
 
@@ -41,25 +41,16 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     if not config.getoption(_OPTION):
         return
     from angiogram.core.errors import AngiogramError
+    from angiogram.dbt.project import Project
     from ingestion.errors import IngestionError
 
     try:
-        names = list(_watched(config))
+        project = Project(dye_source="seeds", target=config.getoption(_TARGET))
+        names = [name for name, node in project.nodes.items() if node.expected_relation]
     except (AngiogramError, IngestionError) as error:
         raise pytest.UsageError(f"{_OPTION}: {error}") from error
+    config.stash[_PROJECT] = project
     items += [ModelTest.from_parent(session, name=f"angiogram::{name}", stage=name) for name in [*names, VERDICT]]
-
-
-def _project(config: pytest.Config) -> Any:
-    from angiogram.dbt.project import Project
-
-    return Project(dye_source="seeds", target=config.getoption(_TARGET))
-
-
-def _watched(config: pytest.Config) -> Iterable[str]:
-    """The names of what is compared with an expected seed."""
-    project = _project(config)
-    return (name for name, node in project.nodes.items() if node.expected_relation)
 
 
 class NotAsExpected(Exception):
@@ -72,7 +63,7 @@ class ModelTest(pytest.Item):
     def __init__(self, *, stage: str, **of_pytest: Any) -> None:
         """Take the name of the model, or VERDICT."""
         super().__init__(**of_pytest)
-        self._stage = stage
+        self.stage = stage
 
     def runtest(self) -> None:
         """Build and judge the models, unless another of these tests has done it.
@@ -81,7 +72,7 @@ class ModelTest(pytest.Item):
             NotAsExpected: the model is not what its expected seed says.
             AngiogramError, IngestionError: the models cannot be built from the dye.
         """
-        mine = [case for case in self._cases() if self._is_mine(case)]
+        mine = self._cases().get(self.stage, [])
         told = [
             "\n".join([f"{case.kind}:{case.name}: {case.summary}", *([case.text] if case.text else [])])
             for case in mine
@@ -92,20 +83,18 @@ class ModelTest(pytest.Item):
         if mine and all(case.outcome == "skipped" for case in mine):
             pytest.skip(mine[0].summary)
 
-    def _is_mine(self, case: "Case") -> bool:
-        is_models = case.kind in ("model", "seed", "snapshot") and f"angiogram::{case.name}" in self._others()
-        return case.name == self._stage if is_models else self._stage == VERDICT
-
-    def _others(self) -> set[str]:
-        return {item.name for item in self.session.items if isinstance(item, ModelTest)} | {self.name}
-
-    def _cases(self) -> "list[Case]":
+    def _cases(self) -> "dict[str, list[Case]]":
+        """The cases by the test that they belong to."""
         stash = self.session.stash
         if _FOUND not in stash:
             from angiogram.judge.from_seeds import run_from_seeds
             from angiogram.report.pages.junit import cases
 
-            stash[_FOUND] = list(cases(run_from_seeds(_project(self.config))))
+            tests = {item.stage for item in self.session.items if isinstance(item, ModelTest)}
+            found = stash[_FOUND] = {}
+            for case in cases(run_from_seeds(self.config.stash[_PROJECT])):
+                is_models = case.kind in ("model", "seed", "snapshot") and case.name in tests
+                found.setdefault(case.name if is_models else VERDICT, []).append(case)
         return stash[_FOUND]
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:

@@ -46,12 +46,7 @@ def steps(home: Path) -> Iterator[Step]:
     Raises:
         RuntimeError: a command failed.
     """
-    source, place = home / "source", home / "environment" / "bin"
-    ignored = shutil.ignore_patterns("__pycache__")
-    for name in ("angiogram", "dbt_package", "ingestion", "sandbox", "taxi"):  # without what builds left there
-        shutil.copytree(ROOT / name, source / name, ignore=ignored)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
+    place = home / "environment" / "bin"
     apart = ("DBT_", "PG", "KAFKA", "PYTHON", "VIRTUAL_ENV")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(apart)}
     environment |= {"PATH": f"{place}:{environment.get('PATH', '')}", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
@@ -66,9 +61,8 @@ def steps(home: Path) -> Iterator[Step]:
         lines = done.stdout.strip().splitlines() or [""]
         return Step(" ".join(Path(part).name for part in command), time.monotonic() - began, lines[-1].strip())
 
-    run([_UV, "build", "--quiet", "--wheel", "--out-dir", str(home), str(source)])
     run([_UV, "venv", "--quiet", "--python", sys.executable, str(place.parent)])
-    (wheel,) = home.glob("*.whl")
+    wheel = built_wheel(home)
     pinned = ["--constraint", str(ROOT / "requirements.txt"), "--python", str(place / "python")]
     began = time.monotonic()
     run([_UV, "pip", "install", "--quiet", *pinned, f"{wheel}[duckdb]"])
@@ -80,6 +74,26 @@ def steps(home: Path) -> Iterator[Step]:
     for command in (FROM, "angiogram accept --all --yes", "angiogram run --from-seeds"):
         program, *rest = command.split()
         yield run([str(place / program), *rest], shop)
+
+
+def built_wheel(folder: Path) -> Path:
+    """Build the wheel of this checkout and return its file.
+
+    What earlier builds left in the checkout does not get into it.
+
+    Args:
+        folder: where it goes.
+    """
+    source = folder / "source"
+    for name in ("angiogram", "dbt_package", "ingestion", "sandbox", "taxi"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    build = [_UV, "build", "--quiet", "--wheel", "--out-dir", str(folder), str(source)]
+    subprocess.run(build, cwd=folder, check=True)  # noqa: S603  # the project's own sources
+    shutil.rmtree(source)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
 
 
 def table(found: list[Step]) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection
 
+from benchmarks.first_verdict import built_wheel
 from sandbox.services import Sandbox
 from tests.angiogram.coffee_shop import copied
 from tests.services import new_database
@@ -51,20 +52,14 @@ class Light:
 def light(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Light]:
     """The environment, made as a user makes it, and a database of the module's own."""
     folder = tmp_path_factory.mktemp("light")
-    source = folder / "source"  # without what earlier builds left in the checkout
-    for name in ("angiogram", "dbt_package", "ingestion", "sandbox", "taxi"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
+    wheel = built_wheel(folder)
     python = folder / "environment" / "bin" / "python"
+    pinned = ["--constraint", str(ROOT / "requirements.txt")]
     for command in (
-        [UV, "build", "--quiet", "--wheel", "--out-dir", str(folder), str(source)],
         [UV, "venv", "--quiet", "--python", sys.executable, str(python.parents[1])],
-        [UV, "pip", "install", "--quiet", "--python", str(python), "--constraint", str(ROOT / "requirements.txt")],
+        [UV, "pip", "install", "--quiet", "--python", str(python), *pinned, str(wheel)],
     ):
-        wheels = [str(path) for path in folder.glob("*.whl")] if "pip" in command else []
-        subprocess.run([*command, *wheels], cwd=folder, check=True)
-    shutil.rmtree(source)
+        subprocess.run(command, cwd=folder, check=True)
     project = copied(folder / "coffee_shop")
     shutil.rmtree(project / "dbt_packages")
     entry = {"git": "https://git.invalid/angiogram.git", "subdirectory": "dbt_package", "revision": "main"}

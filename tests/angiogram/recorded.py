@@ -78,6 +78,11 @@ def report(run_id: str, blockage: list[str], differences: dict[str, list[dict[st
     }
 
 
+def states(report: Mapping[str, Any]) -> dict[str, str]:
+    """The verdict on each stage, by its name."""
+    return {stage["name"]: stage["verdict"] for stage in report["stages"]}
+
+
 def blocked(report: Mapping[str, Any]) -> list[str]:
     """The blocked stages of a report, as text."""
     return list(map(str, from_json(report["blockage"])))

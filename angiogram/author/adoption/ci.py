@@ -11,11 +11,11 @@ from typing import Any
 import yaml
 
 from angiogram.dbt.package.installing import PLACE
+from ingestion.extras import DISTRIBUTION
 
 GITHUB, GITLAB = Path(".github/workflows/angiogram.yml"), Path("angiogram.gitlab-ci.yml")
 """The files, from the top of the repository."""
 
-_PACKAGE = "data-angiogram"
 _FETCH = f"{PLACE}=$(angiogram settings --package) dbt deps"
 _VARIABLE = re.compile(r"env_var\(\s*['\"](\w+)['\"]\s*(,)?")
 _IN_CI = {
@@ -141,7 +141,7 @@ class Job:
 
     def _install(self) -> str:
         extra = "" if self.engine == "postgres" else f"[{self.engine}]"
-        return f'pip install "{_PACKAGE}{extra}=={version(_PACKAGE)}"'
+        return f'pip install "{DISTRIBUTION}{extra}=={version(DISTRIBUTION)}"'
 
     def _written(self, content: dict[str, Any]) -> str:
         head = [

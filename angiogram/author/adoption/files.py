@@ -7,7 +7,7 @@ from os.path import relpath
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
+import yaml
 from ruamel.yaml.comments import CommentedMap
 
 from angiogram.author.adoption.ci import GITHUB, GITLAB, Job, repository_of
@@ -217,7 +217,7 @@ class Files:
         """
         if (root := repository_of(self._folder)) is None or (self._folder / SETTINGS_FILE).is_file():
             return
-        outputs = YAML(typ="safe").load(profile.file.read_text(encoding="utf-8"))[profile.name]["outputs"]
+        outputs = yaml.safe_load(profile.file.read_text(encoding="utf-8"))[profile.name]["outputs"]
         job = Job.of(root, self._folder, profile.file, engine, outputs[profile.live_target])
         if (root / ".gitlab-ci.yml").is_file():
             what = "the dye test of every merge request; include it in .gitlab-ci.yml"

@@ -208,7 +208,7 @@ class DuckScratch:
 
     def _rows(self, query: str) -> list[tuple[Any, ...]]:
         with self._told():
-            found: list[tuple[Any, ...]] = self._execute(query).fetchall()
+            found: list[tuple[Any, ...]] = self._connection.execute(query).fetchall()
         return found
 
     def _execute(self, query: str, values: Any = None) -> Any:

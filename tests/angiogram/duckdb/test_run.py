@@ -16,10 +16,7 @@ from angiogram.judge.from_seeds import run_from_seeds
 from angiogram.operate.dye_targets_check import foreign_relations
 from ingestion.errors import ExtraMissing
 from tests.angiogram.duckdb.conftest import Judge
-
-
-def states(report: dict[str, Any]) -> dict[str, str]:
-    return {stage["name"]: stage["verdict"] for stage in report["stages"]}
+from tests.angiogram.recorded import states
 
 
 def cells(report: dict[str, Any], stage: str) -> list[tuple[Any, ...]]:

@@ -17,6 +17,7 @@ from angiogram.dbt.selection.criteria import Criteria
 from angiogram.judge.from_seeds import run_from_seeds
 from tests.angiogram.duckdb.conftest import Judge
 from tests.angiogram.edits import edit
+from tests.angiogram.recorded import states
 from tests.report_schema import validated
 
 PRICED, ORDERS, BY_DAY = (f"models/sales/{name}.sql" for name in ("priced_orders", "orders", "sales_by_day"))
@@ -28,10 +29,6 @@ def select(project: Path, *words: str, exclude: tuple[str, ...] = (), **more: An
         Project(project, dye_source="seeds"), wait=0, criteria=Criteria(select=words, exclude=exclude, **more)
     )
     return validated(found.report)
-
-
-def states(report: dict[str, Any]) -> dict[str, str]:
-    return {stage["name"]: stage["verdict"] for stage in report["stages"]}
 
 
 def relations() -> set[str]:
